@@ -1,0 +1,84 @@
+# tidemill. Everything made lies in build/ (make B=elsewhere moves it). `make help` lists the targets.
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules --no-print-directory $(if $(filter 0,$(MAKELEVEL)),-j2)
+B       = build
+CC      = gcc
+CXX     = g++
+PREFIX  = /usr/local
+WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+CFLAGS  = -O2 -g
+TM_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -I/usr/include/luajit-2.1 -MMD -MP
+LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lm -lpthread -ldl
+
+DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev
+DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3
+DEPS_CHECK = $(DEPS_TEST) clang clang-tidy cppcheck lua-check
+DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk
+
+SRC  := $(shell find host -name '*.c')
+OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
+LUA  := $(shell find lua -name '*.lua')
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH := $(addprefix $(B)/bench/,gen_cards yardstick measure latency)
+need = @sh .ci/deps $(1)
+
+help:     ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+all: $(B)/tidemill  ## build build/tidemill
+demo:     ## install what is missing, build, run the demonstration
+	$(call need,$(DEPS_BUILD))
+	@$(MAKE) all
+	@$(B)/tidemill run scripts/examples/demo.lua
+test:     ## install what is missing, build, run the C unit tests and the specs
+	$(call need,$(DEPS_TEST))
+	@$(MAKE) all unit
+	@sh tests/run.sh $(B)
+check:    ## lint, then the tests again under sanitizers, then each fuzzer for FUZZ_SECONDS (10)
+	$(call need,$(DEPS_CHECK))
+	@sh tests/check.sh $(B)
+bench:    ## measure against other programs (BENCH_EVENTS, BENCH_ROUNDS, BENCH_PARTS; tests/bench/README.md)
+	$(call need,$(DEPS_BENCH))
+	@$(MAKE) all $(BENCH)
+	@sh tests/bench/setup.sh $(B)/bench
+	@luajit tests/bench/run.lua $(B)
+install: all  ## copy the program to PREFIX/bin (/usr/local)
+	install -D -m 755 $(B)/tidemill $(DESTDIR)$(PREFIX)/bin/tidemill
+clean:    ## remove build/
+	rm -rf $(B)
+deps:     ## install the packages that demo, test and check need
+	$(call need,$(DEPS_CHECK))
+unit: $(UNIT)
+fuzz: $(FUZZ)
+objects: $(OBJ)
+.PHONY: help all demo test check bench install clean deps unit fuzz objects
+
+$(B)/tidemill: $(OBJ)
+	@echo '  link  $@'
+	@$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+$(B)/host.a: $(filter-out %/main.o,$(OBJ))
+	@rm -f $@
+	@ar rcs $@ $^
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	@$(CC) $(TM_CFLAGS) -c -o $@ $<
+$(B)/obj/embed.o: $(B)/embed.c
+	@$(CC) $(TM_CFLAGS) -Ihost -c -o $@ $<
+$(B)/embed.c: host/engine/embed.lua host/abi.h $(LUA) $(shell find lua -type d)
+	@mkdir -p $(@D)
+	@echo '  embed $@'
+	@luajit host/engine/embed.lua $@ host/abi.h lua $(sort $(LUA))
+$(B)/unit/%: tests/unit/%.c $(B)/host.a
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	@$(CC) $(TM_CFLAGS) -Ihost -o $@ $< $(B)/host.a $(LIBS)
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/host.a
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	@$(CC) $(TM_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer -Ihost -o $@ $< $(B)/host.a $(LIBS)
+$(B)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	@$(CC) $(TM_CFLAGS) -o $@ $< -lm -lpthread
+-include $(OBJ:.o=.d) $(addsuffix .d,$(UNIT) $(FUZZ) $(BENCH))

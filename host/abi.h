@@ -1,0 +1,204 @@
+/* abi.h - all that Lua knows of C.
+ *
+ * The only declarations LuaJIT's FFI sees: this text is embedded in the
+ * binary, handed to ffi.cdef as it stands, and included by the C side, so the
+ * two cannot drift; sizes and offsets are compared at start all the same.
+ * Plain C without macros or preprocessor lines.
+ *
+ * Rules: a tm_ffi_ function never touches a Lua state, never enters Lua,
+ * never blocks and never jumps. Arguments are doubles, int32 and pointers with
+ * lengths. Pointers handed out stay valid as long as their owner says here.
+ */
+
+/* ---- limits ---------------------------------------------------------- */
+
+enum {
+  TM_ABI_VERSION = 1,
+  TM_BATCH_ROWS = 1024,     /* events in a batch at most */
+  TM_ROW_EMPTY = 1024,      /* a row of every column that is always absent */
+  TM_PAD = 64               /* readable bytes behind every text handed to a scanner */
+};
+
+/* ---- values ---------------------------------------------------------- */
+
+/* What a cell holds. The low 4 bits of tm_cell.tag. */
+enum tm_kind {
+  TM_KIND_ABSENT = 0,
+  TM_KIND_NULL = 1,
+  TM_KIND_FALSE = 2,
+  TM_KIND_TRUE = 3,
+  TM_KIND_NUMBER = 4,       /* a number a double holds: num is its value, if the column wants numbers */
+  TM_KIND_BIGINT = 5,       /* an integer outside +-2^53: digits in the text */
+  TM_KIND_HUGE = 6,         /* a number beyond a double's range */
+  TM_KIND_STRING = 7,       /* text without escapes; the span leaves the quotes out */
+  TM_KIND_ESCAPED = 8,      /* text with backslash escapes; the span leaves the quotes out */
+  TM_KIND_OBJECT = 9,       /* the span covers the braces */
+  TM_KIND_ARRAY = 10        /* the span covers the brackets */
+};
+
+/* One value of one event: where its text lies and, for numbers, its value.
+ * num is a (canonical) NaN unless kind is NUMBER and the column wants numbers,
+ * so that "num == num" is the whole test for a number. */
+struct tm_cell {
+  double num;
+  int32_t off;              /* of the text, from the base the cell belongs to (batch: raw) */
+  int32_t tag;              /* length of the text << 4 | kind */
+};
+
+/* Growing bytes. Writers return 0, or -1 when cap_max is reached. */
+struct tm_buf {
+  char *data;
+  int32_t len;
+  int32_t cap;              /* bytes allocated, TM_PAD more are readable and writable */
+  int32_t cap_max;          /* never beyond this */
+  int32_t fixed;            /* 1: data never moves (a reserved region) */
+};
+
+/* ---- events ---------------------------------------------------------- */
+
+/* Why a line is no event. tm_batch.status. */
+enum tm_line_status {
+  TM_LINE_OK = 0,
+  TM_LINE_SYNTAX = 1,       /* not JSON, or not UTF-8 */
+  TM_LINE_NOT_OBJECT = 2,   /* valid, but not an object */
+  TM_LINE_TOO_DEEP = 3,
+  TM_LINE_TOO_LONG = 4,
+  TM_LINE_QUARANTINED = 5   /* killed the worker twice */
+};
+
+struct tm_fields;           /* the fields of a source that scripts read: a tree, root is 0 */
+
+/* Up to TM_BATCH_ROWS events of one source, decoded. Bad lines keep a slot (status != 0)
+ * and are never given to a loop. Written by C alone. */
+struct tm_batch {
+  const char *raw;                     /* base of the text; TM_PAD readable bytes behind it */
+  struct tm_fields *fields;
+  int32_t rows;                        /* slots used, bad ones included */
+  int32_t bad;                         /* how many of them are bad */
+  double line_first;                   /* number of slot 0's line in its source, from 1 */
+  double received_ms;                  /* host clock at arrival */
+  int32_t off[1025];                   /* the object's text (bad: the line's), without white space around */
+  int32_t len[1025];
+  int32_t line[1025];                  /* line number - line_first */
+  int32_t origin[1025];                /* slot of the source batch this row came from (itself in a source batch) */
+  uint8_t status[1025];                /* enum tm_line_status */
+};
+
+/* fields: returns the id of child `name` of field `parent`, made if new; -1 when there are 4096.
+ * A new field's column is all absent: fill it for the batch at hand with tm_ffi_batch_fill. */
+int32_t tm_ffi_fields_add(struct tm_fields *f, int32_t parent, const char *name, int32_t name_len);
+/* the column: TM_BATCH_ROWS + 1 cells, row TM_ROW_EMPTY absent for ever; valid as long as the fields */
+struct tm_cell *tm_ffi_fields_cells(struct tm_fields *f, int32_t id);
+/* from now on num is filled for numbers of this field; 1 if that is new */
+int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id);
+/* extract one field over all rows of a batch already decoded (a field met late) */
+void tm_ffi_batch_fill(struct tm_batch *b, int32_t id);
+
+/* ---- JSON text ------------------------------------------------------- */
+/* Texts given to these are valid JSON and have TM_PAD readable bytes behind them, unless said otherwise. */
+
+/* member `name` (unescaped UTF-8) of an object's text: the last one of that name; ABSENT if none.
+ * Offsets from text; num is filled for numbers. */
+void tm_ffi_json_find(const char *text, int32_t len, const char *name, int32_t name_len, struct tm_cell *out);
+/* decodes the inside of an ESCAPED string and appends it to out; 0, or -1 out of space */
+int32_t tm_ffi_json_unescape(const char *text, int32_t len, struct tm_buf *out);
+/* parses the whole of any text (no padding needed); 0 or -1 with *err_at = byte offset of the first error */
+int32_t tm_ffi_json_check(const char *text, int32_t len, int32_t *err_at);
+
+/* A value flattened in pre-order, for making Lua tables. For OBJECT and ARRAY num is the number of
+ * members; an object's members are a key cell (STRING or ESCAPED) and the value's cells each.
+ * Duplicate keys: only the last one of a name is listed, at its own place. */
+struct tm_tape {
+  struct tm_cell *cells;    /* valid until the tape's next use */
+  int32_t n;
+  int32_t cap;
+};
+/* 0, or -1 out of memory */
+int32_t tm_ffi_json_tape(const char *text, int32_t len, struct tm_tape *t);
+
+/* writers: append to out; 0, -1 out of space, -2 the value cannot be written (NaN, infinity; invalid UTF-8) */
+int32_t tm_ffi_json_number(struct tm_buf *out, double v);
+int32_t tm_ffi_json_string(struct tm_buf *out, const char *s, int32_t len);          /* with quotes */
+int32_t tm_ffi_json_lossy(struct tm_buf *out, const char *s, int32_t len);           /* the same, invalid bytes as U+FFFD */
+int32_t tm_ffi_json_decimal(struct tm_buf *out, double v, int32_t digits);           /* rounded to that many decimals, half to even of the exact value */
+int32_t tm_ffi_buf_put(struct tm_buf *out, const char *s, int32_t len);              /* bytes as they are */
+/* like json_number, into at most 32 bytes; returns the length (for tm.i64 and tostring) */
+int32_t tm_ffi_number_text(double v, char *out);
+
+/* Changes to one object, applied to its text in one walk. Keys and texts must live until it is applied.
+ * Later changes to the same key replace earlier ones, in the earlier one's place. */
+struct tm_patch;
+struct tm_patch *tm_ffi_patch_new(void);                                              /* owned by the process */
+void tm_ffi_patch_reset(struct tm_patch *p);
+int32_t tm_ffi_patch_set(struct tm_patch *p, const char *key, int32_t key_len, int32_t off, int32_t len); /* text in `texts` of apply */
+int32_t tm_ffi_patch_remove(struct tm_patch *p, const char *key, int32_t key_len);
+/* Writes the object with its changes: members keep their place and bytes; a set key replaces the last
+ * member of that name and drops its duplicates; keys not found are appended in order of their first change. */
+int32_t tm_ffi_patch_apply(struct tm_patch *p, const char *text, int32_t len, const char *texts, struct tm_buf *out);
+/* The keys of the object so changed, in its order: STRING or ESCAPED cells. Offsets from text; a key that the
+ * patch appends has off = -1 - (its index in order of the patch's changes). */
+int32_t tm_ffi_patch_keys(struct tm_patch *p, const char *text, int32_t len, struct tm_tape *keys);
+
+/* ---- output ---------------------------------------------------------- */
+
+/* Rows of one pipeline for one sink, until the sink takes them. The rows of the event at hand are taken back by
+ * cutting `buf` at `mark`. */
+struct tm_out {
+  struct tm_buf buf;
+  int32_t event;            /* slot of the event at hand; -1 none yet in this batch */
+  int32_t mark;             /* buf.len before its first row */
+  int32_t event_rows;       /* its rows so far */
+  int32_t events_n;         /* entries used in `events` */
+  struct tm_out_event *events;  /* where each event's rows begin; TM_BATCH_ROWS entries */
+  double rows;              /* rows finished since the start */
+  double bytes;
+  int32_t soft;             /* beyond this many bytes tm_flow.stop is set */
+  int32_t max_rows;         /* of one event */
+  int32_t max_bytes;        /* of one event */
+  int32_t sink;
+  struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
+};
+struct tm_out_event { int32_t event; int32_t off; };
+/* Events of a pipeline that made at least one row: the others were dropped. */
+struct tm_out_tally { double events; int32_t event; int32_t pad; };
+
+/* Where the worker is: read by the deadline's signal handler and, after a death, by the next worker. */
+struct tm_marker {
+  double serial;            /* counts calls into Lua; 0: no user code is running */
+  int32_t pipeline;
+  int32_t row;
+  int32_t step;
+  int32_t sub;              /* row held inside an event (flat_map) */
+};
+
+/* One view's place, written by its loop and accessors. */
+struct tm_view {
+  double gen;               /* generation of the writes in force */
+  double gen_top;           /* the last generation given out */
+  int32_t row;              /* row whose columns are read; TM_ROW_EMPTY: none */
+  int32_t home;             /* row of the event itself */
+  int32_t writes;           /* slots written in this generation */
+  int32_t base;             /* where this generation's entries begin in the list of written slots */
+  int32_t log;              /* entries in the undo log */
+  int32_t arrays;           /* arrays handed out in this call */
+};
+
+/* What all loops of a worker share. */
+struct tm_flow {
+  struct tm_marker marker;
+  int32_t stop;             /* a loop returns after the event at hand */
+  int32_t max_rows;
+};
+
+/* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written.
+ * out_begin names the event the row belongs to (slot of its batch); out_end ends the row. */
+int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
+int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f);
+/* the event's own bytes */
+int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row);
+
+/* Some fields of an event, in the order they were added, bytes untouched. */
+struct tm_select;
+struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
+int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
+int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_select *s);

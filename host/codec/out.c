@@ -1,0 +1,188 @@
+/* out.c - rows of a pipeline, appended to the buffer a sink is fed from (out.h).
+ *
+ * This is where passing events leave: an event's own bytes (raw), some of its fields (select), or whatever Lua
+ * writes between begin and end. Nothing is parsed or escaped here: the bytes come from text that was checked, and
+ * the keys of a select were escaped when it was made.
+ *
+ * The copies are of fixed size wherever the piece is short: at both ends TM_PAD bytes may be read or written too
+ * many, which is cheaper than a copy of exactly the right length. An emitter that fails leaves its row half written;
+ * its caller rolls the event back. */
+#include "out.h"
+
+#include <stdlib.h>
+
+#include "../base/buf.h"
+#include "../base/err.h"
+#include "json_walk.h"
+
+enum { PREFIX_SHORT = 32 };
+
+/* One field of a select. */
+struct select_field {
+  const struct tm_cell *cells;
+  int32_t prefix_len;
+  char prefix[PREFIX_SHORT];      /* ,"key": when it fits */
+  char *prefix_long;              /* else here */
+};
+
+struct tm_select {
+  struct select_field *fields;
+  int32_t n;
+  int32_t cap;
+};
+
+/* ---- the buffer's life ---- */
+
+void tm_out_init(struct tm_out *o, char *data, int32_t cap, int32_t soft, int32_t max_rows, int32_t max_bytes,
+                 struct tm_out_event *events) {
+  memset(o, 0, sizeof *o);
+  tm_buf_init_fixed(&o->buf, data, cap);
+  o->event = -1;
+  o->events = events;
+  o->soft = soft;
+  o->max_rows = max_rows;
+  o->max_bytes = max_bytes;
+}
+
+void tm_out_batch_reset(struct tm_out *o) {
+  o->event = -1;
+  o->event_rows = 0;
+  o->mark = o->buf.len;
+  o->events_n = 0;
+}
+
+void tm_out_rollback(struct tm_out *o, int32_t row) {
+  if (o->event != row) return;
+  o->buf.len = o->mark;
+  o->rows -= o->event_rows;
+  o->event_rows = 0;
+  o->event = -1;
+  /* an entry shared with an earlier row of the same source event begins before the mark and stays */
+  if (o->events_n > 0 && o->events[o->events_n - 1].off >= o->mark) o->events_n--;
+}
+
+void tm_out_consume(struct tm_out *o, int32_t n) {
+  TM_ASSERT(n >= 0 && n <= o->buf.len);
+  if (n == 0) return;
+  memmove(o->buf.data, o->buf.data + n, (size_t)(o->buf.len - n));
+  o->buf.len -= n;
+  o->bytes += n;
+  o->mark = o->mark > n ? o->mark - n : 0;
+  int32_t kept = 0;
+  for (int32_t i = 0; i < o->events_n; i++) {
+    int32_t end = i + 1 < o->events_n ? o->events[i + 1].off : o->buf.len + n;
+    if (end <= n) continue;
+    int32_t off = o->events[i].off - n;
+    o->events[kept++] = (struct tm_out_event){o->events[i].event, off > 0 ? off : 0};
+  }
+  o->events_n = kept;
+}
+
+/* ---- rows ---- */
+
+/* an event's first row */
+static void event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
+  int32_t origin = b->origin[row];
+  o->event = row;
+  o->mark = o->buf.len;
+  o->event_rows = 0;
+  if (o->events_n > 0 && o->events[o->events_n - 1].event == origin) return;
+  TM_ASSERT(o->events_n < TM_BATCH_ROWS);
+  o->events[o->events_n++] = (struct tm_out_event){origin, o->mark};
+}
+
+static inline void row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
+  if (o->event != row && row != TM_ROW_EMPTY) event_begin(o, b, row);
+}
+
+static inline int32_t row_end(struct tm_out *o, struct tm_flow *f) {
+  if (tm_buf_reserve(&o->buf, 1) != 0) return -1;
+  o->buf.data[o->buf.len++] = '\n';
+  o->rows += 1;
+  o->event_rows++;
+  if (o->buf.len > o->soft) f->stop = 1;
+  return o->event_rows <= o->max_rows && o->buf.len - o->mark <= o->max_bytes ? 0 : -1;
+}
+
+int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
+  row_begin(o, b, row);
+  return 0;
+}
+
+int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f) { return row_end(o, f); }
+
+int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row) {
+  row_begin(o, b, row);
+  int empty = row == TM_ROW_EMPTY;
+  const char *text = empty ? "{}" : b->raw + b->off[row];
+  if (tm_buf_put(&o->buf, text, empty ? 2 : b->len[row]) != 0) return -1;
+  return row_end(o, f);
+}
+
+/* ---- select ---- */
+
+struct tm_select *tm_ffi_select_new(void) { return calloc(1, sizeof(struct tm_select)); }
+
+int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len) {
+  if (s->n == s->cap) {
+    int32_t cap = s->cap == 0 ? 8 : s->cap * 2;
+    struct select_field *fields = realloc(s->fields, (size_t)cap * sizeof *fields);
+    if (fields == NULL) return -1;
+    s->fields = fields;
+    s->cap = cap;
+  }
+  struct select_field *field = &s->fields[s->n];
+  struct tm_buf text;
+  tm_buf_init(&text, INT32_MAX - TM_PAD);
+  int32_t rc = tm_buf_put(&text, ",", 1);
+  if (rc == 0) rc = tm_ffi_json_string(&text, key, key_len);
+  if (rc == 0) rc = tm_buf_put(&text, ":", 1);
+  if (rc == 0) {
+    memset(field, 0, sizeof *field);
+    field->cells = cells;
+    field->prefix_len = text.len;
+    if (text.len <= PREFIX_SHORT) {
+      memcpy(field->prefix, text.data, (size_t)text.len);
+    } else if ((field->prefix_long = malloc((size_t)text.len)) != NULL) {
+      memcpy(field->prefix_long, text.data, (size_t)text.len);
+    } else {
+      rc = -1;
+    }
+  }
+  tm_buf_fini(&text);
+  if (rc == 0) s->n++;
+  return rc;
+}
+
+static inline char *short_copy(char *to, const char *s, int32_t n) {
+  memcpy(to, s, 32);
+  if (__builtin_expect(n > 32, 0)) memcpy(to + 32, s + 32, (size_t)n - 32);
+  return to + n;
+}
+
+int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row,
+                          const struct tm_select *s) {
+  row_begin(o, b, row);
+  const char *raw = b->raw;
+  char *start = o->buf.data + o->buf.len, *p = start, *limit = o->buf.data + o->buf.cap;
+  const struct select_field *field = s->fields, *last = field + s->n;
+  for (; field < last; field++) {
+    const struct tm_cell *c = &field->cells[row];
+    if (tm_cell_kind(c) == TM_KIND_ABSENT) continue;
+    int32_t quote = tm_cell_quoted(c);
+    int32_t len = tm_cell_len(c) + 2 * quote;
+    if (limit - p < (int64_t)field->prefix_len + len) return -1;
+    if (field->prefix_len <= PREFIX_SHORT) {
+      memcpy(p, field->prefix, PREFIX_SHORT);
+    } else {
+      memcpy(p, field->prefix_long, (size_t)field->prefix_len);
+    }
+    p = short_copy(p + field->prefix_len, raw + c->off - quote, len);
+  }
+  if (limit - p < 2) return -1;
+  if (p == start) *p++ = ',';
+  *start = '{';
+  *p++ = '}';
+  o->buf.len = (int32_t)(p - o->buf.data);
+  return row_end(o, f);
+}

@@ -1,0 +1,29 @@
+/* out.h - the rows of one pipeline for one sink (struct tm_out of abi.h).
+ *
+ * Loops append through the tm_ffi_out_ functions; the worker empties the buffer between calls into Lua and takes
+ * back the rows of an event that failed. The buffer is a fixed region given by the worker, which also owns
+ * `events`; a tm_out owns nothing. One thread.
+ *
+ * tm_out.event is the row (of the batch at hand) whose rows are being written; entries of `events` name the slot of
+ * the source batch it came from, and neighbours of the same slot share one entry. tm_out.bytes counts what was
+ * handed on by tm_out_consume; what is still in the buffer comes on top. */
+#ifndef TM_CODEC_OUT_H
+#define TM_CODEC_OUT_H
+
+#include "../abi_c.h"
+
+/* `data` has cap + TM_PAD bytes and never moves; `events` has TM_BATCH_ROWS entries. An event never needs more than
+ * max_bytes, so with cap >= soft + max_bytes no row fails for lack of room while the loop heeds tm_flow.stop. */
+void tm_out_init(struct tm_out *o, char *data, int32_t cap, int32_t soft, int32_t max_rows, int32_t max_bytes,
+                 struct tm_out_event *events);
+
+/* A new batch begins: no event is at hand, `events` is empty (whoever reads it has done so). */
+void tm_out_batch_reset(struct tm_out *o);
+
+/* Takes back all rows of the event at hand, if that is `row`; a row begun but not ended goes too. */
+void tm_out_rollback(struct tm_out *o, int32_t row);
+
+/* The first n bytes were handed on: the others move to the front. */
+void tm_out_consume(struct tm_out *o, int32_t n);
+
+#endif

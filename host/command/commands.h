@@ -1,0 +1,32 @@
+/* commands.h - the commands of the program: one file each, one table of them all.
+ *
+ * A command gets what stands behind its name and returns the program's exit code (0 ok, 1 failed, 2 usage,
+ * 3 script rejected, 128 + n signal). It prints data to stdout, everything else to stderr. */
+#ifndef TM_COMMAND_COMMANDS_H
+#define TM_COMMAND_COMMANDS_H
+
+struct tm_command {
+  const char *name;
+  const char *usage;      /* what may follow the name */
+  const char *sentence;   /* for the list of commands */
+  int (*run)(int argc, char *const *argv);
+};
+
+extern const struct tm_command tm_commands_list[];  /* ends with a NULL name */
+
+/* NULL: no such command in this version. */
+const struct tm_command *tm_command_find(const char *name);
+/* Says on stderr what is wrong with a name that tm_command_find does not know: later, mistyped, unknown. Returns 2. */
+int tm_command_unknown(const char *name);
+
+int tm_command_run(int argc, char *const *argv);
+int tm_command_check(int argc, char *const *argv);
+int tm_command_help(int argc, char *const *argv);
+int tm_command_version(int argc, char *const *argv);
+
+/* Prints the help of one command (NULL: the short list of all) to stdout. Returns 0, or 1 if stdout failed. */
+int tm_help_print(const char *command);
+/* Ends writing to stdout: 0, or 1 with the reason logged. */
+int tm_help_flush(void);
+
+#endif

@@ -1,0 +1,191 @@
+/* help.c - `tidemill help`, and the table of commands.
+ *
+ * Every list here is made from a table that something else uses too: commands from tm_commands_list, options from
+ * tm_options_table, counters from counters.def. So help cannot name what does not exist. Lines fit 80 columns. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/counters.h"
+#include "../base/log.h"
+#include "../base/suggest.h"
+#include "../base/version.h"
+#include "commands.h"
+#include "options.h"
+#include "options_table.h"
+#include "quantity.h"
+
+enum { WIDTH = 80, INDENT = 26, NAMES_MAX = 64 };
+
+const struct tm_command tm_commands_list[] = {
+  { "run", "SCRIPT... | -e CODE  [OPTIONS]", "Run scripts over a stream, to the end of input or a signal.",
+    tm_command_run },
+  { "check", "SCRIPT... | -e CODE  [OPTIONS]", "Load scripts, validate and lint them; run nothing.", tm_command_check },
+  { "help", "[COMMAND | counters]", "This list, a command's options, or what the counters mean.", tm_command_help },
+  { "version", "", "The version, and what it was built with.", tm_command_version },
+  { NULL, NULL, NULL, NULL },
+};
+
+/* decided, not in this version */
+static const char *const later[] = {
+  "test", "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "graph", "state", "status", "snapshot",
+  "journal", "drain", "demo", "new", "list", "bench", "completion", "repl",
+};
+
+const struct tm_command *tm_command_find(const char *name) {
+  const struct tm_command *c;
+
+  for (c = tm_commands_list; c->name != NULL; c++) {
+    if (strcmp(c->name, name) == 0) return c;
+  }
+  return NULL;
+}
+
+/* The command or topic of help that a mistyped name means, or NULL. */
+static const char *meant(const char *name) {
+  const char *names[NAMES_MAX];
+  int n = 0;
+
+  for (; tm_commands_list[n].name != NULL; n++) names[n] = tm_commands_list[n].name;
+  names[n++] = "counters";
+  return tm_suggest(name, names, n);
+}
+
+int tm_command_unknown(const char *name) {
+  const char *word = meant(name);
+  size_t i, len = strlen(name);
+
+  for (i = 0; i < sizeof later / sizeof later[0]; i++) {
+    if (strcmp(later[i], name) != 0) continue;
+    tm_log_error("the command %s is not available in this version", name);
+    return 2;
+  }
+  if (word != NULL && strcmp(word, "counters") == 0) word = "help counters";
+  if (len > 4 && strcmp(name + len - 4, ".lua") == 0)
+    tm_log_error("unknown command '%.200s'; to run a script: tidemill run %.200s", name, name);
+  else if (word != NULL)
+    tm_log_error("unknown command '%.80s'; did you mean '%s'?", name, word);
+  else
+    tm_log_error("unknown command '%.80s'; 'tidemill help' lists them", name);
+  return 2;
+}
+
+/* ---- printing ------------------------------------------------------------------ */
+
+/* Prints the text from column `at` on, in lines that begin at column `indent`. */
+static void print_wrapped(const char *text, int at, int indent) {
+  while (*text == ' ') text++;
+  while (*text != '\0') {
+    int word = (int)strcspn(text, " ");
+
+    if (at + 1 + word > WIDTH && at > indent) {
+      printf("\n%*s", indent, "");
+      at = indent;
+    }
+    at += printf("%s%.*s", at > indent ? " " : "", word, text);
+    text += word;
+    while (*text == ' ') text++;
+  }
+  printf("\n");
+}
+
+/* "  name VALUE     sentence": the sentence begins on a line of its own if the name is long. */
+static void print_entry(const char *name, const char *sentence) {
+  int n = printf("  %s", name);
+
+  if (n > INDENT - 2) printf("\n%*s", INDENT, "");
+  else printf("%*s", INDENT - n, "");
+  print_wrapped(sentence, INDENT, INDENT);
+}
+
+static void print_option(const struct tm_option *opt) {
+  char name[80], sentence[512], number[32];
+
+  snprintf(name, sizeof name, "--%s%s%s", opt->name, opt->value != NULL ? " " : "",
+           opt->value != NULL ? opt->value : "");
+  number[0] = '\0';
+  if (opt->kind == TM_OPTION_DURATION) tm_quantity_duration_text(opt->start, number);
+  else if (opt->kind == TM_OPTION_SIZE || opt->kind == TM_OPTION_SIZE32) tm_quantity_size_text(opt->start, number);
+  else if (opt->kind == TM_OPTION_COUNT32) snprintf(number, sizeof number, "%lld", (long long)opt->start);
+  snprintf(sentence, sizeof sentence, "%s%s%s%s", opt->sentence, number[0] != '\0' ? " Default: " : "", number,
+           number[0] != '\0' ? "." : "");
+  print_entry(name, sentence);
+}
+
+static void print_options(unsigned command) {
+  const struct tm_option *opt;
+
+  printf("\nOptions (also from the environment: --max-rows is TIDEMILL_MAX_ROWS):\n");
+  print_entry("-e CODE", "Code instead of a script: an expression or a chunk over `stream`, the default input.");
+  for (opt = tm_options_table; opt->name != NULL; opt++) {
+    if (opt->kind != TM_OPTION_LATER && (opt->commands & command) != 0) print_option(opt);
+  }
+  print_entry("-h, --help", "This text.");
+  printf("\nTIME is written as 250ms, 1s or 1m30s; SIZE in bytes or as 64K, 16M, 1G.\n");
+}
+
+static void print_run(void) {
+  print_options(TM_OPTIONS_RUN);
+  printf("\nSignals: TERM and INT finish what was read and end; a second one ends at once.\n"
+         "Exit codes: 0 ok, 1 the run failed, 2 usage, 3 a script was rejected,\n"
+         "128 + n ended by signal n (a drained TERM is 0).\n"
+         "\nExample:\n"
+         "  tidemill run -e 'stream:filter(function(e) return e.amount > 100 end)' \\\n"
+         "    --from tx.ndjson > large.ndjson\n");
+}
+
+static void print_counters(void) {
+  char sentence[512];
+  int i;
+
+  printf("What is counted; the end summary shows it, 'tidemill run --json' names it so:\n\n");
+  for (i = 0; i < TM_COUNTERS_N; i++) {
+    snprintf(sentence, sizeof sentence, "(%s) %s", tm_counters_list[i].unit, tm_counters_list[i].sentence);
+    print_entry(tm_counters_list[i].name, sentence);
+  }
+}
+
+static void print_all(void) {
+  const struct tm_command *c;
+
+  printf("tidemill %s: stream processing in Lua\n\nUsage: tidemill COMMAND ...\n\n", TM_VERSION);
+  for (c = tm_commands_list; c->name != NULL; c++) print_entry(c->name, c->sentence);
+  printf("\n'tidemill help COMMAND' tells more. A first try:\n"
+         "  echo '{\"amount\":120}' | \\\n"
+         "    tidemill run -e 'stream:filter(function(e) return e.amount > 100 end)'\n");
+}
+
+int tm_help_flush(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+  tm_log_error("cannot write to stdout: %s", strerror(errno));
+  return 1;
+}
+
+int tm_help_print(const char *command) {
+  const struct tm_command *c = command != NULL ? tm_command_find(command) : NULL;
+
+  if (c == NULL) {
+    print_all();
+    return tm_help_flush();
+  }
+  printf("Usage: tidemill %s%s%s\n", c->name, c->usage[0] != '\0' ? " " : "", c->usage);
+  print_wrapped(c->sentence, 0, 0);
+  if (c->run == tm_command_run) print_run();
+  else if (c->run == tm_command_check) print_options(TM_OPTIONS_CHECK);
+  return tm_help_flush();
+}
+
+int tm_command_help(int argc, char *const *argv) {
+  if (argc == 0) return tm_help_print(NULL);
+  if (strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0) return tm_help_print("help");
+  if (argc > 1) {
+    tm_log_error("help takes one name, found '%.80s' too", argv[1]);
+    return 2;
+  }
+  if (strcmp(argv[0], "counters") == 0) {
+    print_counters();
+    return tm_help_flush();
+  }
+  if (tm_command_find(argv[0]) == NULL) return tm_command_unknown(argv[0]);
+  return tm_help_print(argv[0]);
+}

@@ -1,0 +1,289 @@
+/* options.c - reads argv and the environment into struct tm_options, by the table.
+ *
+ * Three passes: defaults, then argv, then the environment for what argv left unsaid; at last the scripts are
+ * looked at. The first thing that is wrong ends it, with what was found, what was expected and what to do.
+ * Nothing is printed here: the caller logs the error once. */
+#include "options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/suggest.h"
+#include "options_table.h"
+#include "quantity.h"
+
+enum { OPTIONS_MAX = 64, USAGE = 2, REJECTED = 3 };
+
+struct parse {
+  struct tm_options *o;
+  unsigned command;
+  struct tm_err *err;
+  char given[OPTIONS_MAX];   /* by index in the table: argv named it */
+};
+
+static const char *command_name(unsigned command) {
+  return command == TM_OPTIONS_RUN ? "run" : "check";
+}
+
+static void *member(struct tm_options *o, size_t at) {
+  return (char *)o + at;
+}
+
+/* The member is read and written by memcpy: the table knows its offset and kind, not its C type. */
+static void set_text(struct tm_options *o, size_t at, const char *text) {
+  memcpy(member(o, at), &text, sizeof text);
+}
+
+static void set_number(struct tm_options *o, const struct tm_option *opt, int64_t v) {
+  int32_t v32 = (int32_t)v;
+
+  if (opt->kind == TM_OPTION_SIZE32 || opt->kind == TM_OPTION_COUNT32) memcpy(member(o, opt->at), &v32, sizeof v32);
+  else memcpy(member(o, opt->at), &v, sizeof v);
+}
+
+static void set_defaults(struct tm_options *o) {
+  const struct tm_option *opt;
+
+  memset(o, 0, sizeof *o);
+  for (opt = tm_options_table; opt->name != NULL; opt++) {
+    if (opt->kind >= TM_OPTION_DURATION && opt->kind <= TM_OPTION_COUNT32) set_number(o, opt, opt->start);
+  }
+}
+
+/* ---- one value -------------------------------------------------------------- */
+
+/* In all of these `from` is how the option was spelled: "--deadline", or "TIDEMILL_DEADLINE". */
+
+static int take_number(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  char why[256], low[32], high[32];
+  int64_t v;
+  int bad;
+
+  if (opt->kind == TM_OPTION_DURATION) bad = tm_quantity_duration(value, &v, why, sizeof why);
+  else if (opt->kind == TM_OPTION_COUNT32) bad = tm_quantity_count(value, &v, why, sizeof why);
+  else bad = tm_quantity_size(value, &v, why, sizeof why);
+  if (bad) return tm_err_set(p->err, USAGE, "option-value", "%s: %s", from, why);
+  if (v >= opt->min && v <= opt->max) {
+    set_number(p->o, opt, v);
+    return 0;
+  }
+  if (opt->kind == TM_OPTION_DURATION) {
+    tm_quantity_duration_text(opt->min, low);
+    tm_quantity_duration_text(opt->max, high);
+  } else if (opt->kind == TM_OPTION_COUNT32) {
+    snprintf(low, sizeof low, "%lld", (long long)opt->min);
+    snprintf(high, sizeof high, "%lld", (long long)opt->max);
+  } else {
+    tm_quantity_size_text(opt->min, low);
+    tm_quantity_size_text(opt->max, high);
+  }
+  return tm_err_set(p->err, USAGE, "option-range", "%s: '%s' is out of range: at least %s, at most %s", from, value,
+                    low, high);
+}
+
+static int take_flag(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  static const char *const yes[] = { "1", "true", "yes", "on" }, *const no[] = { "0", "false", "no", "off" };
+  int on = -1;
+  size_t i;
+
+  for (i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+    if (strcmp(value, yes[i]) == 0) on = 1;
+    if (strcmp(value, no[i]) == 0) on = 0;
+  }
+  if (on < 0)
+    return tm_err_set(p->err, USAGE, "option-value", "%s: '%s' is neither yes nor no: write 1 or 0", from, value);
+  memcpy(member(p->o, opt->at), &on, sizeof on);
+  return 0;
+}
+
+static int take_format(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  static const char *const formats[] = { "json", "csv", "msgpack", "lines" };
+  const char *meant = tm_suggest(value, formats, 4);
+  size_t i;
+
+  if (strcmp(value, "json") == 0) {
+    set_text(p->o, opt->at, value);
+    return 0;
+  }
+  for (i = 1; i < sizeof formats / sizeof formats[0]; i++) {
+    if (strcmp(value, formats[i]) != 0) continue;
+    return tm_err_set(p->err, USAGE, "format-later", "%s: the format %s is not available in this version; json is",
+                      from, value);
+  }
+  return tm_err_set(p->err, USAGE, "format-unknown", "%s: no format is called '%s'; did you mean %s?", from, value,
+                    meant != NULL ? meant : formats[0]);
+}
+
+static int take_list(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  int n;
+
+  if (opt->kind == TM_OPTION_PAIRS && (value[0] == '=' || strchr(value, '=') == NULL))
+    return tm_err_set(p->err, USAGE, "option-value", "%s: '%s' is no setting: write KEY=VALUE", from, value);
+  memcpy(&n, member(p->o, opt->count_at), sizeof n);
+  if (n == TM_OPT_LIST_MAX)
+    return tm_err_set(p->err, USAGE, "option-count", "%s: given more than %d times", from, TM_OPT_LIST_MAX);
+  set_text(p->o, opt->at + (size_t)n * sizeof(char *), value);
+  n++;
+  memcpy(member(p->o, opt->count_at), &n, sizeof n);
+  return 0;
+}
+
+static int take(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  switch (opt->kind) {
+    case TM_OPTION_FLAG:
+      return take_flag(p, opt, from, value);
+    case TM_OPTION_FORMAT:
+      return take_format(p, opt, from, value);
+    case TM_OPTION_LIST:
+    case TM_OPTION_PAIRS:
+      if (value[0] == '\0') break;
+      return take_list(p, opt, from, value);
+    case TM_OPTION_TEXT:
+      if (value[0] == '\0') break;
+      set_text(p->o, opt->at, value);
+      return 0;
+    case TM_OPTION_LATER:
+      return tm_err_set(p->err, USAGE, "option-later", "%s is not available in this version", from);
+    default:
+      return take_number(p, opt, from, value);
+  }
+  return tm_err_set(p->err, USAGE, "option-value", "%s: an empty value; expected %s", from, opt->value);
+}
+
+/* ---- argv --------------------------------------------------------------------- */
+
+static const struct tm_option *find(const char *name, size_t len) {
+  const struct tm_option *opt;
+
+  for (opt = tm_options_table; opt->name != NULL; opt++) {
+    if (strlen(opt->name) == len && memcmp(opt->name, name, len) == 0) return opt;
+  }
+  return NULL;
+}
+
+static int unknown(struct parse *p, const char *name, int len) {
+  const char *names[OPTIONS_MAX], *meant;
+  const struct tm_option *opt;
+  char word[64];
+  int n = 0;
+
+  for (opt = tm_options_table; opt->name != NULL && n < OPTIONS_MAX; opt++) {
+    if (opt->kind != TM_OPTION_LATER && (opt->commands & p->command) != 0) names[n++] = opt->name;
+  }
+  snprintf(word, sizeof word, "%.*s", len, name);
+  meant = tm_suggest(word, names, n);
+  if (meant != NULL)
+    return tm_err_set(p->err, USAGE, "option-unknown", "unknown option --%.*s; did you mean --%s?", len, name, meant);
+  return tm_err_set(p->err, USAGE, "option-unknown", "unknown option --%.*s; 'tidemill help %s' lists them", len, name,
+                    command_name(p->command));
+}
+
+/* --name, --name=value or --name value; *i is left at the last argument used. */
+static int take_long(struct parse *p, int argc, char *const *argv, int *i) {
+  const char *name = argv[*i] + 2, *value = strchr(name, '=');
+  size_t len = value != NULL ? (size_t)(value - name) : strlen(name);
+  const struct tm_option *opt = find(name, len);
+  char from[80];
+
+  if (opt == NULL) return unknown(p, name, len > 200 ? 200 : (int)len);
+  snprintf(from, sizeof from, "--%s", opt->name);
+  if ((opt->commands & p->command) == 0)
+    return tm_err_set(p->err, USAGE, "option-command", "%s belongs to 'tidemill %s', not to '%s'", from,
+                      command_name(opt->commands), command_name(p->command));
+  p->given[opt - tm_options_table] = 1;
+  if (opt->kind == TM_OPTION_LATER) return take(p, opt, from, "");
+  if (value != NULL) return take(p, opt, from, value + 1);
+  if (opt->kind == TM_OPTION_FLAG) return take(p, opt, from, "1");
+  if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
+    return tm_err_set(p->err, USAGE, "option-value", "%s needs a value: %s %s", from, from, opt->value);
+  (*i)++;
+  return take(p, opt, from, argv[*i]);
+}
+
+static int take_code(struct parse *p, int argc, char *const *argv, int *i) {
+  if (*i + 1 >= argc) return tm_err_set(p->err, USAGE, "option-value", "-e needs a value: -e CODE");
+  if (p->o->code != NULL) return tm_err_set(p->err, USAGE, "code-twice", "-e is given twice; one piece of code is run");
+  (*i)++;
+  p->o->code = argv[*i];
+  return 0;
+}
+
+static int take_script(struct parse *p, const char *path) {
+  if (p->o->scripts_n == TM_OPT_LIST_MAX)
+    return tm_err_set(p->err, USAGE, "script-count", "more than %d scripts", TM_OPT_LIST_MAX);
+  p->o->scripts[p->o->scripts_n++] = path;
+  return 0;
+}
+
+static int read_argv(struct parse *p, int argc, char *const *argv) {
+  int i, only_scripts = 0, r;
+
+  for (i = 0; i < argc; i++) {
+    const char *arg = argv[i];
+
+    if (only_scripts || arg[0] != '-' || arg[1] == '\0') r = take_script(p, arg);
+    else if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return TM_OPTIONS_HELP;
+    else if (strcmp(arg, "-e") == 0) r = take_code(p, argc, argv, &i);
+    else if (strcmp(arg, "--") == 0) only_scripts = 1, r = 0;
+    else if (arg[1] == '-') r = take_long(p, argc, argv, &i);
+    else
+      r = tm_err_set(p->err, USAGE, "option-unknown", "unknown option %.80s; short ones are -e CODE and -h", arg);
+    if (r != 0) return -1;
+  }
+  return TM_OPTIONS_OK;
+}
+
+/* ---- environment and scripts ----------------------------------------------------- */
+
+static int read_environment(struct parse *p) {
+  const struct tm_option *opt;
+  char name[64];
+
+  for (opt = tm_options_table; opt->name != NULL; opt++) {
+    const char *value = getenv(tm_option_variable(opt, name));
+
+    if (value == NULL || value[0] == '\0') continue;
+    if (p->given[opt - tm_options_table] || (opt->commands & p->command) == 0) continue;
+    if (take(p, opt, name, value) != 0) return -1;
+  }
+  return 0;
+}
+
+/* Opened and read for no bytes: that is what tells a folder from a file without taking anything out of a pipe. */
+static int script_check(const struct tm_io *io, const char *path, struct tm_err *err) {
+  int fd = io->open(io, path, O_RDONLY, 0);
+  char nothing;
+  int64_t r = fd;
+
+  if (fd >= 0) {
+    r = io->read(io, fd, &nothing, 0);
+    io->close(io, fd);
+  }
+  if (r >= 0) return 0;
+  return tm_err_set(err, REJECTED, "script-open", "%.400s: cannot read the script: %s", path, strerror((int)-r));
+}
+
+int tm_options_parse(struct tm_options *o, enum tm_options_command command, int argc, char *const *argv,
+                     const struct tm_io *io, struct tm_err *err) {
+  struct parse p = { .o = o, .command = command, .err = err };
+  int i, r;
+
+  set_defaults(o);
+  r = read_argv(&p, argc, argv);
+  if (r != TM_OPTIONS_OK) return r;
+  if (read_environment(&p) != 0) return -1;
+  if (o->scripts_n > 0 && o->code != NULL)
+    return tm_err_set(err, USAGE, "script-and-code", "both a script (%.200s) and -e are given; write one of them",
+                      o->scripts[0]);
+  if (o->scripts_n == 0 && o->code == NULL)
+    return tm_err_set(err, USAGE, "no-script",
+                      "nothing to %s: name a script, or give code with -e, as in\n  tidemill %s -e 'stream:filter("
+                      "function(e) return e.amount > 100 end)'", command_name(command), command_name(command));
+  for (i = 0; i < o->scripts_n; i++) {
+    if (script_check(io, o->scripts[i], err) != 0) return -1;
+  }
+  return TM_OPTIONS_OK;
+}

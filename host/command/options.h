@@ -1,0 +1,48 @@
+/* options.h - what the command line and the environment say, after parsing.
+ *
+ * A flag goes before TIDEMILL_<NAME> in the environment (an empty variable counts as unset), that before the
+ * default. All texts are borrowed from argv and the environment, which outlive the program's work. */
+#ifndef TM_COMMAND_OPTIONS_H
+#define TM_COMMAND_OPTIONS_H
+
+#include <stdint.h>
+
+#include "../base/err.h"
+#include "../base/io.h"
+
+enum { TM_OPT_LIST_MAX = 256 };
+
+struct tm_options {
+  const char *scripts[TM_OPT_LIST_MAX];  /* SCRIPT...; with -e, none */
+  int scripts_n;
+  const char *code;                      /* -e CODE, or NULL */
+  const char *from[TM_OPT_LIST_MAX];     /* --from F (may be repeated; "-" is stdin); empty: stdin */
+  int from_n;
+  const char *to;                        /* --to F; NULL or "-": stdout */
+  const char *format;                    /* --format json; NULL: json */
+  const char *out_format;
+  const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
+  int set_n;
+  const char *sample;                    /* check --sample FILE */
+  int strict;                            /* --strict */
+  int quiet;                             /* --quiet: no end summary */
+  int json;                              /* --json: the summary as one JSON object */
+  int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
+  int64_t deadline_ms;                   /* --deadline 1s */
+  int64_t script_memory;                 /* --script-memory 256M, bytes */
+  int32_t max_event;                     /* --max-event 16M, bytes */
+  int32_t max_rows;                      /* --max-rows 100000 */
+};
+
+/* The commands that take options: bits. */
+enum tm_options_command { TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2 };
+
+enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };
+
+/* Parses what stands behind the command's name. Scripts must exist and be readable: they are opened once, through
+ * io. Returns TM_OPTIONS_OK, TM_OPTIONS_HELP (-h was given; o is not complete), or -1 with err: exit code 2 for
+ * usage, 3 for a script that cannot be read. */
+int tm_options_parse(struct tm_options *o, enum tm_options_command command, int argc, char *const *argv,
+                     const struct tm_io *io, struct tm_err *err);
+
+#endif

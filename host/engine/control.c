@@ -1,0 +1,380 @@
+/* control.c - forks, watches, restarts and ends the worker.
+ *
+ * One libev loop with a child watcher, three signals and a timer. All of it is in struct control on the stack of
+ * control_main; nothing is global but libev's default loop, which child watchers need.
+ *
+ * The deadline here is the second line of defence: the worker stops an overdue event itself, by its guard. Control
+ * looks at the attempt marker only, in case the guard could not (a loop inside C, a guard that failed). It counts
+ * looks instead of time, so that a machine that slept or a stopped terminal blames nobody, and asks that the worker
+ * has spent processor time: one that waits for a full stderr is not running away. */
+#include "control.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/err.h"
+#include "../base/log.h"
+#include "shared.h"
+#include "summary.h"
+#include "worker.h"
+
+/* looks at the marker in one deadline, and how many see the same before the worker is killed */
+enum { LOOKS_PER_DEADLINE = 4, LOOKS_MAX = 2 * LOOKS_PER_DEADLINE, DEADLINE_MS = 1000 };
+
+struct control {
+  const struct tm_options *o;
+  const struct tm_io *io;
+  struct tm_shared *shared;
+  int (*entry)(const struct tm_options *o, struct tm_shared *shared);  /* the worker's main */
+  struct ev_loop *loop;
+  ev_child child;
+  ev_signal sig_term, sig_int, sig_hup;
+  ev_timer look;
+  pid_t pid;               /* the worker; 0: none */
+  int ran;                 /* a worker got as far as running */
+  int drain_signal;        /* the first TERM or INT; 0: none */
+  int stop_signal;         /* the second: the worker was killed for it */
+  int exit_code;
+  struct tm_marker seen;   /* the marker at the last look */
+  int looks;               /* looks in a row that saw it */
+  uint64_t seen_cpu_ns;    /* the worker's processor time at the first of them */
+  int overdue;             /* the worker was killed for its deadline */
+  int deaths;              /* all */
+  int deaths_stuck;        /* in a row without progress */
+  double stuck_batch;      /* progress is: another batch, or another event quarantined */
+  uint64_t stuck_quarantined;
+};
+
+static int64_t deadline_ms(const struct control *c) {
+  return c->o->deadline_ms > 0 ? c->o->deadline_ms : DEADLINE_MS;
+}
+
+/* ---- the worker's side of the fork ------------------------------------- */
+
+static void handler_set(int sig, void (*handler)(int)) {
+  struct sigaction sa;
+
+  memset(&sa, 0, sizeof sa);
+  sa.sa_handler = handler;
+  sigemptyset(&sa.sa_mask);
+  sigaction(sig, &sa, NULL);
+}
+
+/* Frees the child of control's loop and signals. Signals are blocked while this runs. TERM and INT reach the whole
+ * process group from a terminal; it is control that acts on them, so the worker ignores its copy. USR1 must not
+ * kill a worker that has not installed its handler yet: `drain` is set before it is sent. */
+static void worker_enter(struct control *c, pid_t control_pid) {
+  ev_child_stop(c->loop, &c->child);
+  ev_signal_stop(c->loop, &c->sig_term);
+  ev_signal_stop(c->loop, &c->sig_int);
+  ev_signal_stop(c->loop, &c->sig_hup);
+  ev_timer_stop(c->loop, &c->look);
+  ev_loop_destroy(c->loop);
+  handler_set(SIGTERM, SIG_IGN);
+  handler_set(SIGINT, SIG_IGN);
+  handler_set(SIGHUP, SIG_IGN);
+  handler_set(SIGPIPE, SIG_IGN);
+  handler_set(SIGUSR1, SIG_IGN);
+  handler_set(SIGCHLD, SIG_DFL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  /* control may have died between fork and prctl; nobody would then end this process */
+  if (getppid() != control_pid) _exit(1);
+}
+
+/* Starts a worker: 0, or -1 with the reason logged. */
+static int worker_start(struct control *c) {
+  sigset_t all, old;
+  pid_t control_pid = getpid();
+
+  c->shared->phase = TM_PHASE_LOADING;
+  c->looks = 0;
+  c->overdue = 0;
+  fflush(NULL);
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &old);
+  c->pid = fork();
+  if (c->pid == 0) {
+    worker_enter(c, control_pid);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    exit(c->entry(c->o, c->shared));
+  }
+  sigprocmask(SIG_SETMASK, &old, NULL);
+  if (c->pid < 0) {
+    c->pid = 0;
+    tm_log_error("cannot start a worker process: %s", strerror(errno));
+    return -1;
+  }
+  ev_child_set(&c->child, c->pid, 0);
+  ev_child_start(c->loop, &c->child);
+  return 0;
+}
+
+/* ---- how a worker ended -------------------------------------------------- */
+
+/* ", tx.ndjson line 17: {...}" for row of the batch at hand, as far as the worker left it readable. */
+static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t size) {
+  const struct tm_batch *b = s->batch;
+  int source_len = (int)strnlen(s->source, sizeof s->source);
+  int32_t len;
+
+  out[0] = '\0';
+  if (!tm_shared_holds(s, b, sizeof *b) || (uintptr_t)b % _Alignof(struct tm_batch) != 0 || row < 0 || row >= b->rows ||
+      row >= TM_BATCH_ROWS)
+    return;
+  len = b->len[row];
+  if (len < 0 || b->off[row] < 0 || !tm_shared_holds(s, b->raw + b->off[row], (size_t)len)) return;
+  snprintf(out, size, ", %.*s%sline %.0f: %.*s%s", source_len, s->source, source_len > 0 ? " " : "",
+           b->line_first + b->line[row], len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
+}
+
+/* "in pipeline clean, tx.ndjson line 17: {...}" */
+static void place_text(const struct tm_shared *s, const struct tm_marker *m, char *out, size_t size) {
+  char event[512], pipeline[80] = "";
+
+  if (m->serial == 0) {
+    snprintf(out, size, "outside of user code");
+    return;
+  }
+  if (m->pipeline >= 0 && m->pipeline < TM_SHARED_PIPELINES)
+    snprintf(pipeline, sizeof pipeline, "%.*s", (int)sizeof s->pipelines[0] - 1, s->pipelines[m->pipeline]);
+  event_text(s, m->row, event, sizeof event);
+  if (pipeline[0] != '\0') snprintf(out, size, "in pipeline %s%s", pipeline, event);
+  else snprintf(out, size, "in pipeline number %d%s", m->pipeline + 1, event);
+}
+
+static void death_say(const struct control *c, int sig, const struct tm_marker *m) {
+  char place[640], how[160];
+  long long ms = deadline_ms(c);
+
+  place_text(c->shared, m, place, sizeof place);
+  if (c->overdue)
+    snprintf(how, sizeof how, "worker killed: one event was not done after %lld ms (deadline %lld ms),",
+             2 * ms, ms);
+  else
+    snprintf(how, sizeof how, "worker ended by signal %d (%s)%s", sig, strsignal(sig),
+             sig == SIGKILL ? ", perhaps for lack of memory," : "");
+  tm_log_error("%s %s: the next worker goes on at the first event not finished, with empty state%s", how, place,
+               m->serial != 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
+}
+
+/* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event. */
+static void death_record(struct control *c, const struct tm_marker *m) {
+  struct tm_shared *s = c->shared;
+  int same = s->death_count > 0 && s->death_batch == s->batch_serial && s->death.pipeline == m->pipeline &&
+             s->death.row == m->row;
+
+  if (m->serial != 0) {
+    s->death = *m;
+    s->death_batch = s->batch_serial;
+    s->death_count = same ? s->death_count + 1 : 1;
+  }
+  memset(&s->flow.marker, 0, sizeof s->flow.marker);
+}
+
+/* 1 if the deaths lead nowhere. A quarantined event is progress: a batch may hold several. */
+static int death_is_hopeless(struct control *c) {
+  struct tm_shared *s = c->shared;
+
+  if (c->deaths_stuck > 0 && c->stuck_batch == s->batch_serial && c->stuck_quarantined == s->counters.quarantined) {
+    c->deaths_stuck++;
+  } else {
+    c->deaths_stuck = 1;
+    c->stuck_batch = s->batch_serial;
+    c->stuck_quarantined = s->counters.quarantined;
+  }
+  return c->deaths_stuck >= TM_CONTROL_DEATHS_MAX;
+}
+
+static void finish(struct control *c, int exit_code) {
+  c->exit_code = exit_code;
+  ev_break(c->loop, EVBREAK_ALL);
+}
+
+static void on_death(struct control *c, int sig) {
+  const struct tm_options *o = c->o;
+  struct tm_marker marker = c->shared->flow.marker;
+
+  c->deaths++;
+  if (c->overdue) c->shared->counters.worker_kills_deadline++;
+  if (!c->ran && c->shared->phase == TM_PHASE_LOADING) {
+    tm_log_error("worker ended by signal %d (%s) while it loaded %s; most likely the script makes it crash or use "
+                 "more memory than there is", sig, strsignal(sig), o->scripts_n > 0 ? o->scripts[0] : "the code of -e");
+    finish(c, 3);
+    return;
+  }
+  death_record(c, &marker);
+  if (death_is_hopeless(c)) {
+    char place[640];
+
+    place_text(c->shared, &marker, place, sizeof place);
+    tm_log_error("worker ended by signal %d (%s) %s: %d times without getting any further; giving up", sig,
+                 strsignal(sig), place, c->deaths_stuck);
+    finish(c, 1);
+    return;
+  }
+  death_say(c, sig, &marker);
+  c->shared->counters.worker_restarts++;
+  if (worker_start(c) != 0) finish(c, 1);
+}
+
+static void on_exit_code(struct control *c, int code) {
+  if (code == 0 && c->o->strict && (c->deaths > 0 || c->shared->strict_failed)) code = 1;
+  if (code == 0 && c->drain_signal == SIGINT) code = 128 + SIGINT;
+  finish(c, code);
+}
+
+static void on_child(struct ev_loop *loop, ev_child *w, int revents) {
+  struct control *c = w->data;
+  int status = w->rstatus;
+
+  (void)revents;
+  ev_child_stop(loop, w);
+  c->pid = 0;
+  if (c->shared->phase != TM_PHASE_LOADING) c->ran = 1;
+  if (c->stop_signal != 0) finish(c, 128 + c->stop_signal);
+  else if (WIFSIGNALED(status)) on_death(c, WTERMSIG(status));
+  else on_exit_code(c, WEXITSTATUS(status));
+}
+
+/* ---- signals and the deadline ------------------------------------------- */
+
+static void on_stop(struct ev_loop *loop, ev_signal *w, int revents) {
+  struct control *c = w->data;
+
+  (void)loop;
+  (void)revents;
+  if (c->drain_signal == 0) {
+    c->drain_signal = w->signum;
+    c->shared->drain = 1;
+    if (c->pid > 0) kill(c->pid, SIGUSR1);
+    return;
+  }
+  c->stop_signal = w->signum;
+  if (c->pid > 0) kill(c->pid, SIGKILL);
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *w, int revents) {
+  (void)loop;
+  (void)w;
+  (void)revents;
+  tm_log_warning("reload is not available in this version; the scripts run on as they are");
+}
+
+static int marker_same(const struct tm_marker *a, const struct tm_marker *b) {
+  return a->serial == b->serial && a->pipeline == b->pipeline && a->row == b->row && a->step == b->step &&
+         a->sub == b->sub;
+}
+
+static uint64_t worker_cpu_ns(const struct control *c) {
+  clockid_t clock;
+  struct timespec ts;
+
+  if (clock_getcpuclockid(c->pid, &clock) != 0 || clock_gettime(clock, &ts) != 0) return 0;
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *w, int revents) {
+  struct control *c = w->data;
+  struct tm_marker now;
+
+  (void)loop;
+  (void)revents;
+  if (c->pid <= 0 || c->overdue) return;
+  memcpy(&now, &c->shared->flow.marker, sizeof now);
+  if (now.serial == 0) {
+    c->looks = 0;
+    return;
+  }
+  if (c->looks == 0 || !marker_same(&now, &c->seen)) {
+    c->seen = now;
+    c->looks = 1;
+    c->seen_cpu_ns = worker_cpu_ns(c);
+    return;
+  }
+  c->looks++;
+  if (c->looks <= LOOKS_MAX || worker_cpu_ns(c) - c->seen_cpu_ns < (uint64_t)deadline_ms(c) * 1000000u) return;
+  c->overdue = 1;
+  kill(c->pid, SIGKILL);
+}
+
+/* ---- the whole ------------------------------------------------------------ */
+
+static void watchers_start(struct control *c) {
+  double every = (double)deadline_ms(c) / 1000.0 / LOOKS_PER_DEADLINE;
+
+  ev_child_init(&c->child, on_child, 0, 0);
+  ev_signal_init(&c->sig_term, on_stop, SIGTERM);
+  ev_signal_init(&c->sig_int, on_stop, SIGINT);
+  ev_signal_init(&c->sig_hup, on_hup, SIGHUP);
+  ev_timer_init(&c->look, on_look, every, every);
+  c->child.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
+  ev_signal_start(c->loop, &c->sig_term);
+  ev_signal_start(c->loop, &c->sig_int);
+  ev_signal_start(c->loop, &c->sig_hup);
+  ev_timer_start(c->loop, &c->look);
+  handler_set(SIGPIPE, SIG_IGN);
+}
+
+static void watchers_stop(struct control *c) {
+  ev_signal_stop(c->loop, &c->sig_term);
+  ev_signal_stop(c->loop, &c->sig_int);
+  ev_signal_stop(c->loop, &c->sig_hup);
+  ev_timer_stop(c->loop, &c->look);
+  ev_loop_destroy(c->loop);
+}
+
+static void summary_say(const struct control *c, uint64_t wall_ns) {
+  struct tm_summary sum = { .shared = c->shared, .wall_ns = wall_ns, .exit_code = c->exit_code };
+  struct rusage ru;
+
+  if (getrusage(RUSAGE_CHILDREN, &ru) == 0) {
+    sum.cpu_ms = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000u +
+                 (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000u;
+    sum.memory_peak = (uint64_t)ru.ru_maxrss * 1024u;
+  }
+  if (c->o->json) tm_summary_print_json(&sum);
+  else tm_summary_print(&sum);
+}
+
+static int control_main(struct control *c) {
+  struct tm_err err;
+  uint64_t begun = c->io->mono_ns(c->io);
+
+  c->shared = tm_shared_new(&err);
+  if (c->shared == NULL) {
+    tm_log_error("%s", err.detail);
+    return err.exit_code;
+  }
+  c->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+  if (c->loop == NULL) {
+    tm_log_error("cannot start the event loop: %s", strerror(errno));
+    return 1;
+  }
+  watchers_start(c);
+  if (worker_start(c) == 0) ev_run(c->loop, 0);
+  else c->exit_code = 1;
+  watchers_stop(c);
+  if (c->entry == tm_worker_main && c->ran && !c->o->quiet) summary_say(c, c->io->mono_ns(c->io) - begun);
+  return c->exit_code;
+}
+
+int tm_control_run(const struct tm_options *o, const struct tm_io *io) {
+  struct control c = { .o = o, .io = io, .entry = tm_worker_main };
+
+  return control_main(&c);
+}
+
+int tm_control_check(const struct tm_options *o, const struct tm_io *io) {
+  struct control c = { .o = o, .io = io, .entry = tm_worker_check };
+
+  return control_main(&c);
+}

@@ -1,0 +1,243 @@
+/* flow_build.c - making sources, sinks, pipelines and outs while a script loads (flow.h). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/buf.h"
+#include "../codec/out.h"
+#include "flow.h"
+
+static void copy_text(char *to, size_t size, const char *from) {
+  size_t n = strnlen(from, size - 1);
+  memcpy(to, from, n);
+  to[n] = 0;
+}
+
+static int no_memory(struct tm_err *err, const char *what) {
+  return tm_err_set(err, 1, "memory", "no memory for %s", what);
+}
+
+/* a named region, with err */
+static void *region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err) {
+  char name[48];
+  snprintf(name, sizeof name, "%s.%d.%d", what, a, b);
+  int found;
+  void *p = tm_shared_region(f->shared, name, size, &found);
+  if (p == NULL) no_memory(err, what);
+  return p;
+}
+
+/* TM_PAD bytes before and behind */
+static int buffer_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t cap, struct tm_buf *buf,
+                         struct tm_err *err) {
+  char *data = region(f, what, a, b, (size_t)cap + 2 * TM_PAD, err);
+  if (data == NULL) return -1;
+  tm_buf_init_fixed(buf, data + TM_PAD, cap);
+  return 0;
+}
+
+/* ---- sources ---- */
+
+static int source_kind(const char *kind) {
+  static const char *const names[] = {"file", "stdin", "generate", "link"};
+  for (int i = 0; i < 4; i++)
+    if (strcmp(names[i], kind) == 0) return i;
+  return -1;
+}
+
+static int copy_paths(struct tm_source *s, const char **paths, int32_t n, struct tm_err *err) {
+  s->paths = calloc((size_t)n + 1, sizeof *s->paths);
+  if (s->paths == NULL) return no_memory(err, "paths");
+  s->paths_n = n;
+  for (int32_t i = 0; i < n; i++)
+    if ((s->paths[i] = strdup(paths[i])) == NULL) return no_memory(err, "paths");
+  return 0;
+}
+
+struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
+                                     int32_t paths_n, int32_t link_sink, struct tm_err *err) {
+  int k = source_kind(kind);
+  TM_ASSERT(k >= 0);
+  if (f->sources_n == TM_SOURCES_MAX) {
+    tm_err_set(err, 3, "sources", "a run has at most %d sources", TM_SOURCES_MAX);
+    return NULL;
+  }
+  int32_t i = f->sources_n;
+  struct tm_source *s = calloc(1, sizeof *s);
+  if (s == NULL || copy_paths(s, paths, paths_n, err) != 0) {
+    free(s);
+    no_memory(err, "a source");
+    return NULL;
+  }
+  s->index = i;
+  s->kind = (enum tm_source_kind)k;
+  s->fd = -1;
+  s->max_event = f->max_event;
+  copy_text(s->name, sizeof s->name, name);
+  s->fields = tm_fields_new();
+  s->batch = region(f, "batch", i, 0, sizeof *s->batch, err);
+  s->state = region(f, "source", i, 0, sizeof *s->state, err);
+  int link = s->kind == TM_SOURCE_LINK;
+  if (s->fields == NULL || s->batch == NULL || s->state == NULL ||
+      (!link && buffer_region(f, "input", i, 0, f->max_event + 4 * TM_BLOCK, &s->buf, err) != 0)) {
+    return NULL;
+  }
+  s->batch->fields = s->fields;
+  if (s->state->line == 0) s->state->line = 1;
+  if (link) f->outlets[link_sink]->link = s;
+  f->sources[f->sources_n++] = s;
+  return s;
+}
+
+/* ---- sinks and outs ---- */
+
+struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
+                                 struct tm_err *err) {
+  static const char *const names[] = {"file", "stdout", "discard", "link"};
+  (void)source;
+  int k = -1;
+  for (int i = 0; i < 4; i++)
+    if (strcmp(names[i], kind) == 0) k = i;
+  TM_ASSERT(k >= 0);
+  if (f->outlets_n == TM_SINKS_MAX) {
+    tm_err_set(err, 3, "sinks", "a run has at most %d sinks", TM_SINKS_MAX);
+    return NULL;
+  }
+  struct tm_outlet *o = calloc(1, sizeof *o);
+  char *copy = strdup(path);
+  if (o == NULL || copy == NULL) {
+    free(o);
+    free(copy);
+    no_memory(err, "a sink");
+    return NULL;
+  }
+  o->sink.index = f->outlets_n;
+  o->sink.kind = (enum tm_sink_kind)k;
+  o->sink.fd = -1;
+  o->sink.path = copy;
+  o->dead_only = 1;
+  copy_text(o->sink.name, sizeof o->sink.name, name);
+  o->sink.state = region(f, "sink", o->sink.index, 0, sizeof *o->sink.state, err);
+  if (o->sink.state == NULL) return NULL;
+  f->outlets[f->outlets_n++] = o;
+  return &o->sink;
+}
+
+struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err) {
+  if (f->pipelines_n == TM_PIPELINES_MAX) {
+    tm_err_set(err, 3, "pipelines", "a run has at most %d pipelines", TM_PIPELINES_MAX);
+    return NULL;
+  }
+  struct tm_pipeline *p = calloc(1, sizeof *p);
+  if (p == NULL) {
+    no_memory(err, "a pipeline");
+    return NULL;
+  }
+  p->index = f->pipelines_n;
+  copy_text(p->name, sizeof p->name, name);
+  p->source = f->sources[source];
+  p->state = region(f, "pipeline", p->index, 0, sizeof *p->state, err);
+  p->tally = region(f, "tally", p->index, 0, sizeof *p->tally, err);
+  if (p->state == NULL || p->tally == NULL) return NULL;
+  f->pipelines[f->pipelines_n++] = p;
+  return p;
+}
+
+static int add_writer(struct tm_outlet *o, struct tm_pipeline *p, struct tm_out *out, struct tm_err *err) {
+  if (o->writers_n == o->writers_cap) {
+    int32_t cap = o->writers_cap == 0 ? 4 : o->writers_cap * 2;
+    struct tm_writer *list = realloc(o->writers, (size_t)cap * sizeof *list);
+    if (list == NULL) return no_memory(err, "a sink's writers");
+    o->writers = list;
+    o->writers_cap = cap;
+  }
+  o->writers[o->writers_n++] = (struct tm_writer){p, out};
+  return 0;
+}
+
+/* An out in shared memory. Only a new one is initialized: rows a dead worker left wait in it. */
+static struct tm_out *make_out(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t soft, struct tm_err *err) {
+  struct tm_out *out = region(f, what, a, b, sizeof *out, err);
+  char name[32];
+  snprintf(name, sizeof name, "%s-events", what);
+  struct tm_out_event *events = region(f, name, a, b, TM_BATCH_ROWS * sizeof *events, err);
+  snprintf(name, sizeof name, "%s-rows", what);
+  int32_t cap = 2 * TM_ROW_BYTES_MAX + 4 * TM_SOFT;
+  struct tm_buf buf;
+  if (out == NULL || events == NULL || buffer_region(f, name, a, b, cap, &buf, err) != 0) return NULL;
+  if (out->events == NULL) tm_out_init(out, buf.data, cap, soft, f->max_rows, TM_ROW_BYTES_MAX, events);
+  return out;
+}
+
+static struct tm_flow_count *count_entry(struct tm_flows *f, const struct tm_pipeline *p, const struct tm_sink *s) {
+  struct tm_shared *sh = f->shared;
+  char name[64];
+  snprintf(name, sizeof name, "%.30s -> %.28s", p->name, s->name);
+  for (int32_t i = 0; i < sh->flows_n; i++)
+    if (strcmp(sh->flows[i].name, name) == 0) return &sh->flows[i];
+  if (sh->flows_n == TM_SHARED_NAMES) return NULL;
+  struct tm_flow_count *c = &sh->flows[sh->flows_n++];
+  copy_text(c->name, sizeof c->name, name);
+  return c;
+}
+
+struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err) {
+  struct tm_pipeline *p = f->pipelines[pipeline];
+  struct tm_outlet *o = f->outlets[sink];
+  if (p->outs_n == TM_OUTS_MAX) {
+    tm_err_set(err, 3, "outs", "pipeline '%s' writes more than %d sinks", p->name, TM_OUTS_MAX);
+    return NULL;
+  }
+  struct tm_out *out = make_out(f, "out", pipeline, p->outs_n, TM_SOFT, err);
+  if (out == NULL || add_writer(o, p, out, err) != 0) return NULL;
+  out->sink = sink;
+  if (!dead) {
+    out->tally = p->tally;
+    o->dead_only = 0;
+  }
+  p->outs[p->outs_n] = out;
+  p->out_sinks[p->outs_n] = &o->sink;
+  p->out_counts[p->outs_n] = o->sink.kind == TM_SINK_LINK ? NULL : count_entry(f, p, &o->sink);
+  p->outs_n++;
+  return out;
+}
+
+/* ---- opening ---- */
+
+/* Reading and appending to one file would never end. */
+static int check_loops(struct tm_flows *f, const struct tm_sink *sink, struct tm_err *err) {
+  struct stat a, b;
+  if (sink->kind != TM_SINK_FILE && sink->kind != TM_SINK_STDOUT) return 0;
+  if (fstat(sink->fd, &a) != 0 || !S_ISREG(a.st_mode)) return 0;
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    struct tm_source *s = f->sources[i];
+    int is_stdin = s->kind == TM_SOURCE_STDIN;
+    for (int32_t k = 0; k < (is_stdin ? 1 : s->paths_n); k++) {
+      int rc = is_stdin ? fstat(STDIN_FILENO, &b) : stat(s->paths[k], &b);
+      if (rc == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return tm_err_set(err, 3, "file-loop", "%s is both read and written; write to another file", is_stdin ? sink->name : s->paths[k]);
+    }
+  }
+  return 0;
+}
+
+int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (tm_source_open(f->sources[i], f->io, err) != 0) return -1;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    struct tm_outlet *o = f->outlets[i];
+    if (o->sink.kind == TM_SINK_DISCARD) continue;
+    if (tm_sink_open(&o->sink, f->io, err) != 0 || check_loops(f, &o->sink, err) != 0) return -1;
+    if (o->writers_n == 1) {
+      o->out = o->writers[0].out;
+      continue;
+    }
+    int32_t soft = TM_SOFT * 4 / o->writers_n;
+    for (int32_t w = 0; w < o->writers_n; w++) o->writers[w].out->soft = soft < 8192 ? 8192 : soft;
+    o->out = make_out(f, "merged", i, 0, TM_SOFT, err);
+    if (o->out == NULL) return -1;
+  }
+  return 0;
+}

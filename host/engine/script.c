@@ -1,0 +1,508 @@
+/* script.c - calls into Lua and back (script.h).
+ *
+ * The library is one table of functions kept in the registry; loops are kept by pipeline. The message handler runs
+ * where an error was raised: it takes the deadline's hook off first - from then on the host has control - and lets
+ * the library add the place in the script. */
+#include "script.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/buf.h"
+#include "../base/log.h"
+#include "embed.h"
+#include "guard.h"
+#include "lua_state.h"
+
+enum { PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
+
+struct tm_script {
+  lua_State *L;
+  struct tm_flows *flows;
+  struct tm_shared *shared;
+  double serial;
+  int ref_lib;                        /* the library's table */
+  int ref_loops[TM_PIPELINES_MAX];
+  int guarded;
+  uint64_t print_second;
+  int prints;
+};
+
+static struct tm_script *self_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+
+/* ---- what the library may ask of the host (each may raise, called only from protected Lua) ---- */
+
+static int host_text(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
+    if (strcmp(e->name, name) == 0) {
+      lua_pushlstring(L, e->text, e->len);
+      return 1;
+    }
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+/* read(path): the file's text, or nil and why not */
+static int host_read(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  const struct tm_io *io = s->flows->io;
+  const char *path = luaL_checkstring(L, 1);
+  int fd = io->open(io, path, O_RDONLY, 0);
+  if (fd < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(-fd));
+    return 2;
+  }
+  int64_t size = io->size(io, fd);
+  if (size < 0) size = SCRIPT_BYTES_MAX;
+  int64_t n = -EFBIG;
+  char *text = size <= SCRIPT_BYTES_MAX ? malloc((size_t)size + 1) : NULL;
+  if (text != NULL) n = tm_io_read_all(io, fd, text, (size_t)size);
+  io->close(io, fd);
+  if (n < 0) {
+    free(text);
+    lua_pushnil(L);
+    lua_pushstring(L, strerror((int)-n));
+    return 2;
+  }
+  lua_pushlstring(L, text, (size_t)n);
+  free(text);
+  return 1;
+}
+
+static int host_print(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  uint64_t second = s->flows->io->mono_ns(s->flows->io) / 1000000000U;
+  if (second != s->print_second) {
+    s->print_second = second;
+    s->prints = 0;
+  }
+  if (s->prints++ >= PRINTS_PER_SECOND) {
+    s->shared->counters.user_prints_dropped++;
+    return 0;
+  }
+  if (n > 4000) n = 4000;
+  char *line = malloc(n * 4 + 1);
+  if (line == NULL) return 0;
+  size_t used = tm_log_clean(line, text, n);
+  line[used++] = '\n';
+  tm_log_text(line, used);
+  free(line);
+  return 0;
+}
+
+static void copy_text(char *to, size_t size, const char *from) {
+  size_t n = strnlen(from, size - 1);
+  memcpy(to, from, n);
+  to[n] = 0;
+}
+
+/* failure(pipeline, step, code, example, report or nil) */
+static int host_failure(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  struct tm_shared *sh = s->shared;
+  const char *pipeline = luaL_checkstring(L, 1), *step = luaL_checkstring(L, 2), *code = luaL_checkstring(L, 3);
+  const char *example = luaL_checkstring(L, 4);
+  sh->counters.events_failed++;
+  sh->strict_failed = 1;
+  if (lua_isstring(L, 5)) tm_log_warning("%s", lua_tostring(L, 5));
+  for (int32_t i = 0; i < sh->failures_n; i++) {
+    struct tm_failure *f = &sh->failures[i];
+    if (strncmp(f->pipeline, pipeline, sizeof f->pipeline - 1) == 0 && strncmp(f->step, step, sizeof f->step - 1) == 0 &&
+        strncmp(f->code, code, sizeof f->code - 1) == 0) {
+      f->count++;
+      return 0;
+    }
+  }
+  if (sh->failures_n == TM_SHARED_FAILURES) {
+    sh->failures_other++;
+    return 0;
+  }
+  struct tm_failure *f = &sh->failures[sh->failures_n];
+  copy_text(f->pipeline, sizeof f->pipeline, pipeline);
+  copy_text(f->step, sizeof f->step, step);
+  copy_text(f->code, sizeof f->code, code);
+  copy_text(f->first, sizeof f->first, example);
+  f->count = 1;
+  sh->failures_n++;
+  return 0;
+}
+
+static int raise_err(lua_State *L, const struct tm_err *err) {
+  lua_pushfstring(L, "%s", err->detail);
+  return lua_error(L);
+}
+
+static int host_add_source(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  const char *paths[TM_OPT_LIST_MAX];
+  int32_t n = (int32_t)lua_objlen(L, 3);
+  if (n > TM_OPT_LIST_MAX) return luaL_error(L, "a source reads at most %d files", TM_OPT_LIST_MAX);
+  for (int32_t i = 0; i < n; i++) {
+    lua_rawgeti(L, 3, i + 1);
+    paths[i] = luaL_checkstring(L, -1);   /* anchored by the table */
+    lua_pop(L, 1);
+  }
+  struct tm_err err = {0};
+  struct tm_source *source = tm_flow_add_source(s->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
+                                                (int32_t)luaL_checkinteger(L, 4), &err);
+  if (source == NULL) return raise_err(L, &err);
+  lua_pushlightuserdata(L, source->batch);
+  lua_pushlightuserdata(L, source->fields);
+  return 2;
+}
+
+static int host_add_sink(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  struct tm_err err = {0};
+  struct tm_sink *sink = tm_flow_add_sink(s->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
+                                          (int32_t)luaL_checkinteger(L, 5), &err);
+  if (sink == NULL) return raise_err(L, &err);
+  lua_pushinteger(L, sink->index);
+  return 1;
+}
+
+static int host_add_pipeline(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  struct tm_err err = {0};
+  if (tm_flow_add_pipeline(s->flows, luaL_checkstring(L, 1), (int32_t)luaL_checkinteger(L, 2), &err) == NULL) return raise_err(L, &err);
+  return 0;
+}
+
+static int host_add_out(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  struct tm_err err = {0};
+  struct tm_out *out = tm_flow_add_out(s->flows, (int32_t)luaL_checkinteger(L, 1), (int32_t)luaL_checkinteger(L, 2),
+                                       lua_toboolean(L, 3), &err);
+  if (out == NULL) return raise_err(L, &err);
+  lua_pushlightuserdata(L, out);
+  return 1;
+}
+
+static struct tm_pipeline *pipeline_arg(lua_State *L, struct tm_script *s) {
+  lua_Integer i = luaL_checkinteger(L, 1);
+  if (i < 0 || i >= s->flows->pipelines_n) luaL_error(L, "no pipeline %d", (int)i);
+  return s->flows->pipelines[i];
+}
+
+static int host_position(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  char text[512];
+  tm_flow_position(s->flows, pipeline_arg(L, s), (int32_t)luaL_checkinteger(L, 2), text, sizeof text, NULL, NULL);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static int host_origin(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  char text[512];
+  const char *name;
+  double line;
+  tm_flow_position(s->flows, pipeline_arg(L, s), (int32_t)luaL_checkinteger(L, 2), text, sizeof text, &name, &line);
+  lua_pushstring(L, name);
+  lua_pushnumber(L, line);
+  return 2;
+}
+
+static int host_rollback(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  tm_flow_rollback(pipeline_arg(L, s), (int32_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* ---- calls into the library ---- */
+
+static const char deadline_text[] = "tidemill: deadline";
+
+/* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
+static int message_handler(lua_State *L) {
+  struct tm_script *s = self_of(L);
+  int overdue = tm_guard_disarm();
+  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
+  if (overdue || (text != NULL && strcmp(text, deadline_text) == 0)) {
+    lua_pushliteral(L, "still at work on this event at the deadline (--deadline): an endless loop?");
+    lua_replace(L, 1);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_lib);
+  lua_getfield(L, -1, "handle");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  if (overdue) {
+    lua_pushliteral(L, "deadline");
+    lua_setfield(L, -2, "code");
+  }
+  return 1;
+}
+
+static void push_handler(struct tm_script *s) {
+  lua_pushlightuserdata(s->L, s);
+  lua_pushcclosure(s->L, message_handler, 1);
+}
+
+static void marker_set(struct tm_script *s, int32_t pipeline, int32_t row) {
+  struct tm_marker *m = &s->shared->flow.marker;
+  m->pipeline = pipeline;
+  m->row = row;
+  m->step = 0;
+  m->sub = 0;
+  m->serial = ++s->serial;
+}
+
+static void marker_clear(struct tm_script *s) {
+  s->shared->flow.marker.serial = 0;
+  tm_guard_disarm();
+}
+
+/* the library's function `name` onto the stack */
+static void push_function(struct tm_script *s, const char *name) {
+  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_lib);
+  lua_getfield(s->L, -1, name);
+  lua_remove(s->L, -2);
+}
+
+/* A failed call of the library itself, outside user code: a programming error or no memory. */
+static void library_failed(struct tm_script *s, const char *what) {
+  const char *text = lua_tostring(s->L, -1);
+  tm_log_error("%s: %s", what, text != NULL ? text : "error without a message");
+  lua_pop(s->L, 1);
+}
+
+static void push_list(lua_State *L, const char *const *list, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, list[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static int boot(struct tm_script *s, struct tm_err *err) {
+  lua_State *L = s->L;
+  static const struct { const char *name; lua_CFunction fn; } functions[] = {
+    {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
+    {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"add_out", host_add_out}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
+  };
+  const struct tm_embed *lib = NULL, *abi = NULL;
+  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
+    if (strcmp(e->name, "tidemill.boot") == 0) lib = e;
+    if (strcmp(e->name, "abi.h") == 0) abi = e;
+  }
+  TM_ASSERT(lib != NULL && abi != NULL);
+  if (luaL_loadbuffer(L, lib->text, lib->len, "=tidemill.boot") != 0) goto failed;
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    lua_pushlightuserdata(L, s);
+    lua_pushcclosure(L, functions[i].fn, 1);
+    lua_setfield(L, -2, functions[i].name);
+  }
+  lua_pushlstring(L, abi->text, abi->len);
+  lua_setfield(L, -2, "abi");
+  lua_pushlightuserdata(L, &s->shared->flow);
+  lua_setfield(L, -2, "flow");
+  lua_newtable(L);
+  static const struct { const char *name; size_t size; } sizes[] = {
+    {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
+    {"struct tm_batch", sizeof(struct tm_batch)}, {"struct tm_out", sizeof(struct tm_out)},
+    {"struct tm_marker", sizeof(struct tm_marker)}, {"struct tm_view", sizeof(struct tm_view)},
+    {"struct tm_flow", sizeof(struct tm_flow)}, {"struct tm_tape", sizeof(struct tm_tape)},
+  };
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    lua_pushinteger(L, (lua_Integer)sizes[i].size);
+    lua_setfield(L, -2, sizes[i].name);
+  }
+  lua_setfield(L, -2, "sizes");
+  if (lua_pcall(L, 1, 1, 0) != 0) goto failed;
+  s->ref_lib = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+failed:
+  return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
+}
+
+struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err) {
+  struct tm_script *s = calloc(1, sizeof *s);
+  if (s == NULL) {
+    tm_err_set(err, 1, "memory", "no memory for the worker");
+    return NULL;
+  }
+  s->flows = flows;
+  s->shared = shared;
+  for (int i = 0; i < TM_PIPELINES_MAX; i++) s->ref_loops[i] = LUA_NOREF;
+  s->serial = shared->flow.marker.serial;
+  shared->flow.marker.serial = 0;
+  s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);
+  if (s->L == NULL || tm_guard_start(s->L, &shared->flow.marker, o->deadline_ms, err) != 0) {
+    tm_script_free(s);
+    return NULL;
+  }
+  s->guarded = 1;
+  if (tm_guard_self_test(s->L, err) != 0 || boot(s, err) != 0) {
+    tm_script_free(s);
+    return NULL;
+  }
+  return s;
+}
+
+void tm_script_free(struct tm_script *s) {
+  if (s == NULL) return;
+  if (s->guarded) tm_guard_stop();
+  if (s->L != NULL) tm_lua_state_free(s->L);
+  free(s);
+}
+
+/* the fields of an error the handler made, at the top of the stack */
+static void error_of_load(lua_State *L, struct tm_err *err) {
+  if (!lua_istable(L, -1)) {
+    const char *text = lua_tostring(L, -1);
+    tm_err_set(err, 3, "script", "%s", text != NULL ? text : "the script failed without a message");
+    return;
+  }
+  int top = lua_gettop(L);
+  lua_getfield(L, top, "message");
+  lua_getfield(L, top, "code");
+  lua_getfield(L, top, "source");
+  lua_getfield(L, top, "line");
+  lua_getfield(L, top, "traceback");
+  const char *message = lua_tostring(L, top + 1), *code = lua_tostring(L, top + 2), *source = lua_tostring(L, top + 3);
+  const char *trace = lua_tostring(L, top + 5);
+  int usage = code != NULL && strcmp(code, "usage") == 0;
+  int placed = usage || source == NULL || (code != NULL && strcmp(code, "script") == 0);
+  if (placed)
+    tm_err_set(err, usage ? 2 : 3, "script", "%s", message);
+  else
+    tm_err_set(err, 3, "script", "%s:%d: %s%s%s", source, (int)lua_tointeger(L, top + 4), message,
+               trace != NULL && strchr(trace, '\n') != NULL ? "\n" : "", trace != NULL && strchr(trace, '\n') != NULL ? trace : "");
+  lua_settop(L, top);
+}
+
+int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_handler(s);
+  push_function(s, "load");
+  lua_newtable(L);
+  push_list(L, o->scripts, o->scripts_n);
+  lua_setfield(L, -2, "scripts");
+  push_list(L, o->from, o->from_n);
+  lua_setfield(L, -2, "from");
+  push_list(L, o->set, o->set_n);
+  lua_setfield(L, -2, "set");
+  lua_pushstring(L, o->code);
+  lua_setfield(L, -2, "code");
+  lua_pushstring(L, o->to);
+  lua_setfield(L, -2, "to");
+  lua_pushboolean(L, checked);
+  lua_setfield(L, -2, "checked");
+  marker_set(s, -1, 0);
+  int rc = lua_pcall(L, 1, 1, top + 1);
+  marker_clear(s);
+  if (rc != 0) {
+    error_of_load(L, err);
+    lua_settop(L, top);
+    return -1;
+  }
+  for (int32_t i = 0; i < s->flows->pipelines_n; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    s->ref_loops[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_settop(L, top);
+  return 0;
+}
+
+int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  *failed = 0;
+  push_handler(s);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_loops[p->index]);
+  lua_pushinteger(L, first);
+  lua_pushinteger(L, last);
+  marker_set(s, p->index, first);
+  int rc = lua_pcall(L, 2, 1, top + 1);
+  int32_t row = s->shared->flow.marker.row;
+  if (rc == 0) {
+    int32_t next = (int32_t)lua_tointeger(L, -1);
+    p->state->next = next;  /* before the marker is cleared: a death in between repeats one event, undone first */
+    marker_clear(s);
+    lua_settop(L, top);
+    return next;
+  }
+  tm_guard_disarm();
+  *failed = 1;
+  if (rc == LUA_ERRMEM) lua_gc(L, LUA_GCCOLLECT, 0);
+  /* the error (a table made by the handler; a text if the handler itself failed) goes to the library */
+  if (!lua_istable(L, -1)) {
+    lua_newtable(L);
+    lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : "lua");
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, rc == LUA_ERRMEM ? "the script used more than its memory (--script-memory)"
+                                       : "an error whose message could not be made");
+    lua_setfield(L, -2, "message");
+  }
+  push_function(s, "fail");
+  lua_pushinteger(L, p->index);
+  lua_pushinteger(L, row);
+  lua_pushvalue(L, -4);
+  if (lua_pcall(L, 3, 0, 0) != 0) {
+    library_failed(s, "a failed event could not be recorded");
+    tm_flow_rollback(p, row);
+  }
+  p->state->next = row + 1;
+  marker_clear(s);
+  lua_settop(L, top);
+  return row + 1;
+}
+
+void tm_script_bad_line(struct tm_script *s, struct tm_pipeline *p, int32_t row, const char *code, const char *why) {
+  lua_State *L = s->L;
+  push_function(s, "bad_line");
+  lua_pushinteger(L, p->index);
+  lua_pushinteger(L, row);
+  lua_pushstring(L, code);
+  lua_pushstring(L, why);
+  if (lua_pcall(L, 4, 0, 0) != 0) library_failed(s, "a bad line could not be recorded");
+}
+
+void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_t rows) {
+  lua_State *L = s->L;
+  push_function(s, "batch_begin");
+  lua_pushinteger(L, source->index);
+  lua_pushinteger(L, rows);
+  if (lua_pcall(L, 2, 0, 0) != 0) library_failed(s, "a batch could not be begun");
+}
+
+int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_buf *buf, int32_t max_bytes, struct tm_err *err) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_handler(s);
+  push_function(s, "generate");
+  lua_pushinteger(L, source->index);
+  lua_pushlightuserdata(L, buf);
+  lua_pushinteger(L, max_bytes);
+  lua_pushinteger(L, TM_BATCH_ROWS);
+  lua_pushnumber(L, source->state->generated);
+  marker_set(s, -1, (int32_t)((int64_t)source->state->generated & 0x7fffffff));
+  int rc = lua_pcall(L, 5, 2, top + 1);
+  marker_clear(s);
+  if (rc != 0) {
+    error_of_load(L, err);
+    err->exit_code = 1;
+    lua_settop(L, top);
+    return -1;
+  }
+  source->state->generated += lua_tonumber(L, -2);
+  int ended = lua_toboolean(L, -1);
+  lua_settop(L, top);
+  return ended;
+}
+
+void tm_script_count_traces(struct tm_script *s) {
+  (void)s;
+}

@@ -1,0 +1,32 @@
+/* script.h - calls into Lua and back: the only way the engine reaches scripts.
+ *
+ * Every call that runs user code sets the marker, is protected, and disarms the guard when it returns. Functions the
+ * library calls (host.add_source ...) are C functions over flow.h. */
+#ifndef TM_ENGINE_SCRIPT_H
+#define TM_ENGINE_SCRIPT_H
+
+#include "../base/err.h"
+#include "../command/options.h"
+#include "flow.h"
+
+struct tm_script;
+
+/* Makes the Lua state, the guard (self-tested) and the library. NULL and err on failure. */
+struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err);
+void tm_script_free(struct tm_script *s);
+/* Loads and plans the scripts of the options; adds sources, sinks, pipelines and outs to the flows. checked: every
+ * event gets a view of its own. err->exit_code 3 for a rejected script. */
+int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);
+/* Runs pipeline p over rows [first, last]: returns the next row (<= last + 1), which is also p->state->next. When an
+ * event fails its undo, dead letter and report are done here; *failed is 1 and the row after it is returned. */
+int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed);
+/* A bad line of p's source as a dead letter of p. */
+void tm_script_bad_line(struct tm_script *s, struct tm_pipeline *p, int32_t row, const char *code, const char *why);
+/* A new batch of this source; rows: slots of the one before. */
+void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_t rows);
+/* More generated events into buf: 0 go on, 1 ended, -1 err. */
+int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_buf *buf, int32_t max_bytes, struct tm_err *err);
+/* Compiled traces so far and how often compiling was given up, into the counters. */
+void tm_script_count_traces(struct tm_script *s);
+
+#endif

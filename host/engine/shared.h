@@ -1,0 +1,72 @@
+/* shared.h - what control and the worker both see: one anonymous shared mapping, made by control before the
+ * first worker is forked, so that pointers into it hold in every process and outlive a worker.
+ *
+ * Control reads counters, summary and marker, and writes `drain`, `death`. The worker writes the rest.
+ * A worker that starts after a death finds buffers, batches and positions of its predecessor as named regions. */
+#ifndef TM_ENGINE_SHARED_H
+#define TM_ENGINE_SHARED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../abi_c.h"
+#include "../base/counters.h"
+#include "../base/hist.h"
+
+enum { TM_SHARED_FAILURES = 256, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
+
+/* how far the worker is; control's words in the summary depend on it */
+enum tm_phase { TM_PHASE_LOADING = 0, TM_PHASE_RUNNING, TM_PHASE_DRAINING, TM_PHASE_DONE };
+
+/* Failed events by pipeline, step and cause, with the first example: the summary's table. */
+struct tm_failure {
+  char pipeline[64];
+  char step[64];
+  char code[32];
+  char first[512];       /* first example: place, message, position, event */
+  uint64_t count;
+};
+
+/* Rows by pipeline, sink: the summary's "alerts" table. */
+struct tm_flow_count {
+  char name[64];         /* "alerts -> alerts.ndjson" */
+  uint64_t rows;
+};
+
+struct tm_shared {
+  struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
+  volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
+  volatile int32_t phase;            /* enum tm_phase */
+  volatile int32_t strict_failed;    /* an event failed (exit code 1 under --strict) */
+  struct tm_counters counters;
+  struct tm_hist latency;            /* source to sink, ns, one entry an event */
+  struct tm_failure failures[TM_SHARED_FAILURES];
+  int32_t failures_n;
+  uint64_t failures_other;           /* failed events that found no entry */
+  struct tm_flow_count flows[TM_SHARED_NAMES];
+  int32_t flows_n;
+  /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
+  struct tm_marker death;            /* where it died */
+  double death_batch;                /* `batch_serial` at that time */
+  int32_t death_count;               /* times in a row at the same place */
+  double batch_serial;               /* counts batches; with marker.pipeline and row it names an event for good */
+  /* for control's words about a death, filled by the worker; empty or NULL: not known */
+  char pipelines[TM_SHARED_PIPELINES][64];  /* names, by marker.pipeline */
+  char source[256];                  /* where the batch at hand came from: a path, or "stdin" */
+  const struct tm_batch *batch;      /* the batch marker.row counts in; it and its text lie in regions */
+  char *arena;                       /* regions follow; reserved, touched only as used */
+  size_t arena_size;
+  size_t arena_used;
+};
+
+/* Maps the block (control, once). NULL and err on failure. */
+struct tm_err;
+struct tm_shared *tm_shared_new(struct tm_err *err);
+/* The region of that name (< 48 bytes), made zeroed if new; its address never changes; NULL: arena full, or
+ * it exists and is smaller. The worker's alone (one thread, one worker at a time).
+ * *found tells whether an earlier worker made it. */
+void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found);
+/* 1 if [p, p + size) lies in the arena: to be asked before following a pointer that a dead worker left. */
+int tm_shared_holds(const struct tm_shared *s, const void *p, size_t size);
+
+#endif

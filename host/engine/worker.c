@@ -1,0 +1,324 @@
+/* worker.c - the process that runs scripts (worker.h): a libev loop, one Lua state, its sources and sinks.
+ *
+ * One turn: take the batch at hand (or cut the next one), move it through, write. Bounded sources are read one
+ * after the other in the order of their names; live ones as they come. When a sink refuses, no source is read until
+ * it takes rows again. Latency is counted from the read that brought an event to the write that passed its rows. */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wstrict-aliasing"
+#include <ev.h>
+#pragma GCC diagnostic pop
+
+#include "../base/log.h"
+#include "flow.h"
+#include "guard.h"
+#include "script.h"
+
+enum { FLUSH_EVERY_MS = 20 };
+static const double RETRY_SECONDS = 0.5;
+
+struct tm_worker {
+  struct ev_loop *loop;
+  const struct tm_io *io;
+  struct tm_shared *shared;
+  struct tm_flows flows;
+  struct tm_script *script;
+  struct tm_source *order[TM_SOURCES_MAX];  /* by name */
+  struct tm_source *current;                /* its batch is at hand */
+  ev_io readable[TM_SOURCES_MAX];
+  ev_io writable[TM_SINKS_MAX];
+  ev_timer retry;
+  ev_signal woken;
+  int paused;
+  int ending;                               /* no more is read */
+  uint64_t flushed_ns;
+  uint64_t events_at_flush;
+};
+
+enum turn { TURN_AGAIN, TURN_WAIT, TURN_END, TURN_FAILED };
+
+/* ---- libev callbacks only wake the loop; the turn does the work ---- */
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int revents) {
+  (void)revents;
+  ev_io_stop(loop, w);
+  ev_break(loop, EVBREAK_ONE);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int revents) {
+  (void)revents;
+  ev_io_stop(loop, w);
+  ev_break(loop, EVBREAK_ONE);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *w, int revents) {
+  (void)w;
+  (void)revents;
+  ev_break(loop, EVBREAK_ONE);
+}
+
+static void on_woken(struct ev_loop *loop, ev_signal *w, int revents) {
+  (void)w;
+  (void)revents;
+  ev_break(loop, EVBREAK_ONE);
+}
+
+/* ---- reading ---- */
+
+static int by_name(const void *a, const void *b) {
+  const struct tm_source *x = *(struct tm_source *const *)a, *y = *(struct tm_source *const *)b;
+  int rc = strcmp(x->name, y->name);
+  return rc != 0 ? rc : x->index - y->index;
+}
+
+static int64_t generate(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  if (st->eof) return 0;
+  if (st->head > 0) {
+    memmove(s->buf.data, s->buf.data + st->head, (size_t)(st->tail - st->head));
+    st->tail -= st->head;
+    st->head = 0;
+  }
+  s->buf.len = st->tail;
+  int ended = tm_script_generate(w->script, s, &s->buf, st->tail + TM_BLOCK, err);
+  if (ended < 0) return -1;
+  int64_t n = s->buf.len - st->tail;
+  st->tail = s->buf.len;
+  st->read_ns = w->io->mono_ns(w->io);
+  if (ended) st->eof = 1;
+  return n;
+}
+
+/* Reads more of a source: bytes, 0 nothing now, -1 err. */
+static int64_t fill(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
+  if (w->ending) {
+    s->state->eof = 1;
+    if (s->kind == TM_SOURCE_FILE) s->state->file = s->paths_n - 1;
+    return 0;
+  }
+  int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, w->io, err);
+  if (n > 0) w->shared->counters.bytes_in += (uint64_t)n;
+  return n;
+}
+
+/* An unfinished line at the end of a drained live source is no event: told, not processed. */
+static void drop_unfinished(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  if (!s->live || st->eof || st->done) return;
+  if (st->tail > st->head)
+    tm_log_warning("%s: %d bytes of an unfinished last line were read and not processed", s->name, st->tail - st->head);
+  st->head = st->tail;
+}
+
+/* Cuts the next batch of a source: BATCH, WAIT (live, nothing there), END; -1 err. */
+static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
+  int reads = 0;
+  for (;;) {
+    enum tm_source_got got = tm_source_next(s);
+    w->shared->counters.lines_blank += (uint64_t)s->lines_blank;
+    s->lines_blank = 0;
+    if (got != TM_SOURCE_MORE) return (int)got;
+    if (w->ending) drop_unfinished(s);
+    if (s->live && !w->ending) {
+      if (reads++ > 0) return TM_SOURCE_WAIT;
+      struct ev_io *watcher = &w->readable[s->index];
+      if (ev_is_active(watcher)) return TM_SOURCE_WAIT;
+    }
+    int64_t n = fill(w, s, err);
+    if (n < 0) return -1;
+  }
+}
+
+/* The next source with a batch: live ones first, then the first bounded one that has not ended. */
+static enum turn pick(struct tm_worker *w, struct tm_err *err) {
+  int waiting = 0;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int32_t i = 0; i < w->flows.sources_n; i++) {
+      struct tm_source *s = w->order[i];
+      if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done) continue;
+      int got = next_of(w, s, err);
+      if (got < 0) return TURN_FAILED;
+      if (got == TM_SOURCE_WAIT) waiting = 1;
+      if (got != TM_SOURCE_BATCH) continue;
+      w->current = s;
+      tm_flow_begin(&w->flows, s);
+      return TURN_AGAIN;
+    }
+  }
+  return waiting ? TURN_WAIT : TURN_END;
+}
+
+/* ---- writing ---- */
+
+static int flush(struct tm_worker *w, int small, struct tm_err *err) {
+  if (tm_flow_flush(&w->flows, small, err) != 0) return -1;
+  for (int32_t i = 0; i < w->flows.outlets_n; i++) {
+    struct tm_sink *s = &w->flows.outlets[i]->sink;
+    if (!s->gone || w->ending) continue;
+    tm_log_info("%s: the reader has gone away; the run ends", s->name);
+    w->ending = 1;
+  }
+  return 0;
+}
+
+static void count_latency(struct tm_worker *w, struct tm_source *s) {
+  uint64_t now = w->io->mono_ns(w->io);
+  uint64_t n = (uint64_t)(s->batch->rows - s->batch->bad);
+  if (now > s->state->read_ns && n > 0) tm_hist_record(&w->shared->latency, now - s->state->read_ns, n);
+}
+
+static enum turn move_batch(struct tm_worker *w, struct tm_err *err) {
+  struct tm_source *s = w->current;
+  int rc = tm_flow_drain(&w->flows, s, err);
+  if (rc < 0) return TURN_FAILED;
+  if (rc == 0) {
+    if (flush(w, 1, err) != 0) return TURN_FAILED;
+    return w->ending && !tm_flow_pending(&w->flows) ? TURN_AGAIN : TURN_WAIT;
+  }
+  uint64_t now = w->io->mono_ns(w->io);
+  int small = s->live || now - w->flushed_ns > (uint64_t)FLUSH_EVERY_MS * 1000000U;
+  if (flush(w, small, err) != 0) return TURN_FAILED;
+  if (small) w->flushed_ns = now;
+  count_latency(w, s);
+  tm_source_batch_done(s);
+  w->current = NULL;
+  return TURN_AGAIN;
+}
+
+/* ---- the loop ---- */
+
+static enum turn turn(struct tm_worker *w, struct tm_err *err) {
+  if (w->shared->drain && !w->ending) {
+    w->ending = 1;
+    w->shared->phase = TM_PHASE_DRAINING;
+  }
+  if (w->current != NULL) return move_batch(w, err);
+  enum turn t = pick(w, err);
+  if (t == TURN_AGAIN || t == TURN_FAILED) return t;
+  if (flush(w, 1, err) != 0) return TURN_FAILED;
+  if (t == TURN_END && tm_flow_pending(&w->flows)) return TURN_WAIT;
+  return t;
+}
+
+static int blocked_sink(struct tm_worker *w) {
+  int blocked = 0, timer = 0;
+  for (int32_t i = 0; i < w->flows.outlets_n; i++) {
+    struct tm_sink *s = &w->flows.outlets[i]->sink;
+    if (!s->blocked) continue;
+    blocked = 1;
+    if (s->refused != 0 || !s->polled) {
+      if (!w->paused) tm_log_warning("%s: cannot write: %s; reading pauses until it works again", s->name, strerror(s->refused));
+      timer = 1;
+    } else {
+      ev_io_set(&w->writable[i], s->fd, EV_WRITE);
+      ev_io_start(w->loop, &w->writable[i]);
+    }
+  }
+  if (timer) {
+    ev_timer_set(&w->retry, RETRY_SECONDS, 0);
+    ev_timer_start(w->loop, &w->retry);
+  }
+  if (blocked && !w->paused) w->shared->counters.source_pauses++;
+  w->paused = blocked;
+  return blocked;
+}
+
+static void wait_for(struct tm_worker *w) {
+  if (!blocked_sink(w)) {
+    for (int32_t i = 0; i < w->flows.sources_n; i++) {
+      struct tm_source *s = w->flows.sources[i];
+      if (s->live && !s->state->done && !ev_is_active(&w->readable[i])) {
+        ev_io_set(&w->readable[i], s->fd, EV_READ);
+        ev_io_start(w->loop, &w->readable[i]);
+      }
+    }
+  }
+  if (w->shared->drain && !w->ending) return;
+  tm_flow_count(&w->flows);
+  ev_run(w->loop, 0);
+}
+
+static int run_loop(struct tm_worker *w, struct tm_err *err) {
+  for (;;) {
+    switch (turn(w, err)) {
+      case TURN_AGAIN: break;
+      case TURN_WAIT: wait_for(w); break;
+      case TURN_END: return 0;
+      case TURN_FAILED: return -1;
+    }
+  }
+}
+
+static void set_up_loop(struct tm_worker *w) {
+  w->loop = ev_default_loop(EVFLAG_AUTO);
+  for (int i = 0; i < TM_SOURCES_MAX; i++) ev_init(&w->readable[i], on_readable);
+  for (int i = 0; i < TM_SINKS_MAX; i++) ev_init(&w->writable[i], on_writable);
+  ev_init(&w->retry, on_retry);
+  ev_signal_init(&w->woken, on_woken, SIGUSR1);
+  ev_signal_start(w->loop, &w->woken);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+}
+
+static int start(struct tm_worker *w, const struct tm_options *o, struct tm_err *err) {
+  w->flows.io = w->io;
+  w->flows.shared = w->shared;
+  w->flows.max_event = o->max_event;
+  w->flows.max_rows = o->max_rows;
+  w->shared->flow.max_rows = o->max_rows;
+  w->script = tm_script_new(o, w->shared, &w->flows, err);
+  if (w->script == NULL) return -1;
+  w->flows.script = w->script;
+  return tm_script_load(w->script, o, o->sample != NULL, err);
+}
+
+static struct tm_worker worker;
+
+int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
+  struct tm_worker *w = &worker;
+  struct tm_err err = {0};
+  w->io = &tm_io_real;
+  w->shared = shared;
+  set_up_loop(w);
+  if (start(w, o, &err) != 0 || tm_flow_open(&w->flows, &err) != 0) {
+    tm_log_error("%s", err.detail);
+    return err.exit_code != 0 ? err.exit_code : 1;
+  }
+  for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
+  qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order[0], by_name);
+  tm_flow_recover(&w->flows);
+  if (w->flows.root != NULL) w->current = w->flows.root;
+  w->flushed_ns = w->io->mono_ns(w->io);
+  shared->phase = TM_PHASE_RUNNING;
+  int rc = run_loop(w, &err);
+  tm_flow_count(&w->flows);
+  tm_script_count_traces(w->script);
+  if (rc != 0) {
+    tm_log_error("%s", err.detail);
+    return err.exit_code != 0 ? err.exit_code : 1;
+  }
+  shared->phase = TM_PHASE_DONE;
+  return 0;
+}
+
+int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
+  struct tm_worker *w = &worker;
+  struct tm_err err = {0};
+  w->io = &tm_io_real;
+  w->shared = shared;
+  set_up_loop(w);
+  if (start(w, o, &err) != 0) {
+    tm_log_error("%s", err.detail);
+    return err.exit_code != 0 ? err.exit_code : 3;
+  }
+  return 0;
+}

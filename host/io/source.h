@@ -1,0 +1,73 @@
+/* source.h - where bytes come from: files in name order, standard input, a generator, a link from another pipeline.
+ *
+ * A source reads blocks into its buffer and cuts decoded batches from it. It knows its position (file, byte, line)
+ * and does nothing until asked, so pausing it is not asking. Position, buffer and batch lie in memory that outlives
+ * a worker: the next one takes up the batch that was at hand (tm_source_resume). */
+#ifndef TM_IO_SOURCE_H
+#define TM_IO_SOURCE_H
+
+#include "../abi_c.h"
+#include "../base/err.h"
+#include "../base/io.h"
+#include "../event/fields.h"
+
+enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
+
+enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK };
+
+/* How far a source is; survives the worker. Text in buf: [head, tail) is read and not yet decoded; a batch lies in
+ * [batch_off, batch_off + batch_len) until it is drained. */
+struct tm_source_state {
+  int32_t file;              /* index into paths */
+  int32_t eof;               /* the file at hand is read to its end */
+  int32_t done;              /* nothing will come any more */
+  int32_t begun;             /* the start of the file was looked at (byte order mark) */
+  int32_t skipping;          /* inside a line that is too long: bytes are dropped until its LF */
+  int32_t head;
+  int32_t tail;
+  int32_t active;            /* a batch is at hand */
+  int32_t batch_off;
+  int32_t batch_len;
+  int32_t batch_final;       /* the batch's text ends the file */
+  int32_t batch_long;        /* the batch is the one bad slot of a line that is too long */
+  int64_t offset;            /* bytes of that file read into buf */
+  double line;               /* number of the line at head, from 1 */
+  double batch_line;
+  double generated;          /* rows taken from a generator */
+  uint64_t read_ns;          /* clock when the newest bytes arrived */
+};
+
+struct tm_source {
+  int32_t index;
+  enum tm_source_kind kind;
+  char name[256];
+  char **paths;              /* in name order */
+  int32_t paths_n;
+  int live;                  /* taken as it comes: a pipe, terminal or socket; fd is then non-blocking to read */
+  int fd;                    /* -1: not open */
+  int32_t max_event;
+  int32_t last_rows;         /* slots of the batch before */
+  struct tm_fields *fields;  /* owned by the worker */
+  struct tm_batch *batch;    /* shared */
+  struct tm_source_state *state;  /* shared */
+  struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
+  double lines_blank;        /* counted here, taken by the worker */
+};
+
+/* What reading brought. */
+enum tm_source_got { TM_SOURCE_BATCH, TM_SOURCE_WAIT, TM_SOURCE_MORE, TM_SOURCE_END };
+
+/* Opens the first file, so that a missing one is told at load; -1 and err. */
+int tm_source_open(struct tm_source *s, const struct tm_io *io, struct tm_err *err);
+/* Reads one block if there is room: bytes read, 0 nothing now (live: wait; file: it has ended), -1 err. */
+int64_t tm_source_fill(struct tm_source *s, const struct tm_io *io, struct tm_err *err);
+/* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; END all is decoded. */
+enum tm_source_got tm_source_next(struct tm_source *s);
+/* The batch at hand is drained. */
+void tm_source_batch_done(struct tm_source *s);
+/* After a death: decodes the batch that was at hand again, from the same bytes. */
+void tm_source_resume(struct tm_source *s);
+/* The name of the file (or the source) the batch at hand came from. */
+const char *tm_source_origin(const struct tm_source *s);
+
+#endif

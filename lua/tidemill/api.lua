@@ -1,0 +1,168 @@
+--[[
+api.lua - what `require 'tidemill'` gives a script: a table of its own for each run, unknown names reported.
+]]
+
+local lib = require 'tidemill.lib'
+local stream = require 'tidemill.stream'
+local suggest = require 'tidemill.suggest'
+local types = require 'tidemill.types'
+local value = require 'tidemill.value'
+local raise, owner, C = lib.raise, lib.owner, lib.C
+local ffi_string = lib.ffi.string
+local fault, place = stream.fault, stream.place
+
+local M = {}
+
+local function strict(what, t)
+  local names = {}
+  for name in pairs(t) do names[#names + 1] = name end
+  return setmetatable({}, {
+    __index = function(_, name)
+      local v = t[name]
+      if v ~= nil then return v end
+      fault(place(), what .. " has no '" .. tostring(name) .. "'" .. suggest.hint(tostring(name), names))
+    end,
+    __newindex = function(_, name) fault(place(), what .. '.' .. tostring(name) .. ' cannot be assigned') end,
+    __metatable = what,
+  })
+end
+
+local function path_option(where, what, arg, options)
+  local given = arg
+  if type(arg) == 'string' then given = { path = arg } end
+  given = stream.options(where, what, given, options)
+  if type(given.path) ~= 'string' or given.path == '' then
+    fault(where, what .. " takes a path: " .. what .. " 'file.ndjson'")
+  end
+  return given
+end
+
+local function check_format(where, what, format)
+  if format ~= nil and format ~= 'json' then
+    fault(where, what .. ": format '" .. tostring(format) .. "' is not in this version; it has 'json'")
+  end
+end
+
+local source, sink = {}, {}
+
+--- Reads a file of NDJSON to its end; a list of paths is read in name order.
+function source.file(arg)
+  local where = place()
+  local given = arg
+  if type(arg) == 'table' and type(arg.path) == 'table' then
+    given = { path = 'list', format = arg.format, name = arg.name }
+    for k in pairs(arg) do if k ~= 'path' then given[k] = arg[k] end end
+  end
+  given = path_option(where, 'tm.source.file', given, { path = 'string', format = 'string', name = 'string' })
+  check_format(where, 'tm.source.file', given.format)
+  local paths = type(arg) == 'table' and type(arg.path) == 'table' and arg.path or { given.path }
+  local list = {}
+  for i, p in ipairs(paths) do
+    if type(p) ~= 'string' then fault(where, 'tm.source.file: paths are texts') end
+    list[i] = p
+  end
+  if #list == 0 then fault(where, 'tm.source.file: the list of paths is empty') end
+  table.sort(list)
+  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ',') }
+end
+
+--- Reads standard input.
+function source.stdin(arg)
+  local where = place()
+  local given = stream.options(where, 'tm.source.stdin', arg, { format = 'string', name = 'string' })
+  check_format(where, 'tm.source.stdin', given.format)
+  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin' }
+end
+
+local generated = 0
+--- Calls f(i) with i = 1, 2, … for a table (or a JSON text) each, until it returns nil.
+function source.generate(f, options)
+  local where = place()
+  if type(f) ~= 'function' then fault(where, 'tm.source.generate takes a function of the number of the event') end
+  local given = stream.options(where, 'tm.source.generate', options, { name = 'string', count = 'number' })
+  generated = generated + 1
+  return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated }
+end
+
+--- Appends rows to a file as NDJSON.
+function sink.file(arg)
+  local where = place()
+  local given = path_option(where, 'tm.sink.file', arg, { path = 'string', format = 'string', name = 'string' })
+  check_format(where, 'tm.sink.file', given.format)
+  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path }
+end
+
+--- Writes rows to standard output as NDJSON.
+function sink.stdout(arg)
+  local where = place()
+  local given = stream.options(where, 'tm.sink.stdout', arg, { format = 'string', name = 'string' })
+  check_format(where, 'tm.sink.stdout', given.format)
+  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout' }
+end
+
+--- Counts rows and keeps nothing.
+function sink.discard(arg)
+  stream.options(place(), 'tm.sink.discard', arg, {})
+  return stream.sink { kind = 'discard', name = 'discard', key = 'discard' }
+end
+
+M.source, M.sink = source, sink
+
+local function node_of(what, e)
+  local node = owner[e]
+  if not node then raise('type', what .. ' takes an event') end
+  return node
+end
+
+--- The API table for scripts. settings: what --set gave.
+function M.make(settings)
+  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array }
+  tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
+  tm.i64 = strict('tm.i64', types.i64)
+
+  --- A plain table to keep.
+  function tm.copy(e) return value.copy(e) end
+  --- The event's bytes as they came in; for a row made in Lua, its JSON.
+  function tm.raw(e)
+    local node = node_of('tm.raw', e)
+    local V = node.V
+    local row = V.st.home
+    if V.batch and V.level == 0 and not node.parent and row ~= lib.EMPTY_ROW then
+      return ffi_string(V.batch.raw + V.batch.off[row], V.batch.len[row])
+    end
+    return value.encode_string(e)
+  end
+  --- Event time in ms; nil until event time is declared.
+  function tm.time(e)
+    node_of('tm.time', e)
+    return nil
+  end
+  --- Where the event came from: source, position (line), received (ms), key.
+  function tm.meta(e)
+    local V = node_of('tm.meta', e).V
+    local source_name, position = lib.host.origin(V.pipeline_index, V.st.home)
+    return { source = source_name, position = position, received = V.batch.received_ms, key = V.key }
+  end
+  --- Is the field there and null?
+  function tm.is_null(e, name)
+    local node = owner[e]
+    if not node then return type(e) == 'table' and e[name] == lib.NULL end
+    return node.V.is_null(node, name)
+  end
+  --- A setting given with --set name=value, or the default.
+  function tm.setting(name, default)
+    local v = settings[name]
+    if v == nil then return default end
+    if type(default) == 'number' then
+      local n = tonumber(v)
+      if not n then fault(place(), "the setting '" .. name .. "' must be a number, got '" .. v .. "' (--set)") end
+      return n
+    elseif type(default) == 'boolean' then
+      return v == 'true' or v == '1'
+    end
+    return v
+  end
+  return strict('tm', tm)
+end
+
+return M

@@ -1,0 +1,258 @@
+--[[
+boot.lua - the library's one entrance: the host runs this text with its table of functions and gets back the
+table of functions it calls. Nothing here runs per event.
+
+host gives   text(name), abi, flow, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
+             add_source, add_sink, add_pipeline, add_out
+host calls   load{...}, fail, bad_line, batch_begin, generate
+]]
+
+local host = ...
+local modules = {}
+local builtin = { ffi = true, bit = true, jit = true, ['jit.util'] = true, ['table.new'] = true }
+local lua_require = require
+
+function require(name)
+  if builtin[name] then return lua_require(name) end
+  if modules[name] == nil then
+    local text = host.text(name)
+    if not text then error("no module '" .. name .. "' in the library") end
+    local chunk = assert(loadstring(text, '=' .. name))
+    modules[name] = chunk(name, host) or true
+  end
+  return modules[name]
+end
+
+local lib = require 'tidemill.lib'
+lib.types = require 'tidemill.types'
+lib.value = require 'tidemill.value'
+local stream = require 'tidemill.stream'
+local sandbox = require 'tidemill.sandbox'
+local plan_module = require 'tidemill.plan'
+local codegen = require 'tidemill.codegen'
+local errors = require 'tidemill.errors'
+local api = require 'tidemill.api'
+local suggest = require 'tidemill.suggest'
+local ffi, C, raise = lib.ffi, lib.C, lib.raise
+local value = lib.value
+
+local M = { handle = errors.handle }
+local plan
+
+-- Scripts -----------------------------------------------------------------
+
+local function dirname(path)
+  return path:match '^(.*)/[^/]*$' or '.'
+end
+
+--- require for one script: 'tidemill', or modules beside the script, in the script's own environment.
+local function script_require(script, tm)
+  local loaded, env = {}, nil
+  local function req(name)
+    if type(name) ~= 'string' then raise('script', 'require takes a module name') end
+    if name == 'tidemill' then return tm end
+    if loaded[name] ~= nil then
+      if loaded[name] == script then raise('script', "module '" .. name .. "' requires itself") end
+      return loaded[name]
+    end
+    if not name:match '^[%w_%-%.]+$' or name:find('..', 1, true) then
+      raise('script', "require '" .. name .. "': a module name has letters, digits, _ - and dots between folders")
+    end
+    local dir = script == '-e' and '.' or dirname(script)
+    local base = (dir == '.' and not script:find '^%./') and '' or dir .. '/'
+    local path = base .. name:gsub('%.', '/') .. '.lua'
+    local text, why = host.read(path)
+    if not text then
+      raise('script', stream.place() .. ": no module '" .. name .. "': " .. path .. ': ' .. why)
+    end
+    stream.user_sources[path] = true
+    loaded[name] = script
+    local result = sandbox.compile(text, path, env)(name)
+    loaded[name] = result == nil and true or result
+    return loaded[name]
+  end
+  env = sandbox.environment(req)
+  return env
+end
+
+local function add_results(results, name, v)
+  if stream.record(v) then
+    if stream.record(v).ended then
+      raise('script', name .. ': ' .. stream.record(v).kind .. ' ends the chain; return the streams of its table')
+    end
+    results[#results + 1] = stream.record(v)
+    return
+  end
+  if type(v) == 'table' then
+    local n = 0
+    for _, s in ipairs(v) do
+      n = n + 1
+      if not stream.record(s) then
+        raise('script', name .. ': the script returned a list whose item ' .. n .. ' is not a stream but ' .. stream.describe(s))
+      end
+      add_results(results, name, s)
+    end
+    if n > 0 then return end
+  end
+  raise('script', name .. ': the script must return a stream or a list of streams, got ' .. stream.describe(v) ..
+    "; end it with: return tm.pipeline 'name':…")
+end
+
+local function run_script(path, tm, results)
+  local text, why = host.read(path)
+  if not text then raise('script', path .. ': ' .. why) end
+  stream.user_sources[path] = true
+  local env = script_require(path, tm)
+  env.tm = nil
+  add_results(results, path, sandbox.compile(text, path, env)())
+end
+
+--- -e CODE: an expression or a chunk over `stream`, the default input.
+local function run_code(code, tm, results)
+  stream.user_sources['-e'] = true
+  local env = script_require('-e', tm)
+  env.tm = tm
+  env.stream = stream.pipeline 'e'
+  local ok, chunk = pcall(sandbox.compile, 'return ' .. code, '-e', env)
+  if not ok then chunk = sandbox.compile(code, '-e', env) end
+  add_results(results, '-e', chunk())
+end
+
+-- Binding to the host -------------------------------------------------------
+
+local function describe_source(d, o)
+  if d.kind == 'input' then
+    if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then return 'stdin', {}, 'stdin' end
+    local paths = {}
+    for i, p in ipairs(o.from) do paths[i] = p end
+    table.sort(paths)
+    return 'file', paths, table.concat(paths, ',')
+  end
+  return d.kind, d.paths or {}, d.name or d.kind
+end
+
+local function describe_sink(d, o)
+  if d.kind == 'output' then
+    if o.to == nil or o.to == '-' then return 'stdout', '', 'stdout' end
+    if o.to == 'discard' then d.kind = 'discard' return 'discard', '', 'discard' end
+    return 'file', o.to, o.to
+  end
+  return d.kind, d.path or '', d.name or d.kind
+end
+
+local function string_caches(source)
+  local caches, list = {}, {}
+  source.cache_list = list
+  return function(id)
+    local t = caches[id]
+    if not t then
+      t = require 'table.new'(C.TM_BATCH_ROWS + 1, 0)
+      for i = 0, C.TM_BATCH_ROWS do t[i] = false end
+      caches[id] = t
+      list[#list + 1] = t
+    end
+    return t
+  end
+end
+
+local function bind(o)
+  for _, d in ipairs(plan.sinks) do
+    local kind, path, name = describe_sink(d, o)
+    local of = d.source and d.source.index or -1
+    d.host = host.add_sink(kind, path, name, d.place or '', of)
+  end
+  for _, d in ipairs(plan.sources) do
+    local kind, paths, name = describe_source(d, o)
+    local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '')
+    d.batch = ffi.cast('struct tm_batch *', batch)
+    d.fields = ffi.cast('struct tm_fields *', fields)
+    d.strings = string_caches(d)
+    d.views = {}
+  end
+  for _, p in ipairs(plan.pipelines) do
+    host.add_pipeline(p.name, p.source.index)
+    for _, out in ipairs(p.outs) do
+      out.ptr = ffi.cast('struct tm_out *', host.add_out(p.index, out.sink.host, p.on_error ~= nil and p.on_error.out == out))
+    end
+  end
+  local loops = {}
+  for i, p in ipairs(plan.pipelines) do
+    codegen.compile(p, o.checked)
+    for _, v in ipairs(p.views) do
+      v.pipeline_index = p.index
+      p.source.views[#p.source.views + 1] = v
+    end
+    loops[i] = p.loop
+  end
+  return loops
+end
+
+--- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
+---@param o table scripts, code, from, to, set, checked
+function M.load(o)
+  local settings = {}
+  for _, pair in ipairs(o.set) do
+    local k, v = pair:match '^([^=]+)=(.*)$'
+    if not k then raise('usage', "--set takes name=value, got '" .. pair .. "'") end
+    settings[k] = v
+  end
+  local tm = api.make(settings)
+  local results = {}
+  for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
+  if o.code then run_code(o.code, tm, results) end
+  plan = plan_module.make(results)
+  return bind(o)
+end
+
+-- During the run --------------------------------------------------------------
+
+--- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before.
+function M.batch_begin(index, rows)
+  local source = plan.sources[index + 1]
+  local list = source.cache_list
+  for i = 1, #list do
+    local t = list[i]
+    for r = 0, rows - 1 do t[r] = false end
+  end
+  for _, v in ipairs(source.views) do
+    if v.transient[1] then v.forget() end
+  end
+end
+
+function M.fail(index, row, e)
+  return errors.fail(plan.pipelines[index + 1], row, e)
+end
+
+function M.bad_line(index, row, code, why)
+  return errors.bad_line(plan.pipelines[index + 1], row, code, why)
+end
+
+--- Fills a buffer with generated events from the one after `n` on: how many were made, and whether it has ended.
+function M.generate(index, buf, max_bytes, max_rows, n)
+  local source = plan.sources[index + 1]
+  local fn, count = source.fn, source.count or math.huge
+  buf = ffi.cast('struct tm_buf *', buf)
+  local marker = lib.flow.marker
+  local made = 0
+  while made < max_rows and buf.len < max_bytes do
+    if n + made >= count then return made, true end
+    marker.sub = made
+    local row = fn(n + made + 1)
+    if row == nil then return made, true end
+    local start = buf.len
+    if type(row) == 'string' then
+      C.tm_ffi_buf_put(buf, row, #row)
+    elseif type(row) ~= 'table' or row == lib.NULL then
+      raise('type', 'tm.source.generate: the function must return a table, a JSON text or nil, got a ' .. type(row))
+    else
+      value.encode(buf, row)
+    end
+    C.tm_ffi_buf_put(buf, '\n', 1)
+    made = made + 1
+  end
+  return made, false
+end
+
+sandbox.lock_strings()
+M.suggest = suggest
+return M

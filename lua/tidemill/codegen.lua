@@ -1,0 +1,393 @@
+--[[
+codegen.lua - one fresh chunk per pipeline: a resumable loop over the batch, next = loop(first, last), with the
+steps written out as straight code that calls the user's functions directly. No operator list is interpreted per
+event and no closure is made; chunk and view are loaded anew for each pipeline, so that traces of one never decide
+how another is compiled.
+
+Names in the generated text: eN the view of level N (a flat_map opens level N + 1), stN its state, fK a user
+function, oK an output, mk the attempt marker (row, step and held row, for the deadline and for messages).
+]]
+
+local lib = require 'tidemill.lib'
+local value = require 'tidemill.value'
+local types = require 'tidemill.types'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
+
+local M = {}
+
+local LOCALS_MAX = 30   -- user functions held in upvalues of their own; LuaJIT allows 60 upvalues in all
+
+local Gen = {}
+Gen.__index = Gen
+
+function Gen:put(text, ...)
+  self.lines[#self.lines + 1] = select('#', ...) > 0 and text:format(...) or text
+end
+
+--- Registers a Lua value the loop needs; returns the expression for it.
+function Gen:const(v)
+  local n = #self.consts + 1
+  self.consts[n] = v
+  if n <= LOCALS_MAX then return 'k' .. n end
+  return 'K[' .. n .. ']'
+end
+
+local function view_source()
+  return lib.host.text 'tidemill.view'
+end
+
+--- A view of its own: accessors, overlay and node tree.
+function Gen:new_view(base)
+  local level = #self.views
+  local source = self.pipeline.source
+  local chunk = assert(loadstring(view_source(), '=tidemill.view'))
+  local view = chunk(lib, {
+    batch = source.batch, fields = base and source.fields or nil, flow = lib.flow, log = self.forks,
+    strings = source.strings,
+  })
+  self.views[level + 1] = view
+  view.level = level
+  return view
+end
+
+function Gen:call(fn, view, extra)
+  local f = self:const(fn)
+  if self.checked then
+    return ('call%d(%s%s)'):format(view.level, f, extra and (', ' .. extra) or '')
+  end
+  return ('%s(e%d%s)'):format(f, view.level, extra and (', ' .. extra) or '')
+end
+
+function Gen:sync(view)
+  self:put('if st%d.arrays ~= 0 then sync%d() end', view.level, view.level)
+end
+
+function Gen:at(step)
+  if step.id ~= self.step_now then self:put('mk.step = %d', step.id) end
+end
+
+local function node_list(view, names)
+  local nodes = {}
+  for i, name in ipairs(names) do nodes[i] = view.field(name) end
+  return nodes
+end
+
+local function is_output(step)
+  return step.kind == 'to' and step.out.sink.kind ~= 'discard'
+end
+
+local emit = {}
+
+function emit.filter(g, step, view)
+  g:at(step)
+  g:put('do local c = %s', g:call(step.rec.fn, view))
+  g:sync(view)
+  g:put('if c then')
+  g:follow(step, view)
+  g:put('end end')
+end
+
+function emit.map(g, step, view)
+  g:at(step)
+  g:put('do local c = %s', g:call(step.rec.fn, view))
+  g:sync(view)
+  g:put('if c ~= e%d then c = take%d(c) end', view.level, view.level)
+  g:put('if c then')
+  g:follow(step, view)
+  g:put('end end')
+end
+
+function emit.flat_map(g, step, view)
+  local inner = g:new_view(false)
+  local held = { n = 0, open = false, bytes = 0 }
+  local hold = g:const(held)
+  local add = g:const(M.emitter(held))
+  g.held[#g.held + 1] = held
+  g:at(step)
+  g:put('%s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
+  g:put('%s', g:call(step.rec.fn, view, add))
+  g:put('%s.open = false', hold)
+  g:sync(view)
+  g:put('for j = 1, %s.n do', hold)
+  g:put('mk.sub = mk.sub + 1 st%d.home = st%d.home begin%d() st%d.row = %d', inner.level, view.level, inner.level,
+    inner.level, lib.EMPTY_ROW)
+  g:put('do local row = %s[j] %s[j] = false replace%d(row) end', hold, hold, inner.level)
+  if g.keyed then g:put('v%d.key = v%d.key', inner.level, view.level) end
+  g:follow(step, inner)
+  g:put('end')
+end
+
+function emit.select(g, step, view)
+  local nodes = node_list(view, step.rec.fields)
+  local n = #nodes
+  local fused = view.level == 0 and #step.next > 0
+  for _, child in ipairs(step.next) do
+    if not is_output(child) or #child.next > 0 then fused = false end
+  end
+  local list = g:const(nodes)
+  if not fused then
+    g:put('select%d(%s, %d)', view.level, list, n)
+    return g:follow(step, view)
+  end
+  local plan = C.tm_ffi_select_new()
+  for i = 1, n do
+    if nodes[i].col then C.tm_ffi_select_add(plan, nodes[i].col, nodes[i].name, nodes[i].len) end
+  end
+  for _, child in ipairs(step.next) do
+    g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:const(child.out.ptr), g:const(plan), list, n)
+  end
+end
+
+function emit.drop(g, step, view)
+  local nodes = node_list(view, step.rec.fields)
+  g:put('drop%d(%s, %d)', view.level, g:const(nodes), #nodes)
+  g:follow(step, view)
+end
+
+function emit.rename(g, step, view)
+  local from, to = node_list(view, step.rec.from), node_list(view, step.rec.to)
+  g:put('rename%d(%s, %s, %d)', view.level, g:const(from), g:const(to), #from)
+  g:follow(step, view)
+end
+
+function emit.set(g, step, view)
+  local nodes = node_list(view, step.rec.fields)
+  g:at(step)
+  g:put('do')
+  for i = 1, #nodes do
+    local fn = step.rec.fns[i]
+    g:put('local c%d = %s', i, type(fn) == 'function' and g:call(fn, view) or g:const(fn))
+  end
+  g:sync(view)
+  for i = 1, #nodes do g:put('set%d(%s, c%d)', view.level, g:const(nodes[i]), i) end
+  g:put('end')
+  g:follow(step, view)
+end
+
+function emit.schema(g, step, view)
+  local nodes, n = {}, 0
+  for _, field in ipairs(step.rec.types) do
+    local node = view.field(field.name)
+    if node.rule and node.rule ~= field.typ then
+      raise('script', step.place .. ": field '" .. field.name .. "' is declared " .. node.rule.name .. ' elsewhere in this pipeline')
+    end
+    view.declare(node, field.typ)
+    n = n + 1
+    nodes[n] = node
+  end
+  g:at(step)
+  g:put('verify%d(%s, %d)', view.level, g:const(nodes), n)
+  g:follow(step, view)
+end
+
+function emit.key_by(g, step, view)
+  local rec = step.rec
+  local level = view.level
+  g:at(step)
+  if rec.fn then
+    g:put('do local c = %s', g:call(rec.fn, view))
+    g:sync(view)
+    g:put('v%d.key = key_value%d(c, %s)', level, level, g:const(rec.name))
+  elseif #rec.fields == 0 then
+    g:put('do v%d.key = nil', level)
+    g:follow(step, view)
+    g:put('end')
+    return
+  elseif not rec.composite then
+    g:put('do v%d.key = key_of%d(%s)', level, level, g:const(view.field(rec.fields[1])))
+  else
+    local nodes = node_list(view, rec.fields)
+    g:put('do v%d.key = key_list%d(%s, %d)', level, level, g:const(nodes), #nodes)
+  end
+  if rec.missing == 'fail' then
+    g:put('if v%d.key == nil then no_key%d(%s) end', level, level, g:const(rec.name or table.concat(rec.fields, ', ')))
+    g:follow(step, view)
+  elseif rec.missing == 'drop' then
+    g:put('if v%d.key ~= nil then', level)
+    g:follow(step, view)
+    g:put('end')
+  else
+    g:follow(step, view)
+  end
+  g:put('end')
+end
+
+function emit.on_error(g, step, view)
+  g:follow(step, view)
+end
+
+function emit.to(g, step, view)
+  local out = g:const(step.out.ptr)
+  if step.out.sink.kind == 'discard' then
+    g:put('%s.rows = %s.rows + 1', out, out)
+  else
+    g:put('emit%d(%s)', view.level, out)
+  end
+  g:follow(step, view)
+end
+
+local function save(g, view)
+  g:put('local r, g, w, b, l = st%d.row, st%d.gen, st%d.writes, st%d.base, st%d.log',
+    view.level, view.level, view.level, view.level, view.level)
+  if g.keyed then g:put('local key = v%d.key', view.level) end
+end
+
+local function restore(g, view)
+  g:put('restore%d(r, g, w, b, l)', view.level)
+  if g.keyed then g:put('v%d.key = key', view.level) end
+end
+
+function emit.branch(g, step, view)
+  g:put('do')
+  save(g, view)
+  g:put('local any = false')
+  local rest
+  for _, arm in ipairs(step.arms) do
+    if arm.fn == true then
+      rest = arm
+    else
+      g:at(step)
+      g:put('do local c = %s', g:call(arm.fn, view))
+      g:sync(view)
+      restore(g, view)
+      g:put('if c then any = true')
+      g:follow(arm, view)
+      restore(g, view)
+      g:put('end end')
+    end
+  end
+  if rest then
+    g:put('if not any then')
+    g:follow(rest, view)
+    g:put('end')
+  end
+  g:put('end')
+end
+
+function emit.route(g, step, view)
+  g:put('do')
+  save(g, view)
+  local depth = 0
+  for _, arm in ipairs(step.arms) do
+    if arm.fn == true then
+      g:follow(arm, view)
+    else
+      g:at(step)
+      g:put('local c = %s', g:call(arm.fn, view))
+      g:sync(view)
+      restore(g, view)
+      g:put('if c then')
+      g:follow(arm, view)
+      g:put('else')
+      depth = depth + 1
+    end
+  end
+  g:put(('end '):rep(depth))
+  g:put('end')
+end
+
+--- The steps behind one step; several of them see the event as it was here.
+function Gen:follow(step, view)
+  local list = step.next
+  if #list <= 1 then
+    if list[1] then emit[list[1].kind](self, list[1], view) end
+    return
+  end
+  self:put('do')
+  save(self, view)
+  for i, child in ipairs(list) do
+    emit[child.kind](self, child, view)
+    if i < #list and not (child.kind == 'to' and #child.next == 0) then restore(self, view) end
+  end
+  self:put('end')
+end
+
+--- The emit function of a flat_map: takes the row at once, within the bounds of one event's rows.
+function M.emitter(held)
+  local flow, max_bytes = lib.flow, 16 * 1024 * 1024
+  local function size(t, depth)
+    local bytes = 2
+    for k, v in next, t do
+      bytes = bytes + 4 + (type(k) == 'string' and #k or 8)
+      local kind = type(v)
+      if kind == 'string' then bytes = bytes + #v
+      elseif kind == 'table' and depth < 512 then bytes = bytes + size(v, depth + 1)
+      else bytes = bytes + 8 end
+    end
+    return bytes
+  end
+  return function(row)
+    if not held.open then raise('kept', 'emit was called after its function had returned') end
+    if type(row) ~= 'table' or row == lib.NULL then
+      raise('type', 'emit takes a table or the event, got ' .. (row == nil and 'nil' or row == lib.NULL and 'null' or 'a ' .. type(row)))
+    end
+    local n = held.n + 1
+    if n > flow.max_rows then
+      raise('too-many-rows', 'one event made more than ' .. flow.max_rows .. ' rows (--max-rows)')
+    end
+    local copy = value.copy(row)
+    held.bytes = held.bytes + size(copy, 1)
+    if held.bytes > max_bytes then raise('row-too-large', "one event's rows exceed 16 MiB") end
+    held[n] = copy
+    held.n = n
+  end
+end
+
+local view_functions = { 'emit', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'drop', 'rename', 'set',
+  'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call' }
+
+local function has_forks(step)
+  if #step.next > 1 or step.arms then return true end
+  for _, child in ipairs(step.next) do
+    if has_forks(child) then return true end
+  end
+  return false
+end
+
+local function uses(step, kind)
+  if step.kind == kind then return true end
+  for _, child in ipairs(step.next) do if uses(child, kind) then return true end end
+  for _, arm in ipairs(step.arms or {}) do
+    for _, child in ipairs(arm.next) do if uses(child, kind) then return true end end
+  end
+  return false
+end
+
+--- Compiles a planned pipeline: sets pipeline.loop, .views, .text and .abandon.
+function M.compile(pipeline, checked)
+  local g = setmetatable({
+    pipeline = pipeline, lines = {}, consts = {}, views = {}, held = {}, checked = checked,
+    forks = has_forks(pipeline.tree), keyed = uses(pipeline.tree, 'key_by'),
+  }, Gen)
+  local view = g:new_view(true)
+  g:follow(pipeline.tree, view)
+  local body = table.concat(g.lines, ' ')
+  local head = { 'local K, views, mk, flow = ...' }
+  local function want(name) return body:find(name, 1, true) end
+  for level = 0, #g.views - 1 do
+    head[#head + 1] = ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level)
+    for _, name in ipairs(view_functions) do
+      local used = name .. level
+      if want(used .. '(') or name == 'begin' then head[#head + 1] = ('local %s = v%d.%s'):format(used, level, name) end
+    end
+  end
+  for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
+  local text = table.concat(head, '\n') .. '\nreturn function(i, last)\nwhile i <= last do\n' ..
+    'mk.row = i begin0() st0.row = i st0.home = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') ..
+    (g.keyed and 'v0.key = nil ' or '') .. '\n' .. body ..
+    '\ni = i + 1 if flow.stop ~= 0 then break end\nend\nreturn i\nend\n'
+  pipeline.text = text
+  local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
+  if not chunk then error('generated code: ' .. why .. '\n' .. text) end
+  pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow)
+  pipeline.views = g.views
+  function pipeline.abandon()
+    for _, v in ipairs(g.views) do v.abandon() end
+    for _, held in ipairs(g.held) do
+      for i = 1, held.n do held[i] = nil end
+      held.open, held.n = false, 0
+    end
+  end
+end
+
+return M

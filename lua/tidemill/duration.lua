@@ -1,0 +1,30 @@
+--[[
+duration.lua - '5m', '1m30s', '250ms' to milliseconds. A bare number is an error that shows both spellings.
+]]
+
+local M = {}
+
+local unit_ms = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
+--- Milliseconds, or nil and why not.
+---@param text any
+function M.parse(text)
+  if type(text) == 'number' then
+    return nil, ("a duration needs a unit: write '%gs' for seconds or '%gms' for milliseconds"):format(text, text)
+  end
+  if type(text) ~= 'string' then return nil, "a duration is a text such as '5m' or '1m30s'" end
+  local sign, rest = text:match '^(%-?)(.+)$'
+  if not rest then return nil, "a duration is a text such as '5m' or '1m30s'" end
+  local total, at = 0, 1
+  while at <= #rest do
+    local number, unit, stop = rest:match('^(%d+%.?%d*)(%a+)()', at)
+    if not number or not unit_ms[unit] then
+      return nil, "'" .. text .. "' is not a duration; write ms, s, m, h or d behind a number, such as '1m30s'"
+    end
+    total = total + tonumber(number) * unit_ms[unit]
+    at = stop
+  end
+  return sign == '-' and -total or total
+end
+
+return M

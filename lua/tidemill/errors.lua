@@ -1,0 +1,157 @@
+--[[
+errors.lua - what happens when an event fails: the message with its place, the dead letter, the first report.
+
+A caught error becomes { code, message, source, line, traceback }. The dead letter is one JSON object, keys in byte
+order: { at, code, event, key, pipeline, position, reason, step }; `event` is the event as it entered the pipeline
+(a line that is no event: its text, invalid bytes as U+FFFD). The same root cause is reported once, then counted.
+]]
+
+local lib = require 'tidemill.lib'
+local stream = require 'tidemill.stream'
+local value = require 'tidemill.value'
+local sandbox = require 'tidemill.sandbox'
+local C, host = lib.C, lib.host
+local ffi_string = lib.ffi.string
+
+local M = {}
+
+local function user_frame(level)
+  for i = level, level + 200 do
+    local info = debug.getinfo(i, 'Sl')
+    if not info then return nil end
+    local name = info.source:sub(1, 1) == '@' and info.source:sub(2)
+    if name and stream.is_user(name) and info.currentline > 0 then return name, info.currentline end
+  end
+end
+
+local function user_traceback(level)
+  local lines = {}
+  for i = level, level + 200 do
+    local info = debug.getinfo(i, 'Sln')
+    if not info then break end
+    local name = info.source:sub(1, 1) == '@' and info.source:sub(2)
+    if name and stream.is_user(name) then
+      lines[#lines + 1] = ('  %s:%d: in %s'):format(name, info.currentline, info.name or
+        (info.what == 'main' and 'the script' or ('the function at line ' .. info.linedefined)))
+    end
+  end
+  return table.concat(lines, '\n')
+end
+
+--- Runs where the error was raised (message handler): adds the place in the script.
+function M.handle(e)
+  local source, line = user_frame(3)
+  local out = { source = source, line = line, traceback = user_traceback(3) }
+  if type(e) == 'table' and debug.getmetatable(e) == lib.error_mt then
+    out.code, out.message = e.code, e.message
+  elseif type(e) == 'string' then
+    local name, at, text = e:match '^(.-):(%d+): (.*)$'
+    if name and stream.is_user(name) then
+      out.source, out.line, out.message = name, tonumber(at), text
+    else
+      out.message = e
+    end
+    out.code = e:find('not enough memory', 1, true) and 'memory' or 'lua'
+    if out.code == 'memory' then
+      out.message = 'the script used more than its memory (--script-memory)'
+    elseif e:find('stack overflow', 1, true) then
+      out.code = 'stack-overflow'
+    end
+  else
+    out.code = 'lua'
+    out.message = type(e) == 'table' and type(rawget(e, 'message')) == 'string' and e.message or sandbox.tostring(e)
+  end
+  return out
+end
+
+--- "file:line" of an error, or the step's place.
+local function at_of(e, step)
+  if e.source then return e.source .. ':' .. e.line end
+  return step and step.place or ''
+end
+
+local function position_of(pipeline, batch, row)
+  return host.position(pipeline.index, row)
+end
+
+local function put(buf, s) C.tm_ffi_buf_put(buf, s, #s) end
+
+local function put_string(buf, s)
+  if C.tm_ffi_json_lossy(buf, s, #s) ~= 0 then put(buf, '""') end
+end
+
+local function put_key(buf, key)
+  put(buf, ',"key":')
+  if not pcall(value.encode, buf, key) then put(buf, 'null') end
+end
+
+local function write_letter(pipeline, row, letter, event, len, is_text)
+  local step = pipeline.on_error
+  if not step then return false end
+  local out, batch = step.out.ptr, pipeline.source.batch
+  C.tm_ffi_out_begin(out, batch, row)
+  local buf = out.buf
+  put(buf, '{"at":') put_string(buf, letter.at)
+  put(buf, ',"code":') put_string(buf, letter.code)
+  put(buf, ',"event":')
+  if is_text then C.tm_ffi_json_lossy(buf, event, len) else C.tm_ffi_buf_put(buf, event, len) end
+  if letter.key ~= nil then put_key(buf, letter.key) end
+  put(buf, ',"pipeline":') put_string(buf, pipeline.name)
+  put(buf, ',"position":') put_string(buf, letter.position)
+  put(buf, ',"reason":') put_string(buf, letter.reason)
+  put(buf, ',"step":') put_string(buf, letter.step)
+  put(buf, '}')
+  C.tm_ffi_out_end(out, lib.flow)
+  return true
+end
+
+local reported = {}
+local causes = 0
+
+--- Reports a root cause once; the host counts the rest.
+local function report(pipeline, letter, event_text, traceback)
+  local cause = table.concat({ pipeline.name, letter.step, letter.code, letter.at }, '\0')
+  local first = not reported[cause] and causes < 1000
+  local text
+  if first then
+    reported[cause] = true
+    causes = causes + 1
+    if #event_text > 300 then event_text = event_text:sub(1, 300) .. '…' end
+    text = ('%s: %s [%s]\n  pipeline %s, step %s, event %s\n  %s'):format(letter.at ~= '' and letter.at or letter.position,
+      letter.reason, letter.code, pipeline.name, letter.step, letter.position, event_text)
+    if traceback and select(2, traceback:gsub('\n', '\n')) >= 1 then text = text .. '\n' .. traceback end
+    text = text .. '\n  (counted from here on; see the summary' .. (pipeline.on_error and ' and the dead letters' or
+      ", or keep such events with :on_error(tm.sink.file '…')") .. ')'
+  end
+  host.failure(pipeline.name, letter.step, letter.code,
+    (letter.at ~= '' and letter.at .. ': ' or '') .. letter.reason .. ' (event ' .. letter.position .. ')', text)
+end
+
+--- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.
+function M.fail(pipeline, row, e)
+  local views = pipeline.views
+  local key = views and views[1].key
+  pipeline.abandon()
+  host.rollback(pipeline.index, row)
+  local batch = pipeline.source.batch
+  local step = pipeline.steps[lib.flow.marker.step]
+  local letter = {
+    at = at_of(e, step), code = e.code, reason = e.message, position = position_of(pipeline, batch, row),
+    step = step and step.label or 'read', key = key,
+  }
+  write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], false)
+  report(pipeline, letter, ffi_string(batch.raw + batch.off[row], math.min(batch.len[row], 400)), e.traceback)
+end
+
+--- A line that is no event, for one pipeline that reads its source.
+function M.bad_line(pipeline, row, code, why)
+  local batch = pipeline.source.batch
+  local letter = { at = '', code = code, reason = why, position = position_of(pipeline, batch, row), step = 'decode' }
+  write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], true)
+  local scratch = lib.scratch
+  scratch.len = 0
+  C.tm_ffi_json_lossy(scratch, batch.raw + batch.off[row], math.min(batch.len[row], 400))
+  report(pipeline, letter, ffi_string(scratch.data, scratch.len))
+end
+
+return M

@@ -1,0 +1,79 @@
+--[[
+lib.lua - what the library's files share: the C functions, the special values, scratch buffers, errors.
+The one place that hands abi.h to the FFI; afterwards nobody else declares anything.
+]]
+
+local ffi = require 'ffi'
+local bit = require 'bit'
+local _, host = ...
+assert(type(host) == "table", "tidemill.lib is loaded by the host")
+
+ffi.cdef(host.abi)
+local C = ffi.C
+for name, size in pairs(host.sizes) do
+  if ffi.sizeof(name) ~= size then
+    error(('abi.h: %s has %d bytes here and %d in the program; rebuild it'):format(name, ffi.sizeof(name), size))
+  end
+end
+
+local M = { ffi = ffi, bit = bit, C = C, host = host }
+
+local function special(name)
+  return setmetatable({}, { __tostring = function() return name end, __metatable = name })
+end
+
+--- JSON's null where a value is needed (arrays, writes). Reading a null field gives nil.
+M.NULL = special 'null'
+M.REMOVED = special 'removed'
+M.OBJECT = special 'object'
+
+M.EMPTY_ROW = C.TM_ROW_EMPTY
+local empty = ffi.new('struct tm_cell[?]', C.TM_ROW_EMPTY + 1)
+for i = 0, C.TM_ROW_EMPTY do empty[i].num = 0 / 0 end
+M.EMPTY_CELLS = ffi.cast('struct tm_cell *', empty)
+M.anchor = { empty }
+
+M.flow = ffi.cast('struct tm_flow *', host.flow)
+
+local BUF_MAX = 64 * 1024 * 1024
+
+--- A growing buffer of C.
+function M.buf(max)
+  local b = ffi.new 'struct tm_buf'
+  b.cap_max = max or BUF_MAX
+  C.tm_ffi_buf_put(b, '', 0)
+  return b
+end
+
+M.scratch = M.buf()     -- unescaped strings
+M.texts = M.buf()       -- value texts of patches
+M.padded = M.buf()      -- texts copied for the scanners
+M.encode_buf = M.buf()  -- encode_string
+
+local nested = {}
+
+--- The buffer in which the object at this depth is merged.
+function M.nested_buf(node)
+  local depth = 0
+  while node do depth, node = depth + 1, node.parent end
+  local b = nested[depth]
+  if not b then b = M.buf(); nested[depth] = b end
+  return b
+end
+
+--- proxy -> its node: what is an event view.
+M.owner = setmetatable({}, { __mode = 'k' })
+--- proxies whose call is over (only where views are checked)
+M.stale = setmetatable({}, { __mode = 'k' })
+
+local error_mt = { __tostring = function(e) return e.message end, __metatable = 'error' }
+
+--- Raises an error of the library: code for programs, message for people.
+---@param code string static id, e.g. 'bigint'
+---@param message string
+function M.raise(code, message)
+  error(setmetatable({ code = code, message = message }, error_mt), 0)
+end
+M.error_mt = error_mt
+
+return M

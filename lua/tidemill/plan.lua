@@ -1,0 +1,251 @@
+--[[
+plan.lua - from the streams a script returned to pipelines: what each reads, its steps as a tree, its outputs.
+
+  pipeline { name, index, source, tree, outs, on_error, schema, steps, place }
+  step     { kind, id, label, place, next = { steps… }, ... }       id: 1.. within the pipeline, in order of the text
+  out      { pipeline, sink, feeds }                                 one per pipeline and sink
+Two pipelines of one name, streams nobody reads or writes, and unknown wiring are load errors.
+]]
+
+local stream = require 'tidemill.stream'
+local fault = stream.fault
+
+local M = {}
+
+local function sink_key(s)
+  local d = stream.described(s)
+  return d.kind .. ':' .. (d.path or '')
+end
+
+local Plan = {}
+Plan.__index = Plan
+
+function Plan:sink(d)
+  local key = d.kind .. ':' .. (d.path or d.key or '')
+  local found = self.sink_by_key[key]
+  if found then return found end
+  d.index = #self.sinks
+  self.sinks[#self.sinks + 1] = d
+  self.sink_by_key[key] = d
+  return d
+end
+
+function Plan:source(d)
+  local key = d.kind .. ':' .. (d.key or table.concat(d.paths or {}, '\0'))
+  local found = self.source_by_key[key]
+  if found then return found end
+  d.index = #self.sources
+  self.sources[#self.sources + 1] = d
+  self.source_by_key[key] = d
+  return d
+end
+
+local function out_of(pipeline, sink)
+  for _, out in ipairs(pipeline.outs) do
+    if out.sink == sink then return out end
+  end
+  local out = { pipeline = pipeline, sink = sink, index = #pipeline.outs }
+  pipeline.outs[#pipeline.outs + 1] = out
+  return out
+end
+
+--- The link that carries the rows of one stream (or union) to the pipelines that read it.
+function Plan:link(key, name, place)
+  local sink = self:sink { kind = 'link', key = key, name = name, place = place }
+  local source = self:source { kind = 'link', key = key, name = name, sink = sink, place = place }
+  sink.source = source
+  return sink, source
+end
+
+local function reached(rec, into)
+  while rec and not into[rec] do
+    into[rec] = true
+    if rec.kind == 'root' then
+      if rec.union then
+        for _, s in ipairs(rec.union) do reached(stream.record(s), into) end
+      elseif rec.from and stream.record(rec.from) then
+        reached(stream.record(rec.from), into)
+      end
+      return
+    end
+    rec = rec.parent
+  end
+end
+
+function Plan:root_source(rec)
+  if rec.union then
+    local key = 'union' .. tostring(self:id(rec))
+    local sink, source = self:link(key, rec.pipeline, rec.place)
+    for _, s in ipairs(rec.union) do
+      local list = self.feeds[stream.record(s)] or {}
+      list[#list + 1] = sink
+      self.feeds[stream.record(s)] = list
+    end
+    return source
+  end
+  if rec.from == nil then return self:source { kind = 'input', key = 'default' } end
+  local from = stream.record(rec.from)
+  if from then
+    if from.kind == 'root' and from.union then return self:root_source(from) end
+    local sink, source = self:link('stream' .. tostring(self:id(from)), from.pipeline, rec.place)
+    local list = self.feeds[from] or {}
+    local there = false
+    for _, s in ipairs(list) do there = there or s == sink end
+    if not there then list[#list + 1] = sink end
+    self.feeds[from] = list
+    return source
+  end
+  return self:source(stream.described(rec.from))
+end
+
+function Plan:id(rec)
+  local id = self.ids[rec]
+  if not id then
+    self.ids_n = self.ids_n + 1
+    id = self.ids_n
+    self.ids[rec] = id
+  end
+  return id
+end
+
+
+local function children_of(rec, live)
+  local list = {}
+  for _, r in ipairs(rec.readers) do
+    if live[r] and r.kind ~= 'root' then list[#list + 1] = r end
+  end
+  return list
+end
+
+function Plan:build_step(rec, pipeline, live)
+  local step = {
+    kind = rec.kind, rec = rec, place = rec.place, id = #pipeline.steps + 1, next = {},
+  }
+  pipeline.steps[step.id] = step
+  step.label = rec.kind .. '#' .. step.id
+  if rec.kind == 'to' then
+    step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
+  elseif rec.kind == 'on_error' then
+    local d = stream.described(rec.sink)
+    if pipeline.on_error and sink_key(pipeline.on_error.rec.sink) ~= sink_key(rec.sink) then
+      fault(rec.place, "pipeline '" .. pipeline.name .. "' has two different on_error (the other: " ..
+        pipeline.on_error.place .. '); it holds for the whole pipeline')
+    end
+    pipeline.on_error = step
+    step.out = out_of(pipeline, self:sink(d))
+  elseif rec.kind == 'schema' then
+    pipeline.schemas[#pipeline.schemas + 1] = step
+  end
+  if rec.kind == 'branch' or rec.kind == 'route' then
+    step.arms = {}
+    for _, arm in ipairs(rec.arms) do
+      if not live[arm] then
+        fault(rec.place, rec.kind .. ": nobody reads or writes the branch '" .. arm.name .. "'; return it or leave it out")
+      end
+      local made = { kind = 'arm', rec = arm, name = arm.name, fn = arm.fn, place = arm.place, next = {}, id = step.id }
+      self:follow(arm, made, pipeline, live)
+      step.arms[#step.arms + 1] = made
+    end
+    return step
+  end
+  self:follow(rec, step, pipeline, live)
+  return step
+end
+
+--- What comes behind a stream: steps that read it, links it feeds, the default output where it is returned.
+function Plan:follow(rec, step, pipeline, live)
+  for _, child in ipairs(children_of(rec, live)) do
+    step.next[#step.next + 1] = self:build_step(child, pipeline, live)
+  end
+  for _, sink in ipairs(self.feeds[rec] or {}) do
+    step.next[#step.next + 1] = { kind = 'to', out = out_of(pipeline, sink), next = {}, id = step.id, place = rec.place }
+  end
+  if self.returned[rec] and rec.kind ~= 'to' then
+    step.next[#step.next + 1] = {
+      kind = 'to', out = out_of(pipeline, self:sink { kind = 'output', key = 'default', place = rec.place }),
+      next = {}, id = step.id, place = rec.place,
+    }
+  end
+end
+
+--- Checks that nothing dangles: streams neither returned nor read, branches without readers.
+local function check_dangling(all, live)
+  for _, rec in ipairs(all) do
+    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' then
+      local what = rec.kind == 'root' and ("pipeline '" .. rec.pipeline .. "'") or ("the stream made by '" .. rec.kind .. "'")
+      fault(rec.place, what .. ' is neither returned by the script nor read by another stream; return it or remove it')
+    end
+  end
+end
+
+--- Orders pipelines so that one that feeds another comes first.
+local function order(pipelines)
+  local done, out, busy = {}, {}, {}
+  local by_link = {}
+  for _, p in ipairs(pipelines) do
+    for _, o in ipairs(p.outs) do
+      if o.sink.kind == 'link' then
+        by_link[o.sink.source] = by_link[o.sink.source] or {}
+        table.insert(by_link[o.sink.source], p)
+      end
+    end
+  end
+  local function visit(p)
+    if done[p] then return end
+    if busy[p] then fault(p.place, "pipeline '" .. p.name .. "' feeds itself") end
+    busy[p] = true
+    for _, before in ipairs(by_link[p.source] or {}) do visit(before) end
+    done[p] = true
+    out[#out + 1] = p
+  end
+  for _, p in ipairs(pipelines) do visit(p) end
+  return out
+end
+
+--- Plans what scripts returned. results: list of { streams = {...}, name = script }.
+function M.make(results)
+  local plan = setmetatable({
+    sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0,
+  }, Plan)
+  local live = {}
+  for _, rec in ipairs(results) do
+    plan.returned[rec] = true
+    reached(rec, live)
+  end
+  check_dangling(stream.all, live)
+  local roots, pipelines, by_name = {}, {}, {}
+  for _, rec in ipairs(stream.all) do
+    if live[rec] and rec.kind == 'root' then
+      local absorbed = false
+      if rec.union then
+        local own, other = false, false
+        for _, r in ipairs(rec.readers) do
+          if live[r] then
+            if r.kind == 'root' and r.from == rec.stream then other = true else own = true end
+          end
+        end
+        absorbed = other and not own and not plan.returned[rec]
+      end
+      if not absorbed then roots[#roots + 1] = rec end
+    end
+  end
+  for _, rec in ipairs(roots) do
+    if by_name[rec.pipeline] then
+      fault(rec.place, "the name '" .. rec.pipeline .. "' is taken by the pipeline of " .. by_name[rec.pipeline].place ..
+        '; state and counters are found by name')
+    end
+    local p = { name = rec.pipeline, rec = rec, place = rec.place, outs = {}, steps = {}, schemas = {} }
+    by_name[rec.pipeline] = p
+    p.source = plan:root_source(rec)
+    pipelines[#pipelines + 1] = p
+  end
+  for _, p in ipairs(pipelines) do
+    p.tree = { kind = 'source', next = {}, id = 0, place = p.place }
+    plan:follow(p.rec, p.tree, p, live)
+  end
+  plan.pipelines = order(pipelines)
+  for i, p in ipairs(plan.pipelines) do p.index = i - 1 end
+  return plan
+end
+
+return M

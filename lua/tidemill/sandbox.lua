@@ -1,0 +1,147 @@
+--[[
+sandbox.lua - what a script can see. An allow list: nothing else exists for it.
+
+Left out on purpose: ffi, bit's cdata, debug, io, os, package, load*, dofile, xpcall, newproxy, collectgarbage,
+getfenv/setfenv, string.dump, print to stdout. Library tables are copies of its own; the string metatable is locked
+and leads to the script's copy. Raw access to a view and table.* on it raise, because they would see nothing of it.
+]]
+
+local lib = require 'tidemill.lib'
+local order = require 'tidemill.order'
+local value = require 'tidemill.value'
+local jutil = require 'jit.util'
+local owner, raise, NULL = lib.owner, lib.raise, lib.NULL
+local host = lib.host
+
+local M = {}
+
+local function no_view(t, what)
+  if owner[t] then
+    raise('type', what .. ' does not work on an event; use tm.copy(e) for a plain table')
+  end
+  return t
+end
+
+local function describe(v)
+  local t = type(v)
+  if t == 'table' then
+    if v == NULL then return 'null' end
+    if owner[v] then return value.encode_string(v) end
+    local mt = debug.getmetatable(v)
+    if mt and mt.__tostring then return tostring(v) end
+    return 'table'
+  end
+  if t == 'function' or t == 'thread' or t == 'userdata' or t == 'cdata' then return t end
+  return tostring(v)
+end
+M.tostring = describe
+
+-- print: to stderr, at most 200 lines a second by the host's clock
+local function print_line(...)
+  local parts = {}
+  for i = 1, select('#', ...) do parts[i] = describe((select(i, ...))) end
+  host.print(table.concat(parts, '\t'))
+end
+
+local function safe_format(fmt, ...)
+  local n = select('#', ...)
+  local args = { ... }
+  for i = 1, n do
+    local t = type(args[i])
+    if t ~= 'string' and t ~= 'number' and t ~= 'nil' and t ~= 'boolean' then args[i] = describe(args[i]) end
+  end
+  if type(fmt) == 'string' and fmt:find('%p', 1, true) then raise('type', "string.format: '%p' prints an address") end
+  return string.format(fmt, unpack(args, 1, n))
+end
+
+local function copy_functions(from, names)
+  local out = {}
+  for name in names:gmatch '%S+' do out[name] = from[name] end
+  return out
+end
+
+local string_names = 'byte char find gmatch gsub len lower match rep reverse sub upper'
+local math_names = [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf
+  pi pow rad random sin sinh sqrt tan tanh]]
+
+local function table_library()
+  local t = {}
+  function t.insert(a, ...) no_view(a, 'table.insert') return table.insert(a, ...) end
+  function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
+  function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
+  function t.sort(a, ...) no_view(a, 'table.sort') return table.sort(a, ...) end
+  function t.maxn(a) no_view(a, 'table.maxn') return table.maxn(a) end
+  function t.unpack(a, ...) no_view(a, 'table.unpack') return unpack(a, ...) end
+  function t.pack(...) return { n = select('#', ...), ... } end
+  return t
+end
+
+local string_library = copy_functions(string, string_names)
+string_library.format = safe_format
+
+--- Locks the string metatable onto the scripts' copy; once a process, after the library has loaded.
+function M.lock_strings()
+  local mt = debug.getmetatable('')
+  mt.__index = string_library
+  mt.__metatable = 'string'
+end
+
+--- A new environment. require is the script's own loader.
+function M.environment(require)
+  local env = {
+    assert = assert, error = error, ipairs = ipairs, next = order.next, pairs = order.pairs, pcall = pcall,
+    select = select, tonumber = tonumber, tostring = describe, type = type,
+    print = print_line, require = require,
+    _VERSION = _VERSION,
+    string = string_library, math = copy_functions(math, math_names), table = table_library(),
+    coroutine = copy_functions(coroutine, 'create resume running status wrap yield'),
+    bit = copy_functions(lib.bit, 'arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex'),
+  }
+  env.string = copy_functions(string_library, string_names .. ' format')
+  function env.ipairs(t) no_view(t, 'ipairs') return ipairs(t) end
+  function env.unpack(t, ...) no_view(t, 'unpack') return unpack(t, ...) end
+  function env.rawget(t, k) no_view(t, 'rawget') return rawget(t, k) end
+  function env.rawset(t, k, v) no_view(t, 'rawset') return rawset(t, k, v) end
+  function env.rawequal(a, b) return rawequal(a, b) end
+  function env.rawlen(t) no_view(t, 'rawlen') return #t end
+  function env.getmetatable(v)
+    if type(v) == 'string' then return 'string' end
+    return getmetatable(v)
+  end
+  function env.setmetatable(t, mt)
+    no_view(t, 'setmetatable')
+    if mt ~= nil and type(mt) == 'table' and rawget(mt, '__gc') ~= nil then
+      raise('type', 'setmetatable: __gc is not available to scripts')
+    end
+    return setmetatable(t, mt)
+  end
+  env._G = env
+  return env
+end
+
+local function constants_ok(proto, where)
+  local i = -1
+  while true do
+    local k = jutil.funck(proto, i)
+    if k == nil then break end
+    if type(k) == 'cdata' then
+      raise('script', where .. ': 64-bit and imaginary literals (1LL, 1ULL, 1i) are not available; use tm.i64 on digits')
+    elseif type(k) == 'proto' then
+      constants_ok(k, where)
+    end
+    i = i - 1
+  end
+end
+
+--- Compiles a script's text in an environment. Raises with file:line on a syntax error.
+function M.compile(text, name, env)
+  if text:byte(1) == 27 then raise('script', name .. ':1: precompiled Lua is not accepted; give the source') end
+  if text:sub(1, 3) == '\239\187\191' then text = text:sub(4) end
+  if text:sub(1, 1) == '#' then text = '--' .. text end
+  local chunk, why = load(text, '@' .. name, 't', env)
+  if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1'))) end
+  constants_ok(chunk, name)
+  return chunk
+end
+
+return M

@@ -1,0 +1,241 @@
+--[[
+types.lua - the types of :schema, and arithmetic on int64 digits.
+
+A type knows which JSON kinds it takes (`kinds`, a bit mask over enum tm_kind), what more a text must satisfy
+(`verify`), what Lua reads (`read`, only where that differs from an undeclared field), what may be written (`write`)
+and how it leaves (`encode`). 64-bit cdata never leaves this file.
+]]
+
+local lib = require 'tidemill.lib'
+local C, ffi, bit, raise = lib.C, lib.ffi, lib.bit, lib.raise
+
+local M = {}
+
+local function kinds(...)
+  local mask = 0
+  for _, k in ipairs { ... } do mask = bit.bor(mask, bit.lshift(1, k)) end
+  return bit.bor(mask, 3)   -- absent and null always pass
+end
+
+local NUMBER, BIGINT, HUGE, STRING, ESCAPED, OBJECT, ARRAY = 4, 5, 6, 7, 8, 9, 10
+
+local function wrong(node, typ, found)
+  raise('type', "field '" .. node.V.path_of(node) .. "' is declared " .. typ.name .. ', found ' .. found)
+end
+M.wrong = wrong
+
+local kind_names = { [0] = 'nothing', 'null', 'a boolean', 'a boolean', 'a number', 'a large integer',
+  "a number beyond a double's range", 'a string', 'a string', 'an object', 'an array' }
+function M.kind_name(kind) return kind_names[kind] end
+
+-- int64 digits ------------------------------------------------------------
+
+local MIN_TEXT, MAX_TEXT = '9223372036854775808', '9223372036854775807'
+
+--- Canonical digits of an int64 literal, or nil.
+local function int64_digits(text)
+  local sign, digits = text:match '^(%-?)(%d+)$'
+  if not digits then return nil end
+  digits = digits:match '^0*(%d+)$'
+  if #digits > 19 then return nil end
+  if #digits == 19 and digits > (sign == '-' and MIN_TEXT or MAX_TEXT) then return nil end
+  if digits == '0' then return '0' end
+  return sign .. digits
+end
+
+local function to_int64(v, what)
+  local text = type(v) == 'number' and ('%.0f'):format(v) or v
+  if type(v) == 'number' and (v % 1 ~= 0 or v > 2 ^ 53 or v < -2 ^ 53) then
+    raise('type', 'tm.i64.' .. what .. ': ' .. tostring(v) .. ' is no integer a Lua number holds exactly')
+  end
+  local canonical = type(text) == 'string' and int64_digits(text)
+  if not canonical then
+    raise('type', 'tm.i64.' .. what .. ' takes the digits of an int64, got ' .. (type(v) == 'string' and "'" .. v .. "'" or type(v)))
+  end
+  local sign, digits = canonical:match '^(%-?)(%d+)$'
+  local n = ffi.new('int64_t', 0)
+  for i = 1, #digits do n = n * 10 - (digits:byte(i) - 48) end   -- negative: the range is one wider there
+  if sign == '' then n = -n end
+  return n
+end
+
+local function from_int64(n)
+  return (tostring(n):gsub('LL$', ''))
+end
+
+local ZERO = ffi.new('int64_t', 0)
+local i64 = {}
+M.i64 = i64
+
+local function overflow(what)
+  raise('type', 'tm.i64.' .. what .. ': the result is beyond an int64')
+end
+
+--- Sum of two int64 given as digits (or integers); raises beyond the range.
+function i64.add(a, b)
+  local x, y = to_int64(a, 'add'), to_int64(b, 'add')
+  local r = x + y
+  if (y > ZERO and r < x) or (y < ZERO and r > x) then overflow 'add' end
+  return from_int64(r)
+end
+
+--- Difference of two int64 given as digits.
+function i64.sub(a, b)
+  local x, y = to_int64(a, 'sub'), to_int64(b, 'sub')
+  local r = x - y
+  if (y < ZERO and r < x) or (y > ZERO and r > x) then overflow 'sub' end
+  return from_int64(r)
+end
+
+--- Remainder with the sign of the divisor, as Lua's %.
+function i64.mod(a, b)
+  local x, y = to_int64(a, 'mod'), to_int64(b, 'mod')
+  if y == ZERO then raise('type', 'tm.i64.mod: division by zero') end
+  if y == ffi.new('int64_t', -1) then return '0' end
+  local r = x % y
+  if r ~= ZERO and (r < ZERO) ~= (y < ZERO) then r = r + y end
+  return from_int64(r)
+end
+
+--- -1, 0 or 1.
+function i64.cmp(a, b)
+  local x, y = to_int64(a, 'cmp'), to_int64(b, 'cmp')
+  if x < y then return -1 elseif x > y then return 1 end
+  return 0
+end
+
+-- The types -----------------------------------------------------------------
+
+local function plain(name, mask, lua_type)
+  local typ = { name = name, kinds = mask }
+  function typ.write(node, v)
+    if type(v) ~= lua_type then wrong(node, typ, type(v) == 'table' and 'a table' or 'a ' .. type(v)) end
+    return v
+  end
+  return typ
+end
+
+local function digits_type(name)
+  local typ = { name = name, kinds = kinds(NUMBER, BIGINT, STRING), special = true }
+  function typ.verify(node, _, text)
+    local digits = int64_digits(text)
+    if not digits then wrong(node, typ, text) end
+    return digits
+  end
+  function typ.read(node, kind, text) return typ.verify(node, kind, text) end
+  function typ.write(node, v)
+    if type(v) == 'number' then
+      if v % 1 ~= 0 or v > 2 ^ 53 or v < -2 ^ 53 then wrong(node, typ, tostring(v)) end
+      v = ('%.0f'):format(v)
+    end
+    local digits = type(v) == 'string' and int64_digits(v)
+    if not digits then wrong(node, typ, type(v) == 'string' and "'" .. v .. "'" or 'a ' .. type(v)) end
+    return digits
+  end
+  function typ.encode(buf, v) return C.tm_ffi_buf_put(buf, v, #v) end
+  return typ
+end
+
+local function decimal_type(places)
+  local typ = { name = 'decimal(' .. places .. ')', kinds = kinds(NUMBER, BIGINT, STRING), special = true, numeric = true }
+  function typ.verify(node, kind, text)
+    local int, frac, exp = text:match '^%-?(%d+)%.?(%d*)[eE]?([+-]?%d*)$'
+    if not int or (kind == STRING and not tonumber(text)) then wrong(node, typ, "'" .. text .. "'") end
+    local used = #(frac:gsub('0+$', '')) - (tonumber(exp) or 0)
+    if used > places then wrong(node, typ, text .. ', which has more than ' .. places .. ' decimals') end
+    return tonumber(text)
+  end
+  function typ.read(node, kind, text, num)
+    if num == num then return num end
+    return typ.verify(node, kind, text)
+  end
+  function typ.write(node, v)
+    if type(v) ~= 'number' or v ~= v or v == math.huge or v == -math.huge then
+      wrong(node, typ, type(v) == 'number' and tostring(v) or 'a ' .. type(v))
+    end
+    return v
+  end
+  function typ.encode(buf, v) return C.tm_ffi_json_decimal(buf, v, places) end
+  return typ
+end
+
+local function days_in(year, month)
+  if month == 2 then
+    return (year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)) and 29 or 28
+  end
+  return (month == 4 or month == 6 or month == 9 or month == 11) and 30 or 31
+end
+
+--- Is the text an ISO 8601 / RFC 3339 date-time (date alone is allowed; zone optional)?
+local function iso8601_ok(text)
+  local y, mo, d, rest = text:match '^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$'
+  if not y then return false end
+  y, mo, d = tonumber(y), tonumber(mo), tonumber(d)
+  if mo < 1 or mo > 12 or d < 1 or d > days_in(y, mo) then return false end
+  if rest == '' then return true end
+  local h, mi, tail = rest:match '^[Tt ](%d%d):(%d%d)(.*)$'
+  if not h or tonumber(h) > 24 or tonumber(mi) > 59 then return false end
+  local s, after = tail:match '^:(%d%d)(.*)$'
+  if s then
+    if tonumber(s) > 60 then return false end
+    tail = after:gsub('^[.,]%d+', '')
+  end
+  return tail == '' or tail == 'Z' or tail == 'z' or tail:match '^[+-]%d%d:?%d%d$' ~= nil or tail:match '^[+-]%d%d$' ~= nil
+end
+
+local made = {
+  string = plain('string', kinds(STRING, ESCAPED), 'string'),
+  number = plain('number', kinds(NUMBER), 'number'),
+  boolean = plain('boolean', kinds(2, 3), 'boolean'),
+  any = { name = 'any', kinds = bit.lshift(1, 11) - 1, write = function(_, v) return v end },
+  int64 = digits_type 'int64',
+  time_ns = digits_type 'time_ns',
+}
+
+local integer = plain('integer', kinds(NUMBER), 'number')
+made.integer = integer
+function integer.verify(node, _, text, num)
+  local v = num == num and num or tonumber(text)
+  if v % 1 ~= 0 then wrong(node, integer, text) end
+  return v
+end
+local write_number = integer.write
+function integer.write(node, v)
+  write_number(node, v)
+  if v % 1 ~= 0 or v > 2 ^ 53 or v < -2 ^ 53 then wrong(node, integer, tostring(v)) end
+  return v
+end
+
+for _, unit in ipairs { 'time_s', 'time_ms', 'time_us' } do made[unit] = plain(unit, kinds(NUMBER), 'number') end
+local iso = plain('time_iso8601', kinds(STRING), 'string')
+function iso.verify(node, _, text)
+  if not iso8601_ok(text) then wrong(node, iso, "'" .. text .. "'") end
+  return text
+end
+local write_string = iso.write
+function iso.write(node, v)
+  write_string(node, v)
+  return iso.verify(node, 7, v)
+end
+made.time_iso8601, made.iso8601 = iso, iso
+
+local names = { 'decimal(2)' }
+for name in pairs(made) do names[#names + 1] = name end
+table.sort(names)
+
+--- The type of that name, or nil and why not.
+function M.parse(name)
+  if type(name) ~= 'string' then return nil, 'a type is a name such as \'int64\'' end
+  if made[name] then return made[name] end
+  local places = name:match '^decimal%((%d+)%)$'
+  if places then
+    places = tonumber(places)
+    if places > 18 then return nil, 'decimal takes 0 to 18 decimals' end
+    made[name] = decimal_type(places)
+    return made[name]
+  end
+  local suggest = require 'tidemill.suggest'
+  return nil, "no type '" .. name .. "'" .. suggest.hint(name, names) .. '; the types are ' .. table.concat(names, ', ')
+end
+
+return M

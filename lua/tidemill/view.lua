@@ -1,0 +1,962 @@
+--[[
+view.lua - the event as a user function sees it: one reused proxy whose __index reads the current row's
+columns, and an overlay for what was written.
+
+This text is loaded anew for every view (see codegen.lua), so that each pipeline owns its accessors and its
+traces. Everything here may run inside a compiled loop: no closures, no patterns, no table.sort per event.
+
+  node   a field of this view: { name, parent, slot, cells, col, kids, ... }; the root is the event
+  slot   where a node's written value lies: vals[slot], in force while gens[slot] == st.gen
+  value  a plain Lua value, or one of the specials (tables): REMOVED, NULL, OBJECT (an object without base:
+         its members are written slots), { arr = text } (an array as JSON), { raw = node } (the base's value of
+         that node, bytes untouched)
+
+A generation is one state of the overlay. A new event, a replaced base (`map` returned a table) and `select`
+start a new one; a fork goes back to the one it began with by undoing its log. So copy on write at forks and
+taking back a failing event's writes are one mechanism.
+]]
+
+local lib, spec = ...
+local C, ffi, bit = lib.C, lib.ffi, lib.bit
+local ffi_string = ffi.string
+local band, rshift = bit.band, bit.rshift
+local type, error, getmetatable, setmetatable, tonumber = type, error, getmetatable, setmetatable, tonumber
+local rawnext = next
+local NULL, REMOVED, OBJECT = lib.NULL, lib.REMOVED, lib.OBJECT
+local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
+local scratch, raise = lib.scratch, lib.raise
+local value, types = lib.value, lib.types
+local batch, fields, flow, LOG = spec.batch, spec.fields, spec.flow, spec.log
+local owner, stale = lib.owner, lib.stale
+local LEARN_MAX = 256
+
+local st = ffi.new 'struct tm_view'
+local found = ffi.new 'struct tm_cell[1]'
+local gens, vals, written = {}, {}, {}
+local undo_slot, undo_gen, undo_val = {}, {}, {}
+local arr_node, arr_table, arr_text = {}, {}, {}
+local learned, slots = 0, 0
+local V = { st = st, batch = batch }
+local make_view, index_slow, put, read_base, read_written, eff
+
+st.row, st.home = EMPTY_ROW, EMPTY_ROW
+st.gen, st.gen_top = 1, 1
+
+-- Nodes -----------------------------------------------------------------
+
+local function sorted_insert(list, node)
+  local i = #list
+  while i > 0 and list[i].name > node.name do
+    list[i + 1] = list[i]
+    i = i - 1
+  end
+  list[i + 1] = node
+end
+
+local function new_node(parent, name, id)
+  slots = slots + 1
+  gens[slots], vals[slots] = 0, false
+  local node = {
+    name = name, len = #name, parent = parent, slot = slots, id = id,
+    cells = EMPTY_CELLS, col = false, strs = false, typ = false, rule = false, view = false,
+    kids = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, seen = 0, V = V,
+  }
+  node.raw = { raw = node }
+  node.top = parent.parent and parent.top or node
+  if id and id >= 0 then
+    node.col = C.tm_ffi_fields_cells(fields, id)
+    node.cells = node.col
+  end
+  return node
+end
+
+local root = {
+  name = '', len = 0, parent = false, slot = 0, id = 0, cells = EMPTY_CELLS, col = false, strs = false, typ = false,
+  rule = false, view = false, kids = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, V = V,
+}
+V.root = root
+
+--- The node of member `name` under `node`, made if new. A name written in the script keeps its column for good;
+--- beyond 256 names met as data a node lives for one batch and reads the event's bytes.
+local function learn(node, name, static)
+  if type(name) ~= 'string' then return nil end
+  local extra = node.extra
+  if extra and extra[name] then return extra[name] end
+  if static or learned < LEARN_MAX then
+    local id = -1
+    if fields then
+      id = C.tm_ffi_fields_add(fields, node.id, name, #name)
+      if id >= 0 and batch.rows > 0 then C.tm_ffi_batch_fill(batch, id) end
+    end
+    if not fields or id >= 0 then
+      if not static then learned = learned + 1 end
+      local made = new_node(node, name, id)
+      node.kids[name] = made
+      sorted_insert(node.sorted, made)
+      return made
+    end
+  end
+  local made = new_node(node, name, -1)
+  if not extra then extra = {}; node.extra = extra end
+  extra[name] = made
+  V.transient[#V.transient + 1] = made
+  return made
+end
+V.transient = {}
+
+--- Between batches: names met as data beyond the bound are forgotten.
+function V.forget()
+  local list = V.transient
+  for i = #list, 1, -1 do
+    local node = list[i]
+    node.parent.extra = false
+    if node.slot == slots then slots = slots - 1 end
+    list[i] = nil
+  end
+end
+
+local function path_of(node)
+  local name = node.name
+  local p = node.parent
+  while p and p.parent do
+    name = p.name .. '.' .. name
+    p = p.parent
+  end
+  return name
+end
+V.path_of = path_of
+
+-- Reading ---------------------------------------------------------------
+
+local function fail_bigint(node, text)
+  raise('bigint', "field '" .. path_of(node) .. "' holds " .. text ..
+    ', an integer outside +-2^53 that a Lua number would round; declare :schema { ' .. path_of(node) ..
+    " = 'int64' } to read its digits")
+end
+
+--- JSON text of a cell of this row, quotes included.
+local function cell_text(text, off, tag)
+  local kind, len = band(tag, 15), rshift(tag, 4)
+  if kind == 7 or kind == 8 then return ffi_string(text + off - 1, len + 2) end
+  return ffi_string(text + off, len)
+end
+
+local function unescape(text, len)
+  scratch.len = 0
+  if C.tm_ffi_json_unescape(text, len, scratch) ~= 0 then raise('memory', 'a string is too long to read') end
+  return ffi_string(scratch.data, scratch.len)
+end
+
+--- An array is a plain table, made at its first read in a call; sync() compares it when the call returns.
+local function array(node, text)
+  local n = st.arrays
+  for i = 1, n do
+    if arr_node[i] == node then return arr_table[i] end
+  end
+  local made = value.decode(text, node)
+  n = n + 1
+  arr_node[n], arr_table[n], arr_text[n] = node, made, text
+  st.arrays = n
+  return made
+end
+
+--- What is not a plain number: the cell's kind decides.
+local function read_cell(node, text, off, tag, num, row)
+  local kind = band(tag, 15)
+  local typ = node.typ
+  if typ and kind ~= 0 and kind ~= 1 then
+    return typ.read(node, kind, ffi_string(text + off, rshift(tag, 4)), num)
+  end
+  if kind == 7 then
+    local strs = node.strs
+    if row >= 0 then
+      if not strs then strs = spec.strings(node.id); node.strs = strs end
+      local s = strs[row]
+      if s then return s end
+      s = ffi_string(text + off, rshift(tag, 4))
+      strs[row] = s
+      return s
+    end
+    return ffi_string(text + off, rshift(tag, 4))
+  elseif kind == 0 or kind == 1 then
+    return nil
+  elseif kind == 2 then
+    return false
+  elseif kind == 3 then
+    return true
+  elseif kind == 9 then
+    return node.view or make_view(node)
+  elseif kind == 8 then
+    local strs = node.strs
+    local s = strs and row >= 0 and strs[row]
+    if s then return s end
+    s = unescape(text + off, rshift(tag, 4))
+    if strs and row >= 0 then strs[row] = s end
+    return s
+  elseif kind == 10 then
+    return array(node, ffi_string(text + off, rshift(tag, 4)))
+  elseif kind == 5 then
+    fail_bigint(node, ffi_string(text + off, rshift(tag, 4)))
+  elseif kind == 6 then
+    raise('number-range', "field '" .. path_of(node) .. "' holds " .. ffi_string(text + off, rshift(tag, 4)) ..
+      ", a number beyond a double's range")
+  end
+  return num
+end
+
+--- The base's value of `node` in `row`, through its column or, without one, from the event's bytes.
+function read_base(node, row)
+  if row == EMPTY_ROW then return nil end
+  local col = node.col
+  if col then
+    local tag = col[row].tag
+    if band(tag, 15) == 4 and not node.typ then
+      if C.tm_ffi_fields_want_number(fields, node.id) == 1 then C.tm_ffi_batch_fill(batch, node.id) end
+      local v = col[row].num
+      if v == v then return v end
+      C.tm_ffi_batch_fill(batch, node.id)
+      return col[row].num
+    end
+    return read_cell(node, batch.raw, col[row].off, tag, col[row].num, row)
+  end
+  local parent = node.parent
+  if parent.parent then
+    if not parent.col then return nil end
+    if band(parent.col[row].tag, 15) ~= 9 then return nil end
+    local text = batch.raw + parent.col[row].off
+    C.tm_ffi_json_find(text, rshift(parent.col[row].tag, 4), node.name, node.len, found)
+    return read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1)
+  end
+  local text = batch.raw + batch.off[row]
+  C.tm_ffi_json_find(text, batch.len[row], node.name, node.len, found)
+  return read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1)
+end
+
+--- The base node and row an object's members are read from, given what was written; row EMPTY_ROW: no base.
+function eff(node)
+  local parent = node.parent
+  if not parent then return node, st.row end
+  if gens[node.slot] == st.gen then
+    local v = vals[node.slot]
+    if type(v) == 'table' and v.raw then return v.raw, st.home end
+    return node, EMPTY_ROW
+  end
+  local pbase, row = eff(parent)
+  if row == EMPTY_ROW or pbase == parent then return node, row end
+  local base = pbase.kids[node.name] or learn(pbase, node.name)
+  return base, row
+end
+
+local function read_special(node, v)
+  if v == OBJECT then return node.view or make_view(node) end
+  if v == NULL or v == REMOVED then return nil end
+  if v.arr then return array(node, v.arr) end
+  local base = v.raw
+  local got = read_base(base, st.home)
+  if type(got) == 'table' and base ~= node and got == base.view then return node.view or make_view(node) end
+  return got
+end
+
+function read_written(node)
+  local slot = node.slot
+  if gens[slot] == st.gen then
+    local v = vals[slot]
+    if type(v) ~= 'table' then return v end
+    return read_special(node, v)
+  end
+  local parent = node.parent
+  local base, row = parent, st.row
+  if parent.parent then base, row = eff(parent) end
+  if row == EMPTY_ROW then return nil end
+  if base == parent then
+    local v = node.cells[row].num
+    if v == v then return v end
+    return read_base(node, row)
+  end
+  local other = base.kids[node.name] or learn(base, node.name)
+  local got = read_base(other, row)
+  if type(got) == 'table' and got == other.view then return node.view or make_view(node) end
+  return got
+end
+
+--- Does the object at `node` hold a null there?
+function V.is_null(node, name)
+  local child = node.kids[name] or learn(node, name)
+  if not child then return false end
+  if gens[child.slot] == st.gen then
+    local v = vals[child.slot]
+    if v == NULL then return true end
+    if type(v) ~= 'table' or not v.raw then return false end
+    return v.raw.col and band(v.raw.col[st.home].tag, 15) == 1 or false
+  end
+  local base, row = eff(node)
+  if row == EMPTY_ROW then return false end
+  if base ~= node then child = base.kids[name] or learn(base, name) end
+  if child.col then return band(child.col[row].tag, 15) == 1 end
+  local text, len = V.base_text(base, row)
+  if not text then return false end
+  C.tm_ffi_json_find(text, len, name, #name, found)
+  return band(found[0].tag, 15) == 1
+end
+
+--- Pointer and length of an object's own text in a row; nil if it is no object there.
+function V.base_text(node, row)
+  if row == EMPTY_ROW then return nil end
+  if not node.parent then return batch.raw + batch.off[row], batch.len[row] end
+  if node.col then
+    local tag = node.col[row].tag
+    if band(tag, 15) ~= 9 then return nil end
+    return batch.raw + node.col[row].off, rshift(tag, 4)
+  end
+  local text, len = V.base_text(node.parent, row)
+  if not text then return nil end
+  C.tm_ffi_json_find(text, len, node.name, node.len, found)
+  if band(found[0].tag, 15) ~= 9 then return nil end
+  return text + found[0].off, rshift(found[0].tag, 4)
+end
+
+-- Writing ---------------------------------------------------------------
+
+local function undo(mark)
+  local n = st.log
+  while n > mark do
+    local slot = undo_slot[n]
+    gens[slot], vals[slot] = undo_gen[n], undo_val[n]
+    undo_val[n] = false
+    n = n - 1
+  end
+  st.log = n
+end
+
+function put(node, v)
+  local slot, gen = node.slot, st.gen
+  if LOG then
+    local n = st.log + 1
+    undo_slot[n], undo_gen[n], undo_val[n] = slot, gens[slot], vals[slot]
+    st.log = n
+  end
+  if gens[slot] ~= gen then
+    gens[slot] = gen
+    local w = st.writes + 1
+    written[st.base + w] = node
+    st.writes = w
+  end
+  vals[slot] = v
+end
+
+--- A new state of the overlay with nothing written.
+local function fresh()
+  local gen = st.gen_top + 1
+  st.gen_top, st.gen = gen, gen
+  st.base = st.base + st.writes
+  st.writes = 0
+end
+
+local function is_object_now(node)
+  if not node.parent then return true end
+  if gens[node.slot] == st.gen then
+    local v = vals[node.slot]
+    if v == OBJECT then return true end
+    if type(v) == 'table' and v.raw then
+      return v.raw.col and band(v.raw.col[st.home].tag, 15) == 9
+    end
+    return false
+  end
+  local base, row = eff(node)
+  return (V.base_text(base, row)) ~= nil
+end
+
+local put_value
+
+--- A plain object becomes written members without a base, so that later steps see the same kind of view.
+local function put_object(node, t, depth)
+  if depth > 512 then raise('too-deep', "the value of '" .. path_of(node) .. "' is nested deeper than 512") end
+  put(node, OBJECT)
+  for _, child in rawnext, node.kids do
+    if gens[child.slot] == st.gen then put(child, REMOVED) end
+  end
+  if node.extra then
+    for _, child in rawnext, node.extra do
+      if gens[child.slot] == st.gen then put(child, REMOVED) end
+    end
+  end
+  for k, v in rawnext, t do
+    if type(k) ~= 'string' then
+      raise('type', "cannot write '" .. path_of(node) .. "': an object's keys must be strings, found a " .. type(k))
+    end
+    put_value(node.kids[k] or learn(node, k), v, depth + 1)
+  end
+end
+
+function put_value(node, v, depth)
+  local t = type(v)
+  if t == 'number' or t == 'boolean' then return put(node, v) end
+  if t == 'string' then return put(node, v) end
+  if t == 'table' then
+    if v == NULL then return put(node, NULL) end
+    if owner[v] then v = value.copy(v) end
+    if value.is_array(v, node) then return put(node, { arr = value.encode_string(v) }) end
+    return put_object(node, v, depth)
+  end
+  if v == nil then return put(node, REMOVED) end
+  raise('type', "cannot write a " .. t .. " into field '" .. path_of(node) .. "'")
+end
+
+local function drop_array(node)
+  for i = 1, st.arrays do
+    if arr_node[i] == node then arr_node[i] = false end
+  end
+end
+
+local function write(node, child, v)
+  if node.parent and not is_object_now(node) then
+    raise('type', "cannot write '" .. path_of(child) .. "': '" .. path_of(node) .. "' is not an object in this event")
+  end
+  if st.arrays ~= 0 then drop_array(child) end
+  if child.rule and v ~= nil and v ~= NULL then v = child.rule.write(child, v) end
+  put_value(child, v, 1)
+end
+V.write = write
+
+--- When a call has returned: arrays that were read are compared and, if changed, written back.
+function V.sync()
+  for i = 1, st.arrays do
+    local node, t = arr_node[i], arr_table[i]
+    if node and not value.equal(t, arr_text[i]) then put_value(node, t, 1) end
+    arr_node[i], arr_table[i], arr_text[i] = false, false, false
+  end
+  st.arrays = 0
+end
+
+--- A new event: what the last one wrote no longer holds.
+function V.begin()
+  if st.writes ~= 0 or st.base ~= 0 then
+    local gen = st.gen_top + 1
+    st.gen_top, st.gen = gen, gen
+    st.base, st.writes, st.log = 0, 0, 0
+  end
+end
+
+--- After an error: nothing written holds, nothing is handed out.
+function V.abandon()
+  st.arrays, st.log, st.base, st.writes = 0, 0, 0, 0
+  st.gen_top = st.gen_top + 1
+  st.gen = st.gen_top
+end
+
+--- `map` returned something other than the view: the event is replaced. Returns whether a row goes on.
+function V.take(r)
+  if r == nil then return false end
+  if type(r) ~= 'table' or r == NULL then
+    raise('type', 'map must return the event, a table or nil, got a ' .. (r == NULL and 'null' or type(r)))
+  end
+  if owner[r] == root then return true end
+  if owner[r] then r = value.copy(r) end
+  V.replace(r)
+  return true
+end
+
+--- The event becomes this plain table.
+function V.replace(t)
+  fresh()
+  st.row = EMPTY_ROW
+  for k, v in rawnext, t do
+    if type(k) ~= 'string' then
+      raise('type', "an event's keys must be strings, found a " .. type(k) .. ' key')
+    end
+    local child = root.kids[k] or learn(root, k)
+    if child.rule and v ~= NULL then v = child.rule.write(child, v) end
+    put_value(child, v, 1)
+  end
+end
+
+-- Steps written as data -------------------------------------------------
+
+local gathered = {}
+
+--- What node holds now, as a value for put(); nil if absent.
+local function current(node)
+  if st.writes ~= 0 and gens[node.slot] == st.gen then
+    local v = vals[node.slot]
+    if v == REMOVED then return nil end
+    if v == OBJECT then return value.copy(node.view or make_view(node)) end
+    return v
+  end
+  local row = st.row
+  if row == EMPTY_ROW then return nil end
+  if node.parent == root and st.writes ~= 0 and node.patch and V.touched(node) then
+    return value.copy(node.view or make_view(node))
+  end
+  if node.col then
+    if band(node.col[row].tag, 15) == 0 then return nil end
+    return node.raw
+  end
+  return read_base(node, row)
+end
+
+--- Has anything below this top-level node been written in this generation?
+function V.touched(node)
+  for i = st.base + 1, st.base + st.writes do
+    local n = written[i]
+    if n.top == node and n ~= node then return true end
+  end
+  return false
+end
+
+function V.select(nodes, n)
+  for i = 1, n do
+    local v = current(nodes[i])
+    if v == nil then gathered[i] = REMOVED else gathered[i] = v end
+  end
+  fresh()
+  st.row = EMPTY_ROW
+  V.ordered = st.gen
+  for i = 1, n do
+    local v = gathered[i]
+    if v ~= REMOVED then
+      if type(v) == 'table' and not v.raw and not v.arr and v ~= NULL then put_value(nodes[i], v, 1) else put(nodes[i], v) end
+    end
+  end
+end
+
+function V.drop(nodes, n)
+  for i = 1, n do put(nodes[i], REMOVED) end
+end
+
+function V.rename(from, to, n)
+  for i = 1, n do
+    local v = current(from[i])
+    if v == nil then gathered[i] = REMOVED else gathered[i] = v end
+  end
+  for i = 1, n do
+    if gathered[i] ~= REMOVED then put(from[i], REMOVED) end
+  end
+  for i = 1, n do
+    local v = gathered[i]
+    if v ~= REMOVED then
+      if type(v) == 'table' and not v.raw and not v.arr and v ~= NULL then put_value(to[i], v, 1) else put(to[i], v) end
+    end
+  end
+end
+
+function V.set(node, v)
+  write(root, node, v)
+end
+
+-- Leaving ---------------------------------------------------------------
+
+local texts = lib.texts   -- value texts of the patches at hand
+
+local function check_put(rc, node)
+  if rc == 0 then return end
+  if rc == -2 then
+    raise('not-writable', "field '" .. path_of(node) .. "' holds a value that JSON cannot carry: " ..
+      'NaN, infinity or text that is not UTF-8')
+  end
+  raise('row-too-large', 'the row is larger than an output row may be (16 MiB)')
+end
+
+local encode_object
+
+local function put_text(node, buf)
+  local v = vals[node.slot]
+  local t = type(v)
+  if node.typ and t ~= 'table' then
+    check_put(node.typ.encode(buf, v), node)
+  elseif t == 'number' then
+    check_put(C.tm_ffi_json_number(buf, v), node)
+  elseif t == 'string' then
+    check_put(C.tm_ffi_json_string(buf, v, #v), node)
+  elseif t == 'boolean' then
+    check_put(C.tm_ffi_buf_put(buf, v and 'true' or 'false', v and 4 or 5), node)
+  elseif v == NULL then
+    check_put(C.tm_ffi_buf_put(buf, 'null', 4), node)
+  elseif v == OBJECT then
+    encode_object(node, buf)
+  elseif v.arr then
+    check_put(C.tm_ffi_buf_put(buf, v.arr, #v.arr), node)
+  else
+    local base, row = v.raw, st.home
+    if base.view and V.written_below(node) then return encode_object(node, buf) end
+    local tag, off = base.col[row].tag, base.col[row].off
+    local kind, len = band(tag, 15), rshift(tag, 4)
+    if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
+    check_put(C.tm_ffi_buf_put(buf, batch.raw + off, len), node)
+  end
+end
+
+function V.written_below(node)
+  for i = st.base + 1, st.base + st.writes do
+    local p = written[i].parent
+    while p do
+      if p == node then return true end
+      p = p.parent
+    end
+  end
+  return false
+end
+
+--- The member of `node` on the way to `n`, or nil.
+local function towards(node, n)
+  while n do
+    local p = n.parent
+    if p == node then return n end
+    n = p
+  end
+  return nil
+end
+
+--- An object without base: its members in byte order.
+local function encode_members(node, list, buf)
+  local first = true
+  check_put(C.tm_ffi_buf_put(buf, '{', 1), node)
+  for i = 1, #list do
+    local child = list[i]
+    if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then
+      if not first then check_put(C.tm_ffi_buf_put(buf, ',', 1), node) end
+      first = false
+      check_put(C.tm_ffi_json_string(buf, child.name, child.len), child)
+      check_put(C.tm_ffi_buf_put(buf, ':', 1), child)
+      put_text(child, buf)
+    end
+  end
+  check_put(C.tm_ffi_buf_put(buf, '}', 1), node)
+end
+
+--- Members of this object in byte order, names met as data included.
+local function all_sorted(node)
+  if not node.extra then return node.sorted end
+  local list = {}
+  for i = 1, #node.sorted do list[i] = node.sorted[i] end
+  for _, child in rawnext, node.extra do sorted_insert(list, child) end
+  return list
+end
+
+--- Members in the order they were selected.
+local function in_order(node)
+  local list, n = {}, 0
+  for i = st.base + 1, st.base + st.writes do
+    if written[i].parent == node then n = n + 1; list[n] = written[i] end
+  end
+  return list
+end
+
+--- The changes below `node` as a patch; value texts go to `texts`.
+local function patch_of(node)
+  local patch = node.patch
+  if not patch then patch = C.tm_ffi_patch_new(); node.patch = patch end
+  C.tm_ffi_patch_reset(patch)
+  for i = st.base + 1, st.base + st.writes do
+    local child = towards(node, written[i])
+    if child and child.seen ~= st.gen then
+      child.seen = st.gen
+      if gens[child.slot] == st.gen and vals[child.slot] == REMOVED then
+        C.tm_ffi_patch_remove(patch, child.name, child.len)
+      else
+        local off = texts.len
+        if gens[child.slot] == st.gen then put_text(child, texts) else encode_object(child, texts) end
+        C.tm_ffi_patch_set(patch, child.name, child.len, off, texts.len - off)
+      end
+    end
+  end
+  for i = st.base + 1, st.base + st.writes do
+    local child = towards(node, written[i])
+    if child then child.seen = 0 end
+  end
+  return patch
+end
+
+function encode_object(node, buf)
+  local base, row = eff(node)
+  local text, len
+  if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
+  if not text then
+    return encode_members(node, V.ordered == st.gen and node == root and in_order(node) or all_sorted(node), buf)
+  end
+  local patch = patch_of(node)
+  if buf == texts then
+    -- the merged text may not be appended to the buffer its parts lie in
+    local own = lib.nested_buf(node)
+    own.len = 0
+    check_put(C.tm_ffi_patch_apply(patch, text, len, texts.data, own), node)
+    check_put(C.tm_ffi_buf_put(texts, own.data, own.len), node)
+  else
+    check_put(C.tm_ffi_patch_apply(patch, text, len, texts.data, buf), node)
+  end
+end
+
+--- The event as JSON text, appended to buf.
+function V.encode(buf)
+  if st.writes == 0 then
+    if st.row == EMPTY_ROW then
+      check_put(C.tm_ffi_buf_put(buf, '{}', 2), root)
+    else
+      check_put(C.tm_ffi_buf_put(buf, batch.raw + batch.off[st.row], batch.len[st.row]), root)
+    end
+    return
+  end
+  texts.len = 0
+  encode_object(root, buf)
+end
+V.encode_node = function(node, buf)
+  texts.len = 0
+  encode_object(node, buf)
+end
+
+local function out_failed(rc)
+  if rc == -2 then raise('not-writable', 'a value of this row cannot be written as JSON') end
+  raise('row-too-large', "this event's rows exceed --max-rows or 16 MiB")
+end
+
+--- Writes the event as it stands to one output.
+function V.emit(out)
+  if st.writes == 0 and st.row ~= EMPTY_ROW then
+    local rc = C.tm_ffi_out_raw(out, flow, batch, st.row)
+    if rc ~= 0 then out_failed(rc) end
+    return
+  end
+  if C.tm_ffi_out_begin(out, batch, st.home) ~= 0 then out_failed(-1) end
+  V.encode(out.buf)
+  local rc = C.tm_ffi_out_end(out, flow)
+  if rc ~= 0 then out_failed(rc) end
+end
+
+--- `select` just before a sink: the fields' bytes go out without a detour.
+function V.emit_select(out, plan, nodes, n)
+  if st.writes == 0 and st.row ~= EMPTY_ROW then
+    local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
+    if rc ~= 0 then out_failed(rc) end
+    return
+  end
+  local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
+  V.select(nodes, n)
+  V.emit(out)
+  V.restore(row, gen, writes, base, log)
+end
+
+--- Counts a row for a sink that keeps nothing.
+function V.emit_nothing(out)
+  out.rows = out.rows + 1
+end
+
+-- Forks -----------------------------------------------------------------
+
+function V.restore(row, gen, writes, base, log)
+  if st.log ~= log then undo(log) end
+  st.row, st.gen, st.writes, st.base = row, gen, writes, base
+end
+
+-- Types and keys ---------------------------------------------------------
+
+--- :schema: what the field must be, and what reading and writing it means from here on.
+function V.declare(node, typ)
+  node.rule = typ
+  if typ.special then
+    node.typ = typ
+    if not typ.numeric then node.cells = EMPTY_CELLS end
+    if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end
+  end
+end
+
+local function verify_written(node, v)
+  local typ = node.rule
+  if type(v) ~= 'table' then
+    typ.write(node, v)
+  elseif v.raw then
+    return false
+  elseif v ~= NULL and v ~= REMOVED and typ.name ~= 'any' then
+    types.wrong(node, typ, v == OBJECT and 'an object' or 'an array')
+  end
+  return true
+end
+
+--- Every declared field of this event has its type, or the event fails.
+function V.verify(nodes, n)
+  local written_any = st.writes ~= 0
+  for i = 1, n do
+    local node = nodes[i]
+    local row, col = st.row, node.col
+    local done = false
+    if written_any and gens[node.slot] == st.gen then
+      local v = vals[node.slot]
+      done = verify_written(node, v)
+      if not done then row, col = st.home, v.raw.col end
+    end
+    if not done and row ~= EMPTY_ROW and col then
+      local typ = node.rule
+      local tag = col[row].tag
+      local kind = band(tag, 15)
+      if band(typ.kinds, bit.lshift(1, kind)) == 0 then
+        types.wrong(node, typ, types.kind_name(kind))
+      end
+      if typ.verify and kind > 1 then
+        typ.verify(node, kind, ffi_string(batch.raw + col[row].off, rshift(tag, 4)), col[row].num)
+      end
+    end
+  end
+end
+
+--- The key a field gives: large integers by their digits.
+function V.key_of(node)
+  if st.writes == 0 and node.col and st.row ~= EMPTY_ROW and band(node.col[st.row].tag, 15) == 5 then
+    return ffi_string(batch.raw + node.col[st.row].off, rshift(node.col[st.row].tag, 4))
+  end
+  return V.key_value(root.view[node.name], node.name)
+end
+
+function V.key_list(nodes, n)
+  local key = {}
+  for i = 1, n do
+    local v = V.key_of(nodes[i])
+    if v == nil then return nil end
+    key[nodes[i].name] = v
+  end
+  return key
+end
+
+function V.key_value(v, name)
+  local t = type(v)
+  if t == 'number' or t == 'string' or t == 'boolean' or t == 'nil' then
+    if v ~= v then raise('type', "the key '" .. name .. "' is NaN") end
+    return v
+  end
+  raise('type', "the key '" .. name .. "' must be a string, number or boolean, got a " .. t)
+end
+
+function V.no_key(name)
+  raise('missing-key', "the event has no key '" .. name .. "'; give key_by { missing = 'drop' } or 'keep' to let such events pass")
+end
+
+-- The proxies -----------------------------------------------------------
+
+local keys_tape = ffi.new 'struct tm_tape'
+
+--- The keys of the object at `node`, in its order, as a new list.
+function V.keys(node)
+  local base, row = eff(node)
+  local text, len
+  if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
+  local list = {}
+  if not text then
+    local from = V.ordered == st.gen and node == root and in_order(node) or all_sorted(node)
+    for i = 1, #from do
+      local child = from[i]
+      if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then list[#list + 1] = child.name end
+    end
+    return list
+  end
+  texts.len = 0
+  local patch = V.keys_patch
+  if not patch then patch = C.tm_ffi_patch_new(); V.keys_patch = patch end
+  C.tm_ffi_patch_reset(patch)
+  local names = {}
+  for i = st.base + 1, st.base + st.writes do
+    local child = written[i]
+    if child.parent == node and gens[child.slot] == st.gen then
+      names[#names + 1] = child.name
+      if vals[child.slot] == REMOVED then C.tm_ffi_patch_remove(patch, child.name, child.len)
+      else C.tm_ffi_patch_set(patch, child.name, child.len, 0, 0) end
+    end
+  end
+  if C.tm_ffi_patch_keys(patch, text, len, keys_tape) ~= 0 then raise('memory', 'out of memory') end
+  for i = 0, keys_tape.n - 1 do
+    local cell = keys_tape.cells[i]
+    if cell.off < 0 then list[i + 1] = names[-cell.off]
+    elseif band(cell.tag, 15) == 8 then list[i + 1] = unescape(text + cell.off, rshift(cell.tag, 4))
+    else list[i + 1] = ffi_string(text + cell.off, rshift(cell.tag, 4)) end
+  end
+  return list
+end
+
+local function accessors(node)
+  local kids = node.kids
+  local function index(_, k)
+    local n = kids[k]
+    if n == nil then
+      n = learn(node, k)
+      if n == nil then return nil end
+    end
+    if st.writes ~= 0 then return read_written(n) end
+    local row = st.row
+    local v = n.cells[row].num
+    if v == v then return v end
+    return read_base(n, row)
+  end
+  local function newindex(_, k, v)
+    local n = kids[k]
+    if n == nil then
+      n = learn(node, k)
+      if n == nil then raise('type', "an event's field names are strings, got a " .. type(k)) end
+    end
+    local t = type(v)
+    if (t == 'number' or t == 'boolean' or t == 'string') and node == root and st.arrays == 0 and not n.rule then
+      return put(n, v)
+    end
+    return write(node, n, v)
+  end
+  return index, newindex
+end
+
+function make_view(node)
+  local index, newindex = accessors(node)
+  local proxy = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'event' })
+  owner[proxy] = node
+  node.view = proxy
+  return proxy
+end
+V.event = make_view(root)
+
+--- For `check --sample` and tests: a proxy of its own for one call; using it after retire() is reported.
+function V.fresh_event()
+  local proxy = {}
+  local inner = V.event
+  setmetatable(proxy, {
+    __index = function(p, k)
+      if stale[p] then raise('kept', 'event kept after its call; use tm.copy') end
+      local v = inner[k]
+      if type(v) == 'table' and owner[v] and owner[v].V == V then return V.wrap(v, p) end
+      return v
+    end,
+    __newindex = function(p, k, v)
+      if stale[p] then raise('kept', 'event kept after its call; use tm.copy') end
+      inner[k] = v
+    end,
+    __metatable = 'event',
+  })
+  owner[proxy] = root
+  return proxy
+end
+
+function V.wrap(view, parent)
+  local proxy = setmetatable({}, {
+    __index = function(_, k)
+      if stale[parent] then raise('kept', 'event kept after its call; use tm.copy') end
+      local v = view[k]
+      if type(v) == 'table' and owner[v] and owner[v].V == V then return V.wrap(v, parent) end
+      return v
+    end,
+    __newindex = function(_, k, v)
+      if stale[parent] then raise('kept', 'event kept after its call; use tm.copy') end
+      view[k] = v
+    end,
+    __metatable = 'event',
+  })
+  owner[proxy] = owner[view]
+  return proxy
+end
+
+--- A user function on a view that lives for this call only.
+function V.call(f, extra)
+  local proxy = V.fresh_event()
+  local r = f(proxy, extra)
+  stale[proxy] = true
+  if r == proxy then return V.event end
+  return r
+end
+
+--- A node for a name written in the script; wants: 'number' when Lua code will read it.
+function V.field(name)
+  return root.kids[name] or learn(root, name, true)
+end
+
+return V

@@ -1,0 +1,157 @@
+-- report.lua - the benchmark's text: one part a function, each with its bars beside the figures.
+-- Each function also returns the figures it printed, for result.json. Progress goes to stderr, the table to stdout.
+local lib = require 'lib'
+local M = { bars = {} }
+io.stdout:setvbuf 'line'
+
+local function say(...) io.stdout:write(string.format(...), '\n') end
+
+-- A bar: told beside its figure and once more at the end.
+local function bar(name, value, holds, text)
+  M.bars[#M.bars + 1] = { name = name, value = value, holds = holds, text = text }
+end
+
+function M.step(text) io.stderr:write('bench: ', text, '\n') end
+function M.note(text) say('note: %s', text) end
+
+function M.machine()
+  local cpu = lib.output "sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1" or ''
+  local text = ('%s, %s cores, Linux %s'):format(cpu, lib.output 'nproc', lib.output 'uname -r')
+  say('tidemill benchmark: %s\n', text)
+  return text
+end
+
+function M.contender(contender, version, command)
+  say('%-20s %s%s', contender.name, version, contender.note and ' (' .. contender.note .. ')' or '')
+  if command then say('%20s $ %s%s', '', lib.line(command.words), command.input and ' < ' .. command.input or '') end
+end
+
+function M.check(digests, n)
+  local same = true
+  for _, item in ipairs(digests) do same = same and item.digest == digests[1].digest end
+  say('\nRows of t1 over %s events, normalised (jq -cS), sha256: %s', lib.count(n), same and 'all the same' or 'THEY DIFFER')
+  if not same then
+    for _, item in ipairs(digests) do say('  %-20s %s', item.name, item.digest) end
+  end
+  bar('t1: the same rows by everyone', same and 'yes' or 'no', same, 'yes')
+end
+
+-- tidemill's rate over the peer's in the same round
+local function ratios(costs, name)
+  local mine, other, list = costs.tidemill or {}, {}, {}
+  for _, cost in ipairs(costs[name]) do other[cost.round] = cost end
+  for _, cost in ipairs(mine) do
+    if other[cost.round] then list[#list + 1] = cost.rate / other[cost.round].rate end
+  end
+  return list
+end
+
+local peer_bars = {
+  t0 = { ['simdjson on-demand'] = { 0.45, 0.6 } },
+  t1 = { ['LuaJIT + lua-cjson'] = { 8, 12 }, DuckDB = { 2 } },
+}
+
+local function rounds_line(task, contender, costs, n)
+  local list = costs[contender.name]
+  local rates, walls = lib.pluck(list, 'rate'), lib.pluck(list, 'wall_rate')
+  local figures = { median = lib.median(rates), worst = lib.min(rates), wall_median = lib.median(walls), events = n,
+    peak_mb = lib.max(lib.pluck(list, 'peak_mb')) }
+  local ratio, told = contender.name ~= 'tidemill' and ratios(costs, contender.name) or {}, ''
+  if #ratio > 0 then
+    figures.ratio_median, figures.ratio_worst = lib.median(ratio), lib.min(ratio)
+    told = ('%8.2f x %8.2f x'):format(figures.ratio_median, figures.ratio_worst)
+    local want = peer_bars[task][contender.name]
+    if want then
+      told = told .. ('  bar %gx'):format(want[1]) .. (want[2] and (' (aim %gx)'):format(want[2]) or '')
+      bar(('%s: tidemill over %s'):format(task, contender.name), ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst),
+        figures.ratio_median >= want[1], ('%gx'):format(want[1]))
+    end
+  end
+  say('%-20s %10s %9.3f %9.3f %9.3f %8.1f %s', contender.name, lib.count(n), figures.median / 1e6, figures.worst / 1e6,
+    figures.wall_median / 1e6, figures.peak_mb, told)
+  return figures
+end
+
+function M.rounds(contenders, costs, task_events)
+  local out = {}
+  for _, task in ipairs { 't0', 't1' } do
+    say('\n%s, M events per cpu-second', task == 't0' and 'T0: decode, test one number, count' or
+      'T1: amount > 100 (18 % pass), five fields written as JSON')
+    say('%-20s %10s %9s %9s %9s %8s %10s %10s', '', 'events', 'median', 'worst', 'by wall', 'peak MB', 'tidemill is', 'worst')
+    out[task] = {}
+    for _, contender in ipairs(contenders) do
+      if costs[task][contender.name] then
+        out[task][contender.name] = rounds_line(task, contender, costs[task], task_events(contender))
+      elseif contender.tasks[task] then
+        say('%-20s %10s', contender.name, 'not here')
+      end
+    end
+  end
+  return out
+end
+
+function M.robust(rates)
+  local median, worst = lib.median(rates), lib.min(rates)
+  say('\nT1, %d runs: median %.3f, worst %.3f M events per cpu-second: worst is %.2f of the median (bar 0.6)', #rates, median / 1e6,
+    worst / 1e6, worst / median)
+  bar(('t1: worst of %d runs over the median'):format(#rates), ('%.2f'):format(worst / median), worst / median >= 0.6, '0.6')
+  return { median = median, worst = worst }
+end
+
+function M.pipelines(list, words)
+  local median, worst = lib.median(list), lib.max(list)
+  say('\n64 different pipelines, %d runs, net of t0: median %.1f, worst %.1f ns a pipeline and event (bar 15)', #list, median, worst)
+  say('  $ %s', lib.line(words))
+  bar('64 different pipelines, ns a pipeline and event', ('%.1f, worst %.1f'):format(median, worst), median <= 15, 'at most 15')
+  return { median_ns = median, worst_ns = worst }
+end
+
+function M.start(first, peak)
+  local median, worst = lib.median(first), lib.max(first)
+  say('\nStart to first output, %d runs: median %.1f, worst %.1f ms (bar 60)', #first, median, worst)
+  bar('start to first output, ms', ('%.1f, worst %.1f'):format(median, worst), median < 60, 'under 60')
+  local out = { first_ms_median = median, first_ms_worst = worst }
+  for _, task in ipairs { 't0', 't1' } do
+    local cost = peak[task]
+    say('Peak memory, %s: largest process %.1f MB, all processes together %.1f MB (bar 64)', task, cost.peak_mb, cost.tree_mb)
+    bar(task .. ': peak memory of all processes, MB', ('%.1f'):format(cost.tree_mb), cost.tree_mb > 0 and cost.tree_mb < 64, 'under 64')
+    out[task] = { peak_mb = cost.peak_mb, tree_mb = cost.tree_mb }
+  end
+  return out
+end
+
+function M.latency(list)
+  local out = {}
+  say('\nLatency stdin to stdout at 10,000 events/s, ms from when each event was due; median of the rounds (worst)')
+  say('%-20s %18s %18s %18s', '', 'p50', 'p99', 'p99.9')
+  for _, item in ipairs(list) do
+    local cells, figures = {}, {}
+    for i, key in ipairs { 'p50', 'p99', 'p999' } do
+      local values = lib.pluck(item, key)
+      if #values > 0 then
+        figures[key], figures[key .. '_worst'] = lib.median(values), lib.max(values)
+        cells[i] = ('%.3f (%.3f)'):format(figures[key], figures[key .. '_worst'])
+      end
+    end
+    say('%-20s %18s %18s %18s   $ %s', item.name, cells[1] or 'failed', cells[2] or '', cells[3] or '', lib.line(item.words))
+    out[item.name] = figures
+  end
+  for _, pair in ipairs { { 'p50', 0.05 }, { 'p99', 0.5 } } do
+    local key, want = unpack(pair)
+    local value, floor = out.tidemill and out.tidemill[key], out.cat and out.cat[key]
+    -- what cat cannot do on this machine now, nobody can
+    local holds = value and (value <= want or (floor and floor > want and 'noise' or false))
+    if value then bar(('latency %s, ms'):format(key), ('%.3f, cat %.3f'):format(value, floor or 0), holds, ('at most %g'):format(want)) end
+  end
+  return out
+end
+
+function M.finish(path)
+  say('\nBars')
+  for _, item in ipairs(M.bars) do
+    say('  %-5s %-52s %-22s (%s)', item.holds == 'noise' and 'noise' or item.holds and 'holds' or 'MISS', item.name, item.value, item.text)
+  end
+  say('\nFigures as JSON: %s', path)
+end
+
+return M

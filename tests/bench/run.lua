@@ -1,0 +1,180 @@
+-- run.lua - the benchmark: `make bench`. Prints one table, writes BUILD/bench/result.json.
+--
+--   luajit tests/bench/run.lua BUILD
+--
+-- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
+-- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
+-- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds robust
+-- pipelines start latency"). Inputs and peers lie in BUILD/bench.
+local here = arg[0]:match '^(.*)/[^/]*$' or '.'
+package.path = here .. '/?.lua;' .. package.path
+local lib, report = require 'lib', require 'report'
+
+local build = arg[1] or 'build'
+local bench = build .. '/bench'
+local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
+local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
+local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds robust pipelines start latency'
+local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
+local measure, tidemill = bench .. '/measure', build .. '/tidemill'
+local contenders = require 'contenders' (place)
+local here_now, result = {}, { events = events, rounds = rounds, runs = runs }
+
+local function wanted(part) return (' ' .. parts .. ' '):find(' ' .. part .. ' ', 1, true) ~= nil end
+
+-- The first n events of the one seeded stream, made if it is not there. It lies in the page cache afterwards.
+local function cards(n)
+  local path = ('%s/cards-%d.ndjson'):format(bench, n)
+  if not lib.exists(path) then
+    report.step(('writing %s events to %s'):format(lib.count(n), path))
+    local line = ('%s/gen_cards %d > %s.new && mv %s.new %s'):format(bench, n, path, path, path)
+    if not lib.output(line) then error('cannot write ' .. path) end
+  end
+  return path
+end
+
+local function task_events(contender) return math.max(1, math.floor(events * contender.share)) end
+
+---@return Cost|nil  nil and a note when the command failed
+local function run(contender, task, n, out)
+  local command = contender.tasks[task](cards(n), out or '/dev/null')
+  command.output = out
+  local cost = lib.run(measure, command)
+  if cost.code ~= 0 then
+    report.note(('%s failed on %s with exit code %d: %s'):format(contender.name, task, cost.code, lib.line(command.words)))
+    return nil
+  end
+  return cost
+end
+
+-- The same rows by everyone: keys sorted and numbers written by one program, then compared by digest.
+local function check()
+  local n, digests = math.min(events, 100000), {}
+  report.step(('comparing the rows of t1 over %s events'):format(lib.count(n)))
+  for _, contender in ipairs(here_now) do
+    if contender.tasks.t1 then
+      local out = bench .. '/check.out'
+      local digest = run(contender, 't1', n, out) and
+        lib.output(('jq -cS . %s | sha256sum'):format(lib.quote(out)))
+      digests[#digests + 1] = { name = contender.name, digest = digest and digest:sub(1, 16) or 'none' }
+    end
+  end
+  result.check = digests
+  report.check(digests, n)
+end
+
+-- costs[task][name] = list of one rate a round
+local function rounds_run()
+  local costs = { t0 = {}, t1 = {} }
+  for _, contender in ipairs(here_now) do cards(task_events(contender)) end
+  for round = 1, rounds do
+    report.step(('round %d of %d'):format(round, rounds))
+    for _, task in ipairs { 't0', 't1' } do
+      for _, contender in ipairs(here_now) do
+        local n = task_events(contender)
+        local cost = contender.tasks[task] and run(contender, task, n)
+        if cost then
+          cost.rate, cost.wall_rate, cost.round = n / cost.cpu, n / cost.wall, round
+          local list = costs[task][contender.name] or {}
+          costs[task][contender.name], list[#list + 1] = list, cost
+        end
+      end
+    end
+  end
+  result.rates = report.rounds(contenders, costs, task_events)
+end
+
+-- Trace selection must be robust: the worst of many runs against the median.
+local function robust(contender)
+  local n, rates = math.min(events, 1000000), {}
+  report.step(('t1 %d times over %s events'):format(runs, lib.count(n)))
+  for i = 1, runs do
+    local cost = run(contender, 't1', n)
+    if not cost then return end
+    rates[i] = n / cost.cpu
+  end
+  result.robust = report.robust(rates)
+end
+
+-- 64 different pipelines, net of what reading and decoding cost (t0 in the same round).
+local function pipelines(contender)
+  local n, list, path = math.min(events, 1000000), {}, bench .. '/p64.lua'
+  report.step(('64 different pipelines %d times over %s events'):format(runs, lib.count(n)))
+  if not lib.output(('luajit %s/gen_p64.lua > %s'):format(here, path)) then error('cannot write ' .. path) end
+  local words = { tidemill, 'run', path, '--from', cards(n), '--quiet' }
+  for i = 1, runs do
+    local base, cost = run(contender, 't0', n), lib.run(measure, { words = words })
+    if not base or cost.code ~= 0 then
+      report.note('64 pipelines: failed: ' .. lib.line(words))
+      return
+    end
+    list[i] = (cost.cpu - base.cpu) / n / 64 * 1e9
+  end
+  result.pipelines = report.pipelines(list, words)
+end
+
+-- One line in: when is it out? And what does the whole file need in memory?
+local function start(contender)
+  local first, peak = {}, {}
+  report.step(('start to first output %d times; peak memory over %s events'):format(runs, lib.count(events)))
+  for i = 1, runs do
+    local command = contender.tasks.t1(cards(1), '/dev/null')
+    command.first = true
+    first[i] = lib.run(measure, command).first_ms
+  end
+  for _, task in ipairs { 't0', 't1' } do
+    local command = contender.tasks[task](cards(events), '/dev/null')
+    command.tree = true
+    peak[task] = lib.run(measure, command)
+  end
+  result.start = report.start(first, peak)
+end
+
+-- Through pipes at 10,000 events a second, in turn, so that a noisy minute hits all.
+local function latency()
+  local list = {
+    { name = 'cat', words = { 'cat' } },
+    { name = 'LuaJIT line pipe', words = { 'luajit', here .. '/line_pipe.lua' } },
+  }
+  if lib.exists(tidemill) then
+    table.insert(list, 1, { name = 'tidemill', words = { tidemill, 'run', here .. '/t1.lua', '--quiet' } })
+  end
+  report.step(('latency at 10,000 events/s, %d rounds of 10 s each'):format(math.min(rounds, 3)))
+  for _ = 1, math.min(rounds, 3) do
+    for _, item in ipairs(list) do
+      local text = lib.output(bench .. '/latency -r 10000 -s 10 ' .. lib.line(item.words)) or ''
+      local back, p50, p99, p999, max, lost = text:match '(%d+) (%S+) (%S+) (%S+) (%S+) (%d+)$'
+      item[#item + 1] = back and { events = tonumber(back), p50 = tonumber(p50), p99 = tonumber(p99),
+        p999 = tonumber(p999), max = tonumber(max), lost = tonumber(lost) } or nil
+    end
+  end
+  result.latency = report.latency(list)
+end
+
+local function main()
+  result.machine = report.machine()
+  result.versions = {}
+  for _, contender in ipairs(contenders) do
+    local is_here = contender.needs()
+    if is_here then here_now[#here_now + 1] = contender end
+    local command = is_here and contender.tasks.t0('FILE', 'OUT')
+    local version = is_here and contender.version() or 'not here'
+    result.versions[contender.name] = version
+    report.contender(contender, version, command)
+  end
+  if wanted 'check' then check() end
+  if wanted 'rounds' then rounds_run() end
+  if here_now[1] and here_now[1].name == 'tidemill' then
+    if wanted 'robust' then robust(here_now[1]) end
+    if wanted 'pipelines' then pipelines(here_now[1]) end
+    if wanted 'start' then start(here_now[1]) end
+  end
+  if wanted 'latency' then latency() end
+  local file = assert(io.open(bench .. '/result.json', 'w'))
+  file:write(lib.json(result), '\n')
+  file:close()
+  report.finish(bench .. '/result.json')
+end
+
+main()

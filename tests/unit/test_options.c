@@ -1,0 +1,180 @@
+/* test_options.c - command/options and command/quantity: what is taken, what is refused, and in which words.
+ *
+ * Expected numbers are worked out by hand from the units; the order flag, environment, default is tried for each
+ * kind of option. The texts of refusals are part of the contract: they name what was found and what to write. */
+#include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "../../host/command/options.h"
+#include "../../host/command/quantity.h"
+#include "unit.h"
+
+enum { ARGS_MAX = 16 };
+
+static struct tm_options o;
+static struct tm_err err;
+
+/* Parses the arguments up to a NULL. */
+static int parse(enum tm_options_command command, const char *const *args) {
+  char *argv[ARGS_MAX];
+  int argc = 0;
+
+  for (; args[argc] != NULL; argc++) {
+    if (argc == ARGS_MAX) abort();
+    argv[argc] = (char *)(uintptr_t)args[argc];
+  }
+  memset(&err, 0, sizeof err);
+  return tm_options_parse(&o, command, argc, argv, &tm_io_real, &err);
+}
+
+#define RUN(...) parse(TM_OPTIONS_RUN, (const char *const[]){ __VA_ARGS__, NULL })
+#define CHECKED(...) parse(TM_OPTIONS_CHECK, (const char *const[]){ __VA_ARGS__, NULL })
+#define REFUSED(code, text, ...)                                                                              \
+  CHECK(RUN(__VA_ARGS__) == -1 && err.exit_code == (code) && strcmp(err.detail, text) == 0, "found %d, %s", \
+        err.exit_code, err.detail)
+
+static void durations(void) {
+  static const struct { const char *text; int64_t ms; } good[] = {
+    { "1ms", 1 }, { "250ms", 250 }, { "1s", 1000 }, { "1m30s", 90000 }, { "2h", 7200000 }, { "1d", 86400000 },
+    { "1d2h3m4s5ms", 93784005 }, { "0s", 0 }, { "90m", 5400000 }, { "106751991167d", 9223372036828800000 },
+  };
+  static const char *const bad[] = { "", "s", "1000", "1.5s", "-1s", "+1s", " 1s", "1s ", "1 s", "1S", "1min", "1s1m",
+    "1s1s", "1m30", "106751991168d", "9223372036854775808ms", "1e3s", "ms1" };
+  char why[256], text[32];
+  int64_t ms;
+  size_t i;
+
+  for (i = 0; i < sizeof good / sizeof good[0]; i++) {
+    ms = -1;
+    CHECK(tm_quantity_duration(good[i].text, &ms, why, sizeof why) == 0 && ms == good[i].ms, "%s", good[i].text);
+    CHECK(tm_quantity_duration(tm_quantity_duration_text(ms, text), &ms, why, sizeof why) == 0 && ms == good[i].ms,
+          "%s written as %s", good[i].text, text);
+  }
+  for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    CHECK(tm_quantity_duration(bad[i], &ms, why, sizeof why) == -1, "'%s' is taken", bad[i]);
+  tm_quantity_duration("1000", &ms, why, sizeof why);
+  CHECK(strcmp(why, "'1000' has no unit: write '1000ms' or '1000s'") == 0, "%s", why);
+}
+
+static void sizes_and_counts(void) {
+  static const struct { const char *text; int64_t bytes; } good[] = {
+    { "0", 0 }, { "1", 1 }, { "1023", 1023 }, { "64K", 65536 }, { "16M", 16777216 }, { "1G", 1073741824 },
+    { "8589934591G", 9223372035781033984 }, { "9223372036854775807", INT64_MAX },
+  };
+  static const char *const bad[] = { "", "K", "-1", "1.5M", "1k", "1MB", "1MiB", "1T", "1 M", "8589934592G",
+    "9223372036854775808", "0x10" };
+  char why[256], text[32];
+  int64_t v;
+  size_t i;
+
+  for (i = 0; i < sizeof good / sizeof good[0]; i++) {
+    v = -1;
+    CHECK(tm_quantity_size(good[i].text, &v, why, sizeof why) == 0 && v == good[i].bytes, "%s", good[i].text);
+    CHECK(strcmp(tm_quantity_size_text(v, text), good[i].text) == 0, "%s written as %s", good[i].text, text);
+  }
+  for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    CHECK(tm_quantity_size(bad[i], &v, why, sizeof why) == -1, "'%s' is taken", bad[i]);
+  CHECK(tm_quantity_count("100000", &v, why, sizeof why) == 0 && v == 100000, "a count");
+  CHECK(tm_quantity_count("1e5", &v, why, sizeof why) == -1 && tm_quantity_count("", &v, why, sizeof why) == -1 &&
+        tm_quantity_count("1K", &v, why, sizeof why) == -1, "counts are digits");
+}
+
+static void taken(void) {
+  CHECK(RUN("-e", "stream") == TM_OPTIONS_OK && strcmp(o.code, "stream") == 0, "%s", err.detail);
+  CHECK(o.scripts_n == 0 && o.from_n == 0 && o.to == NULL && o.format == NULL && o.out_format == NULL &&
+        o.set_n == 0 && o.sample == NULL && !o.strict && !o.quiet && !o.json && !o.jit_off, "nothing else is set");
+  CHECK(o.deadline_ms == 1000 && o.script_memory == 268435456 && o.max_event == 16777216 && o.max_rows == 100000,
+        "defaults");
+  CHECK(RUN("--from", "a", "-e", "x", "--from=b", "--to", "-", "--set=k=v=w", "--set", "l=", "--format", "json") == 0 &&
+        o.from_n == 2 && strcmp(o.from[0], "a") == 0 && strcmp(o.from[1], "b") == 0 && strcmp(o.to, "-") == 0 &&
+        o.set_n == 2 && strcmp(o.set[0], "k=v=w") == 0 && strcmp(o.set[1], "l=") == 0 && strcmp(o.format, "json") == 0,
+        "both spellings: %s", err.detail);
+  CHECK(RUN("-e", "--x", "--strict", "--quiet", "--json", "--no-jit") == 0 && strcmp(o.code, "--x") == 0 && o.strict &&
+        o.quiet && o.json && o.jit_off, "flags; code may begin with dashes");
+  CHECK(RUN("--deadline", "1m30s", "--script-memory=1G", "--max-event", "1000", "--max-rows", "5", "-e", "x") == 0 &&
+        o.deadline_ms == 90000 && o.script_memory == 1073741824 && o.max_event == 1000 && o.max_rows == 5, "numbers");
+  CHECK(RUN("-e", "x", "--strict=0") == 0 && !o.strict, "a flag said to be off");
+  CHECK(RUN("-e", "x", "--help") == TM_OPTIONS_HELP && RUN("-h", "--nonsense") == TM_OPTIONS_HELP, "help");
+  CHECK(CHECKED("-e", "x", "--sample", "s.ndjson") == 0 && strcmp(o.sample, "s.ndjson") == 0, "sample");
+  CHECK(CHECKED("-e", "x", "--json") == -1 && strcmp(err.detail, "--json belongs to 'tidemill run', not to 'check'") == 0,
+        "%s", err.detail);
+}
+
+static void refused(void) {
+  REFUSED(2, "unknown option --form; did you mean --from?", "--form", "x");
+  REFUSED(2, "unknown option --max-row; did you mean --max-rows?", "--max-row=3", "-e", "x");
+  REFUSED(2, "unknown option --zzzzzzz; 'tidemill help run' lists them", "--zzzzzzz");
+  REFUSED(2, "unknown option -q; short ones are -e CODE and -h", "-q");
+  REFUSED(2, "--deadline: '1000' has no unit: write '1000ms' or '1000s'", "--deadline", "1000", "-e", "x");
+  REFUSED(2, "--deadline: '2h' is out of range: at least 10ms, at most 1h", "--deadline=2h", "-e", "x");
+  REFUSED(2, "--script-memory: '1M' is out of range: at least 4M, at most 64G", "--script-memory=1M", "-e", "x");
+  REFUSED(2, "--max-rows: '0' is out of range: at least 1, at most 1000000000", "--max-rows", "0", "-e", "x");
+  REFUSED(2, "--max-event: '1MB' is no size: write whole bytes, or '64K', '16M', '1G' (powers of 1024)", "--max-event",
+          "1MB");
+  REFUSED(2, "--workers is not available in this version", "--workers", "4", "-e", "x");
+  REFUSED(2, "--data is not available in this version", "-e", "x", "--data=d");
+  REFUSED(2, "--format: the format csv is not available in this version; json is", "--format", "csv");
+  REFUSED(2, "--format: no format is called 'jsno'; did you mean json?", "--format", "jsno");
+  REFUSED(2, "--to needs a value: --to FILE", "-e", "x", "--to");
+  REFUSED(2, "--to needs a value: --to FILE", "--to", "--strict", "-e", "x");
+  REFUSED(2, "--to: an empty value; expected FILE", "--to=", "-e", "x");
+  REFUSED(2, "--set: 'k' is no setting: write KEY=VALUE", "--set", "k", "-e", "x");
+  REFUSED(2, "--strict: 'maybe' is neither yes nor no: write 1 or 0", "--strict=maybe", "-e", "x");
+  REFUSED(2, "-e needs a value: -e CODE", "-e");
+  REFUSED(2, "-e is given twice; one piece of code is run", "-e", "a", "-e", "b");
+  REFUSED(2, "both a script (a.lua) and -e are given; write one of them", "a.lua", "-e", "x");
+  CHECK(RUN(NULL) == -1 && err.exit_code == 2 && strncmp(err.detail, "nothing to run: ", 16) == 0, "%s", err.detail);
+}
+
+static void scripts(void) {
+  char path[] = "/tmp/tidemill-options-XXXXXX", text[800];
+  char *argv[TM_OPT_LIST_MAX + 2];
+  int fd = mkstemp(path), i;
+
+  CHECK(fd >= 0 && RUN(path, "--", path) == 0 && o.scripts_n == 2 && strcmp(o.scripts[1], path) == 0, "%s", err.detail);
+  for (i = 0; i < TM_OPT_LIST_MAX + 1; i++) argv[i] = path;
+  CHECK(tm_options_parse(&o, TM_OPTIONS_RUN, TM_OPT_LIST_MAX, argv, &tm_io_real, &err) == 0 &&
+        o.scripts_n == TM_OPT_LIST_MAX, "as many as there is room for");
+  CHECK(tm_options_parse(&o, TM_OPTIONS_RUN, TM_OPT_LIST_MAX + 1, argv, &tm_io_real, &err) == -1 && err.exit_code == 2,
+        "one more than there is room for");
+  close(fd);
+  unlink(path);
+  snprintf(text, sizeof text, "%s: cannot read the script: No such file or directory", path);
+  REFUSED(3, text, path);
+  REFUSED(3, "/tmp: cannot read the script: Is a directory", "/tmp");
+  REFUSED(3, "--x: cannot read the script: No such file or directory", "--", "--x");
+}
+
+static void environment(void) {
+  setenv("TIDEMILL_DEADLINE", "5s", 1);
+  setenv("TIDEMILL_STRICT", "1", 1);
+  setenv("TIDEMILL_SCRIPT_MEMORY", "", 1);
+  setenv("TIDEMILL_FROM", "env.ndjson", 1);
+  setenv("TIDEMILL_NO_JIT", "no", 1);
+  CHECK(RUN("-e", "x") == 0 && o.deadline_ms == 5000 && o.strict && o.from_n == 1 &&
+        strcmp(o.from[0], "env.ndjson") == 0 && !o.jit_off, "environment before default: %s", err.detail);
+  CHECK(o.script_memory == 268435456, "empty is unset");
+  CHECK(RUN("-e", "x", "--deadline", "2s", "--strict=0", "--from", "a", "--from", "b") == 0 && o.deadline_ms == 2000 &&
+        !o.strict && o.from_n == 2 && strcmp(o.from[0], "a") == 0, "flag before environment");
+  CHECK(CHECKED("-e", "x") == 0 && !o.strict, "a variable of another command's option");
+  setenv("TIDEMILL_DEADLINE", "5", 1);
+  REFUSED(2, "TIDEMILL_DEADLINE: '5' has no unit: write '5ms' or '5s'", "-e", "x");
+  CHECK(RUN("-e", "x", "--deadline", "1s") == 0, "a wrong variable that is not asked");
+  unsetenv("TIDEMILL_DEADLINE");
+  setenv("TIDEMILL_DATA", "d", 1);
+  REFUSED(2, "TIDEMILL_DATA is not available in this version", "-e", "x");
+  unsetenv("TIDEMILL_DATA");
+  unsetenv("TIDEMILL_STRICT");
+  unsetenv("TIDEMILL_FROM");
+}
+
+int main(void) {
+  durations();
+  sizes_and_counts();
+  taken();
+  refused();
+  scripts();
+  environment();
+  return unit_end("options");
+}
