@@ -10,8 +10,7 @@ function, oK an output, mk the attempt marker (row, step and held row, for the d
 
 local lib = require 'tidemill.lib'
 local value = require 'tidemill.value'
-local types = require 'tidemill.types'
-local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local C, raise = lib.C, lib.raise
 
 local M = {}
 
@@ -32,19 +31,18 @@ function Gen:const(v)
   return 'K[' .. n .. ']'
 end
 
-local function view_source()
-  return lib.host.text 'tidemill.view'
-end
-
 --- A view of its own: accessors, overlay and node tree.
 function Gen:new_view(base)
   local level = #self.views
   local source = self.pipeline.source
-  local chunk = assert(loadstring(view_source(), '=tidemill.view'))
-  local view = chunk(lib, {
-    batch = source.batch, fields = base and source.fields or nil, flow = lib.flow, log = self.forks,
-    strings = source.strings,
-  })
+  local view_spec = {
+    batch = source.batch, fields = base and source.fields or nil, log = self.forks, strings = source.strings,
+  }
+  local view
+  for _, part in ipairs { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out' } do
+    local chunk = assert(loadstring(lib.host.text(part), '=' .. part))
+    view = chunk(lib, view_spec, view) or view
+  end
   self.views[level + 1] = view
   view.level = level
   return view

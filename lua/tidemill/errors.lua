@@ -70,7 +70,7 @@ local function at_of(e, step)
   return step and step.place or ''
 end
 
-local function position_of(pipeline, batch, row)
+local function position_of(pipeline, row)
   return host.position(pipeline.index, row)
 end
 
@@ -136,7 +136,7 @@ function M.fail(pipeline, row, e)
   local batch = pipeline.source.batch
   local step = pipeline.steps[lib.flow.marker.step]
   local letter = {
-    at = at_of(e, step), code = e.code, reason = e.message, position = position_of(pipeline, batch, row),
+    at = at_of(e, step), code = e.code, reason = e.message, position = position_of(pipeline, row),
     step = step and step.label or 'read', key = key,
   }
   write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], false)
@@ -146,7 +146,7 @@ end
 --- A line that is no event, for one pipeline that reads its source.
 function M.bad_line(pipeline, row, code, why)
   local batch = pipeline.source.batch
-  local letter = { at = '', code = code, reason = why, position = position_of(pipeline, batch, row), step = 'decode' }
+  local letter = { at = '', code = code, reason = why, position = position_of(pipeline, row), step = 'decode' }
   write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], true)
   local scratch = lib.scratch
   scratch.len = 0

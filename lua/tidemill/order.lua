@@ -15,13 +15,13 @@ local M = {}
 --- The keys of a plain table in the fixed order, and how many there are.
 local function keys_of(t)
   local n, numbers, strings = #t, nil, nil
-  local list, count = {}, 0
+  local list = {}
   local has_false, has_true
   for i = 1, n do
     if rawget(t, i) == nil then n = i - 1 break end
   end
   for i = 1, n do list[i] = i end
-  count = n
+  local count = n
   for k in rawnext, t do
     local kind = type(k)
     if kind == 'number' then

@@ -6,10 +6,10 @@ suggest.lua - "did you mean": the closest of some names by optimal string alignm
 local M = {}
 
 local function distance(a, b)
-  local prev2, prev, row = {}, {}, {}
+  local prev2, prev = {}, {}
   for j = 0, #b do prev[j] = j end
   for i = 1, #a do
-    row = { [0] = i }
+    local row = { [0] = i }
     for j = 1, #b do
       local cost = a:byte(i) == b:byte(j) and 0 or 1
       local best = math.min(prev[j] + 1, row[j - 1] + 1, prev[j - 1] + cost)

@@ -17,7 +17,7 @@ local function kinds(...)
   return bit.bor(mask, 3)   -- absent and null always pass
 end
 
-local NUMBER, BIGINT, HUGE, STRING, ESCAPED, OBJECT, ARRAY = 4, 5, 6, 7, 8, 9, 10
+local NUMBER, BIGINT, STRING, ESCAPED = 4, 5, 7, 8
 
 local function wrong(node, typ, found)
   raise('type', "field '" .. node.V.path_of(node) .. "' is declared " .. typ.name .. ', found ' .. found)

@@ -20,13 +20,13 @@ local lib, spec = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string = ffi.string
 local band, rshift = bit.band, bit.rshift
-local type, error, getmetatable, setmetatable, tonumber = type, error, getmetatable, setmetatable, tonumber
+local type, setmetatable = type, setmetatable
 local rawnext = next
 local NULL, REMOVED, OBJECT = lib.NULL, lib.REMOVED, lib.OBJECT
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local scratch, raise = lib.scratch, lib.raise
-local value, types = lib.value, lib.types
-local batch, fields, flow, LOG = spec.batch, spec.fields, spec.flow, spec.log
+local value = lib.value
+local batch, fields, LOG = spec.batch, spec.fields, spec.log
 local owner, stale = lib.owner, lib.stale
 local LEARN_MAX = 256
 
@@ -37,7 +37,7 @@ local undo_slot, undo_gen, undo_val = {}, {}, {}
 local arr_node, arr_table, arr_text = {}, {}, {}
 local learned, slots = 0, 0
 local V = { st = st, batch = batch }
-local make_view, index_slow, put, read_base, read_written, eff
+local make_view, put, read_base, read_written, eff
 
 st.row, st.home = EMPTY_ROW, EMPTY_ROW
 st.gen, st.gen_top = 1, 1
@@ -132,13 +132,6 @@ local function fail_bigint(node, text)
   raise('bigint', "field '" .. path_of(node) .. "' holds " .. text ..
     ', an integer outside +-2^53 that a Lua number would round; declare :schema { ' .. path_of(node) ..
     " = 'int64' } to read its digits")
-end
-
---- JSON text of a cell of this row, quotes included.
-local function cell_text(text, off, tag)
-  local kind, len = band(tag, 15), rshift(tag, 4)
-  if kind == 7 or kind == 8 then return ffi_string(text + off - 1, len + 2) end
-  return ffi_string(text + off, len)
 end
 
 local function unescape(text, len)
@@ -469,404 +462,13 @@ function V.replace(t)
     put_value(child, v, 1)
   end
 end
-
--- Steps written as data -------------------------------------------------
-
-local gathered = {}
-
---- What node holds now, as a value for put(); nil if absent.
-local function current(node)
-  if st.writes ~= 0 and gens[node.slot] == st.gen then
-    local v = vals[node.slot]
-    if v == REMOVED then return nil end
-    if v == OBJECT then return value.copy(node.view or make_view(node)) end
-    return v
-  end
-  local row = st.row
-  if row == EMPTY_ROW then return nil end
-  if node.parent == root and st.writes ~= 0 and node.patch and V.touched(node) then
-    return value.copy(node.view or make_view(node))
-  end
-  if node.col then
-    if band(node.col[row].tag, 15) == 0 then return nil end
-    return node.raw
-  end
-  return read_base(node, row)
-end
-
---- Has anything below this top-level node been written in this generation?
-function V.touched(node)
-  for i = st.base + 1, st.base + st.writes do
-    local n = written[i]
-    if n.top == node and n ~= node then return true end
-  end
-  return false
-end
-
-function V.select(nodes, n)
-  for i = 1, n do
-    local v = current(nodes[i])
-    if v == nil then gathered[i] = REMOVED else gathered[i] = v end
-  end
-  fresh()
-  st.row = EMPTY_ROW
-  V.ordered = st.gen
-  for i = 1, n do
-    local v = gathered[i]
-    if v ~= REMOVED then
-      if type(v) == 'table' and not v.raw and not v.arr and v ~= NULL then put_value(nodes[i], v, 1) else put(nodes[i], v) end
-    end
-  end
-end
-
-function V.drop(nodes, n)
-  for i = 1, n do put(nodes[i], REMOVED) end
-end
-
-function V.rename(from, to, n)
-  for i = 1, n do
-    local v = current(from[i])
-    if v == nil then gathered[i] = REMOVED else gathered[i] = v end
-  end
-  for i = 1, n do
-    if gathered[i] ~= REMOVED then put(from[i], REMOVED) end
-  end
-  for i = 1, n do
-    local v = gathered[i]
-    if v ~= REMOVED then
-      if type(v) == 'table' and not v.raw and not v.arr and v ~= NULL then put_value(to[i], v, 1) else put(to[i], v) end
-    end
-  end
-end
-
-function V.set(node, v)
-  write(root, node, v)
-end
-
--- Leaving ---------------------------------------------------------------
-
-local texts = lib.texts   -- value texts of the patches at hand
-
-local function check_put(rc, node)
-  if rc == 0 then return end
-  if rc == -2 then
-    raise('not-writable', "field '" .. path_of(node) .. "' holds a value that JSON cannot carry: " ..
-      'NaN, infinity or text that is not UTF-8')
-  end
-  raise('row-too-large', 'the row is larger than an output row may be (16 MiB)')
-end
-
-local encode_object
-
-local function put_text(node, buf)
-  local v = vals[node.slot]
-  local t = type(v)
-  if node.typ and t ~= 'table' then
-    check_put(node.typ.encode(buf, v), node)
-  elseif t == 'number' then
-    check_put(C.tm_ffi_json_number(buf, v), node)
-  elseif t == 'string' then
-    check_put(C.tm_ffi_json_string(buf, v, #v), node)
-  elseif t == 'boolean' then
-    check_put(C.tm_ffi_buf_put(buf, v and 'true' or 'false', v and 4 or 5), node)
-  elseif v == NULL then
-    check_put(C.tm_ffi_buf_put(buf, 'null', 4), node)
-  elseif v == OBJECT then
-    encode_object(node, buf)
-  elseif v.arr then
-    check_put(C.tm_ffi_buf_put(buf, v.arr, #v.arr), node)
-  else
-    local base, row = v.raw, st.home
-    if base.view and V.written_below(node) then return encode_object(node, buf) end
-    local tag, off = base.col[row].tag, base.col[row].off
-    local kind, len = band(tag, 15), rshift(tag, 4)
-    if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
-    check_put(C.tm_ffi_buf_put(buf, batch.raw + off, len), node)
-  end
-end
-
-function V.written_below(node)
-  for i = st.base + 1, st.base + st.writes do
-    local p = written[i].parent
-    while p do
-      if p == node then return true end
-      p = p.parent
-    end
-  end
-  return false
-end
-
---- The member of `node` on the way to `n`, or nil.
-local function towards(node, n)
-  while n do
-    local p = n.parent
-    if p == node then return n end
-    n = p
-  end
-  return nil
-end
-
---- An object without base: its members in byte order.
-local function encode_members(node, list, buf)
-  local first = true
-  check_put(C.tm_ffi_buf_put(buf, '{', 1), node)
-  for i = 1, #list do
-    local child = list[i]
-    if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then
-      if not first then check_put(C.tm_ffi_buf_put(buf, ',', 1), node) end
-      first = false
-      check_put(C.tm_ffi_json_string(buf, child.name, child.len), child)
-      check_put(C.tm_ffi_buf_put(buf, ':', 1), child)
-      put_text(child, buf)
-    end
-  end
-  check_put(C.tm_ffi_buf_put(buf, '}', 1), node)
-end
-
---- Members of this object in byte order, names met as data included.
-local function all_sorted(node)
-  if not node.extra then return node.sorted end
-  local list = {}
-  for i = 1, #node.sorted do list[i] = node.sorted[i] end
-  for _, child in rawnext, node.extra do sorted_insert(list, child) end
-  return list
-end
-
---- Members in the order they were selected.
-local function in_order(node)
-  local list, n = {}, 0
-  for i = st.base + 1, st.base + st.writes do
-    if written[i].parent == node then n = n + 1; list[n] = written[i] end
-  end
-  return list
-end
-
---- The changes below `node` as a patch; value texts go to `texts`.
-local function patch_of(node)
-  local patch = node.patch
-  if not patch then patch = C.tm_ffi_patch_new(); node.patch = patch end
-  C.tm_ffi_patch_reset(patch)
-  for i = st.base + 1, st.base + st.writes do
-    local child = towards(node, written[i])
-    if child and child.seen ~= st.gen then
-      child.seen = st.gen
-      if gens[child.slot] == st.gen and vals[child.slot] == REMOVED then
-        C.tm_ffi_patch_remove(patch, child.name, child.len)
-      else
-        local off = texts.len
-        if gens[child.slot] == st.gen then put_text(child, texts) else encode_object(child, texts) end
-        C.tm_ffi_patch_set(patch, child.name, child.len, off, texts.len - off)
-      end
-    end
-  end
-  for i = st.base + 1, st.base + st.writes do
-    local child = towards(node, written[i])
-    if child then child.seen = 0 end
-  end
-  return patch
-end
-
-function encode_object(node, buf)
-  local base, row = eff(node)
-  local text, len
-  if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
-  if not text then
-    return encode_members(node, V.ordered == st.gen and node == root and in_order(node) or all_sorted(node), buf)
-  end
-  local patch = patch_of(node)
-  if buf == texts then
-    -- the merged text may not be appended to the buffer its parts lie in
-    local own = lib.nested_buf(node)
-    own.len = 0
-    check_put(C.tm_ffi_patch_apply(patch, text, len, texts.data, own), node)
-    check_put(C.tm_ffi_buf_put(texts, own.data, own.len), node)
-  else
-    check_put(C.tm_ffi_patch_apply(patch, text, len, texts.data, buf), node)
-  end
-end
-
---- The event as JSON text, appended to buf.
-function V.encode(buf)
-  if st.writes == 0 then
-    if st.row == EMPTY_ROW then
-      check_put(C.tm_ffi_buf_put(buf, '{}', 2), root)
-    else
-      check_put(C.tm_ffi_buf_put(buf, batch.raw + batch.off[st.row], batch.len[st.row]), root)
-    end
-    return
-  end
-  texts.len = 0
-  encode_object(root, buf)
-end
-V.encode_node = function(node, buf)
-  texts.len = 0
-  encode_object(node, buf)
-end
-
-local function out_failed(rc)
-  if rc == -2 then raise('not-writable', 'a value of this row cannot be written as JSON') end
-  raise('row-too-large', "this event's rows exceed --max-rows or 16 MiB")
-end
-
---- Writes the event as it stands to one output.
-function V.emit(out)
-  if st.writes == 0 and st.row ~= EMPTY_ROW then
-    local rc = C.tm_ffi_out_raw(out, flow, batch, st.row)
-    if rc ~= 0 then out_failed(rc) end
-    return
-  end
-  if C.tm_ffi_out_begin(out, batch, st.home) ~= 0 then out_failed(-1) end
-  V.encode(out.buf)
-  local rc = C.tm_ffi_out_end(out, flow)
-  if rc ~= 0 then out_failed(rc) end
-end
-
---- `select` just before a sink: the fields' bytes go out without a detour.
-function V.emit_select(out, plan, nodes, n)
-  if st.writes == 0 and st.row ~= EMPTY_ROW then
-    local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
-    if rc ~= 0 then out_failed(rc) end
-    return
-  end
-  local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
-  V.select(nodes, n)
-  V.emit(out)
-  V.restore(row, gen, writes, base, log)
-end
-
---- Counts a row for a sink that keeps nothing.
-function V.emit_nothing(out)
-  out.rows = out.rows + 1
-end
-
 -- Forks -----------------------------------------------------------------
 
 function V.restore(row, gen, writes, base, log)
   if st.log ~= log then undo(log) end
   st.row, st.gen, st.writes, st.base = row, gen, writes, base
 end
-
--- Types and keys ---------------------------------------------------------
-
---- :schema: what the field must be, and what reading and writing it means from here on.
-function V.declare(node, typ)
-  node.rule = typ
-  if typ.special then
-    node.typ = typ
-    if not typ.numeric then node.cells = EMPTY_CELLS end
-    if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end
-  end
-end
-
-local function verify_written(node, v)
-  local typ = node.rule
-  if type(v) ~= 'table' then
-    typ.write(node, v)
-  elseif v.raw then
-    return false
-  elseif v ~= NULL and v ~= REMOVED and typ.name ~= 'any' then
-    types.wrong(node, typ, v == OBJECT and 'an object' or 'an array')
-  end
-  return true
-end
-
---- Every declared field of this event has its type, or the event fails.
-function V.verify(nodes, n)
-  local written_any = st.writes ~= 0
-  for i = 1, n do
-    local node = nodes[i]
-    local row, col = st.row, node.col
-    local done = false
-    if written_any and gens[node.slot] == st.gen then
-      local v = vals[node.slot]
-      done = verify_written(node, v)
-      if not done then row, col = st.home, v.raw.col end
-    end
-    if not done and row ~= EMPTY_ROW and col then
-      local typ = node.rule
-      local tag = col[row].tag
-      local kind = band(tag, 15)
-      if band(typ.kinds, bit.lshift(1, kind)) == 0 then
-        types.wrong(node, typ, types.kind_name(kind))
-      end
-      if typ.verify and kind > 1 then
-        typ.verify(node, kind, ffi_string(batch.raw + col[row].off, rshift(tag, 4)), col[row].num)
-      end
-    end
-  end
-end
-
---- The key a field gives: large integers by their digits.
-function V.key_of(node)
-  if st.writes == 0 and node.col and st.row ~= EMPTY_ROW and band(node.col[st.row].tag, 15) == 5 then
-    return ffi_string(batch.raw + node.col[st.row].off, rshift(node.col[st.row].tag, 4))
-  end
-  return V.key_value(root.view[node.name], node.name)
-end
-
-function V.key_list(nodes, n)
-  local key = {}
-  for i = 1, n do
-    local v = V.key_of(nodes[i])
-    if v == nil then return nil end
-    key[nodes[i].name] = v
-  end
-  return key
-end
-
-function V.key_value(v, name)
-  local t = type(v)
-  if t == 'number' or t == 'string' or t == 'boolean' or t == 'nil' then
-    if v ~= v then raise('type', "the key '" .. name .. "' is NaN") end
-    return v
-  end
-  raise('type', "the key '" .. name .. "' must be a string, number or boolean, got a " .. t)
-end
-
-function V.no_key(name)
-  raise('missing-key', "the event has no key '" .. name .. "'; give key_by { missing = 'drop' } or 'keep' to let such events pass")
-end
-
 -- The proxies -----------------------------------------------------------
-
-local keys_tape = ffi.new 'struct tm_tape'
-
---- The keys of the object at `node`, in its order, as a new list.
-function V.keys(node)
-  local base, row = eff(node)
-  local text, len
-  if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
-  local list = {}
-  if not text then
-    local from = V.ordered == st.gen and node == root and in_order(node) or all_sorted(node)
-    for i = 1, #from do
-      local child = from[i]
-      if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then list[#list + 1] = child.name end
-    end
-    return list
-  end
-  texts.len = 0
-  local patch = V.keys_patch
-  if not patch then patch = C.tm_ffi_patch_new(); V.keys_patch = patch end
-  C.tm_ffi_patch_reset(patch)
-  local names = {}
-  for i = st.base + 1, st.base + st.writes do
-    local child = written[i]
-    if child.parent == node and gens[child.slot] == st.gen then
-      names[#names + 1] = child.name
-      if vals[child.slot] == REMOVED then C.tm_ffi_patch_remove(patch, child.name, child.len)
-      else C.tm_ffi_patch_set(patch, child.name, child.len, 0, 0) end
-    end
-  end
-  if C.tm_ffi_patch_keys(patch, text, len, keys_tape) ~= 0 then raise('memory', 'out of memory') end
-  for i = 0, keys_tape.n - 1 do
-    local cell = keys_tape.cells[i]
-    if cell.off < 0 then list[i + 1] = names[-cell.off]
-    elseif band(cell.tag, 15) == 8 then list[i + 1] = unescape(text + cell.off, rshift(cell.tag, 4))
-    else list[i + 1] = ffi_string(text + cell.off, rshift(cell.tag, 4)) end
-  end
-  return list
-end
 
 local function accessors(node)
   local kids = node.kids
@@ -959,4 +561,7 @@ function V.field(name)
   return root.kids[name] or learn(root, name, true)
 end
 
+V.gens, V.vals, V.written = gens, vals, written
+V.learn, V.put, V.put_value, V.eff, V.read_base, V.fresh = learn, put, put_value, eff, read_base, fresh
+V.unescape, V.sorted_insert, V.make_view = unescape, sorted_insert, make_view
 return V

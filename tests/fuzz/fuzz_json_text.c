@@ -5,6 +5,7 @@
  * the reference, which recurses, compares names in pairs and decodes byte by byte. All texts lie in memory of their
  * exact size plus TM_PAD, so that the sanitizers see every byte too many. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../../host/base/buf.h"

@@ -1,0 +1,252 @@
+--[[
+view_out.lua - how an event leaves a view: as its own bytes, with changes patched into them, or member by member.
+
+Fields nobody wrote keep their bytes, also inside nested objects; objects without a base are written with their keys in
+byte order, after `select` in the order selected. Loaded anew for every view, with its view.lua (see there).
+]]
+
+local lib, spec, V = ...
+local C, ffi, bit = lib.C, lib.ffi, lib.bit
+local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
+local type, rawnext = type, next
+local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
+local raise = lib.raise
+local batch, flow = spec.batch, lib.flow
+local st, gens, vals, written, root = V.st, V.gens, V.vals, V.written, V.root
+local eff, path_of, unescape, sorted_insert = V.eff, V.path_of, V.unescape, V.sorted_insert
+
+-- Leaving ---------------------------------------------------------------
+
+local texts = lib.texts   -- value texts of the patches at hand
+
+local function check_put(rc, node)
+  if rc == 0 then return end
+  if rc == -2 then
+    raise('not-writable', "field '" .. path_of(node) .. "' holds a value that JSON cannot carry: " ..
+      'NaN, infinity or text that is not UTF-8')
+  end
+  raise('row-too-large', 'the row is larger than an output row may be (16 MiB)')
+end
+
+local encode_object
+
+local function put_text(node, buf)
+  local v = vals[node.slot]
+  local t = type(v)
+  if node.typ and t ~= 'table' then
+    check_put(node.typ.encode(buf, v), node)
+  elseif t == 'number' then
+    check_put(C.tm_ffi_json_number(buf, v), node)
+  elseif t == 'string' then
+    check_put(C.tm_ffi_json_string(buf, v, #v), node)
+  elseif t == 'boolean' then
+    check_put(C.tm_ffi_buf_put(buf, v and 'true' or 'false', v and 4 or 5), node)
+  elseif v == NULL then
+    check_put(C.tm_ffi_buf_put(buf, 'null', 4), node)
+  elseif v == OBJECT then
+    encode_object(node, buf)
+  elseif v.arr then
+    check_put(C.tm_ffi_buf_put(buf, v.arr, #v.arr), node)
+  else
+    local base, row = v.raw, st.home
+    if base.view and V.written_below(node) then return encode_object(node, buf) end
+    local tag, off = base.col[row].tag, base.col[row].off
+    local kind, len = band(tag, 15), rshift(tag, 4)
+    if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
+    check_put(C.tm_ffi_buf_put(buf, batch.raw + off, len), node)
+  end
+end
+
+function V.written_below(node)
+  for i = st.base + 1, st.base + st.writes do
+    local p = written[i].parent
+    while p do
+      if p == node then return true end
+      p = p.parent
+    end
+  end
+  return false
+end
+
+--- The member of `node` on the way to `n`, or nil.
+local function towards(node, n)
+  while n do
+    local p = n.parent
+    if p == node then return n end
+    n = p
+  end
+  return nil
+end
+
+--- An object without base: its members in byte order.
+local function encode_members(node, list, buf)
+  local first = true
+  check_put(C.tm_ffi_buf_put(buf, '{', 1), node)
+  for i = 1, #list do
+    local child = list[i]
+    if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then
+      if not first then check_put(C.tm_ffi_buf_put(buf, ',', 1), node) end
+      first = false
+      check_put(C.tm_ffi_json_string(buf, child.name, child.len), child)
+      check_put(C.tm_ffi_buf_put(buf, ':', 1), child)
+      put_text(child, buf)
+    end
+  end
+  check_put(C.tm_ffi_buf_put(buf, '}', 1), node)
+end
+
+--- Members of this object in byte order, names met as data included.
+local function all_sorted(node)
+  if not node.extra then return node.sorted end
+  local list = {}
+  for i = 1, #node.sorted do list[i] = node.sorted[i] end
+  for _, child in rawnext, node.extra do sorted_insert(list, child) end
+  return list
+end
+
+--- Members in the order they were selected.
+local function in_order(node)
+  local list, n = {}, 0
+  for i = st.base + 1, st.base + st.writes do
+    if written[i].parent == node then n = n + 1; list[n] = written[i] end
+  end
+  return list
+end
+
+--- The changes below `node` as a patch; value texts go to `texts`.
+local function patch_of(node)
+  local patch = node.patch
+  if not patch then patch = C.tm_ffi_patch_new(); node.patch = patch end
+  C.tm_ffi_patch_reset(patch)
+  for i = st.base + 1, st.base + st.writes do
+    local child = towards(node, written[i])
+    if child and child.seen ~= st.gen then
+      child.seen = st.gen
+      if gens[child.slot] == st.gen and vals[child.slot] == REMOVED then
+        C.tm_ffi_patch_remove(patch, child.name, child.len)
+      else
+        local here = gens[child.slot] == st.gen
+        local off = texts.len
+        if here and type(vals[child.slot]) ~= 'table' then
+          put_text(child, texts)
+        else
+          -- nested changes lie in `texts` themselves, so the merged text is made beside it
+          local own = lib.nested_buf(child)
+          own.len = 0
+          if here then put_text(child, own) else encode_object(child, own) end
+          off = texts.len
+          check_put(C.tm_ffi_buf_put(texts, own.data, own.len), child)
+        end
+        C.tm_ffi_patch_set(patch, child.name, child.len, off, texts.len - off)
+      end
+    end
+  end
+  for i = st.base + 1, st.base + st.writes do
+    local child = towards(node, written[i])
+    if child then child.seen = 0 end
+  end
+  return patch
+end
+
+function encode_object(node, buf)
+  local base, row = eff(node)
+  local text, len
+  if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
+  if not text then
+    return encode_members(node, V.ordered == st.gen and node == root and in_order(node) or all_sorted(node), buf)
+  end
+  local patch = patch_of(node)
+  check_put(C.tm_ffi_patch_apply(patch, text, len, texts.data, buf), node)
+end
+
+--- The event as JSON text, appended to buf.
+function V.encode(buf)
+  if st.writes == 0 then
+    if st.row == EMPTY_ROW then
+      check_put(C.tm_ffi_buf_put(buf, '{}', 2), root)
+    else
+      check_put(C.tm_ffi_buf_put(buf, batch.raw + batch.off[st.row], batch.len[st.row]), root)
+    end
+    return
+  end
+  texts.len = 0
+  encode_object(root, buf)
+end
+V.encode_node = function(node, buf)
+  texts.len = 0
+  encode_object(node, buf)
+end
+
+local function out_failed(rc)
+  if rc == -2 then raise('not-writable', 'a value of this row cannot be written as JSON') end
+  raise('row-too-large', "this event's rows exceed --max-rows or 16 MiB")
+end
+
+--- Writes the event as it stands to one output.
+function V.emit(out)
+  if st.writes == 0 and st.row ~= EMPTY_ROW then
+    local rc = C.tm_ffi_out_raw(out, flow, batch, st.row)
+    if rc ~= 0 then out_failed(rc) end
+    return
+  end
+  if C.tm_ffi_out_begin(out, batch, st.home) ~= 0 then out_failed(-1) end
+  V.encode(out.buf)
+  local rc = C.tm_ffi_out_end(out, flow)
+  if rc ~= 0 then out_failed(rc) end
+end
+
+--- `select` just before a sink: the fields' bytes go out without a detour.
+function V.emit_select(out, plan, nodes, n)
+  if st.writes == 0 and st.row ~= EMPTY_ROW then
+    local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
+    if rc ~= 0 then out_failed(rc) end
+    return
+  end
+  local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
+  V.select(nodes, n)
+  V.emit(out)
+  V.restore(row, gen, writes, base, log)
+end
+
+--- Counts a row for a sink that keeps nothing.
+function V.emit_nothing(out)
+  out.rows = out.rows + 1
+end
+local keys_tape = ffi.new 'struct tm_tape'
+
+--- The keys of the object at `node`, in its order, as a new list.
+function V.keys(node)
+  local base, row = eff(node)
+  local text, len
+  if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
+  local list = {}
+  if not text then
+    local from = V.ordered == st.gen and node == root and in_order(node) or all_sorted(node)
+    for i = 1, #from do
+      local child = from[i]
+      if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then list[#list + 1] = child.name end
+    end
+    return list
+  end
+  texts.len = 0
+  local patch = V.keys_patch
+  if not patch then patch = C.tm_ffi_patch_new(); V.keys_patch = patch end
+  C.tm_ffi_patch_reset(patch)
+  local names = {}
+  for i = st.base + 1, st.base + st.writes do
+    local child = written[i]
+    if child.parent == node and gens[child.slot] == st.gen then
+      names[#names + 1] = child.name
+      if vals[child.slot] == REMOVED then C.tm_ffi_patch_remove(patch, child.name, child.len)
+      else C.tm_ffi_patch_set(patch, child.name, child.len, 0, 0) end
+    end
+  end
+  if C.tm_ffi_patch_keys(patch, text, len, keys_tape) ~= 0 then raise('memory', 'out of memory') end
+  for i = 0, keys_tape.n - 1 do
+    local cell = keys_tape.cells[i]
+    if cell.off < 0 then list[i + 1] = names[-cell.off]
+    elseif band(cell.tag, 15) == 8 then list[i + 1] = unescape(text + cell.off, rshift(cell.tag, 4))
+    else list[i + 1] = ffi_string(text + cell.off, rshift(cell.tag, 4)) end
+  end
+  return list
+end
