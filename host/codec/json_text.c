@@ -129,19 +129,49 @@ int tm_json_name_match(struct tm_json_name a, struct tm_json_name b) {
   }
 }
 
+/* eight bytes more */
+static inline uint64_t hash_mix(uint64_t h, uint64_t w) {
+  unsigned __int128 product = (unsigned __int128)(h ^ w) * 0x9e3779b97f4a7c15ULL;
+  return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* the n < 8 bytes at s in the low bytes of a word, read without reaching beyond them */
+static inline uint64_t word_tail(const char *s, int32_t n) {
+  if (n >= 4) {
+    uint32_t low, high;
+    memcpy(&low, s, 4);
+    memcpy(&high, s + n - 4, 4);
+    return low | (uint64_t)high << (8 * (n - 4));
+  }
+  if (n == 0) return 0;
+  /* one, two or three bytes: the first, the middle and the last are all there are */
+  return (uint64_t)(unsigned char)s[0] | (uint64_t)(unsigned char)s[n / 2] << (8 * (n / 2)) |
+         (uint64_t)(unsigned char)s[n - 1] << (8 * (n - 1));
+}
+
 uint32_t tm_json_name_hash(struct tm_json_name a) {
-  /* FNV-1a, seeded by where the program was loaded: nobody outside can choose names that collide */
+  /* seeded by where the program was loaded: nobody outside can choose names that collide */
   static const char anchor = 0;
-  uint64_t h = 0xcbf29ce484222325ULL ^ (uint64_t)(uintptr_t)&anchor * 0x9e3779b97f4a7c15ULL;
-  if (!a.escaped) {
-    for (int32_t i = 0; i < a.len; i++) h = (h ^ (unsigned char)a.s[i]) * 0x100000001b3ULL;
+  uint64_t h = 0xcbf29ce484222325ULL ^ (uint64_t)(uintptr_t)&anchor, w = 0;
+  int32_t i = 0;
+  if (!a.escaped && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+    for (; a.len - i >= 8; i += 8) {
+      memcpy(&w, a.s + i, 8);
+      h = hash_mix(h, w);
+    }
+    w = word_tail(a.s + i, a.len - i);
+    i = a.len;
   } else {
     struct name_bytes b = name_bytes_of(a);
-    for (int c; (c = name_byte_next(&b)) >= 0;) h = (h ^ (uint64_t)c) * 0x100000001b3ULL;
+    for (int c; (c = name_byte_next(&b)) >= 0; i++) {
+      w |= (uint64_t)c << (8 * (i & 7));
+      if ((i & 7) != 7) continue;
+      h = hash_mix(h, w);
+      w = 0;
+    }
   }
-  h ^= h >> 32;
-  h *= 0x9e3779b97f4a7c15ULL;
-  return (uint32_t)(h >> 32);
+  h = hash_mix(hash_mix(h, w), (uint64_t)i);
+  return (uint32_t)(h ^ h >> 32);
 }
 
 int tm_json_seen_init(struct tm_json_seen *s, const char *base, const struct tm_cell *cells, int32_t n) {

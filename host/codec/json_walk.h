@@ -37,7 +37,8 @@ static inline void tm_cell_set(struct tm_cell *c, int32_t off, int32_t len, int 
 }
 
 static inline const char *tm_json_space_skip(const char *p) {
-  while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t') p++;
+  /* between tokens nothing else is as small as a space */
+  while (*p <= ' ' && *p >= '\t') p++;
   return p;
 }
 
@@ -86,6 +87,26 @@ static inline const char *tm_json_container_skip(const char *p) {
   }
 }
 
+/* the end of the number at p */
+static inline const char *tm_json_number_skip(const char *p, const char *end) {
+#ifdef __SSE2__
+  /* followed by white space, a comma or a closing bracket, none of which a number has */
+  for (;; p += 16) {
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i folded = _mm_or_si128(x, _mm_set1_epi8(0x20));
+    __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(',')), _mm_cmpeq_epi8(folded, _mm_set1_epi8('}')));
+    int mask = _mm_movemask_epi8(_mm_or_si128(hit, _mm_cmplt_epi8(x, _mm_set1_epi8(0x21))));
+    if (mask != 0 || end - p <= 16) {
+      p += mask != 0 ? __builtin_ctz((unsigned)mask) : 16;
+      return p < end ? p : end;
+    }
+  }
+#else
+  while (p < end && *p > ' ' && *p != ',' && *p != '}' && *p != ']') p++;
+  return p;
+#endif
+}
+
 /* The value at p, which ends at `end` at the latest: its span and kind into c (numbers as NUMBER, not yet read),
  * the place behind it as result. */
 static inline const char *tm_json_value_skip(const char *base, const char *p, const char *end, struct tm_cell *c) {
@@ -114,7 +135,7 @@ static inline const char *tm_json_value_skip(const char *base, const char *p, co
       q = p + 4;
       break;
     default:
-      while (q < end && *q > ' ' && *q != ',' && *q != '}' && *q != ']') q++;
+      q = tm_json_number_skip(p, end);
   }
   tm_cell_set(c, (int32_t)(p - base), (int32_t)(q - p), kind);
   return q;
@@ -122,6 +143,22 @@ static inline const char *tm_json_value_skip(const char *base, const char *p, co
 
 /* gives a NUMBER cell its value, and its true kind if that is another */
 static inline void tm_json_number_read(const char *base, struct tm_cell *c) {
+  const char *p = base + c->off, *end = p + tm_cell_len(c);
+  int negative = *p == '-';
+  int32_t places = 0, behind_point = 0;
+  int64_t m = 0;
+  if (end - p <= TM_JSON_DIGITS_SAFE) {
+    for (p += negative; p < end; p++) {
+      if ((unsigned char)(*p - '0') < 10) m = m * 10 + (*p - '0'), places += behind_point;
+      else if (*p == '.') behind_point = 1;
+      else break;
+    }
+    if (p == end) {
+      double v = behind_point ? (double)m / tm_json_pow10[places] : (double)m;
+      c->num = negative ? -v : v;
+      return;
+    }
+  }
   tm_json_number_cell(base + c->off, tm_cell_len(c), 1, c);
 }
 

@@ -136,6 +136,14 @@ static int32_t special_put(struct tm_buf *out, const char *s, int32_t rest, int 
   }
   int32_t done = 0;
   do {
+    /* letters of most alphabets: two bytes, any lead from c2 to df */
+    const unsigned char *u = (const unsigned char *)s + done;
+    if (rest - done >= 2 && (unsigned char)(u[0] - 0xc2) < 0x1e && (u[1] & 0xc0) == 0x80) {
+      memcpy(out->data + out->len, u, 2);
+      out->len += 2;
+      done += 2;
+      continue;
+    }
     int n = sequence_length((const unsigned char *)s + done, rest - done);
     if (n > 0) {
       for (int i = 0; i < n; i++) out->data[out->len++] = s[done++];

@@ -7,7 +7,7 @@ local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
 local value = require 'tidemill.value'
-local raise, owner, C = lib.raise, lib.owner, lib.C
+local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
 

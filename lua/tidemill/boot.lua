@@ -12,7 +12,7 @@ local modules = {}
 local builtin = { ffi = true, bit = true, jit = true, ['jit.util'] = true, ['table.new'] = true }
 local lua_require = require
 
-function require(name)
+_G.require = function(name)
   if builtin[name] then return lua_require(name) end
   if modules[name] == nil then
     local text = host.text(name)
@@ -239,7 +239,6 @@ function M.generate(index, buf, max_bytes, max_rows, n)
     marker.sub = made
     local row = fn(n + made + 1)
     if row == nil then return made, true end
-    local start = buf.len
     if type(row) == 'string' then
       C.tm_ffi_buf_put(buf, row, #row)
     elseif type(row) ~= 'table' or row == lib.NULL then
