@@ -227,7 +227,7 @@ static int32_t name_unescape(const struct tm_json_shape *shape, const char *p, c
       continue;
     }
     int more = u < 0x800 ? 1 : u < 0x10000 ? 2 : 3;
-    out[n++] = (char)((0xF00 >> more) | (u >> 6 * more));
+    out[n++] = (char)((0xFF00 >> (more + 1)) | (u >> 6 * more));
     while (more-- > 0) out[n++] = (char)(0x80 | (u >> 6 * more & 0x3F));
   }
   return n;
@@ -375,6 +375,7 @@ static const char *members(struct tm_json_scan *s, struct tm_json_level *lv, con
       k = at.key;
     }
     if (to == TM_JSON_TO_STRING) {
+    string_value:;
       const char *text = p;
       int32_t n = stops(text);
       value = text - 1;
@@ -389,11 +390,19 @@ static const char *members(struct tm_json_scan *s, struct tm_json_level *lv, con
       p++;
     } else if (to == TM_JSON_TO_VALUE) {
       struct quick q;
+    value:
       value = p;
       /* One test for '-' and the digits, because signs are random; the two characters between fail in quick_read. */
       if ((unsigned char)(*p - '-') <= '9' - '-' && LIKELY(quick_read(p, &q))) {
         if (k->cells != NULL) number_put(s, k, p, &q);
         p = pass(k, p, q.end);
+      } else if (*p == '"') {
+        /* The step was learnt from a value of another kind, or with less white space. */
+        p++;
+        goto string_value;
+      } else if (*p == ' ' || *p == '\t' || *p == '\r') {
+        p++;
+        goto value;
       } else if ((p = value_other(s, k, p, depth)) == NULL) {
         return NULL;
       }

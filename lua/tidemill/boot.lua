@@ -146,8 +146,9 @@ local function string_caches(source)
   return function(id)
     local t = caches[id]
     if not t then
-      t = require 'table.new'(C.TM_BATCH_ROWS + 1, 0)
+      t = require 'table.new'(C.TM_BATCH_ROWS + 1, 1)
       for i = 0, C.TM_BATCH_ROWS do t[i] = false end
+      t.used = false
       caches[id] = t
       list[#list + 1] = t
     end
@@ -212,7 +213,10 @@ function M.batch_begin(index, rows)
   local list = source.cache_list
   for i = 1, #list do
     local t = list[i]
-    for r = 0, rows - 1 do t[r] = false end
+    if t.used then
+      t.used = false
+      for r = 0, rows - 1 do t[r] = false end
+    end
   end
   for _, v in ipairs(source.views) do
     if v.transient[1] then v.forget() end

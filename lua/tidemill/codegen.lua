@@ -40,8 +40,7 @@ function Gen:new_view(base)
   }
   local view
   for _, part in ipairs { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out' } do
-    local chunk = assert(loadstring(lib.host.text(part), '=' .. part))
-    view = chunk(lib, view_spec, view) or view
+    view = lib.load(part)(lib, view_spec, view) or view
   end
   self.views[level + 1] = view
   view.level = level

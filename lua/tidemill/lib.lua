@@ -32,6 +32,9 @@ local empty = ffi.new('struct tm_cell[?]', C.TM_ROW_EMPTY + 1)
 for i = 0, C.TM_ROW_EMPTY do empty[i].num = 0 / 0 end
 M.EMPTY_CELLS = ffi.cast('struct tm_cell *', empty)
 M.anchor = { empty }
+--- strings made of a column's rows, for a field without a column: none ever
+M.EMPTY_STRINGS = {}
+for i = 0, C.TM_ROW_EMPTY do M.EMPTY_STRINGS[i] = false end
 
 M.flow = ffi.cast('struct tm_flow *', host.flow)
 
@@ -59,6 +62,19 @@ function M.nested_buf(node)
   local b = nested[depth]
   if not b then b = M.buf(); nested[depth] = b end
   return b
+end
+
+--- A new function of a library text, with prototypes of its own, on one line: the deadline's guard puts a check at
+--- every line of a trace, and these run inside every trace. (So these files have comments on lines of their own only.)
+local squeezed = {}
+function M.load(name)
+  local text = squeezed[name]
+  if not text then
+    text = host.text(name):gsub('^%s*%-%-%[%[.-%]%]', '', 1):gsub('\n%s*%-%-[^\n]*', ''):gsub('%s*\n%s*', ' ')
+    if text:find('-- ', 1, true) then error(name .. ': a comment behind code would hide the rest') end
+    squeezed[name] = text
+  end
+  return assert(loadstring(text, '=' .. name))
 end
 
 --- proxy -> its node: what is an event view.

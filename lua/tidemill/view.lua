@@ -30,13 +30,15 @@ local batch, fields, LOG = spec.batch, spec.fields, spec.log
 local owner, stale = lib.owner, lib.stale
 local LEARN_MAX = 256
 
-local st = ffi.new 'struct tm_view'
+local place = ffi.new 'struct tm_view'
+-- a pointer is a constant to the compiler, a struct is not
+local st = ffi.cast('struct tm_view *', place)
 local found = ffi.new 'struct tm_cell[1]'
 local gens, vals, written = {}, {}, {}
 local undo_slot, undo_gen, undo_val = {}, {}, {}
 local arr_node, arr_table, arr_text = {}, {}, {}
 local learned, slots = 0, 0
-local V = { st = st, batch = batch }
+local V = { st = st, place = place, batch = batch }
 local make_view, put, read_base, read_written, eff
 
 st.row, st.home = EMPTY_ROW, EMPTY_ROW
@@ -58,21 +60,22 @@ local function new_node(parent, name, id)
   gens[slots], vals[slots] = 0, false
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
-    cells = EMPTY_CELLS, col = false, strs = false, typ = false, rule = false, view = false,
-    kids = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, seen = 0, V = V,
+    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, typ = false, rule = false, view = false,
+    kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, seen = 0, V = V,
   }
   node.raw = { raw = node }
   node.top = parent.parent and parent.top or node
   if id and id >= 0 then
     node.col = C.tm_ffi_fields_cells(fields, id)
     node.cells = node.col
+    node.strs = spec.strings(id)
   end
   return node
 end
 
 local root = {
   name = '', len = 0, parent = false, slot = 0, id = 0, cells = EMPTY_CELLS, col = false, strs = false, typ = false,
-  rule = false, view = false, kids = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, V = V,
+  rule = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, V = V,
 }
 V.root = root
 
@@ -93,6 +96,7 @@ local function learn(node, name, static)
       local made = new_node(node, name, id)
       node.kids[name] = made
       sorted_insert(node.sorted, made)
+      V.wire(made)
       return made
     end
   end
@@ -161,16 +165,12 @@ local function read_cell(node, text, off, tag, num, row)
     return typ.read(node, kind, ffi_string(text + off, rshift(tag, 4)), num)
   end
   if kind == 7 then
-    local strs = node.strs
+    local s = ffi_string(text + off, rshift(tag, 4))
     if row >= 0 then
-      if not strs then strs = spec.strings(node.id); node.strs = strs end
-      local s = strs[row]
-      if s then return s end
-      s = ffi_string(text + off, rshift(tag, 4))
-      strs[row] = s
-      return s
+      local strs = node.strs
+      strs[row], strs.used = s, true
     end
-    return ffi_string(text + off, rshift(tag, 4))
+    return s
   elseif kind == 0 or kind == 1 then
     return nil
   elseif kind == 2 then
@@ -180,11 +180,11 @@ local function read_cell(node, text, off, tag, num, row)
   elseif kind == 9 then
     return node.view or make_view(node)
   elseif kind == 8 then
-    local strs = node.strs
-    local s = strs and row >= 0 and strs[row]
-    if s then return s end
-    s = unescape(text + off, rshift(tag, 4))
-    if strs and row >= 0 then strs[row] = s end
+    local s = unescape(text + off, rshift(tag, 4))
+    if row >= 0 then
+      local strs = node.strs
+      strs[row], strs.used = s, true
+    end
     return s
   elseif kind == 10 then
     return array(node, ffi_string(text + off, rshift(tag, 4)))
@@ -321,13 +321,16 @@ local function undo(mark)
   st.log = n
 end
 
+local function log_undo(slot)
+  local n = st.log + 1
+  undo_slot[n], undo_gen[n], undo_val[n] = slot, gens[slot], vals[slot]
+  st.log = n
+end
+V.log_undo = LOG and log_undo or false
+
 function put(node, v)
   local slot, gen = node.slot, st.gen
-  if LOG then
-    local n = st.log + 1
-    undo_slot[n], undo_gen[n], undo_val[n] = slot, gens[slot], vals[slot]
-    st.log = n
-  end
+  if LOG then log_undo(slot) end
   if gens[slot] ~= gen then
     gens[slot] = gen
     local w = st.writes + 1
@@ -470,30 +473,30 @@ function V.restore(row, gen, writes, base, log)
 end
 -- The proxies -----------------------------------------------------------
 
+V.gens, V.vals, V.written = gens, vals, written
+
+--- The functions that read and write this field; again when a type was declared for it.
+function V.wire(node)
+  local parent = node.parent
+  parent.readers[node.name], parent.writers[node.name] =
+    lib.load 'tidemill.view_field' (lib, V, node, read_special, read_written, read_base)
+end
+
 local function accessors(node)
-  local kids = node.kids
+  local readers, writers = node.readers, node.writers
   local function index(_, k)
-    local n = kids[k]
-    if n == nil then
-      n = learn(node, k)
-      if n == nil then return nil end
-    end
+    local read = readers[k]
+    if read then return read() end
+    local n = learn(node, k)
+    if n == nil then return nil end
     if st.writes ~= 0 then return read_written(n) end
-    local row = st.row
-    local v = n.cells[row].num
-    if v == v then return v end
-    return read_base(n, row)
+    return read_base(n, st.row)
   end
   local function newindex(_, k, v)
-    local n = kids[k]
-    if n == nil then
-      n = learn(node, k)
-      if n == nil then raise('type', "an event's field names are strings, got a " .. type(k)) end
-    end
-    local t = type(v)
-    if (t == 'number' or t == 'boolean' or t == 'string') and node == root and st.arrays == 0 and not n.rule then
-      return put(n, v)
-    end
+    local assign = writers[k]
+    if assign then return assign(v) end
+    local n = learn(node, k)
+    if n == nil then raise('type', "an event's field names are strings, got a " .. type(k)) end
     return write(node, n, v)
   end
   return index, newindex
@@ -561,7 +564,6 @@ function V.field(name)
   return root.kids[name] or learn(root, name, true)
 end
 
-V.gens, V.vals, V.written = gens, vals, written
 V.learn, V.put, V.put_value, V.eff, V.read_base, V.fresh = learn, put, put_value, eff, read_base, fresh
 V.unescape, V.sorted_insert, V.make_view = unescape, sorted_insert, make_view
 return V

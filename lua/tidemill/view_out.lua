@@ -17,7 +17,8 @@ local eff, path_of, unescape, sorted_insert = V.eff, V.path_of, V.unescape, V.so
 
 -- Leaving ---------------------------------------------------------------
 
-local texts = lib.texts   -- value texts of the patches at hand
+-- value texts of the patches at hand
+local texts = lib.texts
 
 local function check_put(rc, node)
   if rc == 0 then return end

@@ -96,6 +96,7 @@ function V.declare(node, typ)
     if not typ.numeric then node.cells = EMPTY_CELLS end
     if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end
   end
+  V.wire(node)
 end
 
 local function verify_written(node, v)

@@ -57,11 +57,11 @@ static inline void run_decode(struct run *r, const char *s, size_t n, int final,
 /* the field at a path such as "geo.lat" */
 static inline int32_t run_field(struct run *r, const char *path, int number) {
   int32_t id = 0;
-  while (*path) {
+  do {
     size_t n = strcspn(path, ".");
     id = tm_ffi_fields_add(r->f, id, path, (int32_t)n);
     path += n + (path[n] == '.');
-  }
+  } while (*path);
   if (number) tm_ffi_fields_want_number(r->f, id);
   return id;
 }

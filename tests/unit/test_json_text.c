@@ -116,7 +116,7 @@ static void test_depth(void) {
   for (int depth = 511; depth <= 513; depth++) {
     int32_t n = 0;
     for (int i = 0; i < depth; i++) n += sprintf(text + n, i % 2 ? "[" : "{\"a\":0,\"a\":");
-    n += sprintf(text + n, "1");
+    text[n++] = '1';
     for (int i = depth - 1; i >= 0; i--) text[n++] = i % 2 ? ']' : '}';
     int32_t rc = tm_ffi_json_tape(text, n, &t);
     CHECK(rc == (depth <= 512 ? 0 : -1), "depth %d: %d", depth, rc);

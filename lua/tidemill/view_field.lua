@@ -1,0 +1,48 @@
+--[[
+view_field.lua - one field of a view: how Lua reads and writes it. Loaded anew for every field: a function whose
+prototype is its own is specialized by the compiler, so that the column's address, the slot and the functions below
+are constants in a trace, and reading a number is a load and a comparison.
+]]
+
+local lib, V, node, read_special, read_written, read_base = ...
+local st, gens, vals, written, log_undo = V.st, V.gens, V.vals, V.written, V.log_undo
+local cells, strs, slot, top, plain = node.cells, node.strs, node.slot, node.parent == V.root, not node.rule
+local write, parent, type = V.write, node.parent, type
+
+--- The field's value in the row at hand: what was written, a number, a string made before, or whatever else it is.
+local function read()
+  if st.writes ~= 0 then
+    if gens[slot] == st.gen then
+      local v = vals[slot]
+      if type(v) ~= 'table' then return v end
+      return read_special(node, v)
+    end
+    if not top then return read_written(node) end
+  end
+  local row = st.row
+  local v = cells[row].num
+  if v == v then return v end
+  local s = strs[row]
+  if s then return s end
+  return read_base(node, row)
+end
+
+--- Writes it: plain values go straight to the slot (the log is kept where the pipeline forks).
+local function assign(v)
+  local t = type(v)
+  if top and plain and (t == 'number' or t == 'string' or t == 'boolean') and st.arrays == 0 then
+    if log_undo then log_undo(slot) end
+    local gen = st.gen
+    if gens[slot] ~= gen then
+      gens[slot] = gen
+      local w = st.writes + 1
+      written[st.base + w] = node
+      st.writes = w
+    end
+    vals[slot] = v
+    return
+  end
+  return write(parent, node, v)
+end
+
+return read, assign

@@ -1,0 +1,76 @@
+--[[
+demo.lua - what `make demo` runs: card transactions are made up, filtered, enriched and routed by risk; the risky ones are
+printed as alerts.
+
+  build/tidemill run scripts/examples/demo.lua
+  build/tidemill run scripts/examples/demo.lua --set events=1000000 --set seed=2 > alerts.ndjson
+]]
+
+local tm = require 'tidemill'
+local cards = require 'cards'   -- cards.lua, beside this file
+
+-- What a person may want to change stands in tables.
+local to_eur = { EUR = 1, GBP = 1.15, USD = 0.92, PLN = 0.23, CHF = 1.05, SEK = 0.088, BRL = 0.17 }
+local alert_at, review_at = 70, 40
+
+local rules = {
+  { points = 30, reason = 'over 500 EUR', when = function(e) return e.eur > 500 and e.eur <= 1500 end },
+  { points = 60, reason = 'over 1,500 EUR', when = function(e) return e.eur > 1500 end },
+  { points = 40, reason = 'far from home', when = function(e) return e.km > 2500 and e.channel ~= 'ecom' end },
+  { points = 20, reason = 'cash or gambling', when = function(e) return e.mcc == 6011 or e.mcc == 7995 end },
+  { points = 10, reason = 'at night', when = function(e) return e.hour >= 23 or e.hour < 6 end },
+}
+
+--- Great-circle distance in km.
+local function distance(lat1, lon1, lat2, lon2)
+  local a, b = math.rad(lat1), math.rad(lat2)
+  local h = math.sin((b - a) / 2) ^ 2 + math.cos(a) * math.cos(b) * math.sin(math.rad(lon2 - lon1) / 2) ^ 2
+  return 12742 * math.asin(math.min(1, math.sqrt(h)))
+end
+
+local function enrich(e)
+  local home, here = cards.home(e.card), cards.countries[e.country]
+  e.eur = math.floor(e.amount * to_eur[e.currency] * 100 + 0.5) / 100
+  e.hour = math.floor(e.ts / 3600000 + here.zone) % 24
+  e.km = math.floor(distance(e.lat, e.lon, home.lat, home.lon) + 0.5)
+  return e
+end
+
+local function assess(e)
+  local risk, reason = 0, nil
+  for _, rule in ipairs(rules) do
+    if rule.when(e) then
+      risk = risk + rule.points
+      reason = reason and reason .. ', ' .. rule.reason or rule.reason
+    end
+  end
+  e.risk, e.reason = risk, reason
+  return e
+end
+
+local function clock(e)
+  local s = math.floor(e.ts / 1000)
+  return ('%02d:%02d:%02d'):format(s / 3600 % 24, s / 60 % 60, s % 60)
+end
+
+local payments = tm.pipeline 'payments'
+  :from(cards.source { count = tm.setting('events', 200000), seed = tm.setting('seed', 1) })
+  :on_error(tm.sink.discard())   -- a file here would keep what fails: tm.sink.file 'payments.bad.ndjson'
+  :filter(function(e) return e.status == 'authorized' end)
+  :map(enrich)
+  :map(assess)
+  :route {
+    { 'alert', function(e) return e.risk >= alert_at end },
+    { 'review', function(e) return e.risk >= review_at end },
+    { 'normal' },
+  }
+
+-- Pipelines of their own, so that the summary counts each.
+return {
+  tm.pipeline 'alerts':from(payments.alert)
+    :set { at = clock }
+    :select { 'at', 'card', 'eur', 'country', 'km', 'risk', 'reason' }
+    :to(tm.sink.stdout()),
+  tm.pipeline 'review':from(payments.review):to(tm.sink.discard()),
+  tm.pipeline 'normal':from(payments.normal):to(tm.sink.discard()),
+}
