@@ -183,6 +183,15 @@ struct tm_view {
   int32_t arrays;           /* arrays handed out in this call */
 };
 
+/* What was written in a view, by slot: generations and the list of written slots. Fixed in place, so that its address
+ * is a constant to the compiler; pages are touched only as used. */
+enum { TM_SLOTS_MAX = 65536 };
+struct tm_overlay {
+  double gens[65536];       /* the generation in which the slot was last written */
+  int32_t written[131072];  /* slots in order of writing, a segment for each generation in force (tm_view.base) */
+};
+struct tm_overlay *tm_ffi_overlay_new(void);                                          /* zeroed, owned by the process; NULL: no memory */
+
 /* What all loops of a worker share. */
 struct tm_flow {
   struct tm_marker marker;

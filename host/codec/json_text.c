@@ -179,6 +179,7 @@ int tm_json_seen_init(struct tm_json_seen *s, const char *base, const struct tm_
   s->cells = cells;
   s->slots = s->small;
   s->kept = 0;
+  s->mask = 0;
   s->linear = n <= TM_SEEN_LINEAR;
   if (s->linear) return 0;
   uint32_t size = 32;
@@ -188,7 +189,7 @@ int tm_json_seen_init(struct tm_json_seen *s, const char *base, const struct tm_
     s->slots = calloc(size, sizeof *s->slots);
     return s->slots != NULL ? 0 : -1;
   }
-  memset(s->slots, 0, size * sizeof *s->slots);
+  memset(s->small, 0, size * sizeof *s->small);
   return 0;
 }
 

@@ -193,7 +193,8 @@ int32_t tm_ffi_json_number(struct tm_buf *out, double v) {
     return 0;
   }
   char text[TM_NUMBER_ROOM];
-  return tm_buf_put(out, text, (int32_t)(tm_number_write(text, v) - text));
+  int32_t n = (int32_t)(tm_number_write(text, v) - text);
+  return tm_buf_put(out, text, n);
 }
 
 int32_t tm_ffi_json_decimal(struct tm_buf *out, double v, int32_t digits) {
@@ -203,7 +204,8 @@ int32_t tm_ffi_json_decimal(struct tm_buf *out, double v, int32_t digits) {
     return 0;
   }
   char text[TM_DECIMAL_ROOM];
-  return tm_buf_put(out, text, (int32_t)(tm_number_decimal(text, v, digits) - text));
+  int32_t n = (int32_t)(tm_number_decimal(text, v, digits) - text);
+  return tm_buf_put(out, text, n);
 }
 
 int32_t tm_ffi_buf_put(struct tm_buf *out, const char *s, int32_t len) { return tm_buf_put(out, s, len); }

@@ -114,7 +114,16 @@ function emit.flat_map(g, step, view)
   g:put('end')
 end
 
+--- Do only sinks that count rows come behind? Then their fields need no work.
+local function only_counted(step)
+  for _, child in ipairs(step.next) do
+    if child.kind ~= 'to' or is_output(child) or #child.next > 0 then return false end
+  end
+  return #step.next > 0
+end
+
 function emit.select(g, step, view)
+  if only_counted(step) then return g:follow(step, view) end
   local nodes = node_list(view, step.rec.fields)
   local n = #nodes
   local fused = view.level == 0 and #step.next > 0
@@ -136,12 +145,14 @@ function emit.select(g, step, view)
 end
 
 function emit.drop(g, step, view)
+  if only_counted(step) then return g:follow(step, view) end
   local nodes = node_list(view, step.rec.fields)
   g:put('drop%d(%s, %d)', view.level, g:const(nodes), #nodes)
   g:follow(step, view)
 end
 
 function emit.rename(g, step, view)
+  if only_counted(step) then return g:follow(step, view) end
   local from, to = node_list(view, step.rec.from), node_list(view, step.rec.to)
   g:put('rename%d(%s, %s, %d)', view.level, g:const(from), g:const(to), #from)
   g:follow(step, view)
@@ -369,10 +380,10 @@ function M.compile(pipeline, checked)
     end
   end
   for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
-  local text = table.concat(head, '\n') .. '\nreturn function(i, last)\nwhile i <= last do\n' ..
-    'mk.row = i begin0() st0.row = i st0.home = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') ..
-    (g.keyed and 'v0.key = nil ' or '') .. '\n' .. body ..
-    '\ni = i + 1 if flow.stop ~= 0 then break end\nend\nreturn i\nend\n'
+  local text = table.concat(head, '\n') .. '\nreturn function(first, last) for i = first, last do ' ..
+    'mk.row = i if st0.writes ~= 0 or st0.base ~= 0 then begin0() end st0.row = i st0.home = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') ..
+    (g.keyed and 'v0.key = nil ' or '') .. body ..
+    ' if flow.stop ~= 0 then return i + 1 end end return last + 1 end\n'
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end

@@ -27,6 +27,18 @@ M.NULL = special 'null'
 M.REMOVED = special 'removed'
 M.OBJECT = special 'object'
 
+local text_mt = {}
+
+--- A value as its JSON text, bytes untouched. kind: enum tm_kind; num: a number's value; typ: its declared type.
+function M.text(text, kind, num, typ)
+  return setmetatable({ text = text, kind = kind, num = num, typ = typ, got = nil }, text_mt)
+end
+
+--- Is this table such a text? (Scripts cannot make one, and never see one.)
+function M.is_text(v)
+  return debug.getmetatable(v) == text_mt
+end
+
 M.EMPTY_ROW = C.TM_ROW_EMPTY
 local empty = ffi.new('struct tm_cell[?]', C.TM_ROW_EMPTY + 1)
 for i = 0, C.TM_ROW_EMPTY do empty[i].num = 0 / 0 end

@@ -8,12 +8,14 @@ traces. Everything here may run inside a compiled loop: no closures, no patterns
   node   a field of this view: { name, parent, slot, cells, col, kids, ... }; the root is the event
   slot   where a node's written value lies: vals[slot], in force while gens[slot] == st.gen
   value  a plain Lua value, or one of the specials (tables): REMOVED, NULL, OBJECT (an object without base:
-         its members are written slots), { arr = text } (an array as JSON), { raw = node } (the base's value of
-         that node, bytes untouched)
+         its members are written slots), { order = nodes } (the same, its members in that order), { raw = node } (the
+         base's value of that node, bytes untouched), a text (lib.text: JSON that becomes one of the above when it
+         is an object and looked into)
 
 A generation is one state of the overlay. A new event, a replaced base (`map` returned a table) and `select`
 start a new one; a fork goes back to the one it began with by undoing its log. So copy on write at forks and
-taking back a failing event's writes are one mechanism.
+taking back a failing event's writes are one mechanism. A generation that is no whole number keeps the order in which
+its members were written (`select`, an event handed on as text).
 ]]
 
 local lib, spec = ...
@@ -34,7 +36,11 @@ local place = ffi.new 'struct tm_view'
 -- a pointer is a constant to the compiler, a struct is not
 local st = ffi.cast('struct tm_view *', place)
 local found = ffi.new 'struct tm_cell[1]'
-local gens, vals, written = {}, {}, {}
+local overlay = C.tm_ffi_overlay_new()
+if overlay == nil then raise('memory', 'no memory for a view') end
+local gens, written = ffi.cast('double *', overlay.gens), ffi.cast('int32_t *', overlay.written)
+local vals, nodes = {}, {}
+local SLOTS_MAX = C.TM_SLOTS_MAX - 1
 local undo_slot, undo_gen, undo_val = {}, {}, {}
 local arr_node, arr_table, arr_text = {}, {}, {}
 local learned, slots = 0, 0
@@ -56,6 +62,7 @@ local function sorted_insert(list, node)
 end
 
 local function new_node(parent, name, id)
+  if slots >= SLOTS_MAX then raise('too-many-fields', 'an event with more than 65535 distinct field names cannot be handled in Lua') end
   slots = slots + 1
   gens[slots], vals[slots] = 0, false
   local node = {
@@ -63,6 +70,7 @@ local function new_node(parent, name, id)
     cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, typ = false, rule = false, view = false,
     kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, seen = 0, V = V,
   }
+  nodes[slots] = node
   node.raw = { raw = node }
   node.top = parent.parent and parent.top or node
   if id and id >= 0 then
@@ -133,10 +141,15 @@ V.path_of = path_of
 -- Reading ---------------------------------------------------------------
 
 local function fail_bigint(node, text)
+  local advice = 'its digits can be read only at the top level of an event, with :schema'
+  if node.parent == root then
+    local key = node.name:find '^[%a_][%w_]*$' and node.name or "['" .. node.name .. "']"
+    advice = 'declare :schema { ' .. key .. " = 'int64' } to read its digits"
+  end
   raise('bigint', "field '" .. path_of(node) .. "' holds " .. text ..
-    ', an integer outside +-2^53 that a Lua number would round; declare :schema { ' .. path_of(node) ..
-    " = 'int64' } to read its digits")
+    ', an integer outside +-2^53 that a Lua number would round; ' .. advice)
 end
+V.fail_bigint = fail_bigint
 
 local function unescape(text, len)
   scratch.len = 0
@@ -225,13 +238,78 @@ function read_base(node, row)
   return read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1)
 end
 
+--- Puts the members of an object's JSON text below `node`, bytes untouched; returns their nodes in order.
+local function spread(node, text)
+  local cells, n, base = value.tape(text)
+  local list, i = {}, 1
+  while i < n do
+    local name = value.cell_text(base, cells[i])
+    local kind, off, len, num = band(cells[i + 1].tag, 15), cells[i + 1].off, rshift(cells[i + 1].tag, 4), cells[i + 1].num
+    local stop = off + len
+    if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
+    local child = node.kids[name] or learn(node, name)
+    put(child, lib.text(ffi_string(base + off, len), kind, num, false))
+    list[#list + 1] = child
+    i = i + 2
+    while i < n and cells[i].off < stop do i = i + 1 end
+  end
+  return list
+end
+V.spread = spread
+
+--- Nothing written below `node` in this generation holds.
+local function clear_below(node)
+  for _, child in rawnext, node.kids do
+    if gens[child.slot] == st.gen then put(child, REMOVED) end
+  end
+  if node.extra then
+    for _, child in rawnext, node.extra do
+      if gens[child.slot] == st.gen then put(child, REMOVED) end
+    end
+  end
+end
+
+--- An object written as text becomes written members, in its order.
+local function expand(node, v)
+  put(node, OBJECT)
+  clear_below(node)
+  local list = spread(node, v.text)
+  vals[node.slot] = { order = list }
+end
+
+local function written_in(node)
+  for _, child in rawnext, node.kids do
+    if gens[child.slot] == st.gen then return true end
+  end
+  if node.extra then
+    for _, child in rawnext, node.extra do
+      if gens[child.slot] == st.gen then return true end
+    end
+  end
+  return false
+end
+
+--- put() of a value whose base is not the node's own: what was written below the node does not belong to it.
+function V.put_whole(node, v)
+  if type(v) == 'table' and (v.raw or v.kind == 9) and written_in(node) then
+    if v.raw then v = V.text_of(v.raw) end
+    put(node, v)
+    if v.kind == 9 then expand(node, v) end
+    return
+  end
+  put(node, v)
+end
+
 --- The base node and row an object's members are read from, given what was written; row EMPTY_ROW: no base.
 function eff(node)
   local parent = node.parent
   if not parent then return node, st.row end
   if gens[node.slot] == st.gen then
     local v = vals[node.slot]
-    if type(v) == 'table' and v.raw then return v.raw, st.home end
+    if type(v) == 'table' then
+      if v.raw then return v.raw, st.home end
+      if v.kind == 9 then expand(node, v) end
+    end
     return node, EMPTY_ROW
   end
   local pbase, row = eff(parent)
@@ -241,9 +319,21 @@ function eff(node)
 end
 
 local function read_special(node, v)
-  if v == OBJECT then return node.view or make_view(node) end
+  if v == OBJECT or v.order then return node.view or make_view(node) end
   if v == NULL or v == REMOVED then return nil end
-  if v.arr then return array(node, v.arr) end
+  local kind = v.kind
+  if kind then
+    local typ = node.typ or v.typ
+    if typ and kind ~= 1 then
+      local quoted = kind == 7 or kind == 8
+      return typ.read(node, kind, quoted and v.text:sub(2, -2) or v.text, v.num or 0 / 0)
+    end
+    if kind == 9 then return node.view or make_view(node) end
+    if kind == 10 then return array(node, v.text) end
+    if kind == 1 then return nil end
+    if v.got == nil then v.got = value.decode(v.text, node) end
+    return v.got
+  end
   local base = v.raw
   local got = read_base(base, st.home)
   if type(got) == 'table' and base ~= node and got == base.view then return node.view or make_view(node) end
@@ -259,7 +349,10 @@ function read_written(node)
   end
   local parent = node.parent
   local base, row = parent, st.row
-  if parent.parent then base, row = eff(parent) end
+  if parent.parent then
+    base, row = eff(parent)
+    if gens[slot] == st.gen then return read_written(node) end
+  end
   if row == EMPTY_ROW then return nil end
   if base == parent then
     local v = node.cells[row].num
@@ -274,18 +367,17 @@ end
 
 --- Does the object at `node` hold a null there?
 function V.is_null(node, name)
-  local child = node.kids[name] or learn(node, name)
-  if not child then return false end
-  if gens[child.slot] == st.gen then
+  if type(name) ~= 'string' then return false end
+  local base, row = eff(node)
+  local child = node.kids[name] or node.extra and node.extra[name]
+  if child and gens[child.slot] == st.gen then
     local v = vals[child.slot]
     if v == NULL then return true end
-    if type(v) ~= 'table' or not v.raw then return false end
-    return v.raw.col and band(v.raw.col[st.home].tag, 15) == 1 or false
+    if type(v) ~= 'table' then return false end
+    if v.raw then return (V.cell(v.raw, st.home)) == 1 end
+    return v.kind == 1
   end
-  local base, row = eff(node)
   if row == EMPTY_ROW then return false end
-  if base ~= node then child = base.kids[name] or learn(base, name) end
-  if child.col then return band(child.col[row].tag, 15) == 1 end
   local text, len = V.base_text(base, row)
   if not text then return false end
   C.tm_ffi_json_find(text, len, name, #name, found)
@@ -306,6 +398,27 @@ function V.base_text(node, row)
   C.tm_ffi_json_find(text, len, node.name, node.len, found)
   if band(found[0].tag, 15) ~= 9 then return nil end
   return text + found[0].off, rshift(found[0].tag, 4)
+end
+
+--- What the base holds at `node`: kind, pointer, length (strings: without quotes), number; kind 0: nothing.
+function V.cell(node, row)
+  if row == EMPTY_ROW then return 0 end
+  if node.col then
+    local cell = node.col[row]
+    return band(cell.tag, 15), batch.raw + cell.off, rshift(cell.tag, 4), cell.num
+  end
+  local text, len = V.base_text(node.parent, row)
+  if not text then return 0 end
+  C.tm_ffi_json_find(text, len, node.name, node.len, found)
+  return band(found[0].tag, 15), text + found[0].off, rshift(found[0].tag, 4), found[0].num
+end
+
+--- The base's value at `node` as a text; nil if it is absent.
+function V.text_of(node)
+  local kind, p, len, num = V.cell(node, st.home)
+  if kind == 0 then return nil end
+  if kind == 7 or kind == 8 then p, len = p - 1, len + 2 end
+  return lib.text(ffi_string(p, len), kind, num, node.typ)
 end
 
 -- Writing ---------------------------------------------------------------
@@ -334,7 +447,7 @@ function put(node, v)
   if gens[slot] ~= gen then
     gens[slot] = gen
     local w = st.writes + 1
-    written[st.base + w] = node
+    written[st.base + w] = slot
     st.writes = w
   end
   vals[slot] = v
@@ -342,10 +455,18 @@ end
 
 --- A new state of the overlay with nothing written.
 local function fresh()
+  if st.base + st.writes > SLOTS_MAX then raise('too-many-fields', 'this event is rewritten with too many fields') end
   local gen = st.gen_top + 1
   st.gen_top, st.gen = gen, gen
   st.base = st.base + st.writes
   st.writes = 0
+end
+
+--- The same without a base, for members that keep the order in which they are written.
+function V.fresh_ordered()
+  fresh()
+  st.gen = st.gen + 0.5
+  st.row = EMPTY_ROW
 end
 
 local function is_object_now(node)
@@ -353,10 +474,10 @@ local function is_object_now(node)
   if gens[node.slot] == st.gen then
     local v = vals[node.slot]
     if v == OBJECT then return true end
-    if type(v) == 'table' and v.raw then
-      return v.raw.col and band(v.raw.col[st.home].tag, 15) == 9
-    end
-    return false
+    if type(v) ~= 'table' then return false end
+    if v.raw then return (V.cell(v.raw, st.home)) == 9 end
+    if v.kind == 9 then expand(node, v) end
+    return v.kind == 9 or v.order ~= nil
   end
   local base, row = eff(node)
   return (V.base_text(base, row)) ~= nil
@@ -368,14 +489,7 @@ local put_value
 local function put_object(node, t, depth)
   if depth > 512 then raise('too-deep', "the value of '" .. path_of(node) .. "' is nested deeper than 512") end
   put(node, OBJECT)
-  for _, child in rawnext, node.kids do
-    if gens[child.slot] == st.gen then put(child, REMOVED) end
-  end
-  if node.extra then
-    for _, child in rawnext, node.extra do
-      if gens[child.slot] == st.gen then put(child, REMOVED) end
-    end
-  end
+  clear_below(node)
   for k, v in rawnext, t do
     if type(k) ~= 'string' then
       raise('type', "cannot write '" .. path_of(node) .. "': an object's keys must be strings, found a " .. type(k))
@@ -390,17 +504,26 @@ function put_value(node, v, depth)
   if t == 'string' then return put(node, v) end
   if t == 'table' then
     if v == NULL then return put(node, NULL) end
-    if owner[v] then v = value.copy(v) end
-    if value.is_array(v, node) then return put(node, { arr = value.encode_string(v) }) end
+    if owner[v] then v = value.text(v) end
+    if lib.is_text(v) then return V.put_whole(node, v) end
+    if value.is_array(v) then return put(node, lib.text(value.encode_string(v), 10)) end
     return put_object(node, v, depth)
   end
   if v == nil then return put(node, REMOVED) end
   raise('type', "cannot write a " .. t .. " into field '" .. path_of(node) .. "'")
 end
 
+--- Arrays handed out at this node or below it are no longer the field's value.
 local function drop_array(node)
   for i = 1, st.arrays do
-    if arr_node[i] == node then arr_node[i] = false end
+    local at = arr_node[i]
+    while at do
+      if at == node then
+        arr_node[i] = false
+        break
+      end
+      at = at.parent
+    end
   end
 end
 
@@ -447,13 +570,19 @@ function V.take(r)
     raise('type', 'map must return the event, a table or nil, got a ' .. (r == NULL and 'null' or type(r)))
   end
   if owner[r] == root then return true end
-  if owner[r] then r = value.copy(r) end
+  if owner[r] then r = value.text(r) end
   V.replace(r)
   return true
 end
 
---- The event becomes this plain table.
+--- The event becomes this plain table, or the object of this text.
 function V.replace(t)
+  if lib.is_text(t) then
+    V.fresh_ordered()
+    spread(root, t.text)
+    return
+  end
+  t = value.settle(t)
   fresh()
   st.row = EMPTY_ROW
   for k, v in rawnext, t do
@@ -473,7 +602,7 @@ function V.restore(row, gen, writes, base, log)
 end
 -- The proxies -----------------------------------------------------------
 
-V.gens, V.vals, V.written = gens, vals, written
+V.gens, V.vals, V.written, V.nodes = gens, vals, written, nodes
 
 --- The functions that read and write this field; again when a type was declared for it.
 function V.wire(node)

@@ -36,7 +36,7 @@ local function assign(v)
     if gens[slot] ~= gen then
       gens[slot] = gen
       local w = st.writes + 1
-      written[st.base + w] = node
+      written[st.base + w] = slot
       st.writes = w
     end
     vals[slot] = v

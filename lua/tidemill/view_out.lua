@@ -12,7 +12,7 @@ local type, rawnext = type, next
 local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
 local raise = lib.raise
 local batch, flow = spec.batch, lib.flow
-local st, gens, vals, written, root = V.st, V.gens, V.vals, V.written, V.root
+local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.nodes, V.root
 local eff, path_of, unescape, sorted_insert = V.eff, V.path_of, V.unescape, V.sorted_insert
 
 -- Leaving ---------------------------------------------------------------
@@ -60,7 +60,7 @@ end
 
 function V.written_below(node)
   for i = st.base + 1, st.base + st.writes do
-    local p = written[i].parent
+    local p = nodes[written[i]].parent
     while p do
       if p == node then return true end
       p = p.parent
@@ -109,7 +109,8 @@ end
 local function in_order(node)
   local list, n = {}, 0
   for i = st.base + 1, st.base + st.writes do
-    if written[i].parent == node then n = n + 1; list[n] = written[i] end
+    local child = nodes[written[i]]
+    if child.parent == node then n = n + 1; list[n] = child end
   end
   return list
 end
@@ -120,7 +121,7 @@ local function patch_of(node)
   if not patch then patch = C.tm_ffi_patch_new(); node.patch = patch end
   C.tm_ffi_patch_reset(patch)
   for i = st.base + 1, st.base + st.writes do
-    local child = towards(node, written[i])
+    local child = towards(node, nodes[written[i]])
     if child and child.seen ~= st.gen then
       child.seen = st.gen
       if gens[child.slot] == st.gen and vals[child.slot] == REMOVED then
@@ -143,7 +144,7 @@ local function patch_of(node)
     end
   end
   for i = st.base + 1, st.base + st.writes do
-    local child = towards(node, written[i])
+    local child = towards(node, nodes[written[i]])
     if child then child.seen = 0 end
   end
   return patch
@@ -235,7 +236,7 @@ function V.keys(node)
   C.tm_ffi_patch_reset(patch)
   local names = {}
   for i = st.base + 1, st.base + st.writes do
-    local child = written[i]
+    local child = nodes[written[i]]
     if child.parent == node and gens[child.slot] == st.gen then
       names[#names + 1] = child.name
       if vals[child.slot] == REMOVED then C.tm_ffi_patch_remove(patch, child.name, child.len)

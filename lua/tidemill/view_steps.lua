@@ -41,7 +41,7 @@ end
 --- Has anything below this top-level node been written in this generation?
 function V.touched(node)
   for i = st.base + 1, st.base + st.writes do
-    local n = written[i]
+    local n = V.nodes[written[i]]
     if n.top == node and n ~= node then return true end
   end
   return false

@@ -16,7 +16,7 @@ local alert_at, review_at = 70, 40
 local rules = {
   { points = 30, reason = 'over 500 EUR', when = function(e) return e.eur > 500 and e.eur <= 1500 end },
   { points = 60, reason = 'over 1,500 EUR', when = function(e) return e.eur > 1500 end },
-  { points = 40, reason = 'far from home', when = function(e) return e.km > 2500 and e.channel ~= 'ecom' end },
+  { points = 40, reason = 'far from home', when = function(e) return e.km > 2500 and e.eur > 100 and e.channel ~= 'ecom' end },
   { points = 20, reason = 'cash or gambling', when = function(e) return e.mcc == 6011 or e.mcc == 7995 end },
   { points = 10, reason = 'at night', when = function(e) return e.hour >= 23 or e.hour < 6 end },
 }

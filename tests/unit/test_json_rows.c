@@ -341,11 +341,14 @@ static void print_row(struct run *r, int32_t row, const int32_t *ids, int n) {
 static int filter(char **fields, int n) {
   struct run r;
   int32_t ids[64];
-  size_t len = 0, cap = 1 << 24;
+  size_t len = 0, cap = 1 << 16;
   char *text = malloc(cap + TM_PAD);
   run_init(&r);
   for (int i = 0; i < n && i < 64; i++) ids[i] = run_field(&r, fields[i], 1);
-  for (ssize_t got; len < cap && (got = read(0, text + len, cap - len)) > 0;) len += (size_t)got;
+  for (ssize_t got; (got = read(0, text + len, cap - len)) > 0;) {
+    len += (size_t)got;
+    if (len == cap) text = realloc(text, (cap *= 2) + TM_PAD);
+  }
   memset(text + len, 'x', TM_PAD);
   int32_t first = 0;
   r.text = text;

@@ -1,0 +1,273 @@
+--[[
+examples_spec.lua - every script in scripts/examples does what its comment says.
+
+What is expected is computed from the same sample by jq, where its numbers suffice, and by Python with integers and decimals
+of any size elsewhere; both are given the task in their own language. Rows are compared as text after one normaliser that
+keeps every number's digits.
+]]
+
+local h = require 'spec.helper'
+
+local SAMPLES = 'scripts/examples/data/'
+
+--- Rows with their members in byte order and every number as it was written.
+local function normal(text)
+  local r = h.shell([[python3 -c '
+import json, sys
+for line in sys.stdin:
+  if line.strip():
+    print(json.dumps(json.loads(line, parse_int=lambda s: "#" + s, parse_float=lambda s: "#" + s), sort_keys=True))']], text)
+  assert(r.code == 0, r.err)
+  return r.out
+end
+
+local function jq(program, sample)
+  local r = h.shell(("jq -c '%s' %s%s"):format(program, SAMPLES, sample))
+  assert(r.code == 0, r.err)
+  return r.out
+end
+
+--- Runs a Python program that reads the sample on stdin and prints rows.
+local function python(program, sample)
+  local head = 'import json, sys\nfrom decimal import Decimal, ROUND_HALF_EVEN\n'
+  local r = h.shell(('python3 %s < %s%s'):format(h.quote(h.write(head .. program)), SAMPLES, sample))
+  assert(r.code == 0, r.err)
+  return r.out
+end
+
+local function example(name, sample, dir, ...)
+  local args = { 'run', 'scripts/examples/' .. name, ... }
+  if sample then args[#args + 1] = '--from'; args[#args + 1] = SAMPLES .. sample end
+  if dir then args[#args + 1] = '--set'; args[#args + 1] = 'dir=' .. dir end
+  return h.run(args)
+end
+
+local function json_summary(r)
+  return h.decode(r.err:match '([^\n]*"counters"[^\n]*)')
+end
+
+describe('scripts/examples', function()
+  it('clean.lua checks, filters, hides and renames', function()
+    local r = example('clean.lua', 'payments.ndjson', nil, '--json')
+    assert.equal(0, r.code)
+    assert.equal(normal(python([[
+cent = Decimal("0.01")
+for line in sys.stdin:
+  e = json.loads(line)
+  if e["status"] != "settled" or isinstance(e["amt"], str): continue
+  row = {k: v for k, v in e.items() if k not in ("pan", "holder", "status", "at", "amt")}
+  row["card"] = e["pan"][:6] + "…" + e["pan"][-4:]
+  row["ts"] = e["at"]
+  amount, fee = e["amt"], Decimal(e["amt"] * 0.015).quantize(cent, ROUND_HALF_EVEN)
+  print(json.dumps(row)[:-1] + ', "amount": %.2f, "fee": %s}' % (amount, fee))
+]], 'payments.ndjson')), normal(r.out))
+    assert.equal(1, json_summary(r).counters.events_failed)
+    assert.matches("clean.lua:%d+: field 'amt' is declared decimal%(2%), found 'free'", r.err)
+    assert.is_nil(r.out:find('4567899', 1, true))
+  end)
+
+  it('route.lua sends each record to the first that fits, byte for byte', function()
+    local dir = h.folder()
+    local r = example('route.lua', 'log.ndjson', dir)
+    assert.equal(0, r.code)
+    assert.equal('', r.out)
+    assert.equal(jq('select(.level == "error" or .level == "fatal")', 'log.ndjson'), h.read(dir .. '/grave.ndjson'))
+    assert.equal(jq('select(.level == "warning")', 'log.ndjson'), h.read(dir .. '/warnings.ndjson'))
+    assert.equal(jq('select([.level] | inside(["error", "fatal", "warning", "debug"]) | not)', 'log.ndjson'),
+      h.read(dir .. '/rest.ndjson'))
+  end)
+
+  it('order_lines.lua makes a row a line', function()
+    local r = example('order_lines.lua', 'orders.ndjson')
+    assert.equal(0, r.code)
+    assert.equal(normal(jq('. as $o | (.items // []) | to_entries[] | {order: $o.id, line: (.key + 1), sku: .value.sku, ' ..
+      'qty: .value.qty, total: (.value.qty * .value.price)} + (.value | if has("gift") then {gift} else {} end)',
+      'orders.ndjson')), normal(r.out))
+  end)
+
+  it('sensors.lua raises alerts in every branch and keeps dead letters', function()
+    local dir = h.folder()
+    local r = example('sensors.lua', 'readings.ndjson', dir)
+    assert.equal(0, r.code)
+    local judge = [[
+for number, line in enumerate(sys.stdin, 1):
+  try: e = json.loads(line)
+  except ValueError: bad(number, line.rstrip("\n"), "syntax"); continue
+  if isinstance(e.get("celsius"), str): bad(number, e, "type")
+  elif "celsius" not in e: bad(number, e, "lua")
+  else:
+    for what, holds in ("dry", e["humidity"] < 20), ("frost", e["celsius"] < -10), ("hot", e["celsius"] >= 60):
+      if holds: alert({"alert": what, **e})
+]]
+    assert.equal(normal(python([[
+def bad(number, event, code): pass
+def alert(row): print(json.dumps(row))
+]] .. judge, 'readings.ndjson')), normal(r.out))
+    local letters = h.rows(h.read(dir .. '/sensors.bad.ndjson'))
+    local expected = h.rows(python([[
+def alert(row): pass
+def bad(number, event, code):
+  print(json.dumps({"code": code, "event": event, "pipeline": "readings",
+    "position": "scripts/examples/data/readings.ndjson:%d" % number}))
+]] .. judge, 'readings.ndjson'))
+    assert.equal(#expected, #letters)
+    for i, letter in ipairs(letters) do
+      for name, value in pairs(expected[i]) do assert.same(value, letter[name]) end
+    end
+    assert.equal('no temperature', letters[3].reason)
+    assert.matches('^scripts/examples/sensors.lua:%d+$', letters[3].at)
+  end)
+
+  it('sensors.lua takes its threshold from --set', function()
+    local r = example('sensors.lua', 'readings.ndjson', h.folder(), '--set', 'hot_at=100')
+    local hot = {}
+    for _, row in ipairs(h.rows(r.out)) do if row.alert == 'hot' then hot[#hot + 1] = row.sensor end end
+    assert.same({ 'oven' }, hot)
+  end)
+
+  it('requests.lua feeds one pipeline by another', function()
+    local dir = h.folder()
+    local r = example('requests.lua', 'requests.ndjson', dir)
+    assert.equal(0, r.code)
+    local clean = 'select(.path != "/health") | (.path | split("?")) as $p | .path = $p[0] | ' ..
+      'if $p[1] then .query = $p[1] else . end'
+    assert.equal(jq(clean, 'requests.ndjson'), h.read(dir .. '/requests.ndjson'))
+    assert.equal(jq(clean .. ' | select(.status >= 500 or .ms > 1000) | ' ..
+      '{why: (if .status >= 500 then "failed" else "slow" end), path, status, ms}', 'requests.ndjson'), r.out)
+  end)
+
+  it('merge.lua makes one stream of two files', function()
+    local r = example 'merge.lua'
+    assert.equal(0, r.code)
+    assert.equal(jq('{id: .ref, account: .iban, euros: (.cents / 100)} | select(.euros >= 40 or .euros <= -40)', 'bank_a.ndjson') ..
+      jq('{id: "B-\\(.txid)", account, euros: .value} | select(.euros >= 40 or .euros <= -40)', 'bank_b.ndjson'), r.out)
+  end)
+
+  it('ledger.lua keeps every digit', function()
+    local r = example('ledger.lua', 'ledger.ndjson', nil, '--json')
+    assert.equal(0, r.code)
+    assert.equal(normal(python([[
+for line in sys.stdin:
+  e = json.loads(line, parse_float=str)
+  if not -2**63 <= e["id"] < 2**63 or len(e["amount"].split(".")[1]) > 2 or e["id"] <= 0: continue
+  net = Decimal(float(e["amount"]) / 1.19).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+  row = {"id": e["id"], "account": e["account"], "booked": e["booked"], "shard": e["id"] % 16}
+  if e["id"] < 2**63 - 1: row["following"] = e["id"] + 1
+  print(json.dumps(row)[:-1] + ', "amount": %s, "net": %s}' % (e["amount"], net))
+]], 'ledger.ndjson')), normal(r.out))
+    assert.equal(2, json_summary(r).counters.events_failed)
+  end)
+
+  it('each passes check without a word about what it does wrong', function()
+    local listed = h.shell 'ls scripts/examples/*.lua | grep -v /cards.lua'
+    for _, path in ipairs(h.lines(listed.out)) do
+      local r = h.run { 'check', path }
+      assert.equal(0, r.code, path .. ': ' .. r.err)
+    end
+  end)
+end)
+
+describe('scripts/examples/demo.lua', function()
+  local COUNT = 40000
+  local first
+
+  local function demo(...)
+    return h.run { 'run', 'scripts/examples/demo.lua', '--json', '--set', 'events=' .. COUNT, ... }
+  end
+
+  setup(function() first = demo() end)
+
+  it('ends by itself, with alerts and without failures', function()
+    assert.equal(0, first.code)
+    local counters = json_summary(first).counters
+    assert.equal(COUNT, counters.events_in)
+    assert.equal(0, counters.events_failed)
+    local alerts = h.rows(first.out)
+    assert.is_true(#alerts >= 2 and #alerts <= 30)
+    for _, row in ipairs(alerts) do
+      assert.is_true(row.risk >= 70)
+      assert.matches('^22:1[34]:%d%d$', row.at)
+      assert.is_true(#row.reason > 0)
+    end
+  end)
+
+  it('gives the same alerts for the same seed, compiled or not, and others for another', function()
+    assert.equal(first.out, demo('--no-jit').out)
+    assert.not_equal(first.out, demo('--set', 'seed=2').out)
+  end)
+
+  it('judges as the slow reference does', function()
+    local script = h.folder {
+      ['cards.lua'] = h.read 'scripts/examples/cards.lua',
+      ['raw.lua'] = ([[
+local tm, cards = require 'tidemill', require 'cards'
+return tm.pipeline 'raw':from(cards.source { count = %d }):to(tm.sink.stdout())
+]]):format(COUNT),
+    }
+    local raw = h.run { 'run', '--quiet', script .. '/raw.lua' }
+    local expected = h.shell('python3 ' .. h.quote(h.write [==[
+import json, math, sys
+rates = dict(EUR=1, GBP=1.15, USD=.92, PLN=.23, CHF=1.05, SEK=.088, BRL=.17)
+places = [("DE", 26, 51.1, 10.4, 1), ("FR", 22, 46.6, 2.4, 1), ("GB", 21, 52.5, -1.5, 0), ("US", 12, 39.8, -86, -5),
+  ("PL", 7, 52.1, 19.4, 1), ("CH", 6, 46.8, 8.2, 1), ("SE", 4, 59.6, 15.8, 1), ("BR", 2, -22, -46, -3)]
+homes = [p for p in places for _ in range(p[1])]
+zone = {p[0]: p[4] for p in places}
+for line in sys.stdin:
+  e = json.loads(line)
+  if e["status"] != "authorized": continue
+  eur = math.floor(e["amount"] * rates[e["currency"]] * 100 + .5) / 100
+  home = homes[int(e["card"][-2:])]
+  a, b, c, d = map(math.radians, (e["lat"], e["lon"], home[2], home[3]))
+  # spherical law of cosines: another formula for the same distance
+  cosine = math.sin(a) * math.sin(c) + math.cos(a) * math.cos(c) * math.cos(b - d)
+  km = 6371 * math.acos(max(-1, min(1, cosine)))
+  hour = (e["ts"] // 3600000 + zone[e["country"]]) % 24
+  risk = (60 if eur > 1500 else 30 if eur > 500 else 0) + (40 if km > 2500 and eur > 100 and e["channel"] != "ecom" else 0) \
+    + (20 if e["mcc"] in (6011, 7995) else 0) + (10 if hour >= 23 or hour < 6 else 0)
+  if risk >= 70: print(e["card"], risk, "%.2f" % eur, round(km))
+]==]), raw.out)
+    local got = {}
+    for i, row in ipairs(h.rows(first.out)) do
+      got[i] = ('%s %d %.2f %d\n'):format(row.card, row.risk, row.eur, row.km)
+    end
+    assert.equal(expected.out, table.concat(got))
+  end)
+end)
+
+describe('scripts/examples/cards.lua', function()
+  it('has the distributions it promises', function()
+    local dir = h.folder {
+      ['cards.lua'] = h.read 'scripts/examples/cards.lua',
+      ['raw.lua'] = "local tm, cards = require 'tidemill', require 'cards'\n" ..
+        "return tm.pipeline 'raw':from(cards.source { count = 60000, seed = 3 }):to(tm.sink.stdout())\n",
+    }
+    local raw = h.run { 'run', '--quiet', dir .. '/raw.lua' }
+    local found = h.decode(h.shell('python3 ' .. h.quote(h.write [==[
+import json, math, sys
+rows = [json.loads(line) for line in sys.stdin]
+n = len(rows)
+logs = [math.log(r["amount"]) for r in rows]
+mean = sum(logs) / n
+uses = {}
+for r in rows: uses[r["card"]] = uses.get(r["card"], 0) + 1
+weights = [k ** -0.8 for k in range(1, 100001)]
+total = sum(weights)
+late = [1700000040000 + i - r["ts"] for i, r in enumerate(rows)]
+print(json.dumps({"n": n, "fields": sorted({len(r) for r in rows}), "mu": mean,
+  "sigma": math.sqrt(sum((x - mean) ** 2 for x in logs) / n), "least": min(r["amount"] for r in rows),
+  "over_100": sum(r["amount"] > 100 for r in rows) / n, "late": sum(x > 0 for x in late) / n, "latest": max(late),
+  "ahead": min(late), "top": sum(sorted(uses.values(), reverse=True)[:10]) / n, "top_law": sum(weights[:10]) / total,
+  "distinct_law": sum(1 - (1 - w / total) ** n for w in weights), "distinct": len(uses)}))
+]==]), raw.out).out)
+    assert.equal(60000, found.n)
+    assert.same({ 13 }, found.fields)
+    assert.near(3.6, found.mu, 0.02)
+    assert.near(1.1, found.sigma, 0.02)
+    assert.is_true(found.least >= 0.5)
+    assert.near(0.18, found.over_100, 0.01)
+    assert.near(0.30, found.late, 0.01)
+    assert.is_true(found.latest <= 4999 and found.latest > 4900 and found.ahead == 0)
+    assert.near(found.top_law, found.top, 0.1 * found.top_law)
+    assert.near(found.distinct_law, found.distinct, 0.02 * found.distinct_law)
+  end)
+end)
