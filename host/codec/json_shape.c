@@ -14,6 +14,8 @@
 enum { BLOCK_SIZE = 16 * 1024, BLOCK_ALIGN = 64, SLOTS_START = 32, NAME_SPARE = 8 };
 /* A wrong guess costs about 20 cycles, one not made the same in waiting: so little patience, and long rests. */
 enum { PATIENCE_FIRST = 32, PATIENCE_AGAIN = 8, REST = 4096 };
+/* Where keys come in no order, learning each step costs more than the few that come true. */
+enum { LEARN_ALWAYS = 16, LEARN_EVERY = 8 };
 
 struct tm_json_block {
   struct tm_json_block *next;
@@ -61,6 +63,7 @@ static void key_init(struct tm_json_key *k, struct tm_json_level *lv) {
 
 void tm_json_step_learn(struct tm_json_key *key, const char *text, ptrdiff_t len, int to, struct tm_json_key *next) {
   if (len > TM_JSON_STEP) return;
+  if (++key->misses > LEARN_ALWAYS && key->misses % LEARN_EVERY != 0) return;
   key->alt = key->step;
   memset(key->step.text, 0, sizeof key->step.text);
   memcpy(key->step.text, text, (size_t)len);

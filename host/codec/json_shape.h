@@ -56,6 +56,7 @@ struct tm_json_key {
   const char *name;             /* owned by the shape */
   uint64_t hash;
   int32_t name_len;
+  uint32_t misses;              /* times something else followed than expected */
 } __attribute__((aligned(64)));
 
 struct tm_json_level {
@@ -85,7 +86,8 @@ struct tm_json_shape *tm_json_shape_get(struct tm_fields *f);
 /* The key of that name, borrowed; learnt if it is new and there is room, else level->other. */
 struct tm_json_key *tm_json_level_find(struct tm_json_shape *s, struct tm_json_level *lv, const char *name,
                                        int32_t name_len);
-/* text[0..len), just read behind `key`'s value, leads to `next`: expect it from now on. Too long a text is not kept. */
+/* text[0..len), just read behind `key`'s value, leads to `next`: expect it from now on. Too long a
+ * text is not kept, nor is every one where expectations often fail. */
 void tm_json_step_learn(struct tm_json_key *key, const char *text, ptrdiff_t len, int to, struct tm_json_key *next);
 /* Called when patience is used up. */
 void tm_json_key_tune(struct tm_json_key *key);

@@ -182,15 +182,15 @@ int tm_json_seen_init(struct tm_json_seen *s, const char *base, const struct tm_
   s->mask = 0;
   s->linear = n <= TM_SEEN_LINEAR;
   if (s->linear) return 0;
-  uint32_t size = 32;
+  uint32_t size = TM_SEEN_SMALL;
   while (size < (uint32_t)n * 2) size *= 2;
   s->mask = size - 1;
-  if (size > TM_SEEN_SMALL) {
-    s->slots = calloc(size, sizeof *s->slots);
-    return s->slots != NULL ? 0 : -1;
+  if (size == TM_SEEN_SMALL) {
+    memset(s->small, 0, sizeof s->small);
+    return 0;
   }
-  memset(s->small, 0, size * sizeof *s->small);
-  return 0;
+  s->slots = calloc(size, sizeof *s->slots);
+  return s->slots != NULL ? 0 : -1;
 }
 
 int tm_json_seen_add(struct tm_json_seen *s, int32_t i) {

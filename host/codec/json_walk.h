@@ -215,7 +215,7 @@ static inline int tm_json_name_equal(struct tm_json_name a, struct tm_json_name 
 
 /* Which names of an object were met; walked from the last member to the first it tells duplicates. Cells and text
  * must stay where they are while it is used. */
-enum { TM_SEEN_LINEAR = 8, TM_SEEN_SMALL = 256 };
+enum { TM_SEEN_LINEAR = 8, TM_SEEN_SMALL = 128 };
 struct tm_json_seen {
   const char *base;
   const struct tm_cell *cells;

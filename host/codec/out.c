@@ -86,6 +86,11 @@ static void event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   o->event = row;
   o->mark = o->buf.len;
   o->event_rows = 0;
+  struct tm_out_tally *tally = o->tally;
+  if (tally != NULL && tally->event != row) {
+    tally->event = row;
+    tally->events += 1;
+  }
   if (o->events_n > 0 && o->events[o->events_n - 1].event == origin) return;
   TM_ASSERT(o->events_n < TM_BATCH_ROWS);
   o->events[o->events_n++] = (struct tm_out_event){origin, o->mark};

@@ -6,7 +6,8 @@
  *
  * tm_out.event is the row (of the batch at hand) whose rows are being written; entries of `events` name the slot of
  * the source batch it came from, and neighbours of the same slot share one entry. tm_out.bytes counts what was
- * handed on by tm_out_consume; what is still in the buffer comes on top. */
+ * handed on by tm_out_consume; what is still in the buffer comes on top. TM_ROW_EMPTY is no event: raw and select
+ * give its row to the event at hand, which tm_ffi_out_begin has named. */
 #ifndef TM_CODEC_OUT_H
 #define TM_CODEC_OUT_H
 

@@ -400,6 +400,8 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "to");
   lua_pushboolean(L, checked);
   lua_setfield(L, -2, "checked");
+  lua_pushstring(L, o->sample);
+  lua_setfield(L, -2, "sample");
   marker_set(s, -1, 0);
   int rc = lua_pcall(L, 1, 1, top + 1);
   marker_clear(s);
@@ -414,6 +416,26 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   }
   lua_settop(L, top);
   return 0;
+}
+
+int tm_script_lint(struct tm_script *s, struct tm_err *err) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_handler(s);
+  push_function(s, "lint");
+  if (lua_pcall(L, 0, 1, top + 1) != 0) {
+    error_of_load(L, err);
+    lua_settop(L, top);
+    return -1;
+  }
+  int n = (int)lua_objlen(L, -1);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, -1, i);
+    tm_log_error("%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  return n;
 }
 
 int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed) {
@@ -440,10 +462,11 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   /* the error (a table made by the handler; a text if the handler itself failed) goes to the library */
   if (!lua_istable(L, -1)) {
     lua_newtable(L);
-    lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : "lua");
+    lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : "stack-overflow");
     lua_setfield(L, -2, "code");
+    /* the handler runs on what is left of the stack: it fails only where there is nothing left */
     lua_pushstring(L, rc == LUA_ERRMEM ? "the script used more than its memory (--script-memory)"
-                                       : "an error whose message could not be made");
+                                       : "the script's stack overflowed: a recursion without an end?");
     lua_setfield(L, -2, "message");
   }
   push_function(s, "fail");

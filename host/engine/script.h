@@ -17,6 +17,8 @@ void tm_script_free(struct tm_script *s);
 /* Loads and plans the scripts of the options; adds sources, sinks, pipelines and outs to the flows. checked: every
  * event gets a view of its own. err->exit_code 3 for a rejected script. */
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);
+/* Reads the bytecode of what was loaded: problems told on stderr, their number returned; -1 and err. */
+int tm_script_lint(struct tm_script *s, struct tm_err *err);
 /* Runs pipeline p over rows [first, last]: returns the next row (<= last + 1), which is also p->state->next. When an
  * event fails its undo, dead letter and report are done here; *failed is 1 and the row after it is returned. */
 int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed);

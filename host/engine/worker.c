@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -269,7 +270,7 @@ static void set_up_loop(struct tm_worker *w) {
   signal(SIGHUP, SIG_IGN);
 }
 
-static int start(struct tm_worker *w, const struct tm_options *o, struct tm_err *err) {
+static int start(struct tm_worker *w, const struct tm_options *o, int checked, struct tm_err *err) {
   w->flows.io = w->io;
   w->flows.shared = w->shared;
   w->flows.max_event = o->max_event;
@@ -278,7 +279,7 @@ static int start(struct tm_worker *w, const struct tm_options *o, struct tm_err 
   w->script = tm_script_new(o, w->shared, &w->flows, err);
   if (w->script == NULL) return -1;
   w->flows.script = w->script;
-  return tm_script_load(w->script, o, o->sample != NULL, err);
+  return tm_script_load(w->script, o, checked, err);
 }
 
 static struct tm_worker worker;
@@ -289,7 +290,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   w->io = &tm_io_real;
   w->shared = shared;
   set_up_loop(w);
-  if (start(w, o, &err) != 0 || tm_flow_open(&w->flows, &err) != 0) {
+  if (start(w, o, 0, &err) != 0 || tm_flow_open(&w->flows, &err) != 0) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 1;
   }
@@ -310,15 +311,28 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   return 0;
 }
 
+/* Runs the sample through, every event with a view of its own; what fails is told as in a run. */
+static int run_sample(struct tm_worker *w, struct tm_err *err) {
+  if (tm_flow_open(&w->flows, err) != 0) return -1;
+  for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
+  return run_loop(w, err);
+}
+
 int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
   struct tm_worker *w = &worker;
   struct tm_err err = {0};
   w->io = &tm_io_real;
   w->shared = shared;
   set_up_loop(w);
-  if (start(w, o, &err) != 0) {
+  int problems = 0;
+  if (start(w, o, 1, &err) != 0 || (problems = tm_script_lint(w->script, &err)) < 0 ||
+      (o->sample != NULL && run_sample(w, &err) != 0)) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 3;
   }
-  return 0;
+  if (problems > 0 || shared->counters.events_failed > 0) return 3;
+  printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
+  if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)shared->counters.events_in, o->sample);
+  printf("\n");
+  return fflush(stdout) == 0 ? 0 : 1;
 }

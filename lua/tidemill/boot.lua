@@ -37,9 +37,17 @@ local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
 local M = { handle = errors.handle }
-local plan
+local plan, checked
 
 -- Scripts -----------------------------------------------------------------
+
+local chunks = {}   -- what was compiled, for lint
+
+local function compile(text, name, env)
+  local chunk = sandbox.compile(text, name, env)
+  chunks[#chunks + 1] = { chunk = chunk, env = env }
+  return chunk
+end
 
 local function dirname(path)
   return path:match '^(.*)/[^/]*$' or '.'
@@ -67,7 +75,7 @@ local function script_require(script, tm)
     end
     stream.user_sources[path] = true
     loaded[name] = script
-    local result = sandbox.compile(text, path, env)(name)
+    local result = compile(text, path, env)(name)
     loaded[name] = result == nil and true or result
     return loaded[name]
   end
@@ -104,7 +112,7 @@ local function run_script(path, tm, results)
   stream.user_sources[path] = true
   local env = script_require(path, tm)
   env.tm = nil
-  add_results(results, path, sandbox.compile(text, path, env)())
+  add_results(results, path, compile(text, path, env)())
 end
 
 --- -e CODE: an expression or a chunk over `stream`, the default input.
@@ -114,13 +122,14 @@ local function run_code(code, tm, results)
   env.tm = tm
   env.stream = stream.pipeline 'e'
   local ok, chunk = pcall(sandbox.compile, 'return ' .. code, '-e', env)
-  if not ok then chunk = sandbox.compile(code, '-e', env) end
+  if ok then chunks[#chunks + 1] = { chunk = chunk, env = env } else chunk = compile(code, '-e', env) end
   add_results(results, '-e', chunk())
 end
 
 -- Binding to the host -------------------------------------------------------
 
 local function describe_source(d, o)
+  if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' then return 'file', { o.sample }, o.sample end
   if d.kind == 'input' then
     if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then return 'stdin', {}, 'stdin' end
     local paths = {}
@@ -132,6 +141,7 @@ local function describe_source(d, o)
 end
 
 local function describe_sink(d, o)
+  if o.checked and d.kind ~= 'link' and d.kind ~= 'discard' then return 'file', '/dev/null', d.name or 'the output' end
   if d.kind == 'output' then
     if o.to == nil or o.to == '-' then return 'stdout', '', 'stdout' end
     if o.to == 'discard' then d.kind = 'discard' return 'discard', '', 'discard' end
@@ -188,10 +198,21 @@ local function bind(o)
   return loops
 end
 
+--- What `check` finds without running anything: a list of "file:line: message".
+function M.lint()
+  local lint = require 'tidemill.lint'
+  local problems, lines = {}, {}
+  for _, c in ipairs(chunks) do lint.globals(c.chunk, c.env, problems) end
+  lint.fields(plan, problems)
+  for i, p in ipairs(problems) do lines[i] = p.place .. ': ' .. p.message end
+  return lines
+end
+
 --- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
 ---@param o table scripts, code, from, to, set, checked
 function M.load(o)
   local settings = {}
+  checked = o.checked
   for _, pair in ipairs(o.set) do
     local k, v = pair:match '^([^=]+)=(.*)$'
     if not k then raise('usage', "--set takes name=value, got '" .. pair .. "'") end
@@ -235,6 +256,7 @@ end
 function M.generate(index, buf, max_bytes, max_rows, n)
   local source = plan.sources[index + 1]
   local fn, count = source.fn, source.count or math.huge
+  if checked then count = math.min(count, 1000) end
   buf = ffi.cast('struct tm_buf *', buf)
   local marker = lib.flow.marker
   local made = 0

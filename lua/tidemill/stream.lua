@@ -20,20 +20,30 @@ function M.record(s)
   return type(s) == 'table' and private[s] or nil
 end
 
---- "file:line" of the script's line that called the library.
+local last_place = 'script'
+
+--- "file:line" of the script's line that called the library. A tail call (`return s:filter(f)`) hides its line: then the
+--- line of the call before it, which is that of the same chain.
 local function place()
   for level = 3, 30 do
     local info = debug.getinfo(level, 'Sl')
     if not info then break end
     if info.what ~= 'C' and info.source:sub(1, 1) == '@' and M.is_user(info.source:sub(2)) then
-      return info.source:sub(2) .. ':' .. info.currentline
+      last_place = info.source:sub(2) .. ':' .. info.currentline
+      return last_place
     end
   end
-  return 'script'
+  return last_place
 end
 M.place = place
 M.user_sources = {}
 function M.is_user(name) return M.user_sources[name] end
+
+--- "file:line" where a script's function was written.
+local function place_of(fn)
+  local info = type(fn) == 'function' and debug.getinfo(fn, 'S')
+  return info and info.source:sub(1, 1) == '@' and info.source:sub(2) .. ':' .. info.linedefined or nil
+end
 
 --- Rejects the script: where, what, what to do.
 local function fault(where, message)
@@ -43,7 +53,7 @@ M.fault = fault
 
 local function new(record)
   local s = setmetatable({}, stream_mt)
-  record.place = record.place or place()
+  record.place = record.place or place_of(record.fn) or place()
   record.readers = {}
   private[s] = record
   record.stream = s
