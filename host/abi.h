@@ -151,6 +151,7 @@ struct tm_out {
   int32_t events_n;         /* entries used in `events` */
   struct tm_out_event *events;  /* where each event's rows begin; TM_BATCH_ROWS entries */
   double rows;              /* rows finished since the start */
+  double rows_mark;         /* rows before the event at hand */
   double bytes;
   int32_t soft;             /* beyond this many bytes tm_flow.stop is set */
   int32_t max_rows;         /* of one event */

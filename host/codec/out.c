@@ -54,11 +54,12 @@ void tm_out_batch_reset(struct tm_out *o) {
 void tm_out_rollback(struct tm_out *o, int32_t row) {
   if (o->event != row) return;
   o->buf.len = o->mark;
-  o->rows -= o->event_rows;
+  o->rows = o->rows_mark;
   o->event_rows = 0;
-  o->event = -1;
   /* an entry shared with an earlier row of the same source event begins before the mark and stays */
   if (o->events_n > 0 && o->events[o->events_n - 1].off >= o->mark) o->events_n--;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  o->event = -1;  /* last: until then it can be done again */
 }
 
 void tm_out_consume(struct tm_out *o, int32_t n) {
@@ -83,17 +84,21 @@ void tm_out_consume(struct tm_out *o, int32_t n) {
 /* an event's first row */
 static void event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   int32_t origin = b->origin[row];
-  o->event = row;
   o->mark = o->buf.len;
   o->event_rows = 0;
+  o->rows_mark = o->rows;
   struct tm_out_tally *tally = o->tally;
   if (tally != NULL && tally->event != row) {
     tally->event = row;
     tally->events += 1;
   }
-  if (o->events_n > 0 && o->events[o->events_n - 1].event == origin) return;
-  TM_ASSERT(o->events_n < TM_BATCH_ROWS);
-  o->events[o->events_n++] = (struct tm_out_event){origin, o->mark};
+  if (o->events_n == 0 || o->events[o->events_n - 1].event != origin) {
+    TM_ASSERT(o->events_n < TM_BATCH_ROWS);
+    o->events[o->events_n++] = (struct tm_out_event){origin, o->mark};
+  }
+  /* last: whoever takes up after a death rolls back to a mark that is this event's */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  o->event = row;
 }
 
 static inline void row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {

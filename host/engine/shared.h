@@ -12,6 +12,7 @@
 #include "../abi_c.h"
 #include "../base/counters.h"
 #include "../base/hist.h"
+#include "../base/undo.h"
 
 enum { TM_SHARED_FAILURES = 256, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
 
@@ -38,6 +39,7 @@ struct tm_shared {
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
   volatile int32_t phase;            /* enum tm_phase */
   volatile int32_t strict_failed;    /* an event failed (exit code 1 under --strict) */
+  struct tm_undo undo;               /* what the worker is just changing */
   struct tm_counters counters;
   struct tm_hist latency;            /* source to sink, ns, one entry an event */
   struct tm_failure failures[TM_SHARED_FAILURES];
@@ -46,7 +48,7 @@ struct tm_shared {
   struct tm_flow_count flows[TM_SHARED_NAMES];
   int32_t flows_n;
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
-  struct tm_marker death;            /* where it died */
+  struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
   double death_batch;                /* `batch_serial` at that time */
   int32_t death_count;               /* times in a row at the same place */
   double batch_serial;               /* counts batches; with marker.pipeline and row it names an event for good */
@@ -54,6 +56,7 @@ struct tm_shared {
   char pipelines[TM_SHARED_PIPELINES][64];  /* names, by marker.pipeline */
   char source[256];                  /* where the batch at hand came from: a path, or "stdin" */
   const struct tm_batch *batch;      /* the batch marker.row counts in; it and its text lie in regions */
+  const struct tm_batch *root;       /* the source's batch it came from; the same one, but for pipelines behind a link */
   char *arena;                       /* regions follow; reserved, touched only as used */
   size_t arena_size;
   size_t arena_used;

@@ -1,18 +1,29 @@
 /* sink.h - where rows go: a file (append), standard output, nowhere, or a link to other pipelines.
  *
  * A sink writes the bytes of one tm_out from its front; what it could not write yet stays there and holds the
- * pipelines back. Descriptors do not block, where the system lets us ask for that. */
+ * pipelines back. Descriptors do not block, where the system lets us ask for that.
+ *
+ * A write may be cut off by SIGKILL between the system's part and ours. How much of it took place is read from the
+ * file's position, or, for standard output that is a pipe, from the relay: a pipe of the program's own, filled only when
+ * empty and emptied into standard output by splice, so that what is in it tells how far the write came. */
 #ifndef TM_IO_SINK_H
 #define TM_IO_SINK_H
 
 #include "../abi_c.h"
 #include "../base/err.h"
 #include "../base/io.h"
+#include "../base/undo.h"
 
 enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK };
 
+/* What survives the worker. `written` and `sent` count from the front of the out. */
 struct tm_sink_state {
-  int32_t sent;              /* bytes at the front of the out that the sink has taken */
+  int32_t sent;              /* bytes the sink has taken */
+  int32_t opened;            /* `base` is known */
+  int64_t base;              /* regular file: where the first byte of the out went */
+  double before;             /* bytes taken before those in the out */
+  double rows_thrown;        /* rows and bytes thrown away because the reader had gone */
+  double bytes_thrown;
 };
 
 struct tm_sink {
@@ -21,16 +32,27 @@ struct tm_sink {
   char name[256];
   char *path;
   int fd;
+  int relay[2];              /* standard output that is a pipe: read and write end of the relay; -1 none */
+  int regular;               /* 1: a regular file; 2: one that is appended to */
   int polled;                /* fd may refuse: wait with a watcher */
+  int piece;                 /* bytes in one write at most */
   int blocked;               /* the last write was refused */
   int refused;               /* errno of a refusal that is no full pipe (ENOSPC ...): retried later; 0 none */
   int gone;                  /* its reader has gone: bytes are thrown away */
+  const struct tm_io *io;
+  struct tm_undo *undo;         /* shared */
   struct tm_sink_state *state;  /* shared */
 };
 
+/* The relay for standard output, made before the first worker: 0, with both ends -1 if it is of no use. */
+int tm_sink_relay_open(int relay[2]);
 /* Opens it: 0, or -1 and err. */
-int tm_sink_open(struct tm_sink *s, const struct tm_io *io, struct tm_err *err);
+int tm_sink_open(struct tm_sink *s, struct tm_err *err);
+/* After a death: what of data[0..len) an earlier worker wrote without saying so. */
+void tm_sink_resume(struct tm_sink *s, int32_t len);
 /* Writes data[state->sent, len) as far as possible: bytes taken now (0: refused, `blocked` is set), -1 and err. */
-int64_t tm_sink_write(struct tm_sink *s, const struct tm_io *io, const char *data, int32_t len, struct tm_err *err);
+int64_t tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err);
+/* 1 while bytes that count as taken are still in the relay; tries to hand them on first. -1 and err. */
+int tm_sink_pending(struct tm_sink *s, struct tm_err *err);
 
 #endif

@@ -1,32 +1,48 @@
 /* source.c - reading and cutting (source.h).
  *
- * The buffer holds one block, what is left of the line before it, and at most one event of max_event bytes. Text is
- * moved only when a block does not fit behind it, and never while a batch points into it. */
+ * What is left of a line is copied to the front before the next block is read behind it, so that the same few pages are
+ * used again and again; a long rest waits until a block does not fit any more. It is moved only where old and new place
+ * do not overlap, and never while a batch points into it, so that a death in between loses nothing; the buffer has
+ * twice the room of the longest event for that.
+ *
+ * A read may be cut off by SIGKILL between the system's part and ours. A file's position is told it anew. Of a pipe
+ * it is known before how many bytes a read will take, and the last of them is preset to a byte that is in no valid
+ * text: whether it is still there tells whether the read took place. */
 #include "source.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/buf.h"
 #include "../codec/json.h"
 
-enum { LONG_SAMPLE = 1024 };  /* bytes kept of a line that is too long */
+enum {
+  LONG_SAMPLE = 1024,        /* bytes kept of a line that is too long */
+  REST_SMALL = TM_BLOCK,     /* a rest up to this is moved before each read */
+  UNREAD = 0xFF              /* in no UTF-8 text */
+};
 
 /* ---- opening ---- */
 
-static int open_path(struct tm_source *s, const struct tm_io *io, struct tm_err *err) {
+static int open_path(struct tm_source *s, struct tm_err *err) {
+  const struct tm_io *io = s->io;
   const char *path = s->paths[s->state->file];
   int fd = io->open(io, path, O_RDONLY, 0);
   if (fd < 0) return tm_err_set(err, 3, "file-open", "%s: cannot be read: %s", path, strerror(-fd));
   struct stat st;
-  if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+  int known = fstat(fd, &st) == 0;
+  if (known && S_ISDIR(st.st_mode)) {
     io->close(io, fd);
     return tm_err_set(err, 3, "file-open", "%s: is a directory; name the files in it", path);
   }
-  if (s->state->offset > 0 && lseek(fd, s->state->offset, SEEK_SET) < 0) {
+  s->live = known && !S_ISREG(st.st_mode);
+  s->fifo = known && S_ISFIFO(st.st_mode);
+  if (!s->live && s->state->offset > 0 && lseek(fd, s->state->offset, SEEK_SET) < 0) {
     io->close(io, fd);
     return tm_err_set(err, 1, "file-seek", "%s: cannot go on at byte %lld: %s", path, (long long)s->state->offset, strerror(errno));
   }
@@ -35,31 +51,48 @@ static int open_path(struct tm_source *s, const struct tm_io *io, struct tm_err 
   return 0;
 }
 
-int tm_source_open(struct tm_source *s, const struct tm_io *io, struct tm_err *err) {
-  if (s->kind == TM_SOURCE_FILE) return s->state->done || s->state->eof ? 0 : open_path(s, io, err);
-  if (s->kind != TM_SOURCE_STDIN) return 0;
+static int open_stdin(struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *state = s->state;
   struct stat st;
   if (fstat(STDIN_FILENO, &st) != 0) return tm_err_set(err, 3, "stdin", "standard input is closed; give --from FILE");
+  if (S_ISDIR(st.st_mode)) return tm_err_set(err, 3, "stdin", "standard input is a directory; give --from FILE");
   s->fd = STDIN_FILENO;
   s->live = !S_ISREG(st.st_mode);
+  s->fifo = S_ISFIFO(st.st_mode);
   /* fewer, larger reads; refused beyond the user's pipe limit, which costs nothing */
-  if (S_ISFIFO(st.st_mode)) fcntl(s->fd, F_SETPIPE_SZ, 1024 * 1024);
+  if (s->fifo) fcntl(s->fd, F_SETPIPE_SZ, 1024 * 1024);
+  if (s->live) return 0;
+  if (!state->opened) {
+    state->base = lseek(s->fd, 0, SEEK_CUR);
+    tm_undo_fence();
+    state->opened = 1;
+  } else if (lseek(s->fd, state->base + state->offset, SEEK_SET) < 0) {
+    return tm_err_set(err, 1, "file-seek", "stdin: cannot go on at byte %lld: %s", (long long)state->offset, strerror(errno));
+  }
   return 0;
+}
+
+int tm_source_open(struct tm_source *s, struct tm_err *err) {
+  if (s->kind == TM_SOURCE_FILE) return s->state->done || s->state->eof ? 0 : open_path(s, err);
+  return s->kind == TM_SOURCE_STDIN ? open_stdin(s, err) : 0;
 }
 
 /* ---- reading ---- */
 
-static void make_room(struct tm_source *s) {
+void tm_source_make_room(struct tm_source *s) {
   struct tm_source_state *st = s->state;
-  if (st->head == st->tail) st->head = st->tail = 0;
-  if (st->head == 0 || s->buf.cap - st->tail >= TM_BLOCK) return;
-  memmove(s->buf.data, s->buf.data + st->head, (size_t)(st->tail - st->head));
-  st->tail -= st->head;
+  int32_t rest = st->tail - st->head;
+  if (st->head == 0 || rest > st->head) return;
+  if (rest > REST_SMALL && s->buf.cap - st->tail >= TM_BLOCK) return;
+  memcpy(s->buf.data, s->buf.data + st->head, (size_t)rest);
+  tm_undo_keep(s->undo, st, sizeof *st);
   st->head = 0;
+  st->tail = rest;
+  tm_undo_done(s->undo);
 }
 
-static void next_file(struct tm_source *s, const struct tm_io *io) {
-  if (s->fd >= 0 && s->kind == TM_SOURCE_FILE) io->close(io, s->fd);
+static void next_file(struct tm_source *s) {
+  if (s->fd >= 0) s->io->close(s->io, s->fd);
   s->fd = -1;
   s->state->file++;
   s->state->offset = 0;
@@ -68,30 +101,72 @@ static void next_file(struct tm_source *s, const struct tm_io *io) {
   s->state->line = 1;
 }
 
-int64_t tm_source_fill(struct tm_source *s, const struct tm_io *io, struct tm_err *err) {
+/* What a read of a live source would bring: bytes there, at most `room`; 0 its end, or not known; -1 it would wait. */
+static int32_t waiting(const struct tm_source *s, int32_t room) {
+  int n = 0;
+  if (ioctl(s->fd, FIONREAD, &n) == 0 && n > 0) return n < room ? n : room;
+  struct pollfd p = {.fd = s->fd, .events = POLLIN};
+  return poll(&p, 1, 0) > 0 ? 0 : -1;
+}
+
+/* n bytes lie behind tail. */
+static void took(struct tm_source *s, int32_t n, uint64_t now) {
   struct tm_source_state *st = s->state;
+  tm_undo_keep(s->undo, st, sizeof *st);
+  st->tail += n;
+  st->offset += n;
+  st->bytes += n;
+  st->read_ns = now;
+  st->reading = 0;
+  tm_undo_done(s->undo);
+  s->buf.len = st->tail;
+}
+
+int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  const struct tm_io *io = s->io;
   if (st->eof || st->done) return 0;
-  if (s->fd < 0 && open_path(s, io, err) != 0) return -1;
-  make_room(s);
+  if (s->fd < 0 && open_path(s, err) != 0) return -1;
+  tm_source_make_room(s);
   int32_t room = s->buf.cap - st->tail;
   if (room > TM_BLOCK) room = TM_BLOCK;
   if (room <= 0) return 0;
+  char *to = s->buf.data + st->tail;
+  if (s->live) {
+    int32_t there = waiting(s, room);
+    if (there < 0) return 0;
+    if (there > 0) room = there;
+    if (there > 0 && s->fifo) {
+      to[there - 1] = (char)UNREAD;
+      tm_undo_fence();
+      st->reading = there;
+      tm_undo_fence();
+    }
+  }
   int64_t n;
-  do n = io->read(io, s->fd, s->buf.data + st->tail, (size_t)room);
+  do n = io->read(io, s->fd, to, (size_t)room);
   while (n == -EINTR);
+  if (n > 0) {
+    took(s, (int32_t)n, io->mono_ns(io));
+    return n;
+  }
+  st->reading = 0;
   if (n == -EAGAIN) return 0;
   if (n == -EIO && s->live) n = 0;  /* a terminal that has gone */
-  if (n < 0)
-    return tm_err_set(err, 1, "read", "%s: read failed: %s", tm_source_origin(s), strerror((int)-n));
-  st->read_ns = io->mono_ns(io);
-  if (n == 0) {
-    st->eof = 1;
-    return 0;
-  }
-  st->tail += (int32_t)n;
-  st->offset += n;
-  s->buf.len = st->tail;
-  return n;
+  if (n < 0) return tm_err_set(err, 1, "read", "%s: read failed: %s", tm_source_origin(s), strerror((int)-n));
+  st->eof = 1;
+  return 0;
+}
+
+int32_t tm_source_stop(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  int32_t rest = st->eof || st->done ? 0 : st->tail - st->head;
+  tm_undo_keep(s->undo, st, sizeof *st);
+  if (!st->eof) st->head = st->tail;
+  st->eof = 1;
+  if (s->kind == TM_SOURCE_FILE) st->file = s->paths_n - 1;
+  tm_undo_done(s->undo);
+  return rest;
 }
 
 /* ---- cutting ---- */
@@ -191,7 +266,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
     }
     if (!st->eof) return TM_SOURCE_MORE;
     if (s->kind == TM_SOURCE_FILE && st->file + 1 < s->paths_n) {
-      next_file(s, &tm_io_real);
+      next_file(s);
       return TM_SOURCE_MORE;
     }
     st->done = 1;
@@ -199,14 +274,23 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
 }
 
 void tm_source_batch_done(struct tm_source *s) {
+  tm_undo_fence();
   s->state->active = 0;
+  tm_undo_fence();
   s->last_rows = s->batch->rows;
 }
 
 void tm_source_resume(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   s->batch->fields = s->fields;
-  if (!st->active || s->kind == TM_SOURCE_LINK) return;
+  if (s->kind == TM_SOURCE_LINK) return;
+  if (st->reading > 0) {
+    int32_t n = st->reading;
+    if ((unsigned char)s->buf.data[st->tail + n - 1] != UNREAD) took(s, n, s->io->mono_ns(s->io));
+    st->reading = 0;
+  }
+  s->buf.len = st->tail;
+  if (!st->active) return;
   int32_t lines = 0;
   if (st->batch_long)
     long_batch(s);

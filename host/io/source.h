@@ -9,6 +9,7 @@
 #include "../abi_c.h"
 #include "../base/err.h"
 #include "../base/io.h"
+#include "../base/undo.h"
 #include "../event/fields.h"
 
 enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
@@ -30,7 +31,12 @@ struct tm_source_state {
   int32_t batch_len;
   int32_t batch_final;       /* the batch's text ends the file */
   int32_t batch_long;        /* the batch is the one bad slot of a line that is too long */
+  int32_t opened;            /* `base` is known */
+  int32_t reading;           /* bytes that a read of a pipe at hand takes for certain, if it takes any; 0 none at hand */
+  int64_t base;              /* standard input: where it stood when the run began */
   int64_t offset;            /* bytes of that file read into buf */
+  double bytes;              /* bytes read in all */
+  double good;               /* events in all batches so far */
   double line;               /* number of the line at head, from 1 */
   double batch_line;
   double generated;          /* rows taken from a generator */
@@ -43,13 +49,16 @@ struct tm_source {
   char name[256];
   char **paths;              /* in name order */
   int32_t paths_n;
-  int live;                  /* taken as it comes: a pipe, terminal or socket; fd is then non-blocking to read */
+  int live;                  /* taken as it comes: a pipe, terminal or socket; asked whether it has something before a read */
   int fd;                    /* -1: not open */
   int32_t max_event;
   int32_t last_rows;         /* slots of the batch before */
   struct tm_fields *fields;  /* owned by the worker */
   struct tm_batch *batch;    /* shared */
   struct tm_source_state *state;  /* shared */
+  const struct tm_io *io;
+  struct tm_undo *undo;      /* shared */
+  int fifo;                  /* fd is a pipe */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
   double lines_blank;        /* counted here, taken by the worker */
 };
@@ -58,14 +67,20 @@ struct tm_source {
 enum tm_source_got { TM_SOURCE_BATCH, TM_SOURCE_WAIT, TM_SOURCE_MORE, TM_SOURCE_END };
 
 /* Opens the first file, so that a missing one is told at load; -1 and err. */
-int tm_source_open(struct tm_source *s, const struct tm_io *io, struct tm_err *err);
+int tm_source_open(struct tm_source *s, struct tm_err *err);
+/* Moves the text that is left to the front where that is worth it or needed. Not while a batch is at hand. */
+void tm_source_make_room(struct tm_source *s);
 /* Reads one block if there is room: bytes read, 0 nothing now (live: wait; file: it has ended), -1 err. */
-int64_t tm_source_fill(struct tm_source *s, const struct tm_io *io, struct tm_err *err);
-/* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; END all is decoded. */
+int64_t tm_source_fill(struct tm_source *s, struct tm_err *err);
+/* Nothing more will be read: what was read of an unfinished line is dropped. Returns its bytes. */
+int32_t tm_source_stop(struct tm_source *s);
+/* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; END all is decoded. Changes
+ * *s->state in several places, which its caller has kept (undo.h). */
 enum tm_source_got tm_source_next(struct tm_source *s);
 /* The batch at hand is drained. */
 void tm_source_batch_done(struct tm_source *s);
-/* After a death: decodes the batch that was at hand again, from the same bytes. */
+/* After a death: takes up a read that was cut off, and decodes the batch that was at hand again from the same bytes.
+ * The source is open. */
 void tm_source_resume(struct tm_source *s);
 /* The name of the file (or the source) the batch at hand came from. */
 const char *tm_source_origin(const struct tm_source *s);

@@ -62,7 +62,9 @@ local function sorted_insert(list, node)
 end
 
 local function new_node(parent, name, id)
-  if slots >= SLOTS_MAX then raise('too-many-fields', 'an event with more than 65535 distinct field names cannot be handled in Lua') end
+  if slots >= SLOTS_MAX then
+    raise('too-many-fields', 'an event with more than 65535 distinct field names cannot be handled in Lua')
+  end
   slots = slots + 1
   gens[slots], vals[slots] = 0, false
   local node = {
@@ -608,7 +610,7 @@ V.gens, V.vals, V.written, V.nodes = gens, vals, written, nodes
 function V.wire(node)
   local parent = node.parent
   parent.readers[node.name], parent.writers[node.name] =
-    lib.load 'tidemill.view_field' (lib, V, node, read_special, read_written, read_base)
+    lib.load 'tidemill.view_field' (V, node, read_special, read_written, read_base)
 end
 
 local function accessors(node)

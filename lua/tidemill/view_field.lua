@@ -4,7 +4,7 @@ prototype is its own is specialized by the compiler, so that the column's addres
 are constants in a trace, and reading a number is a load and a comparison.
 ]]
 
-local lib, V, node, read_special, read_written, read_base = ...
+local V, node, read_special, read_written, read_base = ...
 local st, gens, vals, written, log_undo = V.st, V.gens, V.vals, V.written, V.log_undo
 local cells, strs, slot, top, plain = node.cells, node.strs, node.slot, node.parent == V.root, not node.rule
 local write, parent, type = V.write, node.parent, type

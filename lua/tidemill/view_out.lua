@@ -198,14 +198,14 @@ function V.emit(out)
 end
 
 --- `select` just before a sink: the fields' bytes go out without a detour.
-function V.emit_select(out, plan, nodes, n)
+function V.emit_select(out, plan, fields_of, n)
   if st.writes == 0 and st.row ~= EMPTY_ROW then
     local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
     if rc ~= 0 then out_failed(rc) end
     return
   end
   local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
-  V.select(nodes, n)
+  V.select(fields_of, n)
   V.emit(out)
   V.restore(row, gen, writes, base, log)
 end

@@ -1,0 +1,143 @@
+--[[
+readme_spec.lua - every command the README shows is run, and its output compared where some is shown.
+
+Blocks marked `sh` hold commands for the shell: here only targets of make, which are asked for with `make -n`, since make
+test would come back to this file. Blocks marked `console` hold "$ command" (going on behind a backslash) and the standard
+output it must have. Blocks marked `lua` begin with "-- name.lua" and are that file. All run in one folder, in order.
+]]
+
+local h = require 'spec.helper'
+
+--- The fenced blocks of a page: { kind, text, line }.
+local function blocks(path)
+  local list, open, n = {}, nil, 0
+  for line in (h.read(path) .. '\n'):gmatch '(.-)\n' do
+    n = n + 1
+    local kind = line:match '^```(.*)$'
+    if open then
+      if kind then open = nil else open.text = open.text .. line .. '\n' end
+    elseif kind then
+      open = { kind = kind, text = '', line = n }
+      list[#list + 1] = open
+    end
+  end
+  return list
+end
+
+--- { command, expected, line } of a console block.
+local function commands(block)
+  local list, at = {}, block.line
+  local joined
+  for line in block.text:gmatch '([^\n]*)\n' do
+    at = at + 1
+    if joined then
+      joined.command = joined.command .. '\n' .. line
+    else
+      local command = line:match '^%$ (.*)$'
+      if command then
+        joined = { command = command, expected = '', line = at }
+        list[#list + 1] = joined
+      else
+        assert(#list > 0, 'README.md:' .. at .. ': output before a command')
+        list[#list].expected = list[#list].expected .. line .. '\n'
+      end
+    end
+    if joined and joined.command:sub(-1) ~= '\\' then joined = nil end
+  end
+  return list
+end
+
+--- A folder in which the README's paths hold.
+local function place()
+  local dir = h.folder()
+  local bin = h.bin:sub(1, 1) == '/' and h.bin or h.cwd .. '/' .. h.bin
+  assert(h.shell(('mkdir %s/build && ln -s %s %s/build/tidemill && ln -s %s/scripts %s/scripts'):format(
+    dir, h.quote(bin), dir, h.quote(h.cwd), dir)).code == 0)
+  return dir
+end
+
+describe('README.md', function()
+  local page = blocks 'README.md'
+
+  it('is short, and its links lead somewhere', function()
+    local text = h.read 'README.md'
+    assert.is_true(#h.lines(text) < 150)
+    for target in text:gmatch '%]%(([^)]+)%)' do
+      assert.is_true(h.shell('test -e ' .. h.quote(target)).code == 0, target)
+    end
+  end)
+
+  it('shows blocks of known kinds alone', function()
+    for _, block in ipairs(page) do
+      assert.is_truthy(({ sh = true, console = true, lua = true })[block.kind], 'README.md:' .. block.line)
+    end
+  end)
+
+  it('names targets that make has', function()
+    local n = 0
+    for _, block in ipairs(page) do
+      if block.kind == 'sh' then
+        for line in block.text:gmatch '[^\n]+' do
+          local target = line:match '^make (%l+)%s+#' or line:match '^make (%l+)$'
+          assert(target, 'README.md:' .. block.line .. ': not a target of make: ' .. line)
+          local r = h.shell('MAKEFLAGS= MAKELEVEL= make -n ' .. target)
+          assert.equal(0, r.code, r.err)
+          n = n + 1
+        end
+      end
+    end
+    assert.is_true(n >= 2)
+  end)
+
+  it('runs the demonstration that make demo runs', function()
+    local script = h.shell('MAKEFLAGS= MAKELEVEL= make -n demo').out:match 'tidemill run (%S+)'
+    assert.equal('scripts/examples/demo.lua', script)
+  end)
+
+  it('shows commands that do what it says', function()
+    local dir, n = place(), 0
+    for _, block in ipairs(page) do
+      if block.kind == 'lua' then
+        h.write(block.text, dir .. '/' .. assert(block.text:match '^%-%- ([%w_]+%.lua)\n', 'README.md:' .. block.line))
+      elseif block.kind == 'console' then
+        for _, shown in ipairs(commands(block)) do
+          local r = h.shell('cd ' .. h.quote(dir) .. '\n' .. shown.command)
+          assert.equal(shown.expected, r.out, ('README.md:%d: %s\n%s'):format(shown.line, shown.command, r.err))
+          n = n + 1
+        end
+      end
+    end
+    assert.is_true(n >= 5)
+  end)
+
+  it('computes the fees it shows as Python does', function()
+    local shown
+    for _, block in ipairs(page) do
+      if block.kind == 'console' then
+        for _, c in ipairs(commands(block)) do if c.command:find 'run fees.lua' and c.expected:find '{' then shown = c.expected end end
+      end
+    end
+    local r = h.shell([[python3 -c '
+import json, sys
+from decimal import Decimal
+for line in sys.stdin:
+  e = json.loads(line)
+  if e["status"] == "settled" and not isinstance(e["amt"], str):
+    fee = Decimal(e["amt"] * 0.015).quantize(Decimal("0.01"))
+    print("{\"id\":\"%s\",\"amt\":%.2f,\"fee\":%s}" % (e["id"], e["amt"], fee))' ]], h.read 'scripts/examples/data/payments.ndjson')
+    assert.equal(r.out, shown)
+  end)
+end)
+
+describe('scripts/README.md', function()
+  it('has a line for every example, and every sample is used', function()
+    local text, used = h.read 'scripts/README.md', ''
+    for _, path in ipairs(h.lines(h.shell('cd scripts && ls examples/*.lua').out)) do
+      assert.is_truthy(text:find('`' .. path .. '`', 1, true), path)
+      used = used .. h.read('scripts/' .. path)
+    end
+    for _, name in ipairs(h.lines(h.shell('ls scripts/examples/data').out)) do
+      assert.is_truthy(used:find(name, 1, true), name)
+    end
+  end)
+end)
