@@ -82,6 +82,7 @@ struct tm_batch {
   int32_t line[1025];                  /* line number - line_first */
   int32_t origin[1025];                /* slot of the source batch this row came from (itself in a source batch) */
   uint8_t status[1025];                /* enum tm_line_status */
+  uint8_t twice[1025];                 /* 1: a field that scripts read stands in the event more than once */
 };
 
 /* fields: returns the id of child `name` of field `parent`, made if new; -1 when there are 4096.
@@ -184,14 +185,51 @@ struct tm_view {
   int32_t arrays;           /* arrays handed out in this call */
 };
 
-/* What was written in a view, by slot: generations and the list of written slots. Fixed in place, so that its address
- * is a constant to the compiler; pages are touched only as used. */
+/* What a written slot holds, for the encoder. */
+enum tm_slot_kind {
+  TM_SLOT_LUA = 0,          /* something only Lua can write: an object, a nested field */
+  TM_SLOT_NUMBER = 1,       /* num */
+  TM_SLOT_STRING = 2,       /* text, not yet escaped */
+  TM_SLOT_TRUE = 3,
+  TM_SLOT_FALSE = 4,
+  TM_SLOT_NULL = 5,
+  TM_SLOT_REMOVED = 6,
+  TM_SLOT_TEXT = 7,         /* text, JSON as it stands */
+  TM_SLOT_CELL = 8,         /* the bytes of a field of the event: cell's column, row tm_view.home */
+  TM_SLOT_DECIMAL = 9       /* num, with the decimals of the field */
+};
+
+/* A value written in a view. text is anchored by Lua as long as the value is in force. */
+struct tm_slot {
+  double num;
+  const char *text;
+  int32_t len;
+  int32_t kind;
+};
+
+/* The field a slot belongs to. */
+struct tm_slot_field {
+  char *name;               /* unescaped; owned by the overlay, like key */
+  char *key;                /* ,"name": */
+  const struct tm_cell *cells;  /* its column; null: none */
+  int32_t name_len;
+  int32_t key_len;
+  int32_t top;              /* 1: a field of the event itself, not of a nested object */
+  int32_t decimals;
+};
+
+/* The written values of a view, fixed in place so that their addresses are constants to the compiler; pages are
+ * touched only as used. */
 enum { TM_SLOTS_MAX = 65536 };
 struct tm_overlay {
-  double gens[65536];       /* the generation in which the slot was last written */
-  int32_t written[131072];  /* slots in order of writing, a segment for each generation in force (tm_view.base) */
+  double gens[65536];       /* the generation in which each slot was last written */
+  struct tm_slot slots[65536];
+  struct tm_slot_field fields[65536];
+  int32_t written[131072];  /* slots in order of writing: tm_view.writes of them from base + 1 on */
 };
 struct tm_overlay *tm_ffi_overlay_new(void);                                          /* zeroed, owned by the process; NULL: no memory */
+/* slot is that field's from now on; 0, or -1 no memory */
+int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *name, int32_t len, const struct tm_cell *cells, int32_t top);
 
 /* What all loops of a worker share. */
 struct tm_flow {
@@ -212,3 +250,9 @@ struct tm_select;
 struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_select *s);
+/* Counts a row for a sink that keeps nothing. */
+int32_t tm_ffi_out_count(struct tm_out *o, struct tm_batch *b, int32_t row);
+/* The event with what was written in the generation in force (v), as one row. Without a base: its fields in byte order
+ * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
+int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
+                           struct tm_overlay *ov, int32_t ordered);

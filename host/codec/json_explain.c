@@ -178,7 +178,9 @@ static int read_behind(struct reader *r) {
       r->at++;
       return object && read_key(r) != 0 ? -1 : 1;
     }
-    if (peek(r) != (object ? '}' : ']')) return fail(r, object ? "',' or '}' after a member" : "',' or ']' after an element", NULL);
+    if (peek(r) != (object ? '}' : ']')) {
+      return fail(r, object ? "',' or '}' after a member" : "',' or ']' after an element", NULL);
+    }
     r->at++;
     r->depth--;
   }

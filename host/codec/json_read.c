@@ -82,6 +82,7 @@ static void row_read(const struct tm_json_scanner *sc, struct tm_json_scan *s, s
     s->shift = start;
     s->end = at + (end - start);
     s->row = row;
+    s->twice = 0;
     status = sc->line(s, at, &object, &len);
   }
   if (status < 0) return;
@@ -95,6 +96,7 @@ static void row_read(const struct tm_json_scanner *sc, struct tm_json_scan *s, s
   b->off[row] = start + (int32_t)(object - at);
   b->len[row] = len;
   b->status[row] = TM_LINE_OK;
+  b->twice[row] = (uint8_t)s->twice;
 }
 
 /* The last line, which no LF ends: read from a copy that has one. */
@@ -167,7 +169,9 @@ void tm_ffi_batch_fill(struct tm_batch *b, int32_t id) {
     if (b->status[row] != TM_LINE_OK) continue;
     s.row = row;
     s.end = b->raw + b->off[row] + b->len[row];
+    s.twice = 0;
     sc->object(&s, b->raw + b->off[row]);
+    b->twice[row] |= (uint8_t)s.twice;
   }
   tm_json_shape_free(s.shape);
 }

@@ -237,7 +237,10 @@ static inline void cell_put(struct tm_json_scan *s, const struct tm_json_key *k,
                             int32_t kind, double num) {
   struct tm_cell *c = &k->cells[s->row];
   /* A second value of this name: what the first one held goes. */
-  if (UNLIKELY(k->flags & TM_JSON_KEY_LEVEL) && c->tag != TM_KIND_ABSENT) tm_json_level_clear(k->level, s->row);
+  if (UNLIKELY(c->tag != TM_KIND_ABSENT)) {
+    s->twice = 1;
+    if (k->flags & TM_JSON_KEY_LEVEL) tm_json_level_clear(k->level, s->row);
+  }
   c->num = num;
   c->off = (int32_t)(text - s->base) + s->shift;
   c->tag = (int32_t)((uint32_t)len << 4 | (uint32_t)kind);
@@ -332,7 +335,10 @@ static __attribute__((noinline)) const char *value_other(struct tm_json_scan *s,
       return NULL;
     } else {
       /* Before its members are read: cell_put would come too late. */
-      if (k->cells[s->row].tag != TM_KIND_ABSENT) tm_json_level_clear(k->level, s->row);
+      if (k->cells[s->row].tag != TM_KIND_ABSENT) {
+        s->twice = 1;
+        tm_json_level_clear(k->level, s->row);
+      }
       k->cells[s->row] = k->cells[TM_ROW_EMPTY];
       end = members(s, k->level, p + 1, depth + 1);
     }

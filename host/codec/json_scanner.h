@@ -20,6 +20,7 @@ struct tm_json_scan {
   const char *end;              /* the byte that stops the scan; TM_PAD bytes behind it are readable */
   struct tm_json_shape *shape;
   int32_t lf;                   /* 1: LF is white space (a whole text), 0: it is where the line ends */
+  int32_t twice;                /* set when a field came a second time */
   int32_t error;                /* enum tm_line_status, set when a function returned NULL */
 };
 

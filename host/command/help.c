@@ -21,7 +21,8 @@ const struct tm_command tm_commands_list[] = {
   { "run", "SCRIPT... | -e CODE  [OPTIONS]", "Run scripts over a stream, to the end of input or a signal.",
     tm_command_run },
   { "check", "SCRIPT... | -e CODE  [OPTIONS]", "Load scripts, validate and lint them; run nothing.", tm_command_check },
-  { "help", "[COMMAND | counters]", "This list, a command's options, or what the counters mean.", tm_command_help },
+  { "help", "[COMMAND | counters | settings]",
+    "This list, a command's options, what the counters mean, or what tidemill.lua may say.", tm_command_help },
   { "version", "", "The version, and what it was built with.", tm_command_version },
   { NULL, NULL, NULL, NULL },
 };
@@ -48,6 +49,7 @@ static const char *meant(const char *name) {
 
   for (; tm_commands_list[n].name != NULL; n++) names[n] = tm_commands_list[n].name;
   names[n++] = "counters";
+  names[n++] = "settings";
   return tm_suggest(name, names, n);
 }
 
@@ -61,6 +63,7 @@ int tm_command_unknown(const char *name) {
     return 2;
   }
   if (word != NULL && strcmp(word, "counters") == 0) word = "help counters";
+  if (word != NULL && strcmp(word, "settings") == 0) word = "help settings";
   if (len > 4 && strcmp(name + len - 4, ".lua") == 0)
     tm_log_error("unknown command '%.200s'; to run a script: tidemill run %.200s", name, name);
   else if (word != NULL)
@@ -98,11 +101,10 @@ static void print_entry(const char *name, const char *sentence) {
   print_wrapped(sentence, INDENT, INDENT);
 }
 
-static void print_option(const struct tm_option *opt) {
-  char name[80], sentence[512], number[32];
+/* An option under the name and value it has on the command line or in the settings file. */
+static void print_option(const char *name, const struct tm_option *opt) {
+  char sentence[512], number[32];
 
-  snprintf(name, sizeof name, "--%s%s%s", opt->name, opt->value != NULL ? " " : "",
-           opt->value != NULL ? opt->value : "");
   number[0] = '\0';
   if (opt->kind == TM_OPTION_DURATION) tm_quantity_duration_text(opt->start, number);
   else if (opt->kind == TM_OPTION_SIZE || opt->kind == TM_OPTION_SIZE32) tm_quantity_size_text(opt->start, number);
@@ -114,11 +116,16 @@ static void print_option(const struct tm_option *opt) {
 
 static void print_options(unsigned command) {
   const struct tm_option *opt;
+  char name[80];
 
-  printf("\nOptions (also from the environment: --max-rows is TIDEMILL_MAX_ROWS):\n");
+  printf("\nOptions (also from the environment, where --max-rows is TIDEMILL_MAX_ROWS,\n"
+         "and from tidemill.lua: 'tidemill help settings'):\n");
   print_entry("-e CODE", "Code instead of a script: an expression or a chunk over `stream`, the default input.");
   for (opt = tm_options_table; opt->name != NULL; opt++) {
-    if (opt->kind != TM_OPTION_LATER && (opt->commands & command) != 0) print_option(opt);
+    if (opt->kind == TM_OPTION_LATER || (opt->commands & command) == 0) continue;
+    snprintf(name, sizeof name, "--%s%s%s", opt->name, opt->value != NULL ? " " : "",
+             opt->value != NULL ? opt->value : "");
+    print_option(name, opt);
   }
   print_entry("-h, --help", "This text.");
   printf("\nTIME is written as 250ms, 1s or 1m30s; SIZE in bytes or as 64K, 16M, 1G.\n");
@@ -143,6 +150,31 @@ static void print_counters(void) {
     snprintf(sentence, sizeof sentence, "(%s) %s", tm_counters_list[i].unit, tm_counters_list[i].sentence);
     print_entry(tm_counters_list[i].name, sentence);
   }
+}
+
+static void print_settings(void) {
+  /* what stands before and behind the value's name */
+  static const char *const around[][2] = {
+    [TM_OPTION_FLAG] = { "true", "" }, [TM_OPTION_TEXT] = { "'", "'" }, [TM_OPTION_LIST] = { "{ '", "', ... }" },
+    [TM_OPTION_PAIRS] = { "{ KEY = '", "' }" }, [TM_OPTION_FORMAT] = { "'", "'" }, [TM_OPTION_DURATION] = { "'", "'" },
+    [TM_OPTION_SIZE] = { "'", "'" }, [TM_OPTION_SIZE32] = { "'", "'" }, [TM_OPTION_COUNT32] = { "", "" },
+  };
+  const struct tm_option *opt;
+  char setting[64], name[160];
+
+  printf("The file tidemill.lua in the current folder holds a project's settings:\n\n"
+         "  return { deadline = '2s', strict = true, from = { 'a.ndjson', 'b.ndjson' },\n"
+         "           set = { threshold = '100' } }\n\n"
+         "It is Lua that returns a table and has no functions to call. A flag goes before\n"
+         "TIDEMILL_<NAME> in the environment, that before this file, that before the\n"
+         "default; for `set`, name by name. What a command has no option for, it leaves.\n\n");
+  for (opt = tm_options_table; opt->name != NULL; opt++) {
+    if (opt->kind == TM_OPTION_LATER) continue;
+    snprintf(name, sizeof name, "%s = %s%s%s", tm_option_setting(opt, setting), around[opt->kind][0],
+             opt->kind == TM_OPTION_PAIRS ? "VALUE" : opt->value != NULL ? opt->value : "", around[opt->kind][1]);
+    print_option(name, opt);
+  }
+  printf("\nTIME is written as 250ms, 1s or 1m30s; SIZE in bytes or as 64K, 16M, 1G.\n");
 }
 
 static void print_all(void) {
@@ -182,8 +214,9 @@ int tm_command_help(int argc, char *const *argv) {
     tm_log_error("help takes one name, found '%.80s' too", argv[1]);
     return 2;
   }
-  if (strcmp(argv[0], "counters") == 0) {
-    print_counters();
+  if (strcmp(argv[0], "counters") == 0 || strcmp(argv[0], "settings") == 0) {
+    if (argv[0][0] == 'c') print_counters();
+    else print_settings();
     return tm_help_flush();
   }
   if (tm_command_find(argv[0]) == NULL) return tm_command_unknown(argv[0]);

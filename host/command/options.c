@@ -1,8 +1,8 @@
-/* options.c - reads argv and the environment into struct tm_options, by the table.
+/* options.c - reads argv, the environment and the settings file into struct tm_options, by the table.
  *
- * Three passes: defaults, then argv, then the environment for what argv left unsaid; at last the scripts are
- * looked at. The first thing that is wrong ends it, with what was found, what was expected and what to do.
- * Nothing is printed here: the caller logs the error once. */
+ * Four passes: defaults, then argv, then the environment for what argv left unsaid, then tidemill.lua for what both
+ * left unsaid; at last the scripts are looked at. The first thing that is wrong ends it, with what was found, what was
+ * expected and what to do. Nothing is printed here: the caller logs the error once. */
 #include "options.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "../base/suggest.h"
 #include "options_table.h"
 #include "quantity.h"
+#include "settings.h"
 
 enum { OPTIONS_MAX = 64, USAGE = 2, REJECTED = 3 };
 
@@ -21,7 +22,7 @@ struct parse {
   struct tm_options *o;
   unsigned command;
   struct tm_err *err;
-  char given[OPTIONS_MAX];   /* by index in the table: argv named it */
+  char given[OPTIONS_MAX];   /* by index in the table: argv or the environment named it */
 };
 
 static const char *command_name(unsigned command) {
@@ -55,7 +56,8 @@ static void set_defaults(struct tm_options *o) {
 
 /* ---- one value -------------------------------------------------------------- */
 
-/* In all of these `from` is how the option was spelled: "--deadline", or "TIDEMILL_DEADLINE". */
+/* In all of these `from` is how the option was spelled: "--deadline", "TIDEMILL_DEADLINE", or
+ * "tidemill.lua:3: deadline". */
 
 static int take_number(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
   char why[256], low[32], high[32];
@@ -236,7 +238,7 @@ static int read_argv(struct parse *p, int argc, char *const *argv) {
   return TM_OPTIONS_OK;
 }
 
-/* ---- environment and scripts ----------------------------------------------------- */
+/* ---- environment ----------------------------------------------------- */
 
 static int read_environment(struct parse *p) {
   const struct tm_option *opt;
@@ -248,9 +250,126 @@ static int read_environment(struct parse *p) {
     if (value == NULL || value[0] == '\0') continue;
     if (p->given[opt - tm_options_table] || (opt->commands & p->command) == 0) continue;
     if (take(p, opt, name, value) != 0) return -1;
+    p->given[opt - tm_options_table] = 1;
   }
   return 0;
 }
+
+/* ---- tidemill.lua -------------------------------------------------------------------- */
+
+/* "tidemill.lua:3: deadline" */
+static void setting_place(const struct tm_settings *s, const char *key, char *out, size_t size) {
+  int line = tm_settings_line(s, key);
+
+  if (line > 0) snprintf(out, size, "%s:%d: %.200s", TM_SETTINGS_FILE, line, key);
+  else snprintf(out, size, "%s: %.200s", TM_SETTINGS_FILE, key);
+}
+
+static int setting_unknown(struct parse *p, const struct tm_settings *s, const char *key) {
+  char names[OPTIONS_MAX][64], place[256];
+  const char *list[OPTIONS_MAX], *meant;
+  const struct tm_option *opt;
+  int n = 0, line = tm_settings_line(s, key);
+
+  for (opt = tm_options_table; opt->name != NULL && n < OPTIONS_MAX; opt++) {
+    if (opt->kind == TM_OPTION_LATER) continue;
+    list[n] = tm_option_setting(opt, names[n]);
+    n++;
+  }
+  meant = tm_suggest(key, list, n);
+  snprintf(place, sizeof place, line > 0 ? "%s:%d" : "%s", TM_SETTINGS_FILE, line);
+  if (meant != NULL)
+    return tm_err_set(p->err, REJECTED, "setting-unknown", "%s: unknown setting '%.80s'; did you mean %s?", place, key,
+                      meant);
+  return tm_err_set(p->err, REJECTED, "setting-unknown", "%s: unknown setting '%.80s'; 'tidemill help settings' lists "
+                    "them", place, key);
+}
+
+/* What a setting of each kind is in Lua: where and what of tm_lua_settings_eval's entries, and that in words. */
+static const struct { const char *where, *what, *expected; } setting_kinds[] = {
+  [TM_OPTION_FLAG] = { ".", "b", "true or false" },
+  [TM_OPTION_TEXT] = { ".", "s", "a string" },
+  [TM_OPTION_LIST] = { ".[", "se", "a string, or a list of strings" },
+  [TM_OPTION_PAIRS] = { ".{", "snbe", "a table of names and values, such as { threshold = '100' }" },
+  [TM_OPTION_FORMAT] = { ".", "s", "a string" },
+  [TM_OPTION_DURATION] = { ".", "sn", "a string such as '250ms', '1s' or '1m30s'" },
+  [TM_OPTION_SIZE] = { ".", "sn", "a string such as '64K', '16M' or '1G'" },
+  [TM_OPTION_SIZE32] = { ".", "sn", "a string such as '64K', '16M' or '1G'" },
+  [TM_OPTION_COUNT32] = { ".", "sn", "a number, such as 100000" },
+};
+
+/* Is an entry of the right shape? 0, or -1 and err with what was found instead. */
+static int setting_fits(struct parse *p, const struct tm_option *opt, const char *place, const char *entry) {
+  char where = entry[0], what = entry[1];
+  const char *text = entry + 2, *within = where == '[' ? " in a list" : "", *quote = what == 's' ? "'" : "";
+  const char *expected = setting_kinds[opt->kind].expected;
+  int name = where == '{' ? (int)strcspn(text, "=") : 0;
+
+  /* `set = 'k=v'` is no table; an empty one is neither list nor text */
+  if (strchr(setting_kinds[opt->kind].where, where) != NULL && strchr(setting_kinds[opt->kind].what, what) != NULL &&
+      (opt->kind != TM_OPTION_PAIRS || where == '{' || what == 'e'))
+    return 0;
+  if (what == '?') quote = "a ";
+  if (what == 'e')
+    return tm_err_set(p->err, REJECTED, "setting-type", "%s: found an empty table; expected %s", place, expected);
+  return tm_err_set(p->err, REJECTED, "setting-type", "%s: found %.*s%s%s%.80s%s%s; expected %s", place,
+                    name > 80 ? 80 : name, text, name > 0 ? " = " : "", quote, text + name + (name > 0),
+                    what == 's' ? quote : "", within, expected);
+}
+
+/* 1 if --set or TIDEMILL_SET gave the name of this "name=value". */
+static int pair_is_given(const struct tm_options *o, const char *pair) {
+  size_t n = strcspn(pair, "=") + 1;
+  int i;
+
+  for (i = 0; i < o->set_n; i++) {
+    if (strncmp(o->set[i], pair, n) == 0) return 1;
+  }
+  return 0;
+}
+
+/* Every entry is checked, also one that a flag overrides or another command's: the file is right or it is mended. */
+static int take_setting(struct parse *p, const struct tm_settings *s, const char *key, const char *entry) {
+  static struct tm_options unused;
+  struct parse here = *p;
+  const struct tm_option *opt;
+  char place[256], name[64];
+
+  for (opt = tm_options_table; opt->name != NULL; opt++) {
+    if (strcmp(tm_option_setting(opt, name), key) == 0) break;
+  }
+  if (opt->name == NULL) return setting_unknown(p, s, key);
+  setting_place(s, key, place, sizeof place);
+  if (opt->kind != TM_OPTION_LATER && setting_fits(p, opt, place, entry) != 0) return -1;
+  if (entry[1] == 'e') return 0;
+  if ((opt->commands & p->command) == 0 || (opt->kind == TM_OPTION_PAIRS ? pair_is_given(p->o, entry + 2)
+                                                                         : p->given[opt - tm_options_table])) {
+    memset(&unused, 0, sizeof unused);
+    here.o = &unused;
+  }
+  if (take(&here, opt, place, entry + 2) == 0) return 0;
+  p->err->exit_code = REJECTED;
+  return -1;
+}
+
+/* The texts are borrowed for the rest of the program, or until options are parsed again. */
+static int read_settings(struct parse *p, const struct tm_io *io) {
+  static struct tm_settings s;
+  const char *key, *end;
+
+  tm_settings_fini(&s);
+  if (tm_settings_read(&s, io, p->err) != 0) return -1;
+  end = s.entries.data + s.entries.len;
+  for (key = s.entries.data; key < end;) {
+    const char *entry = key + strlen(key) + 1;
+
+    if (take_setting(p, &s, key, entry) != 0) return -1;
+    key = entry + strlen(entry) + 1;
+  }
+  return 0;
+}
+
+/* ---- scripts --------------------------------------------------------------------------- */
 
 /* Opened and read for no bytes: that is what tells a folder from a file without taking anything out of a pipe. */
 static int script_check(const struct tm_io *io, const char *path, struct tm_err *err) {
@@ -274,7 +393,7 @@ int tm_options_parse(struct tm_options *o, enum tm_options_command command, int 
   set_defaults(o);
   r = read_argv(&p, argc, argv);
   if (r != TM_OPTIONS_OK) return r;
-  if (read_environment(&p) != 0) return -1;
+  if (read_environment(&p) != 0 || read_settings(&p, io) != 0) return -1;
   if (o->scripts_n > 0 && o->code != NULL)
     return tm_err_set(err, USAGE, "script-and-code", "both a script (%.200s) and -e are given; write one of them",
                       o->scripts[0]);

@@ -1,7 +1,8 @@
-/* options.h - what the command line and the environment say, after parsing.
+/* options.h - what the command line, the environment and the settings file say, after parsing.
  *
- * A flag goes before TIDEMILL_<NAME> in the environment (an empty variable counts as unset), that before the
- * default. All texts are borrowed from argv and the environment, which outlive the program's work. */
+ * A flag goes before TIDEMILL_<NAME> in the environment (an empty variable counts as unset), that before tidemill.lua
+ * in the current folder, that before the default; --set goes before the file name by name. All texts are borrowed:
+ * from argv and the environment, which outlive the program's work, and from the file's, kept until the next parse. */
 #ifndef TM_COMMAND_OPTIONS_H
 #define TM_COMMAND_OPTIONS_H
 
@@ -41,7 +42,7 @@ enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };
 
 /* Parses what stands behind the command's name. Scripts must exist and be readable: they are opened once, through
  * io. Returns TM_OPTIONS_OK, TM_OPTIONS_HELP (-h was given; o is not complete), or -1 with err: exit code 2 for
- * usage, 3 for a script that cannot be read. */
+ * usage, 3 for a script that cannot be read and for what is wrong in tidemill.lua. */
 int tm_options_parse(struct tm_options *o, enum tm_options_command command, int argc, char *const *argv,
                      const struct tm_io *io, struct tm_err *err);
 

@@ -65,3 +65,13 @@ const char *tm_option_variable(const struct tm_option *opt, char *out) {
   }
   return out;
 }
+
+const char *tm_option_setting(const struct tm_option *opt, char *out) {
+  char *p;
+
+  snprintf(out, 64, "%s", opt->name);
+  for (p = out; *p != '\0'; p++) {
+    if (*p == '-') *p = '_';
+  }
+  return out;
+}

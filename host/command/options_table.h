@@ -1,7 +1,7 @@
 /* options_table.h - the one table of options: what parses them, where the value goes, what help says.
  *
- * An option exists because a line of options_table.c says so; parser, environment and help read the same lines.
- * Those of kind LATER are part of the decided command line but not of this version: they are refused with
+ * An option exists because a line of options_table.c says so; parser, environment, settings file and help read the
+ * same lines. Those of kind LATER are part of the decided command line but not of this version: they are refused with
  * that reason instead of as unknown, and help does not list them. */
 #ifndef TM_COMMAND_OPTIONS_TABLE_H
 #define TM_COMMAND_OPTIONS_TABLE_H
@@ -35,6 +35,8 @@ struct tm_option {
 
 extern const struct tm_option tm_options_table[];  /* ends with a NULL name */
 
+/* The option's name in tidemill.lua, script_memory; out has 64 bytes. Returns out. */
+const char *tm_option_setting(const struct tm_option *opt, char *out);
 /* The name of the option's environment variable, TIDEMILL_SCRIPT_MEMORY; out has 64 bytes. Returns out. */
 const char *tm_option_variable(const struct tm_option *opt, char *out);
 

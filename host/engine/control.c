@@ -23,6 +23,7 @@
 
 #include "../base/err.h"
 #include "../base/log.h"
+#include "../io/sink.h"
 #include "shared.h"
 #include "summary.h"
 #include "worker.h"
@@ -50,7 +51,8 @@ struct control {
   int overdue;             /* the worker was killed for its deadline */
   int deaths;              /* all */
   int deaths_stuck;        /* in a row without progress */
-  double stuck_batch;      /* progress is: another batch, or another event quarantined */
+  double stuck_batch;      /* progress is: another batch, another event, or another one quarantined */
+  struct tm_marker stuck_at;
   uint64_t stuck_quarantined;
 };
 
@@ -120,20 +122,26 @@ static int worker_start(struct control *c) {
 
 /* ---- how a worker ended -------------------------------------------------- */
 
-/* ", tx.ndjson line 17: {...}" for row of the batch at hand, as far as the worker left it readable. */
+static int batch_holds(const struct tm_shared *s, const struct tm_batch *b, int32_t row) {
+  return tm_shared_holds(s, b, sizeof *b) && (uintptr_t)b % _Alignof(struct tm_batch) == 0 && row >= 0 && row < b->rows &&
+         row < TM_BATCH_ROWS;
+}
+
+/* ", tx.ndjson line 17: {...}" for row of the batch at hand, as far as the worker left it readable. Behind a link the
+ * text is the row's, the line that of the event it was made of. */
 static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t size) {
-  const struct tm_batch *b = s->batch;
+  const struct tm_batch *b = s->batch, *root = s->root;
   int source_len = (int)strnlen(s->source, sizeof s->source);
-  int32_t len;
+  int32_t len, slot;
 
   out[0] = '\0';
-  if (!tm_shared_holds(s, b, sizeof *b) || (uintptr_t)b % _Alignof(struct tm_batch) != 0 || row < 0 || row >= b->rows ||
-      row >= TM_BATCH_ROWS)
-    return;
+  if (!batch_holds(s, b, row)) return;
   len = b->len[row];
+  slot = b->origin[row];
   if (len < 0 || b->off[row] < 0 || !tm_shared_holds(s, b->raw + b->off[row], (size_t)len)) return;
+  if (!batch_holds(s, root, slot)) return;
   snprintf(out, size, ", %.*s%sline %.0f: %.*s%s", source_len, s->source, source_len > 0 ? " " : "",
-           b->line_first + b->line[row], len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
+           root->line_first + root->line[slot], len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
 }
 
 /* "in pipeline clean, tx.ndjson line 17: {...}" */
@@ -172,7 +180,8 @@ static void death_record(struct control *c, const struct tm_marker *m) {
   int same = s->death_count > 0 && s->death_batch == s->batch_serial && s->death.pipeline == m->pipeline &&
              s->death.row == m->row;
 
-  if (m->serial != 0) {
+  /* while a worker loads, `death` is still that of the one before, not mended yet */
+  if (m->serial != 0 && s->phase != TM_PHASE_LOADING) {
     s->death = *m;
     s->death_batch = s->batch_serial;
     s->death_count = same ? s->death_count + 1 : 1;
@@ -181,14 +190,16 @@ static void death_record(struct control *c, const struct tm_marker *m) {
 }
 
 /* 1 if the deaths lead nowhere. A quarantined event is progress: a batch may hold several. */
-static int death_is_hopeless(struct control *c) {
+static int death_is_hopeless(struct control *c, const struct tm_marker *m) {
   struct tm_shared *s = c->shared;
 
-  if (c->deaths_stuck > 0 && c->stuck_batch == s->batch_serial && c->stuck_quarantined == s->counters.quarantined) {
+  if (c->deaths_stuck > 0 && c->stuck_batch == s->batch_serial && c->stuck_quarantined == s->counters.quarantined &&
+      (m->serial == 0 || s->phase == TM_PHASE_LOADING || (c->stuck_at.pipeline == m->pipeline && c->stuck_at.row == m->row))) {
     c->deaths_stuck++;
   } else {
     c->deaths_stuck = 1;
     c->stuck_batch = s->batch_serial;
+    c->stuck_at = *m;
     c->stuck_quarantined = s->counters.quarantined;
   }
   return c->deaths_stuck >= TM_CONTROL_DEATHS_MAX;
@@ -212,7 +223,7 @@ static void on_death(struct control *c, int sig) {
     return;
   }
   death_record(c, &marker);
-  if (death_is_hopeless(c)) {
+  if (death_is_hopeless(c, &marker)) {
     char place[640];
 
     place_text(c->shared, &marker, place, sizeof place);
@@ -353,6 +364,10 @@ static int control_main(struct control *c) {
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);
     return err.exit_code;
+  }
+  if (tm_sink_relay_open(c->shared->relay) != 0) {
+    tm_log_error("no descriptors for standard output: %s", strerror(errno));
+    return 1;
   }
   c->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
   if (c->loop == NULL) {

@@ -1,22 +1,19 @@
 /* flow.c - moving rows (flow.h).
  *
  * Pipelines run in the order of the plan (one that feeds another comes first), each over as much of the batch as its
- * outs have room for. Rows of several pipelines for one sink are merged by the slot of the root batch they came
- * from, then by the order of pipelines: event by event, as if the pipelines had been run on one event at a time. */
+ * outs have room for. A batch moves through in rounds: each takes every pipeline and link as far as it goes, then rows
+ * are merged (flow_merge.c) and written. A round in which nothing moves has met a sink that takes nothing. */
 #include "flow.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/buf.h"
 #include "../base/log.h"
 #include "../codec/json.h"
 #include "../codec/out.h"
 #include "script.h"
 
-enum { MERGE_BYTES = 256 * 1024 };
-
-static int drain(struct tm_flows *f, struct tm_source *s, struct tm_err *err);
+static int round_of(struct tm_flows *f, struct tm_source *s);
 
 /* ---- batches ---- */
 
@@ -37,31 +34,32 @@ static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t 
   }
 }
 
-static double rows_made(const struct tm_pipeline *p) {
-  double n = p->tally->events;
-  for (int32_t i = 0; i < p->outs_n; i++)
-    if (p->out_sinks[i]->kind == TM_SINK_DISCARD) n += p->outs[i]->rows;
-  return n;
-}
-
-/* root: outs start a new count of slots; a link's batches go on within the root's */
+/* root: outs start a new count of slots; a link's batches go on within the root's. Nothing of this counts until the
+ * batch is at hand, but for what is kept here. */
 static void begin(struct tm_flows *f, struct tm_source *s, int root) {
+  struct tm_shared *sh = f->shared;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;
     p->state->next = 0;
-    p->passed = p->failed = 0;
-    p->with_rows = rows_made(p);
     p->tally->event = -1;
     for (int32_t k = 0; k < p->outs_n; k++) p->outs[k]->event = -1;
   }
   if (root) {
+    struct tm_counters *c = &sh->counters;
     f->root = s;
-    f->shared->batch_serial++;
-    f->shared->counters.batches++;
-    f->shared->counters.events_in += (uint64_t)(s->batch->rows - s->batch->bad);
-    f->shared->counters.lines_bad += (uint64_t)s->batch->bad;
+    sh->root = s->batch;
+    snprintf(sh->source, sizeof sh->source, "%s", tm_source_origin(s));
+    tm_undo_keep(&sh->undo, &sh->batch_serial, sizeof sh->batch_serial);
+    tm_undo_keep(&sh->undo, &c->batches, sizeof c->batches);
+    tm_undo_keep(&sh->undo, &c->events_in, sizeof c->events_in);
+    tm_undo_keep(&sh->undo, &c->lines_bad, sizeof c->lines_bad);
+    sh->batch_serial++;
+    c->batches++;
+    c->events_in += (uint64_t)(s->batch->rows - s->batch->bad);
+    c->lines_bad += (uint64_t)s->batch->bad;
   }
+  s->state->good += s->batch->rows - s->batch->bad;
   tm_script_batch_begin(f->script, s, s->last_rows);
 }
 
@@ -78,29 +76,39 @@ void tm_flow_begin(struct tm_flows *f, struct tm_source *source) {
   begin(f, source, 1);
 }
 
-static void pipeline_done(struct tm_flows *f, struct tm_pipeline *p) {
-  double dropped = p->passed - p->failed - (rows_made(p) - p->with_rows);
-  if (dropped > 0) f->shared->counters.events_dropped += (uint64_t)dropped;
-  p->passed = p->failed = 0;
-  p->with_rows = rows_made(p);
-}
-
 static int has_room(const struct tm_pipeline *p) {
   for (int32_t i = 0; i < p->outs_n; i++)
     if (p->outs[i]->buf.len > p->outs[i]->soft) return 0;
   return 1;
 }
 
+/* A line that is no event, or an event that is left out: a dead letter, and on to the next. */
+static void pass_over(struct tm_flows *f, struct tm_pipeline *p, int32_t row, const char *code, const char *why, int is_event) {
+  struct tm_shared *sh = f->shared;
+  struct tm_undo *u = &sh->undo;
+  tm_undo_keep(u, p->state, sizeof *p->state);
+  for (int32_t k = 0; k < p->outs_n; k++) tm_undo_keep(u, p->outs[k], sizeof *p->outs[k]);
+  tm_script_bad_line(f->script, p, row, code, why);
+  if (is_event) {
+    tm_undo_keep(u, &sh->counters.quarantined, sizeof sh->counters.quarantined);
+    sh->counters.quarantined++;
+    p->state->failed += 1;
+  }
+  p->state->next = row + 1;
+  tm_undo_done(u);
+}
+
 /* Runs p until the batch is passed or its outs are full. */
 static void run(struct tm_flows *f, struct tm_pipeline *p) {
   const struct tm_batch *b = p->source->batch;
+  f->shared->batch = b;
   while (p->state->next < b->rows && has_room(p)) {
     int32_t first = p->state->next;
+    f->moved = 1;
     if (b->status[first] != TM_LINE_OK) {
       char why[256];
       explain(f, b, first, why, sizeof why);
-      tm_script_bad_line(f->script, p, first, bad_code(b->status[first]), why);
-      p->state->next = first + 1;
+      pass_over(f, p, first, bad_code(b->status[first]), why, 0);
       continue;
     }
     int32_t last = b->rows - 1;
@@ -110,112 +118,66 @@ static void run(struct tm_flows *f, struct tm_pipeline *p) {
     }
     int failed;
     f->shared->flow.stop = 0;
-    int32_t next = tm_script_run(f->script, p, first, last, &failed);
-    p->passed += next - first;
-    p->failed += failed;
+    tm_script_run(f->script, p, first, last, &failed);
   }
-  if (p->state->next >= b->rows) pipeline_done(f, p);
-}
-
-/* ---- merging ---- */
-
-static int outlet_reset(struct tm_outlet *o) {
-  o->out->buf.len = 0;
-  o->out->events_n = 0;
-  o->out->mark = 0;
-  o->out->event = -1;
-  o->sink.state->sent = 0;
-  return 1;
-}
-
-/* Slots of the root batch that a pipeline has wholly passed: rows from slots below this are complete. */
-static int32_t passed_slots(const struct tm_flows *f, const struct tm_pipeline *p) {
-  const struct tm_source *s = p->source;
-  const struct tm_batch *b = s->batch;
-  if (s->kind != TM_SOURCE_LINK) return s != f->root || p->state->next >= b->rows ? INT32_MAX : p->state->next;
-  if (s->state->active && p->state->next < b->rows) return b->origin[p->state->next];
-  const struct tm_outlet *o = NULL;
-  for (int32_t i = 0; i < f->outlets_n; i++)
-    if (f->outlets[i]->link == s) o = f->outlets[i];
-  TM_ASSERT(o != NULL);
-  if (o->out->buf.len > o->sink.state->sent) {
-    int32_t at = o->sink.state->sent + (s->state->active ? s->state->batch_len : 0);
-    for (int32_t i = o->out->events_n - 1; i >= 0; i--)
-      if (o->out->events[i].off <= at && at < o->out->buf.len) return o->out->events[i].event;
-  }
-  int32_t least = INT32_MAX;
-  for (int32_t w = 0; w < o->writers_n; w++) {
-    int32_t n = passed_slots(f, o->writers[w].pipeline);
-    if (n < least) least = n;
-  }
-  return least;
-}
-
-static void take_entry(struct tm_out *to, const struct tm_out *from, int32_t i) {
-  int32_t off = from->events[i].off;
-  int32_t end = i + 1 < from->events_n ? from->events[i + 1].off : from->buf.len;
-  if (to->events_n == 0 || to->events[to->events_n - 1].event != from->events[i].event)
-    to->events[to->events_n++] = (struct tm_out_event){from->events[i].event, to->buf.len};
-  int rc = tm_buf_put(&to->buf, from->buf.data + off, end - off);
-  TM_ASSERT(rc == 0);
-}
-
-/* Moves complete events from the writers to the merged out, as many as it has room for: 1 if any moved. */
-static int merge(struct tm_flows *f, struct tm_outlet *o) {
-  if (o->writers_n < 2 || o->sink.kind == TM_SINK_DISCARD) return 0;
-  int32_t cursor[TM_PIPELINES_MAX];
-  int32_t limit = INT32_MAX, moved = 0;
-  for (int32_t w = 0; w < o->writers_n; w++) {
-    int32_t n = passed_slots(f, o->writers[w].pipeline);
-    if (n < limit) limit = n;
-    cursor[w] = 0;
-  }
-  while (o->out->buf.len <= MERGE_BYTES && o->out->events_n < TM_BATCH_ROWS) {
-    int32_t event = limit;
-    for (int32_t w = 0; w < o->writers_n; w++) {
-      const struct tm_out *out = o->writers[w].out;
-      if (cursor[w] < out->events_n && out->events[cursor[w]].event < event) event = out->events[cursor[w]].event;
-    }
-    if (event == limit) break;
-    for (int32_t w = 0; w < o->writers_n; w++) {
-      struct tm_out *out = o->writers[w].out;
-      if (cursor[w] < out->events_n && out->events[cursor[w]].event == event) take_entry(o->out, out, cursor[w]++);
-    }
-    moved = 1;
-  }
-  for (int32_t w = 0; w < o->writers_n; w++) {
-    struct tm_out *out = o->writers[w].out;
-    if (cursor[w] > 0) tm_out_consume(out, cursor[w] < out->events_n ? out->events[cursor[w]].off : out->buf.len);
-  }
-  return moved;
 }
 
 /* ---- sinks ---- */
 
+/* All rows of the outlet's out were taken. Part of a change under way, or one of its own (whole). */
+static void outlet_clear(struct tm_flows *f, struct tm_outlet *o, int whole) {
+  struct tm_undo *u = &f->shared->undo;
+  tm_undo_keep(u, o->out, sizeof *o->out);
+  tm_undo_keep(u, o->sink.state, sizeof *o->sink.state);
+  tm_flow_out_clear(o->out);
+  tm_sink_begin_anew(&o->sink);
+  if (whole) tm_undo_done(u);
+}
+
 static int write_outlet(struct tm_flows *f, struct tm_outlet *o, int small, struct tm_err *err) {
   struct tm_out *out = o->out;
-  if (out == NULL || o->sink.kind == TM_SINK_LINK || o->sink.kind == TM_SINK_DISCARD) return 0;
   int32_t waiting = out->buf.len - o->sink.state->sent;
-  if (waiting == 0 || (!small && waiting < TM_SOFT)) return 0;
-  if (o->sink.blocked && !small) return 0;
-  while (out->buf.len > o->sink.state->sent) {
-    int64_t n = tm_sink_write(&o->sink, f->io, out->buf.data, out->buf.len, err);
-    if (n < 0) return -1;
-    if (n == 0 && !o->sink.gone) return 0;
-    if (!o->dead_only && !o->sink.gone) f->shared->counters.bytes_out += (uint64_t)n;
+  if (!small && (waiting < TM_SOFT || o->sink.blocked)) return 0;
+  while (out->buf.len > o->sink.state->sent || o->sink.state->in_relay > 0) {
+    int rc = tm_sink_write(&o->sink, out->buf.data, out->buf.len, err);
+    if (rc < 0) return -1;
+    if (rc == 0) break;
+    f->moved = 1;
   }
-  outlet_reset(o);
+  if (out->buf.len > 0 && out->buf.len == o->sink.state->sent) outlet_clear(f, o, 1);
   return 0;
+}
+
+/* Dead letters may go to a sink that keeps nothing. */
+static void discard(struct tm_flows *f, struct tm_outlet *o) {
+  struct tm_undo *u = &f->shared->undo;
+  for (int32_t w = 0; w < o->writers_n; w++) {
+    struct tm_out *out = o->writers[w].out;
+    if (out->buf.len == 0) continue;
+    tm_undo_keep(u, out, sizeof *out);
+    tm_flow_out_clear(out);
+    tm_undo_done(u);
+    f->moved = 1;
+  }
 }
 
 int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
-    int moved;
+    if (o->sink.kind == TM_SINK_LINK) continue;
+    if (o->sink.kind == TM_SINK_DISCARD) {
+      discard(f, o);
+      continue;
+    }
+    int more;
     do {
-      moved = merge(f, o);
-      if (write_outlet(f, o, small || moved, err) != 0) return -1;
-    } while (moved && o->out != NULL && o->out->buf.len == 0);
+      int moved = f->moved;
+      f->moved = 0;
+      tm_flow_merge(f, o);
+      more = f->moved;
+      f->moved |= moved;
+      if (write_outlet(f, o, small, err) != 0) return -1;
+    } while (more);
   }
   return 0;
 }
@@ -224,29 +186,50 @@ int tm_flow_pending(const struct tm_flows *f) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
     if (o->out == NULL || o->sink.kind == TM_SINK_LINK) continue;
-    if (o->out->buf.len > o->sink.state->sent) return 1;
-    for (int32_t w = 0; w < o->writers_n; w++)
-      if (o->writers[w].out->buf.len > o->sink.state->sent) return 1;
+    if (o->out->buf.len > o->sink.state->sent || o->sink.state->in_relay > 0 || tm_flow_unmerged(o)) return 1;
   }
   return 0;
 }
 
+/* Events p has passed without a row of theirs: what came, but for what waits, failed, or made rows. */
+static double dropped(const struct tm_pipeline *p) {
+  const struct tm_source *s = p->source;
+  double n = s->state->good - p->state->failed - p->tally->events;
+  for (int32_t i = p->state->next; s->state->active && i < s->batch->rows; i++) n -= s->batch->status[i] == TM_LINE_OK;
+  return n;
+}
+
 void tm_flow_count(struct tm_flows *f) {
-  double rows = 0, dead = 0;
+  struct tm_counters *c = &f->shared->counters;
+  double rows = 0, dead = 0, none = 0, thrown = 0, taken = 0, read = 0;
+  for (int32_t i = 0; i < f->sources_n; i++) read += f->sources[i]->state->bytes;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_outlet *o = f->outlets[i];
+    thrown += o->sink.state->rows_thrown;
+    if (!o->dead_only) rows -= o->sink.state->rows_thrown;
+    if (!o->dead_only && o->sink.kind != TM_SINK_LINK)
+      taken += o->sink.state->before + o->sink.state->sent - o->sink.state->bytes_thrown;
+  }
+  for (int i = 0; i < f->shared->flows_n; i++) f->shared->flows[i].rows = 0;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
+    none += dropped(p);
     for (int32_t k = 0; k < p->outs_n; k++) {
       const struct tm_out *out = p->outs[k];
       if (p->out_counts[k] == NULL) continue;
-      p->out_counts[k]->rows = (uint64_t)out->rows;
+      p->out_counts[k]->rows += (uint64_t)out->rows;
       if (out->tally == NULL)
         dead += out->rows;
       else
         rows += out->rows;
     }
   }
-  f->shared->counters.rows_out = (uint64_t)rows;
-  f->shared->counters.rows_dead = (uint64_t)dead;
+  c->bytes_in = (uint64_t)read;
+  c->rows_out = (uint64_t)rows;
+  c->bytes_out = (uint64_t)taken;
+  c->rows_dead = (uint64_t)dead;
+  c->rows_discarded = (uint64_t)thrown;
+  c->events_dropped = (uint64_t)none;
 }
 
 /* ---- links ---- */
@@ -266,26 +249,38 @@ static int link_next(struct tm_flows *f, struct tm_outlet *o) {
   struct tm_source *s = o->link;
   int32_t from = o->sink.state->sent, lines = 0;
   if (from >= o->out->buf.len) return 0;
-  s->state->batch_len = tm_json_decode(s->batch, o->out->buf.data + from, o->out->buf.len - from, 1, TM_ROW_BYTES_MAX, &lines);
+  int32_t len = tm_json_decode(s->batch, o->out->buf.data + from, o->out->buf.len - from, 1, TM_ROW_BYTES_MAX, &lines);
   link_origins(o, s->batch);
-  s->state->active = 1;
+  tm_undo_keep(&f->shared->undo, s->state, sizeof *s->state);
   begin(f, s, 0);
+  s->state->batch_len = len;
+  s->state->active = 1;
+  tm_undo_done(&f->shared->undo);
+  f->moved = 1;
   return 1;
 }
 
-/* Moves all rows a link holds through the pipelines behind it: as drain. */
-static int drain_link(struct tm_flows *f, struct tm_outlet *o, struct tm_err *err) {
+static void link_done(struct tm_flows *f, struct tm_outlet *o) {
+  struct tm_undo *u = &f->shared->undo;
   struct tm_source *s = o->link;
+  tm_undo_keep(u, s->state, sizeof *s->state);
+  tm_undo_keep(u, o->sink.state, sizeof *o->sink.state);
+  o->sink.state->sent += s->state->batch_len;
+  s->state->active = 0;
+  s->last_rows = s->batch->rows;
+  if (o->sink.state->sent >= o->out->buf.len) outlet_clear(f, o, 0);
+  tm_undo_done(u);
+}
+
+/* Moves the rows a link holds through the pipelines behind it, as far as they go. */
+static void round_link(struct tm_flows *f, struct tm_outlet *o) {
   for (;;) {
-    if (!s->state->active) {
-      merge(f, o);
-      if (!link_next(f, o)) return outlet_reset(o);
+    if (!o->link->state->active) {
+      tm_flow_merge(f, o);
+      if (!link_next(f, o)) return;
     }
-    int rc = drain(f, s, err);
-    if (rc != 1) return rc;
-    o->sink.state->sent += s->state->batch_len;
-    tm_source_batch_done(s);
-    if (o->sink.state->sent >= o->out->buf.len) outlet_reset(o);
+    if (!round_of(f, o->link)) return;
+    link_done(f, o);
   }
 }
 
@@ -296,49 +291,49 @@ static int feeds(const struct tm_outlet *o, const struct tm_source *s) {
   return 0;
 }
 
-static int drain(struct tm_flows *f, struct tm_source *s, struct tm_err *err) {
-  for (;;) {
-    int left = 0, before = 0, after = 0;
-    for (int32_t i = 0; i < f->pipelines_n; i++) {
-      struct tm_pipeline *p = f->pipelines[i];
-      if (p->source != s) continue;
-      before += p->state->next;
-      if (p->state->next < s->batch->rows) run(f, p);
-      after += p->state->next;
-      left |= p->state->next < s->batch->rows;
-    }
-    for (int32_t i = 0; i < f->outlets_n; i++) {
-      struct tm_outlet *o = f->outlets[i];
-      if (!feeds(o, s)) continue;
-      int rc = drain_link(f, o, err);
-      if (rc != 1) return rc;
-    }
-    if (!left) return 1;
-    if (tm_flow_flush(f, after == before, err) != 0) return -1;
-    int room = 0;
-    for (int32_t i = 0; i < f->pipelines_n; i++) {
-      struct tm_pipeline *p = f->pipelines[i];
-      if (p->source == s && p->state->next < s->batch->rows) room |= has_room(p);
-    }
-    if (!room && after == before) return 0;
+/* Takes the pipelines that read s, and what hangs below them, as far as they go: 1 when the former are at the end of
+ * the batch. Below, rows may still wait: they name slots of the root batch and need this one no more. */
+static int round_of(struct tm_flows *f, struct tm_source *s) {
+  int all = 1;
+  for (int32_t i = 0; i < f->pipelines_n; i++) {
+    struct tm_pipeline *p = f->pipelines[i];
+    if (p->source != s) continue;
+    if (p->state->next < s->batch->rows) run(f, p);
+    if (p->state->next < s->batch->rows) all = 0;
   }
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (feeds(f->outlets[i], s)) round_link(f, f->outlets[i]);
+  return all;
+}
+
+/* Every row of the batch is where its sink takes it from: the next batch counts slots anew. */
+static int all_merged(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_outlet *o = f->outlets[i];
+    if (tm_flow_unmerged(o)) return 0;
+    if (o->link != NULL && (o->link->state->active || o->out->buf.len > o->sink.state->sent)) return 0;
+  }
+  return 1;
+}
+
+static int is_blocked(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (f->outlets[i]->sink.blocked) return 1;
+  return 0;
 }
 
 int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err) {
-  int rc = drain(f, source, err);
-  if (rc != 1) return rc;
-  /* all pipelines have passed the batch, so everything can be merged; the next batch counts slots anew */
-  for (int32_t i = 0; i < f->outlets_n; i++) {
-    struct tm_outlet *o = f->outlets[i];
-    if (o->sink.kind == TM_SINK_LINK) continue;
-    while (merge(f, o)) {
-      if (write_outlet(f, o, 1, err) != 0) return -1;
-      if (o->out->buf.len > MERGE_BYTES) return 0;
-    }
-    for (int32_t w = 0; w < o->writers_n && o->writers_n > 1; w++)
-      if (o->sink.kind != TM_SINK_DISCARD && o->writers[w].out->buf.len > 0) return 0;
+  for (;;) {
+    f->moved = 0;
+    int all = round_of(f, source);
+    if (all && all_merged(f)) return 1;
+    if (tm_flow_flush(f, 0, err) != 0) return -1;
+    if (f->moved) continue;
+    if (tm_flow_flush(f, 1, err) != 0) return -1;
+    if (f->moved) continue;
+    TM_ASSERT(is_blocked(f));
+    return 0;
   }
-  return 1;
 }
 
 /* ---- events ---- */
@@ -365,6 +360,20 @@ void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int
 
 /* ---- after a death ---- */
 
+/* The event at which the worker died is undone, or left out when it is the second time. An event whose row is passed
+ * was finished before. */
+static void mend_event(struct tm_flows *f) {
+  struct tm_shared *sh = f->shared;
+  if (sh->death.pipeline < 0 || sh->death.pipeline >= f->pipelines_n) return;
+  struct tm_pipeline *p = f->pipelines[sh->death.pipeline];
+  int32_t row = sh->death.row;
+  if (!p->source->state->active || row < 0 || row >= p->source->batch->rows || p->state->next > row) return;
+  tm_flow_rollback(p, row);
+  p->state->next = row;
+  sh->flow.marker.step = sh->death.step;
+  if (sh->death_count >= 2) pass_over(f, p, row, "quarantined", "the worker died of this event twice; it is left out", 1);
+}
+
 void tm_flow_recover(struct tm_flows *f) {
   struct tm_shared *sh = f->shared;
   for (int32_t i = 0; i < f->sources_n; i++) {
@@ -376,18 +385,12 @@ void tm_flow_recover(struct tm_flows *f) {
     struct tm_outlet *o = f->outlets[i];
     struct tm_source *s = o->link;
     int32_t lines = 0;
+    if (o->out != NULL) tm_sink_resume(&o->sink, o->out->buf.len);
     if (s == NULL || !s->state->active) continue;
-    tm_json_decode(s->batch, o->out->buf.data + o->sink.state->sent, o->out->buf.len - o->sink.state->sent, 1, TM_ROW_BYTES_MAX, &lines);
+    tm_json_decode(s->batch, o->out->buf.data + o->sink.state->sent, s->state->batch_len, 1, TM_ROW_BYTES_MAX, &lines);
     link_origins(o, s->batch);
   }
-  if (sh->death.serial == 0 || sh->death.pipeline < 0 || sh->death.pipeline >= f->pipelines_n) return;
-  struct tm_pipeline *p = f->pipelines[sh->death.pipeline];
-  int32_t row = sh->death.row;
-  if (row < 0 || row >= p->source->batch->rows) return;
-  p->state->next = row;
-  tm_flow_rollback(p, row);
-  if (sh->death_count < 2) return;
-  tm_script_bad_line(f->script, p, row, "quarantined", "the worker died of this event twice; it is left out");
-  sh->counters.quarantined++;
-  p->state->next = row + 1;
+  if (sh->death.serial != 0) mend_event(f);
+  tm_undo_fence();
+  sh->death.serial = 0;
 }

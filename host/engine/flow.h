@@ -6,8 +6,9 @@
  *                                -> outs -> link -> batch of the pipelines that read the stream
  *
  * All that must outlive a worker - buffers, batches, outs, how far each pipeline is - lies in shared regions named
- * after the thing; the structs here point at them. A batch of a source is drained when each of its pipelines has
- * passed all rows and so have the links they feed; only then is the next one cut. */
+ * after the thing; the structs here point at them, and whoever changes more than one word there keeps the old ones
+ * first (base/undo.h). A batch of a source is drained when each of its pipelines has passed all rows and so have the
+ * links they feed; only then is the next one cut. */
 #ifndef TM_ENGINE_FLOW_H
 #define TM_ENGINE_FLOW_H
 
@@ -23,6 +24,14 @@ enum { TM_ROW_BYTES_MAX = 16 * 1024 * 1024, TM_SOFT = 64 * 1024 };
 
 struct tm_pipeline_state {
   int32_t next;              /* first row of the batch at hand that is not passed */
+  int32_t pad;
+  double failed;             /* events that failed so far, bad lines not included */
+};
+
+/* How much of an out's rows the merged out has. */
+struct tm_taken {
+  int32_t bytes;             /* of the out's text, from its front */
+  int32_t entry;             /* entries before it are taken wholly */
 };
 
 struct tm_pipeline {
@@ -35,15 +44,13 @@ struct tm_pipeline {
   int32_t outs_n;
   struct tm_pipeline_state *state;  /* shared */
   struct tm_out_tally *tally;       /* shared */
-  double passed;             /* of the batch at hand: good events passed, ... */
-  double failed;             /* ... of which failed, ... */
-  double with_rows;          /* ... and rows and tally before it, to tell the dropped ones */
 };
 
 /* A pipeline writing a sink. */
 struct tm_writer {
   struct tm_pipeline *pipeline;
   struct tm_out *out;
+  struct tm_taken *taken;    /* shared */
 };
 
 /* A sink with its writers. LINK: its rows are the text of a source. */
@@ -52,6 +59,7 @@ struct tm_outlet {
   struct tm_writer *writers;
   int32_t writers_n;
   int32_t writers_cap;
+  int32_t soft;              /* of each writer's out: beyond it the pipeline waits */
   struct tm_out *out;        /* what is written: the one writer's out, or where several are merged; NULL: discard */
   struct tm_source *link;    /* the source it feeds */
   int32_t dead_only;         /* takes dead letters alone */
@@ -71,7 +79,9 @@ struct tm_flows {
   int32_t outlets_n;
   struct tm_pipeline *pipelines[TM_PIPELINES_MAX];
   int32_t pipelines_n;
+  struct tm_outlet *links[TM_SOURCES_MAX];  /* the outlet that feeds a source; NULL for those that read the world */
   struct tm_source *root;    /* the source whose batch is moving through; links hang below it */
+  int moved;                 /* rows, text or bytes have moved since it was last set to 0 */
 };
 
 /* Building (flow_build.c), called by the library while a script loads; NULL and err when refused. What an earlier
@@ -85,20 +95,32 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
 /* When all is added: opens sources and sinks, makes the merged outs. */
 int tm_flow_open(struct tm_flows *f, struct tm_err *err);
 
+/* Merging (flow_merge.c). */
+
+/* Slots of the root batch that a pipeline has wholly passed: rows from slots below this are complete. */
+int32_t tm_flow_passed(const struct tm_flows *f, const struct tm_pipeline *p);
+/* Moves rows of several writers to the outlet's merged out, event by event, as many as it has room for. */
+void tm_flow_merge(struct tm_flows *f, struct tm_outlet *o);
+/* 1 while a writer's out holds rows that are not merged yet. */
+int tm_flow_unmerged(const struct tm_outlet *o);
+/* An out whose rows are all taken begins anew; its caller has kept it. */
+void tm_flow_out_clear(struct tm_out *out);
+
 /* Running (flow.c). */
 
-/* A batch of `source` is at hand: every pipeline that reads it starts at its first row. */
+/* A batch of `source` was cut: every pipeline that reads it starts at its first row. Part of the change that makes the
+ * batch be at hand. */
 void tm_flow_begin(struct tm_flows *f, struct tm_source *source);
 /* Moves the batch through: 1 drained, 0 a sink must take rows first, -1 err. */
 int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err);
 /* Writes what sinks take now; small: pieces below 64 KiB too. 0, or -1 err. */
 int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err);
-/* Rows and bytes of all outs into the counters. */
+/* What follows from outs, sinks and pipelines - rows, bytes, dropped events - into the counters. */
 void tm_flow_count(struct tm_flows *f);
 /* 1 while rows wait for a sink. */
 int tm_flow_pending(const struct tm_flows *f);
-/* After a death: batches are decoded again; the event at which the worker died is undone, or quarantined when it
- * was the second time. */
+/* After a death, when all is open and what was half changed has been put back: batches are decoded again; the event at
+ * which the worker died is undone, or quarantined when it was the second time. */
 void tm_flow_recover(struct tm_flows *f);
 /* Takes back the rows pipeline p made of this row of its batch. */
 void tm_flow_rollback(struct tm_pipeline *p, int32_t row);

@@ -9,6 +9,8 @@
 #include "../codec/out.h"
 #include "flow.h"
 
+enum { SOFT_MIN = 8192 };  /* of one of many writers of a sink */
+
 static void copy_text(char *to, size_t size, const char *from) {
   size_t n = strnlen(from, size - 1);
   memcpy(to, from, n);
@@ -75,18 +77,23 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->kind = (enum tm_source_kind)k;
   s->fd = -1;
   s->max_event = f->max_event;
+  s->io = f->io;
+  s->undo = &f->shared->undo;
   copy_text(s->name, sizeof s->name, name);
   s->fields = tm_fields_new();
   s->batch = region(f, "batch", i, 0, sizeof *s->batch, err);
   s->state = region(f, "source", i, 0, sizeof *s->state, err);
   int link = s->kind == TM_SOURCE_LINK;
   if (s->fields == NULL || s->batch == NULL || s->state == NULL ||
-      (!link && buffer_region(f, "input", i, 0, f->max_event + 4 * TM_BLOCK, &s->buf, err) != 0)) {
+      (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, &s->buf, err) != 0)) {
     return NULL;
   }
   s->batch->fields = s->fields;
   if (s->state->line == 0) s->state->line = 1;
-  if (link) f->outlets[link_sink]->link = s;
+  if (link) {
+    f->outlets[link_sink]->link = s;
+    f->links[i] = f->outlets[link_sink];
+  }
   f->sources[f->sources_n++] = s;
   return s;
 }
@@ -117,6 +124,9 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   o->sink.kind = (enum tm_sink_kind)k;
   o->sink.fd = -1;
   o->sink.path = copy;
+  o->sink.io = f->io;
+  o->sink.undo = &f->shared->undo;
+  o->sink.relay = f->shared->relay;
   o->dead_only = 1;
   copy_text(o->sink.name, sizeof o->sink.name, name);
   o->sink.state = region(f, "sink", o->sink.index, 0, sizeof *o->sink.state, err);
@@ -145,7 +155,9 @@ struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, i
   return p;
 }
 
-static int add_writer(struct tm_outlet *o, struct tm_pipeline *p, struct tm_out *out, struct tm_err *err) {
+static int add_writer(struct tm_flows *f, struct tm_outlet *o, struct tm_pipeline *p, struct tm_out *out, struct tm_err *err) {
+  if (o->writers_n == TM_PIPELINES_MAX)
+    return tm_err_set(err, 3, "writers", "%s is written from more than %d places", o->sink.name, TM_PIPELINES_MAX);
   if (o->writers_n == o->writers_cap) {
     int32_t cap = o->writers_cap == 0 ? 4 : o->writers_cap * 2;
     struct tm_writer *list = realloc(o->writers, (size_t)cap * sizeof *list);
@@ -153,7 +165,9 @@ static int add_writer(struct tm_outlet *o, struct tm_pipeline *p, struct tm_out 
     o->writers = list;
     o->writers_cap = cap;
   }
-  o->writers[o->writers_n++] = (struct tm_writer){p, out};
+  struct tm_taken *taken = region(f, "taken", p->index, p->outs_n, sizeof *taken, err);
+  if (taken == NULL) return -1;
+  o->writers[o->writers_n++] = (struct tm_writer){p, out, taken};
   return 0;
 }
 
@@ -191,7 +205,7 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
     return NULL;
   }
   struct tm_out *out = make_out(f, "out", pipeline, p->outs_n, TM_SOFT, err);
-  if (out == NULL || add_writer(o, p, out, err) != 0) return NULL;
+  if (out == NULL || add_writer(f, o, p, out, err) != 0) return NULL;
   out->sink = sink;
   if (!dead) {
     out->tally = p->tally;
@@ -206,8 +220,8 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
 
 /* ---- opening ---- */
 
-/* Reading and appending to one file would never end. */
-static int check_loops(struct tm_flows *f, const struct tm_sink *sink, struct tm_err *err) {
+/* Reading and appending to one file would never end; two sinks on one file would tear its rows apart. */
+static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_err *err) {
   struct stat a, b;
   if (sink->kind != TM_SINK_FILE && sink->kind != TM_SINK_STDOUT) return 0;
   if (fstat(sink->fd, &a) != 0 || !S_ISREG(a.st_mode)) return 0;
@@ -220,22 +234,30 @@ static int check_loops(struct tm_flows *f, const struct tm_sink *sink, struct tm
         return tm_err_set(err, 3, "file-loop", "%s is both read and written; write to another file", is_stdin ? sink->name : s->paths[k]);
     }
   }
+  for (int32_t i = 0; i < sink->index; i++) {
+    const struct tm_sink *other = &f->outlets[i]->sink;
+    if (other->regular && fstat(other->fd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+      return tm_err_set(err, 3, "file-twice", "%s and %s are one file; call it by one name, so that its rows stay in order", other->name,
+                        sink->name);
+  }
   return 0;
 }
 
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
   for (int32_t i = 0; i < f->sources_n; i++)
-    if (tm_source_open(f->sources[i], f->io, err) != 0) return -1;
+    if (tm_source_open(f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
     if (o->sink.kind == TM_SINK_DISCARD) continue;
-    if (tm_sink_open(&o->sink, f->io, err) != 0 || check_loops(f, &o->sink, err) != 0) return -1;
+    if (tm_sink_open(&o->sink, err) != 0 || check_file(f, &o->sink, err) != 0) return -1;
+    o->soft = TM_SOFT;
     if (o->writers_n == 1) {
       o->out = o->writers[0].out;
       continue;
     }
-    int32_t soft = TM_SOFT * 4 / o->writers_n;
-    for (int32_t w = 0; w < o->writers_n; w++) o->writers[w].out->soft = soft < 8192 ? 8192 : soft;
+    o->soft = TM_SOFT * 4 / o->writers_n;
+    if (o->soft < SOFT_MIN) o->soft = SOFT_MIN;
+    for (int32_t w = 0; w < o->writers_n; w++) o->writers[w].out->soft = o->soft + o->writers[w].taken->bytes;
     o->out = make_out(f, "merged", i, 0, TM_SOFT, err);
     if (o->out == NULL) return -1;
   }

@@ -1,7 +1,9 @@
 /* lua_state.c - making the Lua state (lua_state.h).
  *
  * LuaJIT's own allocator is kept (it is fast and places memory where the VM wants it) and wrapped with a cap:
- * beyond it an allocation fails, which Lua raises as "not enough memory" in the script that asked. */
+ * beyond it an allocation fails, which Lua raises as "not enough memory" in the script that asked.
+ *
+ * Settings files get a state without any library: not even strings have methods, so there is nothing to forbid. */
 #include "lua_state.h"
 
 #include <lauxlib.h>
@@ -9,6 +11,13 @@
 #include <luajit.h>
 #include <lualib.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/buf.h"
+
+enum { SETTINGS_MEMORY = 4 << 20, SETTINGS_STEPS = 1000000, SETTINGS_KEYS_MAX = 1024, REJECTED = 3 };
 
 static struct {
   lua_Alloc alloc;
@@ -27,7 +36,8 @@ static void *capped(void *ud, void *ptr, size_t osize, size_t nsize) {
 
 int64_t tm_lua_state_used(void) { return memory.used; }
 
-struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *err) {
+/* without libraries */
+static lua_State *state_capped(int64_t memory_max, struct tm_err *err) {
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     tm_err_set(err, 1, "lua-memory", "no memory for a Lua state");
@@ -37,6 +47,12 @@ struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *e
   memory.used = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
   memory.max = memory_max;
   lua_setallocf(L, capped, memory.ud);
+  return L;
+}
+
+struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *err) {
+  lua_State *L = state_capped(memory_max, err);
+  if (L == NULL) return NULL;
   luaL_openlibs(L);
   if (!jit) {
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
@@ -50,3 +66,143 @@ struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *e
 }
 
 void tm_lua_state_free(struct lua_State *L) { lua_close(L); }
+
+/* ---- settings files ---- */
+
+struct settings {
+  const char *name;
+  const char *text;
+  size_t len;
+  struct tm_buf *out;
+};
+
+static void settings_overlong(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_where(L, 0);
+  lua_pushfstring(L, "%sstill at work after %d instructions: an endless loop?", lua_tostring(L, -1), SETTINGS_STEPS);
+  lua_error(L);
+}
+
+static int by_bytes(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The string keys of the table at `t`, sorted; texts are anchored by the table. *others: keys of other types. */
+static int keys_of(lua_State *L, int t, const char **keys, int *others) {
+  int n = 0;
+  *others = 0;
+  for (lua_pushnil(L); lua_next(L, t) != 0; lua_pop(L, 1)) {
+    size_t len;
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      (*others)++;
+      continue;
+    }
+    const char *key = lua_tolstring(L, -2, &len);
+    if (strlen(key) != len) luaL_error(L, "a name with a zero byte in it");
+    if (n == SETTINGS_KEYS_MAX) luaL_error(L, "more than %d entries in one table", SETTINGS_KEYS_MAX);
+    keys[n++] = key;
+  }
+  qsort(keys, (size_t)n, sizeof keys[0], by_bytes);
+  return n;
+}
+
+/* One entry; member may be NULL. */
+static void put_entry(lua_State *L, const struct settings *s, const char *key, char where, char what,
+                      const char *member, const char *text) {
+  char kind[2] = {where, what};
+  int bad = tm_buf_put(s->out, key, (int32_t)strlen(key) + 1) | tm_buf_put(s->out, kind, 2);
+  if (member != NULL) bad |= tm_buf_put(s->out, member, (int32_t)strlen(member)) | tm_buf_put(s->out, "=", 1);
+  bad |= tm_buf_put(s->out, text, (int32_t)strlen(text) + 1);
+  if (bad) luaL_error(L, "more text than settings may have");
+}
+
+/* The value at the top of the stack, which is no table of settings. */
+static void put_value(lua_State *L, const struct settings *s, const char *key, char where, const char *member) {
+  char number[64];
+  size_t len;
+  const char *text;
+  switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+      text = lua_tolstring(L, -1, &len);
+      if (strlen(text) == len) put_entry(L, s, key, where, 's', member, text);
+      else put_entry(L, s, key, where, '?', member, "string with a zero byte in it");
+      break;
+    case LUA_TNUMBER: {
+      double v = lua_tonumber(L, -1);
+      int whole = v > -1e15 && v < 1e15 && v == (double)(int64_t)v;
+      snprintf(number, sizeof number, whole ? "%.0f" : "%.14g", v);
+      put_entry(L, s, key, where, 'n', member, number);
+      break;
+    }
+    case LUA_TBOOLEAN: put_entry(L, s, key, where, 'b', member, lua_toboolean(L, -1) ? "true" : "false"); break;
+    default: put_entry(L, s, key, where, '?', member, luaL_typename(L, -1));
+  }
+}
+
+/* The table at the top of the stack: the items of a list, then members. */
+static void put_table(lua_State *L, const struct settings *s, const char *key) {
+  const char *keys[SETTINGS_KEYS_MAX];
+  int t = lua_gettop(L), others, items = (int)lua_objlen(L, t), n = keys_of(L, t, keys, &others);
+  for (int i = 1; i <= items; i++) {
+    lua_rawgeti(L, t, i);
+    put_value(L, s, key, '[', NULL);
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, keys[i]);
+    lua_rawget(L, t);
+    put_value(L, s, key, '{', keys[i]);
+    lua_pop(L, 1);
+  }
+  if (others > items) put_entry(L, s, key, '[', '?', NULL, "key that is neither a name nor counts from 1");
+  if (others == 0 && n == 0) put_entry(L, s, key, '.', 'e', NULL, "");
+}
+
+static int settings_run(lua_State *L) {
+  const struct settings *s = lua_touserdata(L, 1);
+  const char *keys[SETTINGS_KEYS_MAX];
+  int others, n;
+  lua_settop(L, 0);
+  luaL_checkstack(L, 16, "settings");
+  if (s->len > 0 && s->text[0] == LUA_SIGNATURE[0])
+    luaL_error(L, "%s:1: precompiled Lua is not accepted; give the source", s->name);
+  lua_pushfstring(L, "@%s", s->name);
+  if (luaL_loadbufferx(L, s->text, s->len, lua_tostring(L, 1), "t") != 0) lua_error(L);
+  lua_newtable(L);
+  lua_setfenv(L, -2);
+  lua_sethook(L, settings_overlong, LUA_MASKCOUNT, SETTINGS_STEPS);
+  lua_call(L, 0, 1);
+  lua_sethook(L, NULL, 0, 0);
+  if (!lua_istable(L, -1))
+    return luaL_error(L, "%s: must return a table of settings, as in: return { deadline = '2s' }; it returns %s",
+                      s->name, lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1));
+  n = keys_of(L, 2, keys, &others);
+  if (others > 0) return luaL_error(L, "%s: every setting has a name, as in: return { deadline = '2s' }", s->name);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, keys[i]);
+    lua_rawget(L, 2);
+    if (lua_istable(L, -1)) put_table(L, s, keys[i]);
+    else put_value(L, s, keys[i], '.', NULL);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+int tm_lua_settings_eval(const char *name, const char *text, size_t len, struct tm_buf *out, struct tm_err *err) {
+  struct settings s = {.name = name, .text = text, .len = len, .out = out};
+  lua_State *L = state_capped(SETTINGS_MEMORY, err);
+  if (L == NULL) return -1;
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  int rc = lua_cpcall(L, settings_run, &s);
+  const char *why = rc == LUA_ERRRUN ? lua_tostring(L, -1) : NULL;
+  int placed = why != NULL && strncmp(why, name, strlen(name)) == 0;
+  if (rc == LUA_ERRMEM)
+    tm_err_set(err, REJECTED, "settings-memory", "%s: takes more than %d MiB of memory", name, SETTINGS_MEMORY >> 20);
+  else if (rc != 0)
+    tm_err_set(err, REJECTED, "settings", "%s%s%.600s%s", placed ? "" : name, placed ? "" : ": ",
+               why != NULL ? why : "failed without a message",
+               why != NULL && strstr(why, "attempt to call") != NULL ? "; settings have no functions to call" : "");
+  lua_close(L);
+  return rc == 0 ? 0 : -1;
+}

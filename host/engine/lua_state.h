@@ -1,9 +1,13 @@
-/* lua_state.h - the worker's Lua state: LuaJIT with a memory cap. */
+/* lua_state.h - the worker's Lua state: LuaJIT with a memory cap; and settings files, which run in one of their own.
+ *
+ * One state a process: the cap counts for all of it. */
 #ifndef TM_ENGINE_LUA_STATE_H
 #define TM_ENGINE_LUA_STATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "../abi_c.h"
 #include "../base/err.h"
 
 struct lua_State;
@@ -13,5 +17,18 @@ struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *e
 void tm_lua_state_free(struct lua_State *L);
 /* Bytes in use. */
 int64_t tm_lua_state_used(void);
+
+/* Evaluates a settings file: text that returns a table of values, in an empty environment, with no function to call,
+ * interpreted, a million instructions and 4 MiB at most. Appends each entry of the table to out, keys in byte order:
+ *
+ *   key NUL where what text NUL
+ *
+ *   where   '.' the entry itself   '[' an item of a list   '{' a member of a table, text is "name=text"
+ *   what    's' string   'n' number, as digits   'b' "true" or "false"   'e' a table without entries (text is empty)
+ *           '?' no setting can be this; text says what it is, such as "function"
+ *
+ * 0, or -1 and err (exit code 3) with "name:line: why". A single instruction may take long (it joins long texts): run
+ * it in a process whose time is bounded. */
+int tm_lua_settings_eval(const char *name, const char *text, size_t len, struct tm_buf *out, struct tm_err *err);
 
 #endif

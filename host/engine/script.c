@@ -25,6 +25,8 @@ struct tm_script {
   struct tm_flows *flows;
   struct tm_shared *shared;
   double serial;
+  double traces[3];                   /* compiled, given up, thrown away: counted by tidemill.traces */
+  double traces_told[3];              /* of these, in the counters already */
   int ref_lib;                        /* the library's table */
   int ref_loops[TM_PIPELINES_MAX];
   int guarded;
@@ -111,6 +113,8 @@ static int host_failure(lua_State *L) {
   struct tm_shared *sh = s->shared;
   const char *pipeline = luaL_checkstring(L, 1), *step = luaL_checkstring(L, 2), *code = luaL_checkstring(L, 3);
   const char *example = luaL_checkstring(L, 4);
+  struct tm_undo *u = &sh->undo;  /* part of the change that takes the event back, or passes over a line */
+  tm_undo_keep(u, &sh->counters.events_failed, sizeof sh->counters.events_failed);
   sh->counters.events_failed++;
   sh->strict_failed = 1;
   if (lua_isstring(L, 5)) tm_log_warning("%s", lua_tostring(L, 5));
@@ -118,11 +122,13 @@ static int host_failure(lua_State *L) {
     struct tm_failure *f = &sh->failures[i];
     if (strncmp(f->pipeline, pipeline, sizeof f->pipeline - 1) == 0 && strncmp(f->step, step, sizeof f->step - 1) == 0 &&
         strncmp(f->code, code, sizeof f->code - 1) == 0) {
+      tm_undo_keep(u, &f->count, sizeof f->count);
       f->count++;
       return 0;
     }
   }
   if (sh->failures_n == TM_SHARED_FAILURES) {
+    tm_undo_keep(u, &sh->failures_other, sizeof sh->failures_other);
     sh->failures_other++;
     return 0;
   }
@@ -132,6 +138,7 @@ static int host_failure(lua_State *L) {
   copy_text(f->code, sizeof f->code, code);
   copy_text(f->first, sizeof f->first, example);
   f->count = 1;
+  tm_undo_keep(u, &sh->failures_n, sizeof sh->failures_n);
   sh->failures_n++;
   return 0;
 }
@@ -253,10 +260,12 @@ static void marker_set(struct tm_script *s, int32_t pipeline, int32_t row) {
   m->row = row;
   m->step = 0;
   m->sub = 0;
+  tm_undo_fence();
   m->serial = ++s->serial;
 }
 
 static void marker_clear(struct tm_script *s) {
+  tm_undo_fence();
   s->shared->flow.marker.serial = 0;
   tm_guard_disarm();
 }
@@ -307,6 +316,8 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_setfield(L, -2, "abi");
   lua_pushlightuserdata(L, &s->shared->flow);
   lua_setfield(L, -2, "flow");
+  lua_pushlightuserdata(L, s->traces);
+  lua_setfield(L, -2, "traces");
   lua_newtable(L);
   static const struct { const char *name; size_t size; } sizes[] = {
     {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
@@ -451,7 +462,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   int32_t row = s->shared->flow.marker.row;
   if (rc == 0) {
     int32_t next = (int32_t)lua_tointeger(L, -1);
-    p->state->next = next;  /* before the marker is cleared: a death in between repeats one event, undone first */
+    p->state->next = next;  /* before the marker is cleared: it tells that the event at the marker is done */
     marker_clear(s);
     lua_settop(L, top);
     return next;
@@ -469,6 +480,8 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
                                        : "the script's stack overflowed: a recursion without an end?");
     lua_setfield(L, -2, "message");
   }
+  struct tm_undo *u = &s->shared->undo;
+  tm_undo_keep(u, p->state, sizeof *p->state);
   push_function(s, "fail");
   lua_pushinteger(L, p->index);
   lua_pushinteger(L, row);
@@ -477,7 +490,9 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     library_failed(s, "a failed event could not be recorded");
     tm_flow_rollback(p, row);
   }
+  p->state->failed += 1;
   p->state->next = row + 1;
+  tm_undo_done(u);
   marker_clear(s);
   lua_settop(L, top);
   return row + 1;
@@ -527,5 +542,10 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
 }
 
 void tm_script_count_traces(struct tm_script *s) {
-  (void)s;
+  struct tm_counters *c = &s->shared->counters;
+  uint64_t *to[3] = {&c->traces, &c->trace_aborts, &c->trace_flushes};
+  for (int i = 0; i < 3; i++) {
+    *to[i] += (uint64_t)(s->traces[i] - s->traces_told[i]);
+    s->traces_told[i] = s->traces[i];
+  }
 }

@@ -40,6 +40,7 @@ struct tm_shared {
   volatile int32_t phase;            /* enum tm_phase */
   volatile int32_t strict_failed;    /* an event failed (exit code 1 under --strict) */
   struct tm_undo undo;               /* what the worker is just changing */
+  int relay[2];                      /* standard output's (io/sink.h); -1 none */
   struct tm_counters counters;
   struct tm_hist latency;            /* source to sink, ns, one entry an event */
   struct tm_failure failures[TM_SHARED_FAILURES];

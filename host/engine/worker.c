@@ -82,57 +82,56 @@ static int by_name(const void *a, const void *b) {
 static int64_t generate(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
   struct tm_source_state *st = s->state;
   if (st->eof) return 0;
-  if (st->head > 0) {
-    memmove(s->buf.data, s->buf.data + st->head, (size_t)(st->tail - st->head));
-    st->tail -= st->head;
-    st->head = 0;
-  }
+  tm_source_make_room(s);
   s->buf.len = st->tail;
+  tm_undo_keep(&w->shared->undo, st, sizeof *st);
   int ended = tm_script_generate(w->script, s, &s->buf, st->tail + TM_BLOCK, err);
   if (ended < 0) return -1;
   int64_t n = s->buf.len - st->tail;
+  st->bytes += (double)n;
   st->tail = s->buf.len;
   st->read_ns = w->io->mono_ns(w->io);
   if (ended) st->eof = 1;
+  tm_undo_done(&w->shared->undo);
   return n;
 }
 
-/* Reads more of a source: bytes, 0 nothing now, -1 err. */
-static int64_t fill(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
-  if (w->ending) {
-    s->state->eof = 1;
-    if (s->kind == TM_SOURCE_FILE) s->state->file = s->paths_n - 1;
-    return 0;
+/* Nothing more is read: of a live source an unfinished line is told, as it is gone; files can be read again. */
+static void stop(struct tm_source *s) {
+  int32_t rest = tm_source_stop(s);
+  if (rest > 0 && s->live)
+    tm_log_warning("%s: %d bytes of an unfinished last line were read and not processed", s->name, rest);
+}
+
+/* The next batch out of what was read; when there is one it is begun. One change with all that counts it. */
+static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
+  struct tm_undo *u = &w->shared->undo;
+  uint64_t *blank = &w->shared->counters.lines_blank;
+  tm_undo_keep(u, s->state, sizeof *s->state);
+  tm_undo_keep(u, blank, sizeof *blank);
+  enum tm_source_got got = tm_source_next(s);
+  *blank += (uint64_t)s->lines_blank;
+  s->lines_blank = 0;
+  if (got == TM_SOURCE_BATCH) {
+    w->current = s;
+    tm_flow_begin(&w->flows, s);
   }
-  int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, w->io, err);
-  if (n > 0) w->shared->counters.bytes_in += (uint64_t)n;
-  return n;
+  tm_undo_done(u);
+  return got;
 }
 
-/* An unfinished line at the end of a drained live source is no event: told, not processed. */
-static void drop_unfinished(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  if (!s->live || st->eof || st->done) return;
-  if (st->tail > st->head)
-    tm_log_warning("%s: %d bytes of an unfinished last line were read and not processed", s->name, st->tail - st->head);
-  st->head = st->tail;
-}
-
-/* Cuts the next batch of a source: BATCH, WAIT (live, nothing there), END; -1 err. */
+/* Begins the next batch of a source: BATCH, WAIT (live, nothing there), END; -1 err. */
 static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
   int reads = 0;
   for (;;) {
-    enum tm_source_got got = tm_source_next(s);
-    w->shared->counters.lines_blank += (uint64_t)s->lines_blank;
-    s->lines_blank = 0;
+    enum tm_source_got got = cut(w, s);
     if (got != TM_SOURCE_MORE) return (int)got;
-    if (w->ending) drop_unfinished(s);
-    if (s->live && !w->ending) {
-      if (reads++ > 0) return TM_SOURCE_WAIT;
-      struct ev_io *watcher = &w->readable[s->index];
-      if (ev_is_active(watcher)) return TM_SOURCE_WAIT;
+    if (w->ending) {
+      stop(s);
+      continue;
     }
-    int64_t n = fill(w, s, err);
+    if (s->live && (reads++ > 0 || ev_is_active(&w->readable[s->index]))) return TM_SOURCE_WAIT;
+    int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, err);
     if (n < 0) return -1;
   }
 }
@@ -147,10 +146,7 @@ static enum turn pick(struct tm_worker *w, struct tm_err *err) {
       int got = next_of(w, s, err);
       if (got < 0) return TURN_FAILED;
       if (got == TM_SOURCE_WAIT) waiting = 1;
-      if (got != TM_SOURCE_BATCH) continue;
-      w->current = s;
-      tm_flow_begin(&w->flows, s);
-      return TURN_AGAIN;
+      if (got == TM_SOURCE_BATCH) return TURN_AGAIN;
     }
   }
   return waiting ? TURN_WAIT : TURN_END;
@@ -175,13 +171,19 @@ static void count_latency(struct tm_worker *w, struct tm_source *s) {
   if (now > s->state->read_ns && n > 0) tm_hist_record(&w->shared->latency, now - s->state->read_ns, n);
 }
 
+static int any_blocked(const struct tm_worker *w) {
+  for (int32_t i = 0; i < w->flows.outlets_n; i++)
+    if (w->flows.outlets[i]->sink.blocked) return 1;
+  return 0;
+}
+
 static enum turn move_batch(struct tm_worker *w, struct tm_err *err) {
   struct tm_source *s = w->current;
   int rc = tm_flow_drain(&w->flows, s, err);
   if (rc < 0) return TURN_FAILED;
   if (rc == 0) {
     if (flush(w, 1, err) != 0) return TURN_FAILED;
-    return w->ending && !tm_flow_pending(&w->flows) ? TURN_AGAIN : TURN_WAIT;
+    return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;  /* the sink may have taken rows in the meantime */
   }
   uint64_t now = w->io->mono_ns(w->io);
   int small = s->live || now - w->flushed_ns > (uint64_t)FLUSH_EVERY_MS * 1000000U;
@@ -204,25 +206,27 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   enum turn t = pick(w, err);
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (flush(w, 1, err) != 0) return TURN_FAILED;
-  if (t == TURN_END && tm_flow_pending(&w->flows)) return TURN_WAIT;
+  if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
   return t;
 }
 
-static int blocked_sink(struct tm_worker *w) {
+/* Waits for what a refused sink needs: room behind a descriptor, or time. */
+static int wait_for_sinks(struct tm_worker *w) {
   int blocked = 0, timer = 0;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     struct tm_sink *s = &w->flows.outlets[i]->sink;
     if (!s->blocked) continue;
     blocked = 1;
+    if (s->refused != 0 && !w->paused)
+      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", s->name, strerror(s->refused));
     if (s->refused != 0 || !s->polled) {
-      if (!w->paused) tm_log_warning("%s: cannot write: %s; reading pauses until it works again", s->name, strerror(s->refused));
       timer = 1;
-    } else {
+    } else if (!ev_is_active(&w->writable[i])) {
       ev_io_set(&w->writable[i], s->fd, EV_WRITE);
       ev_io_start(w->loop, &w->writable[i]);
     }
   }
-  if (timer) {
+  if (timer && !ev_is_active(&w->retry)) {
     ev_timer_set(&w->retry, RETRY_SECONDS, 0);
     ev_timer_start(w->loop, &w->retry);
   }
@@ -231,26 +235,42 @@ static int blocked_sink(struct tm_worker *w) {
   return blocked;
 }
 
-static void wait_for(struct tm_worker *w) {
-  if (!blocked_sink(w)) {
+/* A run that is to end does not wait for a disk to be cleared. */
+static int check_refused(const struct tm_worker *w, struct tm_err *err) {
+  for (int32_t i = 0; i < w->flows.outlets_n && w->ending; i++) {
+    const struct tm_outlet *o = w->flows.outlets[i];
+    if (o->sink.refused == 0) continue;
+    return tm_err_set(err, 1, "write", "%s: cannot write: %s; the last %d bytes of rows are not in it", o->sink.name,
+                      strerror(o->sink.refused), o->out->buf.len - o->sink.state->sent);
+  }
+  return 0;
+}
+
+static int wait_for(struct tm_worker *w, struct tm_err *err) {
+  if (check_refused(w, err) != 0) return -1;
+  if (!wait_for_sinks(w)) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->flows.sources[i];
-      if (s->live && !s->state->done && !ev_is_active(&w->readable[i])) {
+      if (s->live && s->fd >= 0 && !s->state->done && !ev_is_active(&w->readable[i])) {
         ev_io_set(&w->readable[i], s->fd, EV_READ);
         ev_io_start(w->loop, &w->readable[i]);
       }
     }
   }
-  if (w->shared->drain && !w->ending) return;
+  if (w->shared->drain && !w->ending) return 0;
   tm_flow_count(&w->flows);
+  tm_script_count_traces(w->script);
   ev_run(w->loop, 0);
+  return 0;
 }
 
 static int run_loop(struct tm_worker *w, struct tm_err *err) {
   for (;;) {
     switch (turn(w, err)) {
       case TURN_AGAIN: break;
-      case TURN_WAIT: wait_for(w); break;
+      case TURN_WAIT:
+        if (wait_for(w, err) != 0) return -1;
+        break;
       case TURN_END: return 0;
       case TURN_FAILED: return -1;
     }
@@ -268,6 +288,7 @@ static void set_up_loop(struct tm_worker *w) {
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  /* a file at its limit is an error of write, with a message */
 }
 
 static int start(struct tm_worker *w, const struct tm_options *o, int checked, struct tm_err *err) {
@@ -276,10 +297,17 @@ static int start(struct tm_worker *w, const struct tm_options *o, int checked, s
   w->flows.max_event = o->max_event;
   w->flows.max_rows = o->max_rows;
   w->shared->flow.max_rows = o->max_rows;
+  tm_undo_restore(&w->shared->undo);  /* before anything is found again */
   w->script = tm_script_new(o, w->shared, &w->flows, err);
   if (w->script == NULL) return -1;
   w->flows.script = w->script;
   return tm_script_load(w->script, o, checked, err);
+}
+
+/* For control's words about a death. */
+static void name_pipelines(struct tm_worker *w) {
+  for (int32_t i = 0; i < w->flows.pipelines_n && i < TM_SHARED_PIPELINES; i++)
+    memcpy(w->shared->pipelines[i], w->flows.pipelines[i]->name, sizeof w->shared->pipelines[i]);
 }
 
 static struct tm_worker worker;
@@ -296,6 +324,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   }
   for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
   qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order[0], by_name);
+  name_pipelines(w);
   tm_flow_recover(&w->flows);
   if (w->flows.root != NULL) w->current = w->flows.root;
   w->flushed_ns = w->io->mono_ns(w->io);

@@ -1,8 +1,7 @@
 /* fields.c - the tree of field names a source's scripts read, and their columns.
  *
  * Owns names and columns. A column never moves once it is made: generated loops and decoders keep its address.
- * The list of fields may move, so nothing outside keeps a pointer into it. Every change raises `version`,
- * from which a codec learns that its own index is out of date.
+ * Every change raises `version`, from which a codec learns that its own index is out of date.
  * Row TM_ROW_EMPTY of a column is set absent when the column is made and written by nobody afterwards.
  * One thread. */
 #include "fields.h"
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_START = 16, COLUMN_ALIGN = 64 };
+enum { COLUMN_ALIGN = 64 };
 
 static const uint64_t absent_num_bits = 0x7FF8000000000000u;
 
@@ -36,42 +35,31 @@ static struct tm_cell *column_new(void) {
   return cells;
 }
 
-static int list_grow(struct tm_fields *f) {
-  int32_t cap = f->cap == 0 ? LIST_START : f->cap * 2;
-  struct tm_field *list = realloc(f->list, (size_t)cap * sizeof *list);
-  if (list == NULL) return -1;
-  f->list = list;
-  f->cap = cap;
-  return 0;
-}
-
 /* Appends a field without linking it to its parent; its id, or -1. */
 static int32_t list_add(struct tm_fields *f, int32_t parent, const char *name, int32_t name_len) {
-  if (f->n == f->cap && list_grow(f) != 0) return -1;
-  char *copy = malloc((size_t)name_len + 1);
-  struct tm_cell *cells = column_new();
-  if (copy == NULL || cells == NULL) {
-    free(copy);
-    free(cells);
+  struct tm_field *field = f->list + f->n;
+  field->name = malloc((size_t)name_len + 1);
+  field->cells = column_new();
+  if (field->name == NULL || field->cells == NULL) {
+    free(field->name);
+    free(field->cells);
     return -1;
   }
-  if (name_len > 0) memcpy(copy, name, (size_t)name_len);
-  f->list[f->n] = (struct tm_field){
-      .name = copy,
-      .name_len = name_len,
-      .parent = parent,
-      .first_child = -1,
-      .next_sibling = -1,
-      .want_number = 0,
-      .cells = cells,
-  };
+  if (name_len > 0) memcpy(field->name, name, (size_t)name_len);
+  field->name_len = name_len;
+  field->parent = parent;
+  field->first_child = -1;
+  field->next_sibling = -1;
   return f->n++;
 }
 
 struct tm_fields *tm_fields_new(void) {
   struct tm_fields *f = calloc(1, sizeof *f);
   if (f == NULL) return NULL;
-  if (list_add(f, -1, "", 0) != 0) {
+  /* All at once: 200 KB of address space, of which only what is used costs memory. */
+  f->list = calloc(TM_FIELDS_MAX, sizeof *f->list);
+  f->cap = TM_FIELDS_MAX;
+  if (f->list == NULL || list_add(f, -1, "", 0) != 0) {
     tm_fields_free(f);
     return NULL;
   }

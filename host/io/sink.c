@@ -1,69 +1,203 @@
 /* sink.c - writing rows (sink.h).
  *
  * Standard output is opened anew through /proc/self/fd where it is a pipe or a terminal, because O_NONBLOCK on the
- * inherited description would also change it for whoever shares it; where that fails (a socket) it is written with
- * blocking calls. */
+ * inherited description would also change it for whoever shares it. A socket cannot be opened anew: it is asked whether
+ * it takes something and given no more than it then has room for. */
 #include "sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE = 1024 * 1024 };
+#include "../base/log.h"
 
-static int open_stdout(struct tm_sink *s, struct tm_err *err) {
+enum { PIECE = 1024 * 1024, PIECE_SOCKET = 4096, RELAY_BYTES = 256 * 1024 };
+
+/* ---- opening ---- */
+
+int tm_sink_relay_open(int relay[2]) {
   struct stat st;
-  if (fstat(STDOUT_FILENO, &st) != 0)
-    return tm_err_set(err, 3, "stdout", "standard output is closed; give --to FILE");
+  relay[0] = relay[1] = -1;
+  if (fstat(STDOUT_FILENO, &st) != 0 || !S_ISFIFO(st.st_mode)) return 0;
+  if (pipe2(relay, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+  fcntl(relay[1], F_SETPIPE_SZ, RELAY_BYTES);
+  /* splice fills a slot of the pipe with each piece, however small: more slots for a reader that is late */
+  fcntl(STDOUT_FILENO, F_SETPIPE_SZ, RELAY_BYTES);
+  return 0;
+}
+
+static int open_stdout(struct tm_sink *s, struct stat *st, struct tm_err *err) {
+  if (fstat(STDOUT_FILENO, st) != 0) return tm_err_set(err, 3, "stdout", "standard output is closed; give --to FILE");
   s->fd = STDOUT_FILENO;
-  if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
-    int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY);
-    if (fd >= 0) {
-      s->fd = fd;
-      s->polled = 1;
-    }
+  if (S_ISREG(st->st_mode)) s->regular = fcntl(s->fd, F_GETFL) & O_APPEND ? 2 : 1;
+  if (S_ISSOCK(st->st_mode)) {
+    s->polled = 1;
+    s->piece = PIECE_SOCKET;
   }
-  return 0;
-}
-
-int tm_sink_open(struct tm_sink *s, const struct tm_io *io, struct tm_err *err) {
-  s->fd = -1;
-  if (s->kind == TM_SINK_STDOUT) return open_stdout(s, err);
-  if (s->kind != TM_SINK_FILE) return 0;
-  int fd = io->open(io, s->path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0644);
-  if (fd == -ENXIO) fd = io->open(io, s->path, O_WRONLY | O_APPEND, 0644);  /* a FIFO without a reader: wait for one */
-  if (fd < 0) return tm_err_set(err, 3, "file-open", "%s: cannot be written: %s", s->path, strerror(-fd));
-  struct stat st;
-  s->polled = fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+  if (!S_ISFIFO(st->st_mode) || s->relay[0] < 0) s->relay = NULL;
+  if (!S_ISFIFO(st->st_mode) && !S_ISCHR(st->st_mode)) return 0;
+  int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY);
+  if (fd < 0) return 0;
   s->fd = fd;
+  s->polled = 1;
   return 0;
 }
 
-int64_t tm_sink_write(struct tm_sink *s, const struct tm_io *io, const char *data, int32_t len, struct tm_err *err) {
-  int32_t from = s->state->sent;
-  size_t n = (size_t)(len - from);
+static int open_file(struct tm_sink *s, struct stat *st, struct tm_err *err) {
+  s->relay = NULL;
+  int fd = s->io->open(s->io, s->path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0644);
+  if (fd == -ENXIO) fd = s->io->open(s->io, s->path, O_WRONLY | O_APPEND, 0644);  /* a FIFO without a reader: wait for one */
+  if (fd < 0) return tm_err_set(err, 3, "file-open", "%s: cannot be written: %s", s->path, strerror(-fd));
+  s->fd = fd;
+  if (fstat(fd, st) != 0) return tm_err_set(err, 3, "file-open", "%s: cannot be written: %s", s->path, strerror(errno));
+  s->regular = S_ISREG(st->st_mode) ? 2 : 0;
+  s->polled = !s->regular;
+  return 0;
+}
+
+/* Where the next byte goes in a regular file. */
+static int64_t place(const struct tm_sink *s) {
+  return s->regular == 2 ? lseek(s->fd, 0, SEEK_END) : lseek(s->fd, 0, SEEK_CUR);
+}
+
+int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
+  struct stat st = {0};
+  s->fd = -1;
+  s->piece = PIECE;
+  if (s->kind != TM_SINK_STDOUT && s->kind != TM_SINK_FILE) return 0;
+  if ((s->kind == TM_SINK_STDOUT ? open_stdout(s, &st, err) : open_file(s, &st, err)) != 0) return -1;
+  if (s->regular && !s->state->opened) s->state->base = place(s);
+  tm_undo_fence();
+  s->state->opened = 1;
+  return 0;
+}
+
+void tm_sink_resume(struct tm_sink *s, int32_t len) {
+  struct tm_sink_state *st = s->state;
+  int64_t more = 0;
+  int there = 0;
+  if (s->fd < 0) return;
+  if (s->relay != NULL && ioctl(s->relay[0], FIONREAD, &there) == 0) {
+    if (st->in_relay == 0) more = there;
+  } else if (s->regular) {
+    more = place(s) - (st->base + st->sent);
+  }
+  if (more < 0 || more > len - st->sent) {
+    tm_log_warning("%s: somebody else changes its size too; some rows may be in it twice, or torn", s->name);
+    more = 0;
+  }
+  tm_undo_keep(s->undo, st, sizeof *st);
+  st->sent += (int32_t)more;
+  st->in_relay = there;
+  tm_undo_done(s->undo);
+}
+
+/* ---- writing ---- */
+
+static double rows_in(const char *data, size_t n) {
+  double rows = 0;
+  const char *end = data + n;
+  while (n > 0 && (data = memchr(data, '\n', (size_t)(end - data))) != NULL) {
+    rows += 1;
+    if (++data == end) break;
+  }
+  return rows;
+}
+
+/* n bytes more were taken, or thrown away. */
+static void took(struct tm_sink *s, const char *data, int32_t n) {
+  struct tm_sink_state *st = s->state;
+  tm_undo_keep(s->undo, st, sizeof *st);
   if (s->gone) {
-    s->state->sent = len;
-    return (int64_t)n;
+    st->rows_thrown += rows_in(data + st->sent, (size_t)n);
+    st->bytes_thrown += n;
   }
-  int64_t rc;
-  do rc = io->write(io, s->fd, data + from, n > PIECE ? PIECE : n);
-  while (rc == -EINTR);
-  if (rc >= 0) {
-    s->blocked = s->refused = 0;
-    s->state->sent = from + (int32_t)rc;
-    return rc;
-  }
+  st->sent += n;
+  if (s->relay != NULL && !s->gone) st->in_relay = n;
+  if (s->regular) st->base = lseek(s->fd, 0, SEEK_CUR) - st->sent;
+  tm_undo_done(s->undo);
+}
+
+static int refused(struct tm_sink *s, int64_t rc, struct tm_err *err) {
   if (rc == -EAGAIN || rc == -ENOSPC || rc == -EDQUOT) {
     s->blocked = 1;
     s->refused = rc == -EAGAIN ? 0 : (int)-rc;
     return 0;
   }
-  if (rc == -EPIPE) {
-    s->gone = 1;
-    return 0;
+  if (rc != -EPIPE) return tm_err_set(err, 1, "write", "%s: write failed: %s", s->name, strerror((int)-rc));
+  s->gone = 1;
+  return 1;
+}
+
+/* What nobody will read any more. */
+static void relay_throw(struct tm_sink *s) {
+  char text[4096];
+  int64_t n;
+  while ((n = s->io->read(s->io, s->relay[0], text, sizeof text)) > 0) {
+    s->state->rows_thrown += rows_in(text, (size_t)n);
+    s->state->bytes_thrown += (double)n;
   }
-  return tm_err_set(err, 1, "write", "%s: write failed: %s", s->name, strerror((int)-rc));
+  s->state->in_relay = 0;
+}
+
+/* From the relay into standard output: 1 it is empty now, 0 refused, -1 and err. */
+static int relay_push(struct tm_sink *s, struct tm_err *err) {
+  struct tm_sink_state *st = s->state;
+  while (st->in_relay > 0 && !s->gone) {
+    ssize_t n = splice(s->relay[0], NULL, s->fd, NULL, (size_t)st->in_relay, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) {
+      st->in_relay -= (int32_t)n;
+    } else if (n == 0) {
+      st->in_relay = 0;
+    } else if (errno != EINTR) {
+      int rc = refused(s, -errno, err);
+      if (rc <= 0) return rc;
+    }
+  }
+  if (s->gone && st->in_relay > 0) relay_throw(s);
+  return 1;
+}
+
+static int64_t write_piece(struct tm_sink *s, const char *data, size_t n) {
+  int fd = s->relay != NULL ? s->relay[1] : s->fd;
+  if (n > (size_t)s->piece) n = (size_t)s->piece;
+  if (s->piece == PIECE_SOCKET) {
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    if (poll(&p, 1, 0) <= 0) return -EAGAIN;
+  }
+  int64_t rc;
+  do rc = s->io->write(s->io, fd, data, n);
+  while (rc == -EINTR);
+  return rc;
+}
+
+int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err) {
+  struct tm_sink_state *st = s->state;
+  int32_t relayed = st->in_relay;
+  int32_t left = len - st->sent;
+  if (relayed > 0) {
+    int rc = relay_push(s, err);
+    if (rc <= 0) return rc < 0 ? -1 : st->in_relay < relayed;
+  }
+  s->blocked = s->refused = 0;
+  if (left == 0) return relayed > 0;
+  if (!s->gone) {
+    int64_t rc = write_piece(s, data + st->sent, (size_t)left);
+    if (rc < 0 && (rc = refused(s, rc, err)) <= 0) return (int)rc;
+    if (!s->gone) left = (int32_t)rc;
+  }
+  took(s, data, left);
+  if (s->relay == NULL || s->gone) return 1;
+  return relay_push(s, err) < 0 ? -1 : 1;
+}
+
+void tm_sink_begin_anew(struct tm_sink *s) {
+  struct tm_sink_state *st = s->state;
+  st->before += st->sent;
+  st->base += st->sent;
+  st->sent = 0;
 }

@@ -16,11 +16,13 @@
 
 enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK };
 
-/* What survives the worker. `written` and `sent` count from the front of the out. */
+/* What survives the worker. */
 struct tm_sink_state {
-  int32_t sent;              /* bytes the sink has taken */
+  int32_t sent;              /* bytes at the front of the out that the sink has taken */
+  int32_t in_relay;          /* of these, bytes that may still be in the relay */
   int32_t opened;            /* `base` is known */
-  int64_t base;              /* regular file: where the first byte of the out went */
+  int32_t pad;
+  int64_t base;              /* regular file: where the first byte of the out goes */
   double before;             /* bytes taken before those in the out */
   double rows_thrown;        /* rows and bytes thrown away because the reader had gone */
   double bytes_thrown;
@@ -32,7 +34,7 @@ struct tm_sink {
   char name[256];
   char *path;
   int fd;
-  int relay[2];              /* standard output that is a pipe: read and write end of the relay; -1 none */
+  const int *relay;          /* standard output that is a pipe: read and write end of the relay; NULL none */
   int regular;               /* 1: a regular file; 2: one that is appended to */
   int polled;                /* fd may refuse: wait with a watcher */
   int piece;                 /* bytes in one write at most */
@@ -44,15 +46,16 @@ struct tm_sink {
   struct tm_sink_state *state;  /* shared */
 };
 
-/* The relay for standard output, made before the first worker: 0, with both ends -1 if it is of no use. */
+/* The relay for standard output, made before the first worker; both ends -1: it is of no use. 0, or -1 no descriptors. */
 int tm_sink_relay_open(int relay[2]);
 /* Opens it: 0, or -1 and err. */
 int tm_sink_open(struct tm_sink *s, struct tm_err *err);
 /* After a death: what of data[0..len) an earlier worker wrote without saying so. */
 void tm_sink_resume(struct tm_sink *s, int32_t len);
-/* Writes data[state->sent, len) as far as possible: bytes taken now (0: refused, `blocked` is set), -1 and err. */
-int64_t tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err);
-/* 1 while bytes that count as taken are still in the relay; tries to hand them on first. -1 and err. */
-int tm_sink_pending(struct tm_sink *s, struct tm_err *err);
+/* Hands on what is in the relay, then writes data[state->sent, len): 1 something moved, 0 refused (`blocked` is set),
+ * -1 and err. */
+int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err);
+/* All of the out was taken and it begins anew. In several places, which its caller has kept (undo.h). */
+void tm_sink_begin_anew(struct tm_sink *s);
 
 #endif

@@ -73,6 +73,8 @@ static int open_stdin(struct tm_source *s, struct tm_err *err) {
 }
 
 int tm_source_open(struct tm_source *s, struct tm_err *err) {
+  for (int32_t i = s->state->file + 1; s->kind == TM_SOURCE_FILE && i < s->paths_n; i++)
+    if (access(s->paths[i], R_OK) != 0) return tm_err_set(err, 3, "file-open", "%s: cannot be read: %s", s->paths[i], strerror(errno));
   if (s->kind == TM_SOURCE_FILE) return s->state->done || s->state->eof ? 0 : open_path(s, err);
   return s->kind == TM_SOURCE_STDIN ? open_stdin(s, err) : 0;
 }

@@ -66,7 +66,7 @@ struct tm_source {
 /* What reading brought. */
 enum tm_source_got { TM_SOURCE_BATCH, TM_SOURCE_WAIT, TM_SOURCE_MORE, TM_SOURCE_END };
 
-/* Opens the first file, so that a missing one is told at load; -1 and err. */
+/* Opens the first file and looks for the others, so that a missing one is told at load; -1 and err. */
 int tm_source_open(struct tm_source *s, struct tm_err *err);
 /* Moves the text that is left to the front where that is worth it or needed. Not while a batch is at hand. */
 void tm_source_make_room(struct tm_source *s);

@@ -130,7 +130,7 @@ function M.make(settings)
     if V.batch and V.level == 0 and not node.parent and row ~= lib.EMPTY_ROW then
       return ffi_string(V.batch.raw + V.batch.off[row], V.batch.len[row])
     end
-    return value.encode_string(e)
+    return value.text(e).text
   end
   --- Event time in ms; nil until event time is declared.
   function tm.time(e)

@@ -2,7 +2,7 @@
 boot.lua - the library's one entrance: the host runs this text with its table of functions and gets back the
 table of functions it calls. Nothing here runs per event.
 
-host gives   text(name), abi, flow, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
+host gives   text(name), abi, flow, traces, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out
 host calls   load{...}, fail, bad_line, batch_begin, generate
 ]]
@@ -24,6 +24,7 @@ _G.require = function(name)
 end
 
 local lib = require 'tidemill.lib'
+require 'tidemill.traces'
 lib.types = require 'tidemill.types'
 lib.value = require 'tidemill.value'
 local stream = require 'tidemill.stream'
@@ -71,7 +72,7 @@ local function script_require(script, tm)
     local path = base .. name:gsub('%.', '/') .. '.lua'
     local text, why = host.read(path)
     if not text then
-      raise('script', stream.place() .. ": no module '" .. name .. "': " .. path .. ': ' .. why)
+      raise('script', stream.place() .. ": no module '" .. name .. "' beside the script: " .. path .. ': ' .. why)
     end
     stream.user_sources[path] = true
     loaded[name] = script
@@ -103,7 +104,7 @@ local function add_results(results, name, v)
     if n > 0 then return end
   end
   raise('script', name .. ': the script must return a stream or a list of streams, got ' .. stream.describe(v) ..
-    "; end it with: return tm.pipeline 'name':…")
+    "; end it with: return tm.pipeline 'name':…, or behind branch and route: return { out.a, out.b }")
 end
 
 local function run_script(path, tm, results)
@@ -121,32 +122,40 @@ local function run_code(code, tm, results)
   local env = script_require('-e', tm)
   env.tm = tm
   env.stream = stream.pipeline 'e'
-  local ok, chunk = pcall(sandbox.compile, 'return ' .. code, '-e', env)
+  local ok, chunk = pcall(sandbox.compile, 'return (' .. code .. '\n)', '-e', env)   -- ( ): a tail call would hide its line
   if ok then chunks[#chunks + 1] = { chunk = chunk, env = env } else chunk = compile(code, '-e', env) end
   add_results(results, '-e', chunk())
 end
 
 -- Binding to the host -------------------------------------------------------
 
+--- The default input and output are one of the others: what reads or writes both does so in one place.
+local function canonical(o)
+  return {
+    source = function(d)
+      if d.kind ~= 'input' then return d end
+      if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then return { kind = 'stdin', key = 'stdin', name = 'stdin' } end
+      local paths = {}
+      for i, p in ipairs(o.from) do paths[i] = p end
+      table.sort(paths)
+      return { kind = 'file', paths = paths, name = table.concat(paths, ',') }
+    end,
+    sink = function(d)
+      if d.kind ~= 'output' then return d end
+      if o.to == nil or o.to == '-' then return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place } end
+      if o.to == 'discard' then return { kind = 'discard', key = 'discard', name = 'discard', place = d.place } end
+      return { kind = 'file', path = o.to, name = o.to, place = d.place }
+    end,
+  }
+end
+
 local function describe_source(d, o)
   if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' then return 'file', { o.sample }, o.sample end
-  if d.kind == 'input' then
-    if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then return 'stdin', {}, 'stdin' end
-    local paths = {}
-    for i, p in ipairs(o.from) do paths[i] = p end
-    table.sort(paths)
-    return 'file', paths, table.concat(paths, ',')
-  end
   return d.kind, d.paths or {}, d.name or d.kind
 end
 
 local function describe_sink(d, o)
   if o.checked and d.kind ~= 'link' and d.kind ~= 'discard' then return 'file', '/dev/null', d.name or 'the output' end
-  if d.kind == 'output' then
-    if o.to == nil or o.to == '-' then return 'stdout', '', 'stdout' end
-    if o.to == 'discard' then d.kind = 'discard' return 'discard', '', 'discard' end
-    return 'file', o.to, o.to
-  end
   return d.kind, d.path or '', d.name or d.kind
 end
 
@@ -183,7 +192,7 @@ local function bind(o)
   for _, p in ipairs(plan.pipelines) do
     host.add_pipeline(p.name, p.source.index)
     for _, out in ipairs(p.outs) do
-      out.ptr = ffi.cast('struct tm_out *', host.add_out(p.index, out.sink.host, p.on_error ~= nil and p.on_error.out == out))
+      out.ptr = ffi.cast('struct tm_out *', host.add_out(p.index, out.sink.host, out.dead or false))
     end
   end
   local loops = {}
@@ -222,7 +231,7 @@ function M.load(o)
   local results = {}
   for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
   if o.code then run_code(o.code, tm, results) end
-  plan = plan_module.make(results)
+  plan = plan_module.make(results, canonical(o))
   return bind(o)
 end
 

@@ -14,6 +14,7 @@ local C, raise = lib.C, lib.raise
 
 local M = {}
 
+local STRAIGHT_MAX = 60   -- fields of a select written out one by one; a loop would end the trace of the batch
 local LOCALS_MAX = 30   -- user functions held in upvalues of their own; LuaJIT allows 60 upvalues in all
 
 local Gen = {}
@@ -96,6 +97,7 @@ end
 
 function emit.flat_map(g, step, view)
   local inner = g:new_view(false)
+  inner.inherit(view)
   local held = { n = 0, open = false, bytes = 0 }
   local hold = g:const(held)
   local add = g:const(M.emitter(held))
@@ -132,7 +134,15 @@ function emit.select(g, step, view)
   end
   local list = g:const(nodes)
   if not fused then
-    g:put('select%d(%s, %d)', view.level, list, n)
+    if n > STRAIGHT_MAX then
+      g:put('select%d(%s, %d)', view.level, list, n)
+    else
+      g:put('do')
+      for i = 1, n do g:put('local c%d = current%d(%s)', i, view.level, g:const(nodes[i])) end
+      g:put('fresh_ordered%d()', view.level)
+      for i = 1, n do g:put('if c%d ~= nil then put%d(%s, c%d) end', i, view.level, g:const(nodes[i]), i) end
+      g:put('end')
+    end
     return g:follow(step, view)
   end
   local plan = C.tm_ffi_select_new()
@@ -140,6 +150,7 @@ function emit.select(g, step, view)
     if nodes[i].col then C.tm_ffi_select_add(plan, nodes[i].col, nodes[i].name, nodes[i].len) end
   end
   for _, child in ipairs(step.next) do
+    g:at(child)
     g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:const(child.out.ptr), g:const(plan), list, n)
   end
 end
@@ -147,14 +158,18 @@ end
 function emit.drop(g, step, view)
   if only_counted(step) then return g:follow(step, view) end
   local nodes = node_list(view, step.rec.fields)
-  g:put('drop%d(%s, %d)', view.level, g:const(nodes), #nodes)
+  for _, node in ipairs(nodes) do g:put('remove%d(%s)', view.level, g:const(node)) end
   g:follow(step, view)
 end
 
 function emit.rename(g, step, view)
   if only_counted(step) then return g:follow(step, view) end
   local from, to = node_list(view, step.rec.from), node_list(view, step.rec.to)
-  g:put('rename%d(%s, %s, %d)', view.level, g:const(from), g:const(to), #from)
+  g:put('do')
+  for i = 1, #from do g:put('local c%d = current%d(%s)', i, view.level, g:const(from[i])) end
+  for i = 1, #from do g:put('if c%d ~= nil then remove%d(%s) end', i, view.level, g:const(from[i])) end
+  for i = 1, #from do g:put('if c%d ~= nil then renamed%d(%s, c%d) end', i, view.level, g:const(to[i]), i) end
+  g:put('end')
   g:follow(step, view)
 end
 
@@ -165,6 +180,7 @@ function emit.set(g, step, view)
   for i = 1, #nodes do
     local fn = step.rec.fns[i]
     g:put('local c%d = %s', i, type(fn) == 'function' and g:call(fn, view) or g:const(fn))
+    if type(fn) == 'function' then g:put("if type(c%d) == 'table' then c%d = snapshot(c%d) end", i, i, i) end
   end
   g:sync(view)
   for i = 1, #nodes do g:put('set%d(%s, c%d)', view.level, g:const(nodes[i]), i) end
@@ -184,7 +200,7 @@ function emit.schema(g, step, view)
     nodes[n] = node
   end
   g:at(step)
-  g:put('verify%d(%s, %d)', view.level, g:const(nodes), n)
+  for i = 1, n do g:put('verify%d(%s)', view.level, g:const(nodes[i])) end
   g:follow(step, view)
 end
 
@@ -227,8 +243,9 @@ end
 function emit.to(g, step, view)
   local out = g:const(step.out.ptr)
   if step.out.sink.kind == 'discard' then
-    g:put('%s.rows = %s.rows + 1', out, out)
+    g:put('emit_nothing%d(%s)', view.level, out)
   else
+    g:at(step)
     g:put('emit%d(%s)', view.level, out)
   end
   g:follow(step, view)
@@ -298,12 +315,17 @@ end
 function Gen:follow(step, view)
   local list = step.next
   if #list <= 1 then
-    if list[1] then emit[list[1].kind](self, list[1], view) end
+    local child = list[1]
+    if child then
+      child.level = view.level
+      emit[child.kind](self, child, view)
+    end
     return
   end
   self:put('do')
   save(self, view)
   for i, child in ipairs(list) do
+    child.level = view.level
     emit[child.kind](self, child, view)
     if i < #list and not (child.kind == 'to' and #child.next == 0) then restore(self, view) end
   end
@@ -314,6 +336,7 @@ end
 function M.emitter(held)
   local flow, max_bytes = lib.flow, 16 * 1024 * 1024
   local function size(t, depth)
+    if lib.is_text(t) then return #t.text end
     local bytes = 2
     for k, v in next, t do
       bytes = bytes + 4 + (type(k) == 'string' and #k or 8)
@@ -333,7 +356,7 @@ function M.emitter(held)
     if n > flow.max_rows then
       raise('too-many-rows', 'one event made more than ' .. flow.max_rows .. ' rows (--max-rows)')
     end
-    local copy = value.copy(row)
+    local copy = value.snapshot(row)
     held.bytes = held.bytes + size(copy, 1)
     if held.bytes > max_bytes then raise('row-too-large', "one event's rows exceed 16 MiB") end
     held[n] = copy
@@ -341,8 +364,8 @@ function M.emitter(held)
   end
 end
 
-local view_functions = { 'emit', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'drop', 'rename', 'set',
-  'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call' }
+local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
+  'fresh_ordered', 'put', 'remove', 'renamed', 'set', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -370,7 +393,7 @@ function M.compile(pipeline, checked)
   local view = g:new_view(true)
   g:follow(pipeline.tree, view)
   local body = table.concat(g.lines, ' ')
-  local head = { 'local K, views, mk, flow = ...' }
+  local head = { 'local K, views, mk, flow, snapshot = ...' }
   local function want(name) return body:find(name, 1, true) end
   for level = 0, #g.views - 1 do
     head[#head + 1] = ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level)
@@ -387,7 +410,7 @@ function M.compile(pipeline, checked)
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end
-  pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow)
+  pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot)
   pipeline.views = g.views
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end

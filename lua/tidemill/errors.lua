@@ -130,11 +130,11 @@ end
 --- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.
 function M.fail(pipeline, row, e)
   local views = pipeline.views
-  local key = views and views[1].key
+  local step = pipeline.steps[lib.flow.marker.step]
+  local key = views and views[(step and step.level or 0) + 1].key
   pipeline.abandon()
   host.rollback(pipeline.index, row)
   local batch = pipeline.source.batch
-  local step = pipeline.steps[lib.flow.marker.step]
   local letter = {
     at = at_of(e, step), code = e.code, reason = e.message, position = position_of(pipeline, row),
     step = step and step.label or 'read', key = key,
@@ -143,11 +143,16 @@ function M.fail(pipeline, row, e)
   report(pipeline, letter, ffi_string(batch.raw + batch.off[row], math.min(batch.len[row], 400)), e.traceback)
 end
 
---- A line that is no event, for one pipeline that reads its source.
+--- A line that is no event, for one pipeline that reads its source; or an event that is left out ('quarantined'), at
+--- the step that the marker names.
 function M.bad_line(pipeline, row, code, why)
   local batch = pipeline.source.batch
-  local letter = { at = '', code = code, reason = why, position = position_of(pipeline, row), step = 'decode' }
-  write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], true)
+  local step = code == 'quarantined' and pipeline.steps[lib.flow.marker.step]
+  local letter = {
+    at = step and step.place or '', code = code, reason = why, position = position_of(pipeline, row),
+    step = step and step.label or 'decode',
+  }
+  write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], code ~= 'quarantined')
   local scratch = lib.scratch
   scratch.len = 0
   C.tm_ffi_json_lossy(scratch, batch.raw + batch.off[row], math.min(batch.len[row], 400))

@@ -63,7 +63,8 @@ end
 M.scratch = M.buf()     -- unescaped strings
 M.texts = M.buf()       -- value texts of patches
 M.padded = M.buf()      -- texts copied for the scanners
-M.encode_buf = M.buf()  -- encode_string
+M.encode_buf = M.buf()  -- encode_string, views as text
+M.array_buf = M.buf()   -- arrays changed in the middle of a call
 
 local nested = {}
 

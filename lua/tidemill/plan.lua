@@ -21,6 +21,7 @@ local Plan = {}
 Plan.__index = Plan
 
 function Plan:sink(d)
+  d = self.canonical.sink(d)
   local key = d.kind .. ':' .. (d.path or d.key or '')
   local found = self.sink_by_key[key]
   if found then return found end
@@ -31,6 +32,7 @@ function Plan:sink(d)
 end
 
 function Plan:source(d)
+  d = self.canonical.source(d)
   local key = d.kind .. ':' .. (d.key or table.concat(d.paths or {}, '\0'))
   local found = self.source_by_key[key]
   if found then return found end
@@ -40,11 +42,12 @@ function Plan:source(d)
   return d
 end
 
-local function out_of(pipeline, sink)
+--- dead: the dead letters' own, also where rows go to the same sink: they are counted apart.
+local function out_of(pipeline, sink, dead)
   for _, out in ipairs(pipeline.outs) do
-    if out.sink == sink then return out end
+    if out.sink == sink and out.dead == dead then return out end
   end
-  local out = { pipeline = pipeline, sink = sink, index = #pipeline.outs }
+  local out = { pipeline = pipeline, sink = sink, index = #pipeline.outs, dead = dead }
   pipeline.outs[#pipeline.outs + 1] = out
   return out
 end
@@ -132,7 +135,7 @@ function Plan:build_step(rec, pipeline, live)
         pipeline.on_error.place .. '); it holds for the whole pipeline')
     end
     pipeline.on_error = step
-    step.out = out_of(pipeline, self:sink(d))
+    step.out = out_of(pipeline, self:sink(d), true)
   elseif rec.kind == 'schema' then
     pipeline.schemas[#pipeline.schemas + 1] = step
   end
@@ -202,10 +205,12 @@ local function order(pipelines)
   return out
 end
 
---- Plans what scripts returned. results: list of { streams = {...}, name = script }.
-function M.make(results)
+--- Plans what scripts returned. results: list of { streams = {...}, name = script }; canonical: functions source and
+--- sink that put the default input and output in terms of the others, so that each place has one reader or writer.
+function M.make(results, canonical)
   local plan = setmetatable({
     sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0,
+    canonical = canonical,
   }, Plan)
   local live = {}
   for _, rec in ipairs(results) do

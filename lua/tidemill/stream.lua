@@ -181,7 +181,9 @@ function methods:rename(map)
   if type(map) ~= 'table' then fault(where, "rename takes a table { old = 'new' }, got " .. describe(map)) end
   local from, to, seen = {}, {}, {}
   for k, v in pairs(map) do
-    if type(k) ~= 'string' or type(v) ~= 'string' then fault(where, "rename takes a table { old = 'new' }") end
+    if type(k) ~= 'string' or type(v) ~= 'string' then
+      fault(where, "rename takes a table { old = 'new' }, found " .. describe(k) .. ' = ' .. describe(v))
+    end
     if seen[v] then fault(where, "rename gives two fields the name '" .. v .. "'") end
     seen[v] = true
   end
@@ -196,7 +198,9 @@ function methods:set(map)
   if type(map) ~= 'table' then fault(where, 'set takes a table { field = function(e) … end }, got ' .. describe(map)) end
   local names, fns = {}, {}
   for k, v in pairs(map) do
-    if type(k) ~= 'string' then fault(where, 'set: field names are strings') end
+    if type(k) ~= 'string' then
+      fault(where, 'set takes a table { field = function(e) … end }, found ' .. describe(v) .. ' without a field name')
+    end
     if type(v) == 'table' then fault(where, "set: '" .. k .. "' takes a function or a plain value, got a table") end
     local _ = v
   end
@@ -257,7 +261,9 @@ function methods:branch(map)
   end
   local rest
   for k, v in pairs(map) do
-    if type(k) ~= 'string' then fault(where, 'branch: each branch has a name; { name = fn }') end
+    if type(k) ~= 'string' then
+      fault(where, 'branch: each branch needs a name: { name = function(e) … end }, found ' .. describe(v) .. ' without one')
+    end
     if v == true then
       if rest then fault(where, 'branch: only one branch can take the rest (= true)') end
       rest = k
@@ -342,7 +348,7 @@ for name in ([[window aggregate emit late_to event_time processing_time process 
 stream_mt.__index = function(_, name)
   local m = methods[name]
   if m then return m end
-  if later[name] then fault(place(), "the operator '" .. name .. "' is not in this version") end
+  if later[name] then fault(place(), "the operator '" .. name .. "' is not in this version; it has " .. table.concat(names, ', ')) end
   fault(place(), "a stream has no operator '" .. tostring(name) .. "'" .. suggest.hint(tostring(name), names))
 end
 stream_mt.__newindex = function(_, name)

@@ -26,6 +26,7 @@ end
 
 -- Decoding --------------------------------------------------------------
 
+--- The text a key or string cell of a tape holds.
 local function text_of(base, cell)
   local kind, len = band(cell.tag, 15), rshift(cell.tag, 4)
   if kind == 8 then
@@ -36,8 +37,11 @@ local function text_of(base, cell)
   return ffi_string(base + cell.off, len)
 end
 
-local function big(where, base, cell, kind)
+M.cell_text = text_of
+
+local function big(node, where, base, cell, kind)
   local digits = ffi_string(base + cell.off, rshift(cell.tag, 4))
+  if kind == 5 and node then node.V.fail_bigint(node, digits) end
   if kind == 6 then
     raise('number-range', where .. ' holds ' .. digits .. ", a number beyond a double's range")
   end
@@ -45,7 +49,7 @@ local function big(where, base, cell, kind)
 end
 
 --- Builds the value at tape cell i; returns it and the index behind it.
-local function build(cells, i, base, where)
+local function build(cells, i, base, where, node)
   local cell = cells[i]
   local kind = band(cell.tag, 15)
   if kind == 4 then return cell.num, i + 1 end
@@ -68,7 +72,7 @@ local function build(cells, i, base, where)
   if kind == 1 then return NULL, i + 1 end
   if kind == 2 then return false, i + 1 end
   if kind == 3 then return true, i + 1 end
-  return big(where, base, cell, kind)
+  return big(node, where, base, cell, kind)
 end
 
 -- A Lua string's bytes are not followed by the padding that scanners read, so texts are copied first.
@@ -82,11 +86,17 @@ local function to_tape(text)
   return buf.data
 end
 
+--- The cells of a valid JSON text in pre-order, their number, and what their offsets count from; until the next use.
+function M.tape(text)
+  local base = to_tape(text)
+  return tape.cells, tape.n, base
+end
+
 --- The Lua value of a valid JSON text. `node` names the field in messages.
 function M.decode(text, node)
   local base = to_tape(text)
   local where = node and ("field '" .. node.V.path_of(node) .. "'") or 'the text'
-  return (build(tape.cells, 0, base, where))
+  return (build(tape.cells, 0, base, where, node and band(tape.cells[0].tag, 15) < 9 and node or nil))
 end
 
 local function count(t)
@@ -171,6 +181,41 @@ function M.copy(v)
   return copy(v, 1)
 end
 
+--- What a view holds now, as JSON text: bytes nobody wrote untouched, nothing read.
+function M.text(v)
+  local node, buf = owner[v], lib.encode_buf
+  buf.len = 0
+  node.V.encode_node(node, buf)
+  return lib.text(ffi_string(buf.data, buf.len), 9)
+end
+
+local function snapshot(v, depth)
+  if v == NULL then return v end
+  if owner[v] then return M.text(v) end
+  if depth > DEPTH_MAX then raise('too-deep', 'a table is nested deeper than 512 (or holds itself)') end
+  local out = {}
+  if getmetatable(v) == 'array' then setmetatable(out, array_mt) end
+  for k, item in next, v do
+    out[k] = type(item) == 'table' and snapshot(item, depth + 1) or item
+  end
+  return out
+end
+
+--- A copy of a row to be written later: tables copied, views as their text.
+function M.snapshot(v) return snapshot(v, 1) end
+
+local function holds_view(t, depth)
+  for _, v in next, t do
+    if type(v) == 'table' and v ~= NULL and (owner[v] or (depth < DEPTH_MAX and holds_view(v, depth + 1))) then return true end
+  end
+  return false
+end
+
+--- The row itself, or a snapshot if it holds views, which are about to change.
+function M.settle(t)
+  return holds_view(t, 1) and snapshot(t, 1) or t
+end
+
 -- Encoding --------------------------------------------------------------
 
 --- Is this plain table an array? Mixed tables raise.
@@ -237,7 +282,9 @@ local function encode(buf, v, depth)
   elseif t ~= 'table' then
     raise('type', 'a ' .. t .. ' cannot be written as JSON')
   elseif owner[v] then
-    encode(buf, M.copy(v), depth)
+    owner[v].V.encode_node(owner[v], buf)
+  elseif lib.is_text(v) then
+    put(buf, v.text)
   elseif depth > DEPTH_MAX then
     raise('too-deep', 'a table is nested deeper than 512 (or holds itself)')
   elseif M.is_array(v) then
@@ -268,9 +315,9 @@ function M.encode(buf, v)
   encode(buf, v, 1)
 end
 
---- v as a JSON string.
-function M.encode_string(v)
-  local buf = lib.encode_buf
+--- v as a JSON string, made in a buffer of the library.
+function M.encode_string(v, buf)
+  buf = buf or lib.encode_buf
   buf.len = 0
   encode(buf, v, 1)
   return ffi_string(buf.data, buf.len)

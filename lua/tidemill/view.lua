@@ -39,6 +39,7 @@ local found = ffi.new 'struct tm_cell[1]'
 local overlay = C.tm_ffi_overlay_new()
 if overlay == nil then raise('memory', 'no memory for a view') end
 local gens, written = ffi.cast('double *', overlay.gens), ffi.cast('int32_t *', overlay.written)
+local slots_c = ffi.cast('struct tm_slot *', overlay.slots)
 local vals, nodes = {}, {}
 local SLOTS_MAX = C.TM_SLOTS_MAX - 1
 local undo_slot, undo_gen, undo_val = {}, {}, {}
@@ -69,7 +70,7 @@ local function new_node(parent, name, id)
   gens[slots], vals[slots] = 0, false
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
-    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, typ = false, rule = false, view = false,
+    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, typ = false, rule = false, exact = false, view = false,
     kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, seen = 0, V = V,
   }
   nodes[slots] = node
@@ -79,6 +80,9 @@ local function new_node(parent, name, id)
     node.col = C.tm_ffi_fields_cells(fields, id)
     node.cells = node.col
     node.strs = spec.strings(id)
+  end
+  if C.tm_ffi_overlay_field(overlay, slots, name, #name, node.col or nil, parent.parent and 0 or 1) ~= 0 then
+    raise('memory', 'no memory for a field')
   end
   return node
 end
@@ -90,7 +94,7 @@ local root = {
 V.root = root
 
 --- The node of member `name` under `node`, made if new. A name written in the script keeps its column for good;
---- beyond 256 names met as data a node lives for one batch and reads the event's bytes.
+--- beyond 256 names met as data a node lives for some events and reads the event's bytes.
 local function learn(node, name, static)
   if type(name) ~= 'string' then return nil end
   local extra = node.extra
@@ -114,11 +118,13 @@ local function learn(node, name, static)
   if not extra then extra = {}; node.extra = extra end
   extra[name] = made
   V.transient[#V.transient + 1] = made
+  -- the next event begins with begin(), which forgets them when there are many
+  if st.base == 0 and st.writes == 0 then st.base = 1 end
   return made
 end
 V.transient = {}
 
---- Between batches: names met as data beyond the bound are forgotten.
+--- Between events: names met as data beyond the bound are forgotten.
 function V.forget()
   local list = V.transient
   for i = #list, 1, -1 do
@@ -217,7 +223,11 @@ function read_base(node, row)
   if row == EMPTY_ROW then return nil end
   local col = node.col
   if col then
-    local tag = col[row].tag
+    local tag, limit = col[row].tag, node.exact
+    if limit then
+      local v = col[row].num
+      if v < limit and v > -limit then return v end
+    end
     if band(tag, 15) == 4 and not node.typ then
       if C.tm_ffi_fields_want_number(fields, node.id) == 1 then C.tm_ffi_batch_fill(batch, node.id) end
       local v = col[row].num
@@ -250,7 +260,9 @@ local function spread(node, text)
     local stop = off + len
     if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
     local child = node.kids[name] or learn(node, name)
-    put(child, lib.text(ffi_string(base + off, len), kind, num, false))
+    local made = lib.text(ffi_string(base + off, len), kind, num, false)
+    if child.rule then V.accept(child, made) end
+    put(child, made)
     list[#list + 1] = child
     i = i + 2
     while i < n and cells[i].off < stop do i = i + 1 end
@@ -265,8 +277,9 @@ local function clear_below(node)
     if gens[child.slot] == st.gen then put(child, REMOVED) end
   end
   if node.extra then
-    for _, child in rawnext, node.extra do
-      if gens[child.slot] == st.gen then put(child, REMOVED) end
+    for i = st.base + 1, st.base + st.writes do
+      local child = nodes[written[i]]
+      if child.parent == node then put(child, REMOVED) end
     end
   end
 end
@@ -425,11 +438,34 @@ end
 
 -- Writing ---------------------------------------------------------------
 
+--- The written value as the encoder (C) sees it.
+local function fill(slot, v, typ)
+  local s, t = slots_c + slot, type(v)
+  if t == 'number' then
+    s.kind, s.num = typ and typ.slot or 1, v
+  elseif t == 'string' then
+    s.kind, s.text, s.len = typ and typ.slot or 2, v, #v
+  elseif t == 'boolean' then
+    s.kind = v and 3 or 4
+  elseif v == NULL then
+    s.kind = 5
+  elseif v == REMOVED then
+    s.kind = 6
+  elseif v.text then
+    s.kind, s.text, s.len = 7, v.text, #v.text
+  elseif v.raw and v.raw.col then
+    s.kind, s.text = 8, ffi.cast('const char *', v.raw.col)
+  else
+    s.kind = 0
+  end
+end
+
 local function undo(mark)
   local n = st.log
   while n > mark do
     local slot = undo_slot[n]
     gens[slot], vals[slot] = undo_gen[n], undo_val[n]
+    fill(slot, undo_val[n], nodes[slot].typ)
     undo_val[n] = false
     n = n - 1
   end
@@ -453,6 +489,7 @@ function put(node, v)
     st.writes = w
   end
   vals[slot] = v
+  fill(slot, v, node.typ)
 end
 
 --- A new state of the overlay with nothing written.
@@ -539,14 +576,32 @@ local function write(node, child, v)
 end
 V.write = write
 
+local settling = false
+
 --- When a call has returned: arrays that were read are compared and, if changed, written back.
 function V.sync()
+  settling = true
   for i = 1, st.arrays do
     local node, t = arr_node[i], arr_table[i]
     if node and not value.equal(t, arr_text[i]) then put_value(node, t, 1) end
     arr_node[i], arr_table[i], arr_text[i] = false, false, false
   end
+  settling = false
   st.arrays = 0
+end
+
+--- The same in the middle of a call: the tables stay in the script's hands.
+function V.settle_arrays()
+  if settling then return end
+  settling = true
+  for i = 1, st.arrays do
+    local node, t = arr_node[i], arr_table[i]
+    if node and not value.equal(t, arr_text[i]) then
+      arr_text[i] = value.encode_string(t, lib.array_buf)
+      put(node, lib.text(arr_text[i], 10))
+    end
+  end
+  settling = false
 end
 
 --- A new event: what the last one wrote no longer holds.
@@ -555,11 +610,13 @@ function V.begin()
     local gen = st.gen_top + 1
     st.gen_top, st.gen = gen, gen
     st.base, st.writes, st.log = 0, 0, 0
+    if V.transient[512] then V.forget() end
   end
 end
 
 --- After an error: nothing written holds, nothing is handed out.
 function V.abandon()
+  settling = false
   st.arrays, st.log, st.base, st.writes = 0, 0, 0, 0
   st.gen_top = st.gen_top + 1
   st.gen = st.gen_top
@@ -604,7 +661,7 @@ function V.restore(row, gen, writes, base, log)
 end
 -- The proxies -----------------------------------------------------------
 
-V.gens, V.vals, V.written, V.nodes = gens, vals, written, nodes
+V.gens, V.vals, V.written, V.nodes, V.overlay, V.slots = gens, vals, written, nodes, overlay, slots_c
 
 --- The functions that read and write this field; again when a type was declared for it.
 function V.wire(node)
@@ -613,11 +670,32 @@ function V.wire(node)
     lib.load 'tidemill.view_field' (V, node, read_special, read_written, read_base)
 end
 
+local stray = { name = '', len = 0, parent = false, typ = false, V = V }
+
+--- Reads a member without a node of its own, for names beyond the bound. false: it is an object or array, or is
+--- known by now; then a node is needed.
+local function peek(node, name)
+  local base, row = eff(node)
+  local extra = node.extra
+  if extra and extra[name] or node.kids[name] then return false end
+  if row == EMPTY_ROW then return true, nil end
+  local text, len = V.base_text(base, row)
+  if not text then return true, nil end
+  C.tm_ffi_json_find(text, len, name, #name, found)
+  if band(found[0].tag, 15) >= 9 then return false end
+  stray.name, stray.parent = name, node
+  return true, read_cell(stray, text, found[0].off, found[0].tag, found[0].num, -1)
+end
+
 local function accessors(node)
   local readers, writers = node.readers, node.writers
   local function index(_, k)
     local read = readers[k]
     if read then return read() end
+    if learned >= LEARN_MAX and type(k) == 'string' then
+      local known, v = peek(node, k)
+      if known then return v end
+    end
     local n = learn(node, k)
     if n == nil then return nil end
     if st.writes ~= 0 then return read_written(n) end
@@ -696,5 +774,5 @@ function V.field(name)
 end
 
 V.learn, V.put, V.put_value, V.eff, V.read_base, V.fresh = learn, put, put_value, eff, read_base, fresh
-V.unescape, V.sorted_insert, V.make_view = unescape, sorted_insert, make_view
+V.unescape, V.make_view = unescape, make_view
 return V

@@ -8,6 +8,7 @@ local V, node, read_special, read_written, read_base = ...
 local st, gens, vals, written, log_undo = V.st, V.gens, V.vals, V.written, V.log_undo
 local cells, strs, slot, top, plain = node.cells, node.strs, node.slot, node.parent == V.root, not node.rule
 local write, parent, type = V.write, node.parent, type
+local s = V.slots + slot
 
 --- The field's value in the row at hand: what was written, a number, a string made before, or whatever else it is.
 local function read()
@@ -22,8 +23,8 @@ local function read()
   local row = st.row
   local v = cells[row].num
   if v == v then return v end
-  local s = strs[row]
-  if s then return s end
+  local text = strs[row]
+  if text then return text end
   return read_base(node, row)
 end
 
@@ -40,6 +41,13 @@ local function assign(v)
       st.writes = w
     end
     vals[slot] = v
+    if t == 'number' then
+      s.kind, s.num = 1, v
+    elseif t == 'string' then
+      s.kind, s.text, s.len = 2, v, #v
+    else
+      s.kind = v and 3 or 4
+    end
     return
   end
   return write(parent, node, v)

@@ -8,12 +8,13 @@ byte order, after `select` in the order selected. Loaded anew for every view, wi
 local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
-local type, rawnext = type, next
+local type, table = type, table
 local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
 local raise = lib.raise
 local batch, flow = spec.batch, lib.flow
 local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.nodes, V.root
-local eff, path_of, unescape, sorted_insert = V.eff, V.path_of, V.unescape, V.sorted_insert
+local eff, path_of, unescape = V.eff, V.path_of, V.unescape
+local overlay = V.overlay
 
 -- Leaving ---------------------------------------------------------------
 
@@ -44,17 +45,15 @@ local function put_text(node, buf)
     check_put(C.tm_ffi_buf_put(buf, v and 'true' or 'false', v and 4 or 5), node)
   elseif v == NULL then
     check_put(C.tm_ffi_buf_put(buf, 'null', 4), node)
-  elseif v == OBJECT then
+  elseif v == OBJECT or v.order then
     encode_object(node, buf)
-  elseif v.arr then
-    check_put(C.tm_ffi_buf_put(buf, v.arr, #v.arr), node)
+  elseif v.text then
+    check_put(C.tm_ffi_buf_put(buf, v.text, #v.text), node)
   else
-    local base, row = v.raw, st.home
-    if base.view and V.written_below(node) then return encode_object(node, buf) end
-    local tag, off = base.col[row].tag, base.col[row].off
-    local kind, len = band(tag, 15), rshift(tag, 4)
-    if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
-    check_put(C.tm_ffi_buf_put(buf, batch.raw + off, len), node)
+    if node.view and V.written_below(node) then return encode_object(node, buf) end
+    local kind, p, len = V.cell(v.raw, st.home)
+    if kind == 7 or kind == 8 then p, len = p - 1, len + 2 end
+    check_put(C.tm_ffi_buf_put(buf, p, len), node)
   end
 end
 
@@ -96,23 +95,45 @@ local function encode_members(node, list, buf)
   check_put(C.tm_ffi_buf_put(buf, '}', 1), node)
 end
 
---- Members of this object in byte order, names met as data included.
-local function all_sorted(node)
-  if not node.extra then return node.sorted end
-  local list = {}
-  for i = 1, #node.sorted do list[i] = node.sorted[i] end
-  for _, child in rawnext, node.extra do sorted_insert(list, child) end
+--- Members in a given order, then in the order in which they were written.
+local function in_order(node, first)
+  local list, n, there = {}, 0, {}
+  for i = 1, #first do
+    local child = first[i]
+    n = n + 1
+    list[n], there[child] = child, true
+  end
+  for i = st.base + 1, st.base + st.writes do
+    local child = nodes[written[i]]
+    if child.parent == node and not there[child] then
+      n = n + 1
+      list[n] = child
+    end
+  end
   return list
 end
 
---- Members in the order they were selected.
-local function in_order(node)
-  local list, n = {}, 0
-  for i = st.base + 1, st.base + st.writes do
-    local child = nodes[written[i]]
-    if child.parent == node then n = n + 1; list[n] = child end
-  end
+local NONE = {}
+
+local function by_name(a, b) return a.name < b.name end
+
+--- Members of this object in byte order, names met as data included.
+local function all_sorted(node)
+  if not node.extra then return node.sorted end
+  local list = in_order(node, NONE)
+  table.sort(list, by_name)
   return list
+end
+
+--- The nodes of an object without base, in its order.
+local function members(node)
+  if not node.parent then
+    if st.gen % 1 ~= 0 then return in_order(node, NONE) end
+  elseif gens[node.slot] == st.gen then
+    local v = vals[node.slot]
+    if type(v) == 'table' and v.order then return in_order(node, v.order) end
+  end
+  return all_sorted(node)
 end
 
 --- The changes below `node` as a patch; value texts go to `texts`.
@@ -155,7 +176,7 @@ function encode_object(node, buf)
   local text, len
   if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
   if not text then
-    return encode_members(node, V.ordered == st.gen and node == root and in_order(node) or all_sorted(node), buf)
+    return encode_members(node, members(node), buf)
   end
   local patch = patch_of(node)
   check_put(C.tm_ffi_patch_apply(patch, text, len, texts.data, buf), node)
@@ -174,7 +195,11 @@ function V.encode(buf)
   texts.len = 0
   encode_object(root, buf)
 end
-V.encode_node = function(node, buf)
+
+--- The object at `node` as JSON text, appended to buf; arrays that were read and changed in this call included.
+function V.encode_node(node, buf)
+  if st.arrays ~= 0 then V.settle_arrays() end
+  if not node.parent then return V.encode(buf) end
   texts.len = 0
   encode_object(node, buf)
 end
@@ -191,9 +216,15 @@ function V.emit(out)
     if rc ~= 0 then out_failed(rc) end
     return
   end
-  if C.tm_ffi_out_begin(out, batch, st.home) ~= 0 then out_failed(-1) end
+  local len = out.buf.len
+  local rc = C.tm_ffi_out_written(out, flow, batch, st, overlay, st.gen % 1 ~= 0 and 1 or 0)
+  if rc == 0 then return end
+  if rc == -1 then out_failed(rc) end
+  -- nested objects are Lua's; so is saying which value cannot be written
+  out.buf.len = len
+  C.tm_ffi_out_begin(out, batch, st.home)
   V.encode(out.buf)
-  local rc = C.tm_ffi_out_end(out, flow)
+  rc = C.tm_ffi_out_end(out, flow)
   if rc ~= 0 then out_failed(rc) end
 end
 
@@ -212,7 +243,7 @@ end
 
 --- Counts a row for a sink that keeps nothing.
 function V.emit_nothing(out)
-  out.rows = out.rows + 1
+  if C.tm_ffi_out_count(out, batch, st.home) ~= 0 then out_failed(-1) end
 end
 local keys_tape = ffi.new 'struct tm_tape'
 
@@ -223,7 +254,7 @@ function V.keys(node)
   if row ~= EMPTY_ROW then text, len = V.base_text(base, row) end
   local list = {}
   if not text then
-    local from = V.ordered == st.gen and node == root and in_order(node) or all_sorted(node)
+    local from = members(node)
     for i = 1, #from do
       local child = from[i]
       if gens[child.slot] == st.gen and vals[child.slot] ~= REMOVED then list[#list + 1] = child.name end

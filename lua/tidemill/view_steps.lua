@@ -6,81 +6,77 @@ Loaded anew for every view, with its view.lua (see there).
 local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
-local type = type
+local type, rawnext = type, next
 local NULL, REMOVED, OBJECT = lib.NULL, lib.REMOVED, lib.OBJECT
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
+local tonumber = tonumber
 local value, types, raise = lib.value, lib.types, lib.raise
 local batch, fields = spec.batch, spec.fields
 local st, gens, vals, written, root = V.st, V.gens, V.vals, V.written, V.root
-local put, put_value, read_base, fresh, make_view, write = V.put, V.put_value, V.read_base, V.fresh, V.make_view, V.write
+local put, make_view, write = V.put, V.make_view, V.write
 
 -- Steps written as data -------------------------------------------------
 
 local gathered = {}
 
+--- A value of a declared type as text, so that it stays what it is under another name.
+local function typed_text(node, v)
+  local buf = lib.encode_buf
+  buf.len = 0
+  if node.typ.encode(buf, v) ~= 0 then raise('row-too-large', 'a value is too large to be written') end
+  return lib.text(ffi_string(buf.data, buf.len), 4, tonumber(v), node.typ)
+end
+
 --- What node holds now, as a value for put(); nil if absent.
 local function current(node)
-  if st.writes ~= 0 and gens[node.slot] == st.gen then
-    local v = vals[node.slot]
-    if v == REMOVED then return nil end
-    if v == OBJECT then return value.copy(node.view or make_view(node)) end
-    return v
+  if st.writes ~= 0 then
+    if gens[node.slot] == st.gen then
+      local v = vals[node.slot]
+      if v == REMOVED then return nil end
+      if type(v) ~= 'table' then
+        return node.typ and typed_text(node, v) or v
+      end
+      if v == OBJECT or v.order or (v.raw and node.view and V.written_below(node)) then
+        return value.text(node.view or make_view(node))
+      end
+      return v
+    end
+    if node.view and st.row ~= EMPTY_ROW and V.written_below(node) then return value.text(node.view) end
   end
   local row = st.row
   if row == EMPTY_ROW then return nil end
-  if node.parent == root and st.writes ~= 0 and node.patch and V.touched(node) then
-    return value.copy(node.view or make_view(node))
-  end
   if node.col then
     if band(node.col[row].tag, 15) == 0 then return nil end
     return node.raw
   end
-  return read_base(node, row)
+  return V.text_of(node)
 end
 
---- Has anything below this top-level node been written in this generation?
-function V.touched(node)
-  for i = st.base + 1, st.base + st.writes do
-    local n = V.nodes[written[i]]
-    if n.top == node and n ~= node then return true end
-  end
-  return false
-end
+V.current = current
 
 function V.select(nodes, n)
   for i = 1, n do
     local v = current(nodes[i])
     if v == nil then gathered[i] = REMOVED else gathered[i] = v end
   end
-  fresh()
-  st.row = EMPTY_ROW
-  V.ordered = st.gen
+  V.fresh_ordered()
   for i = 1, n do
     local v = gathered[i]
-    if v ~= REMOVED then
-      if type(v) == 'table' and not v.raw and not v.arr and v ~= NULL then put_value(nodes[i], v, 1) else put(nodes[i], v) end
-    end
+    if v ~= REMOVED then put(nodes[i], v) end
   end
 end
 
-function V.drop(nodes, n)
-  for i = 1, n do put(nodes[i], REMOVED) end
-end
+function V.remove(node) put(node, REMOVED) end
 
-function V.rename(from, to, n)
-  for i = 1, n do
-    local v = current(from[i])
-    if v == nil then gathered[i] = REMOVED else gathered[i] = v end
+--- The second half of a rename: the value under its new name.
+function V.renamed(to, v)
+  if to.rule then
+    v = V.accept(to, v)
+    -- read and written by the new name's type from here on
+    if type(v) == 'table' and v.raw then v = V.text_of(v.raw) end
+    if type(v) == 'table' and v.text then v = lib.text(v.text, v.kind, v.num) end
   end
-  for i = 1, n do
-    if gathered[i] ~= REMOVED then put(from[i], REMOVED) end
-  end
-  for i = 1, n do
-    local v = gathered[i]
-    if v ~= REMOVED then
-      if type(v) == 'table' and not v.raw and not v.arr and v ~= NULL then put_value(to[i], v, 1) else put(to[i], v) end
-    end
-  end
+  V.put_whole(to, v)
 end
 
 function V.set(node, v)
@@ -92,55 +88,72 @@ end
 function V.declare(node, typ)
   node.rule = typ
   if typ.special then
-    node.typ = typ
-    if not typ.numeric then node.cells = EMPTY_CELLS end
-    if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end
+    node.typ, node.exact = typ, typ.exact or false
+    node.cells, node.strs = EMPTY_CELLS, lib.EMPTY_STRINGS
+    if typ.places then V.overlay.fields[node.slot].decimals = typ.places end
   end
+  if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end
   V.wire(node)
 end
 
-local function verify_written(node, v)
-  local typ = node.rule
-  if type(v) ~= 'table' then
-    typ.write(node, v)
-  elseif v.raw then
-    return false
-  elseif v ~= NULL and v ~= REMOVED and typ.name ~= 'any' then
-    types.wrong(node, typ, v == OBJECT and 'an object' or 'an array')
+--- Rows that flat_map makes of this event keep the types declared before it.
+function V.inherit(from)
+  for name, node in rawnext, from.root.kids do
+    if node.rule then V.declare(V.field(name), node.rule) end
   end
-  return true
 end
 
---- Every declared field of this event has its type, or the event fails.
-function V.verify(nodes, n)
-  local written_any = st.writes ~= 0
-  for i = 1, n do
-    local node = nodes[i]
-    local row, col = st.row, node.col
-    local done = false
-    if written_any and gens[node.slot] == st.gen then
-      local v = vals[node.slot]
-      done = verify_written(node, v)
-      if not done then row, col = st.home, v.raw.col end
-    end
-    if not done and row ~= EMPTY_ROW and col then
-      local typ = node.rule
+local function check(node, kind, p, len, num)
+  local typ = node.rule
+  if band(typ.kinds, bit.lshift(1, kind)) == 0 then types.wrong(node, typ, types.kind_name(kind)) end
+  if typ.verify and kind > 1 then typ.verify(node, kind, p, len, num) end
+end
+
+--- A value about to be put at a node with a declared type: checked, and in the form the type wants.
+function V.accept(node, v)
+  if type(v) ~= 'table' then return node.rule.write(node, v) end
+  if v == NULL or v == REMOVED then return v end
+  if v.raw then
+    check(node, V.cell(v.raw, st.home))
+  elseif v.text then
+    local p, len = ffi.cast('const char *', v.text), #v.text
+    if v.kind == 7 or v.kind == 8 then p, len = p + 1, len - 2 end
+    check(node, v.kind, p, len, v.num or 0 / 0)
+  else
+    check(node, 9, nil, 0, 0 / 0)
+  end
+  return v
+end
+
+--- A declared field of this event has its type, or the event fails.
+function V.verify(node)
+  local row = st.row
+  if st.writes ~= 0 and gens[node.slot] == st.gen then
+    V.accept(node, vals[node.slot])
+  elseif row ~= EMPTY_ROW then
+    local col = node.col
+    if col then
       local tag = col[row].tag
-      local kind = band(tag, 15)
-      if band(typ.kinds, bit.lshift(1, kind)) == 0 then
-        types.wrong(node, typ, types.kind_name(kind))
-      end
-      if typ.verify and kind > 1 then
-        typ.verify(node, kind, ffi_string(batch.raw + col[row].off, rshift(tag, 4)), col[row].num)
-      end
+      check(node, band(tag, 15), batch.raw + col[row].off, rshift(tag, 4), col[row].num)
+    else
+      check(node, V.cell(node, row))
     end
   end
 end
 
 --- The key a field gives: large integers by their digits.
 function V.key_of(node)
-  if st.writes == 0 and node.col and st.row ~= EMPTY_ROW and band(node.col[st.row].tag, 15) == 5 then
-    return ffi_string(batch.raw + node.col[st.row].off, rshift(node.col[st.row].tag, 4))
+  if not (st.writes ~= 0 and gens[node.slot] == st.gen) then
+    local row, col = st.row, node.col
+    if col and row ~= EMPTY_ROW and band(col[row].tag, 15) == 5 then
+      return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
+    end
+  else
+    local v = vals[node.slot]
+    if type(v) == 'table' then
+      if v.raw then v = V.text_of(v.raw) end
+      if v and v.kind == 5 then return v.text end
+    end
   end
   return V.key_value(root.view[node.name], node.name)
 end

@@ -7,7 +7,7 @@
 local tm = require 'tidemill'
 
 return tm.pipeline 'clean'
-  :schema { at = 'time_ms', amt = 'decimal(2)', fee = 'decimal(2)' }
+  :schema { at = 'time_ms', pan = 'string', amt = 'decimal(2)', status = 'string', fee = 'decimal(2)' }
   :filter(function(e) return e.status == 'settled' end)
   :set {
     card = function(e) return e.pan:sub(1, 6) .. '…' .. e.pan:sub(-4) end,

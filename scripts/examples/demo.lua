@@ -14,11 +14,11 @@ local to_eur = { EUR = 1, GBP = 1.15, USD = 0.92, PLN = 0.23, CHF = 1.05, SEK = 
 local alert_at, review_at = 70, 40
 
 local rules = {
-  { points = 30, reason = 'over 500 EUR', when = function(e) return e.eur > 500 and e.eur <= 1500 end },
-  { points = 60, reason = 'over 1,500 EUR', when = function(e) return e.eur > 1500 end },
-  { points = 40, reason = 'far from home', when = function(e) return e.km > 2500 and e.eur > 100 and e.channel ~= 'ecom' end },
-  { points = 20, reason = 'cash or gambling', when = function(e) return e.mcc == 6011 or e.mcc == 7995 end },
-  { points = 10, reason = 'at night', when = function(e) return e.hour >= 23 or e.hour < 6 end },
+  { points = 30, why = 'large', when = function(e) return e.eur > 500 and e.eur <= 1500 end },
+  { points = 60, why = 'very large', when = function(e) return e.eur > 1500 end },
+  { points = 40, why = 'far away', when = function(e) return e.km > 2500 and e.eur > 100 and e.channel ~= 'ecom' end },
+  { points = 20, why = 'risky shop', when = function(e) return e.mcc == 6011 or e.mcc == 7995 end },   -- cash, gambling
+  { points = 10, why = 'night', when = function(e) return e.hour >= 23 or e.hour < 6 end },
 }
 
 --- Great-circle distance in km.
@@ -37,20 +37,15 @@ local function enrich(e)
 end
 
 local function assess(e)
-  local risk, reason = 0, nil
+  local risk, why = 0, nil
   for _, rule in ipairs(rules) do
     if rule.when(e) then
       risk = risk + rule.points
-      reason = reason and reason .. ', ' .. rule.reason or rule.reason
+      why = why and why .. ', ' .. rule.why or rule.why
     end
   end
-  e.risk, e.reason = risk, reason
+  e.risk, e.why = risk, why
   return e
-end
-
-local function clock(e)
-  local s = math.floor(e.ts / 1000)
-  return ('%02d:%02d:%02d'):format(s / 3600 % 24, s / 60 % 60, s % 60)
 end
 
 local payments = tm.pipeline 'payments'
@@ -68,8 +63,7 @@ local payments = tm.pipeline 'payments'
 -- Pipelines of their own, so that the summary counts each.
 return {
   tm.pipeline 'alerts':from(payments.alert)
-    :set { at = clock }
-    :select { 'at', 'card', 'eur', 'country', 'km', 'risk', 'reason' }
+    :select { 'card', 'eur', 'risk', 'why' }
     :to(tm.sink.stdout()),
   tm.pipeline 'review':from(payments.review):to(tm.sink.discard()),
   tm.pipeline 'normal':from(payments.normal):to(tm.sink.discard()),

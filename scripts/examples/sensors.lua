@@ -12,7 +12,7 @@ local hot_at = tm.setting('hot_at', 60)
 
 local readings = tm.pipeline 'readings'
   :on_error(tm.sink.file(dir .. '/sensors.bad.ndjson'))
-  :schema { celsius = 'number', humidity = 'number' }
+  :schema { sensor = 'string', celsius = 'number', humidity = 'number' }
   :filter(function(e)
     if e.celsius == nil then error 'no temperature' end
     return e.celsius > -50   -- below, the sensor is broken

@@ -186,8 +186,7 @@ describe('scripts/examples/demo.lua', function()
     assert.is_true(#alerts >= 2 and #alerts <= 30)
     for _, row in ipairs(alerts) do
       assert.is_true(row.risk >= 70)
-      assert.matches('^22:1[34]:%d%d$', row.at)
-      assert.is_true(#row.reason > 0)
+      assert.is_true(#row.why > 0)
     end
   end)
 
@@ -224,11 +223,11 @@ for line in sys.stdin:
   hour = (e["ts"] // 3600000 + zone[e["country"]]) % 24
   risk = (60 if eur > 1500 else 30 if eur > 500 else 0) + (40 if km > 2500 and eur > 100 and e["channel"] != "ecom" else 0) \
     + (20 if e["mcc"] in (6011, 7995) else 0) + (10 if hour >= 23 or hour < 6 else 0)
-  if risk >= 70: print(e["card"], risk, "%.2f" % eur, round(km))
+  if risk >= 70: print(e["card"], risk, "%.2f" % eur)
 ]==]), raw.out)
     local got = {}
     for i, row in ipairs(h.rows(first.out)) do
-      got[i] = ('%s %d %.2f %d\n'):format(row.card, row.risk, row.eur, row.km)
+      got[i] = ('%s %d %.2f\n'):format(row.card, row.risk, row.eur)
     end
     assert.equal(expected.out, table.concat(got))
   end)

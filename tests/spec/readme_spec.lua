@@ -141,3 +141,32 @@ describe('scripts/README.md', function()
     end
   end)
 end)
+
+describe('what a newcomer mistypes', function()
+  -- each answer says where, what was found, and what to write
+  local slips = {
+    { 'stream:fliter(function(e) return true end)', "-e:1: a stream has no operator 'fliter' (did you mean 'filter'?)" },
+    { 'stream:filter("ms > 1")', "-e:1: filter takes a function of the event, got 'ms > 1'" },
+    { 'stream:select("path", "ms")', "-e:1: select takes a list of field names, such as { 'id', 'amount' }, got 'path'" },
+    { 'stream:rename { "a", "b" }', "-e:1: rename takes a table { old = 'new' }, found a number = 'a'" },
+    { 'stream:set { function(e) return 1 end }',
+      '-e:1: set takes a table { field = function(e) … end }, found a function without a field name' },
+    { 'stream:branch { function(e) return 1 end }',
+      '-e:1: branch: each branch needs a name: { name = function(e) … end }, found a function without one' },
+    { 'stream:schema { ms = "integr" }', "-e:1: schema: field 'ms': no type 'integr' (did you mean 'integer'?)" },
+    { 'stream:to("out.ndjson")', "-e:1: to takes a sink, such as tm.sink.file 'out.ndjson' or tm.sink.stdout(), got 'out.ndjson'" },
+    { 'stream:to(tm.sink.fil "x")', "-e:1: tm.sink has no 'fil' (did you mean 'file'?)" },
+    { 'stream:to(tm.sink.file { pth = "x" })', "-e:1: tm.sink.file has no option 'pth' (did you mean 'path'?)" },
+    { 'stream:window("w", 1)', "-e:1: the operator 'window' is not in this version; it has branch, drop, " },
+    { 'stream:branch { all = function(e) return true end }', 'or behind branch and route: return { out.a, out.b }' },
+    { 'local m = require "rates" return stream', "-e:1: no module 'rates' beside the script: rates.lua" },
+    { 'stream:filter(function(e) return e.ms > 1)', "-e:1: 'end' expected near ')'" },
+  }
+  for _, slip in ipairs(slips) do
+    it(slip[1], function()
+      local r = h.run({ 'check', '-e', slip[1] }, nil, { cwd = h.folder() })
+      assert.equal(3, r.code)
+      assert.is_truthy(r.err:find(slip[2], 1, true), r.err)
+    end)
+  end
+end)

@@ -30,7 +30,7 @@ static void place_set(struct tm_shared *s, int attempt) {
   b->rows = 1;
   b->line_first = 17;
   b->len[0] = (int32_t)strlen(raw);
-  s->batch = b;
+  s->batch = s->root = b;
   snprintf(s->source, sizeof s->source, "tx.ndjson");
   snprintf(s->pipelines[1], sizeof s->pipelines[1], "clean");
   s->batch_serial = 5;
