@@ -38,6 +38,7 @@ static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t 
  * batch is at hand, but for what is kept here. */
 static void begin(struct tm_flows *f, struct tm_source *s, int root) {
   struct tm_shared *sh = f->shared;
+  s->batch->received_ms = root ? (double)f->io->real_ms(f->io) : f->root->batch->received_ms;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;

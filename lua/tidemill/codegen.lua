@@ -98,9 +98,9 @@ end
 function emit.flat_map(g, step, view)
   local inner = g:new_view(false)
   inner.inherit(view)
-  local held = { n = 0, open = false, bytes = 0 }
+  local held = { n = 0, open = false, bytes = 0, shapes = {} }
   local hold = g:const(held)
-  local add = g:const(M.emitter(held))
+  local add = g:const(M.emitter(held, inner))
   g.held[#g.held + 1] = held
   g:at(step)
   g:put('%s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
@@ -110,7 +110,8 @@ function emit.flat_map(g, step, view)
   g:put('for j = 1, %s.n do', hold)
   g:put('mk.sub = mk.sub + 1 st%d.home = st%d.home begin%d() st%d.row = %d', inner.level, view.level, inner.level,
     inner.level, lib.EMPTY_ROW)
-  g:put('do local row = %s[j] %s[j] = false replace%d(row) end', hold, hold, inner.level)
+  g:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
+  g:put('if shape then shape.put(row) else replace%d(row) end end', inner.level)
   if g.keyed then g:put('v%d.key = v%d.key', inner.level, view.level) end
   g:follow(step, inner)
   g:put('end')
@@ -333,7 +334,7 @@ function Gen:follow(step, view)
 end
 
 --- The emit function of a flat_map: takes the row at once, within the bounds of one event's rows.
-function M.emitter(held)
+function M.emitter(held, view)
   local flow, max_bytes = lib.flow, 16 * 1024 * 1024
   local function size(t, depth)
     if lib.is_text(t) then return #t.text end
@@ -356,10 +357,17 @@ function M.emitter(held)
     if n > flow.max_rows then
       raise('too-many-rows', 'one event made more than ' .. flow.max_rows .. ' rows (--max-rows)')
     end
-    local copy = value.snapshot(row)
-    held.bytes = held.bytes + size(copy, 1)
+    local shape = view.shape
+    local copy, bytes
+    if shape then copy, bytes = shape.take(row) end
+    if not copy then
+      if not lib.owner[row] then view.shape = lib.shape.learn(view, row) or shape end
+      copy, shape = value.snapshot(row), false
+      bytes = size(copy, 1)
+    end
+    held.bytes = held.bytes + bytes
     if held.bytes > max_bytes then raise('row-too-large', "one event's rows exceed 16 MiB") end
-    held[n] = copy
+    held[n], held.shapes[n] = copy, shape
     held.n = n
   end
 end

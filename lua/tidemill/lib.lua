@@ -95,6 +95,10 @@ M.owner = setmetatable({}, { __mode = 'k' })
 --- proxies whose call is over (only where views are checked)
 M.stale = setmetatable({}, { __mode = 'k' })
 
+-- what an event belongs to when its call is over
+local kept_mt = { __index = function() M.raise('kept', 'event kept after its call; use tm.copy') end }
+M.KEPT = { V = setmetatable({}, kept_mt), parent = false }
+
 local error_mt = { __tostring = function(e) return e.message end, __metatable = 'error' }
 
 --- Raises an error of the library: code for programs, message for people.

@@ -629,9 +629,17 @@ function V.take(r)
     raise('type', 'map must return the event, a table or nil, got a ' .. (r == NULL and 'null' or type(r)))
   end
   if owner[r] == root then return true end
+  local shape = V.shape
+  if shape and shape.assign(r) then return true end
   if owner[r] then r = value.text(r) end
   V.replace(r)
   return true
+end
+
+--- A new state of the overlay over an empty event.
+function V.replaced()
+  fresh()
+  st.row = EMPTY_ROW
 end
 
 --- The event becomes this plain table, or the object of this text.
@@ -641,9 +649,9 @@ function V.replace(t)
     spread(root, t.text)
     return
   end
+  V.shape = lib.shape.learn(V, t) or V.shape
   t = value.settle(t)
-  fresh()
-  st.row = EMPTY_ROW
+  V.replaced()
   for k, v in rawnext, t do
     if type(k) ~= 'string' then
       raise('type', "an event's keys must be strings, found a " .. type(k) .. ' key')
@@ -720,6 +728,9 @@ function make_view(node)
 end
 V.event = make_view(root)
 
+-- nested objects handed out in a checked call
+local handed = {}
+
 --- For `check --sample` and tests: a proxy of its own for one call; using it after retire() is reported.
 function V.fresh_event()
   local proxy = {}
@@ -742,7 +753,8 @@ function V.fresh_event()
 end
 
 function V.wrap(view, parent)
-  local proxy = setmetatable({}, {
+  local proxy
+  proxy = setmetatable({}, {
     __index = function(_, k)
       if stale[parent] then raise('kept', 'event kept after its call; use tm.copy') end
       local v = view[k]
@@ -756,6 +768,7 @@ function V.wrap(view, parent)
     __metatable = 'event',
   })
   owner[proxy] = owner[view]
+  handed[#handed + 1] = proxy
   return proxy
 end
 
@@ -764,6 +777,8 @@ function V.call(f, extra)
   local proxy = V.fresh_event()
   local r = f(proxy, extra)
   stale[proxy] = true
+  owner[proxy] = lib.KEPT
+  for i = 1, #handed do owner[handed[i]], handed[i] = handed[i] ~= r and lib.KEPT or owner[r], nil end
   if r == proxy then return V.event end
   return r
 end

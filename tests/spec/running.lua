@@ -66,7 +66,8 @@ function M.state(pid)
   return h.read('/proc/' .. pid .. '/stat'):match '^%d+ %b() (%a)'
 end
 
---- Starts a shell command in the background. options: stdin, stdout, stderr (paths).
+--- Starts a shell command in the background, in a process group of its own. options: stdin, stdout, stderr (paths),
+--- before (shell text, such as 'ulimit -f 8;').
 function M.spawn(command, options)
   options = options or {}
   local run = setmetatable({
@@ -74,9 +75,9 @@ function M.spawn(command, options)
     stderr = options.stderr or h.path 'stderr', code_path = h.path 'code',
   }, Run)
   local pid_path = h.path 'pid'
-  os.execute(('{ %s exec %s; } <%s >%s 2>%s & pid=$!; echo $pid >%s.tmp; mv %s.tmp %s; { wait $pid; echo $? >%s.tmp; mv %s.tmp %s; } &')
-    :format(options.before or '', command, h.quote(run.stdin), h.quote(run.stdout), h.quote(run.stderr), pid_path, pid_path,
-      pid_path, run.code_path, run.code_path, run.code_path):gsub('^', '( '):gsub('$', ' ) >/dev/null 2>&1 &'))
+  os.execute(([[( { %s exec setsid %s; } <%s >%s 2>%s & pid=$!; echo $pid >%s.tmp; mv %s.tmp %s; wait $pid; echo $? >%s.tmp
+    mv %s.tmp %s ) >/dev/null 2>&1 &]]):format(options.before or '', command, h.quote(run.stdin), h.quote(run.stdout),
+    h.quote(run.stderr), pid_path, pid_path, pid_path, run.code_path, run.code_path, run.code_path))
   run.pid = M.wait_until('the start of ' .. command, function() return tonumber((h.read(pid_path):match '%d+')) end)
   list[#list + 1] = run
   return run
