@@ -126,6 +126,12 @@ int32_t tm_ffi_buf_put(struct tm_buf *out, const char *s, int32_t len);         
 /* like json_number, into at most 32 bytes; returns the length (for tm.i64 and tostring) */
 int32_t tm_ffi_number_text(double v, char *out);
 
+/* what :schema asks of a text (no padding needed): is it an int64, a date-time (ISO 8601 / RFC 3339)? 1 or 0 */
+int32_t tm_ffi_text_int64(const char *text, int32_t len);
+int32_t tm_ffi_text_iso8601(const char *text, int32_t len);
+/* how many decimals a number's text needs (12.30: 1, 1e2: -2 or less); -2147483648: it is no number */
+int32_t tm_ffi_text_decimals(const char *text, int32_t len);
+
 /* Changes to one object, applied to its text in one walk. Keys and texts must live until it is applied.
  * Later changes to the same key replace earlier ones, in the earlier one's place. */
 struct tm_patch;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -356,10 +357,18 @@ static void summary_say(const struct control *c, uint64_t wall_ns) {
   else tm_summary_print(&sum);
 }
 
+/* Standard descriptors that are closed would be given to the next files opened. One that is no more than a name takes
+ * their place: reading and writing it fails as if it were closed (io/ knows it by O_PATH). */
+static void standard_reserve(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH) != fd) abort();
+}
+
 static int control_main(struct control *c) {
   struct tm_err err;
   uint64_t begun = c->io->mono_ns(c->io);
 
+  standard_reserve();
   c->shared = tm_shared_new(&err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);

@@ -13,8 +13,6 @@
 #include "../codec/out.h"
 #include "script.h"
 
-static int round_of(struct tm_flows *f, struct tm_source *s);
-
 /* ---- batches ---- */
 
 static const char *bad_code(int status) {
@@ -273,28 +271,8 @@ static void link_done(struct tm_flows *f, struct tm_outlet *o) {
   tm_undo_done(u);
 }
 
-/* Moves the rows a link holds through the pipelines behind it, as far as they go. */
-static void round_link(struct tm_flows *f, struct tm_outlet *o) {
-  for (;;) {
-    if (!o->link->state->active) {
-      tm_flow_merge(f, o);
-      if (!link_next(f, o)) return;
-    }
-    if (!round_of(f, o->link)) return;
-    link_done(f, o);
-  }
-}
-
-static int feeds(const struct tm_outlet *o, const struct tm_source *s) {
-  if (o->link == NULL) return 0;
-  for (int32_t w = 0; w < o->writers_n; w++)
-    if (o->writers[w].pipeline->source == s) return 1;
-  return 0;
-}
-
-/* Takes the pipelines that read s, and what hangs below them, as far as they go: 1 when the former are at the end of
- * the batch. Below, rows may still wait: they name slots of the root batch and need this one no more. */
-static int round_of(struct tm_flows *f, struct tm_source *s) {
+/* Takes the pipelines that read s as far as they go: 1 all are at the end of its batch. */
+static int run_all(struct tm_flows *f, struct tm_source *s) {
   int all = 1;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
@@ -302,9 +280,20 @@ static int round_of(struct tm_flows *f, struct tm_source *s) {
     if (p->state->next < s->batch->rows) run(f, p);
     if (p->state->next < s->batch->rows) all = 0;
   }
-  for (int32_t i = 0; i < f->outlets_n; i++)
-    if (feeds(f->outlets[i], s)) round_link(f, f->outlets[i]);
   return all;
+}
+
+/* Moves the rows a link holds through the pipelines behind it, as far as they go. What these make for other links
+ * names slots of the root batch, so a link's own batch is done without it. */
+static void run_link(struct tm_flows *f, struct tm_outlet *o) {
+  for (;;) {
+    if (!o->link->state->active) {
+      tm_flow_merge(f, o);
+      if (!link_next(f, o)) return;
+    }
+    if (!run_all(f, o->link)) return;
+    link_done(f, o);
+  }
 }
 
 /* Every row of the batch is where its sink takes it from: the next batch counts slots anew. */
@@ -326,7 +315,9 @@ static int is_blocked(const struct tm_flows *f) {
 int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err) {
   for (;;) {
     f->moved = 0;
-    int all = round_of(f, source);
+    int all = run_all(f, source);
+    for (int32_t i = 0; i < f->outlets_n; i++)
+      if (f->outlets[i]->link != NULL) run_link(f, f->outlets[i]);
     if (all && all_merged(f)) return 1;
     if (tm_flow_flush(f, 0, err) != 0) return -1;
     if (f->moved) continue;

@@ -18,15 +18,15 @@
 #include "guard.h"
 #include "lua_state.h"
 
-enum { PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
+enum { TRACES = 4, PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct tm_script {
   lua_State *L;
   struct tm_flows *flows;
   struct tm_shared *shared;
   double serial;
-  double traces[3];                   /* compiled, given up, thrown away: counted by tidemill.traces */
-  double traces_told[3];              /* of these, in the counters already */
+  double traces[TRACES];              /* compiled, given up, thrown away, loops: counted by tidemill.traces */
+  double traces_told[TRACES];              /* of these, in the counters already */
   int ref_lib;                        /* the library's table */
   int ref_loops[TM_PIPELINES_MAX];
   int guarded;
@@ -510,6 +510,7 @@ void tm_script_bad_line(struct tm_script *s, struct tm_pipeline *p, int32_t row,
 
 void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_t rows) {
   lua_State *L = s->L;
+  tm_script_count_traces(s);
   push_function(s, "batch_begin");
   lua_pushinteger(L, source->index);
   lua_pushinteger(L, rows);
@@ -543,8 +544,9 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
 
 void tm_script_count_traces(struct tm_script *s) {
   struct tm_counters *c = &s->shared->counters;
-  uint64_t *to[3] = {&c->traces, &c->trace_aborts, &c->trace_flushes};
-  for (int i = 0; i < 3; i++) {
+  uint64_t *to[TRACES] = {&c->traces, &c->trace_aborts, &c->trace_flushes, &c->loops_compiled};
+  for (int i = 0; i < TRACES; i++) {
+    if (s->traces[i] != s->traces_told[i]) c->batches_to_warm = (uint64_t)s->shared->batch_serial;
     *to[i] += (uint64_t)(s->traces[i] - s->traces_told[i]);
     s->traces_told[i] = s->traces[i];
   }

@@ -31,7 +31,8 @@ int tm_sink_relay_open(int relay[2]) {
 }
 
 static int open_stdout(struct tm_sink *s, struct stat *st, struct tm_err *err) {
-  if (fstat(STDOUT_FILENO, st) != 0) return tm_err_set(err, 3, "stdout", "standard output is closed; give --to FILE");
+  if (fstat(STDOUT_FILENO, st) != 0 || fcntl(STDOUT_FILENO, F_GETFL) & O_PATH)
+    return tm_err_set(err, 3, "stdout", "standard output is closed; give --to FILE");
   s->fd = STDOUT_FILENO;
   if (S_ISREG(st->st_mode)) s->regular = fcntl(s->fd, F_GETFL) & O_APPEND ? 2 : 1;
   if (S_ISSOCK(st->st_mode)) {

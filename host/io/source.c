@@ -54,7 +54,8 @@ static int open_path(struct tm_source *s, struct tm_err *err) {
 static int open_stdin(struct tm_source *s, struct tm_err *err) {
   struct tm_source_state *state = s->state;
   struct stat st;
-  if (fstat(STDIN_FILENO, &st) != 0) return tm_err_set(err, 3, "stdin", "standard input is closed; give --from FILE");
+  if (fstat(STDIN_FILENO, &st) != 0 || fcntl(STDIN_FILENO, F_GETFL) & O_PATH)
+    return tm_err_set(err, 3, "stdin", "standard input is closed; give --from FILE");
   if (S_ISDIR(st.st_mode)) return tm_err_set(err, 3, "stdin", "standard input is a directory; give --from FILE");
   s->fd = STDIN_FILENO;
   s->live = !S_ISREG(st.st_mode);

@@ -24,7 +24,7 @@ _G.require = function(name)
 end
 
 local lib = require 'tidemill.lib'
-require 'tidemill.traces'
+local traces = require 'tidemill.traces'
 lib.types = require 'tidemill.types'
 lib.value = require 'tidemill.value'
 lib.shape = require 'tidemill.shape'
@@ -204,6 +204,7 @@ local function bind(o)
       p.source.views[#p.source.views + 1] = v
     end
     loops[i] = p.loop
+    traces.watch(p.loop)
   end
   return loops
 end

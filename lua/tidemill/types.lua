@@ -117,28 +117,13 @@ end
 
 -- Texts are checked for every event, inside compiled loops: byte by byte, without patterns and without making strings.
 
-local function is_digit(c) return c >= 48 and c <= 57 end
-
---- Where the digits that begin at i end.
-local function digits_end(p, i, len)
-  while i < len and is_digit(p[i]) do i = i + 1 end
-  return i
-end
-
-local function int64_ok(p, len)
-  local first = len > 0 and p[0] == 45 and 1 or 0
-  if first == len or digits_end(p, first, len) ~= len then return false end
-  if len - first <= 18 then return true end
-  return int64_digits(ffi.string(p, len)) ~= nil
-end
-
 local function digits_type(name)
   local typ = { name = name, kinds = kinds(NUMBER, BIGINT, STRING), special = true }
   function typ.verify(node, _, p, len)
-    if not int64_ok(p, len) then wrong(node, typ, ffi.string(p, len)) end
+    if C.tm_ffi_text_int64(p, len) == 0 then wrong(node, typ, ffi.string(p, len)) end
   end
   function typ.read(node, kind, text)
-    if kind ~= STRING and text ~= '-0' and int64_ok(ffi.cast('const char *', text), #text) then return text end
+    if kind ~= STRING and text ~= '-0' and C.tm_ffi_text_int64(text, #text) == 1 then return text end
     local digits = int64_digits(text)
     if not digits then wrong(node, typ, kind == STRING and "'" .. text .. "'" or text) end
     return digits
@@ -157,43 +142,15 @@ local function digits_type(name)
   return typ
 end
 
---- How many decimals a number's text needs; nil if it is no number.
-local function decimals(p, len)
-  local first = len > 0 and p[0] == 45 and 1 or 0
-  local i = digits_end(p, first, len)
-  if i == first then return nil end
-  local used = 0
-  if i < len and p[i] == 46 then
-    local stop = digits_end(p, i + 1, len)
-    if stop == i + 1 then return nil end
-    for j = i + 1, stop - 1 do
-      if p[j] ~= 48 then used = j - i end
-    end
-    i = stop
-  end
-  if i < len and (p[i] == 101 or p[i] == 69) then
-    local sign = 1
-    i = i + 1
-    if i < len and (p[i] == 43 or p[i] == 45) then
-      if p[i] == 45 then sign = -1 end
-      i = i + 1
-    end
-    local stop, exponent = digits_end(p, i, len), 0
-    if stop == i then return nil end
-    for j = i, stop - 1 do exponent = exponent * 10 + p[j] - 48 end
-    used, i = used - sign * exponent, stop
-  end
-  if i ~= len then return nil end
-  return used
-end
+local NO_NUMBER = -2147483648
 
 local function decimal_type(places)
   local typ = { name = 'decimal(' .. places .. ')', kinds = kinds(NUMBER, BIGINT, STRING), special = true, numeric = true }
   -- 15 digits are what a double keeps of any decimal
   typ.exact = 10 ^ (15 - places)
   function typ.verify(node, kind, p, len)
-    local used = decimals(p, len)
-    if not used then wrong(node, typ, kind == STRING and "'" .. ffi.string(p, len) .. "'" or ffi.string(p, len)) end
+    local used = C.tm_ffi_text_decimals(p, len)
+    if used == NO_NUMBER then wrong(node, typ, kind == STRING and "'" .. ffi.string(p, len) .. "'" or ffi.string(p, len)) end
     if used > places then wrong(node, typ, ffi.string(p, len) .. ', which has more than ' .. places .. ' decimals') end
   end
   function typ.read(node, kind, text, num)
@@ -212,58 +169,6 @@ local function decimal_type(places)
   typ.slot, typ.places = C.TM_SLOT_DECIMAL, places
   function typ.encode(buf, v) return C.tm_ffi_json_decimal(buf, v, places) end
   return typ
-end
-
-local function days_in(year, month)
-  if month == 2 then
-    return (year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)) and 29 or 28
-  end
-  return (month == 4 or month == 6 or month == 9 or month == 11) and 30 or 31
-end
-
---- The number that n digits at i give; nil if there are fewer.
-local function fixed(p, i, n, len)
-  if i + n > len or digits_end(p, i, i + n) ~= i + n then return nil end
-  local v = 0
-  for j = i, i + n - 1 do v = v * 10 + p[j] - 48 end
-  return v
-end
-
-local function zone_ok(p, i, len)
-  if i == len then return true end
-  if p[i] == 90 or p[i] == 122 then return i + 1 == len end
-  if p[i] ~= 43 and p[i] ~= 45 then return false end
-  local h = fixed(p, i + 1, 2, len)
-  if not h or h > 23 then return false end
-  i = i + 3
-  if i == len then return true end
-  if p[i] == 58 then i = i + 1 end
-  local m = fixed(p, i, 2, len)
-  return m ~= nil and m <= 59 and i + 2 == len
-end
-
---- Is the text an ISO 8601 / RFC 3339 date-time (date alone is allowed; seconds and zone optional)?
-local function iso8601_ok(p, len)
-  local y, mo, d = fixed(p, 0, 4, len), fixed(p, 5, 2, len), fixed(p, 8, 2, len)
-  if not (y and mo and d) or p[4] ~= 45 or p[7] ~= 45 then return false end
-  if mo < 1 or mo > 12 or d < 1 or d > days_in(y, mo) then return false end
-  if len == 10 then return true end
-  if p[10] ~= 84 and p[10] ~= 116 and p[10] ~= 32 then return false end
-  local h, mi = fixed(p, 11, 2, len), fixed(p, 14, 2, len)
-  if not (h and mi) or p[13] ~= 58 or h > 24 or mi > 59 then return false end
-  local i, rest = 16, mi
-  if i < len and p[i] == 58 then
-    local s = fixed(p, 17, 2, len)
-    if not s or s > 60 then return false end
-    i, rest = 19, rest + s
-    if i < len and (p[i] == 46 or p[i] == 44) then
-      local stop = digits_end(p, i + 1, len)
-      if stop == i + 1 then return false end
-      i = stop
-    end
-  end
-  if h == 24 and rest ~= 0 then return false end
-  return zone_ok(p, i, len)
 end
 
 local made = {
@@ -292,7 +197,7 @@ end
 for _, unit in ipairs { 'time_s', 'time_ms', 'time_us' } do made[unit] = plain(unit, kinds(NUMBER), 'number') end
 local iso = plain('time_iso8601', kinds(STRING), 'string')
 function iso.verify(node, _, p, len)
-  if not iso8601_ok(p, len) then wrong(node, iso, "'" .. ffi.string(p, len) .. "'") end
+  if C.tm_ffi_text_iso8601(p, len) == 0 then wrong(node, iso, "'" .. ffi.string(p, len) .. "'") end
 end
 local write_string = iso.write
 function iso.write(node, v)

@@ -190,7 +190,7 @@ function M.text(v)
 end
 
 local function snapshot(v, depth)
-  if v == NULL then return v end
+  if v == NULL or lib.is_text(v) then return v end
   if owner[v] then return M.text(v) end
   if depth > DEPTH_MAX then raise('too-deep', 'a table is nested deeper than 512 (or holds itself)') end
   local out = {}

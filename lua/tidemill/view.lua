@@ -776,10 +776,13 @@ end
 function V.call(f, extra)
   local proxy = V.fresh_event()
   local r = f(proxy, extra)
-  stale[proxy] = true
-  owner[proxy] = lib.KEPT
-  for i = 1, #handed do owner[handed[i]], handed[i] = handed[i] ~= r and lib.KEPT or owner[r], nil end
-  if r == proxy then return V.event end
+  if r == proxy then
+    r = V.event
+  elseif type(r) == 'table' and r ~= NULL then
+    r = owner[r] and value.text(r) or value.settle(r)
+  end
+  stale[proxy], owner[proxy] = true, lib.KEPT
+  for i = 1, #handed do owner[handed[i]], handed[i] = lib.KEPT, nil end
   return r
 end
 
