@@ -52,7 +52,9 @@ static int open_file(struct tm_sink *s, struct stat *st, struct tm_err *err) {
   s->relay = NULL;
   int fd = s->io->open(s->io, s->path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0644);
   if (fd == -ENXIO) fd = s->io->open(s->io, s->path, O_WRONLY | O_APPEND, 0644);  /* a FIFO without a reader: wait for one */
-  if (fd < 0) return tm_err_set(err, 3, "file-open", "%s: cannot be written: %s", s->path, strerror(-fd));
+  if (fd < 0)
+    return tm_err_set(err, 3, "file-open", "%s: cannot be written: %s%s", s->path, strerror(-fd),
+                      fd == -ENOENT ? "; make its folder first" : "");
   s->fd = fd;
   if (fstat(fd, st) != 0) return tm_err_set(err, 3, "file-open", "%s: cannot be written: %s", s->path, strerror(errno));
   s->regular = S_ISREG(st->st_mode) ? 2 : 0;

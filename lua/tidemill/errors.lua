@@ -38,6 +38,27 @@ local function user_traceback(level)
   return table.concat(lines, '\n')
 end
 
+local absent = { os = true, io = true, debug = true, package = true, ffi = true, jit = true, load = true, loadstring = true,
+  dofile = true, loadfile = true, collectgarbage = true, xpcall = true, setfenv = true, getfenv = true, newproxy = true }
+
+--- What to do about a common mistake, from LuaJIT's own words.
+local function advice(message)
+  local name = message:match "global '([%w_]+)'"
+  if name and absent[name] then return '; scripts have no ' .. name .. ': the host does files, clocks and code loading' end
+  if message:find 'compare .*nil' or message:find "field '[^']*' %(a nil value%)" then
+    return '; a missing or null field reads as nil'
+  end
+  return ''
+end
+
+--- A value that a script raised, for people.
+local function describe(e)
+  if type(e) ~= 'table' then return sandbox.tostring(e) end
+  if type(rawget(e, 'message')) == 'string' then return rawget(e, 'message') end
+  local ok, text = pcall(value.encode_string, e)
+  return ok and #text < 400 and text or sandbox.tostring(e)
+end
+
 --- Runs where the error was raised (message handler): adds the place in the script.
 function M.handle(e)
   local source, line = user_frame(3)
@@ -49,8 +70,9 @@ function M.handle(e)
     if name and stream.is_user(name) then
       out.source, out.line, out.message = name, tonumber(at), text
     else
-      out.message = e
+      out.message = e:gsub('^%(pipeline [^)]*%):%d+: ', '')
     end
+    out.message = out.message .. advice(out.message)
     out.code = e:find('not enough memory', 1, true) and 'memory' or 'lua'
     if out.code == 'memory' then
       out.message = 'the script used more than its memory (--script-memory)'
@@ -59,7 +81,7 @@ function M.handle(e)
     end
   else
     out.code = 'lua'
-    out.message = type(e) == 'table' and type(rawget(e, 'message')) == 'string' and e.message or sandbox.tostring(e)
+    out.message = describe(e)
   end
   return out
 end
@@ -110,7 +132,8 @@ local causes = 0
 
 --- Reports a root cause once; the host counts the rest.
 local function report(pipeline, letter, event_text, traceback)
-  local cause = table.concat({ pipeline.name, letter.step, letter.code, letter.at }, '\0')
+  local field = letter.reason:match "^field '[^']*'" or ''
+  local cause = table.concat({ pipeline.name, letter.step, letter.code, letter.at, field }, '\0')
   local first = not reported[cause] and causes < 1000
   local text
   if first then

@@ -26,6 +26,15 @@ local GGET = first_opcode 'function() return marker end'
 local GSET = first_opcode 'function(e) marker = e end'
 local TGETS = first_opcode 'function(e) return e.marker end'
 local TSETS = first_opcode 'function(e) e.marker = e end'
+local VALUE_RETURNS = {
+  [first_opcode 'function(e) return e end'] = true,
+  [(decode(jutil.funcbc(assert(loadstring 'return function(e) return e, e end')(), 3)))] = true,
+  [(decode(jutil.funcbc(assert(loadstring 'return function(...) return ... end')(), 2)))] = true,
+  [(decode(jutil.funcbc(assert(loadstring 'return function(f) return f() end')(), 2)))] = true,
+  [(decode(jutil.funcbc(assert(loadstring 'return function(f, ...) return f(...) end')(), 3)))] = true,
+}
+
+local LIBRARIES = { string = true, math = true, table = true, bit = true, coroutine = true }
 
 local function each_proto(f, visit)
   visit(f)
@@ -75,7 +84,7 @@ function M.globals(chunk, env, problems)
       local op, a, b, c = decode(ins)
       if op == GGET then
         local name = jutil.funck(f, -rshift(ins, 16) - 1)
-        library[a] = type(env[name]) == 'table' and not set[name] and name ~= '_G' and name ~= 'tm' and name or nil
+        library[a] = LIBRARIES[name] and not set[name] and name or nil
         if rawget(env, name) == nil and not set[name] then
           add(problems, seen, place_of(f, pc), "nothing is called '" .. name .. "' here" .. suggest.hint(name, names_of(env)))
         end
@@ -139,6 +148,29 @@ local function check_function(fn, known, problems, seen)
   for name in pairs(writes) do known[name] = true end
 end
 
+--- Does f return anything at all?
+local function returns_value(f)
+  for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
+    local op = band(jutil.funcbc(f, pc), 255)
+    if VALUE_RETURNS[op] then return true end
+  end
+  return false
+end
+
+--- Functions that can only drop every event, which nobody means.
+local function check_step(step, problems, seen)
+  local fn = step.rec and step.rec.fn
+  if type(fn) ~= 'function' then return end
+  local info = jutil.funcinfo(fn)
+  if step.kind == 'map' and not returns_value(fn) then
+    add(problems, seen, step.place, 'this map returns nothing, so it drops every event; return the event (return e)')
+  elseif step.kind == 'filter' and not returns_value(fn) then
+    add(problems, seen, step.place, 'this filter returns nothing, so it drops every event; return a condition')
+  elseif step.kind == 'flat_map' and info.params < 2 and not info.isvararg then
+    add(problems, seen, step.place, 'this flat_map takes no emit, so it drops every event; write function(e, emit)')
+  end
+end
+
 local function copy(t)
   local out = {}
   for k, v in pairs(t) do out[k] = v end
@@ -148,6 +180,7 @@ end
 --- Follows a step's readers with the fields known there; what a map or flat_map may return is anybody's guess.
 function walk(step, known, problems, seen)
   for _, child in ipairs(step.next) do
+    check_step(child, problems, seen)
     local here = known and copy(known)
     local rec = child.rec
     if child.kind == 'schema' then

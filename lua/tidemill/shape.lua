@@ -6,8 +6,6 @@ A shape is the list of a table's keys in the order of next(), with functions mad
 not fit (another key, a nested value, a metatable) is refused and goes the general way.
 ]]
 
-local lib = require 'tidemill.lib'
-
 local M = {}
 
 local KEYS_MAX = 40

@@ -149,18 +149,21 @@ end
 
 --- Keeps the events for which f is true.
 function methods:filter(f)
+  chain(self)
   need_function(place(), 'filter', f)
   return step(self, 'filter', { fn = f })
 end
 
 --- Replaces the event by what f returns: the event itself, a table, or nil to drop it.
 function methods:map(f)
+  chain(self)
   need_function(place(), 'map', f)
   return step(self, 'map', { fn = f })
 end
 
 --- Calls f(event, emit); each emitted table is an event of its own.
 function methods:flat_map(f)
+  chain(self)
   need_function(place(), 'flat_map', f)
   return step(self, 'flat_map', { fn = f })
 end
@@ -253,6 +256,18 @@ local function arm(node, name, fn)
   return new { kind = 'arm', parent = node, pipeline = node.pipeline, name = name, fn = fn }
 end
 
+--- The table of streams a branch or route returns: a name it does not have is a slip.
+local function strict_arms(out, what)
+  return setmetatable(out, {
+    __index = function(_, name)
+      local names = {}
+      for k in pairs(out) do names[#names + 1] = k end
+      fault(place(), 'this ' .. what .. " has no stream '" .. tostring(name) .. "'" .. suggest.hint(tostring(name), names))
+    end,
+    __metatable = what,
+  })
+end
+
 --- To every branch whose function is true, to the branch declared `true` if none was.
 function methods:branch(map)
   local where = place()
@@ -278,7 +293,7 @@ function methods:branch(map)
     out[k] = arm(node, k, v)
     node.arms[#node.arms + 1] = private[out[k]]
   end
-  return out
+  return strict_arms(out, 'branch')
 end
 
 --- To the first branch of the list whose function is true; one without a function takes what is left.
@@ -299,7 +314,7 @@ function methods:route(list)
     out[item[1]] = arm(node, item[1], item[2] or true)
     node.arms[i] = private[out[item[1]]]
   end
-  return out
+  return strict_arms(out, 'route')
 end
 
 --- Where dead letters of the whole pipeline go.

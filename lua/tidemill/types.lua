@@ -222,6 +222,7 @@ function M.parse(name)
     made[name] = decimal_type(places)
     return made[name]
   end
+  if name == 'decimal' then return nil, "a decimal says how many decimals it has: 'decimal(2)'" end
   local suggest = require 'tidemill.suggest'
   return nil, "no type '" .. name .. "'" .. suggest.hint(name, names) .. '; the types are ' .. table.concat(names, ', ')
 end

@@ -89,7 +89,8 @@ end
 
 local root = {
   name = '', len = 0, parent = false, slot = 0, id = 0, cells = EMPTY_CELLS, col = false, strs = false, typ = false,
-  rule = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, V = V,
+  rule = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false,
+  top = false, V = V,
 }
 V.root = root
 

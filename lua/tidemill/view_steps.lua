@@ -12,7 +12,7 @@ local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
 local value, types, raise = lib.value, lib.types, lib.raise
 local batch, fields = spec.batch, spec.fields
-local st, gens, vals, written, root = V.st, V.gens, V.vals, V.written, V.root
+local st, gens, vals, root = V.st, V.gens, V.vals, V.root
 local put, make_view, write = V.put, V.make_view, V.write
 
 -- Steps written as data -------------------------------------------------
