@@ -149,8 +149,8 @@ static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t
 static void place_text(const struct tm_shared *s, const struct tm_marker *m, char *out, size_t size) {
   char event[512], pipeline[80] = "";
 
-  if (m->serial == 0) {
-    snprintf(out, size, "outside of user code");
+  if (m->serial == 0 || s->phase == TM_PHASE_LOADING || m->pipeline == -1) {
+    snprintf(out, size, "%s", s->phase == TM_PHASE_LOADING ? "while it loaded" : m->serial == 0 ? "outside of user code" : "in a generator");
     return;
   }
   if (m->pipeline >= 0 && m->pipeline < TM_SHARED_PIPELINES)

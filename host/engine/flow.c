@@ -143,7 +143,10 @@ static int write_outlet(struct tm_flows *f, struct tm_outlet *o, int small, stru
     if (rc == 0) break;
     f->moved = 1;
   }
-  if (out->buf.len > 0 && out->buf.len == o->sink.state->sent) outlet_clear(f, o, 1);
+  if (out->buf.len > 0 && out->buf.len == o->sink.state->sent) {
+    outlet_clear(f, o, 1);
+    f->moved = 1;
+  }
   return 0;
 }
 

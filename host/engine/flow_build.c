@@ -187,8 +187,8 @@ static struct tm_out *make_out(struct tm_flows *f, const char *what, int32_t a, 
 
 static struct tm_flow_count *count_entry(struct tm_flows *f, const struct tm_pipeline *p, const struct tm_sink *s) {
   struct tm_shared *sh = f->shared;
-  char name[64];
-  snprintf(name, sizeof name, "%.30s -> %.28s", p->name, s->name);
+  char name[sizeof sh->flows[0].name];
+  snprintf(name, sizeof name, "%s -> %s", p->name, s->name);
   for (int32_t i = 0; i < sh->flows_n; i++)
     if (strcmp(sh->flows[i].name, name) == 0) return &sh->flows[i];
   if (sh->flows_n == TM_SHARED_NAMES) return NULL;

@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "../base/buf.h"
 
 enum { SETTINGS_MEMORY = 4 << 20, SETTINGS_STEPS = 1000000, SETTINGS_KEYS_MAX = 1024, REJECTED = 3 };
+enum { C_STACK = 64 << 20 };
 
 static struct {
   lua_Alloc alloc;
@@ -50,7 +52,18 @@ static lua_State *state_capped(int64_t memory_max, struct tm_err *err) {
   return L;
 }
 
+/* Functions that C calls back (gsub, table.sort, coroutines) nest on C's stack; the library's sandbox bounds them below
+ * this. The main thread's stack grows while the program runs, up to the limit of the moment; the hard limit may be less,
+ * and then a script that goes there costs the worker. */
+static void c_stack_grow(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= C_STACK) return;
+  limit.rlim_cur = limit.rlim_max < C_STACK ? limit.rlim_max : C_STACK;
+  setrlimit(RLIMIT_STACK, &limit);
+}
+
 struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *err) {
+  c_stack_grow();
   lua_State *L = state_capped(memory_max, err);
   if (L == NULL) return NULL;
   luaL_openlibs(L);

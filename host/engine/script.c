@@ -18,7 +18,7 @@
 #include "guard.h"
 #include "lua_state.h"
 
-enum { TRACES = 4, PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
+enum { TRACES = 4, PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024, PLACE_LEVELS = 250 };
 
 struct tm_script {
   lua_State *L;
@@ -30,6 +30,8 @@ struct tm_script {
   int ref_lib;                        /* the library's table */
   int ref_loops[TM_PIPELINES_MAX];
   int guarded;
+  int place_line;                     /* where the error of this call was raised; 0: none, or not in a script */
+  char place_source[256];
   uint64_t print_second;
   int prints;
 };
@@ -229,13 +231,29 @@ static int host_rollback(lua_State *L) {
 
 static const char deadline_text[] = "tidemill: deadline";
 
+static const char overdue_text[] = "still at work on this event at the deadline (--deadline): an endless loop?";
+
+/* Where in a script the error was raised (chunks of scripts are named "@file", those of the library not). Takes no
+ * room on the stack, which after an overflow has none. */
+static void place_find(struct tm_script *s, lua_State *L) {
+  lua_Debug ar;
+  s->place_line = 0;
+  for (int level = 1; level < PLACE_LEVELS && lua_getstack(L, level, &ar); level++) {
+    if (!lua_getinfo(L, "Sl", &ar) || ar.source[0] != '@' || ar.currentline <= 0) continue;
+    copy_text(s->place_source, sizeof s->place_source, ar.source + 1);
+    s->place_line = ar.currentline;
+    return;
+  }
+}
+
 /* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
 static int message_handler(lua_State *L) {
   struct tm_script *s = self_of(L);
   int overdue = tm_guard_disarm();
+  place_find(s, L);
   const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
   if (overdue || (text != NULL && strcmp(text, deadline_text) == 0)) {
-    lua_pushliteral(L, "still at work on this event at the deadline (--deadline): an endless loop?");
+    lua_pushstring(L, overdue_text);
     lua_replace(L, 1);
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_lib);
@@ -250,6 +268,7 @@ static int message_handler(lua_State *L) {
 }
 
 static void push_handler(struct tm_script *s) {
+  s->place_line = 0;
   lua_pushlightuserdata(s->L, s);
   lua_pushcclosure(s->L, message_handler, 1);
 }
@@ -368,13 +387,29 @@ void tm_script_free(struct tm_script *s) {
   free(s);
 }
 
-/* the fields of an error the handler made, at the top of the stack */
+/* After a failed call: makes sure that a table is at the top. The handler made one, unless there was no memory (then it
+ * is not called), the stack was full, or a function of the script that it asked (__tostring) never ended. */
+static void error_fill(struct tm_script *s, int rc) {
+  lua_State *L = s->L;
+  int overdue = tm_guard_disarm();
+  if (rc == LUA_ERRMEM) lua_gc(L, LUA_GCCOLLECT, 0);
+  if (lua_istable(L, -1)) return;
+  lua_newtable(L);
+  lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : overdue ? "deadline" : "stack-overflow");
+  lua_setfield(L, -2, "code");
+  lua_pushstring(L, rc == LUA_ERRMEM ? "the script used more than its memory (--script-memory)"
+                    : overdue        ? overdue_text
+                                     : "the script's stack overflowed: a recursion without an end?");
+  lua_setfield(L, -2, "message");
+  if (s->place_line == 0) return;
+  lua_pushstring(L, s->place_source);
+  lua_setfield(L, -2, "source");
+  lua_pushinteger(L, s->place_line);
+  lua_setfield(L, -2, "line");
+}
+
+/* the error at the top of the stack, which error_fill has seen */
 static void error_of_load(lua_State *L, struct tm_err *err) {
-  if (!lua_istable(L, -1)) {
-    const char *text = lua_tostring(L, -1);
-    tm_err_set(err, 3, "script", "%s", text != NULL ? text : "the script failed without a message");
-    return;
-  }
   int top = lua_gettop(L);
   lua_getfield(L, top, "message");
   lua_getfield(L, top, "code");
@@ -415,12 +450,14 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "sample");
   marker_set(s, -1, 0);
   int rc = lua_pcall(L, 1, 1, top + 1);
-  marker_clear(s);
   if (rc != 0) {
+    error_fill(s, rc);
+    marker_clear(s);
     error_of_load(L, err);
     lua_settop(L, top);
     return -1;
   }
+  marker_clear(s);
   for (int32_t i = 0; i < s->flows->pipelines_n; i++) {
     lua_rawgeti(L, -1, i + 1);
     s->ref_loops[i] = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -434,7 +471,9 @@ int tm_script_lint(struct tm_script *s, struct tm_err *err) {
   int top = lua_gettop(L);
   push_handler(s);
   push_function(s, "lint");
-  if (lua_pcall(L, 0, 1, top + 1) != 0) {
+  int rc = lua_pcall(L, 0, 1, top + 1);
+  if (rc != 0) {
+    error_fill(s, rc);
     error_of_load(L, err);
     lua_settop(L, top);
     return -1;
@@ -467,19 +506,9 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     lua_settop(L, top);
     return next;
   }
-  tm_guard_disarm();
   *failed = 1;
-  if (rc == LUA_ERRMEM) lua_gc(L, LUA_GCCOLLECT, 0);
-  /* the error (a table made by the handler; a text if the handler itself failed) goes to the library */
-  if (!lua_istable(L, -1)) {
-    lua_newtable(L);
-    lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : "stack-overflow");
-    lua_setfield(L, -2, "code");
-    /* the handler runs on what is left of the stack: it fails only where there is nothing left */
-    lua_pushstring(L, rc == LUA_ERRMEM ? "the script used more than its memory (--script-memory)"
-                                       : "the script's stack overflowed: a recursion without an end?");
-    lua_setfield(L, -2, "message");
-  }
+  error_fill(s, rc);
+  s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
   struct tm_undo *u = &s->shared->undo;
   tm_undo_keep(u, p->state, sizeof *p->state);
   push_function(s, "fail");
@@ -489,6 +518,8 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   if (lua_pcall(L, 3, 0, 0) != 0) {
     library_failed(s, "a failed event could not be recorded");
     tm_flow_rollback(p, row);
+    s->shared->counters.events_failed++;
+    s->shared->strict_failed = 1;
   }
   p->state->failed += 1;
   p->state->next = row + 1;
@@ -529,13 +560,15 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
   lua_pushnumber(L, source->state->generated);
   marker_set(s, -1, (int32_t)((int64_t)source->state->generated & 0x7fffffff));
   int rc = lua_pcall(L, 5, 2, top + 1);
-  marker_clear(s);
   if (rc != 0) {
+    error_fill(s, rc);
+    marker_clear(s);
     error_of_load(L, err);
     err->exit_code = 1;
     lua_settop(L, top);
     return -1;
   }
+  marker_clear(s);
   source->state->generated += lua_tonumber(L, -2);
   int ended = lua_toboolean(L, -1);
   lua_settop(L, top);

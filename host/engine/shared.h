@@ -30,7 +30,7 @@ struct tm_failure {
 
 /* Rows by pipeline, sink: the summary's "alerts" table. */
 struct tm_flow_count {
-  char name[64];         /* "alerts -> alerts.ndjson" */
+  char name[328];        /* "alerts -> alerts.ndjson": both names whole, so that no two share an entry */
   uint64_t rows;
 };
 

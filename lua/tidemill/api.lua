@@ -16,7 +16,7 @@ local M = {}
 local function strict(what, t)
   local names = {}
   for name in pairs(t) do names[#names + 1] = name end
-  return setmetatable({}, {
+  local proxy = setmetatable({}, {
     __index = function(_, name)
       local v = t[name]
       if v ~= nil then return v end
@@ -25,6 +25,8 @@ local function strict(what, t)
     __newindex = function(_, name) fault(place(), what .. '.' .. tostring(name) .. ' cannot be assigned') end,
     __metatable = what,
   })
+  lib.shared[proxy] = true
+  return proxy
 end
 
 local function path_option(where, what, arg, options)
@@ -88,6 +90,9 @@ end
 function sink.file(arg)
   local where = place()
   local given = path_option(where, 'tm.sink.file', arg, { path = 'string', format = 'string', name = 'string' })
+  if given.path:find('{', 1, true) then
+    fault(where, "tm.sink.file: path templates such as '" .. given.path .. "' are not in this version; name one file")
+  end
   check_format(where, 'tm.sink.file', given.format)
   return stream.sink { kind = 'file', path = given.path, name = given.name or given.path }
 end

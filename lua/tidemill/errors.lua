@@ -15,6 +15,8 @@ local ffi_string = lib.ffi.string
 
 local M = {}
 
+local MESSAGE_MAX = 2000   -- bytes of what a script says went wrong
+
 local function user_frame(level)
   for i = level, level + 200 do
     local info = debug.getinfo(i, 'Sl')
@@ -51,12 +53,16 @@ local function advice(message)
   return ''
 end
 
---- A value that a script raised, for people.
+--- A value that a script raised, for people. Its __tostring may raise; where it never ends the deadline ends it.
 local function describe(e)
   if type(e) ~= 'table' then return sandbox.tostring(e) end
   if type(rawget(e, 'message')) == 'string' then return rawget(e, 'message') end
-  local ok, text = pcall(value.encode_string, e)
-  return ok and #text < 400 and text or sandbox.tostring(e)
+  if debug.getmetatable(e) == nil then
+    local ok, text = pcall(value.encode_string, e)
+    if ok and #text < 400 then return text end
+  end
+  local ok, text = pcall(sandbox.tostring, e)
+  return ok and text or 'a table whose __tostring failed'
 end
 
 --- Runs where the error was raised (message handler): adds the place in the script.
@@ -70,7 +76,7 @@ function M.handle(e)
     if name and stream.is_user(name) then
       out.source, out.line, out.message = name, tonumber(at), text
     else
-      out.message = e:gsub('^%(pipeline [^)]*%):%d+: ', '')
+      out.message = e:gsub('^%(pipeline [^)]*%):%d+: ', ''):gsub('^tidemill%.[%w_]+:%d+: ', '')
     end
     out.message = out.message .. advice(out.message)
     out.code = e:find('not enough memory', 1, true) and 'memory' or 'lua'
@@ -83,6 +89,7 @@ function M.handle(e)
     out.code = 'lua'
     out.message = describe(e)
   end
+  if #out.message > MESSAGE_MAX then out.message = out.message:sub(1, MESSAGE_MAX) .. '…' end
   return out
 end
 
@@ -146,8 +153,9 @@ local function report(pipeline, letter, event_text, traceback)
     text = text .. '\n  (counted from here on; see the summary' .. (pipeline.on_error and ' and the dead letters' or
       ", or keep such events with :on_error(tm.sink.file '…')") .. ')'
   end
-  host.failure(pipeline.name, letter.step, letter.code,
-    (letter.at ~= '' and letter.at .. ': ' or '') .. letter.reason .. ' (event ' .. letter.position .. ')', text)
+  local example = (letter.at ~= '' and letter.at .. ': ' or '') .. letter.reason .. ' (event ' .. letter.position .. ')'
+  -- the host's texts end at a zero byte
+  host.failure(pipeline.name, letter.step, letter.code, (example:gsub('%z', '\\0')), text and text:gsub('%z', '\\0'))
 end
 
 --- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.

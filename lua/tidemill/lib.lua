@@ -18,8 +18,16 @@ end
 
 local M = { ffi = ffi, bit = bit, C = C, host = host }
 
+--- what all scripts share and none may change
+M.shared = setmetatable({}, { __mode = 'k' })
+
 local function special(name)
-  return setmetatable({}, { __tostring = function() return name end, __metatable = name })
+  local t = setmetatable({}, {
+    __tostring = function() return name end, __metatable = name,
+    __newindex = function() M.raise('type', name .. ' cannot be assigned to') end,
+  })
+  M.shared[t] = true
+  return t
 end
 
 --- JSON's null where a value is needed (arrays, writes). Reading a null field gives nil.

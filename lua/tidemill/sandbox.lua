@@ -3,14 +3,18 @@ sandbox.lua - what a script can see. An allow list: nothing else exists for it.
 
 Left out on purpose: ffi, bit's cdata, debug, io, os, package, load*, dofile, xpcall, newproxy, collectgarbage,
 getfenv/setfenv, string.dump, print to stdout. Library tables are copies of its own; the string metatable is locked
-and leads to the script's copy. Raw access to a view and table.* on it raise, because they would see nothing of it.
+and leads to the script's copy. Raw access to a view and table.* on it raise, because they would see nothing of it; on
+what scripts share (tm and its parts) because another script would see it.
+
+C functions that call back (gsub, table.sort, coroutines) need C's stack, which nothing bounds but its end: they refuse
+to be nested deeper than it surely holds.
 ]]
 
 local lib = require 'tidemill.lib'
 local order = require 'tidemill.order'
 local value = require 'tidemill.value'
 local jutil = require 'jit.util'
-local owner, raise, NULL = lib.owner, lib.raise, lib.NULL
+local owner, shared, raise, NULL = lib.owner, lib.shared, lib.raise, lib.NULL
 local host = lib.host
 
 local M = {}
@@ -19,6 +23,7 @@ local function no_view(t, what)
   if owner[t] then
     raise('type', what .. ' does not work on an event; use tm.copy(e) for a plain table')
   end
+  if shared[t] then raise('type', what .. ' does not work on a part of the library, which all scripts share') end
   return t
 end
 
@@ -28,7 +33,11 @@ local function describe(v)
     if v == NULL then return 'null' end
     if owner[v] then return value.encode_string(v) end
     local mt = debug.getmetatable(v)
-    if mt and mt.__tostring then return tostring(v) end
+    if mt and rawget(mt, '__tostring') then
+      local text = tostring(v)
+      if type(text) ~= 'string' then raise('type', '__tostring must return a string, it returned a ' .. type(text)) end
+      return text
+    end
     return 'table'
   end
   if t == 'function' or t == 'thread' or t == 'userdata' or t == 'cdata' then return t end
@@ -64,20 +73,72 @@ local string_names = 'byte char find gmatch gsub len lower match rep reverse sub
 local math_names = [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf
   pi pow rad random sin sinh sqrt tan tanh]]
 
+local string_library = copy_functions(string, string_names)
+string_library.format = safe_format
+
+local getinfo, running, resume, create = debug.getinfo, coroutine.running, coroutine.resume, coroutine.create
+local LEVELS_MAX, RESUMED_MAX = 2000, 200
+local resumed = 0   -- coroutines that wait for one they resumed
+
+--- Before a C function that calls back: 2,000 Lua calls hold some 600 of the largest, gsub, 10 KB each. Coroutines have
+--- levels of their own, so each leaves less to those it resumes.
+local function check_levels()
+  if not running() then resumed = 0 end
+  if getinfo(LEVELS_MAX / (resumed + 1) + 3, 'l') then
+    raise('stack-overflow', 'functions called by gsub, table.sort and coroutines are nested too deep: a recursion without an end?')
+  end
+end
+
+local function resume_begin()
+  check_levels()
+  if resumed >= RESUMED_MAX then raise('stack-overflow', 'more than 200 coroutines wait for one another: a recursion without an end?') end
+  resumed = resumed + 1
+end
+
+local function resume_end(...)
+  resumed = resumed - 1
+  return ...
+end
+
+local function wrap_end(ok, ...)
+  resumed = resumed - 1
+  if not ok then error(..., 0) end
+  return ...
+end
+
+local function coroutine_library()
+  local t = copy_functions(coroutine, 'create running status yield')
+  function t.resume(co, ...)
+    if type(co) ~= 'thread' then return resume(co) end
+    resume_begin()
+    return resume_end(resume(co, ...))
+  end
+  function t.wrap(f)
+    local co = create(f)
+    return function(...)
+      resume_begin()
+      return wrap_end(resume(co, ...))
+    end
+  end
+  return t
+end
+
+function string_library.gsub(s, pattern, by, n)
+  if type(by) == 'function' or type(by) == 'table' then check_levels() end
+  return string.gsub(s, pattern, by, n)
+end
+
 local function table_library()
   local t = {}
   function t.insert(a, ...) no_view(a, 'table.insert') return table.insert(a, ...) end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
   function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
-  function t.sort(a, ...) no_view(a, 'table.sort') return table.sort(a, ...) end
+  function t.sort(a, ...) no_view(a, 'table.sort') check_levels() return table.sort(a, ...) end
   function t.maxn(a) no_view(a, 'table.maxn') return table.maxn(a) end
   function t.unpack(a, ...) no_view(a, 'table.unpack') return unpack(a, ...) end
   function t.pack(...) return { n = select('#', ...), ... } end
   return t
 end
-
-local string_library = copy_functions(string, string_names)
-string_library.format = safe_format
 
 --- Locks the string metatable onto the scripts' copy; once a process, after the library has loaded.
 function M.lock_strings()
@@ -93,8 +154,8 @@ function M.environment(require)
     select = select, tonumber = tonumber, tostring = describe, type = type,
     print = print_line, require = require,
     _VERSION = _VERSION,
-    string = string_library, math = copy_functions(math, math_names), table = table_library(),
-    coroutine = copy_functions(coroutine, 'create resume running status wrap yield'),
+    math = copy_functions(math, math_names), table = table_library(),
+    coroutine = coroutine_library(),
     bit = copy_functions(lib.bit, 'arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex'),
   }
   env.string = copy_functions(string_library, string_names .. ' format')

@@ -351,7 +351,13 @@ function methods:from(source)
 end
 
 local names = {}
-for name in pairs(methods) do names[#names + 1] = name end
+for name, method in pairs(methods) do
+  names[#names + 1] = name
+  methods[name] = function(self, ...)
+    chain(self)
+    return method(self, ...)
+  end
+end
 table.sort(names)
 M.method_names = names
 

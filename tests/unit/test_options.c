@@ -182,7 +182,8 @@ static int with_file(const char *text) {
 static void settings(void) {
   static const struct { const char *text, *key; int line; } places[] = {
     { "return { a = 1 }", "a", 1 }, { "return {\n a = 1,\n b = 2 }", "b", 3 }, { "return { ab = 1 }", "a", 0 },
-    { "-- a = 1\n--[==[ a = 1 ]]\n]==]\nreturn { a = 1 }", "a", 4 }, { "x = 'a = 1' y = \"\\\"a = 1\"\na=2", "a", 2 },
+    { "-- a = 1\n--[==[ a = 1 ]]\n]==]\nreturn { a = 1 }", "a", 4 },
+    { "x = 'a = 1' y = \"\\\"a = 1\"\na=2", "a", 2 },
     { "z = [[ a = 1\n]] \na\n= 2", "a", 3 }, { "return { set = { a = 1 },\n a = 2 }", "a", 2 },
     { "return {\n['a-b'] = 1 }", "a-b", 2 }, { "if a == 1 then end", "a", 0 }, { "a", "a", 0 }, { "", "a", 0 },
     { "'a", "a", 0 }, { "[[ a = 1", "a", 0 }, { "--", "a", 0 }, { "a =", "a", 1 }, { "'\\", "a", 0 },
@@ -199,13 +200,14 @@ static void settings(void) {
   }
   if (getcwd(home, sizeof home) == NULL || mkdtemp(folder) == NULL || chdir(folder) != 0) abort();
   CHECK(with_file("return { deadline = '3s', strict = true, max_rows = 7, script_memory = '8M', max_event = 1000,\n"
-                  "from = { 'a', 'b' }, to = 't', set = { k = 'v', n = -3 } }") == 0 && o.deadline_ms == 3000 && o.strict &&
-        o.max_rows == 7 && o.script_memory == 8388608 && o.max_event == 1000 && o.from_n == 2 &&
+                  "from = { 'a', 'b' }, to = 't', set = { k = 'v', n = -3 } }") == 0 && o.deadline_ms == 3000 &&
+        o.strict && o.max_rows == 7 && o.script_memory == 8388608 && o.max_event == 1000 && o.from_n == 2 &&
         strcmp(o.from[1], "b") == 0 && strcmp(o.to, "t") == 0 && o.set_n == 2 && strcmp(o.set[0], "k=v") == 0 &&
         strcmp(o.set[1], "n=-3") == 0, "every kind: %s", err.detail);
   setenv("TIDEMILL_DEADLINE", "5s", 1);
-  CHECK(RUN("-e", "x", "--set", "k=w", "--from", "c") == 0 && o.deadline_ms == 5000 && o.max_rows == 7 && o.from_n == 1 &&
-        o.set_n == 2 && strcmp(o.set[0], "k=w") == 0 && strcmp(o.set[1], "n=-3") == 0, "flag, environment, file");
+  CHECK(RUN("-e", "x", "--set", "k=w", "--from", "c") == 0 && o.deadline_ms == 5000 && o.max_rows == 7 &&
+        o.from_n == 1 && o.set_n == 2 && strcmp(o.set[0], "k=w") == 0 && strcmp(o.set[1], "n=-3") == 0,
+        "flag, environment, file");
   unsetenv("TIDEMILL_DEADLINE");
   CHECK(with_file("return { deadline = 5 }") == -1 && err.exit_code == 3 &&
         strcmp(err.detail, "tidemill.lua:1: deadline: '5' has no unit: write '5ms' or '5s'") == 0, "%s", err.detail);
