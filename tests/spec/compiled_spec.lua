@@ -1,0 +1,90 @@
+--[[
+compiled_spec.lua - every kind of step stays machine code: each pipeline's loop owns a trace, nothing is thrown away, and
+once warm the number of traces stands still. And machine code gives the same bytes as the interpreter.
+]]
+
+local helper = require 'spec.helper'
+local dkjson = require 'dkjson'
+
+--- n card-like events, the same for the same n; fields of every scalar kind.
+local function events(n)
+  local rows, state = {}, 1
+  local function random(m)
+    state = (state * 16807) % 2147483647
+    return state % m
+  end
+  local countries, channels = { 'DE', 'FR', 'GB', 'PL' }, { 'pos', 'ecom', 'atm' }
+  for i = 1, n do
+    rows[i] = ('{"id":%d,"amount":%d.%02d,"country":"%s","channel":"%s","lat":%d.5,"ok":%s,"geo":{"lat":%d}}'):format(
+      i, random(300), random(100), countries[random(4) + 1], channels[random(3) + 1], random(90),
+      random(2) == 0 and 'true' or 'false', random(90))
+  end
+  return table.concat(rows, '\n') .. '\n'
+end
+
+local pipelines = {
+  ['filter on a number'] = [[:filter(function(e) return e.amount > 100 end)]],
+  ['filter on a text'] = [[:filter(function(e) return e.country == 'DE' and e.channel ~= 'atm' end)]],
+  ['filter on a nested field'] = [[:filter(function(e) return e.geo.lat > 40 end)]],
+  ['map that writes new fields'] = [[:map(function(e) e.fee = e.amount / 50 e.big = e.amount > 100 return e end)]],
+  ['map that changes a field'] = [[:map(function(e) e.amount = e.amount * 2 return e end)]],
+  ['map that makes a table'] = [[:map(function(e) return { id = e.id, total = e.amount * 2, where = e.country } end)]],
+  ['map that drops'] = [[:map(function(e) if e.amount > 50 then return e end end)]],
+  ['select before the sink'] = [[:select { 'id', 'amount' }]],
+  ['select in the middle'] = [[:select { 'id', 'amount', 'lat' }:map(function(e) e.x = e.amount + 1 return e end)]],
+  ['rename, drop'] = [[:rename { id = 'key' }:drop { 'geo', 'ok' }]],
+  ['set'] = [[:set { fee = function(e) return e.amount / 10 end, amount = function(e) return e.amount + 1 end }]],
+  ['schema'] = [[:schema { id = 'int64', amount = 'decimal(2)', country = 'string', ok = 'boolean' }
+    :filter(function(e) return e.amount > 100 end)]],
+  ['key_by'] = [[:key_by 'country':filter(function(e) return e.amount > 100 end)]],
+  ['flat_map'] = [[:flat_map(function(e, emit) emit { id = e.id, n = 1 } emit { id = e.id, n = 2 } end)
+    :filter(function(e) return e.n < 3 end)]],
+  ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
+}
+
+local function script(chain)
+  return "local tm = require 'tidemill'\nreturn tm.pipeline 'p'\n" .. chain .. '\n'
+end
+
+local function run(text, path, extra)
+  local file = helper.write(text, helper.path 'script.lua')
+  local r = helper.run({ 'run', '--json', '--from', path, file, extra })
+  assert.are.equal(0, r.code, r.err)
+  local last = r.err:match '([^\n]*)\n*$'
+  return r.out, assert(dkjson.decode(last), r.err).counters
+end
+
+describe('compiled code', function()
+  local short = helper.write(events(30000))
+  local long = helper.write(events(120000))
+
+  for name, chain in pairs(pipelines) do
+    it(name .. ': the loop is machine code and the interpreter agrees', function()
+      local out, counters = run(script(chain), short)
+      assert.are.equal(1, counters.loops_compiled)
+      assert.are.equal(0, counters.trace_flushes)
+      local plain, interpreted = run(script(chain), short, '--no-jit')
+      assert.are.equal(0, interpreted.traces)
+      assert.is_true(plain == out, 'machine code and interpreter differ')
+      local _, later = run(script(chain), long)
+      assert.is_true(later.traces <= counters.traces + 12,
+        ('%d traces after 30,000 events, %d after 120,000'):format(counters.traces, later.traces))
+    end)
+  end
+
+  it('each of many pipelines owns its loop, also those that are fed, branch and share a sink', function()
+    local _, counters = run([[
+      local tm = require 'tidemill'
+      local list = {}
+      for i = 1, 20 do
+        list[i] = tm.pipeline('p' .. i):filter(function(e) return e.amount > i * 10 end):to(tm.sink.discard())
+      end
+      local a = tm.pipeline 'a':filter(function(e) return e.amount > 20 end)
+      local out = tm.pipeline 'b':from(a):branch { de = function(e) return e.country == 'DE' end, rest = true }
+      list[#list + 1] = out.de:map(function(e) e.home = true return e end)
+      list[#list + 1] = out.rest:select { 'id' }
+      return list]], short)
+    assert.are.equal(22, counters.loops_compiled)
+    assert.are.equal(0, counters.trace_flushes)
+  end)
+end)
