@@ -189,6 +189,8 @@ struct tm_view {
   int32_t base;             /* where this generation's entries begin in the list of written slots */
   int32_t log;              /* entries in the undo log */
   int32_t arrays;           /* arrays handed out in this call */
+  int32_t dirty;            /* 1: the overlay was used in this event */
+  int32_t extra;            /* nodes of names met as data beyond the bound */
 };
 
 /* What a written slot holds, for the encoder. */
@@ -256,8 +258,6 @@ struct tm_select;
 struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_select *s);
-/* Counts a row for a sink that keeps nothing. */
-int32_t tm_ffi_out_count(struct tm_out *o, struct tm_batch *b, int32_t row);
 /* The event with what was written in the generation in force (v), as one row. Without a base: its fields in byte order
  * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,

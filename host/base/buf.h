@@ -20,6 +20,7 @@ static inline int tm_buf_reserve(struct tm_buf *b, int32_t more) {
 }
 static inline int tm_buf_put(struct tm_buf *b, const char *s, int32_t n) {
   if (tm_buf_reserve(b, n) != 0) return -1;
+  if (n == 0) return 0;  /* a buffer that Lua made has no data yet */
   memcpy(b->data + b->len, s, (size_t)n);
   b->len += n;
   return 0;

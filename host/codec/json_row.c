@@ -94,7 +94,7 @@ static int by_name(const void *a, const void *b) {
   return name_after(x, y) - name_after(y, x);
 }
 
-/* written slots by name; mostly they are in order already. The order of writing is not needed any more. */
+/* slots by name; mostly they are in order already */
 static void sort_slots(const struct tm_overlay *ov, int32_t *slots, int32_t n) {
   if (n > 64) {
     sort_fields = ov->fields;
@@ -108,10 +108,17 @@ static void sort_slots(const struct tm_overlay *ov, int32_t *slots, int32_t n) {
   }
 }
 
-static int32_t put_fields(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, struct tm_overlay *ov,
-                          int32_t ordered) {
-  int32_t *slots = ov->written + v->base + 1, start = out->len;
-  if (!ordered) sort_slots(ov, slots, v->writes);
+static int32_t put_fields(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v,
+                          const struct tm_overlay *ov, int32_t ordered) {
+  static int32_t sorted[TM_SLOTS_MAX];
+  const int32_t *slots = ov->written + v->base + 1;
+  int32_t start = out->len;
+  if (!ordered) {
+    /* of a copy: where the pipeline forks, the first of the written slots are those written before the fork */
+    memcpy(sorted, slots, (size_t)v->writes * sizeof *sorted);
+    sort_slots(ov, sorted, v->writes);
+    slots = sorted;
+  }
   for (int32_t i = 0; i < v->writes; i++) {
     if (ov->slots[slots[i]].kind == TM_SLOT_REMOVED) continue;
     int32_t rc = put_member(out, b, v, ov, slots[i]);

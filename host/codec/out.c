@@ -119,14 +119,6 @@ int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   return 0;
 }
 
-int32_t tm_ffi_out_count(struct tm_out *o, struct tm_batch *b, int32_t row) {
-  row_begin(o, b, row);
-  o->events_n = 0;  /* nobody merges rows that are only counted */
-  o->rows += 1;
-  o->event_rows++;
-  return o->event_rows <= o->max_rows ? 0 : -1;
-}
-
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f) { return row_end(o, f); }
 
 int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row) {

@@ -243,7 +243,37 @@ static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_
   return 0;
 }
 
+/* FNV-1a, over a text with its end. */
+static uint64_t hash_text(uint64_t h, const char *text) {
+  do h = (h ^ (unsigned char)*text) * 0x100000001B3u;
+  while (*text++ != '\0');
+  return h;
+}
+
+/* What an earlier worker left fits the same sources, sinks and pipelines only; scripts may have been edited since. */
+static int check_plan(struct tm_flows *f, struct tm_err *err) {
+  uint64_t h = 0xCBF29CE484222325u;
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind;
+    for (int32_t k = 0; k < f->sources[i]->paths_n; k++) h = hash_text(h, f->sources[i]->paths[k]);
+  }
+  for (int32_t i = 0; i < f->outlets_n; i++) h = hash_text(h, f->outlets[i]->sink.path) + (uint64_t)f->outlets[i]->sink.kind;
+  for (int32_t i = 0; i < f->pipelines_n; i++) {
+    const struct tm_pipeline *p = f->pipelines[i];
+    h = hash_text(h, p->name) + (uint64_t)p->source->index;
+    for (int32_t k = 0; k < p->outs_n; k++) h = (h ^ (uint64_t)p->out_sinks[k]->index) * 0x100000001B3u + (p->outs[k]->tally != NULL);
+  }
+  uint64_t *seen = region(f, "plan", 0, 0, sizeof *seen, err);
+  if (seen == NULL) return -1;
+  if (*seen != 0 && *seen != h)
+    return tm_err_set(err, 3, "plan", "the scripts have changed since the run began: other sources, sinks or pipelines. A new worker "
+                                      "cannot go on with what the last one had read; start the run again");
+  *seen = h;
+  return 0;
+}
+
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
+  if (check_plan(f, err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (tm_source_open(f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {

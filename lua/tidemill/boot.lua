@@ -277,7 +277,9 @@ function M.generate(index, buf, max_bytes, max_rows, n)
     local row = fn(n + made + 1)
     if row == nil then return made, true end
     if type(row) == 'string' then
-      C.tm_ffi_buf_put(buf, row, #row)
+      if C.tm_ffi_buf_put(buf, row, #row) ~= 0 then
+        raise('row-too-large', 'tm.source.generate: the text of an event has ' .. #row .. ' bytes (--max-event)')
+      end
     elseif type(row) ~= 'table' or row == lib.NULL then
       raise('type', 'tm.source.generate: the function must return a table, a JSON text or nil, got a ' .. type(row))
     else

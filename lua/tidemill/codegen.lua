@@ -412,10 +412,10 @@ function M.compile(pipeline, checked)
   end
   for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
   local text = table.concat(head, '\n') .. '\nreturn function(first, last) for i = first, last do ' ..
-    'mk.row = i if st0.writes ~= 0 or st0.base ~= 0 then begin0() end st0.row = i st0.home = i ' ..
+    'mk.row = i st0.row = i st0.home = i ' ..
     (#g.views > 1 and 'mk.sub = 0 ' or '') ..
     (g.keyed and 'v0.key = nil ' or '') .. body ..
-    ' if flow.stop ~= 0 then return i + 1 end end return last + 1 end\n'
+    ' if st0.dirty ~= 0 then begin0() end if flow.stop ~= 0 then return i + 1 end end return last + 1 end\n'
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end

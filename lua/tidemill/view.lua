@@ -119,6 +119,7 @@ local function learn(node, name, static)
   if not extra then extra = {}; node.extra = extra end
   extra[name] = made
   V.transient[#V.transient + 1] = made
+  st.extra = #V.transient
   -- the next event begins with begin(), which forgets them when there are many
   if st.base == 0 and st.writes == 0 then st.base = 1 end
   return made
@@ -134,6 +135,7 @@ function V.forget()
     if node.slot == slots then slots = slots - 1 end
     list[i] = nil
   end
+  st.extra = 0
 end
 
 local function path_of(node)
@@ -149,10 +151,14 @@ V.path_of = path_of
 
 -- Reading ---------------------------------------------------------------
 
+local keywords = {}
+for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then true until
+  while]]):gmatch '%a+' do keywords[word] = true end
+
 local function fail_bigint(node, text)
   local advice = 'its digits can be read only at the top level of an event, with :schema'
   if node.parent == root then
-    local key = node.name:find '^[%a_][%w_]*$' and node.name or "['" .. node.name .. "']"
+    local key = node.name:find '^[%a_][%w_]*$' and not keywords[node.name] and node.name or "['" .. node.name .. "']"
     advice = 'declare :schema { ' .. key .. " = 'int64' } to read its digits"
   end
   raise('bigint', "field '" .. path_of(node) .. "' holds " .. text ..
@@ -254,7 +260,7 @@ end
 --- Puts the members of an object's JSON text below `node`, bytes untouched; returns their nodes in order.
 local function spread(node, text)
   local cells, n, base = value.tape(text)
-  local list, i = {}, 1
+  local list, texts, i = {}, {}, 1
   while i < n do
     local name = value.cell_text(base, cells[i])
     local kind, off, len, num = band(cells[i + 1].tag, 15), cells[i + 1].off, rshift(cells[i + 1].tag, 4), cells[i + 1].num
@@ -264,11 +270,11 @@ local function spread(node, text)
     local made = lib.text(ffi_string(base + off, len), kind, num, false)
     if child.rule then V.accept(child, made) end
     put(child, made)
-    list[#list + 1] = child
+    list[#list + 1], texts[#texts + 1] = child, made
     i = i + 2
     while i < n and cells[i].off < stop do i = i + 1 end
   end
-  return list
+  return list, texts
 end
 V.spread = spread
 
@@ -285,12 +291,12 @@ local function clear_below(node)
   end
 end
 
---- An object written as text becomes written members, in its order.
+--- An object written as text becomes written members, in its order. The text stays, for as long as they are unchanged.
 local function expand(node, v)
   put(node, OBJECT)
   clear_below(node)
-  local list = spread(node, v.text)
-  vals[node.slot] = { order = list }
+  local list, texts = spread(node, v.text)
+  vals[node.slot] = { order = list, texts = texts, from = v }
 end
 
 local function written_in(node)
@@ -334,6 +340,14 @@ function eff(node)
   return base, row
 end
 
+--- The value that lies at `base`, read as that of `node`: objects and arrays belong to the field they are read from.
+local function read_from(node, base, row)
+  local kind, p, len = V.cell(base, row)
+  if kind == 9 then return node.view or make_view(node) end
+  if kind == 10 then return array(node, ffi_string(p, len)) end
+  return read_base(base, row)
+end
+
 local function read_special(node, v)
   if v == OBJECT or v.order then return node.view or make_view(node) end
   if v == NULL or v == REMOVED then return nil end
@@ -350,10 +364,7 @@ local function read_special(node, v)
     if v.got == nil then v.got = value.decode(v.text, node) end
     return v.got
   end
-  local base = v.raw
-  local got = read_base(base, st.home)
-  if type(got) == 'table' and base ~= node and got == base.view then return node.view or make_view(node) end
-  return got
+  return read_from(node, v.raw, st.home)
 end
 
 function read_written(node)
@@ -375,10 +386,7 @@ function read_written(node)
     if v == v then return v end
     return read_base(node, row)
   end
-  local other = base.kids[node.name] or learn(base, node.name)
-  local got = read_base(other, row)
-  if type(got) == 'table' and got == other.view then return node.view or make_view(node) end
-  return got
+  return read_from(node, base.kids[node.name] or learn(base, node.name), row)
 end
 
 --- Does the object at `node` hold a null there?
@@ -487,7 +495,7 @@ function put(node, v)
     gens[slot] = gen
     local w = st.writes + 1
     written[st.base + w] = slot
-    st.writes = w
+    st.writes, st.dirty = w, 1
   end
   vals[slot] = v
   fill(slot, v, node.typ)
@@ -499,7 +507,7 @@ local function fresh()
   local gen = st.gen_top + 1
   st.gen_top, st.gen = gen, gen
   st.base = st.base + st.writes
-  st.writes = 0
+  st.writes, st.dirty = 0, 1
 end
 
 --- The same without a base, for members that keep the order in which they are written.
@@ -607,18 +615,18 @@ end
 
 --- A new event: what the last one wrote no longer holds.
 function V.begin()
-  if st.writes ~= 0 or st.base ~= 0 then
+  if st.dirty ~= 0 then
     local gen = st.gen_top + 1
     st.gen_top, st.gen = gen, gen
-    st.base, st.writes, st.log = 0, 0, 0
-    if V.transient[512] then V.forget() end
+    st.base, st.writes, st.log, st.dirty = 0, 0, 0, 0
+    if st.extra > 512 then V.forget() end
   end
 end
 
 --- After an error: nothing written holds, nothing is handed out.
 function V.abandon()
   settling = false
-  st.arrays, st.log, st.base, st.writes = 0, 0, 0, 0
+  st.arrays, st.log, st.base, st.writes, st.dirty = 0, 0, 0, 0, 0
   st.gen_top = st.gen_top + 1
   st.gen = st.gen_top
 end

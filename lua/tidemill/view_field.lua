@@ -38,7 +38,7 @@ local function assign(v)
       gens[slot] = gen
       local w = st.writes + 1
       written[st.base + w] = slot
-      st.writes = w
+      st.writes, st.dirty = w, 1
     end
     vals[slot] = v
     if t == 'number' then

@@ -32,6 +32,23 @@ end
 
 local encode_object
 
+--- Does an object that came as text (v) still hold what the text says?
+local function unchanged(node, v)
+  local list = v.order
+  for i = 1, #list do
+    local child = list[i]
+    local now, was = vals[child.slot], v.texts[i]
+    if gens[child.slot] ~= st.gen then return false end
+    if now ~= was and not (type(now) == 'table' and now.from == was and unchanged(child, now)) then return false end
+  end
+  local n = 0
+  for i = st.base + 1, st.base + st.writes do
+    local child = nodes[written[i]]
+    if child.parent == node and vals[child.slot] ~= REMOVED then n = n + 1 end
+  end
+  return n == #list
+end
+
 local function put_text(node, buf)
   local v = vals[node.slot]
   local t = type(v)
@@ -45,6 +62,8 @@ local function put_text(node, buf)
     check_put(C.tm_ffi_buf_put(buf, v and 'true' or 'false', v and 4 or 5), node)
   elseif v == NULL then
     check_put(C.tm_ffi_buf_put(buf, 'null', 4), node)
+  elseif v.from and unchanged(node, v) then
+    check_put(C.tm_ffi_buf_put(buf, v.from.text, #v.from.text), node)
   elseif v == OBJECT or v.order then
     encode_object(node, buf)
   elseif v.text then
@@ -201,6 +220,8 @@ function V.encode_node(node, buf)
   if st.arrays ~= 0 then V.settle_arrays() end
   if not node.parent then return V.encode(buf) end
   texts.len = 0
+  local v = gens[node.slot] == st.gen and vals[node.slot]
+  if type(v) == 'table' and (v.text or v.from) then return put_text(node, buf) end
   encode_object(node, buf)
 end
 
@@ -243,7 +264,13 @@ end
 
 --- Counts a row for a sink that keeps nothing.
 function V.emit_nothing(out)
-  if C.tm_ffi_out_count(out, batch, st.home) ~= 0 then out_failed(-1) end
+  local home = st.home
+  if out.event ~= home then
+    out.event, out.event_rows, out.mark, out.rows_mark = home, 0, 0, out.rows
+    local tally = out.tally
+    if tally ~= nil and tally.event ~= home then tally.event, tally.events = home, tally.events + 1 end
+  end
+  out.event_rows, out.rows = out.event_rows + 1, out.rows + 1
 end
 local keys_tape = ffi.new 'struct tm_tape'
 

@@ -123,6 +123,8 @@ describe('integers outside +-2^53', function()
   it('used as a key or in select they pass untouched', function()
     assert.equal('{"id":12345678901234567890,"k":"12345678901234567890"}\n',
       e('stream:key_by "id":map(function(e) e.k = tm.meta(e).key return e end):select{"id","k"}', line))
+    assert.equal('{"r":12345678901234567890,"k":"12345678901234567890"}\n',
+      e('stream:rename { id = "r" }:key_by "r":map(function(e) e.k = tm.meta(e).key return e end):select{"r","k"}', line))
     assert.equal('{"id":12345678901234567890,"z":1}\n',
       e('stream:set { z = function() return 1 end }:key_by "id":select{"id","z"}', line))
   end)

@@ -161,6 +161,13 @@ describe('nested arrays', function()
     assert.equal('{"l":[1],"s":true}\n', map('e.s = e.l == e.l return e', '{"l":[1]}'))
   end)
 
+  it('of a renamed field, or below one, are written back under the new name', function()
+    assert.equal('{"n":[9]}\n', e('stream:rename { l = "n" }:map(function(e) e.n[1] = 9 return e end)', '{"l":[1]}'))
+    assert.equal('{"n":{"l":[9],"x":1}}\n', e('stream:rename { o = "n" }:map(function(e) e.n.l[1] = 9 return e end)', '{"o":{"l":[1],"x":1}}'))
+    assert.equal('{"n":{"l":[1]}}\n{"n":{"l":[9]}}\n',
+      e('stream:select { "o" }:rename { o = "n" }:flat_map(function(e, emit) emit(e) e.n.l[1] = 9 emit(e) end)', '{"o":{"l":[1]}}'))
+  end)
+
   it('emptied stay arrays, and empty arrays stay []', function()
     assert.equal('{"l":[],"m":[],"o":{}}\n', map('e.l[1] = nil local n = #e.m return e', '{"l":[1],"m":[],"o":{}}'))
   end)

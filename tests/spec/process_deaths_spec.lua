@@ -222,6 +222,20 @@ describe('a worker killed from outside', function()
     assert.truthy(p:err():find('in pipeline e, stdin line 2: {"n":2}', 1, true), p:err())
   end)
 
+  it('finds its scripts changed: the run ends, exit code 3', function()
+    local input, path = r.fifo(), h.write("return require 'tidemill'.pipeline 'p'", h.path 's.lua')
+    local p = r.start({ 'run', '--quiet', path }, { stdin = input })
+    local f = assert(io.open(input, 'wb'))
+    f:setvbuf 'no'
+    f:write '{"n":1}\n'
+    r.wait_until('the row', function() return p:out() == '{"n":1}\n' end)
+    h.write("return require 'tidemill'.pipeline 'other'", path)
+    p:signal('KILL', p:worker())
+    assert.equal(3, p:wait())
+    assert.truthy(p:err():find('the scripts have changed since the run began', 1, true), p:err())
+    f:close()
+  end)
+
   it('while it waits loses nothing; --strict remembers it', function()
     for strict = 0, 1 do
       local input = r.fifo()

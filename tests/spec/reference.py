@@ -1,6 +1,7 @@
 """reference.py - chains of steps over random events, done the slow and obvious way.
 
     python3 reference.py SEED EVENTS FOLDER
+    python3 reference.py --strip < ROWS        rows without the white space between tokens
 
 Writes FOLDER/in.ndjson (random events), chain.lua (a random chain of steps) and want.ndjson (what must come out, white
 space between tokens left out). An event is a list of members that keep their text until somebody changes them; every
@@ -34,7 +35,7 @@ class Arr:
 class Obj:
     """members: [key, key's text, value]; kind: 'base', 'sorted' or 'ordered'; order: keys in order of first writing."""
     def __init__(self, members=(), kind='base'):
-        self.members, self.kind, self.order = [list(m) for m in members], kind, []
+        self.members, self.kind, self.order, self.text = [list(m) for m in members], kind, [], False
 
     def get(self, key):
         for k, _, v in reversed(self.members):
@@ -43,29 +44,28 @@ class Obj:
         return None
 
     def put(self, key, value):
+        if self.text:
+            # handed on as text: when it is changed it holds each key once, spelt plainly
+            self.members, self.text = [[m[0], quote(m[0]), m[2]] for i, m in enumerate(self.members) if all(m[0] != l[0] for l in self.members[i + 1:])], False
         if key not in self.order:
             self.order.append(key)
-        if value is None:
-            self.members = [m for m in self.members if m[0] != key]
-            return
         places = [i for i, m in enumerate(self.members) if m[0] == key]
         if places:
+            # a member that is removed leaves its place behind, for when it is written again
             self.members[places[-1]][2] = value
             for i in reversed(places[:-1]):
                 del self.members[i]
         else:
             self.members.append([key, quote(key), value])
             if self.kind == 'base':
-                old = [m for m in self.members if m[0] not in self.order or m[0] in self.at_home]
-                new = [m for m in self.members if m not in old]
-                self.members = old + sorted(new, key=lambda m: self.order.index(m[0]))
+                self.members.sort(key=lambda m: -1 if m[0] in self.at_home else self.order.index(m[0]))
             elif self.kind == 'ordered':
                 self.members.sort(key=lambda m: self.order.index(m[0]) if m[0] in self.order else -1)
 
     def keys(self):
         seen = []
-        for i, (k, _, _) in enumerate(self.members):
-            if all(k != later[0] for later in self.members[i + 1:]):
+        for i, (k, _, v) in enumerate(self.members):
+            if v is not None and all(k != later[0] for later in self.members[i + 1:]):
                 seen.append(k)
         if self.kind == 'sorted':
             seen.sort(key=lambda k: k.encode())
@@ -135,7 +135,7 @@ def show(v):
         return v.text
     if isinstance(v, Arr):
         return '[' + ','.join(show(i) for i in v.items) + ']'
-    members = v.members
+    members = [m for m in v.members if m[2] is not None]
     if v.kind == 'sorted':
         members = sorted(members, key=lambda m: m[0].encode())
     return '{' + ','.join(t + ':' + show(m) for _, t, m in members) + '}'
@@ -143,7 +143,17 @@ def show(v):
 
 def copy(v):
     """The same text again, as a value of its own: what was made in Lua has the order of its text from here on."""
-    return parse(show(v)) if not isinstance(v, Raw) else v
+    if isinstance(v, Raw):
+        return v
+    out = parse(show(v))
+    if isinstance(out, Obj):
+        out.text = True
+    return out
+
+
+def carry(v):
+    """A value that select and rename move: as it was read, or as text if it was changed or made in Lua."""
+    return copy(v) if isinstance(v, Obj) and (v.kind != 'base' or v.order) else v
 
 
 def scalar(v):
@@ -165,7 +175,7 @@ def write(x):
         return Raw(quote(x))
     if isinstance(x, bool):
         return Raw('true' if x else 'false')
-    if x == int(x) and abs(x) < 2 ** 53:
+    if x == int(x) and abs(x) <= 2 ** 53:
         return Raw('-0' if x == 0 and str(x)[0] == '-' else str(int(x)))
     return Raw(repr(x))
 
@@ -230,6 +240,7 @@ def write_ops(r):
             o = e.get(x)
             if isinstance(o, Obj):
                 o.put(y, copy_kind(value))
+                e.put(x, o)
             elif isinstance(o, Arr):
                 plain(o)
             elif o is not None:
@@ -264,6 +275,7 @@ def write_ops(r):
                     read = plain(l)
                     if read.items:
                         o.put(y, Arr([Raw('"first"')] + read.items[1:]))
+                        e.put(x, o)
                 elif l is not None and not isinstance(l, Obj):
                     scalar(l)
             elif isinstance(o, Arr):
@@ -292,6 +304,7 @@ def copy_kind(v):
     out = copy(v)
     if isinstance(v, Obj):
         sort_all(out)
+        out.text = False
     return out
 
 
@@ -304,12 +317,12 @@ def sort_all(v):
 
 def clone(e):
     """The event as a fork sees it."""
-    if isinstance(e, Raw):
+    if e is None or isinstance(e, Raw):
         return e
     if isinstance(e, Arr):
         return Arr([clone(i) for i in e.items])
     out = Obj([[k, t, clone(v)] for k, t, v in e.members], e.kind)
-    out.order, out.at_home = list(e.order), set(getattr(e, 'at_home', ()))
+    out.order, out.at_home, out.text = list(e.order), set(getattr(e, 'at_home', ())), e.text
     return out
 
 
@@ -324,7 +337,7 @@ def step(r, depth=0):
     if kind == 'select':
         names = r.sample(NAMES, r.randrange(3, 9))
         text = ':select { ' + ', '.join(json.dumps(n, ensure_ascii=False) for n in names) + ' }'
-        return text, lambda e: [ordered([(n, copy(e.get(n))) for n in names if e.get(n) is not None])]
+        return text, lambda e: [ordered([(n, carry(e.get(n))) for n in names if e.get(n) is not None])]
     if kind == 'drop':
         names = r.sample(NAMES, r.randrange(1, 4))
 
@@ -344,7 +357,7 @@ def step(r, depth=0):
                     e.put(a, None)
             for _, b, v in values:
                 if v is not None:
-                    e.put(b, copy(v))
+                    e.put(b, carry(v))
             return [e]
         return ':rename { ' + ', '.join(f'[{json.dumps(a, ensure_ascii=False)}] = {json.dumps(b, ensure_ascii=False)}' for a, b in pairs) + ' }', rename
     if kind == 'set':
@@ -502,7 +515,23 @@ def lua_of(steps):
     return text + '\nreturn s\n'
 
 
+def strip(text):
+    out, at = [], 0
+    while at < len(text):
+        if text[at] == '"':
+            token, at = parse_string(text, at)
+            out.append(token)
+        else:
+            if text[at] not in ' \t':
+                out.append(text[at])
+            at += 1
+    return ''.join(out)
+
+
 def main():
+    if sys.argv[1] == '--strip':
+        sys.stdout.write(strip(sys.stdin.read()))
+        return
     seed, events, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     r = random.Random(seed)
     steps = [step(r, 1) for _ in range(r.randrange(1, 6))]

@@ -76,6 +76,7 @@ describe('operators', function()
   it('select keeps the fields in the order given and leaves absent ones out', function()
     assert.equal('{"c":null,"a":1}\n{}\n', e("stream:select { 'c', 'x', 'a' }", '{"a":1,"b":2,"c":null}', '{"b":2}'))
     assert.equal('{"b":1}\n', e("stream:select { 'a', 'b' }:select { 'b' }", '{"a":0,"b":1,"c":2}'))
+    assert.equal('{"b":{"x":1,"y":2},"a":0,"d":5}\n', e("stream:select { 'b', 'a' }:map(function(e) e.d = 5 e.b.y = 2 return e end)", '{"a":0,"b":{"x":1},"c":2}'))
     assert.equal('{"b":1,"a":0,"d":5}\n', e("stream:select { 'b', 'a' }:map(function(e) e.d = 5 e.c = nil return e end)", '{"a":0,"b":1,"c":2}'))
   end)
 
@@ -190,6 +191,15 @@ describe('streams', function()
     local r = h.run({ 'run', '--quiet', one, two }, TEXT)
     assert.equal(0, r.code, r.err)
     assert.same({ '{"one":1}', '{"two":1}', '{"one":2}', '{"two":2}', '{"one":3}', '{"two":3}', '{"one":4}', '{"two":4}' }, h.lines(r.out))
+  end)
+end)
+
+describe('a row made in Lua behind a fork', function()
+  it('keeps what was written before the fork, whatever the first branch writes', function()
+    local r = script([[
+      local s = tm.pipeline 'p':map(function(e) return { c = 1, n = 2 } end)
+      return { s:map(function(e) e.l, e.a = 5, 6 return e end), s:map(function(e) e.z = 1 return e end), s }]], { '{"l":"x"}' })
+    assert.same({ '{"a":6,"c":1,"l":5,"n":2}', '{"c":1,"n":2,"z":1}', '{"c":1,"n":2}' }, h.lines(r.out))
   end)
 end)
 
