@@ -381,7 +381,7 @@ void tm_flow_recover(struct tm_flows *f) {
     struct tm_source *s = o->link;
     int32_t lines = 0;
     if (o->out != NULL) tm_sink_resume(&o->sink, o->out->buf.len);
-    if (s == NULL || !s->state->active) continue;
+    if (s == NULL || !s->state->active || o->out == NULL) continue;
     tm_json_decode(s->batch, o->out->buf.data + o->sink.state->sent, s->state->batch_len, 1, TM_ROW_BYTES_MAX, &lines);
     link_origins(o, s->batch);
   }

@@ -86,6 +86,7 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   int link = s->kind == TM_SOURCE_LINK;
   if (s->fields == NULL || s->batch == NULL || s->state == NULL ||
       (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, &s->buf, err) != 0)) {
+    free(s);
     return NULL;
   }
   s->batch->fields = s->fields;
@@ -150,7 +151,10 @@ struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, i
   p->source = f->sources[source];
   p->state = region(f, "pipeline", p->index, 0, sizeof *p->state, err);
   p->tally = region(f, "tally", p->index, 0, sizeof *p->tally, err);
-  if (p->state == NULL || p->tally == NULL) return NULL;
+  if (p->state == NULL || p->tally == NULL) {
+    free(p);
+    return NULL;
+  }
   f->pipelines[f->pipelines_n++] = p;
   return p;
 }

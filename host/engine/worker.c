@@ -323,7 +323,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     return err.exit_code != 0 ? err.exit_code : 1;
   }
   for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
-  qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order[0], by_name);
+  qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
   name_pipelines(w);
   tm_flow_recover(&w->flows);
   if (w->flows.root != NULL) w->current = w->flows.root;

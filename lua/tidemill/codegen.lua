@@ -15,6 +15,7 @@ local C, raise = lib.C, lib.raise
 local M = {}
 
 local STRAIGHT_MAX = 60   -- fields of a select written out one by one; a loop would end the trace of the batch
+local UNROLLED = 3       -- rows of a flat_map run without a loop, which would make a trace of its own
 local LOCALS_MAX = 30   -- user functions held in upvalues of their own; LuaJIT allows 60 upvalues in all
 
 local Gen = {}
@@ -107,7 +108,13 @@ function emit.flat_map(g, step, view)
   g:put('%s', g:call(step.rec.fn, view, add))
   g:put('%s.open = false', hold)
   g:sync(view)
-  g:put('for j = 1, %s.n do', hold)
+  g:put('local n = %s.n', hold)
+  for j = 1, UNROLLED do g:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
+  g:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
+  g:put(('end '):rep(UNROLLED))
+  local outer = g.lines
+  g.lines = {}
+  g:put('local function rows%d(j)', inner.level)
   g:put('mk.sub = mk.sub + 1 st%d.home = st%d.home begin%d() st%d.row = %d', inner.level, view.level, inner.level,
     inner.level, lib.EMPTY_ROW)
   g:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
@@ -115,6 +122,8 @@ function emit.flat_map(g, step, view)
   if g.keyed then g:put('v%d.key = v%d.key', inner.level, view.level) end
   g:follow(step, inner)
   g:put('end')
+  g.functions[#g.functions + 1] = table.concat(g.lines, ' ')
+  g.lines = outer
 end
 
 --- Do only sinks that count rows come behind? Then their fields need no work.
@@ -395,14 +404,15 @@ end
 --- Compiles a planned pipeline: sets pipeline.loop, .views, .text and .abandon.
 function M.compile(pipeline, checked)
   local g = setmetatable({
-    pipeline = pipeline, lines = {}, consts = {}, views = {}, held = {}, checked = checked,
+    pipeline = pipeline, lines = {}, functions = {}, consts = {}, views = {}, held = {}, checked = checked,
     forks = has_forks(pipeline.tree), keyed = uses(pipeline.tree, 'key_by'),
   }, Gen)
   local view = g:new_view(true)
   g:follow(pipeline.tree, view)
   local body = table.concat(g.lines, ' ')
   local head = { 'local K, views, mk, flow, snapshot = ...' }
-  local function want(name) return body:find(name, 1, true) end
+  local rows = table.concat(g.functions, '\n')
+  local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) end
   for level = 0, #g.views - 1 do
     head[#head + 1] = ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level)
     for _, name in ipairs(view_functions) do
@@ -411,7 +421,7 @@ function M.compile(pipeline, checked)
     end
   end
   for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
-  local text = table.concat(head, '\n') .. '\nreturn function(first, last) for i = first, last do ' ..
+  local text = table.concat(head, '\n') .. '\n' .. rows .. '\nreturn function(first, last) for i = first, last do ' ..
     'mk.row = i st0.row = i st0.home = i ' ..
     (#g.views > 1 and 'mk.sub = 0 ' or '') ..
     (g.keyed and 'v0.key = nil ' or '') .. body ..

@@ -132,6 +132,8 @@ function V.forget()
   for i = #list, 1, -1 do
     local node = list[i]
     node.parent.extra = false
+    -- weak keys do not help: the node holds its view
+    if node.view then owner[node.view] = lib.KEPT end
     if node.slot == slots then slots = slots - 1 end
     list[i] = nil
   end

@@ -25,8 +25,10 @@ describe('event views', function()
 
   it('no field name is special and events have no methods', function()
     local line = '{"copy":1,"raw":2,"time":3,"meta":4,"is_null":5,"__index":6,"st":7,"key":8,"":9}'
-    assert.equal('{"s":45}\n', map("return { s = e.copy + e.raw + e.time + e.meta + e.is_null + e.__index + e.st + e.key + e[''] }", line))
-    assert.equal('{"s":[0,0]}\n', map('local n = 0 for _ in pairs(e) do n = n + 1 end return { s = { n, e.copy == nil and 0 or 1 } }', '{}'))
+    assert.equal('{"s":45}\n', map("return { s = e.copy + e.raw + e.time + e.meta + e.is_null + e.__index + e.st + e.key + e[''] \z
+      }", line))
+    assert.equal('{"s":[0,0]}\n', map('local n = 0 for _ in pairs(e) do n = n + 1 end return { s = { n, e.copy == nil and 0 or 1 } }',
+      '{}'))
   end)
 
   it('a written field replaces the value in place, a new one is appended, in order of writing', function()
@@ -84,7 +86,8 @@ describe('pairs and next on an event', function()
   it('after select walk in the order selected, in a row made in Lua by byte', function()
     local list = 'local l = {} for k in pairs(e) do l[#l + 1] = k end return { l = l }'
     assert.equal('{"l":["c","a"]}\n', e('stream:select{"c","x","a"}:map(function(e) ' .. list .. ' end)', '{"a":1,"b":2,"c":3}'))
-    assert.equal('{"l":["B","a","c"]}\n', e('stream:map(function(e) return { c = 1, a = 2, B = 3 } end):map(function(e) ' .. list .. ' end)', '{}'))
+    assert.equal('{"l":["B","a","c"]}\n', e('stream:map(function(e) return { c = 1, a = 2, B = 3 } end):map(function(e) ' .. list ..
+      ' end)', '{}'))
   end)
 end)
 
@@ -95,7 +98,8 @@ describe('nested objects', function()
   end)
 
   it('hold the fields nobody wrote byte for byte', function()
-    assert.equal('{"o":{ "a" : 1.0 , "b":9,"c":[ 1, 2 ]}, "z" : 1e2}\n', map('e.o.b = 9 return e', '{"o":{ "a" : 1.0 , "b":2,"c":[ 1, 2 ]}, "z" : 1e2}'))
+    assert.equal('{"o":{ "a" : 1.0 , "b":9,"c":[ 1, 2 ]}, "z" : 1e2}\n', map('e.o.b = 9 return e',
+      '{"o":{ "a" : 1.0 , "b":2,"c":[ 1, 2 ]}, "z" : 1e2}'))
   end)
 
   it('written in one step are read, selected and renamed with the change by the next', function()
@@ -130,14 +134,16 @@ describe('nested objects', function()
   end)
 
   it('missing ones are nil, as any missing field', function()
-    assert.truthy(told('stream:map(function(e) e.o.x = 1 return e end)', '{"a":1}'):find("attempt to index field 'o' (a nil value)", 1, true))
+    assert.truthy(told('stream:map(function(e) e.o.x = 1 return e end)', '{"a":1}'):find("attempt to index field 'o' (a nil value)", 1,
+      true))
   end)
 end)
 
 describe('nested arrays', function()
   it('are plain tables: #, ipairs and table.* work', function()
     assert.equal('{"l":["3","a,b,c","b","table"]}\n', map(
-      'local l = {} for i, v in ipairs(e.l) do assert(v == e.l[i]) end return { l = { tostring(#e.l), table.concat(e.l, ","), e.l[2], type(e.l) } }',
+      'local l = {} for i, v in ipairs(e.l) do assert(v == e.l[i]) end return { l = { tostring(#e.l), table.concat(e.l, ","), \z
+        e.l[2], type(e.l) } }',
       '{"l":["a","b","c"]}'))
     assert.equal('{"l":[1,2,3]}\n', map('table.sort(e.l) return e', '{"l":[3,1,2]}'))
   end)
@@ -163,7 +169,8 @@ describe('nested arrays', function()
 
   it('of a renamed field, or below one, are written back under the new name', function()
     assert.equal('{"n":[9]}\n', e('stream:rename { l = "n" }:map(function(e) e.n[1] = 9 return e end)', '{"l":[1]}'))
-    assert.equal('{"n":{"l":[9],"x":1}}\n', e('stream:rename { o = "n" }:map(function(e) e.n.l[1] = 9 return e end)', '{"o":{"l":[1],"x":1}}'))
+    assert.equal('{"n":{"l":[9],"x":1}}\n', e('stream:rename { o = "n" }:map(function(e) e.n.l[1] = 9 return e end)',
+      '{"o":{"l":[1],"x":1}}'))
     assert.equal('{"n":{"l":[1]}}\n{"n":{"l":[9]}}\n',
       e('stream:select { "o" }:rename { o = "n" }:flat_map(function(e, emit) emit(e) e.n.l[1] = 9 emit(e) end)', '{"o":{"l":[1]}}'))
   end)
@@ -177,7 +184,8 @@ describe('nested arrays', function()
   end)
 
   it('kept after the call change nothing', function()
-    assert.equal('{"l":[1]}\n{"l":[1]}\n', e('local k return stream:map(function(e) if k then k[1] = 99 end k = e.l return e end)', '{"l":[1]}', '{"l":[1]}'))
+    assert.equal('{"l":[1]}\n{"l":[1]}\n', e('local k return stream:map(function(e) if k then k[1] = 99 end k = e.l return e end)',
+      '{"l":[1]}', '{"l":[1]}'))
   end)
 
   it('that are no list any more cannot be written', function()
@@ -208,7 +216,8 @@ describe('functions on events', function()
   it('tm.copy(e) is a plain table to keep, null as tm.null', function()
     assert.equal('{}\n{"a":1,"l":[1,{"x":null}],"n":null,"o":{"p":{"q":2}}}\n', e(
       [[local kept
-      return stream:map(function(e) local last = kept or {} kept = tm.copy(e) assert(rawget(kept, 'a') == 1 and kept.n == tm.null) return last end)]],
+      return stream:map(function(e) local last = kept or {} kept = tm.copy(e) assert(rawget(kept, 'a') == 1 and kept.n == tm.null)
+        return last end)]],
       '{"o":{"p":{"q":2}},"a":1,"n":null,"l":[1,{"x":null}]}', '{"a":1,"n":null}'))
   end)
 
@@ -263,8 +272,10 @@ describe('views are valid during the call', function()
     local r = h.run { 'check', h.write([[
       local tm = require 'tidemill'
       local kept
-      return tm.pipeline 'p':map(function(e) if kept then e.z = kept.o.a end kept = tm.copy(e) e.o.b = e.o.a for k, v in pairs(e.o) do end return e end)
-        :filter(function(e) return e.o.b == 1 end):flat_map(function(e, emit) emit(e) emit { o = e.o } end):map(function(e) return e.o end)
+      return tm.pipeline 'p':map(function(e) if kept then e.z = kept.o.a end kept = tm.copy(e) e.o.b = e.o.a for k, v in pairs(e.o)
+        do end return e end)
+        :filter(function(e) return e.o.b == 1 end):flat_map(function(e, emit) emit(e) emit { o = e.o } end):map(function(e) return
+          e.o end)
         :to(tm.sink.discard())]]), '--sample', h.write '{"o":{"a":1}}\n{"o":{"a":1}}\n' }
     assert.equal(0, r.code, r.err .. r.out)
   end)

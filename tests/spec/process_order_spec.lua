@@ -53,7 +53,8 @@ end
 
 local function letter_of(source, path)
   return function(i, j, pad)
-    return ('{"at":"%s:6","code":"lua","event":{"i":%d,"j":%d,"t":"%s"},"pipeline":"odd","position":"%s:%d","reason":"seven","step":"map#2"}\n')
+    return ('{"at":"%s:6","code":"lua","event":{"i":%d,"j":%d,"t":"%s"},"pipeline":"odd","position":"%s:%d",' ..
+      '"reason":"seven","step":"map#2"}\n')
       :format(path, i, j, pad, source, i)
   end
 end

@@ -118,7 +118,8 @@ describe('a second signal', function()
       p:signal(case[1])
       -- the first has arrived when the worker was woken by it and sleeps again; a second of its kind sent sooner is one with it
       r.wait_until('the drain', function()
-        return h.read('/proc/' .. p.pid .. '/status'):match 'SigPnd:%s*0+\n' and h.read('/proc/' .. p.pid .. '/status'):match 'ShdPnd:%s*0+\n'
+        local status = h.read('/proc/' .. p.pid .. '/status')
+        return status:match 'SigPnd:%s*0+\n' and status:match 'ShdPnd:%s*0+\n'
       end)
       assert.is_nil(p:code())
       p:signal(case[2])

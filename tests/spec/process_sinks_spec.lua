@@ -14,7 +14,7 @@ local function events(count)
 end
 
 --- All input that will ever come: an endless stream of events from a program of its own.
-local endless = [[awk 'BEGIN { for (i = 1; ; i++) printf "{\"i\":%d,\"pad\":\"pppppppppppppppppppppppppppppppppppppppppppppppppppp\"}\n", i }']]
+local endless = [[awk 'BEGIN { for (i = 1; ; i++) printf "{\"i\":%d,\"pad\":\"pppppppppppppppppppppppppppppp\"}\n", i }']]
 
 describe('standard output', function()
   after_each(r.stop_all)
@@ -47,7 +47,8 @@ sys.exit(p.wait())' ]]
   it('whose reader goes away ends the run in order', function()
     local code = h.path 'code'
     for _, input in ipairs { '', ' <' .. h.write(events(50000)) } do
-      local got = h.shell((input == '' and endless .. ' 2>/dev/null | ' or '') .. '{ ' .. h.command { 'run', '--json', '-e', 'stream' } .. input ..
+      local from = input == '' and endless .. ' 2>/dev/null | ' or ''
+      local got = h.shell(from .. '{ ' .. h.command { 'run', '--json', '-e', 'stream' } .. input ..
         '; echo $? >' .. code .. '; } | head -n 1')
       assert.equal(1, #h.lines(got.out))
       assert.equal('0\n', h.read(code))
@@ -105,7 +106,8 @@ describe('files', function()
 
   it('at their size limit end the run with exit code 1', function()
     local to = h.path 'to'
-    local got = h.shell("trap '' XFSZ; ulimit -f 64; " .. h.command { 'run', '--quiet', '-e', 'stream', '--to', to } .. ' <' .. h.write(events(5000)))
+    local command = h.command { 'run', '--quiet', '-e', 'stream', '--to', to }
+    local got = h.shell("trap '' XFSZ; ulimit -f 64; " .. command .. ' <' .. h.write(events(5000)))
     assert.equal(1, got.code)
     assert.truthy(got.err:find(to .. ': write failed: File too large', 1, true), got.err)
   end)
@@ -130,7 +132,8 @@ describe('discard', function()
     local input = {}
     for i = 1, 30000 do input[i] = ('{"i":%d,"pad":"%s"}\n'):format(i, ('p'):rep(50)) end
     local got = h.script([[local tm = require 'tidemill'
-      return tm.pipeline 'p':map(function(e) if e.i < 30000 then error 'no' end return e end):on_error(tm.sink.discard())]], table.concat(input))
+      return tm.pipeline 'p':map(function(e) if e.i < 30000 then error 'no' end return e end)
+        :on_error(tm.sink.discard())]], table.concat(input))
     assert.equal(0, got.code)
     assert.equal(input[30000], got.out)
   end)
@@ -143,8 +146,8 @@ describe('a sink that takes nothing for a while', function()
   it('stops its sources and bounds memory; then nothing is lost or doubled', function()
     local input, to, go, digest = r.fifo(), r.fifo(), h.path 'go', h.path 'digest'
     local made = h.path 'made'
-    local feeder = r.spawn(([[sh -c "awk 'BEGIN { for (i = 1; i <= 600000; i++) printf \"{\\\"i\\\":%%d,\\\"pad\\\":\\\"%s\\\"}\\n\", i }' | tee %s"]])
-      :format(('p'):rep(80), made), { stdout = input })
+    local program = h.write([[BEGIN { for (i = 1; i <= 600000; i++) printf "{\"i\":%d,\"pad\":\"]] .. ('p'):rep(80) .. [[\"}\n", i }]])
+    local feeder = r.spawn(('sh -c "awk -f %s | tee %s"'):format(program, made), { stdout = input })
     local reader = r.spawn(([[sh -c 'while [ ! -e %s ]; do sleep 0.01; done; exec sha256sum']]):format(go), { stdin = to, stdout = digest })
     local p = r.start({ 'run', '--json', '-e', 'stream' }, { stdin = input, stdout = to })
     -- the feeder comes to rest: what it made no longer grows, and the worker sleeps

@@ -83,7 +83,8 @@ describe('files', function()
     local got = run(([[local tm = require 'tidemill'
       local a = tm.pipeline 'a':from(tm.source.file '%s/a')
       local b = tm.pipeline 'b':from(tm.source.file '%s/b')
-      return { tm.pipeline 'u':from(tm.union(a, b)):map(function(e) return { u = e.n } end), a:filter(function(e) return e.n == 2 end), b }]])
+      return { tm.pipeline 'u':from(tm.union(a, b)):map(function(e) return { u = e.n } end),
+        a:filter(function(e) return e.n == 2 end), b }]])
       :format(dir, dir))
     -- a's batch first, event by event; a stream's own rows go before what is made of them
     assert.equal('{"u":1}\n{"n":2}\n{"u":2}\n{"n":3}\n{"u":3}\n{"n":4}\n{"u":4}\n', got.out)
@@ -214,7 +215,8 @@ describe('large events and many rows', function()
     local huge = '{"t":"' .. ('y'):rep(3 * 1024 * 1024) .. '"}'
     for _, bad in ipairs { long, huge } do
       for _, input in ipairs {
-        bad .. '\n{"n":1}\n{"n":2}\n', '{"n":1}\n' .. bad .. '\n{"n":2}\n', '{"n":1}\n{"n":2}\n' .. bad .. '\n', '{"n":1}\n{"n":2}\n' .. bad,
+        bad .. '\n{"n":1}\n{"n":2}\n', '{"n":1}\n' .. bad .. '\n{"n":2}\n', '{"n":1}\n{"n":2}\n' .. bad .. '\n',
+        '{"n":1}\n{"n":2}\n' .. bad,
       } do
         local got = run(pass, { '--max-event', '100' }, input)
         assert.equal('{"n":1}\n{"n":2}\n', got.out)

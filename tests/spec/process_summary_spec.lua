@@ -27,7 +27,8 @@ describe('the end summary', function()
     list[#list + 1] = '{"i":5001,"kind":"a"}'
     input, all, few, bad = h.write(table.concat(list)), h.path 'all', h.path 'few', h.path 'bad'
     local got = h.run { 'run', '--json', '--from', input, h.write(([[local tm = require 'tidemill'
-      local p = tm.pipeline 'p':on_error(tm.sink.file '%s'):filter(function(e) if e.i %% 100 == 0 then error 'hundred' end return e.kind ~= 'b' end)
+      local p = tm.pipeline 'p':on_error(tm.sink.file '%s')
+        :filter(function(e) if e.i %% 100 == 0 then error 'hundred' end return e.kind ~= 'b' end)
       return { p:to(tm.sink.file '%s'), p:filter(function(e) return e.kind == 'c' end):to(tm.sink.file '%s'),
         tm.pipeline 'q':filter(function(e) return e.i > 4000 end):to(tm.sink.discard()) }]]):format(bad, all, few), h.path 's.lua') }
     assert.equal(0, got.code)
@@ -97,10 +98,10 @@ describe('the end summary', function()
           :filter(function(e) return e.k < 3 end):to(tm.sink.discard())]]):format(count), h.path 's.lua') })
       return summary_of(got).counters
     end
-    local few, many, none = traces(200000), traces(600000), traces(2000, '--no-jit')
-    assert.is_true(few.traces > 0)
-    assert.equal(0, few.trace_flushes)
-    assert.is_true(many.traces >= few.traces - 5 and many.traces <= few.traces + 20, few.traces .. ', then ' .. many.traces)
+    local short, long, none = traces(200000), traces(600000), traces(2000, '--no-jit')
+    assert.is_true(short.traces > 0)
+    assert.equal(0, short.trace_flushes)
+    assert.is_true(long.traces >= short.traces - 5 and long.traces <= short.traces + 20, short.traces .. ', then ' .. long.traces)
     assert.equal(0, none.traces)
   end)
 end)

@@ -10,22 +10,27 @@ local function script(text, input, ...) return h.script("local tm = require 'tid
 
 describe('the sandbox', function()
   it('has none of the names on the deny list', function()
-    local names = { 'ffi', 'debug', 'io', 'os', 'package', 'load', 'loadstring', 'loadfile', 'dofile', 'xpcall', 'newproxy', 'collectgarbage', 'gcinfo',
+    local names = { 'ffi', 'debug', 'io', 'os', 'package', 'load', 'loadstring', 'loadfile', 'dofile', 'xpcall', 'newproxy',
+      'collectgarbage', 'gcinfo',
       'getfenv', 'setfenv', 'module', 'jit', 'arg' }
-    local r = script("local l = {} for _, name in ipairs { '" .. table.concat(names, "', '") .. "' } do if rawget(_G, name) ~= nil then l[#l + 1] = name end end\n" ..
+    local r = script("local l = {} for _, name in ipairs { '" .. table.concat(names, "', '") ..
+      "' } do if rawget(_G, name) ~= nil then l[#l + 1] = name end end\n" ..
       "l[#l + 1] = string.dump and 'string.dump' l[#l + 1] = math.randomseed and 'math.randomseed' l[#l + 1] = ('').dump and 'dump'\n" ..
       "return tm.pipeline 'p':map(function(e) return { l = tm.array(l) } end)")
     assert.equal('{"l":[]}\n', r.out, r.err)
   end)
 
   it('has these names and no others: an allow list', function()
-    local r = script("local l = {} for k in pairs(_G) do l[#l + 1] = k end return tm.pipeline 'p':map(function(e) return { l = table.concat(l, ' ') } end)")
-    assert.equal('_G _VERSION assert bit coroutine error getmetatable ipairs math next pairs pcall print rawequal rawget rawlen rawset require select ' ..
+    local r = script("local l = {} for k in pairs(_G) do l[#l + 1] = k end return tm.pipeline 'p':map(function(e) return { l = \z
+      table.concat(l, ' ') } end)")
+    assert.equal('_G _VERSION assert bit coroutine error getmetatable ipairs math next pairs pcall print rawequal rawget rawlen \z
+      rawset require select ' ..
       'setmetatable string table tonumber tostring type unpack', h.rows(r.out)[1].l)
   end)
 
   it("require 'ffi' and the library's own files are not there", function()
-    for _, name in ipairs { 'ffi', 'bit', 'jit', 'jit.util', 'io', 'os', 'debug', 'tidemill.lib', 'tidemill.view', 'string.buffer', 'table.new' } do
+    for _, name in ipairs { 'ffi', 'bit', 'jit', 'jit.util', 'io', 'os', 'debug', 'tidemill.lib', 'tidemill.view', 'string.buffer',
+      'table.new' } do
       local r = script("local x = require '" .. name .. "' return tm.pipeline 'p'")
       assert.equal(3, r.code)
       assert.truthy(r.err:find("no module '" .. name .. "'", 1, true), r.err)
@@ -35,13 +40,16 @@ describe('the sandbox', function()
   it('the string metatable is locked', function()
     assert.equal('{"a":"string","b":false,"c":"X"}\n',
       e("stream:map(function(e) return { a = getmetatable(''), b = (pcall(setmetatable, '', {})), c = ('x'):upper() } end)", '{}'))
-    local r = script("string.upper = function() return 'evil' end return tm.pipeline 'p':map(function(e) return { s = ('x'):upper() } end)")
+    local r = script("string.upper = function() return 'evil' end return tm.pipeline 'p':map(function(e) return { s = ('x'):upper() \z
+      } end)")
     assert.equal('{"s":"X"}\n', r.out)
   end)
 
   it('64-bit literals are refused', function()
     for _, literal in ipairs { '1LL', '1ULL', '0x10LL', '2i' } do
-      for _, text in ipairs { 'local x = %s return tm.pipeline "p"', 'return tm.pipeline "p":map(function(e) local t = { %s } return e end)', 'return tm.pipeline "p":map(function(e) e.x = e.n + %s return e end)' } do
+      for _, text in ipairs { 'local x = %s return tm.pipeline "p"',
+        'return tm.pipeline "p":map(function(e) local t = { %s } return e end)', 'return tm.pipeline "p":map(function(e) e.x = e.n \z
+          + %s return e end)' } do
         local r = script(text:format(literal))
         assert.equal(3, r.code, literal)
         assert.truthy(r.err:find('64-bit and imaginary literals (1LL, 1ULL, 1i) are not available; use tm.i64 on digits', 1, true))
@@ -51,7 +59,8 @@ describe('the sandbox', function()
 
   it('bytecode is refused', function()
     local code = h.path 'bytecode'
-    assert.equal(0, h.shell('luajit -b -t raw ' .. h.quote(h.write("return require 'tidemill'.pipeline 'p'", h.path 'source.lua')) .. ' ' .. code).code)
+    assert.equal(0, h.shell('luajit -b -t raw ' .. h.quote(h.write("return require 'tidemill'.pipeline 'p'", h.path 'source.lua')) ..
+      ' ' .. code).code)
     local r = h.run { 'run', '--quiet', code }
     assert.equal(3, r.code)
     assert.truthy(r.err:find('precompiled Lua is not accepted; give the source', 1, true))
@@ -74,7 +83,8 @@ describe('the sandbox', function()
 
   it('tostring, %s and error messages show no addresses', function()
     local out, r = h.e([[stream:map(function(e)
-      local t = { tostring({}), tostring(print), tostring(function() end), tostring(coroutine.create(print)), tostring(tm), tostring(stream), tostring(tm.null),
+      local t = { tostring({}), tostring(print), tostring(function() end), tostring(coroutine.create(print)), tostring(tm),
+        tostring(stream), tostring(tm.null),
         ('%s %s'):format({}, print), tostring(e), tostring(setmetatable({}, { __tostring = function() return 'mine' end })) }
       print({}, print)
       return { t = t }
@@ -82,7 +92,8 @@ describe('the sandbox', function()
     assert.same({ 'table', 'function', 'function', 'thread' }, { unpack(h.rows(out)[1].t, 1, 4) })
     assert.same({ 'null', 'table function', '{"n":1}', 'mine' }, { unpack(h.rows(out)[1].t, 7, 10) })
     assert.falsy((out .. r.err):find '0x%x%x%x%x')
-    for _, body in ipairs { 'error({})', 'error(print)', "local x = {} .. 'x'", 'error(tostring(e) .. tostring({}))', "('%p'):format({})", "table.concat({ {} })" } do
+    for _, body in ipairs { 'error({})', 'error(print)', "local x = {} .. 'x'", 'error(tostring(e) .. tostring({}))',
+      "('%p'):format({})", "table.concat({ {} })" } do
       _, r = h.e('stream:map(function(e) ' .. body .. ' return e end)', { '{"n":1}' })
       assert.falsy(r.err:find '0x%x%x%x%x', body .. r.err)
       assert.truthy(r.err:find('warning', 1, true), body)
@@ -109,7 +120,8 @@ describe('the sandbox', function()
     local two = h.write([[
       local tm = require 'tidemill'
       local ok = pcall(function() return tm.leak end)
-      return tm.pipeline 'two':map(function(e) return { two = shared == nil and tostring(1) .. math.floor(1.5) .. ('x'):upper() .. string.upper 'y' .. type(table.insert), leak = ok } end)]], h.path 'two.lua')
+      return tm.pipeline 'two':map(function(e) return { two = shared == nil and tostring(1) .. math.floor(1.5) .. ('x'):upper() ..
+        string.upper 'y' .. type(table.insert), leak = ok } end)]], h.path 'two.lua')
     local r = h.run({ 'run', '--quiet', one, two }, '{}\n')
     assert.equal('{"one":"mine"}\n{"leak":false,"two":"11XYfunction"}\n', r.out, r.err)
   end)
@@ -128,8 +140,10 @@ end)
 describe('modules of the user\'s own', function()
   it("require 'mylib' loads the file beside the script, once, in the same sandbox", function()
     local dir = h.folder {
-      ['main.lua'] = "local tm = require 'tidemill'\nlocal a, b = require 'mylib', require 'mylib'\nreturn tm.pipeline 'p':map(function(e) return { v = a.double(e.n), same = a == b, env = seen, name = a.name } end)",
-      ['mylib.lua'] = "seen = (seen or 0) + 1\nlocal M = { name = ... }\nfunction M.double(n) return n * 2 end\nassert(io == nil and os == nil and debug == nil and load == nil)\nreturn M",
+      ['main.lua'] = "local tm = require 'tidemill'\nlocal a, b = require 'mylib', require 'mylib'\nreturn tm.pipeline \z
+        'p':map(function(e) return { v = a.double(e.n), same = a == b, env = seen, name = a.name } end)",
+      ['mylib.lua'] = "seen = (seen or 0) + 1\nlocal M = { name = ... }\nfunction M.double(n) return n * 2 end\nassert(io == nil \z
+        and os == nil and debug == nil and load == nil)\nreturn M",
     }
     assert.equal('{"env":1,"name":"mylib","same":true,"v":10}\n', h.run({ 'run', '--quiet', dir .. '/main.lua' }, '{"n":5}\n').out)
     assert.equal('{"env":1,"name":"mylib","same":true,"v":10}\n', h.run({ 'run', '--quiet', 'main.lua' }, '{"n":5}\n', { cwd = dir }).out)
@@ -168,7 +182,8 @@ describe('modules of the user\'s own', function()
   end)
 
   it('errors in a module carry its file and line, at load and at run', function()
-    local dir = h.folder { ['main.lua'] = "local m = require 'm'\nreturn require 'tidemill'.pipeline 'p':map(function(e)\n  return m(e)\nend)",
+    local dir = h.folder { ['main.lua'] = "local m = require 'm'\nreturn require 'tidemill'.pipeline 'p':map(function(e)\n  return \z
+      m(e)\nend)",
       ['m.lua'] = "\nreturn function(e)\n  error 'inside'\nend" }
     local r = h.run({ 'run', '--quiet', dir .. '/main.lua' }, '{}\n')
     assert.truthy(r.err:find(dir .. '/m.lua:3: inside [lua]', 1, true), r.err)
@@ -183,8 +198,10 @@ describe('modules of the user\'s own', function()
 
   it('two scripts have their own copies', function()
     local dir = h.folder {
-      ['one.lua'] = "local c = require 'count'\nreturn require 'tidemill'.pipeline 'one':map(function(e) c.n = c.n + 1 return { one = c.n } end)",
-      ['two.lua'] = "local c = require 'count'\nreturn require 'tidemill'.pipeline 'two':map(function(e) c.n = c.n + 10 return { two = c.n } end)",
+      ['one.lua'] = "local c = require 'count'\nreturn require 'tidemill'.pipeline 'one':map(function(e) c.n = c.n + 1 return { one \z
+        = c.n } end)",
+      ['two.lua'] = "local c = require 'count'\nreturn require 'tidemill'.pipeline 'two':map(function(e) c.n = c.n + 10 return { \z
+        two = c.n } end)",
       ['count.lua'] = 'return { n = 0 }',
     }
     local r = h.run({ 'run', '--quiet', dir .. '/one.lua', dir .. '/two.lua' }, '{}\n{}\n')

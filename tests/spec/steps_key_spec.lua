@@ -14,8 +14,10 @@ describe('key_by', function()
   end)
 
   it('rows made by later steps inherit the key until the next key_by', function()
-    assert.same({ { k = 'a', t = 'string' } }, keys(":key_by 'c':map(function(e) return { x = 1 } end):select { 'x' }:filter(function(e) return true end)", '{"c":"a"}'))
-    assert.same({ { k = 'a', t = 'string' }, { k = 'a', t = 'string' } }, keys(":key_by 'c':flat_map(function(e, emit) emit { x = 1 } emit(e) end)", '{"c":"a"}'))
+    assert.same({ { k = 'a', t = 'string' } },
+      keys(":key_by 'c':map(function(e) return { x = 1 } end):select { 'x' }:filter(function(e) return true end)", '{"c":"a"}'))
+    assert.same({ { k = 'a', t = 'string' }, { k = 'a', t = 'string' } },
+      keys(":key_by 'c':flat_map(function(e, emit) emit { x = 1 } emit(e) end)", '{"c":"a"}'))
     assert.same({ { k = 1, t = 'number' }, { k = 2, t = 'number' } },
       keys(":key_by 'c':flat_map(function(e, emit) emit { x = 1 } emit { x = 2 } end):key_by 'x'", '{"c":"a"}'))
   end)
@@ -34,7 +36,8 @@ describe('key_by', function()
       local tm = require 'tidemill'
       local s = tm.pipeline 'p':key_by 'c'
       local function show(e) return { k = tm.meta(e).key } end
-      return { s:key_by 'd':map(show), s:map(show), s:key_by {}:map(function(e) return { k = tm.meta(e).key == nil } end) }]], { '{"c":"a","d":"b"}' })
+      return { s:key_by 'd':map(show), s:map(show), s:key_by {}:map(function(e) return { k = tm.meta(e).key == nil } end)
+        }]], { '{"c":"a","d":"b"}' })
     assert.same({ { k = 'b' }, { k = 'a' }, { k = true } }, h.rows(r.out))
   end)
 
@@ -65,7 +68,8 @@ describe('key_by', function()
     for _, input in ipairs { '{}', '{"c":null}' } do
       assert.equal('{"k":1,"t":"number"}\n', (h.e("stream:key_by 'c'" .. chain, { input, '{"c":1}' })))
       assert.equal('{"k":1,"t":"number"}\n', (h.e("stream:key_by('c', { missing = 'drop' })" .. chain, { input, '{"c":1}' })))
-      assert.equal('{"k":null,"t":"nil"}\n{"k":1,"t":"number"}\n', (h.e("stream:key_by('c', { missing = 'keep' })" .. chain, { input, '{"c":1}' })))
+      assert.equal('{"k":null,"t":"nil"}\n{"k":1,"t":"number"}\n',
+        (h.e("stream:key_by('c', { missing = 'keep' })" .. chain, { input, '{"c":1}' })))
       assert.equal('', (h.e("stream:key_by { 'a', 'c' }" .. chain, { input })))
       assert.equal('', (h.e("stream:key_by(function(e) return e.c end, 'x')" .. chain, { input })))
     end

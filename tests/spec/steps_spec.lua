@@ -25,7 +25,8 @@ describe('operators', function()
   end)
 
   it('map returns the event, a table, or nil to drop it', function()
-    assert.equal('{"n":2}\n{"m":9}\n', e('stream:map(function(e) if e.n == 1 then e.n = 2 return e end if e.n == 2 then return { m = 9 } end end)', unpack(NUMBERS)))
+    assert.equal('{"n":2}\n{"m":9}\n',
+      e('stream:map(function(e) if e.n == 1 then e.n = 2 return e end if e.n == 2 then return { m = 9 } end end)', unpack(NUMBERS)))
   end)
 
   it('map returning anything else fails the event', function()
@@ -51,19 +52,25 @@ describe('operators', function()
   end)
 
   it('a table given to emit or returned is taken at once and may be reused', function()
-    assert.equal('{"i":1,"l":[1]}\n{"i":2,"l":[1,2]}\n', e('local t = { l = {} } return stream:flat_map(function(e, emit) t.l = {} for i = 1, 2 do t.i = i t.l[i] = i emit(t) end t.i = 99 end)', '{}'))
-    assert.equal('{"n":1}\n{"n":2}\n', e('local t = {} return stream:map(function(e) t.n = e.n return t end):filter(function(e) return e.n < 3 end)', unpack(NUMBERS)))
+    assert.equal('{"i":1,"l":[1]}\n{"i":2,"l":[1,2]}\n',
+      e('local t = { l = {} } return stream:flat_map(function(e, emit) t.l = {} for i = 1, 2 do t.i = i t.l[i] = i emit(t) end t.i \z
+        = 99 end)', '{}'))
+    assert.equal('{"n":1}\n{"n":2}\n',
+      e('local t = {} return stream:map(function(e) t.n = e.n return t end):filter(function(e) return e.n < 3 end)', unpack(NUMBERS)))
   end)
 
   it('emit takes the event itself, as it is at that moment', function()
-    assert.equal('{"n":1.0,"b":"\\u0041"}\n{"n":5,"b":"\\u0041"}\n', e('stream:flat_map(function(e, emit) emit(e) e.n = 5 emit(e) e.n = 6 end)', '{"n":1.0,"b":"\\u0041"}'))
-    assert.equal('{"l":[1],"o":{"l":[2]}}\n{"l":[3],"o":{"l":[2]}}\n', e('stream:flat_map(function(e, emit) emit(e) e.l[1] = 3 emit(e) end)', '{"l":[1],"o":{"l":[2]}}'))
+    assert.equal('{"n":1.0,"b":"\\u0041"}\n{"n":5,"b":"\\u0041"}\n',
+      e('stream:flat_map(function(e, emit) emit(e) e.n = 5 emit(e) e.n = 6 end)', '{"n":1.0,"b":"\\u0041"}'))
+    assert.equal('{"l":[1],"o":{"l":[2]}}\n{"l":[3],"o":{"l":[2]}}\n',
+      e('stream:flat_map(function(e, emit) emit(e) e.l[1] = 3 emit(e) end)', '{"l":[1],"o":{"l":[2]}}'))
   end)
 
   it('emit after its function has returned fails the event', function()
     local _, r = h.e('local k return stream:flat_map(function(e, emit) k = emit end):map(function(e) return e end)', { '{}' })
     assert.equal('', r.err)
-    _, r = h.e('local k return stream:filter(function(e) if k then k(e) end return true end):flat_map(function(e, emit) k = emit emit(e) end)', { '{"a":1}', '{"a":2}' })
+    _, r = h.e('local k return stream:filter(function(e) if k then k(e) end return true end):flat_map(function(e, emit) k = emit \z
+      emit(e) end)', { '{"a":1}', '{"a":2}' })
     assert.equal('{"a":1}\n', r.out)
     assert.truthy(r.err:find('emit was called after its function had returned', 1, true))
   end)
@@ -76,8 +83,10 @@ describe('operators', function()
   it('select keeps the fields in the order given and leaves absent ones out', function()
     assert.equal('{"c":null,"a":1}\n{}\n', e("stream:select { 'c', 'x', 'a' }", '{"a":1,"b":2,"c":null}', '{"b":2}'))
     assert.equal('{"b":1}\n', e("stream:select { 'a', 'b' }:select { 'b' }", '{"a":0,"b":1,"c":2}'))
-    assert.equal('{"b":{"x":1,"y":2},"a":0,"d":5}\n', e("stream:select { 'b', 'a' }:map(function(e) e.d = 5 e.b.y = 2 return e end)", '{"a":0,"b":{"x":1},"c":2}'))
-    assert.equal('{"b":1,"a":0,"d":5}\n', e("stream:select { 'b', 'a' }:map(function(e) e.d = 5 e.c = nil return e end)", '{"a":0,"b":1,"c":2}'))
+    assert.equal('{"b":{"x":1,"y":2},"a":0,"d":5}\n', e("stream:select { 'b', 'a' }:map(function(e) e.d = 5 e.b.y = 2 return e end)",
+      '{"a":0,"b":{"x":1},"c":2}'))
+    assert.equal('{"b":1,"a":0,"d":5}\n', e("stream:select { 'b', 'a' }:map(function(e) e.d = 5 e.c = nil return e end)",
+      '{"a":0,"b":1,"c":2}'))
   end)
 
   it('drop removes fields', function()
@@ -91,14 +100,18 @@ describe('operators', function()
   end)
 
   it('set reads the event as it was before the step', function()
-    assert.equal('{"a":2,"b":1,"c":3,"k":"x"}\n', e("stream:set { a = function(e) return e.b end, b = function(e) return e.a end, c = function(e) return e.a + e.b end, k = 'x' }", '{"a":1,"b":2}'))
-    assert.equal('{"a":5,"z":{"x":1}}\n', e("stream:set { a = function() return 5 end, z = function(e) return e.a end }", '{"a":{"x":1}}'))
+    assert.equal('{"a":2,"b":1,"c":3,"k":"x"}\n',
+      e("stream:set { a = function(e) return e.b end, b = function(e) return e.a end, c = function(e) return e.a + e.b end, k = 'x' }",
+      '{"a":1,"b":2}'))
+    assert.equal('{"a":5,"z":{"x":1}}\n', e("stream:set { a = function() return 5 end, z = function(e) return e.a end \z
+      }", '{"a":{"x":1}}'))
     assert.equal('{"b":2}\n', e("stream:set { a = function() return nil end }", '{"a":1,"b":2}'))
   end)
 
   it('to writes the stream, may be repeated, and goes on', function()
     local one, two = h.path 'one', h.path 'two'
-    local r = script(("return tm.pipeline 'p':to(tm.sink.file '%s'):map(function(e) return { m = e.n * 2 } end):to(tm.sink.file '%s'):to(tm.sink.stdout())"):format(one, two), NUMBERS)
+    local r = script(("return tm.pipeline 'p':to(tm.sink.file '%s'):map(function(e) return { m = e.n * 2 } end):to(tm.sink.file \z
+      '%s'):to(tm.sink.stdout())"):format(one, two), NUMBERS)
     assert.equal(0, r.code, r.err)
     assert.equal(TEXT, h.read(one))
     assert.equal('{"m":2}\n{"m":4}\n{"m":6}\n{"m":8}\n', h.read(two))
@@ -132,14 +145,16 @@ describe('streams', function()
         s:rename { a = 'b' }:drop { 'l' },
         s,
       }]], { '{"n":1,"l":[1],"o":{"x":0}}' })
-    local want = { '{"l":[9],"o":{"x":8},"a":2}', '{"a":1,"l":[1],"n":1,"o":{"x":0}}', '{"n":1,"o":{"x":0},"b":1}', '{"n":1,"l":[1],"o":{"x":0},"a":1}' }
+    local want = { '{"l":[9],"o":{"x":8},"a":2}', '{"a":1,"l":[1],"n":1,"o":{"x":0}}', '{"n":1,"o":{"x":0},"b":1}',
+      '{"n":1,"l":[1],"o":{"x":0},"a":1}' }
     assert.same(want, h.lines(r.out))
   end)
 
   it('a fork behind select keeps the order selected', function()
     local r = script([[
       local s = tm.pipeline 'p':select { 'c', 'a', 'b' }
-      return { s:select { 'b', 'a' }:map(function(e) return e end), s:map(function(e) e.z = 1 return e end) }]], { '{"a":1,"b":2,"c":3}' })
+      return { s:select { 'b', 'a' }:map(function(e) return e end), s:map(function(e) e.z = 1 return e end)
+        }]], { '{"a":1,"b":2,"c":3}' })
     assert.same({ '{"b":2,"a":1}', '{"c":3,"a":1,"b":2,"z":1}' }, h.lines(r.out))
   end)
 
@@ -147,12 +162,14 @@ describe('streams', function()
     local r = script([[
       local out = tm.pipeline 'p':branch { big = function(e) return e.n > 2 end, odd = function(e) return e.n % 2 == 1 end, rest = true }
       return { out.big:set { w = 'big' }, out.odd:set { w = 'odd' }, out.rest:set { w = 'rest' } }]], NUMBERS)
-    assert.same({ '{"n":1,"w":"odd"}', '{"n":2,"w":"rest"}', '{"n":3,"w":"big"}', '{"n":3,"w":"odd"}', '{"n":4,"w":"big"}' }, h.lines(r.out))
+    assert.same({ '{"n":1,"w":"odd"}', '{"n":2,"w":"rest"}', '{"n":3,"w":"big"}', '{"n":3,"w":"odd"}', '{"n":4,"w":"big"}' },
+      h.lines(r.out))
   end)
 
   it('route: to the first whose function is true', function()
     local r = script([[
-      local out = tm.pipeline 'p':route { { 'big', function(e) return e.n > 2 end }, { 'odd', function(e) return e.n % 2 == 1 end }, { 'rest' } }
+      local out = tm.pipeline 'p':route { { 'big', function(e) return e.n > 2 end }, { 'odd', function(e) return e.n % 2 == 1 end
+        }, { 'rest' } }
       return { out.big:set { w = 'big' }, out.odd:set { w = 'odd' }, out.rest:set { w = 'rest' } }]], NUMBERS)
     assert.same({ '{"n":1,"w":"odd"}', '{"n":2,"w":"rest"}', '{"n":3,"w":"big"}', '{"n":4,"w":"big"}' }, h.lines(r.out))
     r = script([[
@@ -173,7 +190,8 @@ describe('streams', function()
       local p = tm.pipeline 'p'
       local a, b = p:filter(function(e) return e.n ~= 2 end), p:map(function(e) return { n = -e.n } end)
       return tm.union(a, b):map(function(e) e.u = true return e end)]], NUMBERS)
-    assert.same({ '{"n":1,"u":true}', '{"n":-1,"u":true}', '{"n":-2,"u":true}', '{"n":3,"u":true}', '{"n":-3,"u":true}', '{"n":4,"u":true}', '{"n":-4,"u":true}' }, h.lines(r.out))
+    assert.same({ '{"n":1,"u":true}', '{"n":-1,"u":true}', '{"n":-2,"u":true}', '{"n":3,"u":true}', '{"n":-3,"u":true}',
+      '{"n":4,"u":true}', '{"n":-4,"u":true}' }, h.lines(r.out))
   end)
 
   it('a script returns a stream or a list of streams; what they reach is part of it', function()
@@ -210,14 +228,16 @@ describe('pipelines feeding pipelines', function()
       local b = tm.pipeline 'b':from(a):map(function(e) e.b = e.n return e end)
       local c = tm.pipeline 'c':from(b):flat_map(function(e, emit) emit(e) emit { c = e.b } end)
       return c]], NUMBERS)
-    assert.same({ '{"n":2,"a":true,"b":2}', '{"c":2}', '{"n":3,"a":true,"b":3}', '{"c":3}', '{"n":4,"a":true,"b":4}', '{"c":4}' }, h.lines(r.out))
+    assert.same({ '{"n":2,"a":true,"b":2}', '{"c":2}', '{"n":3,"a":true,"b":3}', '{"c":3}', '{"n":4,"a":true,"b":4}', '{"c":4}' },
+      h.lines(r.out))
   end)
 
   it('a failure in b does not undo a', function()
     local a_out, dead = h.path 'a', h.path 'dead'
     local r = script(([[
       local a = tm.pipeline 'a':to(tm.sink.file '%s')
-      return tm.pipeline 'b':from(a):map(function(e) if e.n == 2 then error 'no' end return e end):on_error(tm.sink.file '%s')]]):format(a_out, dead), NUMBERS)
+      return tm.pipeline 'b':from(a):map(function(e) if e.n == 2 then error 'no' end return e end):on_error(tm.sink.file
+        '%s')]]):format(a_out, dead), NUMBERS)
     assert.equal(TEXT, h.read(a_out))
     assert.equal('{"n":1}\n{"n":3}\n{"n":4}\n', r.out)
     local letters = h.rows(h.read(dead))
@@ -241,7 +261,8 @@ describe('the unit of roll-back', function()
       local s = tm.pipeline 'p'
       local out = s:branch { a = function() return true end, b = function(e) return true end }
       return { out.a:to(tm.sink.file '%s'), out.b:flat_map(function(e, emit) emit(e) emit(e) end):to(tm.sink.file '%s')
-        :map(function(e) if e.n == 3 then error 'no' end return e end), s:on_error(tm.sink.file '%s'):to(tm.sink.discard()) }]]):format(one, two, dead), NUMBERS)
+        :map(function(e) if e.n == 3 then error 'no' end return e end), s:on_error(tm.sink.file '%s'):to(tm.sink.discard())
+          }]]):format(one, two, dead), NUMBERS)
     assert.equal('{"n":1}\n{"n":2}\n{"n":4}\n', h.read(one))
     assert.equal('{"n":1}\n{"n":1}\n{"n":2}\n{"n":2}\n{"n":4}\n{"n":4}\n', h.read(two))
     assert.equal(h.read(two), r.out)
@@ -250,23 +271,27 @@ describe('the unit of roll-back', function()
 
   it("encoding included: a NaN at the second sink takes back the first's row", function()
     local one, two = h.path 'one', h.path 'two'
-    script(("return tm.pipeline 'p':to(tm.sink.file '%s'):map(function(e) e.x = e.n == 2 and 0/0 or e.n return e end):to(tm.sink.file '%s')"):format(one, two), NUMBERS)
+    script(("return tm.pipeline 'p':to(tm.sink.file '%s'):map(function(e) e.x = e.n == 2 and 0/0 or e.n return e \z
+      end):to(tm.sink.file '%s')"):format(one, two), NUMBERS)
     assert.equal('{"n":1}\n{"n":3}\n{"n":4}\n', h.read(one))
     assert.equal('{"n":1,"x":1}\n{"n":3,"x":3}\n{"n":4,"x":4}\n', h.read(two))
   end)
 
   it('what the failing event had written does not reach the next one', function()
-    local r = script([[return tm.pipeline 'p':map(function(e) e.x = e.x or 0 e.o.y = 1 e.l[1] = 2 if e.n == 1 then error 'no' end return e end)]],
+    local r = script([[return tm.pipeline 'p':map(function(e) e.x = e.x or 0 e.o.y = 1 e.l[1] = 2 if e.n == 1 then error 'no' end
+      return e end)]],
       { '{"n":1,"o":{},"l":[1]}', '{"n":2,"o":{},"l":[1]}' })
     assert.equal('{"n":2,"o":{"y":1},"l":[2],"x":0}\n', r.out)
     r = script([[
       local first = true
-      return tm.pipeline 'p':map(function(e) if first then first = false e.x = 1 e.l[1] = 5 error 'no' end return { x = e.x == nil, l = e.l } end)]], { '{"l":[1]}', '{"l":[2]}' })
+      return tm.pipeline 'p':map(function(e) if first then first = false e.x = 1 e.l[1] = 5 error 'no' end return { x = e.x == nil,
+        l = e.l } end)]], { '{"l":[1]}', '{"l":[2]}' })
     assert.equal('{"l":[2],"x":true}\n', r.out)
   end)
 
   it('other pipelines on the same input are not touched', function()
-    local r = script([[return { tm.pipeline 'a':map(function(e) if e.n == 2 then error 'no' end return { a = e.n } end), tm.pipeline 'b':map(function(e) return { b = e.n } end) }]], NUMBERS)
+    local r = script([[return { tm.pipeline 'a':map(function(e) if e.n == 2 then error 'no' end return { a = e.n } end),
+      tm.pipeline 'b':map(function(e) return { b = e.n } end) }]], NUMBERS)
     assert.same({ '{"a":1}', '{"b":1}', '{"b":2}', '{"a":3}', '{"b":3}', '{"a":4}', '{"b":4}' }, h.lines(r.out))
   end)
 
@@ -292,10 +317,12 @@ describe('the unit of roll-back', function()
   end)
 
   it('two different on_error are a load error, the same one twice is not', function()
-    rejected("local s = tm.pipeline 'p' return { s:on_error(tm.sink.file 'a.bad'):map(print), s:on_error(tm.sink.file 'b.bad'):map(print) }",
+    rejected("local s = tm.pipeline 'p' return { s:on_error(tm.sink.file 'a.bad'):map(print), s:on_error(tm.sink.file \z
+      'b.bad'):map(print) }",
       "pipeline 'p' has two different on_error")
     local dead = h.path 'dead'
-    local r = script(("local s = tm.pipeline 'p' return { s:on_error(tm.sink.file '%s'):filter(function(e) error 'x' end), s:on_error(tm.sink.file '%s') }"):format(dead, dead), { '{"n":1}' })
+    local r = script(("local s = tm.pipeline 'p' return { s:on_error(tm.sink.file '%s'):filter(function(e) error 'x' end), \z
+      s:on_error(tm.sink.file '%s') }"):format(dead, dead), { '{"n":1}' })
     assert.equal(0, r.code, r.err)
     assert.equal(1, #h.rows(h.read(dead)))
   end)
@@ -303,8 +330,10 @@ end)
 
 describe('a script is rejected, with file:line and what to do, when', function()
   it('a stream is neither read nor written', function()
-    rejected("local s = tm.pipeline 'p'\nlocal lost = s:filter(function(e) return e.n end)\nreturn s", "script.lua:3: the stream made by 'filter' is neither returned by the script nor read by another stream")
-    rejected("local lost = tm.pipeline 'lost'\nreturn tm.pipeline 'p'", "script.lua:2: pipeline 'lost' is neither returned by the script nor read")
+    rejected("local s = tm.pipeline 'p'\nlocal lost = s:filter(function(e) return e.n end)\nreturn s",
+      "script.lua:3: the stream made by 'filter' is neither returned by the script nor read by another stream")
+    rejected("local lost = tm.pipeline 'lost'\nreturn tm.pipeline 'p'",
+      "script.lua:2: pipeline 'lost' is neither returned by the script nor read")
     rejected("local out = tm.pipeline 'p':branch { a = function() end, b = true }\nreturn out.a", "nobody reads or writes the branch 'b'")
   end)
   it('an operator does not exist', function()
