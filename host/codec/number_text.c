@@ -242,7 +242,7 @@ static char *big_put(char *p, uint64_t c, int q) {
   for (int i = 0; i < 3; i++) limb[q / 32 + i] = (uint32_t)(shifted >> (32 * i));
   uint32_t group[40];
   int groups = 0;
-  while (n > 0) {
+  do {
     uint64_t rest = 0;
     for (int i = n - 1; i >= 0; i--) {
       rest = rest << 32 | limb[i];
@@ -251,7 +251,7 @@ static char *big_put(char *p, uint64_t c, int q) {
     }
     group[groups++] = (uint32_t)rest;
     while (n > 0 && limb[n - 1] == 0) n--;
-  }
+  } while (n > 0);
   p = put_to_8(p, group[--groups]);
   while (groups > 0) p = put_8(p, group[--groups]);
   return p;

@@ -48,7 +48,9 @@ enum turn { TURN_AGAIN, TURN_WAIT, TURN_END, TURN_FAILED };
 /* ---- libev callbacks only wake the loop; the turn does the work ---- */
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents) {
+  struct tm_source *s = w->data;
   (void)revents;
+  s->readable = 1;
   ev_io_stop(loop, w);
   ev_break(loop, EVBREAK_ONE);
 }
@@ -252,7 +254,9 @@ static int wait_for(struct tm_worker *w, struct tm_err *err) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->flows.sources[i];
       if (s->live && s->fd >= 0 && !s->state->done && !ev_is_active(&w->readable[i])) {
-        ev_io_set(&w->readable[i], s->fd, EV_READ);
+        /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
+        if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], s->fd, EV_READ);
+        w->readable[i].data = s;
         ev_io_start(w->loop, &w->readable[i]);
       }
     }

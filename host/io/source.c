@@ -105,9 +105,11 @@ static void next_file(struct tm_source *s) {
 }
 
 /* What a read of a live source would bring: bytes there, at most `room`; 0 its end, or not known; -1 it would wait. */
-static int32_t waiting(const struct tm_source *s, int32_t room) {
+static int32_t waiting(struct tm_source *s, int32_t room) {
   int n = 0;
   if (ioctl(s->fd, FIONREAD, &n) == 0 && n > 0) return n < room ? n : room;
+  if (!s->readable) return -1;
+  s->readable = 0;
   struct pollfd p = {.fd = s->fd, .events = POLLIN};
   return poll(&p, 1, 0) > 0 ? 0 : -1;
 }

@@ -59,6 +59,7 @@ struct tm_source {
   const struct tm_io *io;
   struct tm_undo *undo;      /* shared */
   int fifo;                  /* fd is a pipe */
+  int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
   double lines_blank;        /* counted here, taken by the worker */
 };

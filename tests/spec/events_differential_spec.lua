@@ -5,7 +5,7 @@ same the slow and obvious way; and the same bytes with the JIT off and however t
 
 local h = require 'spec.helper'
 
-local SEEDS, EVENTS = 16, 350
+local SEEDS, EVENTS = 12, 350
 local REFERENCE = h.cwd .. '/tests/spec/reference.py'
 
 -- writes its input in pieces of odd sizes, so that lines and tokens are cut anywhere
