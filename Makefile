@@ -18,7 +18,7 @@ DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk
 SRC  := $(shell find host -name '*.c')
 OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
 LUA  := $(shell find lua -name '*.lua')
-UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(addprefix $(B)/bench/,gen_cards yardstick measure latency)
 need = @sh .ci/deps $(1)
@@ -48,7 +48,7 @@ clean:    ## remove build/
 	rm -rf $(B)
 deps:     ## install the packages that demo, test and check need
 	$(call need,$(DEPS_CHECK))
-unit: $(UNIT)
+unit: $(UNITS)
 fuzz: $(FUZZ)
 objects: $(OBJ)
 .PHONY: help all demo test check bench install clean deps unit fuzz objects
@@ -81,4 +81,4 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
 	@$(CC) $(TM_CFLAGS) -o $@ $< -lm -lpthread
--include $(OBJ:.o=.d) $(addsuffix .d,$(UNIT) $(FUZZ) $(BENCH))
+-include $(OBJ:.o=.d) $(addsuffix .d,$(UNITS) $(FUZZ) $(BENCH))

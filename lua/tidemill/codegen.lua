@@ -41,7 +41,7 @@ function Gen:new_view(base)
     batch = source.batch, fields = base and source.fields or nil, log = self.forks, strings = source.strings,
   }
   local view
-  for _, part in ipairs { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out' } do
+  for _, part in ipairs { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', self.checked and 'tidemill.view_checked' or nil } do
     view = lib.load(part)(lib, view_spec, view) or view
   end
   self.views[level + 1] = view
