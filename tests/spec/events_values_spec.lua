@@ -258,7 +258,7 @@ for line in sys.stdin:
     end
     local path = h.write(table.concat(many, '\n') .. '\n')
     -- 40,000 names; something kept for each would need more than this cap
-    local r = h.run { 'run', '--quiet', '--strict', '--script-memory', '32M', '--from', path, '-e', code }
+    local r = h.run { 'run', '--quiet', '--strict', '--script-memory', '32M', '--deadline', '30s', '--from', path, '-e', code }
     assert.equal(0, r.code, r.err)
     assert.equal(400, #h.lines(r.out))
     for i = 1, 400 do
