@@ -159,7 +159,6 @@ struct tm_out {
   struct tm_out_event *events;  /* where each event's rows begin; TM_BATCH_ROWS entries */
   double rows;              /* rows finished since the start */
   double rows_mark;         /* rows before the event at hand */
-  double bytes;
   int32_t soft;             /* beyond this many bytes tm_flow.stop is set */
   int32_t max_rows;         /* of one event */
   int32_t max_bytes;        /* of one event */

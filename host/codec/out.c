@@ -62,23 +62,6 @@ void tm_out_rollback(struct tm_out *o, int32_t row) {
   o->event = -1;  /* last: until then it can be done again */
 }
 
-void tm_out_consume(struct tm_out *o, int32_t n) {
-  TM_ASSERT(n >= 0 && n <= o->buf.len);
-  if (n == 0) return;
-  memmove(o->buf.data, o->buf.data + n, (size_t)(o->buf.len - n));
-  o->buf.len -= n;
-  o->bytes += n;
-  o->mark = o->mark > n ? o->mark - n : 0;
-  int32_t kept = 0;
-  for (int32_t i = 0; i < o->events_n; i++) {
-    int32_t end = i + 1 < o->events_n ? o->events[i + 1].off : o->buf.len + n;
-    if (end <= n) continue;
-    int32_t off = o->events[i].off - n;
-    o->events[kept++] = (struct tm_out_event){o->events[i].event, off > 0 ? off : 0};
-  }
-  o->events_n = kept;
-}
-
 /* ---- rows ---- */
 
 /* an event's first row */

@@ -5,8 +5,7 @@
  * `events`; a tm_out owns nothing. One thread.
  *
  * tm_out.event is the row (of the batch at hand) whose rows are being written; entries of `events` name the slot of
- * the source batch it came from, and neighbours of the same slot share one entry. tm_out.bytes counts what was
- * handed on by tm_out_consume; what is still in the buffer comes on top. TM_ROW_EMPTY is no event: raw and select
+ * the source batch it came from, and neighbours of the same slot share one entry. TM_ROW_EMPTY is no event: raw and select
  * give its row to the event at hand, which tm_ffi_out_begin has named. */
 #ifndef TM_CODEC_OUT_H
 #define TM_CODEC_OUT_H
@@ -23,8 +22,5 @@ void tm_out_batch_reset(struct tm_out *o);
 
 /* Takes back all rows of the event at hand, if that is `row`; a row begun but not ended goes too. */
 void tm_out_rollback(struct tm_out *o, int32_t row);
-
-/* The first n bytes were handed on: the others move to the front. */
-void tm_out_consume(struct tm_out *o, int32_t n);
 
 #endif

@@ -1,4 +1,4 @@
-/* test_out.c - rows of a pipeline: begin and end, raw, select, bounds, roll-back, consume (out.c). */
+/* test_out.c - rows of a pipeline: begin and end, raw, select, bounds, roll-back (out.c). */
 #include "../../host/codec/out.h"
 
 #include "json_oracle.h"
@@ -104,20 +104,6 @@ static void test_held(void) {
   batch.origin[0] = 0;
 }
 
-static void test_consume(void) {
-  set_up(CAP, CAP, 100, CAP);
-  tm_ffi_out_raw(&out, &flow, &batch, 0);
-  tm_ffi_out_raw(&out, &flow, &batch, 1);
-  int32_t all = out.buf.len;
-  tm_out_consume(&out, 5);
-  CHECK(out.buf.len == all - 5 && memcmp(out.buf.data, LINES + 5, (size_t)out.buf.len) == 0, "the rest is in front");
-  CHECK(out.events_n == 2 && events[0].off == 0 && events[1].off == batch.off[1] - 5 && out.mark == batch.off[1] - 5, "moved");
-  tm_out_consume(&out, batch.off[1] - 5);
-  CHECK(out.events_n == 1 && events[0].event == 1 && events[0].off == 0, "the first event is gone");
-  tm_out_consume(&out, out.buf.len);
-  CHECK(out.buf.len == 0 && out.bytes == all && out.events_n == 0 && out.rows == 2, "all gone");
-}
-
 static void test_bounds(void) {
   set_up(CAP, 10, 2, CAP);
   CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY) == 0 && flow.stop == 0, "below soft");
@@ -147,7 +133,6 @@ int main(void) {
   CHECK(tm_ffi_select_add(selected, columns[0], "\xff", 1) == -2, "a key that is not UTF-8");
   test_rows();
   test_held();
-  test_consume();
   test_bounds();
   free(raw);
   free(out.buf.data);
