@@ -9,6 +9,7 @@ function, oK an output, mk the attempt marker (row, step and held row, for the d
 ]]
 
 local lib = require 'tidemill.lib'
+local bytecode = require 'tidemill.bytecode'
 local value = require 'tidemill.value'
 local C, raise = lib.C, lib.raise
 
@@ -17,6 +18,16 @@ local M = {}
 local STRAIGHT_MAX = 60   -- fields of a select written out one by one; a loop would end the trace of the batch
 local UNROLLED = 3       -- rows of a flat_map run without a loop, which would make a trace of its own
 local LOCALS_MAX = 30   -- user functions held in upvalues of their own; LuaJIT allows 60 upvalues in all
+
+--- The list sorted, each name once.
+local function unique(names)
+  table.sort(names)
+  local list = {}
+  for _, name in ipairs(names) do
+    if name ~= list[#list] then list[#list + 1] = name end
+  end
+  return list
+end
 
 local Gen = {}
 Gen.__index = Gen
@@ -50,6 +61,8 @@ function Gen:new_view(base)
 end
 
 function Gen:call(fn, view, extra)
+  local called = self.called
+  called[#called + 1] = { view = view, fn = fn }
   local f = self:const(fn)
   if self.checked then
     return ('call%d(%s%s)'):format(view.level, f, extra and (', ' .. extra) or '')
@@ -342,6 +355,21 @@ function Gen:follow(step, view)
   self:put('end')
 end
 
+--- Tells each view which fields its functions name.
+function Gen:seal()
+  for _, view in ipairs(self.views) do
+    local reads, writes = {}, {}
+    for _, call in ipairs(self.called) do
+      if call.view == view then
+        local r, w = bytecode.fields_of(call.fn)
+        for name in pairs(r) do reads[#reads + 1], r[name] = name, nil end
+        for name in pairs(w) do writes[#writes + 1], w[name] = name, nil end
+      end
+    end
+    view.seal(unique(reads), unique(writes))
+  end
+end
+
 --- The emit function of a flat_map: takes the row at once, within the bounds of one event's rows.
 function M.emitter(held, view)
   local flow, max_bytes = lib.flow, 16 * 1024 * 1024
@@ -404,11 +432,12 @@ end
 --- Compiles a planned pipeline: sets pipeline.loop, .views, .text and .abandon.
 function M.compile(pipeline, checked)
   local g = setmetatable({
-    pipeline = pipeline, lines = {}, functions = {}, consts = {}, views = {}, held = {}, checked = checked,
+    pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, views = {}, held = {}, checked = checked,
     forks = has_forks(pipeline.tree), keyed = uses(pipeline.tree, 'key_by'),
   }, Gen)
   local view = g:new_view(true)
   g:follow(pipeline.tree, view)
+  g:seal()
   local body = table.concat(g.lines, ' ')
   local head = { 'local K, views, mk, flow, snapshot = ...' }
   local rows = table.concat(g.functions, '\n')

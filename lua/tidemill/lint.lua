@@ -1,38 +1,20 @@
 --[[
 lint.lua - what `tidemill check` finds by reading the bytecode of scripts: names that do not exist.
 
-Nothing is run. Opcodes differ between builds, so their numbers are learned by compiling functions whose code is known.
-A problem is { place = 'file:line', message = ... }.
+Nothing is run. A problem is { place = 'file:line', message = ... }.
 ]]
 
 local jutil = require 'jit.util'
 local lib = require 'tidemill.lib'
+local bytecode = require 'tidemill.bytecode'
 local suggest = require 'tidemill.suggest'
 local bit = lib.bit
 local band, rshift = bit.band, bit.rshift
 
+local decode, place_of, fields_of = bytecode.decode, bytecode.place_of, bytecode.fields_of
+local GGET, GSET, TGETS, VALUE_RETURNS = bytecode.GGET, bytecode.GSET, bytecode.TGETS, bytecode.VALUE_RETURNS
+
 local M = {}
-
-local function decode(ins)
-  return band(ins, 255), band(rshift(ins, 8), 255), band(rshift(ins, 24), 255), band(rshift(ins, 16), 255)
-end
-
---- The opcode of the first instruction of the function this text gives.
-local function first_opcode(text)
-  return (decode(jutil.funcbc(assert(loadstring('return ' .. text))(), 1)))
-end
-
-local GGET = first_opcode 'function() return marker end'
-local GSET = first_opcode 'function(e) marker = e end'
-local TGETS = first_opcode 'function(e) return e.marker end'
-local TSETS = first_opcode 'function(e) e.marker = e end'
-local VALUE_RETURNS = {
-  [first_opcode 'function(e) return e end'] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(e) return e, e end')(), 3)))] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(...) return ... end')(), 2)))] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(f) return f() end')(), 2)))] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(f, ...) return f(...) end')(), 3)))] = true,
-}
 
 local LIBRARIES = { string = true, math = true, table = true, bit = true, coroutine = true }
 
@@ -53,11 +35,6 @@ local function names_of(t)
     if type(k) == 'string' then list[#list + 1] = k end
   end
   return list
-end
-
-local function place_of(f, pc)
-  local info = jutil.funcinfo(f, pc)
-  return (info.source:gsub('^@', '')) .. ':' .. info.currentline
 end
 
 local function add(problems, seen, place, message)
@@ -99,21 +76,6 @@ function M.globals(chunk, env, problems)
       end
     end
   end)
-end
-
---- Names that function f reads from and writes to its first parameter, with the place of the first use.
-local function fields_of(f)
-  local reads, writes = {}, {}
-  if jutil.funcinfo(f).params < 1 then return reads, writes end
-  for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
-    local op, _, b, c = decode(jutil.funcbc(f, pc))
-    if (op == TGETS or op == TSETS) and b == 0 then
-      local name = jutil.funck(f, -c - 1)
-      local into = op == TGETS and reads or writes
-      if type(name) == 'string' and not into[name] then into[name] = place_of(f, pc) end
-    end
-  end
-  return reads, writes
 end
 
 local function sorted(t)
