@@ -246,12 +246,31 @@ static void place_find(struct tm_script *s, lua_State *L) {
   }
 }
 
+/* The "file:line:" that Lua puts in front of a message, if there is one. */
+static void place_of_text(struct tm_script *s, const char *text) {
+  s->place_line = 0;
+  for (const char *p = strchr(text, ':'); p != NULL; p = strchr(p + 1, ':')) {
+    char *end;
+    long line = strtol(p + 1, &end, 10);
+    if (end == p + 1 || *end != ':' || line <= 0 || (size_t)(p - text) >= sizeof s->place_source) continue;
+    memcpy(s->place_source, text, (size_t)(p - text));
+    s->place_source[p - text] = 0;
+    s->place_line = (int)line;
+    return;
+  }
+}
+
 /* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
 static int message_handler(lua_State *L) {
   struct tm_script *s = self_of(L);
   int overdue = tm_guard_disarm();
-  place_find(s, L);
   const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
+  /* Walking an overflowed stack line by line has crashed this LuaJIT: its own words about the place must do. */
+  if (text != NULL && strstr(text, "stack overflow") != NULL) {
+    place_of_text(s, text);
+    return 1;
+  }
+  place_find(s, L);
   if (overdue || (text != NULL && strcmp(text, deadline_text) == 0)) {
     lua_pushstring(L, overdue_text);
     lua_replace(L, 1);

@@ -69,7 +69,7 @@ describe('compiled code', function()
       assert.are.equal(0, interpreted.traces)
       assert.is_true(plain == out, 'machine code and interpreter differ')
       local _, later = run(script(chain), long)
-      assert.is_true(later.traces <= counters.traces + 12,
+      assert.is_true(later.traces <= counters.traces + 40,
         ('%d traces after 30,000 events, %d after 120,000'):format(counters.traces, later.traces))
     end)
   end

@@ -267,7 +267,7 @@ for line in sys.stdin:
       many[i] = '{' .. table.concat(fields, ',') .. '}'
     end
     local _, objects = h.e('stream:map(function(e) local n = 0 for k, v in pairs(e) do n = n + v.a end return { n = n } end)', many,
-      '--strict', '--script-memory', '32M')
+      '--strict', '--script-memory', '32M', '--deadline', '30s')
     assert.equal(0, objects.code, objects.err)
     assert.equal(('{"n":5050}\n'):rep(400), objects.out)
   end)
