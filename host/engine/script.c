@@ -249,6 +249,7 @@ static void place_find(struct tm_script *s, lua_State *L) {
 /* The "file:line:" that Lua puts in front of a message, if there is one. */
 static void place_of_text(struct tm_script *s, const char *text) {
   s->place_line = 0;
+  if (strncmp(text, "tidemill.", 9) == 0 || text[0] == '(') return;  /* the library's own chunks */
   for (const char *p = strchr(text, ':'); p != NULL; p = strchr(p + 1, ':')) {
     char *end;
     long line = strtol(p + 1, &end, 10);
