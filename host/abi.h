@@ -16,6 +16,7 @@ enum {
   TM_ABI_VERSION = 1,
   TM_BATCH_ROWS = 1024,     /* events in a batch at most */
   TM_ROW_EMPTY = 1024,      /* a row of every column that is always absent */
+  TM_WORDS_MAX = 255,       /* texts of a column that are known by an id */
   TM_PAD = 64               /* readable bytes behind every text handed to a scanner */
 };
 
@@ -37,12 +38,21 @@ enum tm_kind {
 };
 
 /* One value of one event: where its text lies and, for numbers, its value.
- * num is a (canonical) NaN unless kind is NUMBER and the column wants numbers,
- * so that "num == num" is the whole test for a number. */
+ * num is a NaN unless kind is NUMBER and the column wants numbers, so that
+ * "num == num" is the whole test for a number. The lowest 32 bits of that NaN
+ * are 0, or the id (1 to TM_WORDS_MAX) of a STRING that the column knows. */
 struct tm_cell {
   double num;
   int32_t off;              /* of the text, from the base the cell belongs to (batch: raw) */
   int32_t tag;              /* length of the text << 4 | kind */
+};
+
+/* A cell whose num is no number, read for the id in it. */
+struct tm_cell_word {
+  int32_t id;               /* 0: none */
+  int32_t nan;
+  int32_t off;
+  int32_t tag;
 };
 
 /* Growing bytes. Writers return 0, or -1 when cap_max is reached. */
@@ -92,6 +102,8 @@ int32_t tm_ffi_fields_add(struct tm_fields *f, int32_t parent, const char *name,
 struct tm_cell *tm_ffi_fields_cells(struct tm_fields *f, int32_t id);
 /* from now on num is filled for numbers of this field; 1 if that is new */
 int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id);
+/* from now on short strings of this field that come often get ids; 1 if that is new, -1 no memory */
+int32_t tm_ffi_fields_want_words(struct tm_fields *f, int32_t id);
 /* extract one field over all rows of a batch already decoded (a field met late) */
 void tm_ffi_batch_fill(struct tm_batch *b, int32_t id);
 
@@ -166,8 +178,9 @@ struct tm_out {
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
 };
 struct tm_out_event { int32_t event; int32_t off; };
-/* Events of a pipeline that made at least one row: the others were dropped. */
-struct tm_out_tally { double events; int32_t event; int32_t pad; };
+/* Events of a pipeline that made at least one row: the others were dropped. `before` the event at hand there were so
+ * many; it is stored first, then event, then events, so that a process killed in between can be taken up. */
+struct tm_out_tally { double events; double before; int32_t event; int32_t pad; };
 
 /* Where the worker is: read by the deadline's signal handler and, after a death, by the next worker. */
 struct tm_marker {
@@ -188,8 +201,10 @@ struct tm_view {
   int32_t base;             /* where this generation's entries begin in the list of written slots */
   int32_t log;              /* entries in the undo log */
   int32_t arrays;           /* arrays handed out in this call */
-  int32_t dirty;            /* 1: the overlay was used in this event */
+  int32_t dirty;            /* 1: the overlay was used, or an array handed out, in this event */
   int32_t extra;            /* nodes of names met as data beyond the bound */
+  int32_t last;             /* row at which the loop ends */
+  int32_t pad;
 };
 
 /* What a written slot holds, for the encoder. */

@@ -64,20 +64,37 @@ void tm_out_rollback(struct tm_out *o, int32_t row) {
 
 /* ---- rows ---- */
 
+/* Counts an event with its first row in any of a pipeline's outs. `before` is filled first, so that taking it back, at
+ * whichever store a death struck, ends with that. */
+static void tally_begin(struct tm_out_tally *t, int32_t row) {
+  if (t->event == row) return;
+  t->before = t->events;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  t->event = row;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  t->events = t->before + 1;
+}
+
+void tm_out_tally_rollback(struct tm_out_tally *t, int32_t row) {
+  if (t->event != row) return;
+  t->events = t->before;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  t->event = -1;
+}
+
 /* an event's first row */
 static void event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   int32_t origin = b->origin[row];
   o->mark = o->buf.len;
   o->event_rows = 0;
   o->rows_mark = o->rows;
-  struct tm_out_tally *tally = o->tally;
-  if (tally != NULL && tally->event != row) {
-    tally->event = row;
-    tally->events += 1;
-  }
+  if (o->tally != NULL) tally_begin(o->tally, row);
   if (o->events_n == 0 || o->events[o->events_n - 1].event != origin) {
     TM_ASSERT(o->events_n < TM_BATCH_ROWS);
-    o->events[o->events_n++] = (struct tm_out_event){origin, o->mark};
+    o->events[o->events_n] = (struct tm_out_event){origin, o->mark};
+    /* an entry that is counted before it is written is, after a death in between, one of an earlier batch */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    o->events_n++;
   }
   /* last: whoever takes up after a death rolls back to a mark that is this event's */
   __atomic_signal_fence(__ATOMIC_SEQ_CST);

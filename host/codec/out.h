@@ -6,7 +6,10 @@
  *
  * tm_out.event is the row (of the batch at hand) whose rows are being written; entries of `events` name the slot of
  * the source batch it came from, and neighbours of the same slot share one entry. TM_ROW_EMPTY is no event: raw and select
- * give its row to the event at hand, which tm_ffi_out_begin has named. */
+ * give its row to the event at hand, which tm_ffi_out_begin has named.
+ *
+ * A tm_out outlives the process that fills it, which may be killed at any instruction: taking back the rows of the event
+ * at hand then leaves what was there before the event. That depends on the order of stores (tests/unit/test_out_deaths.c). */
 #ifndef TM_CODEC_OUT_H
 #define TM_CODEC_OUT_H
 
@@ -22,5 +25,8 @@ void tm_out_batch_reset(struct tm_out *o);
 
 /* Takes back all rows of the event at hand, if that is `row`; a row begun but not ended goes too. */
 void tm_out_rollback(struct tm_out *o, int32_t row);
+
+/* The event in `row`, if it is the one at hand, has made no row. */
+void tm_out_tally_rollback(struct tm_out_tally *t, int32_t row);
 
 #endif

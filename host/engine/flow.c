@@ -13,6 +13,12 @@
 #include "../codec/out.h"
 #include "script.h"
 
+/* Something has been done that no death takes back. */
+static void moved(struct tm_flows *f) {
+  f->moved = 1;
+  f->shared->moves++;
+}
+
 /* ---- batches ---- */
 
 static const char *bad_code(int status) {
@@ -95,15 +101,16 @@ static void pass_over(struct tm_flows *f, struct tm_pipeline *p, int32_t row, co
   }
   p->state->next = row + 1;
   tm_undo_done(u);
+  moved(f);
 }
 
 /* Runs p until the batch is passed or its outs are full. */
 static void run(struct tm_flows *f, struct tm_pipeline *p) {
   const struct tm_batch *b = p->source->batch;
   f->shared->batch = b;
+  f->shared->batch_good = p->source->state->good;
   while (p->state->next < b->rows && has_room(p)) {
     int32_t first = p->state->next;
-    f->moved = 1;
     if (b->status[first] != TM_LINE_OK) {
       char why[256];
       explain(f, b, first, why, sizeof why);
@@ -118,6 +125,7 @@ static void run(struct tm_flows *f, struct tm_pipeline *p) {
     int failed;
     f->shared->flow.stop = 0;
     tm_script_run(f->script, p, first, last, &failed);
+    moved(f);
   }
 }
 
@@ -141,11 +149,11 @@ static int write_outlet(struct tm_flows *f, struct tm_outlet *o, int small, stru
     int rc = tm_sink_write(&o->sink, out->buf.data, out->buf.len, err);
     if (rc < 0) return -1;
     if (rc == 0) break;
-    f->moved = 1;
+    moved(f);
   }
   if (out->buf.len > 0 && out->buf.len == o->sink.state->sent) {
     outlet_clear(f, o, 1);
-    f->moved = 1;
+    moved(f);
   }
   return 0;
 }
@@ -159,7 +167,7 @@ static void discard(struct tm_flows *f, struct tm_outlet *o) {
     tm_undo_keep(u, out, sizeof *out);
     tm_flow_out_clear(out);
     tm_undo_done(u);
-    f->moved = 1;
+    moved(f);
   }
 }
 
@@ -173,11 +181,8 @@ int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err) {
     }
     int more;
     do {
-      int moved = f->moved;
-      f->moved = 0;
-      tm_flow_merge(f, o);
-      more = f->moved;
-      f->moved |= moved;
+      more = tm_flow_merge(f, o);
+      if (more) moved(f);
       if (write_outlet(f, o, small, err) != 0) return -1;
     } while (more);
   }
@@ -258,7 +263,7 @@ static int link_next(struct tm_flows *f, struct tm_outlet *o) {
   s->state->batch_len = len;
   s->state->active = 1;
   tm_undo_done(&f->shared->undo);
-  f->moved = 1;
+  moved(f);
   return 1;
 }
 
@@ -291,7 +296,7 @@ static int run_all(struct tm_flows *f, struct tm_source *s) {
 static void run_link(struct tm_flows *f, struct tm_outlet *o) {
   for (;;) {
     if (!o->link->state->active) {
-      tm_flow_merge(f, o);
+      if (tm_flow_merge(f, o)) moved(f);
       if (!link_next(f, o)) return;
     }
     if (!run_all(f, o->link)) return;
@@ -335,10 +340,7 @@ int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *e
 
 void tm_flow_rollback(struct tm_pipeline *p, int32_t row) {
   for (int32_t i = 0; i < p->outs_n; i++) tm_out_rollback(p->outs[i], row);
-  if (p->tally->event == row && row >= 0) {
-    p->tally->event = -1;
-    p->tally->events -= 1;
-  }
+  if (row >= 0) tm_out_tally_rollback(p->tally, row);
 }
 
 void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int32_t row, char *out, size_t out_size,

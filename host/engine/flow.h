@@ -81,7 +81,7 @@ struct tm_flows {
   int32_t pipelines_n;
   struct tm_outlet *links[TM_SOURCES_MAX];  /* the outlet that feeds a source; NULL for those that read the world */
   struct tm_source *root;    /* the source whose batch is moving through; links hang below it */
-  int moved;                 /* rows, text or bytes have moved since it was last set to 0 */
+  int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
 };
 
 /* Building (flow_build.c), called by the library while a script loads; NULL and err when refused. What an earlier
@@ -99,8 +99,8 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err);
 
 /* Slots of the root batch that a pipeline has wholly passed: rows from slots below this are complete. */
 int32_t tm_flow_passed(const struct tm_flows *f, const struct tm_pipeline *p);
-/* Moves rows of several writers to the outlet's merged out, event by event, as many as it has room for. */
-void tm_flow_merge(struct tm_flows *f, struct tm_outlet *o);
+/* Moves rows of several writers to the outlet's merged out, event by event, as many as it has room for: 1 some moved. */
+int tm_flow_merge(struct tm_flows *f, struct tm_outlet *o);
 /* 1 while a writer's out holds rows that are not merged yet. */
 int tm_flow_unmerged(const struct tm_outlet *o);
 /* An out whose rows are all taken begins anew; its caller has kept it. */

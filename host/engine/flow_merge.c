@@ -143,12 +143,12 @@ static int move_slot(struct tm_outlet *o, int32_t slot, const int32_t *passed, i
   return 1;
 }
 
-void tm_flow_merge(struct tm_flows *f, struct tm_outlet *o) {
+int tm_flow_merge(struct tm_flows *f, struct tm_outlet *o) {
   struct tm_undo *u = &f->shared->undo;
   int32_t passed[TM_PIPELINES_MAX];
   int32_t limit = INT32_MAX;
   int moved = 0;
-  if (!tm_flow_unmerged(o) || !has_room(o->out)) return;
+  if (!tm_flow_unmerged(o) || !has_room(o->out)) return 0;
   tm_undo_keep(u, o->out, sizeof *o->out);
   for (int32_t w = 0; w < o->writers_n; w++) {
     tm_undo_keep(u, o->writers[w].out, sizeof *o->writers[w].out);
@@ -163,5 +163,5 @@ void tm_flow_merge(struct tm_flows *f, struct tm_outlet *o) {
   for (int32_t w = 0; w < o->writers_n; w++) settle(o, &o->writers[w]);
   tm_undo_done(u);
   for (int32_t w = 0; w < o->writers_n; w++) compact(f, o, &o->writers[w]);
-  f->moved |= moved;
+  return moved;
 }

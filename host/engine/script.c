@@ -1,14 +1,13 @@
-/* script.c - calls into Lua and back (script.h).
+/* script.c - calls into Lua (script.h); script_host.c has those that come back.
  *
  * The library is one table of functions kept in the registry; loops are kept by pipeline. The message handler runs
  * where an error was raised: it takes the deadline's hook off first - from then on the host has control - and lets
  * the library add the place in the script. */
 #include "script.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +16,9 @@
 #include "embed.h"
 #include "guard.h"
 #include "lua_state.h"
+#include "script_host.h"
 
-enum { TRACES = 4, PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024, PLACE_LEVELS = 250 };
+enum { TRACES = 4, PLACE_LEVELS = 250 };
 
 struct tm_script {
   lua_State *L;
@@ -26,208 +26,16 @@ struct tm_script {
   struct tm_shared *shared;
   double serial;
   double traces[TRACES];              /* compiled, given up, thrown away, loops: counted by tidemill.traces */
-  double traces_told[TRACES];              /* of these, in the counters already */
+  double traces_told[TRACES];         /* of these, in the counters already */
   int ref_lib;                        /* the library's table */
   int ref_loops[TM_PIPELINES_MAX];
   int guarded;
   int place_line;                     /* where the error of this call was raised; 0: none, or not in a script */
   char place_source[256];
-  uint64_t print_second;
-  int prints;
+  struct tm_script_host host;
 };
 
-static struct tm_script *self_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
-
-/* ---- what the library may ask of the host (each may raise, called only from protected Lua) ---- */
-
-static int host_text(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
-    if (strcmp(e->name, name) == 0) {
-      lua_pushlstring(L, e->text, e->len);
-      return 1;
-    }
-  }
-  lua_pushnil(L);
-  return 1;
-}
-
-/* read(path): the file's text, or nil and why not */
-static int host_read(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  const struct tm_io *io = s->flows->io;
-  const char *path = luaL_checkstring(L, 1);
-  int fd = io->open(io, path, O_RDONLY, 0);
-  if (fd < 0) {
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(-fd));
-    return 2;
-  }
-  int64_t size = io->size(io, fd);
-  if (size < 0) size = SCRIPT_BYTES_MAX;
-  int64_t n = -EFBIG;
-  char *text = size <= SCRIPT_BYTES_MAX ? malloc((size_t)size + 1) : NULL;
-  if (text != NULL) n = tm_io_read_all(io, fd, text, (size_t)size);
-  io->close(io, fd);
-  if (n < 0) {
-    free(text);
-    lua_pushnil(L);
-    lua_pushstring(L, strerror((int)-n));
-    return 2;
-  }
-  lua_pushlstring(L, text, (size_t)n);
-  free(text);
-  return 1;
-}
-
-static int host_print(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  size_t n;
-  const char *text = luaL_checklstring(L, 1, &n);
-  uint64_t second = s->flows->io->mono_ns(s->flows->io) / 1000000000U;
-  if (second != s->print_second) {
-    s->print_second = second;
-    s->prints = 0;
-  }
-  if (s->prints++ >= PRINTS_PER_SECOND) {
-    s->shared->counters.user_prints_dropped++;
-    return 0;
-  }
-  if (n > 4000) n = 4000;
-  char *line = malloc(n * 4 + 1);
-  if (line == NULL) return 0;
-  size_t used = tm_log_clean(line, text, n);
-  line[used++] = '\n';
-  tm_log_text(line, used);
-  free(line);
-  return 0;
-}
-
-static void copy_text(char *to, size_t size, const char *from) {
-  size_t n = strnlen(from, size - 1);
-  memcpy(to, from, n);
-  to[n] = 0;
-}
-
-/* failure(pipeline, step, code, example, report or nil) */
-static int host_failure(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  struct tm_shared *sh = s->shared;
-  const char *pipeline = luaL_checkstring(L, 1), *step = luaL_checkstring(L, 2), *code = luaL_checkstring(L, 3);
-  const char *example = luaL_checkstring(L, 4);
-  struct tm_undo *u = &sh->undo;  /* part of the change that takes the event back, or passes over a line */
-  tm_undo_keep(u, &sh->counters.events_failed, sizeof sh->counters.events_failed);
-  sh->counters.events_failed++;
-  sh->strict_failed = 1;
-  if (lua_isstring(L, 5)) tm_log_warning("%s", lua_tostring(L, 5));
-  for (int32_t i = 0; i < sh->failures_n; i++) {
-    struct tm_failure *f = &sh->failures[i];
-    if (strncmp(f->pipeline, pipeline, sizeof f->pipeline - 1) == 0 && strncmp(f->step, step, sizeof f->step - 1) == 0 &&
-        strncmp(f->code, code, sizeof f->code - 1) == 0) {
-      tm_undo_keep(u, &f->count, sizeof f->count);
-      f->count++;
-      return 0;
-    }
-  }
-  if (sh->failures_n == TM_SHARED_FAILURES) {
-    tm_undo_keep(u, &sh->failures_other, sizeof sh->failures_other);
-    sh->failures_other++;
-    return 0;
-  }
-  struct tm_failure *f = &sh->failures[sh->failures_n];
-  copy_text(f->pipeline, sizeof f->pipeline, pipeline);
-  copy_text(f->step, sizeof f->step, step);
-  copy_text(f->code, sizeof f->code, code);
-  copy_text(f->first, sizeof f->first, example);
-  f->count = 1;
-  tm_undo_keep(u, &sh->failures_n, sizeof sh->failures_n);
-  sh->failures_n++;
-  return 0;
-}
-
-static int raise_err(lua_State *L, const struct tm_err *err) {
-  lua_pushfstring(L, "%s", err->detail);
-  return lua_error(L);
-}
-
-static int host_add_source(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  const char *paths[TM_OPT_LIST_MAX];
-  int32_t n = (int32_t)lua_objlen(L, 3);
-  if (n > TM_OPT_LIST_MAX) return luaL_error(L, "a source reads at most %d files", TM_OPT_LIST_MAX);
-  for (int32_t i = 0; i < n; i++) {
-    lua_rawgeti(L, 3, i + 1);
-    paths[i] = luaL_checkstring(L, -1);   /* anchored by the table */
-    lua_pop(L, 1);
-  }
-  struct tm_err err = {0};
-  struct tm_source *source = tm_flow_add_source(s->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
-                                                (int32_t)luaL_checkinteger(L, 4), &err);
-  if (source == NULL) return raise_err(L, &err);
-  lua_pushlightuserdata(L, source->batch);
-  lua_pushlightuserdata(L, source->fields);
-  return 2;
-}
-
-static int host_add_sink(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  struct tm_err err = {0};
-  struct tm_sink *sink = tm_flow_add_sink(s->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
-                                          (int32_t)luaL_checkinteger(L, 5), &err);
-  if (sink == NULL) return raise_err(L, &err);
-  lua_pushinteger(L, sink->index);
-  return 1;
-}
-
-static int host_add_pipeline(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  struct tm_err err = {0};
-  if (tm_flow_add_pipeline(s->flows, luaL_checkstring(L, 1), (int32_t)luaL_checkinteger(L, 2), &err) == NULL) return raise_err(L, &err);
-  return 0;
-}
-
-static int host_add_out(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  struct tm_err err = {0};
-  struct tm_out *out = tm_flow_add_out(s->flows, (int32_t)luaL_checkinteger(L, 1), (int32_t)luaL_checkinteger(L, 2),
-                                       lua_toboolean(L, 3), &err);
-  if (out == NULL) return raise_err(L, &err);
-  lua_pushlightuserdata(L, out);
-  return 1;
-}
-
-static struct tm_pipeline *pipeline_arg(lua_State *L, struct tm_script *s) {
-  lua_Integer i = luaL_checkinteger(L, 1);
-  if (i < 0 || i >= s->flows->pipelines_n) luaL_error(L, "no pipeline %d", (int)i);
-  return s->flows->pipelines[i];
-}
-
-static int host_position(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  char text[512];
-  tm_flow_position(s->flows, pipeline_arg(L, s), (int32_t)luaL_checkinteger(L, 2), text, sizeof text, NULL, NULL);
-  lua_pushstring(L, text);
-  return 1;
-}
-
-static int host_origin(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  char text[512];
-  const char *name;
-  double line;
-  tm_flow_position(s->flows, pipeline_arg(L, s), (int32_t)luaL_checkinteger(L, 2), text, sizeof text, &name, &line);
-  lua_pushstring(L, name);
-  lua_pushnumber(L, line);
-  return 2;
-}
-
-static int host_rollback(lua_State *L) {
-  struct tm_script *s = self_of(L);
-  tm_flow_rollback(pipeline_arg(L, s), (int32_t)luaL_checkinteger(L, 2));
-  return 0;
-}
-
-/* ---- calls into the library ---- */
+/* ---- errors ---- */
 
 static const char deadline_text[] = "tidemill: deadline";
 
@@ -240,7 +48,7 @@ static void place_find(struct tm_script *s, lua_State *L) {
   s->place_line = 0;
   for (int level = 1; level < PLACE_LEVELS && lua_getstack(L, level, &ar); level++) {
     if (!lua_getinfo(L, "Sl", &ar) || ar.source[0] != '@' || ar.currentline <= 0) continue;
-    copy_text(s->place_source, sizeof s->place_source, ar.source + 1);
+    snprintf(s->place_source, sizeof s->place_source, "%s", ar.source + 1);
     s->place_line = ar.currentline;
     return;
   }
@@ -263,7 +71,7 @@ static void place_of_text(struct tm_script *s, const char *text) {
 
 /* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
 static int message_handler(lua_State *L) {
-  struct tm_script *s = self_of(L);
+  struct tm_script *s = lua_touserdata(L, lua_upvalueindex(1));
   int overdue = tm_guard_disarm();
   const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
   /* Walking an overflowed stack line by line has crashed this LuaJIT: its own words about the place must do. */
@@ -291,120 +99,6 @@ static void push_handler(struct tm_script *s) {
   s->place_line = 0;
   lua_pushlightuserdata(s->L, s);
   lua_pushcclosure(s->L, message_handler, 1);
-}
-
-static void marker_set(struct tm_script *s, int32_t pipeline, int32_t row) {
-  struct tm_marker *m = &s->shared->flow.marker;
-  m->pipeline = pipeline;
-  m->row = row;
-  m->step = 0;
-  m->sub = 0;
-  tm_undo_fence();
-  m->serial = ++s->serial;
-}
-
-static void marker_clear(struct tm_script *s) {
-  tm_undo_fence();
-  s->shared->flow.marker.serial = 0;
-  tm_guard_disarm();
-}
-
-/* the library's function `name` onto the stack */
-static void push_function(struct tm_script *s, const char *name) {
-  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_lib);
-  lua_getfield(s->L, -1, name);
-  lua_remove(s->L, -2);
-}
-
-/* A failed call of the library itself, outside user code: a programming error or no memory. */
-static void library_failed(struct tm_script *s, const char *what) {
-  const char *text = lua_tostring(s->L, -1);
-  tm_log_error("%s: %s", what, text != NULL ? text : "error without a message");
-  lua_pop(s->L, 1);
-}
-
-static void push_list(lua_State *L, const char *const *list, int n) {
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    lua_pushstring(L, list[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
-static int boot(struct tm_script *s, struct tm_err *err) {
-  lua_State *L = s->L;
-  static const struct { const char *name; lua_CFunction fn; } functions[] = {
-    {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
-    {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
-    {"add_out", host_add_out}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-  };
-  const struct tm_embed *lib = NULL, *abi = NULL;
-  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
-    if (strcmp(e->name, "tidemill.boot") == 0) lib = e;
-    if (strcmp(e->name, "abi.h") == 0) abi = e;
-  }
-  TM_ASSERT(lib != NULL && abi != NULL);
-  if (luaL_loadbuffer(L, lib->text, lib->len, "=tidemill.boot") != 0) goto failed;
-  lua_newtable(L);
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    lua_pushlightuserdata(L, s);
-    lua_pushcclosure(L, functions[i].fn, 1);
-    lua_setfield(L, -2, functions[i].name);
-  }
-  lua_pushlstring(L, abi->text, abi->len);
-  lua_setfield(L, -2, "abi");
-  lua_pushlightuserdata(L, &s->shared->flow);
-  lua_setfield(L, -2, "flow");
-  lua_pushlightuserdata(L, s->traces);
-  lua_setfield(L, -2, "traces");
-  lua_newtable(L);
-  static const struct { const char *name; size_t size; } sizes[] = {
-    {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
-    {"struct tm_batch", sizeof(struct tm_batch)}, {"struct tm_out", sizeof(struct tm_out)},
-    {"struct tm_marker", sizeof(struct tm_marker)}, {"struct tm_view", sizeof(struct tm_view)},
-    {"struct tm_flow", sizeof(struct tm_flow)}, {"struct tm_tape", sizeof(struct tm_tape)},
-  };
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    lua_pushinteger(L, (lua_Integer)sizes[i].size);
-    lua_setfield(L, -2, sizes[i].name);
-  }
-  lua_setfield(L, -2, "sizes");
-  if (lua_pcall(L, 1, 1, 0) != 0) goto failed;
-  s->ref_lib = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 0;
-failed:
-  return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
-}
-
-struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err) {
-  struct tm_script *s = calloc(1, sizeof *s);
-  if (s == NULL) {
-    tm_err_set(err, 1, "memory", "no memory for the worker");
-    return NULL;
-  }
-  s->flows = flows;
-  s->shared = shared;
-  for (int i = 0; i < TM_PIPELINES_MAX; i++) s->ref_loops[i] = LUA_NOREF;
-  s->serial = shared->flow.marker.serial;
-  shared->flow.marker.serial = 0;
-  s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);
-  if (s->L == NULL || tm_guard_start(s->L, &shared->flow.marker, o->deadline_ms, err) != 0) {
-    tm_script_free(s);
-    return NULL;
-  }
-  s->guarded = 1;
-  if (tm_guard_self_test(s->L, err) != 0 || boot(s, err) != 0) {
-    tm_script_free(s);
-    return NULL;
-  }
-  return s;
-}
-
-void tm_script_free(struct tm_script *s) {
-  if (s == NULL) return;
-  if (s->guarded) tm_guard_stop();
-  if (s->L != NULL) tm_lua_state_free(s->L);
-  free(s);
 }
 
 /* After a failed call: makes sure that a table is at the top. The handler made one, unless there was no memory (then it
@@ -448,6 +142,113 @@ static void error_of_load(lua_State *L, struct tm_err *err) {
   lua_settop(L, top);
 }
 
+/* ---- calls into the library ---- */
+
+static void marker_set(struct tm_script *s, int32_t pipeline, int32_t row) {
+  struct tm_marker *m = &s->shared->flow.marker;
+  m->pipeline = pipeline;
+  m->row = row;
+  m->step = 0;
+  m->sub = 0;
+  tm_undo_fence();
+  m->serial = ++s->serial;
+}
+
+static void marker_clear(struct tm_script *s) {
+  tm_undo_fence();
+  s->shared->flow.marker.serial = 0;
+  tm_guard_disarm();
+}
+
+/* the library's function `name` onto the stack */
+static void push_function(struct tm_script *s, const char *name) {
+  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_lib);
+  lua_getfield(s->L, -1, name);
+  lua_remove(s->L, -2);
+}
+
+/* A failed call of the library itself, outside user code: a programming error or no memory. */
+static void library_failed(struct tm_script *s, const char *what) {
+  const char *text = lua_tostring(s->L, -1);
+  tm_log_error("%s: %s", what, text != NULL ? text : "error without a message");
+  lua_pop(s->L, 1);
+}
+
+static void push_list(lua_State *L, const char *const *list, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, list[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static int boot(struct tm_script *s, struct tm_err *err) {
+  lua_State *L = s->L;
+  const struct tm_embed *lib = NULL, *abi = NULL;
+  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
+    if (strcmp(e->name, "tidemill.boot") == 0) lib = e;
+    if (strcmp(e->name, "abi.h") == 0) abi = e;
+  }
+  TM_ASSERT(lib != NULL && abi != NULL);
+  if (luaL_loadbuffer(L, lib->text, lib->len, "=tidemill.boot") != 0) goto failed;
+  tm_script_host_push(L, &s->host);
+  lua_pushlstring(L, abi->text, abi->len);
+  lua_setfield(L, -2, "abi");
+  lua_pushlightuserdata(L, &s->shared->flow);
+  lua_setfield(L, -2, "flow");
+  lua_pushlightuserdata(L, s->traces);
+  lua_setfield(L, -2, "traces");
+  lua_newtable(L);
+  static const struct { const char *name; size_t size; } sizes[] = {
+    {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_cell_word", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
+    {"struct tm_batch", sizeof(struct tm_batch)}, {"struct tm_out", sizeof(struct tm_out)},
+    {"struct tm_marker", sizeof(struct tm_marker)}, {"struct tm_view", sizeof(struct tm_view)},
+    {"struct tm_flow", sizeof(struct tm_flow)}, {"struct tm_tape", sizeof(struct tm_tape)},
+  };
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    lua_pushinteger(L, (lua_Integer)sizes[i].size);
+    lua_setfield(L, -2, sizes[i].name);
+  }
+  lua_setfield(L, -2, "sizes");
+  if (lua_pcall(L, 1, 1, 0) != 0) goto failed;
+  s->ref_lib = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+failed:
+  return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
+}
+
+struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err) {
+  struct tm_script *s = calloc(1, sizeof *s);
+  if (s == NULL) {
+    tm_err_set(err, 1, "memory", "no memory for the worker");
+    return NULL;
+  }
+  s->flows = flows;
+  s->shared = shared;
+  s->host = (struct tm_script_host){.flows = flows, .shared = shared};
+  for (int i = 0; i < TM_PIPELINES_MAX; i++) s->ref_loops[i] = LUA_NOREF;
+  s->serial = shared->flow.marker.serial;
+  shared->flow.marker.serial = 0;
+  s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);
+  if (s->L == NULL || tm_guard_start(s->L, &shared->flow.marker, o->deadline_ms, err) != 0) {
+    tm_script_free(s);
+    return NULL;
+  }
+  s->guarded = 1;
+  if (tm_guard_self_test(s->L, err) != 0 || boot(s, err) != 0) {
+    tm_script_free(s);
+    return NULL;
+  }
+  return s;
+}
+
+void tm_script_free(struct tm_script *s) {
+  if (s == NULL) return;
+  if (s->guarded) tm_guard_stop();
+  if (s->L != NULL) tm_lua_state_free(s->L);
+  free(s);
+}
+
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
@@ -468,6 +269,8 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "checked");
   lua_pushstring(L, o->sample);
   lua_setfield(L, -2, "sample");
+  lua_pushstring(L, o->drawing);
+  lua_setfield(L, -2, "drawing");
   marker_set(s, -1, 0);
   int rc = lua_pcall(L, 1, 1, top + 1);
   if (rc != 0) {
@@ -486,24 +289,31 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   return 0;
 }
 
-int tm_script_lint(struct tm_script *s, struct tm_err *err) {
+/* Says each text of the list at that place of the stack; their number. */
+static int say_list(lua_State *L, int list, void (*say)(const char *fmt, ...)) {
+  int n = (int)lua_objlen(L, list);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, list, i);
+    say("%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
   push_handler(s);
   push_function(s, "lint");
-  int rc = lua_pcall(L, 0, 1, top + 1);
+  int rc = lua_pcall(L, 0, 2, top + 1);
   if (rc != 0) {
     error_fill(s, rc);
     error_of_load(L, err);
     lua_settop(L, top);
     return -1;
   }
-  int n = (int)lua_objlen(L, -1);
-  for (int i = 1; i <= n; i++) {
-    lua_rawgeti(L, -1, i);
-    tm_log_error("%s", lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
+  int n = say_list(L, top + 2, tm_log_error);
+  *warnings = say_list(L, top + 3, tm_log_warning);
   lua_settop(L, top);
   return n;
 }
@@ -538,6 +348,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   if (lua_pcall(L, 3, 0, 0) != 0) {
     library_failed(s, "a failed event could not be recorded");
     tm_flow_rollback(p, row);
+    tm_undo_keep(u, &s->shared->counters.events_failed, sizeof s->shared->counters.events_failed);
     s->shared->counters.events_failed++;
     s->shared->strict_failed = 1;
   }

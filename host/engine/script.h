@@ -1,7 +1,7 @@
-/* script.h - calls into Lua and back: the only way the engine reaches scripts.
+/* script.h - calls into Lua: the only way the engine reaches scripts.
  *
- * Every call that runs user code sets the marker, is protected, and disarms the guard when it returns. Functions the
- * library calls (host.add_source ...) are C functions over flow.h. */
+ * Every call that runs user code sets the marker, is protected, and disarms the guard when it returns. What the library
+ * asks of the host meanwhile is in script_host.h. */
 #ifndef TM_ENGINE_SCRIPT_H
 #define TM_ENGINE_SCRIPT_H
 
@@ -15,10 +15,11 @@ struct tm_script;
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err);
 void tm_script_free(struct tm_script *s);
 /* Loads and plans the scripts of the options; adds sources, sinks, pipelines and outs to the flows. checked: every
- * event gets a view of its own. err->exit_code 3 for a rejected script. */
+ * event gets a view of its own. With o->drawing nothing is added: the plan is drawn on stdout. err->exit_code 3 for a rejected script. */
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);
-/* Reads the bytecode of what was loaded: problems told on stderr, their number returned; -1 and err. */
-int tm_script_lint(struct tm_script *s, struct tm_err *err);
+/* Reads the bytecode of what was loaded: problems and warnings told on stderr, the number of problems returned; -1 and
+ * err. */
+int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err);
 /* Runs pipeline p over rows [first, last]: returns the next row (<= last + 1), which is also p->state->next. When an
  * event fails its undo, dead letter and report are done here; *failed is 1 and the row after it is returned. */
 int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed);

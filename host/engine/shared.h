@@ -50,9 +50,12 @@ struct tm_shared {
   int32_t flows_n;
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
   struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
-  double death_batch;                /* `batch_serial` at that time */
+  double death_good;                 /* `batch_good` at that time */
   int32_t death_count;               /* times in a row at the same place */
-  double batch_serial;               /* counts batches; with marker.pipeline and row it names an event for good */
+  double batch_serial;               /* counts batches */
+  double batch_good;                 /* events of the source of `batch` up to the batch's end: with marker.pipeline and row
+                                        it names an event for good */
+  uint64_t moves;                    /* changes whenever anything was read, passed, merged or written: the measure of progress */
   /* for control's words about a death, filled by the worker; empty or NULL: not known */
   char pipelines[TM_SHARED_PIPELINES][64];  /* names, by marker.pipeline */
   char source[256];                  /* where the batch at hand came from: a path, or "stdin" */

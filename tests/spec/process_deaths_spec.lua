@@ -29,7 +29,7 @@ end
 
 describe('a worker killed at random moments', function()
   after_each(r.stop_all)
-  local KILLS = 25   -- in each case
+  local KILLS = 25   -- in each case, of one run or more
   local path = h.write(script, h.path 'script.lua')
   local file = h.path 'input'
 
@@ -62,10 +62,11 @@ describe('a worker killed at random moments', function()
 
   local undisturbed, undisturbed_stdin
 
-  --- Kills the worker, each time after it has got further and a random while more, then lets the run end.
-  local function kill_often(p, all)
+  --- Kills the worker so often at most, each time after it has got further and a random while more, then lets the run end.
+  --- Returns its summary, and how often a new one was started.
+  local function kill_often(p, all, most)
     local kills, last = 0, nil
-    while kills < KILLS and not p:code() do
+    while kills < most and not p:code() do
       local size = r.size(all)
       r.wait_until('progress', function() return p:code() or r.size(all) > size end)
       local spin = os.clock() + math.random() * 0.006
@@ -75,10 +76,21 @@ describe('a worker killed at random moments', function()
       if worker and worker ~= last and r.state(worker) ~= 'Z' and p:signal('KILL', worker) then kills, last = kills + 1, worker end
     end
     assert.equal(0, p:wait(120))
-    assert.equal(KILLS, kills, 'the run ended before all kills: it needs more input')
     local s = p:summary()
-    assert.equal(KILLS, s.counters.worker_restarts)
-    return s
+    local restarts = s.counters.worker_restarts
+    -- the last kill may have met a worker that was ending by itself
+    assert.is_true(restarts == kills or restarts == kills - 1)
+    return s, restarts
+  end
+
+  --- Calls run(most kills) until all kills were made: on a machine that is busy elsewhere a run may end before them.
+  local function until_killed(run)
+    local left = KILLS
+    for _ = 1, 20 do
+      left = left - run(left)
+      if left == 0 then return end
+    end
+    error('runs ended before they could be killed: they need more input')
   end
 
   it('goes on where it was, from a file to files', function()
@@ -90,11 +102,14 @@ describe('a worker killed at random moments', function()
     undisturbed = outcome(last_line(got.err), to, file)
     assert.is_true(undisturbed.rows_dead > 50 and undisturbed.events_dropped > 1000)
     math.randomseed(1)
-    to = paths()
-    args = arguments(to)
-    args[#args + 1], args[#args + 2] = '--from', file
-    local p = r.start(args, { stdout = to.out })
-    assert.same(undisturbed, outcome(kill_often(p, to.all), to, file))
+    until_killed(function(most)
+      to = paths()
+      args = arguments(to)
+      args[#args + 1], args[#args + 2] = '--from', file
+      local summary, kills = kill_often(r.start(args, { stdout = to.out }), to.all, most)
+      assert.same(undisturbed, outcome(summary, to, file))
+      return kills
+    end)
   end)
 
   it('goes on where it was, from a pipe to a pipe', function()
@@ -102,36 +117,43 @@ describe('a worker killed at random moments', function()
     local got = h.shell(h.command(arguments(to)) .. ' >' .. to.out .. ' <' .. file)
     undisturbed_stdin = outcome(last_line(got.err), to, 'stdin')
     math.randomseed(2)
-    to = paths()
-    local from, into = r.fifo(), r.fifo()
-    r.spawn('cat', { stdin = file, stdout = from })
-    local reader = r.spawn('python3 tests/spec/tools/pieces.py 5', { stdin = into, stdout = to.out })
-    local p = r.start(arguments(to), { stdin = from, stdout = into })
-    local summary = kill_often(p, to.all)
-    reader:wait()
-    assert.same(undisturbed_stdin, outcome(summary, to, 'stdin'))
+    until_killed(function(most)
+      to = paths()
+      local from, into = r.fifo(), r.fifo()
+      r.spawn('cat', { stdin = file, stdout = from })
+      local reader = r.spawn('python3 tests/spec/tools/pieces.py 5', { stdin = into, stdout = to.out })
+      local summary, kills = kill_often(r.start(arguments(to), { stdin = from, stdout = into }), to.all, most)
+      reader:wait()
+      assert.same(undisturbed_stdin, outcome(summary, to, 'stdin'))
+      return kills
+    end)
     assert.equal(undisturbed.out, undisturbed_stdin.out)
     assert.equal(undisturbed.bad, undisturbed_stdin.bad)
   end)
 
   it('goes on where it was, from a generator', function()
-    local out = h.path 'out'
     math.randomseed(3)
-    local p = r.start({ 'run', '--json', h.write([[local tm = require 'tidemill'
-      return tm.pipeline 'g':from(tm.source.generate(function(i) return { i = i } end, { count = 3000000 }))]], h.path 's.lua') },
-      { stdout = out })
-    kill_often(p, out)
-    local n = 0
-    for line in io.lines(out) do
-      n = n + 1
-      if line ~= ('{"i":%d}'):format(n) then error(('line %d: %s'):format(n, line)) end
-    end
-    assert.equal(3000000, n)
+    until_killed(function(most)
+      local out = h.path 'out'
+      local p = r.start({ 'run', '--json', h.write([[local tm = require 'tidemill'
+        return tm.pipeline 'g':from(tm.source.generate(function(i) return { i = i } end, { count = 3000000 }))]], h.path 's.lua') },
+        { stdout = out })
+      local _, kills = kill_often(p, out, most)
+      local n = 0
+      for line in io.lines(out) do
+        n = n + 1
+        if line ~= ('{"i":%d}'):format(n) then error(('line %d: %s'):format(n, line)) end
+      end
+      assert.equal(3000000, n)
+      os.remove(out)
+      return kills
+    end)
   end)
 end)
 
 describe('an event that no hook can stop', function()
   after_each(r.stop_all)
+  local DEADLINE = '250ms'   -- long enough for a script to load on a busy machine, sanitizers and all
 
   it('is tried twice, then left out: a dead letter, counted; the rest is exact', function()
     local bad = h.path 'bad'
@@ -140,7 +162,7 @@ describe('an event that no hook can stop', function()
       input[i] = ('{"i":%d}\n'):format(i)
       if i ~= 100 and i ~= 200 then want[#want + 1] = input[i] end
     end
-    local got = h.run({ 'run', '--json', '--deadline', '50ms', h.write(([[local tm = require 'tidemill'
+    local got = h.run({ 'run', '--json', '--deadline', DEADLINE, h.write(([[local tm = require 'tidemill'
       return tm.pipeline 'p':map(function(e) if e.i %% 100 == 0 and e.i < 300 then e.x = %s end return e end):on_error(tm.sink.file '%s')]])
       :format(bomb, bad), h.path 's.lua') }, table.concat(input))
     assert.equal(0, got.code)
@@ -160,13 +182,13 @@ describe('an event that no hook can stop', function()
     assert.equal(4, c.worker_restarts)
     assert.equal(298, c.rows_out)
     assert.equal(0, c.events_dropped)
-    assert.truthy(got.err:find('worker killed: one event was not done after 100 ms (deadline 50 ms), in pipeline p, ' ..
+    assert.truthy(got.err:find('worker killed: one event was not done after 500 ms (deadline 250 ms), in pipeline p, ' ..
       'stdin line 100: {"i":100}', 1, true), got.err)
     assert.truthy(got.err:find('this event ended it before and is left out', 1, true), got.err)
   end)
 
   it('behind a link is named by the line it came from', function()
-    local got = h.run({ 'run', '--json', '--deadline', '50ms', h.write(([[local tm = require 'tidemill'
+    local got = h.run({ 'run', '--json', '--deadline', DEADLINE, h.write(([[local tm = require 'tidemill'
       local lines = tm.pipeline 'lines':flat_map(function(e, emit) for j = 1, 2000 do emit { i = e.i, j = j } end end)
       return tm.pipeline 'p':from(lines):filter(function(e) if e.i == 2 and e.j == 1500 then return %s end return e.j %% 500 == 0 end)]])
       :format(bomb), h.path 's.lua') }, '{"i":1}\n{"i":2}\n{"i":3}\n')
@@ -182,6 +204,19 @@ describe('an event that no hook can stop', function()
     assert.truthy(got.err:find('in pipeline p, stdin line 2: {"i":2,"j":1500}', 1, true), got.err)
   end)
 
+  it('behind a link is told from one with the same place in another of its batches', function()
+    -- 1024 rows a batch: rows 451 of the third and the fourth batch of one event
+    local got = h.run({ 'run', '--json', '--deadline', DEADLINE, h.write(([[local tm = require 'tidemill'
+      local lines = tm.pipeline 'lines':flat_map(function(e, emit) for j = 1, 5000 do emit { j = j } end end)
+      return tm.pipeline 'p':from(lines):filter(function(e) if e.j == 2500 or e.j == 3524 then return %s end return e.j %% 500 == 0 end)]])
+      :format(bomb), h.path 's.lua') }, '{"i":1}\n')
+    assert.equal(0, got.code)
+    local c = last_line(got.err).counters
+    assert.equal(2, c.quarantined)
+    assert.equal(4, c.worker_kills_deadline)
+    assert.equal('{"j":500}\n{"j":1000}\n{"j":1500}\n{"j":2000}\n{"j":3000}\n{"j":3500}\n{"j":4000}\n{"j":4500}\n{"j":5000}\n', got.out)
+  end)
+
   it('while the script loads: exit code 3, and no second try', function()
     local got = h.run({ 'run', '--deadline', '50ms', h.write(bomb .. " return require 'tidemill'.pipeline 'p'", h.path 's.lua') }, '')
     assert.equal(3, got.code)
@@ -190,7 +225,7 @@ describe('an event that no hook can stop', function()
   end)
 
   it('in a generator ends the run when it does not get any further', function()
-    local got = h.run({ 'run', '--json', '--deadline', '50ms', h.write(([[local tm = require 'tidemill'
+    local got = h.run({ 'run', '--json', '--deadline', DEADLINE, h.write(([[local tm = require 'tidemill'
       return tm.pipeline 'p':from(tm.source.generate(function(i) if i == 3 then return %s end return { i = i } end))]])
       :format(bomb), h.path 's.lua') })
     assert.equal(1, got.code)
@@ -226,6 +261,31 @@ describe('a worker killed from outside', function()
     assert.equal(1, c.quarantined)
     assert.equal(2, c.rows_out)
     assert.truthy(p:err():find('in pipeline e, stdin line 2: {"n":2}', 1, true), p:err())
+  end)
+
+  it('again and again within one batch goes on, as long as it gets further', function()
+    local out, input, want = r.fifo(), {}, {}
+    for i = 1, 1000 do
+      input[i] = ('{"i":%d}\n'):format(i)
+      for j = 1, 20 do want[#want + 1] = ('{"i":%d,"j":%d,"pad":"%s"}\n'):format(i, j, ('p'):rep(500)) end
+    end
+    local p = r.start({ 'run', '--json', '--from', h.write(table.concat(input)), h.write(([[return require 'tidemill'.pipeline 'p':flat_map(
+      function(e, emit) for j = 1, 20 do emit { i = e.i, j = j, pad = '%s' } end end)]]):format(('p'):rep(500)), h.path 's.lua') },
+      { stdout = out })
+    local f = assert(io.open(out, 'rb'))
+    local got = {}
+    for kill = 1, 8 do
+      got[kill] = f:read(1000000)
+      -- it cannot write: outside of user code
+      local worker = r.wait_until('a worker that waits', function() return p:worker() and r.state(p:worker()) == 'S' and p:worker() end)
+      assert.is_true(p:signal('KILL', worker))
+    end
+    got[#got + 1] = f:read '*a'
+    f:close()
+    assert.equal(0, p:wait())
+    assert.equal(8, p:summary().counters.worker_restarts)
+    assert.equal(1, p:summary().counters.batches)
+    assert.is_true(table.concat(want) == table.concat(got))
   end)
 
   it('finds its scripts changed: the run ends, exit code 3', function()

@@ -1,0 +1,202 @@
+/* script_host.c - what the library may ask of the host (script_host.h): C functions that Lua calls. */
+#include "script_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/log.h"
+#include "../command/options.h"
+#include "embed.h"
+#include "failure.h"
+
+enum { PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
+
+static struct tm_script_host *self_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+
+/* ---- texts ---- */
+
+static int host_text(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
+    if (strcmp(e->name, name) == 0) {
+      lua_pushlstring(L, e->text, e->len);
+      return 1;
+    }
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+/* read(path): the file's text, or nil and why not */
+static int host_read(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  const struct tm_io *io = h->flows->io;
+  const char *path = luaL_checkstring(L, 1);
+  int fd = io->open(io, path, O_RDONLY, 0);
+  if (fd < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(-fd));
+    return 2;
+  }
+  int64_t size = io->size(io, fd);
+  if (size < 0) size = SCRIPT_BYTES_MAX;
+  int64_t n = -EFBIG;
+  char *text = size <= SCRIPT_BYTES_MAX ? malloc((size_t)size + 1) : NULL;
+  if (text != NULL) n = tm_io_read_all(io, fd, text, (size_t)size);
+  io->close(io, fd);
+  if (n < 0) {
+    free(text);
+    lua_pushnil(L);
+    lua_pushstring(L, strerror((int)-n));
+    return 2;
+  }
+  lua_pushlstring(L, text, (size_t)n);
+  free(text);
+  return 1;
+}
+
+static int host_print(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  uint64_t second = h->flows->io->mono_ns(h->flows->io) / 1000000000U;
+  if (second != h->print_second) {
+    h->print_second = second;
+    h->prints = 0;
+  }
+  if (h->prints++ >= PRINTS_PER_SECOND) {
+    h->shared->counters.user_prints_dropped++;
+    return 0;
+  }
+  if (n > 4000) n = 4000;
+  char *line = malloc(n * 4 + 1);
+  if (line == NULL) return 0;
+  size_t used = tm_log_clean(line, text, n);
+  line[used++] = '\n';
+  tm_log_text(line, used);
+  free(line);
+  return 0;
+}
+
+/* show(text): data that was asked for, to standard output; how that ended is the worker's to look at */
+static int host_show(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  fwrite(text, 1, n, stdout);
+  return 0;
+}
+
+/* ---- failed events ---- */
+
+/* failure(pipeline, step, code, example, report or nil) */
+static int host_failure(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_failure_count(h->shared, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3), luaL_checkstring(L, 4));
+  if (lua_isstring(L, 5)) tm_log_warning("%s", lua_tostring(L, 5));
+  return 0;
+}
+
+/* ---- the plan ---- */
+
+static int raise_err(lua_State *L, const struct tm_err *err) {
+  lua_pushfstring(L, "%s", err->detail);
+  return lua_error(L);
+}
+
+static int host_add_source(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  const char *paths[TM_OPT_LIST_MAX];
+  int32_t n = (int32_t)lua_objlen(L, 3);
+  if (n > TM_OPT_LIST_MAX) return luaL_error(L, "a source reads at most %d files", TM_OPT_LIST_MAX);
+  for (int32_t i = 0; i < n; i++) {
+    lua_rawgeti(L, 3, i + 1);
+    paths[i] = luaL_checkstring(L, -1);   /* anchored by the table */
+    lua_pop(L, 1);
+  }
+  struct tm_err err = {0};
+  struct tm_source *source = tm_flow_add_source(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
+                                                (int32_t)luaL_checkinteger(L, 4), &err);
+  if (source == NULL) return raise_err(L, &err);
+  lua_pushlightuserdata(L, source->batch);
+  lua_pushlightuserdata(L, source->fields);
+  return 2;
+}
+
+static int host_add_sink(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_sink *sink = tm_flow_add_sink(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
+                                          (int32_t)luaL_checkinteger(L, 5), &err);
+  if (sink == NULL) return raise_err(L, &err);
+  lua_pushinteger(L, sink->index);
+  return 1;
+}
+
+static int host_add_pipeline(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  if (tm_flow_add_pipeline(h->flows, luaL_checkstring(L, 1), (int32_t)luaL_checkinteger(L, 2), &err) == NULL) return raise_err(L, &err);
+  return 0;
+}
+
+static int host_add_out(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_out *out = tm_flow_add_out(h->flows, (int32_t)luaL_checkinteger(L, 1), (int32_t)luaL_checkinteger(L, 2),
+                                       lua_toboolean(L, 3), &err);
+  if (out == NULL) return raise_err(L, &err);
+  lua_pushlightuserdata(L, out);
+  return 1;
+}
+
+/* ---- events ---- */
+
+static struct tm_pipeline *pipeline_arg(lua_State *L, struct tm_script_host *h) {
+  lua_Integer i = luaL_checkinteger(L, 1);
+  if (i < 0 || i >= h->flows->pipelines_n) luaL_error(L, "no pipeline %d", (int)i);
+  return h->flows->pipelines[i];
+}
+
+static int host_position(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  char text[512];
+  tm_flow_position(h->flows, pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2), text, sizeof text, NULL, NULL);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static int host_origin(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  char text[512];
+  const char *name;
+  double line;
+  tm_flow_position(h->flows, pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2), text, sizeof text, &name, &line);
+  lua_pushstring(L, name);
+  lua_pushnumber(L, line);
+  return 2;
+}
+
+static int host_rollback(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_flow_rollback(pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
+  static const struct { const char *name; lua_CFunction fn; } functions[] = {
+    {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
+    {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
+  };
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    lua_pushlightuserdata(L, h);
+    lua_pushcclosure(L, functions[i].fn, 1);
+    lua_setfield(L, -2, functions[i].name);
+  }
+}

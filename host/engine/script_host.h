@@ -1,0 +1,27 @@
+/* script_host.h - what the library may ask of the host while it loads, and when an event fails: nothing per event.
+ *
+ *   text(name)  read(path)  print(line)                                    texts
+ *   add_source  add_sink  add_pipeline  add_out                            the plan, over flow.h
+ *   position(pipeline, row)  origin(pipeline, row)                         where an event came from
+ *   rollback(pipeline, row)  failure(pipeline, step, code, example, ...)   an event that failed
+ *
+ * Each may raise, so the library calls them where that is caught. What is asked per event goes through abi.h instead. */
+#ifndef TM_ENGINE_SCRIPT_HOST_H
+#define TM_ENGINE_SCRIPT_HOST_H
+
+#include "flow.h"
+
+struct lua_State;
+
+/* What they work on; borrowed, and as long-lived as the Lua state. */
+struct tm_script_host {
+  struct tm_flows *flows;
+  struct tm_shared *shared;
+  uint64_t print_second;     /* the second at hand, and prints in it */
+  int prints;
+};
+
+/* Pushes a table of the functions. May raise for lack of memory. */
+void tm_script_host_push(struct lua_State *L, struct tm_script_host *h);
+
+#endif
