@@ -253,6 +253,17 @@ static inline double nan_num(void) {
   return d;
 }
 
+/* A string of a field. */
+static inline void string_put(struct tm_json_scan *s, struct tm_json_key *k, const char *text, int32_t len,
+                              int32_t kind) {
+  double num = nan_num();
+  if (k->words != NULL && kind == TM_KIND_STRING) {
+    num = tm_words_num(tm_words_id(k->words, text, len));
+    if (UNLIKELY(k->words->off)) k->words = NULL;
+  }
+  cell_put(s, k, text, len, kind, num);
+}
+
 /* A number of a field, q what quick_read found. */
 static inline void number_put(struct tm_json_scan *s, const struct tm_json_key *k, const char *p,
                               const struct quick *q) {
@@ -392,7 +403,7 @@ static const char *members(struct tm_json_scan *s, struct tm_json_level *lv, con
         if ((p = string_end(text + n, &kind)) == NULL) return NULL;
         n = (int32_t)(p - text);
       }
-      if (k->cells != NULL) cell_put(s, k, text, n, kind, nan_num());
+      if (k->cells != NULL) string_put(s, k, text, n, kind);
       p++;
     } else if (to == TM_JSON_TO_VALUE) {
       struct quick q;

@@ -181,6 +181,7 @@ static int shape_add(struct tm_json_shape *s, const struct tm_fields *f, int32_t
   lv->fields = k;
   k->cells = field->cells;
   k->flags = field->want_number ? TM_JSON_KEY_NUMBER : 0;
+  k->words = field->words;
   if (field->name_len > s->name_max) s->name_max = field->name_len;
   keys[id] = k;
   return 0;

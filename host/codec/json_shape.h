@@ -51,6 +51,7 @@ struct tm_json_key {
   int32_t patience;             /* wrong guesses until it is given up, or values until it is tried again */
   struct tm_json_step alt;      /* what followed before that */
   struct tm_json_level *level;  /* of its members, with TM_JSON_KEY_LEVEL */
+  struct tm_words *words;       /* the field's, or NULL */
   struct tm_json_key *chain;    /* next of its hash slot */
   struct tm_json_key *field;    /* next key with a column in this level */
   const char *name;             /* owned by the shape */

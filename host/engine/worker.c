@@ -105,6 +105,17 @@ static void stop(struct tm_source *s) {
     tm_log_warning("%s: %d bytes of an unfinished last line were read and not processed", s->name, rest);
 }
 
+/* Files that brought nothing; part of the change that passes them. */
+static void count_files(struct tm_worker *w, struct tm_source *s) {
+  struct tm_counters *c = &w->shared->counters;
+  tm_undo_keep(&w->shared->undo, &c->files_empty, sizeof c->files_empty);
+  tm_undo_keep(&w->shared->undo, &c->files_gone, sizeof c->files_gone);
+  c->files_empty += (uint64_t)s->files_empty;
+  c->files_gone += (uint64_t)s->files_gone;
+  if (s->files_gone > 0) w->shared->strict_failed = 1;
+  s->files_empty = s->files_gone = 0;
+}
+
 /* The next batch out of what was read; when there is one it is begun. One change with all that counts it. */
 static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   struct tm_undo *u = &w->shared->undo;
@@ -114,6 +125,7 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   enum tm_source_got got = tm_source_next(s);
   *blank += (uint64_t)s->lines_blank;
   s->lines_blank = 0;
+  if (s->files_empty + s->files_gone > 0) count_files(w, s);
   if (got == TM_SOURCE_BATCH) {
     w->current = s;
     tm_flow_begin(&w->flows, s);
@@ -126,6 +138,7 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
 static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
   int reads = 0;
   for (;;) {
+    if (w->ending) s->whole = 0;  /* what was read goes through, though it be less than a batch */
     enum tm_source_got got = cut(w, s);
     if (got != TM_SOURCE_MORE) return (int)got;
     if (w->ending) {
@@ -135,6 +148,7 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
     if (s->live && (reads++ > 0 || ev_is_active(&w->readable[s->index]))) return TM_SOURCE_WAIT;
     int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, err);
     if (n < 0) return -1;
+    if (n > 0) w->shared->moves++;
   }
 }
 
@@ -357,15 +371,31 @@ int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
   w->io = &tm_io_real;
   w->shared = shared;
   set_up_loop(w);
-  int problems = 0;
-  if (start(w, o, 1, &err) != 0 || (problems = tm_script_lint(w->script, &err)) < 0 ||
+  int problems = 0, warnings = 0;
+  if (start(w, o, 1, &err) != 0 || (problems = tm_script_lint(w->script, &warnings, &err)) < 0 ||
       (o->sample != NULL && run_sample(w, &err) != 0)) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 3;
   }
-  if (problems > 0 || shared->counters.events_failed > 0) return 3;
+  if (problems > 0 || shared->counters.events_failed > 0 || (o->strict && warnings > 0)) return 3;
   printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
+  if (warnings > 0) printf(", %d warning%s", warnings, warnings == 1 ? "" : "s");
   if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)shared->counters.events_in, o->sample);
   printf("\n");
   return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int tm_worker_graph(const struct tm_options *o, struct tm_shared *shared) {
+  struct tm_worker *w = &worker;
+  struct tm_err err = {0};
+  w->io = &tm_io_real;
+  w->shared = shared;
+  set_up_loop(w);
+  if (start(w, o, 0, &err) != 0) {
+    tm_log_error("%s", err.detail);
+    return err.exit_code != 0 ? err.exit_code : 3;
+  }
+  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+  tm_log_error("cannot write to stdout: %s", strerror(errno));
+  return 1;
 }

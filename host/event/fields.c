@@ -73,6 +73,7 @@ void tm_fields_free(struct tm_fields *f) {
   for (int32_t i = 0; i < f->n; i++) {
     free(f->list[i].name);
     free(f->list[i].cells);
+    free(f->list[i].words);
   }
   free(f->list);
   free(f);
@@ -113,6 +114,14 @@ struct tm_cell *tm_ffi_fields_cells(struct tm_fields *f, int32_t id) {
 int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id) {
   if (id <= 0 || id >= f->n || f->list[id].want_number) return 0;
   f->list[id].want_number = 1;
+  f->version++;
+  return 1;
+}
+
+int32_t tm_ffi_fields_want_words(struct tm_fields *f, int32_t id) {
+  if (id <= 0 || id >= f->n || f->list[id].words != NULL) return 0;
+  f->list[id].words = calloc(1, sizeof *f->list[id].words);
+  if (f->list[id].words == NULL) return -1;
   f->version++;
   return 1;
 }

@@ -8,6 +8,7 @@
 #define TM_EVENT_FIELDS_H
 
 #include "../abi_c.h"
+#include "words.h"
 
 enum { TM_FIELDS_MAX = 4096 };
 
@@ -18,6 +19,7 @@ struct tm_field {
   int32_t first_child;   /* -1 none; siblings are linked in order of adding */
   int32_t next_sibling;
   int32_t want_number;   /* fill tm_cell.num */
+  struct tm_words *words; /* its frequent texts; NULL: nobody reads its strings in Lua */
   struct tm_cell *cells; /* the column */
 };
 
@@ -25,7 +27,7 @@ struct tm_fields {
   struct tm_field *list; /* index = id; may move when a field is added */
   int32_t n;
   int32_t cap;
-  int32_t version;       /* grows with each change (field added, want_number set) */
+  int32_t version;       /* grows with each change (field added, what is wanted of one) */
   void *codec_data;      /* the codec's own index; freed through codec_free */
   void (*codec_free)(void *);
 };

@@ -19,7 +19,9 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
+#include "../base/log.h"
 #include "../codec/json.h"
+#include "paths.h"
 
 enum {
   LONG_SAMPLE = 1024,        /* bytes kept of a line that is too long */
@@ -29,10 +31,18 @@ enum {
 
 /* ---- opening ---- */
 
+static int was_found(const struct tm_source *s) { return s->found && s->paths[s->state->file][-1] == TM_PATH_FOUND; }
+
 static int open_path(struct tm_source *s, struct tm_err *err) {
   const struct tm_io *io = s->io;
   const char *path = s->paths[s->state->file];
   int fd = io->open(io, path, O_RDONLY, 0);
+  if (fd == -ENOENT && was_found(s)) {
+    tm_log_warning("%s: was there when the run began and is gone; it is left out", path);
+    s->live = 0;
+    s->state->eof = TM_EOF_GONE;
+    return 0;
+  }
   if (fd < 0) return tm_err_set(err, 3, "file-open", "%s: cannot be read: %s", path, strerror(-fd));
   struct stat st;
   int known = fstat(fd, &st) == 0;
@@ -74,8 +84,9 @@ static int open_stdin(struct tm_source *s, struct tm_err *err) {
 }
 
 int tm_source_open(struct tm_source *s, struct tm_err *err) {
-  for (int32_t i = s->state->file + 1; s->kind == TM_SOURCE_FILE && i < s->paths_n; i++)
-    if (access(s->paths[i], R_OK) != 0) return tm_err_set(err, 3, "file-open", "%s: cannot be read: %s", s->paths[i], strerror(errno));
+  int32_t first = s->state->file;
+  int begun = first > 0 || s->state->offset > 0;  /* then what was found and is gone is told when it is its turn */
+  if (s->kind == TM_SOURCE_FILE && !(begun && s->found) && tm_paths_readable(s->paths + first, s->paths_n - first, err) != 0) return -1;
   if (s->kind == TM_SOURCE_FILE) return s->state->done || s->state->eof ? 0 : open_path(s, err);
   return s->kind == TM_SOURCE_STDIN ? open_stdin(s, err) : 0;
 }
@@ -97,6 +108,7 @@ void tm_source_make_room(struct tm_source *s) {
 static void next_file(struct tm_source *s) {
   if (s->fd >= 0) s->io->close(s->io, s->fd);
   s->fd = -1;
+  s->live = s->fifo = 0;  /* of the file that was at hand */
   s->state->file++;
   s->state->offset = 0;
   s->state->eof = 0;
@@ -132,6 +144,7 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   const struct tm_io *io = s->io;
   if (st->eof || st->done) return 0;
   if (s->fd < 0 && open_path(s, err) != 0) return -1;
+  if (s->fd < 0) return 0;
   tm_source_make_room(s);
   int32_t room = s->buf.cap - st->tail;
   if (room > TM_BLOCK) room = TM_BLOCK;
@@ -159,7 +172,12 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   if (n == -EAGAIN) return 0;
   if (n == -EIO && s->live) n = 0;  /* a terminal that has gone */
   if (n < 0) return tm_err_set(err, 1, "read", "%s: read failed: %s", tm_source_origin(s), strerror((int)-n));
-  st->eof = 1;
+  int empty = s->kind == TM_SOURCE_FILE && !s->live && st->offset == 0;
+  if (empty && !s->empty_told) {
+    tm_log_info("%s: is empty (further ones are counted in the summary)", tm_source_origin(s));
+    s->empty_told = 1;
+  }
+  st->eof = empty ? TM_EOF_EMPTY : TM_EOF_REACHED;
   return 0;
 }
 
@@ -167,8 +185,10 @@ int32_t tm_source_stop(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   int32_t rest = st->eof || st->done ? 0 : st->tail - st->head;
   tm_undo_keep(s->undo, st, sizeof *st);
-  if (!st->eof) st->head = st->tail;
-  st->eof = 1;
+  if (!st->eof) {
+    st->head = st->tail;
+    st->eof = TM_EOF_REACHED;
+  }
   if (s->kind == TM_SOURCE_FILE) st->file = s->paths_n - 1;
   tm_undo_done(s->undo);
   return rest;
@@ -230,6 +250,14 @@ static int32_t decode(struct tm_source *s, int32_t off, int32_t len, int final, 
   return used;
 }
 
+/* How much text a full batch takes, to judge by the last one, and some to spare. What can be read at once is read until
+ * there is as much: a rest of some dozen rows costs every pipeline nearly as much as a whole batch. */
+static int32_t whole_batch(int32_t used, int32_t lines) {
+  int64_t text = (int64_t)used * TM_BATCH_ROWS / lines;
+  text += text / 32;
+  return text < 2 * TM_BLOCK ? (int32_t)text : 2 * TM_BLOCK;
+}
+
 static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int final, int is_long) {
   struct tm_source_state *st = s->state;
   st->batch_off = st->head;
@@ -250,6 +278,7 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
   st->head += used;
   st->line += lines;
   s->lines_blank += lines - s->batch->rows;
+  if (lines > 0) s->whole = whole_batch(used, lines);
   if (s->batch->rows == 0) return TM_SOURCE_MORE;
   st->active = 1;
   return TM_SOURCE_BATCH;
@@ -262,6 +291,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
     int32_t before = st->head;
     if (skip_mark(s) && (!st->skipping || skip_long(s))) {
       int32_t len = st->tail - st->head;
+      if (len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
       if (len > 0) {
         enum tm_source_got got = begin_batch(s, len, st->eof, 0);
         if (got == TM_SOURCE_BATCH) return got;
@@ -270,6 +300,8 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
       }
     }
     if (!st->eof) return TM_SOURCE_MORE;
+    s->files_empty += st->eof == TM_EOF_EMPTY;
+    s->files_gone += st->eof == TM_EOF_GONE;
     if (s->kind == TM_SOURCE_FILE && st->file + 1 < s->paths_n) {
       next_file(s);
       return TM_SOURCE_MORE;

@@ -16,11 +16,13 @@ enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
 
 enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK };
 
+enum tm_source_eof { TM_EOF_NOT = 0, TM_EOF_REACHED, TM_EOF_EMPTY, TM_EOF_GONE };
+
 /* How far a source is; survives the worker. Text in buf: [head, tail) is read and not yet decoded; a batch lies in
  * [batch_off, batch_off + batch_len) until it is drained. */
 struct tm_source_state {
   int32_t file;              /* index into paths */
-  int32_t eof;               /* the file at hand is read to its end */
+  int32_t eof;               /* the file at hand is read to its end: enum tm_source_eof */
   int32_t done;              /* nothing will come any more */
   int32_t begun;             /* the start of the file was looked at (byte order mark) */
   int32_t skipping;          /* inside a line that is too long: bytes are dropped until its LF */
@@ -47,12 +49,14 @@ struct tm_source {
   int32_t index;
   enum tm_source_kind kind;
   char name[256];
-  char **paths;              /* in name order */
+  char **paths;              /* in name order; patterns and folders until the source is opened (paths.h) */
   int32_t paths_n;
+  int found;                 /* some were found by a pattern or in a folder: paths[i][-1] tells (TM_PATH_FOUND) */
   int live;                  /* taken as it comes: a pipe, terminal or socket; asked whether it has something before a read */
   int fd;                    /* -1: not open */
   int32_t max_event;
   int32_t last_rows;         /* slots of the batch before */
+  int32_t whole;             /* bytes a full batch will take, about; 0 not known yet */
   struct tm_fields *fields;  /* owned by the worker */
   struct tm_batch *batch;    /* shared */
   struct tm_source_state *state;  /* shared */
@@ -61,7 +65,10 @@ struct tm_source {
   int fifo;                  /* fd is a pipe */
   int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
-  double lines_blank;        /* counted here, taken by the worker */
+  double lines_blank;        /* counted here, taken by the worker; so are files_empty and files_gone */
+  int32_t files_empty;
+  int32_t files_gone;        /* found when the run began, not there any more when it was their turn */
+  int empty_told;
 };
 
 /* What reading brought. */

@@ -20,7 +20,7 @@ local function strict(what, t)
     __index = function(_, name)
       local v = t[name]
       if v ~= nil then return v end
-      fault(place(), what .. " has no '" .. tostring(name) .. "'" .. suggest.hint(tostring(name), names))
+      fault(place(), what .. " has no '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
     end,
     __newindex = function(_, name) fault(place(), what .. '.' .. tostring(name) .. ' cannot be assigned') end,
     __metatable = what,
@@ -29,10 +29,10 @@ local function strict(what, t)
   return proxy
 end
 
-local function path_option(where, what, arg, options)
+local function path_option(where, what, arg)
   local given = arg
   if type(arg) == 'string' then given = { path = arg } end
-  given = stream.options(where, what, given, options)
+  given = stream.options(where, what, given)
   if type(given.path) ~= 'string' or given.path == '' then
     fault(where, what .. " takes a path: " .. what .. " 'file.ndjson'")
   end
@@ -47,7 +47,7 @@ end
 
 local source, sink = {}, {}
 
---- Reads a file of NDJSON to its end; a list of paths is read in name order.
+--- Reads files of NDJSON to their end: a path, a folder, a pattern, or a list of them, in name order.
 function source.file(arg)
   local where = place()
   local given = arg
@@ -55,7 +55,7 @@ function source.file(arg)
     given = { path = 'list', format = arg.format, name = arg.name }
     for k in pairs(arg) do if k ~= 'path' then given[k] = arg[k] end end
   end
-  given = path_option(where, 'tm.source.file', given, { path = 'string', format = 'string', name = 'string' })
+  given = path_option(where, 'tm.source.file', given)
   check_format(where, 'tm.source.file', given.format)
   local paths = type(arg) == 'table' and type(arg.path) == 'table' and arg.path or { given.path }
   local list = {}
@@ -71,7 +71,7 @@ end
 --- Reads standard input.
 function source.stdin(arg)
   local where = place()
-  local given = stream.options(where, 'tm.source.stdin', arg, { format = 'string', name = 'string' })
+  local given = stream.options(where, 'tm.source.stdin', arg)
   check_format(where, 'tm.source.stdin', given.format)
   return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin' }
 end
@@ -81,7 +81,7 @@ local generated = 0
 function source.generate(f, options)
   local where = place()
   if type(f) ~= 'function' then fault(where, 'tm.source.generate takes a function of the number of the event') end
-  local given = stream.options(where, 'tm.source.generate', options, { name = 'string', count = 'number' })
+  local given = stream.options(where, 'tm.source.generate', options)
   generated = generated + 1
   return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated }
 end
@@ -89,7 +89,7 @@ end
 --- Appends rows to a file as NDJSON.
 function sink.file(arg)
   local where = place()
-  local given = path_option(where, 'tm.sink.file', arg, { path = 'string', format = 'string', name = 'string' })
+  local given = path_option(where, 'tm.sink.file', arg)
   if given.path:find('{', 1, true) then
     fault(where, "tm.sink.file: path templates such as '" .. given.path .. "' are not in this version; name one file")
   end
@@ -100,14 +100,14 @@ end
 --- Writes rows to standard output as NDJSON.
 function sink.stdout(arg)
   local where = place()
-  local given = stream.options(where, 'tm.sink.stdout', arg, { format = 'string', name = 'string' })
+  local given = stream.options(where, 'tm.sink.stdout', arg)
   check_format(where, 'tm.sink.stdout', given.format)
   return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout' }
 end
 
 --- Counts rows and keeps nothing.
 function sink.discard(arg)
-  stream.options(place(), 'tm.sink.discard', arg, {})
+  stream.options(place(), 'tm.sink.discard', arg)
   return stream.sink { kind = 'discard', name = 'discard', key = 'discard' }
 end
 
@@ -131,8 +131,8 @@ function M.make(settings)
   function tm.raw(e)
     local node = node_of('tm.raw', e)
     local V = node.V
-    local row = V.st.home
-    if V.batch and V.level == 0 and not node.parent and row ~= lib.EMPTY_ROW then
+    local row = lib.flow.marker.row
+    if V.batch and V.level == 0 and not node.parent then
       return ffi_string(V.batch.raw + V.batch.off[row], V.batch.len[row])
     end
     return value.text(e).text
@@ -145,7 +145,7 @@ function M.make(settings)
   --- Where the event came from: source, position (line), received (ms), key.
   function tm.meta(e)
     local V = node_of('tm.meta', e).V
-    local source_name, position = lib.host.origin(V.pipeline_index, V.st.home)
+    local source_name, position = lib.host.origin(V.pipeline_index, lib.flow.marker.row)
     return { source = source_name, position = position, received = V.batch.received_ms, key = V.key }
   end
   --- Is the field there and null?

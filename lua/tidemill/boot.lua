@@ -3,8 +3,8 @@ boot.lua - the library's one entrance: the host runs this text with its table of
 table of functions it calls. Nothing here runs per event.
 
 host gives   text(name), abi, flow, traces, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
-             add_source, add_sink, add_pipeline, add_out
-host calls   load{...}, fail, bad_line, batch_begin, generate
+             add_source, add_sink, add_pipeline, add_out, show(text)
+host calls   load{...}, lint, fail, bad_line, batch_begin, generate
 ]]
 
 local host = ...
@@ -160,17 +160,17 @@ local function describe_sink(d, o)
   return d.kind, d.path or '', d.name or d.kind
 end
 
-local function string_caches(source)
-  local caches, list = {}, {}
-  source.cache_list = list
+--- A list of false from 0 to n for each field, made when first asked for.
+local function caches(n, list)
+  local by_id = {}
   return function(id)
-    local t = caches[id]
+    local t = by_id[id]
     if not t then
-      t = require 'table.new'(C.TM_BATCH_ROWS + 1, 1)
-      for i = 0, C.TM_BATCH_ROWS do t[i] = false end
+      t = require 'table.new'(n + 1, 1)
+      for i = 0, n do t[i] = false end
       t.used = false
-      caches[id] = t
-      list[#list + 1] = t
+      by_id[id] = t
+      if list then list[#list + 1] = t end
     end
     return t
   end
@@ -187,8 +187,9 @@ local function bind(o)
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '')
     d.batch = ffi.cast('struct tm_batch *', batch)
     d.fields = ffi.cast('struct tm_fields *', fields)
-    d.strings = string_caches(d)
-    d.views = {}
+    d.cache_list = {}
+    d.strings, d.words = caches(C.TM_BATCH_ROWS, d.cache_list), caches(C.TM_WORDS_MAX)
+    d.views, d.loops = {}, {}
   end
   for _, p in ipairs(plan.pipelines) do
     host.add_pipeline(p.name, p.source.index)
@@ -204,24 +205,20 @@ local function bind(o)
       p.source.views[#p.source.views + 1] = v
     end
     loops[i] = p.loop
-    traces.watch(p.loop)
+    p.source.loops[#p.source.loops + 1] = p.loop
+    local out = p.outs[1]
+    traces.watch(p.loop, out and out.ptr.tally ~= nil and out.ptr.tally or nil)
   end
   return loops
 end
 
---- What `check` finds without running anything: a list of "file:line: message".
+--- What `check` finds without running anything: problems and warnings, each a list of "file:line: message".
 function M.lint()
-  local lint = require 'tidemill.lint'
-  local problems, lines = {}, {}
-  for _, c in ipairs(chunks) do lint.globals(c.chunk, c.env, problems) end
-  lint.fields(plan, problems)
-  for i, p in ipairs(problems) do lines[i] = p.place .. ': ' .. p.message end
-  return lines
+  return require 'tidemill.lint'.all(plan, chunks, stream.is_user)
 end
 
---- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
----@param o table scripts, code, from, to, set, checked
-function M.load(o)
+--- Runs scripts and plans what they return.
+local function make_plan(o)
   local settings = {}
   checked = o.checked
   for _, pair in ipairs(o.set) do
@@ -234,6 +231,16 @@ function M.load(o)
   for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
   if o.code then run_code(o.code, tm, results) end
   plan = plan_module.make(results, canonical(o))
+end
+
+--- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
+---@param o table scripts, code, from, to, set, checked; drawing: only the plan is made, and drawn in that format
+function M.load(o)
+  make_plan(o)
+  if o.drawing then
+    host.show(require 'tidemill.graph'.draw(plan, o.drawing))
+    return {}
+  end
   return bind(o)
 end
 
@@ -250,6 +257,7 @@ function M.batch_begin(index, rows)
       for r = 0, rows - 1 do t[r] = false end
     end
   end
+  if source.loops[1] then traces.judge(source.loops, rows) end
   for _, v in ipairs(source.views) do
     if v.transient[1] then v.forget() end
   end

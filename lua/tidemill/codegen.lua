@@ -44,12 +44,19 @@ function Gen:const(v)
   return 'K[' .. n .. ']'
 end
 
+--- The same for a value that is known only when all steps are there.
+function Gen:late(get)
+  local n = #self.consts + 1
+  self.lates[n] = get
+  return self:const(get)
+end
+
 --- A view of its own: accessors, overlay and node tree.
 function Gen:new_view(base)
   local level = #self.views
   local source = self.pipeline.source
   local view_spec = {
-    batch = source.batch, fields = base and source.fields or nil, log = self.forks, strings = source.strings,
+    batch = source.batch, fields = base and source.fields or nil, log = self.forks, strings = source.strings, words = source.words,
   }
   local view
   for _, part in ipairs { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', self.checked and 'tidemill.view_checked' or nil } do
@@ -71,11 +78,18 @@ function Gen:call(fn, view, extra)
 end
 
 function Gen:sync(view)
-  self:put('if st%d.arrays ~= 0 then sync%d() end', view.level, view.level)
+  self:put('if st%d.dirty ~= 0 then sync%d() end', view.level, view.level)
 end
 
+--- The marker names this step from here on; the first one is marked with the row.
 function Gen:at(step)
-  if step.id ~= self.step_now then self:put('mk.step = %d', step.id) end
+  if step.id ~= self.first_step then self:put('mk.step = %d', step.id) end
+  self.first_step = nil
+end
+
+--- Behind what writes to a buffer: full, it ends the loop after the event.
+function Gen:watch_room(view)
+  if view.level == 0 then self:put('if flow.stop ~= 0 then full = true end') end
 end
 
 local function node_list(view, names)
@@ -125,11 +139,11 @@ function emit.flat_map(g, step, view)
   for j = 1, UNROLLED do g:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
   g:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
   g:put(('end '):rep(UNROLLED))
+  g:watch_room(view)
   local outer = g.lines
   g.lines = {}
   g:put('local function rows%d(j)', inner.level)
-  g:put('mk.sub = mk.sub + 1 st%d.home = st%d.home begin%d() st%d.row = %d', inner.level, view.level, inner.level,
-    inner.level, lib.EMPTY_ROW)
+  g:put('mk.sub = mk.sub + 1 st%d.home = st0.home begin%d() st%d.row = %d', inner.level, inner.level, inner.level, lib.EMPTY_ROW)
   g:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
   g:put('if shape then shape.put(row) else replace%d(row) end end', inner.level)
   if g.keyed then g:put('v%d.key = v%d.key', inner.level, view.level) end
@@ -175,6 +189,7 @@ function emit.select(g, step, view)
   for _, child in ipairs(step.next) do
     g:at(child)
     g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:const(child.out.ptr), g:const(plan), list, n)
+    g:watch_room(view)
   end
 end
 
@@ -206,7 +221,9 @@ function emit.set(g, step, view)
     if type(fn) == 'function' then g:put("if type(c%d) == 'table' then c%d = snapshot(c%d) end", i, i, i) end
   end
   g:sync(view)
-  for i = 1, #nodes do g:put('set%d(%s, c%d)', view.level, g:const(nodes[i]), i) end
+  for i, node in ipairs(nodes) do
+    g:put('%s(c%d)', g:late(function() return view.root.writers[node.name] end), i)
+  end
   g:put('end')
   g:follow(step, view)
 end
@@ -263,13 +280,30 @@ function emit.on_error(g, step, view)
   g:follow(step, view)
 end
 
+--- Has the pipeline one output, dead letters apart?
+local function is_only_out(pipeline)
+  local n = 0
+  for _, out in ipairs(pipeline.outs) do
+    if not out.dead then n = n + 1 end
+  end
+  return n == 1
+end
+
 function emit.to(g, step, view)
   local out = g:const(step.out.ptr)
   if step.out.sink.kind == 'discard' then
-    g:put('emit_nothing%d(%s)', view.level, out)
+    local tally = g:const(step.out.ptr.tally)
+    if g.forks or view.level > 0 or not is_only_out(g.pipeline) then
+      g:put('emit_nothing%d(%s, %s)', view.level, out, tally)
+    else
+      -- the event's one row; stored in the order of emit_nothing
+      g:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
+      g:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
+    end
   else
     g:at(step)
     g:put('emit%d(%s)', view.level, out)
+    g:watch_room(view)
   end
   g:follow(step, view)
 end
@@ -410,7 +444,7 @@ function M.emitter(held, view)
 end
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
-  'fresh_ordered', 'put', 'remove', 'renamed', 'set', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call' }
+  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -432,12 +466,15 @@ end
 --- Compiles a planned pipeline: sets pipeline.loop, .views, .text and .abandon.
 function M.compile(pipeline, checked)
   local g = setmetatable({
-    pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, views = {}, held = {}, checked = checked,
+    pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
     forks = has_forks(pipeline.tree), keyed = uses(pipeline.tree, 'key_by'),
   }, Gen)
   local view = g:new_view(true)
+  local first = pipeline.tree.next[1]
+  g.first_step = first and first.id
   g:follow(pipeline.tree, view)
   g:seal()
+  for n, get in pairs(g.lates) do g.consts[n] = get() end
   local body = table.concat(g.lines, ' ')
   local head = { 'local K, views, mk, flow, snapshot = ...' }
   local rows = table.concat(g.functions, '\n')
@@ -450,11 +487,15 @@ function M.compile(pipeline, checked)
     end
   end
   for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
-  local text = table.concat(head, '\n') .. '\n' .. rows .. '\nreturn function(first, last) for i = first, last do ' ..
-    'mk.row = i st0.row = i st0.home = i ' ..
-    (#g.views > 1 and 'mk.sub = 0 ' or '') ..
-    (g.keyed and 'v0.key = nil ' or '') .. body ..
-    ' if st0.dirty ~= 0 then begin0() end if flow.stop ~= 0 then return i + 1 end end return last + 1 end\n'
+  -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
+  -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
+  -- that the loop itself may not name an upvalue.
+  local text = table.concat(head, '\n') .. '\n' .. rows .. '\nlocal function event() ' ..
+    'local i, full = st0.home + 1, nil st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) .. ' st0.row = i ' ..
+    (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') .. body ..
+    ' if st0.dirty ~= 0 then begin0() end return full or i >= st0.last end\n' ..
+    'return function(first, last) local event = event st0.home, st0.last = first - 1, last ' ..
+    'repeat until event() return st0.home + 1 end\n'
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end

@@ -87,15 +87,16 @@ end
 
 --- A new function of a library text, with prototypes of its own, on one line: the deadline's guard puts a check at
 --- every line of a trace, and these run inside every trace. (So these files have comments on lines of their own only.)
-local squeezed = {}
+local compiled = {}
 function M.load(name)
-  local text = squeezed[name]
-  if not text then
-    text = host.text(name):gsub('^%s*%-%-%[%[.-%]%]', '', 1):gsub('\n%s*%-%-[^\n]*', ''):gsub('%s*\n%s*', ' ')
+  local code = compiled[name]
+  if not code then
+    local text = host.text(name):gsub('^%s*%-%-%[%[.-%]%]', '', 1):gsub('\n%s*%-%-[^\n]*', ''):gsub('%s*\n%s*', ' ')
     if text:find('-- ', 1, true) then error(name .. ': a comment behind code would hide the rest') end
-    squeezed[name] = text
+    code = string.dump(assert(loadstring(text, '=' .. name)))
+    compiled[name] = code
   end
-  return assert(loadstring(text, '=' .. name))
+  return assert(loadstring(code, '=' .. name))
 end
 
 --- proxy -> its node: what is an event view.

@@ -31,11 +31,13 @@ local value = lib.value
 local batch, fields, LOG = spec.batch, spec.fields, spec.log
 local owner = lib.owner
 local LEARN_MAX = 256
-local NAMED_MAX = 40
+-- names compared before a table is asked; of these, how many are read on the spot. 60 upvalues are all a function has
+local NAMED_MAX, SPOT_MAX = 26, 8
 
 local place = ffi.new 'struct tm_view'
 -- a pointer is a constant to the compiler, a struct is not
 local st = ffi.cast('struct tm_view *', place)
+local mk = lib.flow.marker
 local found = ffi.new 'struct tm_cell[1]'
 local overlay = C.tm_ffi_overlay_new()
 if overlay == nil then raise('memory', 'no memory for a view') end
@@ -49,7 +51,7 @@ local learned, slots = 0, 0
 local V = { st = st, place = place, batch = batch }
 local make_view, put, read_base, read_written, eff
 
-st.row, st.home = EMPTY_ROW, EMPTY_ROW
+st.row = EMPTY_ROW
 st.gen, st.gen_top = 1, 1
 
 -- Nodes -----------------------------------------------------------------
@@ -71,8 +73,9 @@ local function new_node(parent, name, id)
   gens[slots], vals[slots] = 0, false
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
-    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, typ = false, rule = false, exact = false, view = false,
-    kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false, raw = false, top = false, seen = 0, V = V,
+    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, words = lib.EMPTY_STRINGS, typ = false, rule = false,
+    exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false,
+    raw = false, top = false, seen = 0, V = V,
   }
   nodes[slots] = node
   node.raw = { raw = node }
@@ -80,8 +83,9 @@ local function new_node(parent, name, id)
   if id and id >= 0 then
     node.col = C.tm_ffi_fields_cells(fields, id)
     node.cells = node.col
-    node.strs = spec.strings(id)
+    node.strs, node.words = spec.strings(id), spec.words(id)
   end
+  node.ids = ffi.cast('struct tm_cell_word *', node.cells)
   if C.tm_ffi_overlay_field(overlay, slots, name, #name, node.col or nil, parent.parent and 0 or 1) ~= 0 then
     raise('memory', 'no memory for a field')
   end
@@ -184,8 +188,19 @@ local function array(node, text)
   local made = value.decode(text, node)
   n = n + 1
   arr_node[n], arr_table[n], arr_text[n] = node, made, text
-  st.arrays = n
+  st.arrays, st.dirty = n, 1
   return made
+end
+
+--- A string made for `row` stays: until the next batch, or for good where the column knows it by an id.
+local function keep(node, row, s)
+  local id = node.ids[row].id
+  if id ~= 0 then
+    node.words[id] = s
+    return
+  end
+  local strs = node.strs
+  strs[row], strs.used = s, true
 end
 
 --- What is not a plain number: the cell's kind decides.
@@ -197,10 +212,7 @@ local function read_cell(node, text, off, tag, num, row)
   end
   if kind == 7 then
     local s = ffi_string(text + off, rshift(tag, 4))
-    if row >= 0 then
-      local strs = node.strs
-      strs[row], strs.used = s, true
-    end
+    if row >= 0 then keep(node, row, s) end
     return s
   elseif kind == 0 or kind == 1 then
     return nil
@@ -212,10 +224,7 @@ local function read_cell(node, text, off, tag, num, row)
     return node.view or make_view(node)
   elseif kind == 8 then
     local s = unescape(text + off, rshift(tag, 4))
-    if row >= 0 then
-      local strs = node.strs
-      strs[row], strs.used = s, true
-    end
+    if row >= 0 then keep(node, row, s) end
     return s
   elseif kind == 10 then
     return array(node, ffi_string(text + off, rshift(tag, 4)))
@@ -332,7 +341,7 @@ function eff(node)
   if gens[node.slot] == st.gen then
     local v = vals[node.slot]
     if type(v) == 'table' then
-      if v.raw then return v.raw, st.home end
+      if v.raw then return v.raw, mk.row end
       if v.kind == 9 then expand(node, v) end
     end
     return node, EMPTY_ROW
@@ -367,7 +376,7 @@ local function read_special(node, v)
     if v.got == nil then v.got = value.decode(v.text, node) end
     return v.got
   end
-  return read_from(node, v.raw, st.home)
+  return read_from(node, v.raw, mk.row)
 end
 
 function read_written(node)
@@ -401,7 +410,7 @@ function V.is_null(node, name)
     local v = vals[child.slot]
     if v == NULL then return true end
     if type(v) ~= 'table' then return false end
-    if v.raw then return (V.cell(v.raw, st.home)) == 1 end
+    if v.raw then return (V.cell(v.raw, mk.row)) == 1 end
     return v.kind == 1
   end
   if row == EMPTY_ROW then return false end
@@ -442,7 +451,7 @@ end
 
 --- The base's value at `node` as a text; nil if it is absent.
 function V.text_of(node)
-  local kind, p, len, num = V.cell(node, st.home)
+  local kind, p, len, num = V.cell(node, mk.row)
   if kind == 0 then return nil end
   if kind == 7 or kind == 8 then p, len = p - 1, len + 2 end
   return lib.text(ffi_string(p, len), kind, num, node.typ)
@@ -526,7 +535,7 @@ local function is_object_now(node)
     local v = vals[node.slot]
     if v == OBJECT then return true end
     if type(v) ~= 'table' then return false end
-    if v.raw then return (V.cell(v.raw, st.home)) == 9 end
+    if v.raw then return (V.cell(v.raw, mk.row)) == 9 end
     if v.kind == 9 then expand(node, v) end
     return v.kind == 9 or v.order ~= nil
   end
@@ -590,8 +599,9 @@ V.write = write
 
 local settling = false
 
---- When a call has returned: arrays that were read are compared and, if changed, written back.
+--- When a call has returned that may have read arrays: they are compared and, if changed, written back.
 function V.sync()
+  if st.arrays == 0 then return end
   settling = true
   for i = 1, st.arrays do
     local node, t = arr_node[i], arr_table[i]
@@ -743,25 +753,42 @@ end
 V.event = make_view(root)
 
 --- The fields that the pipeline's functions name, before any of them has run: their names become comparisons of
---- constants, which the compiler resolves, so that finding a field costs nothing in a trace.
+--- constants, which the compiler resolves, so that finding a field costs nothing in a trace. As many as a function
+--- has room for are read on the spot (see view_field.lua).
 function V.seal(reads, writes)
-  local function chain(names, list, call)
-    local args, text = {}, {}
-    for i = 1, math.min(#names, NAMED_MAX) do
-      V.field(names[i])
-      args[i] = list[names[i]]
-      text[i] = ('if k == %q then return f%d(%s) end'):format(names[i], i, call)
-    end
-    local locals = {}
-    for i = 1, #args do locals[i] = ('local f%d = list[%d]'):format(i, i) end
-    return args, table.concat(locals, ' '), table.concat(text, ' ')
+  local on_the_spot = [=[if k == %q then if st.writes == 0 then local row = st.row local v = cells%d[row].num
+    if v == v then return v end local text = words%d[ids%d[row].id] or strs%d[row] if text then return text end end
+    return read%d() end ]=]
+  local args, params, text = { st, V.meta.__index }, { 'st', 'other' }, {}
+  local function arg(name, i, v)
+    args[#args + 1], params[#params + 1] = v, name .. i
   end
-  local args, locals, text = chain(reads, root.readers, '')
-  V.meta.__index = assert(loadstring('local list, other = ... ' .. locals .. ' return function(e, k) ' .. text ..
-    ' return other(e, k) end', '=tidemill.view'))(args, V.meta.__index)
-  args, locals, text = chain(writes, root.writers, 'v')
-  V.meta.__newindex = assert(loadstring('local list, other = ... ' .. locals .. ' return function(e, k, v) ' .. text ..
-    ' return other(e, k, v) end', '=tidemill.view'))(args, V.meta.__newindex)
+  for i = 1, math.min(#reads, NAMED_MAX) do
+    local node = V.field(reads[i])
+    if fields and node.id >= 0 and C.tm_ffi_fields_want_words(fields, node.id) < 0 then raise('memory', 'no memory for a field') end
+    arg('read', i, root.readers[node.name])
+    if i <= SPOT_MAX then
+      arg('cells', i, node.cells)
+      arg('words', i, node.words)
+      arg('ids', i, node.ids)
+      arg('strs', i, node.strs)
+      text[i] = on_the_spot:format(node.name, i, i, i, i, i)
+    else
+      text[i] = ('if k == %q then return read%d() end '):format(node.name, i)
+    end
+  end
+  local function chain(params_of, body, values)
+    return assert(loadstring((params_of .. body):gsub('%s*\n%s*', ' '), '=tidemill.view'))(unpack(values))
+  end
+  V.meta.__index = chain('local ' .. table.concat(params, ', ') .. ' = ... return function(e, k) ',
+    table.concat(text) .. 'return other(e, k) end', args)
+  args, params, text = { V.meta.__newindex }, { 'other' }, {}
+  for i = 1, math.min(#writes, NAMED_MAX) do
+    arg('write', i, root.writers[V.field(writes[i]).name])
+    text[i] = ('if k == %q then return write%d(v) end '):format(writes[i], i)
+  end
+  V.meta.__newindex = chain('local ' .. table.concat(params, ', ') .. ' = ... return function(e, k, v) ',
+    table.concat(text) .. 'return other(e, k, v) end', args)
 end
 
 --- A node for a name written in the script; wants: 'number' when Lua code will read it.

@@ -11,7 +11,7 @@ local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
 local type, table = type, table
 local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
 local raise = lib.raise
-local batch, flow = spec.batch, lib.flow
+local batch, flow, mk = spec.batch, lib.flow, lib.flow.marker
 local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.nodes, V.root
 local eff, path_of, unescape = V.eff, V.path_of, V.unescape
 local overlay = V.overlay
@@ -70,7 +70,7 @@ local function put_text(node, buf)
     check_put(C.tm_ffi_buf_put(buf, v.text, #v.text), node)
   else
     if node.view and V.written_below(node) then return encode_object(node, buf) end
-    local kind, p, len = V.cell(v.raw, st.home)
+    local kind, p, len = V.cell(v.raw, mk.row)
     if kind == 7 or kind == 8 then p, len = p - 1, len + 2 end
     check_put(C.tm_ffi_buf_put(buf, p, len), node)
   end
@@ -243,7 +243,7 @@ function V.emit(out)
   if rc == -1 then out_failed(rc) end
   -- nested objects are Lua's; so is saying which value cannot be written
   out.buf.len = len
-  C.tm_ffi_out_begin(out, batch, st.home)
+  C.tm_ffi_out_begin(out, batch, mk.row)
   V.encode(out.buf)
   rc = C.tm_ffi_out_end(out, flow)
   if rc ~= 0 then out_failed(rc) end
@@ -262,13 +262,18 @@ function V.emit_select(out, plan, fields_of, n)
   V.restore(row, gen, writes, base, log)
 end
 
---- Counts a row for a sink that keeps nothing.
-function V.emit_nothing(out)
-  local home = st.home
-  if out.event ~= home then
-    out.event, out.event_rows, out.mark, out.rows_mark = home, 0, 0, out.rows
-    local tally = out.tally
-    if tally ~= nil and tally.event ~= home then tally.event, tally.events = home, tally.events + 1 end
+--- Counts a row for a sink that keeps nothing; tally: the out's. What a death undoes is kept before what names the
+--- event, as in codec/out.c.
+function V.emit_nothing(out, tally)
+  local row = mk.row
+  if out.event ~= row then
+    out.event_rows, out.rows_mark = 0, out.rows
+    if tally.event ~= row then
+      tally.before = tally.events
+      tally.event = row
+      tally.events = tally.before + 1
+    end
+    out.event = row
   end
   out.event_rows, out.rows = out.event_rows + 1, out.rows + 1
 end

@@ -12,8 +12,8 @@ local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
 local value, types, raise = lib.value, lib.types, lib.raise
 local batch, fields = spec.batch, spec.fields
-local st, gens, vals, root = V.st, V.gens, V.vals, V.root
-local put, make_view, write = V.put, V.make_view, V.write
+local st, mk, gens, vals, root = V.st, lib.flow.marker, V.gens, V.vals, V.root
+local put, make_view = V.put, V.make_view
 
 -- Steps written as data -------------------------------------------------
 
@@ -79,9 +79,6 @@ function V.renamed(to, v)
   V.put_whole(to, v)
 end
 
-function V.set(node, v)
-  write(root, node, v)
-end
 -- Types and keys ---------------------------------------------------------
 
 --- :schema: what the field must be, and what reading and writing it means from here on.
@@ -89,7 +86,8 @@ function V.declare(node, typ)
   node.rule = typ
   if typ.special then
     node.typ, node.exact = typ, typ.exact or false
-    node.cells, node.strs = EMPTY_CELLS, lib.EMPTY_STRINGS
+    node.cells, node.strs, node.words = EMPTY_CELLS, lib.EMPTY_STRINGS, lib.EMPTY_STRINGS
+    node.ids = ffi.cast('struct tm_cell_word *', EMPTY_CELLS)
     if typ.places then V.overlay.fields[node.slot].decimals = typ.places end
   end
   if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end
@@ -114,7 +112,7 @@ function V.accept(node, v)
   if type(v) ~= 'table' then return node.rule.write(node, v) end
   if v == NULL or v == REMOVED then return v end
   if v.raw then
-    check(node, V.cell(v.raw, st.home))
+    check(node, V.cell(v.raw, mk.row))
   elseif v.text then
     local p, len = ffi.cast('const char *', v.text), #v.text
     if v.kind == 7 or v.kind == 8 then p, len = p + 1, len - 2 end
