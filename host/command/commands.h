@@ -21,11 +21,18 @@ int tm_command_unknown(const char *name);
 
 int tm_command_run(int argc, char *const *argv);
 int tm_command_check(int argc, char *const *argv);
+int tm_command_graph(int argc, char *const *argv);
+int tm_command_list(int argc, char *const *argv);
 int tm_command_help(int argc, char *const *argv);
 int tm_command_version(int argc, char *const *argv);
 
 /* Prints the help of one command (NULL: the short list of all) to stdout. Returns 0, or 1 if stdout failed. */
 int tm_help_print(const char *command);
+/* Prints what the library's catalog says: function "list" of a kind of things (NULL: all), "help" of one of them. others:
+ * names that help knows besides, for its suggestions. Returns 0, 2 if there is no such name, 1 if it failed. */
+int tm_reference_print(const char *function, const char *name, int json, const char *others);
+/* 1 if the catalog has something of that name. */
+int tm_reference_has(const char *name);
 /* Ends writing to stdout: 0, or 1 with the reason logged. */
 int tm_help_flush(void);
 

@@ -21,17 +21,31 @@ const struct tm_command tm_commands_list[] = {
   { "run", "SCRIPT... | -e CODE  [OPTIONS]", "Run scripts over a stream, to the end of input or a signal.",
     tm_command_run },
   { "check", "SCRIPT... | -e CODE  [OPTIONS]", "Load scripts, validate and lint them; run nothing.", tm_command_check },
-  { "help", "[COMMAND | counters | settings]",
-    "This list, a command's options, what the counters mean, or what tidemill.lua may say.", tm_command_help },
+  { "graph", "SCRIPT... | -e CODE  [OPTIONS]", "Draw what reads what: sources, pipelines with their steps, sinks. Nothing runs.",
+    tm_command_graph },
+  { "list", "[operators | aggregates | sources | sinks | functions]  [--json]", "What scripts can call, a line each.",
+    tm_command_list },
+  { "help", "[COMMAND | counters | settings | NAME]  [--json]",
+    "This list, a command's options, what the counters mean, what tidemill.lua may say; or all about something scripts call, "
+    "such as filter or tm.sink.file (--json: only of these).", tm_command_help },
   { "version", "", "The version, and what it was built with.", tm_command_version },
   { NULL, NULL, NULL, NULL },
 };
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "test", "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "graph", "state", "status", "snapshot",
-  "journal", "drain", "demo", "new", "list", "bench", "completion", "repl",
+  "test", "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "state", "status", "snapshot",
+  "journal", "drain", "demo", "new", "bench", "completion", "repl",
 };
+
+static int is_later(const char *name) {
+  size_t i;
+
+  for (i = 0; i < sizeof later / sizeof later[0]; i++) {
+    if (strcmp(later[i], name) == 0) return 1;
+  }
+  return 0;
+}
 
 const struct tm_command *tm_command_find(const char *name) {
   const struct tm_command *c;
@@ -55,10 +69,9 @@ static const char *meant(const char *name) {
 
 int tm_command_unknown(const char *name) {
   const char *word = meant(name);
-  size_t i, len = strlen(name);
+  size_t len = strlen(name);
 
-  for (i = 0; i < sizeof later / sizeof later[0]; i++) {
-    if (strcmp(later[i], name) != 0) continue;
+  if (is_later(name)) {
     tm_log_error("the command %s is not available in this version", name);
     return 2;
   }
@@ -141,6 +154,22 @@ static void print_run(void) {
          "    --from tx.ndjson > large.ndjson\n");
 }
 
+static void print_check(void) {
+  print_options(TM_OPTIONS_CHECK);
+  printf("\nProblems reject a script: names that do not exist, fields the schema does not\n"
+         "have, steps that drop everything. Warnings do not: variables, globals and\n"
+         "tables from outside in which a function called for every event keeps something,\n"
+         "functions made and string patterns used for every event.\n"
+         "Exit codes: 0 ok, also with warnings; 2 usage; 3 problems, or with --strict\n"
+         "warnings, or events of the sample that failed.\n");
+}
+
+static void print_graph(void) {
+  print_options(TM_OPTIONS_GRAPH);
+  printf("\nExample:\n"
+         "  tidemill graph clean.lua --format dot | dot -Tsvg > clean.svg\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -169,7 +198,7 @@ static void print_settings(void) {
          "TIDEMILL_<NAME> in the environment, that before this file, that before the\n"
          "default; for `set`, name by name. What a command has no option for, it leaves.\n\n");
   for (opt = tm_options_table; opt->name != NULL; opt++) {
-    if (opt->kind == TM_OPTION_LATER) continue;
+    if (opt->kind >= TM_OPTION_DRAWING) continue;
     snprintf(name, sizeof name, "%s = %s%s%s", tm_option_setting(opt, setting), around[opt->kind][0],
              opt->kind == TM_OPTION_PAIRS ? "VALUE" : opt->value != NULL ? opt->value : "", around[opt->kind][1]);
     print_option(name, opt);
@@ -203,22 +232,63 @@ int tm_help_print(const char *command) {
   printf("Usage: tidemill %s%s%s\n", c->name, c->usage[0] != '\0' ? " " : "", c->usage);
   print_wrapped(c->sentence, 0, 0);
   if (c->run == tm_command_run) print_run();
-  else if (c->run == tm_command_check) print_options(TM_OPTIONS_CHECK);
+  else if (c->run == tm_command_check) print_check();
+  else if (c->run == tm_command_graph) print_graph();
   return tm_help_flush();
 }
 
-int tm_command_help(int argc, char *const *argv) {
-  if (argc == 0) return tm_help_print(NULL);
-  if (strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0) return tm_help_print("help");
-  if (argc > 1) {
-    tm_log_error("help takes one name, found '%.80s' too", argv[1]);
-    return 2;
-  }
-  if (strcmp(argv[0], "counters") == 0 || strcmp(argv[0], "settings") == 0) {
-    if (argv[0][0] == 'c') print_counters();
-    else print_settings();
+/* Names that help knows besides those of the catalog, separated by blanks; out has 512 bytes. */
+static const char *topics(char *out) {
+  const struct tm_command *c;
+  size_t n = (size_t)snprintf(out, 512, "counters settings");
+
+  for (c = tm_commands_list; c->name != NULL; c++) n += (size_t)snprintf(out + n, 512 - n, " %s", c->name);
+  TM_ASSERT(n < 512);
+  return out;
+}
+
+/* A topic, a command, what the catalog has under the name, or both. */
+static int help_of(const char *name, int json) {
+  char others[512];
+  size_t len = strlen(name);
+  int has;
+
+  if (!json && strcmp(name, "counters") == 0) {
+    print_counters();
     return tm_help_flush();
   }
-  if (tm_command_find(argv[0]) == NULL) return tm_command_unknown(argv[0]);
-  return tm_help_print(argv[0]);
+  if (!json && strcmp(name, "settings") == 0) {
+    print_settings();
+    return tm_help_flush();
+  }
+  has = tm_reference_has(name);
+  if (!json && tm_command_find(name) != NULL) {
+    if (tm_help_print(name) != 0) return 1;
+    if (!has) return 0;
+    printf("\n");
+  } else if (!has && (is_later(name) || (len > 4 && strcmp(name + len - 4, ".lua") == 0))) {
+    return tm_command_unknown(name);
+  }
+  return tm_reference_print("help", name, json, topics(others));
+}
+
+int tm_command_help(int argc, char *const *argv) {
+  const char *name = NULL;
+  int i, json = 0;
+
+  for (i = 0; i < argc; i++) {
+    if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) return tm_help_print("help");
+    if (strcmp(argv[i], "--json") == 0) {
+      json = 1;
+    } else if (name == NULL) {
+      name = argv[i];
+    } else {
+      tm_log_error("help takes one name, found '%.80s' too", argv[i]);
+      return 2;
+    }
+  }
+  if (name != NULL) return help_of(name, json);
+  if (!json) return tm_help_print(NULL);
+  tm_log_error("help --json takes the name of something scripts call, such as filter; 'tidemill list --json' has them all");
+  return 2;
 }

@@ -25,8 +25,9 @@ struct parse {
   char given[OPTIONS_MAX];   /* by index in the table: argv or the environment named it */
 };
 
-static const char *command_name(unsigned command) {
-  return command == TM_OPTIONS_RUN ? "run" : "check";
+/* The first of the commands. */
+static const char *command_name(unsigned commands) {
+  return commands & TM_OPTIONS_RUN ? "run" : commands & TM_OPTIONS_CHECK ? "check" : "graph";
 }
 
 static void *member(struct tm_options *o, size_t at) {
@@ -119,6 +120,21 @@ static int take_format(struct parse *p, const struct tm_option *opt, const char 
                     meant != NULL ? meant : formats[0]);
 }
 
+static int take_drawing(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  static const char *const drawings[] = { "text", "dot", "mermaid" };
+  const char *meant = tm_suggest(value, drawings, 3);
+  size_t i;
+
+  for (i = 0; i < sizeof drawings / sizeof drawings[0]; i++) {
+    if (strcmp(value, drawings[i]) != 0) continue;
+    set_text(p->o, opt->at, value);
+    return 0;
+  }
+  if (meant == NULL)
+    return tm_err_set(p->err, USAGE, "drawing-unknown", "%s: a graph is drawn as text, dot or mermaid, not as '%s'", from, value);
+  return tm_err_set(p->err, USAGE, "drawing-unknown", "%s: a graph is not drawn as '%s'; did you mean %s?", from, value, meant);
+}
+
 static int take_list(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
   int n;
 
@@ -139,6 +155,8 @@ static int take(struct parse *p, const struct tm_option *opt, const char *from, 
       return take_flag(p, opt, from, value);
     case TM_OPTION_FORMAT:
       return take_format(p, opt, from, value);
+    case TM_OPTION_DRAWING:
+      return take_drawing(p, opt, from, value);
     case TM_OPTION_LIST:
     case TM_OPTION_PAIRS:
       if (value[0] == '\0') break;
@@ -157,13 +175,16 @@ static int take(struct parse *p, const struct tm_option *opt, const char *from, 
 
 /* ---- argv --------------------------------------------------------------------- */
 
-static const struct tm_option *find(const char *name, size_t len) {
-  const struct tm_option *opt;
+/* The command's option of that name, else another command's, else NULL. */
+static const struct tm_option *find(unsigned command, const char *name, size_t len) {
+  const struct tm_option *opt, *other = NULL;
 
   for (opt = tm_options_table; opt->name != NULL; opt++) {
-    if (strlen(opt->name) == len && memcmp(opt->name, name, len) == 0) return opt;
+    if (strlen(opt->name) != len || memcmp(opt->name, name, len) != 0) continue;
+    if ((opt->commands & command) != 0) return opt;
+    other = opt;
   }
-  return NULL;
+  return other;
 }
 
 static int unknown(struct parse *p, const char *name, int len) {
@@ -187,7 +208,7 @@ static int unknown(struct parse *p, const char *name, int len) {
 static int take_long(struct parse *p, int argc, char *const *argv, int *i) {
   const char *name = argv[*i] + 2, *value = strchr(name, '=');
   size_t len = value != NULL ? (size_t)(value - name) : strlen(name);
-  const struct tm_option *opt = find(name, len);
+  const struct tm_option *opt = find(p->command, name, len);
   char from[80];
 
   if (opt == NULL) return unknown(p, name, len > 200 ? 200 : (int)len);
@@ -247,7 +268,7 @@ static int read_environment(struct parse *p) {
   for (opt = tm_options_table; opt->name != NULL; opt++) {
     const char *value = getenv(tm_option_variable(opt, name));
 
-    if (value == NULL || value[0] == '\0') continue;
+    if (value == NULL || value[0] == '\0' || opt->kind == TM_OPTION_DRAWING) continue;
     if (p->given[opt - tm_options_table] || (opt->commands & p->command) == 0) continue;
     if (take(p, opt, name, value) != 0) return -1;
     p->given[opt - tm_options_table] = 1;
@@ -272,7 +293,7 @@ static int setting_unknown(struct parse *p, const struct tm_settings *s, const c
   int n = 0, line = tm_settings_line(s, key);
 
   for (opt = tm_options_table; opt->name != NULL && n < OPTIONS_MAX; opt++) {
-    if (opt->kind == TM_OPTION_LATER) continue;
+    if (opt->kind >= TM_OPTION_DRAWING) continue;
     list[n] = tm_option_setting(opt, names[n]);
     n++;
   }
@@ -400,7 +421,8 @@ int tm_options_parse(struct tm_options *o, enum tm_options_command command, int 
   if (o->scripts_n == 0 && o->code == NULL)
     return tm_err_set(err, USAGE, "no-script",
                       "nothing to %s: name a script, or give code with -e, as in\n  tidemill %s -e 'stream:filter("
-                      "function(e) return e.amount > 100 end)'", command_name(command), command_name(command));
+                      "function(e) return e.amount > 100 end)'", command == TM_OPTIONS_GRAPH ? "draw" : command_name(command),
+                      command_name(command));
   for (i = 0; i < o->scripts_n; i++) {
     if (script_check(io, o->scripts[i], err) != 0) return -1;
   }

@@ -25,9 +25,10 @@ struct tm_options {
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
+  const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
   int strict;                            /* --strict */
   int quiet;                             /* --quiet: no end summary */
-  int json;                              /* --json: the summary as one JSON object */
+  int json;                              /* --json: the summary, or the graph, as one JSON object */
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t script_memory;                 /* --script-memory 256M, bytes */
@@ -36,7 +37,7 @@ struct tm_options {
 };
 
 /* The commands that take options: bits. */
-enum tm_options_command { TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2 };
+enum tm_options_command { TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };
 

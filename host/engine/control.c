@@ -52,9 +52,7 @@ struct control {
   int overdue;             /* the worker was killed for its deadline */
   int deaths;              /* all */
   int deaths_stuck;        /* in a row without progress */
-  double stuck_batch;      /* progress is: another batch, another event, or another one quarantined */
-  struct tm_marker stuck_at;
-  uint64_t stuck_quarantined;
+  uint64_t stuck_moves;    /* tm_shared.moves at the last of them */
 };
 
 static int64_t deadline_ms(const struct control *c) {
@@ -172,37 +170,30 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
     snprintf(how, sizeof how, "worker ended by signal %d (%s)%s", sig, strsignal(sig),
              sig == SIGKILL ? ", perhaps for lack of memory," : "");
   tm_log_error("%s %s: the next worker goes on at the first event not finished, with empty state%s", how, place,
-               m->serial != 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
+               m->serial != 0 && m->pipeline >= 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
 }
 
 /* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event. */
 static void death_record(struct control *c, const struct tm_marker *m) {
   struct tm_shared *s = c->shared;
-  int same = s->death_count > 0 && s->death_batch == s->batch_serial && s->death.pipeline == m->pipeline &&
+  int same = s->death_count > 0 && s->death_good == s->batch_good && s->death.pipeline == m->pipeline &&
              s->death.row == m->row;
 
   /* while a worker loads, `death` is still that of the one before, not mended yet */
   if (m->serial != 0 && s->phase != TM_PHASE_LOADING) {
     s->death = *m;
-    s->death_batch = s->batch_serial;
+    s->death_good = s->batch_good;
     s->death_count = same ? s->death_count + 1 : 1;
   }
   memset(&s->flow.marker, 0, sizeof s->flow.marker);
 }
 
-/* 1 if the deaths lead nowhere. A quarantined event is progress: a batch may hold several. */
-static int death_is_hopeless(struct control *c, const struct tm_marker *m) {
-  struct tm_shared *s = c->shared;
+/* 1 if the deaths lead nowhere: nothing has moved from one to the next. */
+static int death_is_hopeless(struct control *c) {
+  uint64_t moves = c->shared->moves;
 
-  if (c->deaths_stuck > 0 && c->stuck_batch == s->batch_serial && c->stuck_quarantined == s->counters.quarantined &&
-      (m->serial == 0 || s->phase == TM_PHASE_LOADING || (c->stuck_at.pipeline == m->pipeline && c->stuck_at.row == m->row))) {
-    c->deaths_stuck++;
-  } else {
-    c->deaths_stuck = 1;
-    c->stuck_batch = s->batch_serial;
-    c->stuck_at = *m;
-    c->stuck_quarantined = s->counters.quarantined;
-  }
+  c->deaths_stuck = c->deaths_stuck > 0 && c->stuck_moves == moves ? c->deaths_stuck + 1 : 1;
+  c->stuck_moves = moves;
   return c->deaths_stuck >= TM_CONTROL_DEATHS_MAX;
 }
 
@@ -224,7 +215,7 @@ static void on_death(struct control *c, int sig) {
     return;
   }
   death_record(c, &marker);
-  if (death_is_hopeless(c, &marker)) {
+  if (death_is_hopeless(c)) {
     char place[640];
 
     place_text(c->shared, &marker, place, sizeof place);
@@ -399,6 +390,12 @@ int tm_control_run(const struct tm_options *o, const struct tm_io *io) {
 
 int tm_control_check(const struct tm_options *o, const struct tm_io *io) {
   struct control c = { .o = o, .io = io, .entry = tm_worker_check };
+
+  return control_main(&c);
+}
+
+int tm_control_graph(const struct tm_options *o, const struct tm_io *io) {
+  struct control c = { .o = o, .io = io, .entry = tm_worker_graph };
 
   return control_main(&c);
 }

@@ -25,4 +25,7 @@ int tm_control_run(const struct tm_options *o, const struct tm_io *io);
 /* Loads and lints the scripts in a worker (tm_worker_check), so that a script that crashes is a message too. */
 int tm_control_check(const struct tm_options *o, const struct tm_io *io);
 
+/* Draws the scripts' plan on stdout (tm_worker_graph), in a worker for the same reason. */
+int tm_control_graph(const struct tm_options *o, const struct tm_io *io);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "../base/buf.h"
 #include "../codec/out.h"
+#include "../io/paths.h"
 #include "flow.h"
 
 enum { SOFT_MIN = 8192 };  /* of one of many writers of a sink */
@@ -276,8 +277,48 @@ static int check_plan(struct tm_flows *f, struct tm_err *err) {
   return 0;
 }
 
+/* What a source's patterns and folders lead to, looked up once in a run: a new worker goes on in the same list. */
+static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *err) {
+  struct list { int32_t bytes, files; } *list = region(f, "files", s->index, 0, sizeof *list, err);
+  if (list == NULL) return -1;
+  char *text;
+  if (list->bytes == 0) {
+    struct tm_buf found;
+    int32_t files = 0;
+    tm_buf_init(&found, INT32_MAX / 2);
+    int rc = tm_paths_find(s->paths, s->paths_n, &found, &files, err);
+    text = rc == 0 ? region(f, "files-text", s->index, 0, (size_t)found.len, err) : NULL;
+    if (text != NULL) {
+      memcpy(text, found.data, (size_t)found.len);
+      list->files = files;
+      tm_undo_fence();
+      list->bytes = found.len;
+    }
+    tm_buf_fini(&found);
+  } else {
+    text = region(f, "files-text", s->index, 0, (size_t)list->bytes, err);
+  }
+  char **paths = calloc((size_t)list->files + 1, sizeof *paths);
+  if (text == NULL || paths == NULL) {
+    free(paths);
+    return text == NULL ? -1 : no_memory(err, "paths");
+  }
+  for (int32_t i = 0; i < list->files; i++) {
+    s->found |= text[0] == TM_PATH_FOUND;
+    paths[i] = text + 1;
+    text += strlen(text) + 1;
+  }
+  for (int32_t i = 0; i < s->paths_n; i++) free(s->paths[i]);
+  free(s->paths);
+  s->paths = paths;
+  s->paths_n = list->files;
+  return 0;
+}
+
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
   if (check_plan(f, err) != 0) return -1;
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->kind == TM_SOURCE_FILE && find_files(f, f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (tm_source_open(f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {

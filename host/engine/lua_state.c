@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 
 #include "../base/buf.h"
+#include "embed.h"
 
 enum { SETTINGS_MEMORY = 4 << 20, SETTINGS_STEPS = 1000000, SETTINGS_KEYS_MAX = 1024, REJECTED = 3 };
 enum { C_STACK = 64 << 20 };
@@ -218,4 +219,68 @@ int tm_lua_settings_eval(const char *name, const char *text, size_t len, struct 
                why != NULL && strstr(why, "attempt to call") != NULL ? "; settings have no functions to call" : "");
   lua_close(L);
   return rc == 0 ? 0 : -1;
+}
+
+/* ---- the catalog ---- */
+
+struct reference {
+  const char *function;
+  const char *name;
+  const char *others;
+  int json;
+  int found;
+  struct tm_buf *out;
+};
+
+/* package.loaders: the library's own texts, nothing from disk */
+static int reference_load(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  for (const struct tm_embed *e = tm_embed_list; e->name != NULL; e++) {
+    if (strcmp(e->name, name) != 0) continue;
+    lua_pushfstring(L, "=%s", name);
+    if (luaL_loadbuffer(L, e->text, e->len, lua_tostring(L, -1)) != 0) lua_error(L);
+    return 1;
+  }
+  return 0;
+}
+
+static int reference_run(lua_State *L) {
+  struct reference *r = lua_touserdata(L, 1);
+  size_t len;
+  lua_settop(L, 0);
+  luaL_openlibs(L);
+  lua_getglobal(L, "package");
+  lua_createtable(L, 1, 0);
+  lua_pushcfunction(L, reference_load);
+  lua_rawseti(L, -2, 1);
+  lua_setfield(L, -2, "loaders");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tidemill.reference");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, r->function);
+  if (r->name != NULL) lua_pushstring(L, r->name);
+  else lua_pushnil(L);
+  lua_pushboolean(L, r->json);
+  lua_pushstring(L, r->others);
+  lua_call(L, 3, 2);
+  r->found = lua_isstring(L, -2);
+  const char *text = lua_tolstring(L, r->found ? -2 : -1, &len);
+  if (text == NULL || tm_buf_put(r->out, text, (int32_t)len) != 0) return luaL_error(L, "no memory for the text");
+  return 0;
+}
+
+int tm_lua_reference(const char *function, const char *name, int json, const char *others, struct tm_buf *out, struct tm_err *err) {
+  struct reference r = {.function = function, .name = name, .others = others, .json = json, .out = out};
+  int32_t before = out->len;
+  lua_State *L = luaL_newstate();
+  if (L == NULL) return tm_err_set(err, 1, "lua-memory", "no memory for a Lua state");
+  int rc = lua_cpcall(L, reference_run, &r), bad = 0;
+  if (rc != 0) {
+    bad = tm_err_set(err, 1, "library", "the catalog does not load: %s", lua_tostring(L, -1));
+  } else if (!r.found) {
+    bad = tm_err_set(err, 2, "no-such-name", "%.*s", (int)(out->len - before), out->data + before);
+    out->len = before;
+  }
+  lua_close(L);
+  return bad;
 }

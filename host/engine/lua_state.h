@@ -1,4 +1,5 @@
-/* lua_state.h - the worker's Lua state: LuaJIT with a memory cap; and settings files, which run in one of their own.
+/* lua_state.h - the worker's Lua state: LuaJIT with a memory cap; and settings files and the catalog, which run in one of
+ * their own.
  *
  * One state a process: the cap counts for all of it. */
 #ifndef TM_ENGINE_LUA_STATE_H
@@ -30,5 +31,9 @@ int64_t tm_lua_state_used(void);
  * 0, or -1 and err (exit code 3) with "name:line: why". A single instruction may take long (it joins long texts): run
  * it in a process whose time is bounded. */
 int tm_lua_settings_eval(const char *name, const char *text, size_t len, struct tm_buf *out, struct tm_err *err);
+
+/* Calls a function of the library's tidemill.reference, which prints the catalog (list, help, has): its text appended to
+ * out, 0; or -1 and err (exit code 2: there is no such name). In a state of its own, without scripts. name may be NULL. */
+int tm_lua_reference(const char *function, const char *name, int json, const char *others, struct tm_buf *out, struct tm_err *err);
 
 #endif

@@ -1,7 +1,12 @@
 --[[
-bytecode.lua - what can be read off a function's bytecode: the fields it names of its first parameter, what it returns.
+bytecode.lua - what can be read off a function's bytecode: its instructions, the fields it names of its first parameter,
+which variables from outside it has.
 
-Opcodes differ between builds, so their numbers are learned by compiling functions whose code is known.
+Opcodes differ between builds, so their numbers are learned by compiling functions whose code is known. What jit.util does
+not tell (whose local an upvalue of an inner function is) is read from string.dump, whose layout is LuaJIT's lj_bcdump.h:
+
+  ESC L J version flags=2 | (length flags params framesize upvalues kgc* kn* bc* instructions[4 each] upvalues[2 each] ...)* 0
+  * ULEB128; inner functions stand before the one that has them, in the order of its constants
 ]]
 
 local jutil = require 'jit.util'
@@ -10,27 +15,51 @@ local band, rshift = bit.band, bit.rshift
 
 local M = {}
 
+--- The fields of an instruction: opcode, A, B, C, and D, which is B and C as one number.
 local function decode(ins)
-  return band(ins, 255), band(rshift(ins, 8), 255), band(rshift(ins, 24), 255), band(rshift(ins, 16), 255)
+  return band(ins, 255), band(rshift(ins, 8), 255), band(rshift(ins, 24), 255), band(rshift(ins, 16), 255), rshift(ins, 16)
 end
 
---- The opcode of the first instruction of the function this text gives.
-local function first_opcode(text)
-  return (decode(jutil.funcbc(assert(loadstring('return ' .. text))(), 1)))
+local function opcode_at(text, pc)
+  return (decode(jutil.funcbc(assert(loadstring('local u = 1 return ' .. text))(), pc)))
 end
 
-local GGET = first_opcode 'function() return marker end'
-local GSET = first_opcode 'function(e) marker = e end'
-local TGETS = first_opcode 'function(e) return e.marker end'
-local TSETS = first_opcode 'function(e) e.marker = e end'
-local VALUE_RETURNS = {
-  [first_opcode 'function(e) return e end'] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(e) return e, e end')(), 3)))] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(...) return ... end')(), 2)))] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(f) return f() end')(), 2)))] = true,
-  [(decode(jutil.funcbc(assert(loadstring 'return function(f, ...) return f(...) end')(), 3)))] = true,
+-- name, a function in which it stands, where
+local known = {
+  { 'GGET', 'function() return marker end', 1 }, { 'GSET', 'function(e) marker = e end', 1 },
+  { 'TGETS', 'function(e) return e.marker end', 1 }, { 'TSETS', 'function(e) e.marker = e end', 1 },
+  { 'TGETV', 'function(e, k) return e[k] end', 1 }, { 'TSETV', 'function(e, k) e[k] = e end', 1 },
+  { 'UGET', 'function() return u end', 1 }, { 'USETV', 'function(e) u = e end', 1 },
+  { 'USETS', "function() u = 'a' end", 1 }, { 'USETN', 'function() u = 1 end', 1 }, { 'USETP', 'function() u = nil end', 1 },
+  { 'MOV', 'function(e) local f = e end', 1 }, { 'KSTR', "function() return 'a' end", 1 },
+  { 'KPRI', 'function() return true end', 1 },
+  { 'KNIL', 'function() local a, b end', 1 }, { 'LEN', 'function(e) return #e end', 1 },
+  { 'ADDVN', 'function(e) return e + 1 end', 1 },
+  { 'TSETB', 'function(e) e[1] = e end', 1 }, { 'CAT', 'function(a, b) return a .. b end', 3 },
+  { 'FNEW', 'function(e) return function() return e end end', 1 },
+  { 'UCLO', 'function(e) return function() return e end end', 2 },
+  { 'CALL', 'function(f) f() end', 2 }, { 'CALLM', 'function(f) f(f()) end', 4 },
+  { 'CALLT', 'function(f) return f() end', 2 }, { 'CALLMT', 'function(f, ...) return f(...) end', 3 },
+  { 'RET0', 'function() end', 1 }, { 'RET1', 'function(e) return e end', 1 },
+  { 'RET', 'function(e) return e, e end', 3 }, { 'RETM', 'function(...) return ... end', 2 },
+  { 'VARG', 'function(...) return ... end', 1 }, { 'JMP', 'function(e) if e then e() end end', 2 },
+  { 'ISTC', 'function(a, b) return a or b end', 1 }, { 'ISFC', 'function(a, b) return a and b end', 1 },
+  { 'ISNEXT', 'function(t) for k in pairs(t) do end end', 4 }, { 'ITERN', 'function(t) for k in pairs(t) do end end', 5 },
+  { 'ITERC', 'function(f, s) for k in f, s do k() end end', 7 }, { 'FORI', 'function() for i = 1, 2 do end end', 4 },
 }
+--- Opcodes by name.
+local OP = {}
+for _, o in ipairs(known) do OP[o[1]] = opcode_at(o[2], o[3]) end
+M.OP = OP
 
+--- Where arguments stand behind the function they are given to (2 in 64-bit builds, 1 in others).
+local call = assert(loadstring 'return function(f, x) f(x) end')()
+M.ARGS = select(2, decode(jutil.funcbc(call, 2))) - select(2, decode(jutil.funcbc(call, 1)))
+
+--- Opcodes that return something.
+M.VALUE_RETURNS = { [OP.RET1] = true, [OP.RET] = true, [OP.RETM] = true, [OP.CALLT] = true, [OP.CALLMT] = true }
+
+--- "file:line" of an instruction.
 local function place_of(f, pc)
   local info = jutil.funcinfo(f, pc)
   return (info.source:gsub('^@', '')) .. ':' .. info.currentline
@@ -42,16 +71,68 @@ function M.fields_of(f)
   if jutil.funcinfo(f).params < 1 then return reads, writes end
   for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
     local op, _, b, c = decode(jutil.funcbc(f, pc))
-    if (op == TGETS or op == TSETS) and b == 0 then
+    if (op == OP.TGETS or op == OP.TSETS) and b == 0 then
       local name = jutil.funck(f, -c - 1)
-      local into = op == TGETS and reads or writes
+      local into = op == OP.TGETS and reads or writes
       if type(name) == 'string' and not into[name] then into[name] = place_of(f, pc) end
     end
   end
   return reads, writes
 end
 
+--- The functions written inside f, in the order of its constants.
+function M.inner(f)
+  local list, i = {}, -1
+  while true do
+    local k = jutil.funck(f, i)
+    if k == nil then return list end
+    if type(k) == 'proto' then list[#list + 1] = k end
+    i = i - 1
+  end
+end
+
+--- ULEB128 at `at`: the number and where the next one begins.
+local function uleb(text, at)
+  local v, scale = 0, 1
+  while true do
+    local byte = text:byte(at)
+    v, at = v + byte % 128 * scale, at + 1
+    if byte < 128 then return v, at end
+    scale = scale * 128
+  end
+end
+
+--- Where the upvalues of a function and of all inside it come from: { [i] = { fresh, index } , inner = { the same for each
+--- inner function } }. i from 0; fresh: a local of the function around it, in the register `index`, made anew at each call;
+--- else upvalue `index` of the function around it.
+---@param f function of Lua
+function M.upvalues(f)
+  local text, at = string.dump(f, true), 6
+  local function read()
+    local size, from = uleb(text, at)
+    at = from + size
+    local n = text:byte(from + 3)
+    local counts = select(2, uleb(text, select(2, uleb(text, from + 4))))   -- behind those of constants
+    local instructions, p = uleb(text, counts)
+    p = p + 4 * instructions
+    local list = {}
+    for i = 0, n - 1 do
+      local low, high = text:byte(p + 2 * i, p + 2 * i + 1)
+      list[i] = { fresh = high >= 128, index = low }
+    end
+    return list
+  end
+  -- the dump is in post-order: a function is taken out of the list when the one around it comes
+  local function arrange(proto)
+    local inner = {}
+    for i, p in ipairs(M.inner(proto)) do inner[i] = arrange(p) end
+    local own = read()
+    own.inner = inner
+    return own
+  end
+  return arrange(f)
+end
+
 M.decode, M.place_of = decode, place_of
-M.GGET, M.GSET, M.TGETS, M.VALUE_RETURNS = GGET, GSET, TGETS, VALUE_RETURNS
 
 return M

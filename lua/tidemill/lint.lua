@@ -1,18 +1,17 @@
 --[[
-lint.lua - what `tidemill check` finds by reading the bytecode of scripts: names that do not exist.
+lint.lua - what `tidemill check` finds in scripts that load: names that do not exist, fields the schema does not have, steps
+that drop everything, state without a name or a bound. Nothing is run.
 
-Nothing is run. A problem is { place = 'file:line', message = ... }.
+A problem is { place = 'file:line', message = ... }. Problems reject a script; warnings (lint_events.lua: what functions do
+for every event) only with --strict.
 ]]
 
 local jutil = require 'jit.util'
-local lib = require 'tidemill.lib'
 local bytecode = require 'tidemill.bytecode'
+local catalog = require 'tidemill.catalog'
 local suggest = require 'tidemill.suggest'
-local bit = lib.bit
-local band, rshift = bit.band, bit.rshift
 
-local decode, place_of, fields_of = bytecode.decode, bytecode.place_of, bytecode.fields_of
-local GGET, GSET, TGETS, VALUE_RETURNS = bytecode.GGET, bytecode.GSET, bytecode.TGETS, bytecode.VALUE_RETURNS
+local decode, place_of, fields_of, OP = bytecode.decode, bytecode.place_of, bytecode.fields_of, bytecode.OP
 
 local M = {}
 
@@ -20,20 +19,16 @@ local LIBRARIES = { string = true, math = true, table = true, bit = true, corout
 
 local function each_proto(f, visit)
   visit(f)
-  local i = -1
-  while true do
-    local k = jutil.funck(f, i)
-    if k == nil then break end
-    if type(k) == 'proto' then each_proto(k, visit) end
-    i = i - 1
-  end
+  for _, inner in ipairs(bytecode.inner(f)) do each_proto(inner, visit) end
 end
 
+--- The string keys of a table, in byte order.
 local function names_of(t)
   local list = {}
   for k in pairs(t) do
     if type(k) == 'string' then list[#list + 1] = k end
   end
+  table.sort(list)
   return list
 end
 
@@ -50,22 +45,21 @@ function M.globals(chunk, env, problems)
   local set, seen = {}, {}
   each_proto(chunk, function(f)
     for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
-      local ins = jutil.funcbc(f, pc)
-      if band(ins, 255) == GSET then set[jutil.funck(f, -rshift(ins, 16) - 1)] = true end
+      local op, _, _, _, d = decode(jutil.funcbc(f, pc))
+      if op == OP.GSET then set[jutil.funck(f, -d - 1)] = true end
     end
   end)
   each_proto(chunk, function(f)
     local library = {}   -- register -> the library table last read into it
     for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
-      local ins = jutil.funcbc(f, pc)
-      local op, a, b, c = decode(ins)
-      if op == GGET then
-        local name = jutil.funck(f, -rshift(ins, 16) - 1)
+      local op, a, b, c, d = decode(jutil.funcbc(f, pc))
+      if op == OP.GGET then
+        local name = jutil.funck(f, -d - 1)
         library[a] = LIBRARIES[name] and not set[name] and name or nil
         if rawget(env, name) == nil and not set[name] then
           add(problems, seen, place_of(f, pc), "nothing is called '" .. name .. "' here" .. suggest.hint(name, names_of(env)))
         end
-      elseif op == TGETS and library[b] then
+      elseif op == OP.TGETS and library[b] then
         local name, of = jutil.funck(f, -c - 1), library[b]
         if type(name) == 'string' and type(env[of]) == 'table' and rawget(env[of], name) == nil then
           add(problems, seen, place_of(f, pc), "there is no " .. of .. '.' .. name .. suggest.hint(name, names_of(env[of])))
@@ -78,20 +72,32 @@ function M.globals(chunk, env, problems)
   end)
 end
 
-local function sorted(t)
-  local keys = {}
-  for k in pairs(t) do keys[#keys + 1] = k end
-  table.sort(keys)
-  return keys
-end
-
 local walk
 
-local function functions_of(step)
-  local rec = step.rec
+-- what of a step's record leads to other steps or to the host
+local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true }
+
+local function collect(t, depth, into)
+  for _, key in ipairs(names_of(t)) do
+    if not ELSEWHERE[key] then
+      local v = t[key]
+      if type(v) == 'function' then into[#into + 1] = v
+      elseif type(v) == 'table' and depth < 4 then
+        for _, item in ipairs(v) do
+          if type(item) == 'function' then into[#into + 1] = item elseif type(item) == 'table' then collect(item, depth + 1, into) end
+        end
+        collect(v, depth + 1, into)
+      end
+    end
+  end
+end
+
+--- Functions whose first parameter is the event: fn, fns, those of the arms.
+local function event_functions(step)
   local list = {}
-  if rec and type(rec.fn) == 'function' then list[1] = rec.fn end
-  for _, fn in ipairs(rec and rec.fns or {}) do
+  local rec = step.rec or {}
+  if type(rec.fn) == 'function' then list[1] = rec.fn end
+  for _, fn in ipairs(rec.fns or {}) do
     if type(fn) == 'function' then list[#list + 1] = fn end
   end
   for _, arm in ipairs(step.arms or {}) do
@@ -100,11 +106,21 @@ local function functions_of(step)
   return list
 end
 
+--- All functions a step was given, those in its options too, in a fixed order.
+local function functions_of(step)
+  local list = {}
+  if step.rec then collect(step.rec, 1, list) end
+  for _, arm in ipairs(step.arms or {}) do
+    if type(arm.fn) == 'function' then list[#list + 1] = arm.fn end
+  end
+  return list
+end
+
 local function check_function(fn, known, problems, seen)
   local reads, writes = fields_of(fn)
-  for _, name in ipairs(sorted(reads)) do
+  for _, name in ipairs(names_of(reads)) do
     if not known[name] and not writes[name] then
-      add(problems, seen, reads[name], "the schema has no field '" .. name .. "'" .. suggest.hint(name, sorted(known)))
+      add(problems, seen, reads[name], "the schema has no field '" .. name .. "'" .. suggest.hint(name, names_of(known)))
     end
   end
   for name in pairs(writes) do known[name] = true end
@@ -113,8 +129,7 @@ end
 --- Does f return anything at all?
 local function returns_value(f)
   for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
-    local op = band(jutil.funcbc(f, pc), 255)
-    if VALUE_RETURNS[op] then return true end
+    if bytecode.VALUE_RETURNS[decode(jutil.funcbc(f, pc))] then return true end
   end
   return false
 end
@@ -149,7 +164,7 @@ function walk(step, known, problems, seen)
       here = here or {}
       for _, field in ipairs(rec.types) do here[field.name] = true end
     elseif here then
-      for _, fn in ipairs(functions_of(child)) do check_function(fn, here, problems, seen) end
+      for _, fn in ipairs(event_functions(child)) do check_function(fn, here, problems, seen) end
       if child.kind == 'set' then
         for _, name in ipairs(rec.fields) do here[name] = true end
       elseif child.kind == 'rename' then
@@ -161,7 +176,7 @@ function walk(step, known, problems, seen)
         local kept = {}
         for _, name in ipairs(rec.fields) do
           if not here[name] then
-            add(problems, seen, child.place, "the schema has no field '" .. name .. "'" .. suggest.hint(name, sorted(here)))
+            add(problems, seen, child.place, "the schema has no field '" .. name .. "'" .. suggest.hint(name, names_of(here)))
           end
           kept[name] = true
         end
@@ -178,6 +193,57 @@ end
 --- Fields that functions behind a :schema read and the schema does not have.
 function M.fields(plan, problems)
   for _, p in ipairs(plan.pipelines) do walk(p.tree, nil, problems, {}) end
+end
+
+--- State that has no name, by which it would be found again, or no bound. An operator that keeps state says so in the
+--- catalog (`state`, and in `bounds` which of its options bound it); its step's record holds `name` and `options`.
+function M.states(plan, problems)
+  for _, p in ipairs(plan.pipelines) do
+    for _, step in ipairs(p.steps) do
+      local entry = catalog.find('operator', step.kind)
+      local given = step.rec and step.rec.options or {}
+      if entry and entry.state and type(step.rec.name) ~= 'string' then
+        add(problems, {}, step.place, entry.name .. " keeps state, so it needs a name: " .. entry.signature)
+      end
+      local bounded = not (entry and entry.state and entry.bounds)
+      for _, name in ipairs(not bounded and entry.bounds or {}) do bounded = bounded or given[name] ~= nil end
+      if not bounded then
+        add(problems, {}, step.place, entry.name .. ' keeps state without a bound; give one of ' .. table.concat(entry.bounds, ', ') ..
+          ' in its options (unbounded = true if that is meant)')
+      end
+    end
+  end
+end
+
+--- What the steps' functions do for every event and should not.
+function M.events(plan, is_user, warnings)
+  local events, seen = require 'tidemill.lint_events', {}
+  for _, p in ipairs(plan.pipelines) do
+    for _, step in ipairs(p.steps) do
+      for _, fn in ipairs(functions_of(step)) do
+        events.check(fn, is_user, function(place, message) add(warnings, seen, place, message) end)
+      end
+    end
+  end
+end
+
+local function lines(problems)
+  local list = {}
+  for i, p in ipairs(problems) do list[i] = p.place .. ': ' .. p.message end
+  return list
+end
+
+--- All of it: what rejects the script, and what it is only warned of, as "file:line: message".
+---@param plan table of plan.make
+---@param chunks table list of { chunk, env }
+---@param is_user function is this the name of a script?
+function M.all(plan, chunks, is_user)
+  local problems, warnings = {}, {}
+  for _, c in ipairs(chunks) do M.globals(c.chunk, c.env, problems) end
+  M.fields(plan, problems)
+  M.states(plan, problems)
+  M.events(plan, is_user, warnings)
+  return lines(problems), lines(warnings)
 end
 
 return M

@@ -5,6 +5,7 @@ one it reads; nothing runs. plan.lua turns what a script returns into pipelines.
   stream  { kind, parent, pipeline, place, readers, ... }   kind: 'root', an operator's name, 'branch-arm', 'union'
 ]]
 
+local catalog = require 'tidemill.catalog'
 local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
 local raise = require('tidemill.lib').raise
@@ -75,9 +76,10 @@ local function describe(v)
 end
 M.describe = describe
 
---- Options of a call: every name must be known.
-function M.options(where, what, given, known)
+--- Options of a call, by the catalog's entry of that name: every one must be known.
+function M.options(where, what, given)
   if given == nil then return {} end
+  local known = catalog.options(what)
   if type(given) ~= 'table' or private[given] then fault(where, what .. ' takes its options as a table, got ' .. describe(given)) end
   local names = {}
   for k in pairs(known) do names[#names + 1] = k end
@@ -237,7 +239,7 @@ function methods:key_by(key, a, b)
     name, options = a, b
     if type(name) ~= 'string' then fault(where, "key_by with a function takes the key's name too: key_by(fn, 'bucket')") end
   end
-  options = M.options(where, 'key_by', options, { missing = { 'drop', 'keep' } })
+  options = M.options(where, 'key_by', options)
   local fields
   if type(key) == 'string' then
     fields = { key }
@@ -370,7 +372,7 @@ stream_mt.__index = function(_, name)
   local m = methods[name]
   if m then return m end
   if later[name] then fault(place(), "the operator '" .. name .. "' is not in this version; it has " .. table.concat(names, ', ')) end
-  fault(place(), "a stream has no operator '" .. tostring(name) .. "'" .. suggest.hint(tostring(name), names))
+  fault(place(), "a stream has no operator '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
 end
 stream_mt.__newindex = function(_, name)
   fault(place(), "a stream has no field '" .. tostring(name) .. "' to assign; streams are built by calling operators")

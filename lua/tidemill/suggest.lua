@@ -44,4 +44,14 @@ function M.hint(word, names)
   return name and (" (did you mean '" .. name .. "'?)") or ''
 end
 
+--- The same, or all the names where none is close: "; it has a, b, c".
+function M.among(word, names)
+  local hint = M.hint(word, names)
+  if hint ~= '' then return hint end
+  local sorted = {}
+  for i, name in ipairs(names) do sorted[i] = name end
+  table.sort(sorted)
+  return '; it has ' .. table.concat(sorted, ', ')
+end
+
 return M

@@ -47,9 +47,6 @@ describe('files', function()
     assert.equal(3, got.code)
     assert.equal('', got.out)
     assert.truthy(got.err:find(dir .. '/z: cannot be read: No such file or directory', 1, true), got.err)
-    got = run(pass, { '--from', dir })
-    assert.equal(3, got.code)
-    assert.truthy(got.err:find('is a directory; name the files in it', 1, true), got.err)
   end)
 
   it('whose reading fails end the run with exit code 1', function()
@@ -76,6 +73,14 @@ describe('files', function()
     local got = h.shell('mkfifo ' .. h.path 'f' .. '; ' .. h.command { 'run', '--quiet', '-e', 'stream', '--from', '/dev/fd/9' } ..
       ' 9<<X\n{"n":1}\n{"n":2}\nX\n')
     assert.equal('{"n":1}\n{"n":2}\n', got.out)
+  end)
+
+  it('may follow a pipe', function()
+    local dir = h.folder { b = '{"n":2}\n' }
+    local got = h.shell(('mkfifo %s/a && (echo \'{"n":1}\' >%s/a &) && %s'):format(dir, dir,
+      h.command({ 'run', '--quiet', '-e', 'stream', '--from', dir .. '/a', '--from', dir .. '/b' }, { timeout = 10 })))
+    assert.equal('{"n":1}\n{"n":2}\n', got.out)
+    assert.equal(0, got.code)
   end)
 
   it('of any number may be sources of one script', function()

@@ -31,6 +31,7 @@ static int parse(enum tm_options_command command, const char *const *args) {
 
 #define RUN(...) parse(TM_OPTIONS_RUN, (const char *const[]){ __VA_ARGS__, NULL })
 #define CHECKED(...) parse(TM_OPTIONS_CHECK, (const char *const[]){ __VA_ARGS__, NULL })
+#define GRAPH(...) parse(TM_OPTIONS_GRAPH, (const char *const[]){ __VA_ARGS__, NULL })
 #define REFUSED(code, text, ...)                                                                              \
   CHECK(RUN(__VA_ARGS__) == -1 && err.exit_code == (code) && strcmp(err.detail, text) == 0, "found %d, %s", \
         err.exit_code, err.detail)
@@ -100,6 +101,17 @@ static void taken(void) {
   CHECK(CHECKED("-e", "x", "--sample", "s.ndjson") == 0 && strcmp(o.sample, "s.ndjson") == 0, "sample");
   CHECK(CHECKED("-e", "x", "--json") == -1 && strcmp(err.detail, "--json belongs to 'tidemill run', not to 'check'") == 0,
         "%s", err.detail);
+  CHECK(CHECKED("-e", "x", "--strict") == 0 && o.strict, "strict");
+  CHECK(GRAPH("-e", "x", "--format", "dot", "--from", "a") == 0 && strcmp(o.drawing, "dot") == 0 && o.format == NULL && o.from_n == 1,
+        "a drawing");
+  CHECK(GRAPH("-e", "x", "--json") == 0 && o.json && o.drawing == NULL, "a drawing in JSON");
+  CHECK(GRAPH("-e", "x", "--format", "dto") == -1 && err.exit_code == 2 &&
+        strcmp(err.detail, "--format: a graph is not drawn as 'dto'; did you mean dot?") == 0, "%s", err.detail);
+  CHECK(GRAPH("-e", "x", "--format=json") == -1 &&
+        strcmp(err.detail, "--format: a graph is drawn as text, dot or mermaid, not as 'json'") == 0, "%s", err.detail);
+  CHECK(GRAPH("-e", "x", "--quiet") == -1 && strcmp(err.detail, "--quiet belongs to 'tidemill run', not to 'graph'") == 0, "%s",
+        err.detail);
+  CHECK(GRAPH(NULL) == -1 && strncmp(err.detail, "nothing to draw: ", 17) == 0, "%s", err.detail);
 }
 
 static void refused(void) {
@@ -158,7 +170,12 @@ static void environment(void) {
   CHECK(o.script_memory == 268435456, "empty is unset");
   CHECK(RUN("-e", "x", "--deadline", "2s", "--strict=0", "--from", "a", "--from", "b") == 0 && o.deadline_ms == 2000 &&
         !o.strict && o.from_n == 2 && strcmp(o.from[0], "a") == 0, "flag before environment");
-  CHECK(CHECKED("-e", "x") == 0 && !o.strict, "a variable of another command's option");
+  setenv("TIDEMILL_QUIET", "1", 1);
+  CHECK(CHECKED("-e", "x") == 0 && o.strict && !o.quiet, "a variable of another command's option");
+  unsetenv("TIDEMILL_QUIET");
+  setenv("TIDEMILL_FORMAT", "json", 1);
+  CHECK(GRAPH("-e", "x") == 0 && o.drawing == NULL && o.format == NULL, "the format of events is not that of a drawing: %s", err.detail);
+  unsetenv("TIDEMILL_FORMAT");
   setenv("TIDEMILL_DEADLINE", "5", 1);
   REFUSED(2, "TIDEMILL_DEADLINE: '5' has no unit: write '5ms' or '5s'", "-e", "x");
   CHECK(RUN("-e", "x", "--deadline", "1s") == 0, "a wrong variable that is not asked");

@@ -1,0 +1,205 @@
+--[[
+catalog.lua - the one table of what scripts can call: operators, aggregates, sources, sinks, functions of tm. `tidemill list`
+and `tidemill help NAME` print it, the builder reads its options here, `check` which operators keep state. A test compares it
+with what exists, and runs its examples.
+
+  entry    name       as a script writes it: 'filter' (an operator), 'tm.sink.file'
+           kind       'operator' 'aggregate' 'source' 'sink' 'function'
+           signature  the whole call
+           about      one line; more: further lines, each a sentence or two
+           cost_ns    of one event, order of magnitude on one core, by `run` over the 228-byte events of tests/bench with and
+                      without it; nil: costs nothing while events pass
+           state      true: keeps something from one event to the next; bounds: the options that bound it
+           options    list of { name, type, about, default =, required =, one_of = }; type 'any' is checked elsewhere
+           example    code for -e; input, output: lines it reads (input_file: from there) and writes. Nothing of the host is
+                      needed to load this file.
+]]
+
+local M = {}
+
+local FORMAT = { 'format', 'string', 'how events are written; json: one object a line', default = 'json' }
+local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
+local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
+
+local operators = {
+  { name = 'from', signature = ':from(source | stream)', about = 'What the pipeline reads.',
+    more = { 'Stands first. A source, a stream of another pipeline, or a tm.union. Without it: --from, else standard input.',
+      'What fails in this pipeline does not undo what the other one did.' },
+    example = "stream:from(tm.source.file 'old.ndjson'):filter(function(e) return e.ok end)",
+    input = { '{"id":1,"ok":true}', '{"id":2,"ok":false}' }, input_file = 'old.ndjson', output = { '{"id":1,"ok":true}' } },
+  { name = 'filter', signature = ':filter(function(e) … end)', cost_ns = 10,
+    about = 'Keeps the events for which the function is true.',
+    example = 'stream:filter(function(e) return e.amount > 100 end)',
+    input = { '{"amount":120}', '{"amount":80}' }, output = { '{"amount":120}' } },
+  { name = 'map', signature = ':map(function(e) … end)', cost_ns = 100,
+    about = 'Replaces the event by what the function returns.',
+    more = { 'The event itself, changed or not; a table, which is a new event; or nil, which drops it.' },
+    example = 'stream:map(function(e) e.eur = e.amount * (e.fx or 1) return e end)',
+    input = { '{"amount":10,"fx":1.5}', '{"amount":2}' }, output = { '{"amount":10,"fx":1.5,"eur":15}', '{"amount":2,"eur":2}' } },
+  { name = 'flat_map', signature = ':flat_map(function(e, emit) … end)', cost_ns = 300,
+    about = 'Any number of events out of each: emit(table) makes one.',
+    more = { 'A table given to emit is taken at once and may be used again. Cost is that of one emit.' },
+    example = 'stream:flat_map(function(e, emit) for _, sku in ipairs(e.items) do emit { id = e.id, sku = sku } end end)',
+    input = { '{"id":7,"items":["a","b"]}' }, output = { '{"id":7,"sku":"a"}', '{"id":7,"sku":"b"}' } },
+  { name = 'select', signature = ":select { 'field', … }", cost_ns = 100,
+    about = 'Keeps only these fields, in this order; an absent one is left out.',
+    example = "stream:select { 'amount', 'id' }",
+    input = { '{"id":1,"pan":"4000","amount":9.50}' }, output = { '{"amount":9.50,"id":1}' } },
+  { name = 'drop', signature = ":drop { 'field', … }", cost_ns = 300, about = 'Removes these fields.',
+    example = "stream:drop { 'pan' }", input = { '{"id":1,"pan":"4000","amount":9.50}' }, output = { '{"id":1,"amount":9.50}' } },
+  { name = 'rename', signature = ":rename { old = 'new', … }", cost_ns = 300, about = 'Renames fields, all at once.',
+    example = "stream:rename { amt = 'amount' }", input = { '{"id":1,"amt":9.50}' }, output = { '{"id":1,"amount":9.50}' } },
+  { name = 'set', signature = ':set { field = function(e) … end | value, … }', cost_ns = 100,
+    about = 'Sets fields; every function reads the event as it was before the step.',
+    example = 'stream:set { a = function(e) return e.b end, b = function(e) return e.a end }',
+    input = { '{"a":1,"b":2}' }, output = { '{"a":2,"b":1}' } },
+  { name = 'schema', signature = ":schema { field = 'type', … }", cost_ns = 100,
+    about = 'Fixes the types of fields for every event of the pipeline; another type fails the event.',
+    more = { 'Types: string number integer int64 decimal(n) boolean time_s time_ms time_us time_ns time_iso8601 any.',
+      'int64 reads as digits; decimal(2) is compared and written exactly. A field that is absent or null always passes.' },
+    example = "stream:schema { id = 'int64', fee = 'decimal(2)' }:set { fee = function(e) return e.fee * 1.5 end }",
+    input = { '{"id":9223372036854775807,"fee":0.30}' }, output = { '{"id":9223372036854775807,"fee":0.45}' } },
+  { name = 'key_by', signature = ":key_by('field' | { fields } | function(e) … end, 'name' [, options])", cost_ns = 300,
+    about = 'Names the key of the events; {} removes it.',
+    more = { 'It stays until the next key_by; rows made of an event have its key. 1 and "1" differ.' },
+    options = { { 'missing', 'string', "an event without the key: 'drop' it, or 'keep' it without a key",
+      one_of = { 'drop', 'keep' }, default = 'the event fails' } },
+    example = "stream:key_by('card', { missing = 'drop' }):map(function(e) return { key = tm.meta(e).key } end)",
+    input = { '{"card":"c1"}', '{"id":2}' }, output = { '{"key":"c1"}' } },
+  { name = 'branch', signature = ':branch { name = function(e) … end, …, rest = true }', cost_ns = 10,
+    about = 'To every branch whose function is true, to the one that is `true` if none was.',
+    more = { 'Ends the chain and returns a table of streams, each of which sees the event as it was here.' },
+    example = [[local out = stream:branch { big = function(e) return e.n > 5 end, odd = function(e) return e.n % 2 == 1 end }
+return { out.big:set { big = true }, out.odd:set { odd = true } }]],
+    input = { '{"n":7}', '{"n":3}' }, output = { '{"n":7,"big":true}', '{"n":7,"odd":true}', '{"n":3,"odd":true}' } },
+  { name = 'route', signature = ":route { { 'name', function(e) … end }, …, { 'rest' } }", cost_ns = 10,
+    about = 'To the first of the list whose function is true; one without a function takes what is left.',
+    more = { 'Ends the chain and returns a table of streams.' },
+    example = [[local out = stream:route { { 'big', function(e) return e.n > 5 end }, { 'small' } }
+return { out.big:set { big = true }, out.small:to(tm.sink.discard()) }]],
+    input = { '{"n":7}', '{"n":3}' }, output = { '{"n":7,"big":true}' } },
+  { name = 'on_error', signature = ':on_error(sink)',
+    about = 'Where dead letters of the whole pipeline go: events that failed, with the reason.',
+    more = { 'A dead letter is { at, code, event, pipeline, position, reason, step }, and key where the event had one.' },
+    example = "stream:on_error(tm.sink.file 'bad.ndjson'):filter(function(e) return e.amount > 100 end)",
+    input = { '{"amount":120}', '{"amount":"much"}' }, output = { '{"amount":120}' } },
+  { name = 'to', signature = ':to(sink)', cost_ns = 100, about = 'Writes the events to a sink; may be repeated.',
+    more = { 'A stream that is returned without it goes to --to, else to standard output.' },
+    example = "stream:to(tm.sink.stdout()):filter(function(e) return e.n > 1 end):to(tm.sink.file 'large.ndjson')",
+    input = { '{"n":1}', '{"n":2}' }, output = { '{"n":1}', '{"n":2}' } },
+}
+
+-- Entries come with the aggregates themselves.
+local aggregates = {}
+
+local sources = {
+  { name = 'tm.source.file', signature = "tm.source.file('path' | { path = 'path' | { paths }, … })", cost_ns = 200,
+    about = 'Files: one, a list, those that match a pattern, all in a folder.',
+    more = { 'In the order of their names, byte by byte. In a pattern * ? [a-z] stand for parts of a name; a folder means all',
+      'regular files in it but hidden ones, not those of folders below. A file that is called like a pattern is meant itself.',
+      'Found when the run starts: what comes later is not read. Cost is that of checking and reading 228 bytes of JSON.' },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, SOURCE_NAME },
+    example = "stream:from(tm.source.file 'data/*.ndjson')",
+    input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
+  { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
+    options = { FORMAT, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
+  { name = 'tm.source.generate', signature = 'tm.source.generate(function(i) … end [, options])', cost_ns = 1000,
+    about = 'Calls the function with 1, 2, … for a table (or a JSON text) each, until it returns nil.',
+    options = { { 'count', 'number', 'how many events at most', default = 'no end' },
+      { 'name', 'string', 'what it is called in messages', default = 'generate' } },
+    example = 'stream:from(tm.source.generate(function(i) return { i = i } end, { count = 2 }))',
+    output = { '{"i":1}', '{"i":2}' } },
+}
+
+local sinks = {
+  { name = 'tm.sink.file', signature = "tm.sink.file('path' | { path = 'path', … })", cost_ns = 10,
+    about = 'Appends to a file.',
+    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, SINK_NAME },
+    example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
+  { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
+    options = { FORMAT, { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
+    example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
+  { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
+    options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },
+}
+
+local functions = {
+  { name = 'tm.pipeline', signature = "tm.pipeline 'name'", about = 'Begins a pipeline; its name is what counters and messages call it.',
+    example = "tm.union(stream, tm.pipeline 'old':from(tm.source.file 'old.ndjson'))",
+    input = { '{"n":1}' }, input_file = 'old.ndjson', output = { '{"n":1}' } },
+  { name = 'tm.union', signature = 'tm.union(stream, stream, …)', cost_ns = 100, about = 'The events of several streams as one.',
+    example = "tm.union(stream, tm.pipeline 'more':from(tm.source.generate(function(i) return { i = i } end, { count = 2 })))",
+    input = { '{"n":1}' }, output = { '{"i":1}', '{"i":2}', '{"n":1}' } },
+  { name = 'tm.setting', signature = "tm.setting('name' [, default])", about = 'What --set name=value gave, or the default.',
+    more = { "A value takes the default's type: with a number as default a text that is none is refused." },
+    example = "stream:set { limit = tm.setting('limit', 5) }", input = { '{"n":1}' }, output = { '{"n":1,"limit":5}' } },
+  { name = 'tm.copy', signature = 'tm.copy(e)', cost_ns = 10000, about = 'A plain table of an event or of a part of it, to keep.',
+    more = { 'Cost is that of 13 fields.' },
+    example = 'stream:map(function(e) local t = tm.copy(e.geo) t.n = e.n return t end)',
+    input = { '{"n":1,"geo":{"lat":2.5}}' }, output = { '{"lat":2.5,"n":1}' } },
+  { name = 'tm.raw', signature = 'tm.raw(e)', cost_ns = 1000, about = "The event's bytes as they came in; of a row made in Lua, its JSON.",
+    example = 'stream:map(function(e) return { text = tm.raw(e) } end)',
+    input = { '{"n": 1.0}' }, output = { [[{"text":"{\"n\": 1.0}"}]] } },
+  { name = 'tm.meta', signature = 'tm.meta(e)', cost_ns = 1000,
+    about = 'Where the event came from: { source, position, received, key }.',
+    example = 'stream:map(function(e) e.line = tm.meta(e).position return e end)',
+    input = { '{"n":1}', '', '{"n":2}' }, output = { '{"n":1,"line":1}', '{"n":2,"line":3}' } },
+  { name = 'tm.time', signature = 'tm.time(e)', cost_ns = 10, about = 'Event time in ms; nil until it is declared.',
+    example = 'stream:map(function(e) e.timed = tm.time(e) ~= nil return e end)',
+    input = { '{"n":1}' }, output = { '{"n":1,"timed":false}' } },
+  { name = 'tm.is_null', signature = "tm.is_null(e, 'field')", cost_ns = 300,
+    about = 'Is the field there and null? (Reading it gives nil, as for a missing one.)',
+    example = "stream:filter(function(e) return tm.is_null(e, 'x') end)", input = { '{"x":null}', '{"y":1}' }, output = { '{"x":null}' } },
+  { name = 'tm.null', signature = 'tm.null', about = "JSON's null, for writing it: e.x = tm.null. In arrays null is tm.null.",
+    example = 'stream:map(function(e) e.x = tm.null return e end)', input = { '{"x":1}' }, output = { '{"x":null}' } },
+  { name = 'tm.array', signature = 'tm.array { … }', cost_ns = 300, about = 'A table that is written as [], also when it is empty.',
+    example = 'stream:map(function(e) e.tags = tm.array {} return e end)', input = { '{"n":1}' }, output = { '{"n":1,"tags":[]}' } },
+  { name = 'tm.i64.add', signature = 'tm.i64.add(a, b)', cost_ns = 3000, about = 'Sum of two int64, given and returned as digits.',
+    example = "stream:schema { id = 'int64' }:set { id = function(e) return tm.i64.add(e.id, 1) end }",
+    input = { '{"id":9007199254740993}' }, output = { '{"id":9007199254740994}' } },
+  { name = 'tm.i64.sub', signature = 'tm.i64.sub(a, b)', cost_ns = 3000, about = 'Difference of two int64 given as digits.',
+    example = "stream:schema { id = 'int64' }:set { id = function(e) return tm.i64.sub(e.id, 1) end }",
+    input = { '{"id":9007199254740993}' }, output = { '{"id":9007199254740992}' } },
+  { name = 'tm.i64.mod', signature = 'tm.i64.mod(a, b)', cost_ns = 3000, about = "Remainder, with the sign of b as in Lua's %.",
+    example = "stream:schema { id = 'int64' }:filter(function(e) return tm.i64.mod(e.id, 2) == '1' end)",
+    input = { '{"id":9007199254740993}', '{"id":2}' }, output = { '{"id":9007199254740993}' } },
+  { name = 'tm.i64.cmp', signature = 'tm.i64.cmp(a, b)', cost_ns = 3000, about = '-1, 0 or 1: a is less, equal, more.',
+    example = "stream:schema { id = 'int64' }:filter(function(e) return tm.i64.cmp(e.id, '9007199254740992') > 0 end)",
+    input = { '{"id":9007199254740993}', '{"id":2}' }, output = { '{"id":9007199254740993}' } },
+}
+
+--- The kinds, in the order of `list`: { kind, what `list` calls them, entries }.
+M.kinds = {
+  { 'operator', 'operators', operators }, { 'aggregate', 'aggregates', aggregates }, { 'source', 'sources', sources },
+  { 'sink', 'sinks', sinks }, { 'function', 'functions', functions },
+}
+
+local by_name = {}
+for _, k in ipairs(M.kinds) do
+  by_name[k[1]] = {}
+  for _, entry in ipairs(k[3]) do
+    entry.kind = k[1]
+    by_name[k[1]][entry.name] = entry
+  end
+end
+
+--- The entry of that kind and name, or nil.
+function M.find(kind, name) return by_name[kind][name] end
+
+local option_maps = {}
+
+--- The options of a call as stream.options takes them: name -> type, list of what it may be, or true.
+---@param what string an entry's name; an operator's without its colon
+function M.options(what)
+  if option_maps[what] then return option_maps[what] end
+  local map, entry = {}, nil
+  for _, k in ipairs(M.kinds) do entry = entry or by_name[k[1]][what] end
+  for _, o in ipairs(assert(entry, what).options or {}) do
+    map[o[1]] = o.one_of or o[2] == 'any' or o[2]
+  end
+  option_maps[what] = map
+  return map
+end
+
+return M
