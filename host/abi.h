@@ -38,21 +38,12 @@ enum tm_kind {
 };
 
 /* One value of one event: where its text lies and, for numbers, its value.
- * num is a NaN unless kind is NUMBER and the column wants numbers, so that
- * "num == num" is the whole test for a number. The lowest 32 bits of that NaN
- * are 0, or the id (1 to TM_WORDS_MAX) of a STRING that the column knows. */
+ * num is a (canonical) NaN unless kind is NUMBER and the column wants numbers,
+ * so that "num == num" is the whole test for a number. */
 struct tm_cell {
   double num;
   int32_t off;              /* of the text, from the base the cell belongs to (batch: raw) */
   int32_t tag;              /* length of the text << 4 | kind */
-};
-
-/* A cell whose num is no number, read for the id in it. */
-struct tm_cell_word {
-  int32_t id;               /* 0: none */
-  int32_t nan;
-  int32_t off;
-  int32_t tag;
 };
 
 /* Growing bytes. Writers return 0, or -1 when cap_max is reached. */
@@ -102,10 +93,27 @@ int32_t tm_ffi_fields_add(struct tm_fields *f, int32_t parent, const char *name,
 struct tm_cell *tm_ffi_fields_cells(struct tm_fields *f, int32_t id);
 /* from now on num is filled for numbers of this field; 1 if that is new */
 int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id);
-/* from now on short strings of this field that come often get ids; 1 if that is new, -1 no memory */
-int32_t tm_ffi_fields_want_words(struct tm_fields *f, int32_t id);
+/* From now on short strings of this field that come often get ids, the same ones for good: those of the batch's rows, 0
+ * for what has none; valid as long as the fields. NULL: no memory. */
+const uint8_t *tm_ffi_fields_words(struct tm_fields *f, int32_t id);
 /* extract one field over all rows of a batch already decoded (a field met late) */
 void tm_ffi_batch_fill(struct tm_batch *b, int32_t id);
+
+/* Which rows a filter surely drops (event/filter.c): a graph of tests of a field against a constant. */
+enum tm_filter_op {
+  TM_FILTER_EQ_TEXT = 0, TM_FILTER_EQ_NUMBER, TM_FILTER_LT, TM_FILTER_LE, TM_FILTER_GT, TM_FILTER_GE,
+  TM_FILTER_TRUTH,          /* neither nil nor false */
+  TM_FILTER_EQ_NIL, TM_FILTER_EQ_FALSE, TM_FILTER_EQ_TRUE
+};
+enum tm_filter_end { TM_FILTER_DROP = -1, TM_FILTER_KEEP = -2 };
+struct tm_filter;
+struct tm_filter *tm_ffi_filter_new(struct tm_fields *f);                             /* owned by the process; NULL: no memory */
+/* Appends a test; the first is where all rows begin. on_true, on_false: the number of a later test, or how it ends.
+ * 0, or -1 no memory or too many */
+int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double num, const char *text, int32_t len,
+                          int32_t on_true, int32_t on_false);
+/* the rows of [first, last] that are not surely dropped, in order: how many */
+int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
 
 /* ---- JSON text ------------------------------------------------------- */
 /* Texts given to these are valid JSON and have TM_PAD readable bytes behind them, unless said otherwise. */
@@ -203,8 +211,8 @@ struct tm_view {
   int32_t arrays;           /* arrays handed out in this call */
   int32_t dirty;            /* 1: the overlay was used, or an array handed out, in this event */
   int32_t extra;            /* nodes of names met as data beyond the bound */
-  int32_t last;             /* row at which the loop ends */
-  int32_t pad;
+  int32_t last;             /* row at which the loop ends; with a list of rows (tm_ffi_filter_rows) its last place */
+  int32_t at;               /* place in that list */
 };
 
 /* What a written slot holds, for the encoder. */

@@ -55,7 +55,7 @@ static int is_space(char c) {
 /* A line that is no event: its row absent again, its text without the white space around. */
 static void row_refuse(struct tm_batch *b, int32_t row, int32_t status, int32_t start, int32_t end) {
   struct tm_fields *f = b->fields;
-  for (int32_t id = 1; id < f->n; id++) f->list[id].cells[row] = f->list[id].cells[TM_ROW_EMPTY];
+  for (int32_t id = 1; id < f->n; id++) tm_field_absent(&f->list[id], row);
   while (start < end && is_space(b->raw[start])) start++;
   while (end > start && is_space(b->raw[end - 1])) end--;
   b->off[row] = start;
@@ -162,10 +162,9 @@ void tm_ffi_batch_fill(struct tm_batch *b, int32_t id) {
   if (id <= 0 || id >= f->n) return;
   const struct tm_json_scanner *sc = scanner();
   struct tm_json_scan s = {.base = b->raw, .shape = tm_json_shape_new(f, id)};
-  struct tm_cell *cells = f->list[id].cells;
   TM_ASSERT(s.shape != NULL);
   for (int32_t row = 0; row < b->rows; row++) {
-    cells[row] = cells[TM_ROW_EMPTY];
+    tm_field_absent(&f->list[id], row);
     if (b->status[row] != TM_LINE_OK) continue;
     s.row = row;
     s.end = b->raw + b->off[row] + b->len[row];

@@ -239,6 +239,7 @@ static inline void cell_put(struct tm_json_scan *s, const struct tm_json_key *k,
   /* A second value of this name: what the first one held goes. */
   if (UNLIKELY(c->tag != TM_KIND_ABSENT)) {
     s->twice = 1;
+    if (k->words != NULL) k->words->codes[s->row] = 0;
     if (k->flags & TM_JSON_KEY_LEVEL) tm_json_level_clear(k->level, s->row);
   }
   c->num = num;
@@ -254,14 +255,10 @@ static inline double nan_num(void) {
 }
 
 /* A string of a field. */
-static inline void string_put(struct tm_json_scan *s, struct tm_json_key *k, const char *text, int32_t len,
+static inline void string_put(struct tm_json_scan *s, const struct tm_json_key *k, const char *text, int32_t len,
                               int32_t kind) {
-  double num = nan_num();
-  if (k->words != NULL && kind == TM_KIND_STRING) {
-    num = tm_words_num(tm_words_id(k->words, text, len));
-    if (UNLIKELY(k->words->off)) k->words = NULL;
-  }
-  cell_put(s, k, text, len, kind, num);
+  cell_put(s, k, text, len, kind, nan_num());
+  if (k->words != NULL && kind == TM_KIND_STRING) k->words->codes[s->row] = tm_words_id(k->words, text, len);
 }
 
 /* A number of a field, q what quick_read found. */
@@ -348,6 +345,7 @@ static __attribute__((noinline)) const char *value_other(struct tm_json_scan *s,
       /* Before its members are read: cell_put would come too late. */
       if (k->cells[s->row].tag != TM_KIND_ABSENT) {
         s->twice = 1;
+        if (k->words != NULL) k->words->codes[s->row] = 0;
         tm_json_level_clear(k->level, s->row);
       }
       k->cells[s->row] = k->cells[TM_ROW_EMPTY];

@@ -151,6 +151,7 @@ void tm_json_level_clear(struct tm_json_level *lv, int32_t row) {
     /* An absent member has no present ones below it. */
     if (k->cells[row].tag == TM_KIND_ABSENT) continue;
     k->cells[row] = k->cells[TM_ROW_EMPTY];
+    if (k->words != NULL) k->words->codes[row] = 0;
     if (k->flags & TM_JSON_KEY_LEVEL) tm_json_level_clear(k->level, row);
   }
 }

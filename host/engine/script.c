@@ -200,7 +200,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_setfield(L, -2, "traces");
   lua_newtable(L);
   static const struct { const char *name; size_t size; } sizes[] = {
-    {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_cell_word", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
+    {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
     {"struct tm_batch", sizeof(struct tm_batch)}, {"struct tm_out", sizeof(struct tm_out)},
     {"struct tm_marker", sizeof(struct tm_marker)}, {"struct tm_view", sizeof(struct tm_view)},
     {"struct tm_flow", sizeof(struct tm_flow)}, {"struct tm_tape", sizeof(struct tm_tape)},

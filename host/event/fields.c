@@ -90,7 +90,10 @@ int32_t tm_fields_find(const struct tm_fields *f, int32_t parent, const char *na
 
 void tm_fields_clear(struct tm_fields *f, int32_t rows) {
   if (rows > TM_BATCH_ROWS) rows = TM_BATCH_ROWS;
-  for (int32_t id = 1; id < f->n; id++) column_clear(f->list[id].cells, rows);
+  for (int32_t id = 1; id < f->n; id++) {
+    column_clear(f->list[id].cells, rows);
+    if (f->list[id].words != NULL) memset(f->list[id].words->codes, 0, (size_t)rows);
+  }
 }
 
 int32_t tm_ffi_fields_add(struct tm_fields *f, int32_t parent, const char *name, int32_t name_len) {
@@ -118,10 +121,18 @@ int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id) {
   return 1;
 }
 
-int32_t tm_ffi_fields_want_words(struct tm_fields *f, int32_t id) {
-  if (id <= 0 || id >= f->n || f->list[id].words != NULL) return 0;
-  f->list[id].words = calloc(1, sizeof *f->list[id].words);
-  if (f->list[id].words == NULL) return -1;
-  f->version++;
-  return 1;
+const uint8_t *tm_ffi_fields_words(struct tm_fields *f, int32_t id) {
+  if (id <= 0 || id >= f->n) return NULL;
+  struct tm_field *field = &f->list[id];
+  if (field->words == NULL) {
+    field->words = calloc(1, sizeof *field->words);
+    if (field->words == NULL) return NULL;
+    f->version++;
+  }
+  return field->words->codes;
+}
+
+void tm_field_absent(struct tm_field *field, int32_t row) {
+  field->cells[row] = field->cells[TM_ROW_EMPTY];
+  if (field->words != NULL) field->words->codes[row] = 0;
 }

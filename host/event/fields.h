@@ -36,6 +36,8 @@ struct tm_fields *tm_fields_new(void);  /* NULL: no memory */
 void tm_fields_free(struct tm_fields *f);
 /* id of the child, or -1 if there is none (never adds) */
 int32_t tm_fields_find(const struct tm_fields *f, int32_t parent, const char *name, int32_t name_len);
+/* marks one row of a column absent */
+void tm_field_absent(struct tm_field *field, int32_t row);
 /* marks rows [0, rows) of every column absent */
 void tm_fields_clear(struct tm_fields *f, int32_t rows);
 

@@ -207,7 +207,7 @@ local function bind(o)
     loops[i] = p.loop
     p.source.loops[#p.source.loops + 1] = p.loop
     local out = p.outs[1]
-    traces.watch(p.loop, out and out.ptr.tally ~= nil and out.ptr.tally or nil)
+    traces.watch(p.loop, not p.filtered and out and out.ptr.tally ~= nil and out.ptr.tally or nil)
   end
   return loops
 end

@@ -43,6 +43,15 @@ local known = {
   { 'RET0', 'function() end', 1 }, { 'RET1', 'function(e) return e end', 1 },
   { 'RET', 'function(e) return e, e end', 3 }, { 'RETM', 'function(...) return ... end', 2 },
   { 'VARG', 'function(...) return ... end', 1 }, { 'JMP', 'function(e) if e then e() end end', 2 },
+  { 'KSHORT', 'function() return 1 end', 1 }, { 'KNUM', 'function() return 1.5 end', 1 },
+  { 'ISLT', 'function(a, b) return a < b end', 1 }, { 'ISGE', 'function(a, b) return not (a < b) end', 1 },
+  { 'ISLE', 'function(a, b) return a <= b end', 1 }, { 'ISGT', 'function(a, b) return not (a <= b) end', 1 },
+  { 'ISEQV', 'function(a, b) return a == b end', 1 }, { 'ISNEV', 'function(a, b) return a ~= b end', 1 },
+  { 'ISEQS', "function(a) return a == 'a' end", 1 }, { 'ISNES', "function(a) return a ~= 'a' end", 1 },
+  { 'ISEQN', 'function(a) return a == 1 end', 1 }, { 'ISNEN', 'function(a) return a ~= 1 end', 1 },
+  { 'ISEQP', 'function(a) return a == nil end', 1 }, { 'ISNEP', 'function(a) return a ~= nil end', 1 },
+  { 'ISF', 'function(f) if f then f() end end', 1 }, { 'IST', 'function(f) if not f then f() end end', 1 },
+  { 'NOT', 'function(a) return not a end', 1 },
   { 'ISTC', 'function(a, b) return a or b end', 1 }, { 'ISFC', 'function(a, b) return a and b end', 1 },
   { 'ISNEXT', 'function(t) for k in pairs(t) do end end', 4 }, { 'ITERN', 'function(t) for k in pairs(t) do end end', 5 },
   { 'ITERC', 'function(f, s) for k in f, s do k() end end', 7 }, { 'FORI', 'function() for i = 1, 2 do end end', 4 },
@@ -104,7 +113,7 @@ end
 
 --- Where the upvalues of a function and of all inside it come from: { [i] = { fresh, index } , inner = { the same for each
 --- inner function } }. i from 0; fresh: a local of the function around it, in the register `index`, made anew at each call;
---- else upvalue `index` of the function around it.
+--- else upvalue `index` of the function around it; constant: a local that is never assigned after its declaration.
 ---@param f function of Lua
 function M.upvalues(f)
   local text, at = string.dump(f, true), 6
@@ -118,7 +127,7 @@ function M.upvalues(f)
     local list = {}
     for i = 0, n - 1 do
       local low, high = text:byte(p + 2 * i, p + 2 * i + 1)
-      list[i] = { fresh = high >= 128, index = low }
+      list[i] = { fresh = high >= 128, index = low, constant = high >= 192 }
     end
     return list
   end

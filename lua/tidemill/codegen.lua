@@ -10,6 +10,7 @@ function, oK an output, mk the attempt marker (row, step and held row, for the d
 
 local lib = require 'tidemill.lib'
 local bytecode = require 'tidemill.bytecode'
+local filter = require 'tidemill.filter'
 local value = require 'tidemill.value'
 local C, raise = lib.C, lib.raise
 
@@ -476,7 +477,7 @@ function M.compile(pipeline, checked)
   g:seal()
   for n, get in pairs(g.lates) do g.consts[n] = get() end
   local body = table.concat(g.lines, ' ')
-  local head = { 'local K, views, mk, flow, snapshot = ...' }
+  local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows = ...' }
   local rows = table.concat(g.functions, '\n')
   local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) end
   for level = 0, #g.views - 1 do
@@ -490,16 +491,25 @@ function M.compile(pipeline, checked)
   -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
   -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
   -- that the loop itself may not name an upvalue.
-  local text = table.concat(head, '\n') .. '\n' .. rows .. '\nlocal function event() ' ..
-    'local i, full = st0.home + 1, nil st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) .. ' st0.row = i ' ..
-    (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') .. body ..
-    ' if st0.dirty ~= 0 then begin0() end return full or i >= st0.last end\n' ..
-    'return function(first, last) local event = event st0.home, st0.last = first - 1, last ' ..
-    'repeat until event() return st0.home + 1 end\n'
+  local dropper = not checked and first and not pipeline.tree.next[2] and first.kind == 'filter' and
+    filter.compile(first.rec.fn, view, pipeline.source.fields) or nil
+  pipeline.filtered = dropper ~= nil
+  local row, start, done = 'st0.home + 1', 'st0.home, st0.last = first - 1, last', 'st0.home + 1'
+  if dropper then
+    row = 'rows[st0.at + 1]'
+    start = 'local n = pick(dropper, batch, first, last, rows) if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
+    done = '(st0.at >= st0.last and last or st0.home) + 1'
+  end
+  local text = table.concat(head, '\n') .. '\n' .. rows .. '\nlocal function event() local i, full = ' .. row .. ', nil ' ..
+    (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
+    ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') .. body ..
+    ' if st0.dirty ~= 0 then begin0() end return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last end\n' ..
+    'return function(first, last) local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end
-  pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot)
+  pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
+    pipeline.source.batch, lib.rows)
   pipeline.views = g.views
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end

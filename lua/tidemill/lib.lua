@@ -52,11 +52,16 @@ local empty = ffi.new('struct tm_cell[?]', C.TM_ROW_EMPTY + 1)
 for i = 0, C.TM_ROW_EMPTY do empty[i].num = 0 / 0 end
 M.EMPTY_CELLS = ffi.cast('struct tm_cell *', empty)
 M.anchor = { empty }
+M.anchor[3] = ffi.new('uint8_t[?]', C.TM_ROW_EMPTY + 1)
+M.EMPTY_CODES = ffi.cast('const uint8_t *', M.anchor[3])
 --- strings made of a column's rows, for a field without a column: none ever
 M.EMPTY_STRINGS = {}
 for i = 0, C.TM_ROW_EMPTY do M.EMPTY_STRINGS[i] = false end
 
 M.flow = ffi.cast('struct tm_flow *', host.flow)
+--- rows that a filter may keep, of the batch at hand of the pipeline at work
+M.anchor[2] = ffi.new('int32_t[?]', C.TM_BATCH_ROWS)
+M.rows = ffi.cast('int32_t *', M.anchor[2])
 
 local BUF_MAX = 64 * 1024 * 1024
 

@@ -73,8 +73,8 @@ local function new_node(parent, name, id)
   gens[slots], vals[slots] = 0, false
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
-    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, words = lib.EMPTY_STRINGS, typ = false, rule = false,
-    exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false,
+    cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, words = lib.EMPTY_STRINGS, codes = lib.EMPTY_CODES,
+    typ = false, rule = false, exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {}, patch = false,
     raw = false, top = false, seen = 0, V = V,
   }
   nodes[slots] = node
@@ -85,7 +85,6 @@ local function new_node(parent, name, id)
     node.cells = node.col
     node.strs, node.words = spec.strings(id), spec.words(id)
   end
-  node.ids = ffi.cast('struct tm_cell_word *', node.cells)
   if C.tm_ffi_overlay_field(overlay, slots, name, #name, node.col or nil, parent.parent and 0 or 1) ~= 0 then
     raise('memory', 'no memory for a field')
   end
@@ -194,7 +193,7 @@ end
 
 --- A string made for `row` stays: until the next batch, or for good where the column knows it by an id.
 local function keep(node, row, s)
-  local id = node.ids[row].id
+  local id = node.codes[row]
   if id ~= 0 then
     node.words[id] = s
     return
@@ -757,7 +756,7 @@ V.event = make_view(root)
 --- has room for are read on the spot (see view_field.lua).
 function V.seal(reads, writes)
   local on_the_spot = [=[if k == %q then if st.writes == 0 then local row = st.row local v = cells%d[row].num
-    if v == v then return v end local text = words%d[ids%d[row].id] or strs%d[row] if text then return text end end
+    if v == v then return v end local text = words%d[codes%d[row]] or strs%d[row] if text then return text end end
     return read%d() end ]=]
   local args, params, text = { st, V.meta.__index }, { 'st', 'other' }, {}
   local function arg(name, i, v)
@@ -765,12 +764,16 @@ function V.seal(reads, writes)
   end
   for i = 1, math.min(#reads, NAMED_MAX) do
     local node = V.field(reads[i])
-    if fields and node.id >= 0 and C.tm_ffi_fields_want_words(fields, node.id) < 0 then raise('memory', 'no memory for a field') end
+    if node.col and not node.typ then
+      node.codes = C.tm_ffi_fields_words(fields, node.id)
+      if node.codes == nil then raise('memory', 'no memory for a field') end
+      V.wire(node)
+    end
     arg('read', i, root.readers[node.name])
     if i <= SPOT_MAX then
       arg('cells', i, node.cells)
       arg('words', i, node.words)
-      arg('ids', i, node.ids)
+      arg('codes', i, node.codes)
       arg('strs', i, node.strs)
       text[i] = on_the_spot:format(node.name, i, i, i, i, i)
     else

@@ -6,7 +6,7 @@ are constants in a trace, and reading a number is a load and a comparison.
 
 local V, node, read_special, read_written, read_base = ...
 local st, gens, vals, written, log_undo = V.st, V.gens, V.vals, V.written, V.log_undo
-local cells, ids, words, strs = node.cells, node.ids, node.words, node.strs
+local cells, codes, words, strs = node.cells, node.codes, node.words, node.strs
 local slot, top, plain = node.slot, node.parent == V.root, not node.rule
 local write, parent, type = V.write, node.parent, type
 local s = V.slots + slot
@@ -24,7 +24,7 @@ local function read()
   local row = st.row
   local v = cells[row].num
   if v == v then return v end
-  local text = words[ids[row].id] or strs[row]
+  local text = words[codes[row]] or strs[row]
   if text then return text end
   return read_base(node, row)
 end

@@ -87,7 +87,7 @@ function V.declare(node, typ)
   if typ.special then
     node.typ, node.exact = typ, typ.exact or false
     node.cells, node.strs, node.words = EMPTY_CELLS, lib.EMPTY_STRINGS, lib.EMPTY_STRINGS
-    node.ids = ffi.cast('struct tm_cell_word *', EMPTY_CELLS)
+    node.codes = lib.EMPTY_CODES
     if typ.places then V.overlay.fields[node.slot].decimals = typ.places end
   end
   if typ.numeric and fields and node.id >= 0 then C.tm_ffi_fields_want_number(fields, node.id) end

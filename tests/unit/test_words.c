@@ -68,20 +68,10 @@ static void test_ids(int n, int expect_off) {
   free(w);
 }
 
-static void test_num(void) {
-  for (uint32_t id = 0; id <= TM_WORDS_MAX; id++) {
-    double num = tm_words_num(id);
-    struct tm_cell_word word;
-    memcpy(&word, &num, sizeof num);
-    CHECK(num != num && word.id == (int32_t)id, "id %u reads back as %d", id, word.id);
-  }
-}
-
 int main(void) {
   texts_make();
   test_ids(1, 0);
   test_ids(250, 0);
   test_ids(TEXTS, 1);
-  test_num();
   return unit_end("words");
 }
