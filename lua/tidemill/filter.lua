@@ -3,9 +3,9 @@ filter.lua - what a filter's function says about fields and constants, read off 
 rows it surely drops (host/event/filter.c). The function itself is called for all others and stays the judge.
 
 A function is followed from its first instruction through comparisons of the event's fields with constants (those of
-locals outside it that are never assigned too), jumps and returns: these neither change anything nor depend on anything else. Whatever else it does ends that path with KEEP: such
-rows go to the function. A path that drops the event after reading a field it never compared is kept too, since
-reading alone may raise.
+locals outside it that are never assigned too), jumps and returns: these neither change anything nor depend on anything
+else. Whatever else it does ends that path with KEEP: such rows go to the function. A path that drops the event after
+reading a field it never compared is kept too, since reading alone may raise.
 ]]
 
 local jutil = require 'jit.util'

@@ -54,7 +54,7 @@ end
 function M.read(path)
   local f = io.open(path, 'rb')
   if not f then return '' end
-  local text = f:read '*a'
+  local text = f:read '*a' or ''   -- a file of /proc whose process has just gone
   f:close()
   return text
 end
