@@ -1,0 +1,53 @@
+/* region.h - memory of a state: address space that is reserved once and filled as needed, and the budget it counts for.
+ *
+ * A region never moves, so what lies in it is reached by offsets of 32 bits. Pages come when they are first touched
+ * and go back one by one; nothing is ever copied because something grew.
+ *
+ *   base              open                                  reserved
+ *    | may be touched  | no access, costs nothing             |
+ *
+ * Every allocation of this layer, regions or not, is announced to tm_account_take: it is where the limit holds, and
+ * where tests make the n-th allocation fail. */
+#ifndef TM_STATE_REGION_H
+#define TM_STATE_REGION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../abi_c.h"
+
+enum { TM_PAGE = 4096 };
+
+/* Whose memory it is: the budget it counts for, and the part of it that is this state's. */
+struct tm_account {
+  struct tm_budget *budget;
+  double *share;
+};
+
+/* n more bytes are wanted: 0, or -1 when the budget is used up. */
+int tm_account_take(struct tm_account *a, size_t n);
+void tm_account_give(struct tm_account *a, size_t n);
+/* Zeroed memory from the heap that counts: NULL when there is none. For what is small and few. */
+void *tm_account_alloc(struct tm_account *a, size_t n);
+void tm_account_free(struct tm_account *a, void *p, size_t n);
+
+struct tm_region {
+  char *base;
+  size_t reserved;
+  size_t open;
+};
+
+/* Reserves addresses, no memory: 0 or -1. */
+int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve);
+void tm_region_fini(struct tm_region *r);
+/* [0, upto) may be touched from now on: 0, or -1 with nothing changed. Counts nothing. */
+int tm_region_open_more(struct tm_region *r, size_t upto);
+static inline int tm_region_open(struct tm_region *r, size_t upto) {
+  return upto <= r->open ? 0 : tm_region_open_more(r, upto);
+}
+/* The pages of [from, to), whole ones, go back and read as zeroes. */
+void tm_region_drop(struct tm_region *r, size_t from, size_t to);
+
+static inline size_t tm_page_up(size_t n) { return (n + TM_PAGE - 1) & ~(size_t)(TM_PAGE - 1); }
+
+#endif

@@ -1,0 +1,195 @@
+/* state_table.c - what a keyed table costs: ns a call, bytes a key, the longest call, from 10,000 to 10,000,000 keys.
+ *
+ *   state_table [KEYS ...]        default 10000 100000 1000000 10000000
+ *
+ * Keys are strings of 8 bytes from the cells of a batch, records 32 bytes; an event is one key's lookup, announced
+ * change, a few additions and the commit. All figures are thread cpu time (wall time counts the neighbours).
+ *   insert    a new key an event, from an empty table to the full one
+ *   update    events on random keys of the full table; ahead: the batch's rows are fetched 64 at a time first
+ *   worst     the largest bytes a key after 10,000, with key 8 + record 32 = 40 bytes the bar is 80
+ *   longest   the longest single call among all inserts, removals of 90 % at random, and updates of a tenth after them,
+ *             each timed by itself. On a shared machine any call may seem long, so the same events are run four times,
+ *             and a call's time is the least of its four. The clock's own cost is in it. Behind it: bytes a key at the
+ *             end, as a multiple of a fresh table's
+ * QUICK in the environment leaves the longest calls out. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../host/abi_c.h"
+
+enum { ROWS = 1024, KEY_LEN = 8, RECORD = 32, GROUP = 64 };
+
+static struct tm_batch batch;
+static struct tm_cell cells[TM_BATCH_ROWS + 1];
+static struct tm_key_columns cols;
+static char text[ROWS * (KEY_LEN + 1) + 2 * TM_PAD];
+static struct tm_budget budget;
+static double serial;
+
+static uint64_t random_state = 1;
+static uint64_t random_next(void) {
+  uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
+static double now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void batch_init(void) {
+  batch.raw = text + TM_PAD;
+  batch.rows = ROWS;
+  cols.cells[0] = cells;
+  cols.n = 1;
+}
+
+static void row_set(int32_t row, uint64_t id) {
+  char *p = text + TM_PAD + row * (KEY_LEN + 1);
+  p[0] = 'c';
+  for (int i = KEY_LEN - 1; i > 0; i--, id /= 10) p[i] = (char)('0' + id % 10);
+  cells[row].off = row * (KEY_LEN + 1);
+  cells[row].tag = KEY_LEN << 4 | TM_KIND_STRING;
+}
+
+static struct tm_state *table_new(struct tm_changes **c) {
+  struct tm_state_options o = {"bench", NULL, 5, 0, RECORD, TM_ON_FULL_REFUSE, 0};
+  *c = tm_ffi_changes_new(&budget, 12345);
+  struct tm_state *s = *c == NULL ? NULL : tm_ffi_state_new(*c, &o);
+  if (s == NULL) exit(1);
+  return s;
+}
+
+static void event(struct tm_changes *c, struct tm_state *s, int32_t row) {
+  double *r = tm_ffi_state_write_row(s, &batch, &cols, row, serial);
+  if (r == NULL) exit(1);
+  r[0] += 1;
+  r[1] += row;
+  if (r[2] < row) r[2] = row;
+  tm_ffi_changes_commit(c);
+}
+
+/* ids in a shuffled order without a list: an odd multiplier modulo a power of two */
+static uint64_t shuffled(uint64_t i, uint64_t n) {
+  uint64_t mask = 1;
+  while (mask < n) mask *= 2;
+  mask--;
+  do i = (i * 0x5851F42D4C957F2Du + 12345) & mask;
+  while (i >= n);
+  return i;
+}
+
+static double insert_all(struct tm_changes *c, struct tm_state *s, uint64_t n, double *worst) {
+  double spent = 0;
+  *worst = 0;
+  for (uint64_t i = 0; i < n;) {
+    int32_t rows = n - i < ROWS ? (int32_t)(n - i) : ROWS;
+    for (int32_t r = 0; r < rows; r++) row_set(r, i + (uint64_t)r);
+    serial++;
+    double from = now_ns();
+    for (int32_t r = 0; r < rows; r++) event(c, s, r);
+    spent += now_ns() - from;
+    i += (uint64_t)rows;
+    if (i >= 10000 && s->bytes / (double)i > *worst) *worst = s->bytes / (double)i;
+  }
+  return spent / (double)n;
+}
+
+static double update_some(struct tm_changes *c, struct tm_state *s, uint64_t n, int ahead) {
+  enum { BATCHES = 2000 };
+  double spent = 0;
+  for (int b = 0; b < BATCHES; b++) {
+    for (int32_t r = 0; r < ROWS; r++) row_set(r, random_next() % n);
+    serial++;
+    double from = now_ns();
+    for (int32_t g = 0; g < ROWS; g += GROUP) {
+      if (ahead) tm_ffi_state_ahead(s, &batch, &cols, g, g + GROUP, serial);
+      for (int32_t r = g; r < g + GROUP; r++) event(c, s, r);
+    }
+    spent += now_ns() - from;
+  }
+  return spent / BATCHES / ROWS;
+}
+
+/* one timed event; *least is the shortest time of this very call in all passes */
+static void timed(struct tm_changes *c, struct tm_state *s, float *least, int removing) {
+  double from = now_ns();
+  if (removing) {
+    void *record = (void *)(uintptr_t)tm_ffi_state_find_row(s, &batch, &cols, 0, serial);
+    if (record != NULL) tm_ffi_state_remove(s, record);
+    tm_ffi_changes_commit(c);
+  } else {
+    event(c, s, 0);
+  }
+  float took = (float)(now_ns() - from);
+  if (*least == 0 || took < *least) *least = took;
+}
+
+/* the same events each time; returns bytes a key at the end */
+static double pass(uint64_t n, float *times) {
+  struct tm_changes *c;
+  struct tm_state *s = table_new(&c);
+  random_state = 7;
+  for (uint64_t i = 0; i < n; i++) {
+    row_set(0, i);
+    serial++;
+    timed(c, s, times++, 0);
+  }
+  for (uint64_t i = 0; i < n / 10 * 9; i++) {
+    row_set(0, shuffled(i, n));
+    serial++;
+    timed(c, s, times++, 1);
+  }
+  for (uint64_t i = 0; i < n / 10; i++) {
+    row_set(0, shuffled(n - 1 - random_next() % (n / 10), n));
+    serial++;
+    timed(c, s, times++, 0);
+  }
+  double left = s->bytes / s->keys;
+  tm_ffi_changes_free(c);
+  return left;
+}
+
+static float most(const float *times, uint64_t n) {
+  float m = 0;
+  for (uint64_t i = 0; i < n; i++) m = times[i] > m ? times[i] : m;
+  return m / 1000;
+}
+
+static void longest(uint64_t n, double fresh) {
+  enum { PASSES = 4 };
+  float *times = calloc(2 * n + 16, sizeof *times);
+  double left = 0;
+  if (times == NULL) exit(1);
+  for (int i = 0; i < PASSES; i++) left = pass(n, times);
+  uint64_t gone = n / 10 * 9;
+  printf("  longest call, us: insert %.0f, remove %.0f, after %.0f; then %.2f times a fresh table\n", most(times, n),
+         most(times + n, gone), most(times + n + gone, n / 10), left / fresh);
+  free(times);
+}
+
+int main(int argc, char **argv) {
+  static const char *const defaults[] = {"10000", "100000", "1000000", "10000000"};
+  int n = argc > 1 ? argc - 1 : 4;
+  batch_init();
+  printf("    keys  insert ns  update ns  ahead ns   bytes/key   worst\n");
+  for (int i = 0; i < n; i++) {
+    uint64_t keys = strtoull(argc > 1 ? argv[i + 1] : defaults[i], NULL, 10);
+    struct tm_changes *c;
+    struct tm_state *s = table_new(&c);
+    double worst, insert = insert_all(c, s, keys, &worst), fresh = s->bytes / s->keys;
+    double update = update_some(c, s, keys, 0), ahead = update_some(c, s, keys, 1);
+    printf("%8" PRIu64 "  %9.1f  %9.1f  %8.1f   %9.1f  %6.1f\n", keys, insert, update, ahead, fresh, worst);
+    fflush(stdout);
+    tm_ffi_changes_free(c);
+    if (getenv("QUICK") == NULL) longest(keys, fresh);
+    fflush(stdout);
+  }
+  return 0;
+}
