@@ -8,10 +8,10 @@ PREFIX  = /usr/local
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS  = -O2 -g
 TM_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -I/usr/include/luajit-2.1 -MMD -MP
-LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lm -lpthread -ldl
+LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lmsgpackc -lm -lpthread -ldl
 
-DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev
-DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3
+DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev libxxhash-dev libmsgpack-dev
+DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3 python3-msgpack
 DEPS_CHECK = $(DEPS_TEST) clang clang-tidy cppcheck lua-check
 DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk
 
@@ -20,7 +20,7 @@ OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
 LUA  := $(shell find lua -name '*.lua')
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(addprefix $(B)/bench/,gen_cards yardstick measure latency)
+BENCH := $(addprefix $(B)/bench/,gen_cards yardstick measure latency state_table)
 need = @sh .ci/deps $(1)
 
 help:     ## this list
@@ -77,8 +77,9 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/host.a
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
 	@$(CC) $(TM_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer -Ihost -o $@ $< $(B)/host.a $(LIBS)
+$(B)/bench/state_table: $(B)/host.a
 $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
-	@$(CC) $(TM_CFLAGS) -o $@ $< -lm -lpthread
+	@$(CC) $(TM_CFLAGS) -o $@ $< $(filter %.a,$^) -lm -lpthread
 -include $(OBJ:.o=.d) $(addsuffix .d,$(UNITS) $(FUZZ) $(BENCH))

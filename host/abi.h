@@ -16,6 +16,7 @@ enum {
   TM_ABI_VERSION = 1,
   TM_BATCH_ROWS = 1024,     /* events in a batch at most */
   TM_ROW_EMPTY = 1024,      /* a row of every column that is always absent */
+  TM_EXT_TIMESTAMP = -1,    /* the extension type of msgpack that is a point in time */
   TM_WORDS_MAX = 255,       /* texts of a column that are known by an id */
   TM_PAD = 64               /* readable bytes behind every text handed to a scanner */
 };
@@ -34,12 +35,22 @@ enum tm_kind {
   TM_KIND_STRING = 7,       /* text without escapes; the span leaves the quotes out */
   TM_KIND_ESCAPED = 8,      /* text with backslash escapes; the span leaves the quotes out */
   TM_KIND_OBJECT = 9,       /* the span covers the braces */
-  TM_KIND_ARRAY = 10        /* the span covers the brackets */
+  TM_KIND_ARRAY = 10,       /* the span covers the brackets */
+  TM_KIND_OPAQUE = 11       /* bytes, an extension or a timestamp of msgpack; in JSON text a marked string (codec/note.h) */
+};
+
+/* How events and rows are written. */
+enum tm_format_id {
+  TM_FORMAT_JSON = 0,       /* one object a line */
+  TM_FORMAT_MSGPACK = 1,    /* maps, one behind the other */
+  TM_FORMATS = 2
 };
 
 /* One value of one event: where its text lies and, for numbers, its value.
  * num is a (canonical) NaN unless kind is NUMBER and the column wants numbers,
- * so that "num == num" is the whole test for a number. */
+ * so that "num == num" is the whole test for a number. In a batch of msgpack the
+ * text is the value's own bytes, a STRING's without their head (whose length is in
+ * bits 32 to 39 of its NaN), until tm_ffi_cell_text has made JSON of them. */
 struct tm_cell {
   double num;
   int32_t off;              /* of the text, from the base the cell belongs to (batch: raw) */
@@ -76,6 +87,11 @@ struct tm_batch {
   struct tm_fields *fields;
   int32_t rows;                        /* slots used, bad ones included */
   int32_t bad;                         /* how many of them are bad */
+  int32_t format;                      /* enum tm_format_id */
+  int32_t side_len;                    /* bytes used of `side` */
+  char *side;                          /* msgpack: room for cells' texts in JSON; TM_PAD readable bytes behind it */
+  int32_t side_cap;
+  int32_t text_row;                    /* row whose text tm_ffi_batch_text made last, from 1; 0 none */
   double line_first;                   /* number of slot 0's line in its source, from 1 */
   double received_ms;                  /* host clock at arrival */
   int32_t off[1025];                   /* the object's text (bad: the line's), without white space around */
@@ -98,6 +114,13 @@ int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id);
 const uint8_t *tm_ffi_fields_words(struct tm_fields *f, int32_t id);
 /* extract one field over all rows of a batch already decoded (a field met late) */
 void tm_ffi_batch_fill(struct tm_batch *b, int32_t id);
+/* the event in `row` as JSON text, until this is called for another row: its pointer, the length in *len; NULL no memory */
+const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, int32_t *len);
+/* makes the text of a cell of this batch JSON where it is not: strings too have their quotes around the span then; 0, or -1 no
+ * memory */
+int32_t tm_ffi_cell_text(struct tm_batch *b, struct tm_cell *c);
+/* appends the value of a cell of this batch as JSON text, with notes (see tm_ffi_note_number): 0, or -1 out of space */
+int32_t tm_ffi_cell_put(struct tm_buf *out, const struct tm_batch *b, const struct tm_cell *c);
 
 /* Which rows a filter surely drops (event/filter.c): a graph of tests of a field against a constant. */
 enum tm_filter_op {
@@ -143,6 +166,18 @@ int32_t tm_ffi_json_string(struct tm_buf *out, const char *s, int32_t len);     
 int32_t tm_ffi_json_lossy(struct tm_buf *out, const char *s, int32_t len);           /* the same, invalid bytes as U+FFFD */
 int32_t tm_ffi_json_decimal(struct tm_buf *out, double v, int32_t digits);           /* rounded to that many decimals, half to even of the exact value */
 int32_t tm_ffi_buf_put(struct tm_buf *out, const char *s, int32_t len);              /* bytes as they are */
+/* A row or value on its way to a sink is JSON text that may have notes (codec/note.h), which tell what JSON does not; these
+ * write them. note_number: an integral double that JSON digits would make an integer beyond 2^53 keeps being a double.
+ * opaque: lead c4 bytes, c7 an extension of that type. clean: makes JSON for others of data[from..len). */
+int32_t tm_ffi_note_number(struct tm_buf *out, double v);
+int32_t tm_ffi_note_opaque(struct tm_buf *out, int32_t lead, int32_t type, const char *s, int32_t len);
+int32_t tm_ffi_note_clean(struct tm_buf *out, int32_t from);
+/* what an OPAQUE text (without its quotes) holds: its bytes are appended to out; *type -1000: bytes, else an extension's; 0, -1 */
+int32_t tm_ffi_note_read(const char *text, int32_t len, struct tm_buf *out, int32_t *type);
+/* a point in time of an extension's bytes: 1, 0 they are none */
+int32_t tm_ffi_timestamp_read(const char *s, int32_t len, double *seconds, double *nanoseconds);
+/* appends the bytes of one (8 or 12, or 4); 0, -1 out of space, -2 no such point in time */
+int32_t tm_ffi_timestamp_put(struct tm_buf *out, double seconds, double nanoseconds);
 /* like json_number, into at most 32 bytes; returns the length (for tm.i64 and tostring) */
 int32_t tm_ffi_number_text(double v, char *out);
 
@@ -183,6 +218,8 @@ struct tm_out {
   int32_t max_rows;         /* of one event */
   int32_t max_bytes;        /* of one event */
   int32_t sink;
+  int32_t format;           /* enum tm_format_id */
+  int32_t row;              /* where the row begun by tm_ffi_out_begin starts in buf */
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
 };
 struct tm_out_event { int32_t event; int32_t off; };
@@ -274,6 +311,9 @@ int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f);
 /* the event's own bytes */
 int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row);
+/* Of a row as JSON text, with notes or without, that this format cannot carry: appends the name of the first member at fault; 1,
+ * or 0 there is none */
+int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct tm_buf *name);
 
 /* Some fields of an event, in the order they were added, bytes untouched. */
 struct tm_select;
@@ -284,3 +324,194 @@ int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *
  * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
                            struct tm_overlay *ov, int32_t ordered);
+
+
+/* ---- keyed state ----------------------------------------------------- */
+
+/* What a pipeline remembers: tables from a key to a record of fixed size, with texts, lists, maps and sets hanging off
+ * it. Off the Lua heap, one worker's, never shared.
+ *
+ * Every change is announced by the call that makes it or makes it possible: it goes to the worker's log of changes
+ * first, so that one event can be taken back. Between two commits nothing moves and no byte given back is used again:
+ * a pointer into a state (record, text, key) is valid until the next tm_ffi_changes_commit, _rollback or _care.
+ * A call that fails has changed nothing. */
+
+/* Results: OK and what is above it are success. */
+enum tm_state_code {
+  TM_STATE_OK = 0,
+  TM_STATE_NEW = 1,         /* done, and the key or element was not there before */
+  TM_STATE_NO_MEMORY = -1,  /* the budget is used up, or the system has no more */
+  TM_STATE_FULL = -2,       /* max or max_keys reached, on_full is refuse: the event fails */
+  TM_STATE_STOP = -3,       /* the same, on_full is stop: the run ends in order */
+  TM_STATE_TOO_LONG = -4,   /* a key beyond 65,534 bytes, a text beyond 16 MiB, a list or map beyond 2^27 */
+  TM_STATE_NOT_KEY = -5,    /* an object, an array, NaN, or a number beyond a double's range */
+  TM_STATE_NO_KEY = -6,     /* absent or null */
+  TM_STATE_RANGE = -7,      /* no element at that place */
+  TM_STATE_TYPE = -8,       /* a value of another type than declared */
+  TM_STATE_GONE = -9        /* the record was removed in this event, by hand or to make room */
+};
+enum tm_on_full { TM_ON_FULL_OLDEST = 0, TM_ON_FULL_REFUSE = 1, TM_ON_FULL_STOP = 2 };
+
+/* A value on its way in or out. text of a value given out lies in the state. */
+enum tm_value_kind {
+  TM_VALUE_NIL = 0,
+  TM_VALUE_NUMBER = 1,      /* num */
+  TM_VALUE_STRING = 2,      /* text, len */
+  TM_VALUE_FALSE = 3,
+  TM_VALUE_TRUE = 4,
+  TM_VALUE_ANY = 5          /* text, len: one value as msgpack */
+};
+struct tm_value {
+  double num;
+  const char *text;
+  int32_t len;
+  int32_t kind;             /* enum tm_value_kind */
+};
+
+/* Bytes that all states of a worker may have mapped. The caller's, and outlives them. */
+struct tm_budget {
+  double limit;             /* 0: none */
+  double used;
+  double fail_in;           /* for tests: so many-th allocation from now fails; 0: none */
+};
+
+/* The log of changes, one a worker. */
+struct tm_changes {
+  int32_t used;             /* bytes in the log: 0 = nothing to commit; also a mark to roll back to */
+  int32_t care;             /* 1: there is housekeeping to do (tm_ffi_changes_care) */
+  struct tm_budget *budget;
+  struct tm_state *states;  /* all states, by tm_state.next, the last made first */
+};
+/* seed: of the hashes; may decide speed and nothing else. NULL: no memory. */
+struct tm_changes *tm_ffi_changes_new(struct tm_budget *budget, double seed);
+/* frees the states too */
+void tm_ffi_changes_free(struct tm_changes *c);
+/* What was changed stays so; a bounded amount of housekeeping is done. Pointers into states are void. */
+void tm_ffi_changes_commit(struct tm_changes *c);
+/* Puts everything back as it was when `used` was mark, exactly: 0 for the last commit. Cannot fail. */
+void tm_ffi_changes_rollback(struct tm_changes *c, int32_t mark);
+/* Housekeeping when there is time, only while used is 0: at most about `steps` elements looked at; 1 if there is more. */
+int32_t tm_ffi_changes_care(struct tm_changes *c, int32_t steps);
+
+/* What a record's field that is no fixed field holds: declared when the state is made. */
+enum tm_field_kind {
+  TM_FIELD_TEXT = 0,        /* one string or msgpack value */
+  TM_FIELD_LIST = 1,
+  TM_FIELD_MAP = 2,
+  TM_FIELD_SET = 3
+};
+/* In the record: 8 bytes at an offset divisible by 4, zero when new. Read by Lua, written by C alone.
+ * n: bytes of a text, elements of the others. An empty text has at = 0xffffffff and is not nil, at = 0 is nil. */
+struct tm_state_ref { uint32_t at; uint32_t n; };
+struct tm_state_field {
+  int32_t off;              /* of the tm_state_ref in the record */
+  int32_t kind;             /* enum tm_field_kind */
+  int32_t key;              /* MAP, SET: NUMBER, STRING or TRUE (boolean) of enum tm_value_kind; NIL: any of the three */
+  int32_t of;               /* LIST, MAP: NUMBER, STRING, TRUE (boolean) or ANY */
+  int32_t on_full;          /* MAP, SET: enum tm_on_full; oldest: the element set first goes. A full list drops its oldest. */
+  int32_t max;              /* 0: none */
+};
+struct tm_state_options {
+  const char *name;         /* copied, as are the fields */
+  const struct tm_state_field *fields;
+  int32_t name_len;
+  int32_t fields_n;         /* at most 255 */
+  int32_t record_size;      /* at most 32 KiB; rounded up to 8 */
+  int32_t on_full;          /* enum tm_on_full; oldest: the key not written for longest goes */
+  double max_keys;          /* 0: none */
+};
+
+/* A state. Read by Lua, written by C alone. */
+struct tm_state {
+  char *base;               /* a text of a tm_state_ref lies at base + 8 * at */
+  double keys;
+  double evicted;           /* keys that on_full = oldest dropped, since the start */
+  double bytes;             /* its share of tm_budget.used */
+  const char *name;
+  int32_t name_len;
+  int32_t code;             /* why the last call that returns a pointer gave NULL; else OK, or NEW from a write */
+  struct tm_state *next;
+};
+/* NULL: no memory, or options that cannot be */
+struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o);
+/* nothing of it may be in the log */
+void tm_ffi_state_free(struct tm_state *s);
+
+/* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ; an integer
+ * beyond 2^53 read from an event equals the string of its digits. At most 16 parts in a row make a
+ * composite key. */
+struct tm_key {
+  int32_t len;              /* 0 to begin anew */
+  int32_t pad;
+  char bytes[65536];
+};
+/* each appends one part: 0, or TOO_LONG, NOT_KEY, NO_KEY with the key as it was */
+int32_t tm_ffi_key_string(struct tm_key *k, const char *s, int32_t len);
+int32_t tm_ffi_key_number(struct tm_key *k, double v);
+int32_t tm_ffi_key_boolean(struct tm_key *k, int32_t v);
+int32_t tm_ffi_key_nil(struct tm_key *k);                                             /* a missing part that is kept */
+int32_t tm_ffi_key_cell(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *cells, int32_t row);
+/* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE, texts lie in bytes. out has room for 16 */
+int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out);
+
+/* Columns of a batch that make a key. */
+struct tm_key_columns {
+  const struct tm_cell *cells[16];
+  int32_t n;
+  int32_t missing;          /* 1: an absent or null part is kept, 0: it is NO_KEY */
+};
+/* the key of one row, in place of what k held: 0 or as above */
+int32_t tm_ffi_key_row(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row);
+
+/* The record of a key, about to be written: made (zeroed) if it is new, its bytes kept in the log, so that fixed fields
+ * may be written freely until the event ends. NULL: see code. */
+void *tm_ffi_state_write(struct tm_state *s, const struct tm_key *k);
+/* the same for a record at hand, which was only read so far: 0, NO_MEMORY or GONE */
+int32_t tm_ffi_state_announce(struct tm_state *s, void *record);
+/* the record, only to be read; NULL (code OK): there is none */
+const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k);
+/* The same two for a row of a batch, without a key in Lua's hands; also NULL with NO_KEY, NOT_KEY, TOO_LONG. serial:
+ * any number that is another one for each batch; with it what tm_ffi_state_ahead found out is used. */
+void *tm_ffi_state_write_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row, double serial);
+const void *tm_ffi_state_find_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row, double serial);
+/* Fetches what rows [first, last) will need into the caches and remembers their hashes. A hint: it changes no answer. */
+void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first, int32_t last, double serial);
+/* removes a key with all it holds: 0, NO_MEMORY (the log) or GONE */
+int32_t tm_ffi_state_remove(struct tm_state *s, void *record);
+/* removes all keys, however many, at once; 0 or NO_MEMORY */
+int32_t tm_ffi_state_clear(struct tm_state *s);
+/* the bytes of a record's key; *len gets their number */
+const char *tm_ffi_state_key(struct tm_state *s, const void *record, int32_t *len);
+
+/* A walk over a state in order of the keys' first arrival; keys that come meanwhile come last, keys removed meanwhile
+ * are left out. It may rest across commits. NULL: no memory. */
+struct tm_state_cursor {
+  int32_t done;             /* 1: there are no more keys */
+  int32_t pad;
+};
+struct tm_state_cursor *tm_ffi_cursor_new(struct tm_state *s);
+/* the next record, only to be read; NULL: see done; not done: a long gap, ask again */
+void *tm_ffi_cursor_next(struct tm_state_cursor *w);
+void tm_ffi_cursor_free(struct tm_state_cursor *w);
+
+/* Values hanging off a record. `field` is an index into the options' fields. Each announces what it changes, the
+ * record's key counts as written. Results: OK, NEW, or a negative code. */
+int32_t tm_ffi_text_set(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
+/* empties the field, of whatever kind: a text becomes nil */
+int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field);
+
+/* Lists count from 1. out may be NULL. */
+int32_t tm_ffi_list_push(struct tm_state *s, void *record, int32_t field, const struct tm_value *v);
+int32_t tm_ffi_list_set(struct tm_state *s, void *record, int32_t field, double i, const struct tm_value *v);
+int32_t tm_ffi_list_get(struct tm_state *s, const void *record, int32_t field, double i, struct tm_value *out);
+int32_t tm_ffi_list_pop(struct tm_state *s, void *record, int32_t field, struct tm_value *out);    /* the last */
+int32_t tm_ffi_list_shift(struct tm_state *s, void *record, int32_t field, struct tm_value *out);  /* the first */
+
+/* Maps, and sets, which have no values: v is NULL, or out. get: RANGE if the key is not there. set: NEW if it is new. */
+int32_t tm_ffi_map_set(struct tm_state *s, void *record, int32_t field, const struct tm_value *k, const struct tm_value *v);
+int32_t tm_ffi_map_get(struct tm_state *s, const void *record, int32_t field, const struct tm_value *k, struct tm_value *out);
+int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const struct tm_value *k);
+/* The element behind place `at` (0 to begin), in order of first setting: its place, or 0 at the end. While a map is
+ * walked its elements may be set and removed; after a new key the walk may give some again or leave some out. k and v
+ * may be NULL. */
+double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);

@@ -140,6 +140,8 @@ static int members_match(struct tm_patch *p, const char *text, int32_t len) {
     int32_t quote = tm_cell_quoted(&value);
     m->start = key.off - 1;
     m->value = value.off - quote;
+    /* a note goes with its value */
+    if (tm_note_at(text + m->value - TM_NOTE)) m->value -= TM_NOTE;
     m->end = value.off + tm_cell_len(&value) + quote;
     m->change = change_find(p, tm_json_name_get(text, &key));
     if (m->change >= 0) p->changes[m->change].member = p->members_n;

@@ -48,6 +48,10 @@ static const struct tm_json_scanner *scanner(void) {
   return in_force;
 }
 
+const char *tm_json_used(void) {
+  return scanner()->name;
+}
+
 static int is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
@@ -157,7 +161,7 @@ int32_t tm_json_decode(struct tm_batch *b, const char *text, int32_t len, int fi
   return at;
 }
 
-void tm_ffi_batch_fill(struct tm_batch *b, int32_t id) {
+void tm_json_fill(struct tm_batch *b, int32_t id) {
   struct tm_fields *f = b->fields;
   if (id <= 0 || id >= f->n) return;
   const struct tm_json_scanner *sc = scanner();

@@ -5,13 +5,15 @@
  *   append   every written field is absent from the event: its own bytes, then the new members
  *   splice   written fields stand in the event once: its bytes with the values exchanged
  *   patch    anything else (a field removed, or standing there twice): json_patch.c
- * An event without a base (made by Lua, or selected) is written member by member. */
+ * An event without a base (made by Lua, or selected) is written member by member. Events of msgpack are patched as text.
+ * The text may have notes (note.h); tm_ffi_out_end makes of it what the sink wants. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/buf.h"
 #include "json_walk.h"
 #include "out.h"
+#include "packed.h"
 
 enum { SPLICE_MAX = 32, EMPTY_OBJECT_MAX = 8 };
 
@@ -52,22 +54,17 @@ int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *na
 
 /* ---- values ---- */
 
-static int32_t put_cell(struct tm_buf *out, const struct tm_batch *b, const struct tm_cell *c) {
-  int quoted = tm_cell_quoted(c);
-  return tm_buf_put(out, b->raw + c->off - quoted, tm_cell_len(c) + 2 * quoted);
-}
-
 static int32_t put_value(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, const struct tm_slot *s,
                          const struct tm_slot_field *f) {
   switch (s->kind) {
-    case TM_SLOT_NUMBER: return tm_ffi_json_number(out, s->num);
+    case TM_SLOT_NUMBER: return tm_ffi_note_number(out, s->num);
     case TM_SLOT_STRING: return tm_ffi_json_string(out, s->text, s->len);
     case TM_SLOT_TRUE: return tm_buf_put(out, "true", 4);
     case TM_SLOT_FALSE: return tm_buf_put(out, "false", 5);
     case TM_SLOT_NULL: return tm_buf_put(out, "null", 4);
     case TM_SLOT_TEXT: return tm_buf_put(out, s->text, s->len);
     case TM_SLOT_DECIMAL: return tm_ffi_json_decimal(out, s->num, f->decimals);
-    default: return put_cell(out, b, (const struct tm_cell *)(const void *)s->text + v->home);
+    default: return tm_ffi_cell_put(out, b, (const struct tm_cell *)(const void *)s->text + v->home);
   }
 }
 
@@ -159,7 +156,7 @@ static int32_t put_spliced(struct tm_buf *out, const struct tm_batch *b, const s
 /* Sorts the written fields into new ones and present ones; 0 if another way is needed. */
 static int can_splice(const struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov, struct splice *list,
                       int32_t *n, int32_t *news, int32_t *news_n) {
-  if (b->twice[v->row] || b->len[v->row] < EMPTY_OBJECT_MAX || v->writes > SPLICE_MAX) return 0;
+  if (b->format != TM_FORMAT_JSON || b->twice[v->row] || b->len[v->row] < EMPTY_OBJECT_MAX || v->writes > SPLICE_MAX) return 0;
   *n = *news_n = 0;
   for (int32_t i = 0; i < v->writes; i++) {
     int32_t slot = ov->written[v->base + 1 + i];
@@ -180,7 +177,7 @@ static int can_splice(const struct tm_batch *b, const struct tm_view *v, const s
   return 1;
 }
 
-static int32_t put_patched(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov) {
+static int32_t put_patched(struct tm_buf *out, struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov) {
   static struct tm_patch *patch;
   static struct tm_buf texts;
   if (patch == NULL) {
@@ -202,7 +199,9 @@ static int32_t put_patched(struct tm_buf *out, const struct tm_batch *b, const s
     }
     if (rc != 0) return rc;
   }
-  return tm_ffi_patch_apply(patch, b->raw + b->off[v->row], b->len[v->row], texts.data, out);
+  int32_t len;
+  const char *text = tm_ffi_batch_text(b, v->row, &len);
+  return text == NULL ? -1 : tm_ffi_patch_apply(patch, text, len, texts.data, out);
 }
 
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,

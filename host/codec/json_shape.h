@@ -37,7 +37,7 @@ struct tm_json_step {
   uint32_t mask;                /* bit i: text[i] counts */
   uint8_t len;
   uint8_t to;                   /* TM_JSON_TO_* */
-  uint16_t pad;
+  uint16_t size;                /* msgpack: of the value, whose lead byte text ends with (len is without it); 0: text has none */
   struct tm_json_key *key;      /* of the value it leads to; with TM_JSON_TO_END any */
 };
 

@@ -4,6 +4,9 @@
  * the reader's full check, and TM_PAD readable bytes lie behind it. Strings and nested values are skipped 16 bytes
  * at a time; nothing recurses. Positions are pointers into the text, cells hold offsets from its base.
  *
+ * The text may have notes (note.h): in front of a value they are passed like white space; a string that begins with one is
+ * OPAQUE.
+ *
  * Names of members are compared unescaped: "am\u006funt" is "amount". */
 #ifndef TM_CODEC_JSON_WALK_H
 #define TM_CODEC_JSON_WALK_H
@@ -13,22 +16,15 @@
 #include <emmintrin.h>
 #endif
 
-#include "../abi_c.h"
+#include "cell.h"
 #include "json_scanner.h"
+#include "note.h"
 
-/* The one NaN that may lie in a cell: LuaJIT tags its values with the others. */
-static inline double tm_cell_nan(void) {
-  double v;
-  uint64_t bits = 0x7ff8000000000000u;
-  memcpy(&v, &bits, 8);
-  return v;
-}
-
-static inline int tm_cell_kind(const struct tm_cell *c) { return c->tag & 15; }
-static inline int32_t tm_cell_len(const struct tm_cell *c) { return c->tag >> 4; }
+static inline double tm_cell_nan(void) { return tm_cell_num(0); }
 /* 1 if the span leaves quotes out */
 static inline int tm_cell_quoted(const struct tm_cell *c) {
-  return tm_cell_kind(c) == TM_KIND_STRING || tm_cell_kind(c) == TM_KIND_ESCAPED;
+  int kind = tm_cell_kind(c);
+  return kind == TM_KIND_STRING || kind == TM_KIND_ESCAPED || kind == TM_KIND_OPAQUE;
 }
 static inline void tm_cell_set(struct tm_cell *c, int32_t off, int32_t len, int kind) {
   c->num = tm_cell_nan();
@@ -37,7 +33,7 @@ static inline void tm_cell_set(struct tm_cell *c, int32_t off, int32_t len, int 
 }
 
 static inline const char *tm_json_space_skip(const char *p) {
-  /* between tokens nothing else is as small as a space */
+  /* between tokens nothing but space and notes is as small as a space */
   while (*p <= ' ' && *p >= '\t') p++;
   return p;
 }
@@ -115,7 +111,8 @@ static inline const char *tm_json_value_skip(const char *base, const char *p, co
   switch (*p) {
     case '"':
       q = tm_json_string_skip(p + 1, &escaped);
-      tm_cell_set(c, (int32_t)(p + 1 - base), (int32_t)(q - p - 1), escaped ? TM_KIND_ESCAPED : TM_KIND_STRING);
+      kind = tm_note_at(p + 1) ? TM_KIND_OPAQUE : escaped ? TM_KIND_ESCAPED : TM_KIND_STRING;
+      tm_cell_set(c, (int32_t)(p + 1 - base), (int32_t)(q - p - 1), kind);
       return q + 1;
     case '{':
     case '[':
@@ -160,6 +157,7 @@ static inline void tm_json_number_read(const char *base, struct tm_cell *c) {
     }
   }
   tm_json_number_cell(base + c->off, tm_cell_len(c), 1, c);
+  if (tm_cell_kind(c) != TM_KIND_NUMBER && c->off >= TM_NOTE && tm_note_at(base + c->off - TM_NOTE)) tm_note_number(base, c);
 }
 
 /* The members of one object, one after the other. */

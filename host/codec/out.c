@@ -14,6 +14,8 @@
 #include "../base/buf.h"
 #include "../base/err.h"
 #include "json_walk.h"
+#include "msgpack_json.h"
+#include "packed.h"
 
 enum { PREFIX_SHORT = 32 };
 
@@ -23,6 +25,8 @@ struct select_field {
   int32_t prefix_len;
   char prefix[PREFIX_SHORT];      /* ,"key": when it fits */
   char *prefix_long;              /* else here */
+  char *packed;                   /* the key as msgpack */
+  int32_t packed_len;
 };
 
 struct tm_select {
@@ -106,8 +110,10 @@ static inline void row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) 
 }
 
 static inline int32_t row_end(struct tm_out *o, struct tm_flow *f) {
-  if (tm_buf_reserve(&o->buf, 1) != 0) return -1;
-  o->buf.data[o->buf.len++] = '\n';
+  if (o->format == TM_FORMAT_JSON) {
+    if (tm_buf_reserve(&o->buf, 1) != 0) return -1;
+    o->buf.data[o->buf.len++] = '\n';
+  }
   o->rows += 1;
   o->event_rows++;
   if (o->buf.len > o->soft) f->stop = 1;
@@ -116,22 +122,78 @@ static inline int32_t row_end(struct tm_out *o, struct tm_flow *f) {
 
 int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   row_begin(o, b, row);
+  o->row = o->buf.len;
   return 0;
 }
 
-int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f) { return row_end(o, f); }
+/* Makes msgpack of the text of the row begun. */
+static int32_t row_pack(struct tm_out *o) {
+  static struct tm_buf text;
+  if (text.cap_max == 0) tm_buf_init(&text, INT32_MAX - TM_PAD);
+  int32_t len = o->buf.len - o->row;
+  text.len = 0;
+  if (tm_buf_put(&text, o->buf.data + o->row, len) != 0) return -1;
+  o->buf.len = o->row;
+  return tm_msgpack_from_json(&o->buf, text.data, len);
+}
+
+int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f) {
+  int32_t rc = o->format == TM_FORMAT_MSGPACK ? row_pack(o) : tm_ffi_note_clean(&o->buf, o->row);
+  return rc != 0 ? rc : row_end(o, f);
+}
 
 int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row) {
   row_begin(o, b, row);
-  int empty = row == TM_ROW_EMPTY;
-  const char *text = empty ? "{}" : b->raw + b->off[row];
-  if (tm_buf_put(&o->buf, text, empty ? 2 : b->len[row]) != 0) return -1;
-  return row_end(o, f);
+  int32_t rc;
+  const char *event = b->raw + b->off[row];
+  if (row == TM_ROW_EMPTY) {
+    rc = o->format == TM_FORMAT_JSON ? tm_buf_put(&o->buf, "{}", 2) : tm_msgpack_put_map(&o->buf, 0);
+  } else if (o->format == b->format) {
+    rc = tm_buf_put(&o->buf, event, b->len[row]);
+  } else if (o->format == TM_FORMAT_JSON) {
+    rc = tm_msgpack_to_json(&o->buf, event, 0);
+  } else {
+    rc = tm_msgpack_from_json(&o->buf, event, b->len[row]);
+  }
+  return rc != 0 ? rc : row_end(o, f);
+}
+
+/* Can this format carry the member's value, with the note in front of it? */
+static int can_carry(struct tm_buf *to, const char *text, const struct tm_cell *value, int32_t format) {
+  int32_t quoted = tm_cell_quoted(value), off = value->off - quoted, end = value->off + tm_cell_len(value) + quoted;
+  if (off >= TM_NOTE && tm_note_at(text + off - TM_NOTE)) off -= TM_NOTE;
+  to->len = 0;
+  int32_t rc = format == TM_FORMAT_JSON ? tm_note_clean(to, text + off, end - off) : tm_msgpack_from_json(to, text + off, end - off);
+  return rc != -2;
+}
+
+int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct tm_buf *name) {
+  static struct tm_buf to;
+  struct tm_json_members members;
+  struct tm_cell key, value;
+  if (to.cap_max == 0) tm_buf_init(&to, INT32_MAX - TM_PAD);
+  tm_json_members_init(&members, text, len);
+  while (tm_json_members_next(&members, &key, &value)) {
+    if (can_carry(&to, text, &value, format)) continue;
+    return tm_ffi_json_unescape(text + key.off, tm_cell_len(&key), name) == 0;
+  }
+  return 0;
 }
 
 /* ---- select ---- */
 
 struct tm_select *tm_ffi_select_new(void) { return calloc(1, sizeof(struct tm_select)); }
+
+/* A new field with its key as msgpack. */
+static int32_t key_pack(struct select_field *field, const char *key, int32_t key_len) {
+  struct tm_buf packed;
+  tm_buf_init(&packed, INT32_MAX - TM_PAD);
+  memset(field, 0, sizeof *field);
+  int32_t rc = tm_msgpack_put_str(&packed, key, key_len);
+  field->packed = packed.data;
+  field->packed_len = packed.len;
+  return rc;
+}
 
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len) {
   if (s->n == s->cap) {
@@ -147,8 +209,8 @@ int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, cons
   int32_t rc = tm_buf_put(&text, ",", 1);
   if (rc == 0) rc = tm_ffi_json_string(&text, key, key_len);
   if (rc == 0) rc = tm_buf_put(&text, ":", 1);
+  if (rc == 0) rc = key_pack(field, key, key_len);
   if (rc == 0) {
-    memset(field, 0, sizeof *field);
     field->cells = cells;
     field->prefix_len = text.len;
     if (text.len <= PREFIX_SHORT) {
@@ -170,9 +232,53 @@ static inline char *short_copy(char *to, const char *s, int32_t n) {
   return to + n;
 }
 
+/* A select for a sink of msgpack. */
+static int32_t select_packed(struct tm_buf *out, const struct tm_batch *b, int32_t row, const struct tm_select *s) {
+  uint32_t present = 0;
+  for (int32_t i = 0; i < s->n; i++) present += tm_cell_kind(&s->fields[i].cells[row]) != TM_KIND_ABSENT;
+  int32_t rc = tm_msgpack_put_map(out, present);
+  for (int32_t i = 0; i < s->n && rc == 0; i++) {
+    const struct select_field *field = &s->fields[i];
+    const struct tm_cell *c = &field->cells[row];
+    if (tm_cell_kind(c) == TM_KIND_ABSENT) continue;
+    rc = tm_buf_put(out, field->packed, field->packed_len);
+    if (rc == 0) rc = tm_cell_row_put(out, b, c, TM_FORMAT_MSGPACK);
+  }
+  return rc;
+}
+
+/* A select of msgpack for a sink of JSON: most values are written on the spot. */
+static int32_t select_text(struct tm_buf *out, const struct tm_batch *b, int32_t row, const struct tm_select *s) {
+  int32_t start = out->len;
+  for (int32_t i = 0; i < s->n; i++) {
+    const struct select_field *field = &s->fields[i];
+    const struct tm_cell *c = &field->cells[row];
+    int kind = tm_cell_kind(c);
+    if (kind == TM_KIND_ABSENT) continue;
+    if (tm_buf_reserve(out, field->prefix_len + TM_CELL_TEXT_ROOM) != 0) return -1;
+    if (field->prefix_len <= PREFIX_SHORT) {
+      memcpy(out->data + out->len, field->prefix, PREFIX_SHORT);
+    } else {
+      memcpy(out->data + out->len, field->prefix_long, (size_t)field->prefix_len);
+    }
+    char *p = out->data + out->len + field->prefix_len, *end = tm_cell_text(p, b, c);
+    out->len = (int32_t)(end - out->data);
+    if (__builtin_expect(end != p, 1)) continue;
+    int32_t rc = tm_cell_row_put(out, b, c, TM_FORMAT_JSON);
+    if (rc != 0) return rc;
+  }
+  if (out->len == start) return tm_buf_put(out, "{}", 2);
+  out->data[start] = '{';  /* in place of the first comma */
+  return tm_buf_put(out, "}", 1);
+}
+
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row,
                           const struct tm_select *s) {
   row_begin(o, b, row);
+  if (__builtin_expect((o->format | b->format) != TM_FORMAT_JSON, 0)) {
+    int32_t rc = o->format == TM_FORMAT_JSON ? select_text(&o->buf, b, row, s) : select_packed(&o->buf, b, row, s);
+    return rc != 0 ? rc : row_end(o, f);
+  }
   const char *raw = b->raw;
   char *start = o->buf.data + o->buf.len, *p = start, *limit = o->buf.data + o->buf.cap;
   const struct select_field *field = s->fields, *last = field + s->n;

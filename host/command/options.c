@@ -103,18 +103,18 @@ static int take_flag(struct parse *p, const struct tm_option *opt, const char *f
 }
 
 static int take_format(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
-  static const char *const formats[] = { "json", "csv", "msgpack", "lines" };
+  static const char *const formats[] = { "json", "msgpack", "csv", "lines" };
+  enum { HERE = 2 };  /* of them in this version */
   const char *meant = tm_suggest(value, formats, 4);
   size_t i;
 
-  if (strcmp(value, "json") == 0) {
+  for (i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+    if (strcmp(value, formats[i]) != 0) continue;
+    if (i >= HERE)
+      return tm_err_set(p->err, USAGE, "format-later",
+                        "%s: the format %s is not available in this version; json and msgpack are", from, value);
     set_text(p->o, opt->at, value);
     return 0;
-  }
-  for (i = 1; i < sizeof formats / sizeof formats[0]; i++) {
-    if (strcmp(value, formats[i]) != 0) continue;
-    return tm_err_set(p->err, USAGE, "format-later", "%s: the format %s is not available in this version; json is",
-                      from, value);
   }
   return tm_err_set(p->err, USAGE, "format-unknown", "%s: no format is called '%s'; did you mean %s?", from, value,
                     meant != NULL ? meant : formats[0]);

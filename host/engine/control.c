@@ -139,8 +139,12 @@ static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t
   slot = b->origin[row];
   if (len < 0 || b->off[row] < 0 || !tm_shared_holds(s, b->raw + b->off[row], (size_t)len)) return;
   if (!batch_holds(s, root, slot)) return;
-  snprintf(out, size, ", %.*s%sline %.0f: %.*s%s", source_len, s->source, source_len > 0 ? " " : "",
-           root->line_first + root->line[slot], len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
+  int packed = root->format == TM_FORMAT_MSGPACK;
+  double place = root->line_first + root->line[slot];
+  int n = snprintf(out, size, ", %.*s%s%s %.0f", source_len, s->source, source_len > 0 ? " " : "", packed ? "byte" : "line", place);
+  /* bytes of msgpack are nothing to read */
+  if (b->format == TM_FORMAT_JSON && n > 0 && (size_t)n < size)
+    snprintf(out + n, size - (size_t)n, ": %.*s%s", len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
 }
 
 /* "in pipeline clean, tx.ndjson line 17: {...}" */

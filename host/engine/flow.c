@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../base/log.h"
-#include "../codec/json.h"
+#include "../codec/format.h"
 #include "../codec/out.h"
 #include "script.h"
 
@@ -32,9 +32,9 @@ static const char *bad_code(int status) {
 
 static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t row, char *why, int32_t size) {
   switch (b->status[row]) {
-    case TM_LINE_NOT_OBJECT: snprintf(why, (size_t)size, "not an object: an event is a JSON object on one line"); break;
+    case TM_LINE_NOT_OBJECT: snprintf(why, (size_t)size, "%s", tm_formats[b->format].not_object); break;
     case TM_LINE_TOO_LONG: snprintf(why, (size_t)size, "longer than %d bytes (--max-event)", f->max_event); break;
-    default: tm_json_explain(b->raw + b->off[row], b->len[row], why, size);
+    default: tm_formats[b->format].explain(b->raw + b->off[row], b->len[row], why, size);
   }
 }
 
@@ -254,13 +254,14 @@ static void link_origins(const struct tm_outlet *o, struct tm_batch *b) {
 
 static int link_next(struct tm_flows *f, struct tm_outlet *o) {
   struct tm_source *s = o->link;
-  int32_t from = o->sink.state->sent, lines = 0;
+  int32_t from = o->sink.state->sent;
+  struct tm_cut cut;
   if (from >= o->out->buf.len) return 0;
-  int32_t len = tm_json_decode(s->batch, o->out->buf.data + from, o->out->buf.len - from, 1, TM_ROW_BYTES_MAX, &lines);
+  tm_formats[s->batch->format].decode(s->batch, o->out->buf.data + from, o->out->buf.len - from, 1, TM_ROW_BYTES_MAX, &cut);
   link_origins(o, s->batch);
   tm_undo_keep(&f->shared->undo, s->state, sizeof *s->state);
   begin(f, s, 0);
-  s->state->batch_len = len;
+  s->state->batch_len = cut.used;
   s->state->active = 1;
   tm_undo_done(&f->shared->undo);
   moved(f);
@@ -350,7 +351,7 @@ void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int
   if (s->kind == TM_SOURCE_LINK && f->root != NULL) s = f->root;
   double at = s->batch->line_first + s->batch->line[slot];
   const char *from = tm_source_origin(s);
-  snprintf(out, out_size, "%s:%.0f", from, at);
+  snprintf(out, out_size, "%s:%s%.0f", from, tm_formats[s->batch->format].place, at);
   if (name != NULL) *name = from;
   if (line != NULL) *line = at;
 }
@@ -381,10 +382,11 @@ void tm_flow_recover(struct tm_flows *f) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
     struct tm_source *s = o->link;
-    int32_t lines = 0;
+    struct tm_cut cut;
     if (o->out != NULL) tm_sink_resume(&o->sink, o->out->buf.len);
     if (s == NULL || !s->state->active || o->out == NULL) continue;
-    tm_json_decode(s->batch, o->out->buf.data + o->sink.state->sent, s->state->batch_len, 1, TM_ROW_BYTES_MAX, &lines);
+    tm_formats[s->batch->format].decode(s->batch, o->out->buf.data + o->sink.state->sent, s->state->batch_len, 1, TM_ROW_BYTES_MAX,
+                                        &cut);
     link_origins(o, s->batch);
   }
   if (sh->death.serial != 0) mend_event(f);

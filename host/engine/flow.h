@@ -87,9 +87,9 @@ struct tm_flows {
 /* Building (flow_build.c), called by the library while a script loads; NULL and err when refused. What an earlier
  * worker left in the regions is found again. */
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
-                                     int32_t paths_n, int32_t link_sink, struct tm_err *err);
+                                     int32_t paths_n, int32_t link_sink, int32_t format, struct tm_err *err);
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
-                                 struct tm_err *err);
+                                 int32_t format, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */
@@ -124,7 +124,7 @@ int tm_flow_pending(const struct tm_flows *f);
 void tm_flow_recover(struct tm_flows *f);
 /* Takes back the rows pipeline p made of this row of its batch. */
 void tm_flow_rollback(struct tm_pipeline *p, int32_t row);
-/* Where a pipeline's row came from: "name:line" into out, and name and line apart (both may be NULL). */
+/* Where a pipeline's row came from: "name:line" or "name:@byte" into out, and name and place apart (both may be NULL). */
 void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int32_t row, char *out, size_t out_size,
                       const char **name, double *line);
 

@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
+#include "../codec/format.h"
 #include "../codec/out.h"
 #include "../io/paths.h"
 #include "flow.h"
 
-enum { SOFT_MIN = 8192 };  /* of one of many writers of a sink */
+enum {
+  SOFT_MIN = 8192,           /* of one of many writers of a sink */
+  SIDE_MORE = 16 * 1024 * 1024
+};
 
 static void copy_text(char *to, size_t size, const char *from) {
   size_t n = strnlen(from, size - 1);
@@ -32,13 +36,25 @@ static void *region(struct tm_flows *f, const char *what, int32_t a, int32_t b, 
   return p;
 }
 
-/* TM_PAD bytes before and behind */
-static int buffer_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t cap, struct tm_buf *buf,
-                         struct tm_err *err) {
-  char *data = region(f, what, a, b, (size_t)cap + 2 * TM_PAD, err);
+/* TM_PAD bytes before and behind; `side` more bytes with their own pad behind that */
+static int buffer_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t cap, int32_t side,
+                         struct tm_buf *buf, struct tm_err *err) {
+  char *data = region(f, what, a, b, (size_t)cap + (size_t)side + 3 * TM_PAD, err);
   if (data == NULL) return -1;
   tm_buf_init_fixed(buf, data + TM_PAD, cap);
   return 0;
+}
+
+/* Texts that Lua asks for of a batch of msgpack: JSON is up to six times as long. */
+static int32_t side_size(int32_t max_event) {
+  int64_t size = 8 * (int64_t)max_event + SIDE_MORE, most = INT32_MAX - 4 * (int64_t)max_event - SIDE_MORE;
+  return (int32_t)(size < most ? size : most);
+}
+
+/* The side of a batch lies behind the buffer it points into. */
+static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t side) {
+  b->side = buf->data + buf->cap + TM_PAD;
+  b->side_cap = side;
 }
 
 /* ---- sources ---- */
@@ -60,7 +76,7 @@ static int copy_paths(struct tm_source *s, const char **paths, int32_t n, struct
 }
 
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
-                                     int32_t paths_n, int32_t link_sink, struct tm_err *err) {
+                                     int32_t paths_n, int32_t link_sink, int32_t format, struct tm_err *err) {
   int k = source_kind(kind);
   TM_ASSERT(k >= 0);
   if (f->sources_n == TM_SOURCES_MAX) {
@@ -85,13 +101,16 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->batch = region(f, "batch", i, 0, sizeof *s->batch, err);
   s->state = region(f, "source", i, 0, sizeof *s->state, err);
   int link = s->kind == TM_SOURCE_LINK;
+  int32_t side = format == TM_FORMAT_MSGPACK ? side_size(f->max_event) : 0;
   if (s->fields == NULL || s->batch == NULL || s->state == NULL ||
-      (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, &s->buf, err) != 0)) {
+      (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, side, &s->buf, err) != 0)) {
     free(s);
     return NULL;
   }
   s->batch->fields = s->fields;
-  if (s->state->line == 0) s->state->line = 1;
+  s->batch->format = format;
+  if (side > 0 && !link) side_set(s->batch, &s->buf, side);
+  if (s->state->file == 0 && s->state->line == 0) s->state->line = tm_formats[format].first;
   if (link) {
     f->outlets[link_sink]->link = s;
     f->links[i] = f->outlets[link_sink];
@@ -103,7 +122,7 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
 /* ---- sinks and outs ---- */
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
-                                 struct tm_err *err) {
+                                 int32_t format, struct tm_err *err) {
   static const char *const names[] = {"file", "stdout", "discard", "link"};
   (void)source;
   int k = -1;
@@ -125,6 +144,7 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   o->sink.index = f->outlets_n;
   o->sink.kind = (enum tm_sink_kind)k;
   o->sink.fd = -1;
+  o->sink.format = format;
   o->sink.path = copy;
   o->sink.io = f->io;
   o->sink.undo = &f->shared->undo;
@@ -177,7 +197,8 @@ static int add_writer(struct tm_flows *f, struct tm_outlet *o, struct tm_pipelin
 }
 
 /* An out in shared memory. Only a new one is initialized: rows a dead worker left wait in it. */
-static struct tm_out *make_out(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t soft, struct tm_err *err) {
+static struct tm_out *make_out(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t soft,
+                               const struct tm_sink *sink, struct tm_err *err) {
   struct tm_out *out = region(f, what, a, b, sizeof *out, err);
   char name[32];
   snprintf(name, sizeof name, "%s-events", what);
@@ -185,7 +206,8 @@ static struct tm_out *make_out(struct tm_flows *f, const char *what, int32_t a, 
   snprintf(name, sizeof name, "%s-rows", what);
   int32_t cap = 2 * TM_ROW_BYTES_MAX + 4 * TM_SOFT;
   struct tm_buf buf;
-  if (out == NULL || events == NULL || buffer_region(f, name, a, b, cap, &buf, err) != 0) return NULL;
+  int32_t side = sink->kind == TM_SINK_LINK && sink->format == TM_FORMAT_MSGPACK ? side_size(TM_ROW_BYTES_MAX) : 0;
+  if (out == NULL || events == NULL || buffer_region(f, name, a, b, cap, side, &buf, err) != 0) return NULL;
   if (out->events == NULL) tm_out_init(out, buf.data, cap, soft, f->max_rows, TM_ROW_BYTES_MAX, events);
   return out;
 }
@@ -209,9 +231,10 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
     tm_err_set(err, 3, "outs", "pipeline '%s' writes more than %d sinks", p->name, TM_OUTS_MAX);
     return NULL;
   }
-  struct tm_out *out = make_out(f, "out", pipeline, p->outs_n, TM_SOFT, err);
+  struct tm_out *out = make_out(f, "out", pipeline, p->outs_n, TM_SOFT, &o->sink, err);
   if (out == NULL || add_writer(f, o, p, out, err) != 0) return NULL;
   out->sink = sink;
+  out->format = o->sink.format;
   if (!dead) {
     out->tally = p->tally;
     o->dead_only = 0;
@@ -259,10 +282,13 @@ static uint64_t hash_text(uint64_t h, const char *text) {
 static int check_plan(struct tm_flows *f, struct tm_err *err) {
   uint64_t h = 0xCBF29CE484222325u;
   for (int32_t i = 0; i < f->sources_n; i++) {
-    h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind;
+    h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind + 16 * (uint64_t)f->sources[i]->batch->format;
     for (int32_t k = 0; k < f->sources[i]->paths_n; k++) h = hash_text(h, f->sources[i]->paths[k]);
   }
-  for (int32_t i = 0; i < f->outlets_n; i++) h = hash_text(h, f->outlets[i]->sink.path) + (uint64_t)f->outlets[i]->sink.kind;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_sink *sink = &f->outlets[i]->sink;
+    h = hash_text(h, sink->path) + (uint64_t)sink->kind + 16 * (uint64_t)sink->format;
+  }
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     const struct tm_pipeline *p = f->pipelines[i];
     h = hash_text(h, p->name) + (uint64_t)p->source->index;
@@ -275,6 +301,10 @@ static int check_plan(struct tm_flows *f, struct tm_err *err) {
                                       "cannot go on with what the last one had read; start the run again");
   *seen = h;
   return 0;
+}
+
+static void link_side(struct tm_outlet *o) {
+  if (o->link != NULL && o->sink.format == TM_FORMAT_MSGPACK) side_set(o->link->batch, &o->out->buf, side_size(TM_ROW_BYTES_MAX));
 }
 
 /* What a source's patterns and folders lead to, looked up once in a run: a new worker goes on in the same list. */
@@ -328,13 +358,15 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
     o->soft = TM_SOFT;
     if (o->writers_n == 1) {
       o->out = o->writers[0].out;
+      link_side(o);
       continue;
     }
     o->soft = TM_SOFT * 4 / o->writers_n;
     if (o->soft < SOFT_MIN) o->soft = SOFT_MIN;
     for (int32_t w = 0; w < o->writers_n; w++) o->writers[w].out->soft = o->soft + o->writers[w].taken->bytes;
-    o->out = make_out(f, "merged", i, 0, TM_SOFT, err);
+    o->out = make_out(f, "merged", i, 0, TM_SOFT, &o->sink, err);
     if (o->out == NULL) return -1;
+    link_side(o);
   }
   return 0;
 }

@@ -265,6 +265,10 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "code");
   lua_pushstring(L, o->to);
   lua_setfield(L, -2, "to");
+  lua_pushstring(L, o->format);
+  lua_setfield(L, -2, "format");
+  lua_pushstring(L, o->out_format);
+  lua_setfield(L, -2, "out_format");
   lua_pushboolean(L, checked);
   lua_setfield(L, -2, "checked");
   lua_pushstring(L, o->sample);

@@ -120,7 +120,7 @@ static int host_add_source(lua_State *L) {
   }
   struct tm_err err = {0};
   struct tm_source *source = tm_flow_add_source(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
-                                                (int32_t)luaL_checkinteger(L, 4), &err);
+                                                (int32_t)luaL_checkinteger(L, 4), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &err);
   if (source == NULL) return raise_err(L, &err);
   lua_pushlightuserdata(L, source->batch);
   lua_pushlightuserdata(L, source->fields);
@@ -131,7 +131,7 @@ static int host_add_sink(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
   struct tm_sink *sink = tm_flow_add_sink(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
-                                          (int32_t)luaL_checkinteger(L, 5), &err);
+                                          (int32_t)luaL_checkinteger(L, 5), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &err);
   if (sink == NULL) return raise_err(L, &err);
   lua_pushinteger(L, sink->index);
   return 1;

@@ -328,6 +328,13 @@ static void name_pipelines(struct tm_worker *w) {
     memcpy(w->shared->pipelines[i], w->flows.pipelines[i]->name, sizeof w->shared->pipelines[i]);
 }
 
+/* Input that stopped making sense was told when it was met; a run that left some unread has failed. */
+static int all_read(const struct tm_worker *w) {
+  for (int32_t i = 0; i < w->flows.sources_n; i++)
+    if (w->flows.sources[i]->state->broken) return 0;
+  return 1;
+}
+
 static struct tm_worker worker;
 
 int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
@@ -355,7 +362,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     return err.exit_code != 0 ? err.exit_code : 1;
   }
   shared->phase = TM_PHASE_DONE;
-  return 0;
+  return all_read(w) ? 0 : 1;
 }
 
 /* Runs the sample through, every event with a view of its own; what fails is told as in a run. */

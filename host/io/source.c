@@ -6,8 +6,9 @@
  * twice the room of the longest event for that.
  *
  * A read may be cut off by SIGKILL between the system's part and ours. A file's position is told it anew. Of a pipe
- * it is known before how many bytes a read will take, and the last of them is preset to a byte that is in no valid
- * text: whether it is still there tells whether the read took place. */
+ * it is known before how many bytes a read will take, and the last of them are preset to a byte that is in no valid
+ * text behind some drawn by lot, for messages that may hold any byte: whether they are still there tells whether the read
+ * took place. */
 #include "source.h"
 
 #include <errno.h>
@@ -20,14 +21,16 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
-#include "../codec/json.h"
 #include "paths.h"
 
 enum {
-  LONG_SAMPLE = 1024,        /* bytes kept of a line that is too long */
+  LONG_SAMPLE = 1024,        /* bytes kept of an event that is too long */
+  NEED_SOME = 1 << 20,       /* an event that is larger is looked at again when there is a quarter more of it */
   REST_SMALL = TM_BLOCK,     /* a rest up to this is moved before each read */
-  UNREAD = 0xFF              /* in no UTF-8 text */
+  UNREAD_LAST = 0xFF         /* in no UTF-8 text */
 };
+
+static const struct tm_format *format_of(const struct tm_source *s) { return &tm_formats[s->batch->format]; }
 
 /* ---- opening ---- */
 
@@ -113,7 +116,8 @@ static void next_file(struct tm_source *s) {
   s->state->offset = 0;
   s->state->eof = 0;
   s->state->begun = 0;
-  s->state->line = 1;
+  s->state->line = format_of(s)->first;
+  s->need = s->least = 0;
 }
 
 /* What a read of a live source would bring: bytes there, at most `room`; 0 its end, or not known; -1 it would wait. */
@@ -124,6 +128,20 @@ static int32_t waiting(struct tm_source *s, int32_t room) {
   s->readable = 0;
   struct pollfd p = {.fd = s->fd, .events = POLLIN};
   return poll(&p, 1, 0) > 0 ? 0 : -1;
+}
+
+/* Presets the last of the n bytes a read will take, or tells whether they are still so. Both for bytes that end at `end`. */
+static int unread(struct tm_source *s, char *end, int32_t n, int preset) {
+  char *pattern = s->state->unread;
+  int32_t size = (int32_t)sizeof s->state->unread;
+  uint64_t x = s->io->mono_ns(s->io);
+  if (pattern[size - 1] == 0) {
+    for (int32_t i = 0; i < size; i++) pattern[i] = (char)((x = x * 6364136223846793005u + 1442695040888963407u) >> 56);
+    pattern[size - 1] = (char)UNREAD_LAST;
+  }
+  if (n > size) n = size;
+  if (preset) memcpy(end - n, pattern + size - n, (size_t)n);
+  return memcmp(end - n, pattern + size - n, (size_t)n) == 0;
 }
 
 /* n bytes lie behind tail. */
@@ -155,7 +173,7 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
     if (there < 0) return 0;
     if (there > 0) room = there;
     if (there > 0 && s->fifo) {
-      to[there - 1] = (char)UNREAD;
+      unread(s, to + there, there, 1);
       tm_undo_fence();
       st->reading = there;
       tm_undo_fence();
@@ -199,27 +217,42 @@ int32_t tm_source_stop(struct tm_source *s) {
 /* A byte order mark at the start of a file is no part of its first line. */
 static int skip_mark(struct tm_source *s) {
   struct tm_source_state *st = s->state;
+  const char *mark = format_of(s)->mark;
   if (st->begun) return 1;
-  int32_t n = st->tail - st->head;
-  if (n < 3 && !st->eof) return 0;
-  if (n >= 3 && memcmp(s->buf.data + st->head, "\xEF\xBB\xBF", 3) == 0) st->head += 3;
+  if (mark != NULL) {
+    int32_t n = st->tail - st->head, len = (int32_t)strlen(mark);
+    if (n < len && !st->eof) return 0;
+    if (n >= len && memcmp(s->buf.data + st->head, mark, (size_t)len) == 0) st->head += len;
+  }
   st->begun = 1;
   return 1;
 }
 
-/* Inside a line that is too long: drops bytes up to its LF. 1 when it is over. */
+/* Nothing behind this place of the input makes sense: what is left of the file is not read. */
+static void give_up(struct tm_source *s, double at, const char *why) {
+  struct tm_source_state *st = s->state;
+  tm_log_error("%s: byte %.0f: %s; nothing behind it can be read", tm_source_origin(s), at, why);
+  st->head = st->tail;
+  st->eof = TM_EOF_REACHED;
+  st->skipping = 0;
+  st->broken = 1;
+}
+
+/* Inside an event that is too long: drops bytes up to its end. 1 when it is over. */
 static int skip_long(struct tm_source *s) {
   struct tm_source_state *st = s->state;
-  const char *from = s->buf.data + st->head;
-  const char *lf = memchr(from, '\n', (size_t)(st->tail - st->head));
-  if (lf == NULL) {
-    st->head = st->tail;
+  const char *broken;
+  int32_t n = format_of(s)->skip(&st->skip, s->buf.data + st->head, st->tail - st->head, &broken);
+  int in_bytes = st->skip.begun;
+  st->head += n;
+  if (in_bytes) st->line += n;
+  if (broken == NULL && !st->skip.over) {
     if (!st->eof) return 0;
-  } else {
-    st->head += (int32_t)(lf - from) + 1;
+    if (in_bytes) broken = "the input ends inside a message";
   }
+  if (broken != NULL) give_up(s, st->line, broken);
+  else if (!in_bytes) st->line += 1;
   st->skipping = 0;
-  st->line += 1;
   return 1;
 }
 
@@ -228,32 +261,37 @@ static void origins(struct tm_batch *b) {
   for (int32_t i = 0; i < TM_BATCH_ROWS; i++) b->origin[i] = i;
 }
 
-/* One bad slot that stands for a line longer than max_event. */
+/* One bad slot that stands for an event longer than max_event. */
 static void long_batch(struct tm_source *s) {
   struct tm_batch *b = s->batch;
   tm_fields_clear(s->fields, 1);
   b->raw = s->buf.data + s->state->batch_off;
   b->rows = b->bad = 1;
   b->off[0] = 0;
-  b->len[0] = LONG_SAMPLE;
+  b->len[0] = s->state->batch_len < LONG_SAMPLE ? s->state->batch_len : LONG_SAMPLE;
   b->line[0] = 0;
   b->status[0] = TM_LINE_TOO_LONG;
   b->line_first = s->state->batch_line;
   origins(b);
 }
 
-static int32_t decode(struct tm_source *s, int32_t off, int32_t len, int final, int32_t *lines) {
+static void decode(struct tm_source *s, int32_t off, int32_t len, int final, struct tm_cut *cut) {
   struct tm_batch *b = s->batch;
   b->line_first = s->state->batch_line;
-  int32_t used = tm_json_decode(b, s->buf.data + off, len, final, s->max_event, lines);
+  format_of(s)->decode(b, s->buf.data + off, len, final, s->max_event, cut);
   origins(b);
-  return used;
+}
+
+/* What of the event at head must be there before it is worth looking at it again. More of a file comes at once, and its end
+ * is found; what a live source has not sent it may not send for long. */
+static int32_t need_of(const struct tm_source *s, int32_t len, int32_t need) {
+  return s->live || len < NEED_SOME || need > len + len / 4 ? need : len + len / 4;
 }
 
 /* How much text a full batch takes, to judge by the last one, and some to spare. What can be read at once is read until
  * there is as much: a rest of some dozen rows costs every pipeline nearly as much as a whole batch. */
-static int32_t whole_batch(int32_t used, int32_t lines) {
-  int64_t text = (int64_t)used * TM_BATCH_ROWS / lines;
+static int32_t whole_batch(int32_t used, int32_t rows) {
+  int64_t text = (int64_t)used * TM_BATCH_ROWS / rows;
   text += text / 32;
   return text < 2 * TM_BLOCK ? (int32_t)text : 2 * TM_BLOCK;
 }
@@ -269,16 +307,24 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
     long_batch(s);
     st->active = 1;
     st->skipping = 1;
+    st->skip = (struct tm_skip){0};
+    s->need = s->least = 0;
     return TM_SOURCE_BATCH;
   }
-  int32_t lines = 0;
-  int32_t used = decode(s, st->head, len, final, &lines);
-  st->batch_len = used;
-  st->batch_final = final && used == len;
-  st->head += used;
-  st->line += lines;
-  s->lines_blank += lines - s->batch->rows;
-  if (lines > 0) s->whole = whole_batch(used, lines);
+  struct tm_cut cut;
+  decode(s, st->head, len, final, &cut);
+  s->least = cut.used == 0 ? cut.need : 0;
+  s->need = cut.used == 0 ? need_of(s, len, cut.need) : 0;
+  st->batch_len = cut.used;
+  st->batch_final = final && cut.used == len;
+  st->head += cut.used;
+  st->line += cut.lines;
+  s->lines_blank += cut.blank;
+  if (s->batch->rows > 0) s->whole = whole_batch(cut.used, s->batch->rows + cut.blank);
+  if (cut.broken != NULL) {
+    st->batch_final = 1;
+    give_up(s, st->batch_line + cut.broken_at, cut.broken);
+  }
   if (s->batch->rows == 0) return TM_SOURCE_MORE;
   st->active = 1;
   return TM_SOURCE_BATCH;
@@ -293,9 +339,11 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
       int32_t len = st->tail - st->head;
       if (len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
       if (len > 0) {
-        enum tm_source_got got = begin_batch(s, len, st->eof, 0);
-        if (got == TM_SOURCE_BATCH) return got;
-        if (st->head == before && len > s->max_event) return begin_batch(s, len, 0, 1);
+        if (len >= s->need || st->eof || len > s->max_event) {
+          enum tm_source_got got = begin_batch(s, len, st->eof, 0);
+          if (got == TM_SOURCE_BATCH) return got;
+        }
+        if (st->head == before && (len > s->max_event || s->least > s->max_event)) return begin_batch(s, len, 0, 1);
         if (st->head != before && st->tail > st->head) continue;
       }
     }
@@ -323,16 +371,16 @@ void tm_source_resume(struct tm_source *s) {
   if (s->kind == TM_SOURCE_LINK) return;
   if (st->reading > 0) {
     int32_t n = st->reading;
-    if ((unsigned char)s->buf.data[st->tail + n - 1] != UNREAD) took(s, n, s->io->mono_ns(s->io));
+    if (!unread(s, s->buf.data + st->tail + n, n, 0)) took(s, n, s->io->mono_ns(s->io));
     st->reading = 0;
   }
   s->buf.len = st->tail;
   if (!st->active) return;
-  int32_t lines = 0;
+  struct tm_cut cut;
   if (st->batch_long)
     long_batch(s);
   else
-    decode(s, st->batch_off, st->batch_len, st->batch_final, &lines);
+    decode(s, st->batch_off, st->batch_len, st->batch_final, &cut);
 }
 
 const char *tm_source_origin(const struct tm_source *s) {

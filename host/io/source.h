@@ -10,6 +10,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 #include "../base/undo.h"
+#include "../codec/format.h"
 #include "../event/fields.h"
 
 enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
@@ -25,24 +26,28 @@ struct tm_source_state {
   int32_t eof;               /* the file at hand is read to its end: enum tm_source_eof */
   int32_t done;              /* nothing will come any more */
   int32_t begun;             /* the start of the file was looked at (byte order mark) */
-  int32_t skipping;          /* inside a line that is too long: bytes are dropped until its LF */
+  int32_t skipping;          /* inside an event that is too long: bytes are dropped until its end */
   int32_t head;
   int32_t tail;
   int32_t active;            /* a batch is at hand */
   int32_t batch_off;
   int32_t batch_len;
   int32_t batch_final;       /* the batch's text ends the file */
-  int32_t batch_long;        /* the batch is the one bad slot of a line that is too long */
+  int32_t batch_long;        /* the batch is the one bad slot of an event that is too long */
   int32_t opened;            /* `base` is known */
   int32_t reading;           /* bytes that a read of a pipe at hand takes for certain, if it takes any; 0 none at hand */
   int64_t base;              /* standard input: where it stood when the run began */
   int64_t offset;            /* bytes of that file read into buf */
   double bytes;              /* bytes read in all */
   double good;               /* events in all batches so far */
-  double line;               /* number of the line at head, from 1 */
+  double line;               /* place of head: number of the line, from 1; msgpack: of the byte, from 0 */
   double batch_line;
   double generated;          /* rows taken from a generator */
   uint64_t read_ns;          /* clock when the newest bytes arrived */
+  struct tm_skip skip;       /* while skipping */
+  int32_t broken;            /* input of this source could not be read to its end */
+  int32_t pad;
+  char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };
 
 struct tm_source {
@@ -65,6 +70,8 @@ struct tm_source {
   int fifo;                  /* fd is a pipe */
   int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
+  int32_t least;             /* bytes that the event at head takes at least; 0 not known */
+  int32_t need;              /* bytes to be there before the event at head is looked at again */
   double lines_blank;        /* counted here, taken by the worker; so are files_empty and files_gone */
   int32_t files_empty;
   int32_t files_gone;        /* found when the run began, not there any more when it was their turn */

@@ -39,15 +39,23 @@ local function path_option(where, what, arg)
   return given
 end
 
-local function check_format(where, what, format)
-  if format ~= nil and format ~= 'json' then
-    fault(where, what .. ": format '" .. tostring(format) .. "' is not in this version; it has 'json'")
-  end
+local LATER = { csv = true, lines = true }
+local format_names = {}
+for name in pairs(lib.formats) do format_names[#format_names + 1] = name end
+table.sort(format_names)
+
+--- The format asked for, or json.
+local function format_of(where, what, name)
+  if name == nil then return 'json' end
+  if lib.formats[name] then return name end
+  local has = "; it has '" .. table.concat(format_names, "', '") .. "'"
+  if LATER[name] then fault(where, what .. ": format '" .. name .. "' is not in this version" .. has) end
+  fault(where, what .. ": no format is called '" .. name .. "'" .. suggest.hint(name, format_names) .. has)
 end
 
 local source, sink = {}, {}
 
---- Reads files of NDJSON to their end: a path, a folder, a pattern, or a list of them, in name order.
+--- Reads files to their end: a path, a folder, a pattern, or a list of them, in name order.
 function source.file(arg)
   local where = place()
   local given = arg
@@ -56,7 +64,7 @@ function source.file(arg)
     for k in pairs(arg) do if k ~= 'path' then given[k] = arg[k] end end
   end
   given = path_option(where, 'tm.source.file', given)
-  check_format(where, 'tm.source.file', given.format)
+  local format = format_of(where, 'tm.source.file', given.format)
   local paths = type(arg) == 'table' and type(arg.path) == 'table' and arg.path or { given.path }
   local list = {}
   for i, p in ipairs(paths) do
@@ -65,15 +73,15 @@ function source.file(arg)
   end
   if #list == 0 then fault(where, 'tm.source.file: the list of paths is empty') end
   table.sort(list)
-  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ',') }
+  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, place = where }
 end
 
 --- Reads standard input.
 function source.stdin(arg)
   local where = place()
   local given = stream.options(where, 'tm.source.stdin', arg)
-  check_format(where, 'tm.source.stdin', given.format)
-  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin' }
+  local format = format_of(where, 'tm.source.stdin', given.format)
+  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, place = where }
 end
 
 local generated = 0
@@ -86,23 +94,23 @@ function source.generate(f, options)
   return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated }
 end
 
---- Appends rows to a file as NDJSON.
+--- Appends rows to a file, as NDJSON or msgpack.
 function sink.file(arg)
   local where = place()
   local given = path_option(where, 'tm.sink.file', arg)
   if given.path:find('{', 1, true) then
     fault(where, "tm.sink.file: path templates such as '" .. given.path .. "' are not in this version; name one file")
   end
-  check_format(where, 'tm.sink.file', given.format)
-  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path }
+  local format = format_of(where, 'tm.sink.file', given.format)
+  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, place = where }
 end
 
---- Writes rows to standard output as NDJSON.
+--- Writes rows to standard output, as NDJSON or msgpack.
 function sink.stdout(arg)
   local where = place()
   local given = stream.options(where, 'tm.sink.stdout', arg)
-  check_format(where, 'tm.sink.stdout', given.format)
-  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout' }
+  local format = format_of(where, 'tm.sink.stdout', given.format)
+  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, place = where }
 end
 
 --- Counts rows and keeps nothing.
@@ -121,13 +129,14 @@ end
 
 --- The API table for scripts. settings: what --set gave.
 function M.make(settings)
-  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array }
+  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array,
+    bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.i64 = strict('tm.i64', types.i64)
 
   --- A plain table to keep.
   function tm.copy(e) return value.copy(e) end
-  --- The event's bytes as they came in; for a row made in Lua, its JSON.
+  --- The event's bytes as they came in (a msgpack message: its bytes); for a row made in Lua, its JSON.
   function tm.raw(e)
     local node = node_of('tm.raw', e)
     local V = node.V
@@ -135,14 +144,14 @@ function M.make(settings)
     if V.batch and V.level == 0 and not node.parent then
       return ffi_string(V.batch.raw + V.batch.off[row], V.batch.len[row])
     end
-    return value.text(e).text
+    return value.json(e)
   end
   --- Event time in ms; nil until event time is declared.
   function tm.time(e)
     node_of('tm.time', e)
     return nil
   end
-  --- Where the event came from: source, position (line), received (ms), key.
+  --- Where the event came from: source, position (line; msgpack: byte), received (ms), key.
   function tm.meta(e)
     local V = node_of('tm.meta', e).V
     local source_name, position = lib.host.origin(V.pipeline_index, lib.flow.marker.row)

@@ -135,17 +135,21 @@ local function canonical(o)
   return {
     source = function(d)
       if d.kind ~= 'input' then return d end
-      if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then return { kind = 'stdin', key = 'stdin', name = 'stdin' } end
+      if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then
+        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = o.format }
+      end
       local paths = {}
       for i, p in ipairs(o.from) do paths[i] = p end
       table.sort(paths)
-      return { kind = 'file', paths = paths, name = table.concat(paths, ',') }
+      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = o.format }
     end,
     sink = function(d)
       if d.kind ~= 'output' then return d end
-      if o.to == nil or o.to == '-' then return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place } end
+      if o.to == nil or o.to == '-' then
+        return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place, format = o.out_format }
+      end
       if o.to == 'discard' then return { kind = 'discard', key = 'discard', name = 'discard', place = d.place } end
-      return { kind = 'file', path = o.to, name = o.to, place = d.place }
+      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = o.out_format }
     end,
   }
 end
@@ -180,11 +184,12 @@ local function bind(o)
   for _, d in ipairs(plan.sinks) do
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
-    d.host = host.add_sink(kind, path, name, d.place or '', of)
+    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'])
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
-    local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '')
+    local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
+      lib.formats[d.format or 'json'])
     d.batch = ffi.cast('struct tm_batch *', batch)
     d.fields = ffi.cast('struct tm_fields *', fields)
     d.cache_list = {}

@@ -17,7 +17,7 @@ with what exists, and runs its examples.
 
 local M = {}
 
-local FORMAT = { 'format', 'string', 'how events are written; json: one object a line', default = 'json' }
+local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end', default = 'json' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 
@@ -155,6 +155,17 @@ local functions = {
     example = 'stream:map(function(e) e.x = tm.null return e end)', input = { '{"x":1}' }, output = { '{"x":null}' } },
   { name = 'tm.array', signature = 'tm.array { … }', cost_ns = 300, about = 'A table that is written as [], also when it is empty.',
     example = 'stream:map(function(e) e.tags = tm.array {} return e end)', input = { '{"n":1}' }, output = { '{"n":1,"tags":[]}' } },
+  { name = 'tm.bin', signature = 'tm.bin(s)', cost_ns = 3000, about = 'Bytes: bin in msgpack, base64 in JSON.',
+    more = { 'A bin that was read is such a value too: # .. and the methods of strings work on it, tostring gives the string.' },
+    example = "stream:map(function(e) e.b = tm.bin '\\0\\255' return e end)", input = { '{"n":1}' }, output = { '{"n":1,"b":"AP8="}' } },
+  { name = 'tm.ext', signature = 'tm.ext(type, s)', cost_ns = 3000,
+    about = 'An extension of msgpack: a type from -128 to 127 and bytes; it has .type and .data.',
+    example = "stream:map(function(e) e.x = tm.ext(5, 'abc') return e end)",
+    input = { '{"n":1}' }, output = { '{"n":1,"x":{"ext":5,"data":"YWJj"}}' } },
+  { name = 'tm.timestamp', signature = 'tm.timestamp(seconds [, nanoseconds])', cost_ns = 3000,
+    about = 'A timestamp of msgpack, ISO 8601 in JSON; it has .seconds and .nanoseconds.',
+    example = 'stream:map(function(e) e.t = tm.timestamp(e.s, 5e6) return e end)',
+    input = { '{"s":0}' }, output = { '{"s":0,"t":"1970-01-01T00:00:00.005Z"}' } },
   { name = 'tm.i64.add', signature = 'tm.i64.add(a, b)', cost_ns = 3000, about = 'Sum of two int64, given and returned as digits.',
     example = "stream:schema { id = 'int64' }:set { id = function(e) return tm.i64.add(e.id, 1) end }",
     input = { '{"id":9007199254740993}' }, output = { '{"id":9007199254740994}' } },

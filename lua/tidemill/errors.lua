@@ -58,7 +58,7 @@ local function describe(e)
   if type(e) ~= 'table' then return sandbox.tostring(e) end
   if type(rawget(e, 'message')) == 'string' then return rawget(e, 'message') end
   if debug.getmetatable(e) == nil then
-    local ok, text = pcall(value.encode_string, e)
+    local ok, text = pcall(value.json, e)
     if ok and #text < 400 then return text end
   end
   local ok, text = pcall(sandbox.tostring, e)
@@ -114,7 +114,46 @@ local function put_key(buf, key)
   if not pcall(value.encode, buf, key) then put(buf, 'null') end
 end
 
-local function write_letter(pipeline, row, letter, event, len, is_text)
+local text_len = lib.ffi.new 'int32_t[1]'
+local SHOWN_MAX = 400
+
+--- What is no event: its text, or what bytes it has.
+local function put_bad(buf, batch, row)
+  local p, len = batch.raw + batch.off[row], batch.len[row]
+  if batch.format == C.TM_FORMAT_MSGPACK then return C.tm_ffi_note_opaque(buf, 0xc4, 0, p, len) end
+  C.tm_ffi_json_lossy(buf, p, len)
+end
+
+--- The event in `row` as text for a letter; its bytes where the format has no text for it (NaN in JSON).
+local function put_event(buf, batch, row, format)
+  local text = C.tm_ffi_batch_text(batch, row, text_len)
+  local from = buf.len
+  if text ~= nil and C.tm_ffi_buf_put(buf, text, text_len[0]) == 0 then
+    if batch.format == format or format == C.TM_FORMAT_MSGPACK or C.tm_ffi_note_clean(buf, from) == 0 then return end
+  end
+  buf.len = from
+  put_bad(buf, batch, row)
+end
+
+--- The first bytes of an event, or of what is none, for people.
+local function shown(batch, row, is_bad)
+  local p, len = batch.raw + batch.off[row], math.min(batch.len[row], SHOWN_MAX)
+  local buf = lib.scratch
+  buf.len = 0
+  if batch.format ~= C.TM_FORMAT_MSGPACK then
+    if not is_bad then return ffi_string(p, len) end
+    C.tm_ffi_json_lossy(buf, p, len)
+  elseif is_bad then
+    local bytes = ffi_string(p, math.min(len, 64))
+    return (bytes:gsub('.', function(c) return ('%02x '):format(c:byte()) end)) .. (len > 64 and '…' or '')
+  else
+    put_event(buf, batch, row, C.TM_FORMAT_JSON)
+    C.tm_ffi_note_clean(buf, 0)
+  end
+  return ffi_string(buf.data, math.min(buf.len, SHOWN_MAX))
+end
+
+local function write_letter(pipeline, row, letter, is_bad)
   local step = pipeline.on_error
   if not step then return false end
   local out, batch = step.out.ptr, pipeline.source.batch
@@ -123,7 +162,7 @@ local function write_letter(pipeline, row, letter, event, len, is_text)
   put(buf, '{"at":') put_string(buf, letter.at)
   put(buf, ',"code":') put_string(buf, letter.code)
   put(buf, ',"event":')
-  if is_text then C.tm_ffi_json_lossy(buf, event, len) else C.tm_ffi_buf_put(buf, event, len) end
+  if is_bad then put_bad(buf, batch, row) else put_event(buf, batch, row, out.format) end
   if letter.key ~= nil then put_key(buf, letter.key) end
   put(buf, ',"pipeline":') put_string(buf, pipeline.name)
   put(buf, ',"position":') put_string(buf, letter.position)
@@ -170,8 +209,8 @@ function M.fail(pipeline, row, e)
     at = at_of(e, step), code = e.code, reason = e.message, position = position_of(pipeline, row),
     step = step and step.label or 'read', key = key,
   }
-  write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], false)
-  report(pipeline, letter, ffi_string(batch.raw + batch.off[row], math.min(batch.len[row], 400)), e.traceback)
+  write_letter(pipeline, row, letter, false)
+  report(pipeline, letter, shown(batch, row, false), e.traceback)
 end
 
 --- A line that is no event, for one pipeline that reads its source; or an event that is left out ('quarantined'), at
@@ -183,11 +222,9 @@ function M.bad_line(pipeline, row, code, why)
     at = step and step.place or '', code = code, reason = why, position = position_of(pipeline, row),
     step = step and step.label or 'decode',
   }
-  write_letter(pipeline, row, letter, batch.raw + batch.off[row], batch.len[row], code ~= 'quarantined')
-  local scratch = lib.scratch
-  scratch.len = 0
-  C.tm_ffi_json_lossy(scratch, batch.raw + batch.off[row], math.min(batch.len[row], 400))
-  report(pipeline, letter, ffi_string(scratch.data, scratch.len))
+  local is_bad = code ~= 'quarantined'
+  write_letter(pipeline, row, letter, is_bad)
+  report(pipeline, letter, shown(batch, row, true))
 end
 
 return M

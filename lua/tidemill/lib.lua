@@ -65,6 +65,9 @@ M.rows = ffi.cast('int32_t *', M.anchor[2])
 
 local BUF_MAX = 64 * 1024 * 1024
 
+--- The formats of sources and sinks that this version has, by name.
+M.formats = { json = C.TM_FORMAT_JSON, msgpack = C.TM_FORMAT_MSGPACK }
+
 --- A growing buffer of C.
 function M.buf(max)
   local b = ffi.new 'struct tm_buf'

@@ -17,6 +17,15 @@ local function sink_key(s)
   return d.kind .. ':' .. (d.path or '')
 end
 
+--- One place has one format, whoever names it.
+local function same_format(found, d, what)
+  local a, b = found.format or 'json', d.format or 'json'
+  if a ~= b then
+    fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what .. " as '" .. a .. "' and as '" .. b .. "'; choose one")
+  end
+  return found
+end
+
 local Plan = {}
 Plan.__index = Plan
 
@@ -24,7 +33,7 @@ function Plan:sink(d)
   d = self.canonical.sink(d)
   local key = d.kind .. ':' .. (d.path or d.key or '')
   local found = self.sink_by_key[key]
-  if found then return found end
+  if found then return same_format(found, d, 'written') end
   d.index = #self.sinks
   self.sinks[#self.sinks + 1] = d
   self.sink_by_key[key] = d
@@ -35,7 +44,7 @@ function Plan:source(d)
   d = self.canonical.source(d)
   local key = d.kind .. ':' .. (d.key or table.concat(d.paths or {}, '\0'))
   local found = self.source_by_key[key]
-  if found then return found end
+  if found then return same_format(found, d, 'read') end
   d.index = #self.sources
   self.sources[#self.sources + 1] = d
   self.source_by_key[key] = d
@@ -58,6 +67,18 @@ function Plan:link(key, name, place)
   local source = self:source { kind = 'link', key = key, name = name, sink = sink, place = place }
   sink.source = source
   return sink, source
+end
+
+--- A link carries what its writers read, so that values of msgpack stay what they are and JSON keeps its bytes; where both
+--- meet it is msgpack.
+function Plan:link_formats()
+  for _, p in ipairs(self.pipelines) do
+    for _, out in ipairs(p.outs) do
+      if out.sink.kind == 'link' and p.source.format == 'msgpack' then
+        out.sink.format, out.sink.source.format = 'msgpack', 'msgpack'
+      end
+    end
+  end
 end
 
 local function reached(rec, into)
@@ -249,6 +270,7 @@ function M.make(results, canonical)
     plan:follow(p.rec, p.tree, p, live)
   end
   plan.pipelines = order(pipelines)
+  plan:link_formats()
   for i, p in ipairs(plan.pipelines) do p.index = i - 1 end
   return plan
 end

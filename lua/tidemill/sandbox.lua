@@ -31,7 +31,7 @@ local function describe(v)
   local t = type(v)
   if t == 'table' then
     if v == NULL then return 'null' end
-    if owner[v] then return value.encode_string(v) end
+    if owner[v] then return value.json(v) end
     local mt = debug.getmetatable(v)
     if mt and rawget(mt, '__tostring') then
       local text = tostring(v)
@@ -40,6 +40,7 @@ local function describe(v)
     end
     return 'table'
   end
+  if value.is_opaque(v) then return value.opaque_shown(v) end
   if t == 'function' or t == 'thread' or t == 'userdata' or t == 'cdata' then return t end
   return tostring(v)
 end

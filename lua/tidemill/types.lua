@@ -25,7 +25,7 @@ end
 M.wrong = wrong
 
 local kind_names = { [0] = 'nothing', 'null', 'a boolean', 'a boolean', 'a number', 'a large integer',
-  "a number beyond a double's range", 'a string', 'a string', 'an object', 'an array' }
+  "a number beyond a double's range", 'a string', 'a string', 'an object', 'an array', 'bytes or an extension of msgpack' }
 function M.kind_name(kind) return kind_names[kind] end
 
 -- int64 digits ------------------------------------------------------------
@@ -175,7 +175,7 @@ local made = {
   string = plain('string', kinds(STRING, ESCAPED), 'string'),
   number = plain('number', kinds(NUMBER), 'number'),
   boolean = plain('boolean', kinds(2, 3), 'boolean'),
-  any = { name = 'any', kinds = bit.lshift(1, 11) - 1, write = function(_, v) return v end },
+  any = { name = 'any', kinds = bit.lshift(1, 12) - 1, write = function(_, v) return v end },
   int64 = digits_type 'int64',
   time_ns = digits_type 'time_ns',
 }

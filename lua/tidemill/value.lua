@@ -1,5 +1,9 @@
 --[[
-value.lua - plain Lua values and JSON text: copies of views, decoded arrays, encoding with keys in byte order.
+value.lua - plain Lua values and JSON text: copies of views, decoded arrays, encoding with keys in byte order, and the
+opaque values of msgpack.
+
+Text inside the library may have notes (host/codec/note.h), which keep what JSON cannot say: bytes, extensions, how a number
+was packed. M.encode and M.json give text without them.
 
 Tables: a table whose keys are exactly 1..n is an array; an empty one is an array only if it was decoded as one or
 made by tm.array. Null inside arrays and decoded tables is tm.null. Depth is bounded by 512, which also ends cycles.
@@ -23,6 +27,132 @@ function M.array(t)
   if t ~= nil and type(t) ~= 'table' then raise('type', 'tm.array takes a table, got a ' .. type(t)) end
   return setmetatable(t or {}, array_mt)
 end
+
+-- Opaque values -----------------------------------------------------------
+
+-- userdata: it has a length, compares, and cannot be written to. What it stands for is kept apart, out of reach.
+local held = setmetatable({}, { __mode = 'k' })   -- opaque -> { text, bytes, type }; type false: bytes (bin)
+local prototype = newproxy(true)
+local opaque_mt = debug.getmetatable(prototype)
+local type_out = ffi.new 'int32_t[1]'
+local seconds_out, ns_out = ffi.new 'double[1]', ffi.new 'double[1]'
+local BYTES = -1000
+
+local function make(text)
+  scratch.len = 0
+  if C.tm_ffi_note_read(text, #text, scratch, type_out) ~= 0 then raise('memory', 'a value is too long to read') end
+  local v = newproxy(prototype)
+  held[v] = {
+    text = text, bytes = ffi_string(scratch.data, scratch.len), type = type_out[0] ~= BYTES and type_out[0],
+  }
+  return v
+end
+
+--- The value of an opaque text (without its quotes).
+M.opaque = make
+
+local function packed(lead, ext_type, s)
+  scratch.len = 0
+  if C.tm_ffi_note_opaque(scratch, lead, ext_type, s, #s) ~= 0 then raise('memory', 'a value is too long to write') end
+  return make(ffi_string(scratch.data + 1, scratch.len - 2))
+end
+
+--- Bytes, which msgpack writes as bin and JSON as base64.
+function M.bin(s)
+  if held[s] and not held[s].type then return s end
+  if type(s) ~= 'string' then raise('type', 'tm.bin takes a string, got a ' .. type(s)) end
+  return packed(0xc4, 0, s)
+end
+
+--- An extension: an integer from -128 to 127 and its bytes.
+function M.ext(ext_type, s)
+  if type(ext_type) ~= 'number' or ext_type % 1 ~= 0 or ext_type < -128 or ext_type > 127 then
+    raise('type', 'tm.ext takes a type from -128 to 127 and a string, got ' .. tostring(ext_type) .. ' as the type')
+  end
+  if held[s] and not held[s].type then s = held[s].bytes end
+  if type(s) ~= 'string' then raise('type', 'tm.ext takes a type and a string, got a ' .. type(s)) end
+  return packed(0xd4, ext_type, s)
+end
+
+--- A point in time: seconds since 1970 and nanoseconds.
+function M.timestamp(s, ns)
+  ns = ns or 0
+  local buf = lib.encode_buf
+  buf.len = 0
+  if type(s) ~= 'number' or type(ns) ~= 'number' or C.tm_ffi_timestamp_put(buf, s, ns) ~= 0 then
+    raise('type', 'tm.timestamp takes whole seconds and nanoseconds from 0 to 999999999, got ' .. tostring(s) .. ' and ' ..
+      tostring(ns))
+  end
+  return packed(0xd4, C.TM_EXT_TIMESTAMP, ffi_string(buf.data, buf.len))
+end
+
+--- Is v bytes, an extension or a point in time?
+function M.is_opaque(v) return held[v] ~= nil end
+
+--- An opaque value as a text for a slot; nil if v is none.
+function M.opaque_text(v)
+  return held[v] and lib.text('"' .. held[v].text .. '"', 11) or nil
+end
+
+local function time_of(h)
+  if h.type ~= C.TM_EXT_TIMESTAMP then return nil end
+  if C.tm_ffi_timestamp_read(h.bytes, #h.bytes, seconds_out, ns_out) ~= 1 then return nil end
+  return seconds_out[0], ns_out[0]
+end
+
+--- What people see: bytes themselves; of others what they are.
+local function shown(v)
+  local h = held[v]
+  if not h.type then return h.bytes end
+  local s, ns = time_of(h)
+  if s then return ('timestamp(%.0f, %d)'):format(s, ns) end
+  return ('ext(%d, %d bytes)'):format(h.type, #h.bytes)
+end
+M.opaque_shown = shown
+
+-- methods of strings, on the bytes
+local methods = {}
+
+local function method(name)
+  local f = debug.getmetatable('').__index[name]
+  if not f then return nil end
+  methods[name] = function(v, ...) return debug.getmetatable('').__index[name](held[v].bytes, ...) end
+  return methods[name]
+end
+
+function opaque_mt.__index(v, name)
+  local h = held[v]
+  if not h.type then return methods[name] or method(name) end
+  if name == 'type' then return h.type end
+  if name == 'data' then return h.bytes end
+  local s, ns = time_of(h)
+  if s and name == 'seconds' then return s end
+  if s and name == 'nanoseconds' then return ns end
+  return nil
+end
+
+function opaque_mt.__newindex() raise('type', 'a value of msgpack cannot be changed; make another: tm.bin, tm.ext, tm.timestamp') end
+function opaque_mt.__len(v) return #held[v].bytes end
+function opaque_mt.__eq(a, b)
+  a, b = held[a], held[b]
+  return a ~= nil and b ~= nil and a.type == b.type and a.bytes == b.bytes
+end
+function opaque_mt.__concat(a, b)
+  return (held[a] and shown(a) or a) .. (held[b] and shown(b) or b)
+end
+function opaque_mt.__lt(a, b)
+  local x, y = held[a], held[b]
+  if not x or not y or x.type ~= y.type then raise('type', 'cannot compare these two values') end
+  local s, ns = time_of(x)
+  if s then
+    local t, mt = time_of(y)
+    if t then return s < t or (s == t and ns < mt) end
+  end
+  return x.bytes < y.bytes
+end
+function opaque_mt.__le(a, b) return not opaque_mt.__lt(b, a) end
+opaque_mt.__tostring = shown
+opaque_mt.__metatable = 'opaque'
 
 -- Decoding --------------------------------------------------------------
 
@@ -72,6 +202,7 @@ local function build(cells, i, base, where, node)
   if kind == 1 then return NULL, i + 1 end
   if kind == 2 then return false, i + 1 end
   if kind == 3 then return true, i + 1 end
+  if kind == 11 then return make(text_of(base, cell)), i + 1 end
   return big(node, where, base, cell, kind)
 end
 
@@ -109,7 +240,8 @@ end
 local function same(cells, i, base, t)
   local cell = cells[i]
   local kind = band(cell.tag, 15)
-  if kind == 4 then return t == cell.num and (t ~= 0 or 1 / t == 1 / cell.num), i + 1 end
+  if kind == 4 then return t == cell.num and (t ~= 0 or 1 / t == 1 / cell.num) or t ~= t and cell.num ~= cell.num, i + 1 end
+  if kind == 11 then return held[t] ~= nil and held[t].text == text_of(base, cell), i + 1 end
   if kind == 7 or kind == 8 then return t == text_of(base, cell), i + 1 end
   if kind == 1 then return t == NULL, i + 1 end
   if kind == 2 then return t == false, i + 1 end
@@ -274,11 +406,15 @@ local function encode(buf, v, depth)
   if t == 'string' then
     rc = C.tm_ffi_json_string(buf, v, #v)
   elseif t == 'number' then
-    rc = C.tm_ffi_json_number(buf, v)
+    rc = C.tm_ffi_note_number(buf, v)
   elseif t == 'boolean' then
     put(buf, v and 'true' or 'false')
   elseif v == NULL then
     put(buf, 'null')
+  elseif held[v] then
+    put(buf, '"')
+    put(buf, held[v].text)
+    put(buf, '"')
   elseif t ~= 'table' then
     raise('type', 'a ' .. t .. ' cannot be written as JSON')
   elseif owner[v] then
@@ -310,12 +446,23 @@ local function encode(buf, v, depth)
   if rc ~= 0 then failed(rc, v) end
 end
 
---- Appends v as JSON, keys in byte order.
+--- Appends v as JSON for others, keys in byte order.
 function M.encode(buf, v)
+  local from = buf.len
   encode(buf, v, 1)
+  local rc = C.tm_ffi_note_clean(buf, from)
+  if rc ~= 0 then failed(rc, v) end
 end
 
---- v as a JSON string, made in a buffer of the library.
+--- The same as a string.
+function M.json(v)
+  local buf = lib.encode_buf
+  buf.len = 0
+  M.encode(buf, v)
+  return ffi_string(buf.data, buf.len)
+end
+
+--- v as a text of the library's (which may have notes), made in a buffer of the library.
 function M.encode_string(v, buf)
   buf = buf or lib.encode_buf
   buf.len = 0

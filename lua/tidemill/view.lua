@@ -34,6 +34,8 @@ local LEARN_MAX = 256
 -- names compared before a table is asked; of these, how many are read on the spot. 60 upvalues are all a function has
 local NAMED_MAX, SPOT_MAX = 26, 8
 
+-- values of msgpack become JSON text when they are looked at as text (view_out.lua)
+local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
 local place = ffi.new 'struct tm_view'
 -- a pointer is a constant to the compiler, a struct is not
 local st = ffi.cast('struct tm_view *', place)
@@ -227,6 +229,8 @@ local function read_cell(node, text, off, tag, num, row)
     return s
   elseif kind == 10 then
     return array(node, ffi_string(text + off, rshift(tag, 4)))
+  elseif kind == 11 then
+    return value.opaque(ffi_string(text + off, rshift(tag, 4)))
   elseif kind == 5 then
     fail_bigint(node, ffi_string(text + off, rshift(tag, 4)))
   elseif kind == 6 then
@@ -253,18 +257,16 @@ function read_base(node, row)
       C.tm_ffi_batch_fill(batch, node.id)
       return col[row].num
     end
+    -- a string's bytes are its text already
+    if packed and (band(tag, 15) ~= 7 and band(tag, 15) > 3) then
+      V.to_text(col + row)
+      tag = col[row].tag
+    end
     return read_cell(node, batch.raw, col[row].off, tag, col[row].num, row)
   end
-  local parent = node.parent
-  if parent.parent then
-    if not parent.col then return nil end
-    if band(parent.col[row].tag, 15) ~= 9 then return nil end
-    local text = batch.raw + parent.col[row].off
-    C.tm_ffi_json_find(text, rshift(parent.col[row].tag, 4), node.name, node.len, found)
-    return read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1)
-  end
-  local text = batch.raw + batch.off[row]
-  C.tm_ffi_json_find(text, batch.len[row], node.name, node.len, found)
+  local text, len = V.base_text(node.parent, row)
+  if not text then return nil end
+  C.tm_ffi_json_find(text, len, node.name, node.len, found)
   return read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1)
 end
 
@@ -276,7 +278,7 @@ local function spread(node, text)
     local name = value.cell_text(base, cells[i])
     local kind, off, len, num = band(cells[i + 1].tag, 15), cells[i + 1].off, rshift(cells[i + 1].tag, 4), cells[i + 1].num
     local stop = off + len
-    if kind == 7 or kind == 8 then off, len = off - 1, len + 2 end
+    if kind == 7 or kind == 8 or kind == 11 then off, len = off - 1, len + 2 end
     local child = node.kids[name] or learn(node, name)
     local made = lib.text(ffi_string(base + off, len), kind, num, false)
     if child.rule then V.accept(child, made) end
@@ -422,10 +424,11 @@ end
 --- Pointer and length of an object's own text in a row; nil if it is no object there.
 function V.base_text(node, row)
   if row == EMPTY_ROW then return nil end
-  if not node.parent then return batch.raw + batch.off[row], batch.len[row] end
+  if not node.parent then return V.event_text(row) end
   if node.col then
+    if band(node.col[row].tag, 15) ~= 9 then return nil end
+    if packed then V.to_text(node.col + row) end
     local tag = node.col[row].tag
-    if band(tag, 15) ~= 9 then return nil end
     return batch.raw + node.col[row].off, rshift(tag, 4)
   end
   local text, len = V.base_text(node.parent, row)
@@ -439,6 +442,7 @@ end
 function V.cell(node, row)
   if row == EMPTY_ROW then return 0 end
   if node.col then
+    if packed then V.to_text(node.col + row) end
     local cell = node.col[row]
     return band(cell.tag, 15), batch.raw + cell.off, rshift(cell.tag, 4), cell.num
   end
@@ -452,7 +456,9 @@ end
 function V.text_of(node)
   local kind, p, len, num = V.cell(node, mk.row)
   if kind == 0 then return nil end
-  if kind == 7 or kind == 8 then p, len = p - 1, len + 2 end
+  if kind == 7 or kind == 8 or kind == 11 then p, len = p - 1, len + 2 end
+  -- NaN and the infinities are what their note says
+  if packed and kind == 4 and num - num ~= 0 then p, len = p - 2, len + 2 end
   return lib.text(ffi_string(p, len), kind, num, node.typ)
 end
 
@@ -569,6 +575,7 @@ function put_value(node, v, depth)
     return put_object(node, v, depth)
   end
   if v == nil then return put(node, REMOVED) end
+  if value.is_opaque(v) then return put(node, value.opaque_text(v)) end
   raise('type', "cannot write a " .. t .. " into field '" .. path_of(node) .. "'")
 end
 
@@ -711,7 +718,8 @@ local function peek(node, name)
   local text, len = V.base_text(base, row)
   if not text then return true, nil end
   C.tm_ffi_json_find(text, len, name, #name, found)
-  if band(found[0].tag, 15) >= 9 then return false end
+  local kind = band(found[0].tag, 15)
+  if kind == 9 or kind == 10 then return false end
   stray.name, stray.parent = name, node
   return true, read_cell(stray, text, found[0].off, found[0].tag, found[0].num, -1)
 end

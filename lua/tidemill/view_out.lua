@@ -16,6 +16,24 @@ local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.
 local eff, path_of, unescape = V.eff, V.path_of, V.unescape
 local overlay = V.overlay
 
+-- Events of msgpack as text ---------------------------------------------
+
+local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
+local text_len = ffi.new 'int32_t[1]'
+
+--- Pointer and length of the event itself as JSON text.
+function V.event_text(row)
+  if not packed then return batch.raw + batch.off[row], batch.len[row] end
+  local text = C.tm_ffi_batch_text(batch, row, text_len)
+  if text == nil then raise('memory', 'an event is too large to be read as text') end
+  return text, text_len[0]
+end
+
+--- From here on the text of this cell is JSON. false: it is anyway.
+V.to_text = packed and function(cell)
+  if C.tm_ffi_cell_text(batch, cell) ~= 0 then raise('memory', 'a value is too large to be read as text') end
+end
+
 -- Leaving ---------------------------------------------------------------
 
 -- value texts of the patches at hand
@@ -55,7 +73,7 @@ local function put_text(node, buf)
   if node.typ and t ~= 'table' then
     check_put(node.typ.encode(buf, v), node)
   elseif t == 'number' then
-    check_put(C.tm_ffi_json_number(buf, v), node)
+    check_put(C.tm_ffi_note_number(buf, v), node)
   elseif t == 'string' then
     check_put(C.tm_ffi_json_string(buf, v, #v), node)
   elseif t == 'boolean' then
@@ -70,8 +88,9 @@ local function put_text(node, buf)
     check_put(C.tm_ffi_buf_put(buf, v.text, #v.text), node)
   else
     if node.view and V.written_below(node) then return encode_object(node, buf) end
+    if v.raw.col then return check_put(C.tm_ffi_cell_put(buf, batch, v.raw.col + mk.row), node) end
     local kind, p, len = V.cell(v.raw, mk.row)
-    if kind == 7 or kind == 8 then p, len = p - 1, len + 2 end
+    if kind == 7 or kind == 8 or kind == 11 then p, len = p - 1, len + 2 end
     check_put(C.tm_ffi_buf_put(buf, p, len), node)
   end
 end
@@ -207,7 +226,7 @@ function V.encode(buf)
     if st.row == EMPTY_ROW then
       check_put(C.tm_ffi_buf_put(buf, '{}', 2), root)
     else
-      check_put(C.tm_ffi_buf_put(buf, batch.raw + batch.off[st.row], batch.len[st.row]), root)
+      check_put(C.tm_ffi_buf_put(buf, V.event_text(st.row)), root)
     end
     return
   end
@@ -225,8 +244,21 @@ function V.encode_node(node, buf)
   encode_object(node, buf)
 end
 
-local function out_failed(rc)
-  if rc == -2 then raise('not-writable', 'a value of this row cannot be written as JSON') end
+local what = { [C.TM_FORMAT_JSON] = 'JSON cannot carry: NaN or an infinity', [C.TM_FORMAT_MSGPACK] =
+  "msgpack cannot carry: an integer beyond 64 bits, or a number beyond a double's range" }
+
+--- The event as it stands cannot be written: which of its fields is it?
+local function not_writable(out)
+  local text, name = lib.encode_buf, lib.scratch
+  text.len, name.len = 0, 0
+  V.encode(text)
+  local found = C.tm_ffi_out_fault(text.data, text.len, out.format, name) == 1
+  raise('not-writable', (found and "field '" .. ffi_string(name.data, name.len) .. "'" or 'the row') ..
+    ' holds a value that ' .. what[out.format])
+end
+
+local function out_failed(rc, out)
+  if rc == -2 then not_writable(out) end
   raise('row-too-large', "this event's rows exceed --max-rows or 16 MiB")
 end
 
@@ -234,27 +266,28 @@ end
 function V.emit(out)
   if st.writes == 0 and st.row ~= EMPTY_ROW then
     local rc = C.tm_ffi_out_raw(out, flow, batch, st.row)
-    if rc ~= 0 then out_failed(rc) end
+    if rc ~= 0 then out_failed(rc, out) end
     return
   end
   local len = out.buf.len
   local rc = C.tm_ffi_out_written(out, flow, batch, st, overlay, st.gen % 1 ~= 0 and 1 or 0)
   if rc == 0 then return end
-  if rc == -1 then out_failed(rc) end
+  if rc == -1 then out_failed(rc, out) end
   -- nested objects are Lua's; so is saying which value cannot be written
   out.buf.len = len
   C.tm_ffi_out_begin(out, batch, mk.row)
   V.encode(out.buf)
   rc = C.tm_ffi_out_end(out, flow)
-  if rc ~= 0 then out_failed(rc) end
+  if rc ~= 0 then out_failed(rc, out) end
 end
 
 --- `select` just before a sink: the fields' bytes go out without a detour.
 function V.emit_select(out, plan, fields_of, n)
   if st.writes == 0 and st.row ~= EMPTY_ROW then
     local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
-    if rc ~= 0 then out_failed(rc) end
-    return
+    if rc == 0 then return end
+    -- a field that cannot be written is named by the way of one by one
+    if rc == -1 then out_failed(rc, out) end
   end
   local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
   V.select(fields_of, n)

@@ -131,6 +131,7 @@ function V.verify(node)
   elseif row ~= EMPTY_ROW then
     local col = node.col
     if col then
+      if V.to_text and band(col[row].tag, 15) > 3 then V.to_text(col + row) end
       local tag = col[row].tag
       check(node, band(tag, 15), batch.raw + col[row].off, rshift(tag, 4), col[row].num)
     else
@@ -144,6 +145,7 @@ function V.key_of(node)
   if not (st.writes ~= 0 and gens[node.slot] == st.gen) then
     local row, col = st.row, node.col
     if col and row ~= EMPTY_ROW and band(col[row].tag, 15) == 5 then
+      if V.to_text then V.to_text(col + row) end
       return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
     end
   else

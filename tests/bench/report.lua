@@ -90,6 +90,24 @@ function M.rounds(contenders, costs, task_events)
   return out
 end
 
+function M.formats(ways, n)
+  local out = {}
+  say('\nT1 from both formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))
+  say('%-20s %9s %9s %9s %9s', '', 'median', 'worst', 'ratio', 'worst')
+  for _, way in ipairs(ways) do
+    local ratio = {}
+    for i = 1, #way do ratio[i] = way[i] / ways[1][i] end
+    local figures = { median = lib.median(way), worst = lib.min(way), ratio_median = lib.median(ratio), ratio_worst = lib.min(ratio) }
+    say('%-20s %9.3f %9.3f %8.2fx %8.2fx   $ %s', way.name, figures.median / 1e6, figures.worst / 1e6, figures.ratio_median,
+      figures.ratio_worst, lib.line(way.words))
+    out[way.name] = figures
+  end
+  local figures = out['msgpack to json']
+  bar('t1: from msgpack over from json', ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst),
+    figures.ratio_median >= 1.3, '1.3x')
+  return out
+end
+
 function M.robust(rates)
   local median, worst = lib.median(rates), lib.min(rates)
   say('\nT1, %d runs: median %.3f, worst %.3f M events per cpu-second: worst is %.2f of the median (bar 0.6)', #rates, median / 1e6,

@@ -4,7 +4,7 @@
 --
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
--- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds robust
+-- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats robust
 -- pipelines start latency"). Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
@@ -15,7 +15,7 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds robust pipelines start latency'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats robust pipelines start latency'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -83,6 +83,36 @@ local function rounds_run()
     end
   end
   result.rates = report.rounds(contenders, costs, task_events)
+end
+
+-- The same events as msgpack, written by the program itself, and T1 from them beside T1 from lines.
+local function formats()
+  local n = math.min(events, 5000000)
+  local lines = cards(n)
+  local packed = ('%s/cards-%d.msgpack'):format(bench, n)
+  if not lib.exists(packed) then
+    report.step(('writing %s events to %s'):format(lib.count(n), packed))
+    local command = '%s run -e stream --from %s --out-format msgpack --quiet > %s.new && mv %s.new %s'
+    if not lib.output(command:format(lib.quote(tidemill), lines, packed, packed, packed)) then error('cannot write ' .. packed) end
+  end
+  local ways = {
+    { name = 'json to json', file = lines, from = 'json', to = 'json' },
+    { name = 'msgpack to json', file = packed, from = 'msgpack', to = 'json' },
+    { name = 'msgpack to msgpack', file = packed, from = 'msgpack', to = 'msgpack' },
+  }
+  for round = 1, rounds do
+    report.step(('t1 from both formats, round %d of %d'):format(round, rounds))
+    for _, way in ipairs(ways) do
+      way.words = { tidemill, 'run', here .. '/t1.lua', '--from', way.file, '--format', way.from, '--out-format', way.to, '--quiet' }
+      local cost = lib.run(measure, { words = way.words, output = '/dev/null' })
+      if cost.code ~= 0 then
+        report.note('formats: failed: ' .. lib.line(way.words))
+        return
+      end
+      way[round] = n / cost.cpu
+    end
+  end
+  result.formats = report.formats(ways, n)
 end
 
 -- Trace selection must be robust: the worst of many runs against the median.
@@ -166,6 +196,7 @@ local function main()
   if wanted 'check' then check() end
   if wanted 'rounds' then rounds_run() end
   if here_now[1] and here_now[1].name == 'tidemill' then
+    if wanted 'formats' then formats() end
     if wanted 'robust' then robust(here_now[1]) end
     if wanted 'pipelines' then pipelines(here_now[1]) end
     if wanted 'start' then start(here_now[1]) end

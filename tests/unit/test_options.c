@@ -88,9 +88,9 @@ static void taken(void) {
         o.set_n == 0 && o.sample == NULL && !o.strict && !o.quiet && !o.json && !o.jit_off, "nothing else is set");
   CHECK(o.deadline_ms == 1000 && o.script_memory == 268435456 && o.max_event == 16777216 && o.max_rows == 100000,
         "defaults");
-  CHECK(RUN("--from", "a", "-e", "x", "--from=b", "--to", "-", "--set=k=v=w", "--set", "l=", "--format", "json") == 0 &&
+  CHECK(RUN("--from", "a", "-e", "x", "--from=b", "--to", "-", "--set=k=v=w", "--set", "l=", "--format", "json", "--out-format", "msgpack") == 0 &&
         o.from_n == 2 && strcmp(o.from[0], "a") == 0 && strcmp(o.from[1], "b") == 0 && strcmp(o.to, "-") == 0 &&
-        o.set_n == 2 && strcmp(o.set[0], "k=v=w") == 0 && strcmp(o.set[1], "l=") == 0 && strcmp(o.format, "json") == 0,
+        o.set_n == 2 && strcmp(o.set[0], "k=v=w") == 0 && strcmp(o.set[1], "l=") == 0 && strcmp(o.format, "json") == 0 && strcmp(o.out_format, "msgpack") == 0,
         "both spellings: %s", err.detail);
   CHECK(RUN("-e", "--x", "--strict", "--quiet", "--json", "--no-jit") == 0 && strcmp(o.code, "--x") == 0 && o.strict &&
         o.quiet && o.json && o.jit_off, "flags; code may begin with dashes");
@@ -127,7 +127,7 @@ static void refused(void) {
           "1MB");
   REFUSED(2, "--workers is not available in this version", "--workers", "4", "-e", "x");
   REFUSED(2, "--data is not available in this version", "-e", "x", "--data=d");
-  REFUSED(2, "--format: the format csv is not available in this version; json is", "--format", "csv");
+  REFUSED(2, "--format: the format csv is not available in this version; json and msgpack are", "--format", "csv");
   REFUSED(2, "--format: no format is called 'jsno'; did you mean json?", "--format", "jsno");
   REFUSED(2, "--to needs a value: --to FILE", "-e", "x", "--to");
   REFUSED(2, "--to needs a value: --to FILE", "--to", "--strict", "-e", "x");
