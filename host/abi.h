@@ -303,6 +303,8 @@ struct tm_flow {
   struct tm_marker marker;
   int32_t stop;             /* a loop returns after the event at hand */
   int32_t max_rows;
+  int32_t firing;           /* 1: the rows are slots for what steps give at the end of input; 2: which came early */
+  int32_t fired;            /* slots used */
 };
 
 /* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written.

@@ -31,6 +31,7 @@ struct tm_options {
   int json;                              /* --json: the summary, or the graph, as one JSON object */
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
   int64_t deadline_ms;                   /* --deadline 1s */
+  int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */
   int64_t script_memory;                 /* --script-memory 256M, bytes */
   int32_t max_event;                     /* --max-event 16M, bytes */
   int32_t max_rows;                      /* --max-rows 100000 */

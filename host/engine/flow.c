@@ -61,10 +61,10 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     tm_undo_keep(&sh->undo, &c->lines_bad, sizeof c->lines_bad);
     sh->batch_serial++;
     c->batches++;
-    c->events_in += (uint64_t)(s->batch->rows - s->batch->bad);
+    if (!s->state->firing) c->events_in += (uint64_t)(s->batch->rows - s->batch->bad);
     c->lines_bad += (uint64_t)s->batch->bad;
   }
-  s->state->good += s->batch->rows - s->batch->bad;
+  if (!s->state->firing) s->state->good += s->batch->rows - s->batch->bad;
   tm_script_batch_begin(f->script, s, s->last_rows);
 }
 
@@ -124,6 +124,7 @@ static void run(struct tm_flows *f, struct tm_pipeline *p) {
     }
     int failed;
     f->shared->flow.stop = 0;
+    f->shared->flow.firing = p->source->state->firing;
     tm_script_run(f->script, p, first, last, &failed);
     moved(f);
   }
@@ -198,8 +199,9 @@ int tm_flow_pending(const struct tm_flows *f) {
   return 0;
 }
 
-/* Events p has passed without a row of theirs: what came, but for what waits, failed, or made rows. */
-static double dropped(const struct tm_pipeline *p) {
+/* What came, but for what waits, failed, or made rows. */
+double tm_flow_dropped(const struct tm_pipeline *p) {
+  if (p->state->fired) return p->state->dropped;
   const struct tm_source *s = p->source;
   double n = s->state->good - p->state->failed - p->tally->events;
   for (int32_t i = p->state->next; s->state->active && i < s->batch->rows; i++) n -= s->batch->status[i] == TM_LINE_OK;
@@ -220,7 +222,7 @@ void tm_flow_count(struct tm_flows *f) {
   for (int i = 0; i < f->shared->flows_n; i++) f->shared->flows[i].rows = 0;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
-    none += dropped(p);
+    none += tm_flow_dropped(p);
     for (int32_t k = 0; k < p->outs_n; k++) {
       const struct tm_out *out = p->outs[k];
       if (p->out_counts[k] == NULL) continue;
@@ -306,11 +308,11 @@ static void run_link(struct tm_flows *f, struct tm_outlet *o) {
 }
 
 /* Every row of the batch is where its sink takes it from: the next batch counts slots anew. */
-static int all_merged(const struct tm_flows *f) {
+static int all_merged(const struct tm_flows *f, const struct tm_source *at_hand) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
     if (tm_flow_unmerged(o)) return 0;
-    if (o->link != NULL && (o->link->state->active || o->out->buf.len > o->sink.state->sent)) return 0;
+    if (o->link != NULL && o->link != at_hand && (o->link->state->active || o->out->buf.len > o->sink.state->sent)) return 0;
   }
   return 1;
 }
@@ -326,8 +328,8 @@ int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *e
     f->moved = 0;
     int all = run_all(f, source);
     for (int32_t i = 0; i < f->outlets_n; i++)
-      if (f->outlets[i]->link != NULL) run_link(f, f->outlets[i]);
-    if (all && all_merged(f)) return 1;
+      if (f->outlets[i]->link != NULL && f->outlets[i]->link != source) run_link(f, f->outlets[i]);
+    if (all && all_merged(f, source)) return 1;
     if (tm_flow_flush(f, 0, err) != 0) return -1;
     if (f->moved) continue;
     if (tm_flow_flush(f, 1, err) != 0) return -1;
@@ -351,7 +353,8 @@ void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int
   if (s->kind == TM_SOURCE_LINK && f->root != NULL) s = f->root;
   double at = s->batch->line_first + s->batch->line[slot];
   const char *from = tm_source_origin(s);
-  snprintf(out, out_size, "%s:%s%.0f", from, tm_formats[s->batch->format].place, at);
+  if (s->state->firing) snprintf(out, out_size, "%s:end", from);
+  else snprintf(out, out_size, "%s:%s%.0f", from, tm_formats[s->batch->format].place, at);
   if (name != NULL) *name = from;
   if (line != NULL) *line = at;
 }

@@ -24,8 +24,9 @@ enum { TM_ROW_BYTES_MAX = 16 * 1024 * 1024, TM_SOFT = 64 * 1024 };
 
 struct tm_pipeline_state {
   int32_t next;              /* first row of the batch at hand that is not passed */
-  int32_t pad;
+  int32_t fired;             /* it is at its end: events dropped were counted */
   double failed;             /* events that failed so far, bad lines not included */
+  double dropped;            /* events passed without a row, once fired */
 };
 
 /* How much of an out's rows the merged out has. */
@@ -42,6 +43,7 @@ struct tm_pipeline {
   struct tm_sink *out_sinks[TM_OUTS_MAX];
   struct tm_flow_count *out_counts[TM_OUTS_MAX];
   int32_t outs_n;
+  int fires;                 /* steps of it give rows at the end of input */
   struct tm_pipeline_state *state;  /* shared */
   struct tm_out_tally *tally;       /* shared */
 };
@@ -115,10 +117,16 @@ void tm_flow_begin(struct tm_flows *f, struct tm_source *source);
 int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err);
 /* Writes what sinks take now; small: pieces below 64 KiB too. 0, or -1 err. */
 int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err);
+/* Events p has passed without a row of theirs. */
+double tm_flow_dropped(const struct tm_pipeline *p);
 /* What follows from outs, sinks and pipelines - rows, bytes, dropped events - into the counters. */
 void tm_flow_count(struct tm_flows *f);
 /* 1 while rows wait for a sink. */
 int tm_flow_pending(const struct tm_flows *f);
+/* The end of input (flow_fire.c): begins a pseudo batch of the source, whose slots steps fill; partial: the run ends before
+ * its input does. When it is drained: 1 if nothing more comes of this source. */
+void tm_flow_fire(struct tm_flows *f, struct tm_source *s, int partial);
+int tm_flow_fire_done(struct tm_flows *f, struct tm_source *s);
 /* After a death, when all is open and what was half changed has been put back: batches are decoded again; the event at
  * which the worker died is undone, or quarantined when it was the second time. */
 void tm_flow_recover(struct tm_flows *f);

@@ -87,7 +87,11 @@ static int message_handler(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_lib);
   lua_getfield(L, -1, "handle");
   lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
+  if (s->place_line != 0) {
+    lua_pushstring(L, s->place_source);
+    lua_pushinteger(L, s->place_line);
+  }
+  lua_call(L, s->place_line != 0 ? 3 : 1, 1);
   if (overdue) {
     lua_pushliteral(L, "deadline");
     lua_setfield(L, -2, "code");
@@ -203,7 +207,11 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
     {"struct tm_batch", sizeof(struct tm_batch)}, {"struct tm_out", sizeof(struct tm_out)},
     {"struct tm_marker", sizeof(struct tm_marker)}, {"struct tm_view", sizeof(struct tm_view)},
-    {"struct tm_flow", sizeof(struct tm_flow)}, {"struct tm_tape", sizeof(struct tm_tape)},
+    {"struct tm_flow", sizeof(struct tm_flow)}, {"struct tm_value", sizeof(struct tm_value)},
+    {"struct tm_changes", sizeof(struct tm_changes)}, {"struct tm_state", sizeof(struct tm_state)},
+    {"struct tm_state_field", sizeof(struct tm_state_field)}, {"struct tm_state_options", sizeof(struct tm_state_options)},
+    {"struct tm_key", sizeof(struct tm_key)}, {"struct tm_key_columns", sizeof(struct tm_key_columns)},
+    {"struct tm_state_cursor", sizeof(struct tm_state_cursor)}, {"struct tm_tape", sizeof(struct tm_tape)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     lua_pushinteger(L, (lua_Integer)sizes[i].size);
@@ -227,6 +235,15 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   s->shared = shared;
   s->host = (struct tm_script_host){.flows = flows, .shared = shared};
   for (int i = 0; i < TM_PIPELINES_MAX; i++) s->ref_loops[i] = LUA_NOREF;
+  uint32_t seed = 0;
+  flows->io->random(flows->io, &seed, sizeof seed);
+  s->host.budget.limit = (double)o->memory;
+  s->host.changes = tm_ffi_changes_new(&s->host.budget, seed);
+  if (s->host.changes == NULL) {
+    tm_err_set(err, 1, "memory", "no memory for the worker");
+    tm_script_free(s);
+    return NULL;
+  }
   s->serial = shared->flow.marker.serial;
   shared->flow.marker.serial = 0;
   s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);

@@ -181,6 +181,21 @@ static int host_origin(lua_State *L) {
   return 2;
 }
 
+/* fires(pipeline): its steps give rows at the end of input */
+static int host_fires(lua_State *L) {
+  pipeline_arg(L, self_of(L))->fires = 1;
+  return 0;
+}
+
+/* stop_run(why): the run ends in order, with exit code 1 */
+static int host_stop_run(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  if (!h->shared->failed) tm_log_error("%s; the run ends", luaL_checkstring(L, 1));
+  h->shared->failed = 1;
+  h->shared->drain = 1;
+  return 0;
+}
+
 static int host_rollback(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   tm_flow_rollback(pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2));
@@ -192,6 +207,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
+    {"fires", host_fires}, {"stop_run", host_stop_run},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
@@ -199,4 +215,6 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     lua_pushcclosure(L, functions[i].fn, 1);
     lua_setfield(L, -2, functions[i].name);
   }
+  lua_pushlightuserdata(L, h->changes);
+  lua_setfield(L, -2, "changes");
 }

@@ -17,6 +17,8 @@ struct lua_State;
 struct tm_script_host {
   struct tm_flows *flows;
   struct tm_shared *shared;
+  struct tm_budget budget;   /* of all keyed state: --memory */
+  struct tm_changes *changes;
   uint64_t print_second;     /* the second at hand, and prints in it */
   int prints;
 };

@@ -39,6 +39,7 @@ struct tm_worker {
   ev_signal woken;
   int paused;
   int ending;                               /* no more is read */
+  int32_t fire_at;                          /* the pipeline whose source gives its last rows */
   uint64_t flushed_ns;
   uint64_t events_at_flush;
 };
@@ -205,10 +206,20 @@ static enum turn move_batch(struct tm_worker *w, struct tm_err *err) {
   int small = s->live || now - w->flushed_ns > (uint64_t)FLUSH_EVERY_MS * 1000000U;
   if (flush(w, small, err) != 0) return TURN_FAILED;
   if (small) w->flushed_ns = now;
-  count_latency(w, s);
+  if (!s->state->firing) count_latency(w, s);
   tm_source_batch_done(s);
+  if (s->state->firing && tm_flow_fire_done(&w->flows, s)) w->fire_at++;
   w->current = NULL;
   return TURN_AGAIN;
+}
+
+/* At the end of input: begins the next batch of rows that steps give then. 0: there are none left. */
+static int fire(struct tm_worker *w) {
+  while (w->fire_at < w->flows.pipelines_n && !w->flows.pipelines[w->fire_at]->fires) w->fire_at++;
+  if (w->fire_at == w->flows.pipelines_n) return 0;
+  w->current = w->flows.pipelines[w->fire_at]->source;
+  tm_flow_fire(&w->flows, w->current, w->shared->drain);
+  return 1;
 }
 
 /* ---- the loop ---- */
@@ -221,6 +232,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (w->current != NULL) return move_batch(w, err);
   enum turn t = pick(w, err);
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
+  if (t == TURN_END && fire(w)) return TURN_AGAIN;
   if (flush(w, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
   return t;
@@ -362,7 +374,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     return err.exit_code != 0 ? err.exit_code : 1;
   }
   shared->phase = TM_PHASE_DONE;
-  return all_read(w) ? 0 : 1;
+  return all_read(w) && !shared->failed ? 0 : 1;
 }
 
 /* Runs the sample through, every event with a view of its own; what fails is told as in a run. */

@@ -26,6 +26,7 @@
 enum {
   LONG_SAMPLE = 1024,        /* bytes kept of an event that is too long */
   NEED_SOME = 1 << 20,       /* an event that is larger is looked at again when there is a quarter more of it */
+  READ_SMALL = 16 * 1024,    /* less is not worth a call */
   REST_SMALL = TM_BLOCK,     /* a rest up to this is moved before each read */
   UNREAD_LAST = 0xFF         /* in no UTF-8 text */
 };
@@ -165,7 +166,11 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   if (s->fd < 0) return 0;
   tm_source_make_room(s);
   int32_t room = s->buf.cap - st->tail;
-  if (room > TM_BLOCK) room = TM_BLOCK;
+  /* no more than the batch wants: what is left over is copied to the front for the next one */
+  int32_t want = s->live || s->whole == 0 ? TM_BLOCK : s->whole - (st->tail - st->head);
+  if (want < READ_SMALL) want = READ_SMALL;
+  if (want > TM_BLOCK) want = TM_BLOCK;
+  if (room > want) room = want;
   if (room <= 0) return 0;
   char *to = s->buf.data + st->tail;
   if (s->live) {
@@ -368,6 +373,7 @@ void tm_source_batch_done(struct tm_source *s) {
 void tm_source_resume(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   s->batch->fields = s->fields;
+  if (st->firing) st->firing = st->active = 0;
   if (s->kind == TM_SOURCE_LINK) return;
   if (st->reading > 0) {
     int32_t n = st->reading;

@@ -30,6 +30,7 @@ struct tm_source_state {
   int32_t head;
   int32_t tail;
   int32_t active;            /* a batch is at hand */
+  int32_t firing;            /* it is a pseudo batch of the end of input (tm_flow.firing) */
   int32_t batch_off;
   int32_t batch_len;
   int32_t batch_final;       /* the batch's text ends the file */

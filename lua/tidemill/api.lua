@@ -6,6 +6,8 @@ local lib = require 'tidemill.lib'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
+local aggregate = require 'tidemill.aggregate'
+local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
@@ -132,6 +134,7 @@ function M.make(settings)
   local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
+  tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)
   tm.i64 = strict('tm.i64', types.i64)
 
   --- A plain table to keep.
@@ -155,7 +158,7 @@ function M.make(settings)
   function tm.meta(e)
     local V = node_of('tm.meta', e).V
     local source_name, position = lib.host.origin(V.pipeline_index, lib.flow.marker.row)
-    return { source = source_name, position = position, received = V.batch.received_ms, key = V.key }
+    return { source = source_name, position = position, received = V.batch.received_ms, key = V.key_now() }
   end
   --- Is the field there and null?
   function tm.is_null(e, name)

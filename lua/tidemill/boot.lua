@@ -35,10 +35,12 @@ local codegen = require 'tidemill.codegen'
 local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
 local suggest = require 'tidemill.suggest'
+local state = require 'tidemill.state'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
 local M = { handle = errors.handle }
+local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked
 
 -- Scripts -----------------------------------------------------------------
@@ -205,6 +207,7 @@ local function bind(o)
   local loops = {}
   for i, p in ipairs(plan.pipelines) do
     codegen.compile(p, o.checked)
+    if p.fires then host.fires(p.index) end
     for _, v in ipairs(p.views) do
       v.pipeline_index = p.index
       p.source.views[#p.source.views + 1] = v
@@ -246,10 +249,33 @@ function M.load(o)
     host.show(require 'tidemill.graph'.draw(plan, o.drawing))
     return {}
   end
+  if not checked then   -- check tells all of them
+    local problems = {}
+    require 'tidemill.lint'.states(plan, problems)
+    if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
+  end
   return bind(o)
 end
 
 -- During the run --------------------------------------------------------------
+
+local cared = false
+
+--- Keyed state near its bound: at 80 % what can be given back is, at 95 % the run ends in order, naming the largest state.
+local function watch_memory()
+  local budget = state.changes.budget
+  local used, limit = budget.used, budget.limit
+  if limit == 0 or used < 0.8 * limit then
+    cared = false
+  elseif used >= 0.95 * limit then
+    local largest = state.largest()
+    host.stop_run(("keyed state uses %.1f of the %.1f MiB of --memory; the largest is '%s', %.1f MiB for %.0f keys"):format(
+      used / 2 ^ 20, limit / 2 ^ 20, largest.name, largest.bytes / 2 ^ 20, largest.keys))
+  elseif not cared then
+    cared = true
+    while C.tm_ffi_changes_care(state.changes, 1e6) ~= 0 do cared = true end
+  end
+end
 
 --- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before.
 function M.batch_begin(index, rows)
@@ -262,6 +288,9 @@ function M.batch_begin(index, rows)
       for r = 0, rows - 1 do t[r] = false end
     end
   end
+  state.serial[0] = state.serial[0] + 1
+  if state.changes.budget.limit ~= 0 then watch_memory() end
+  if state.changes.care ~= 0 then C.tm_ffi_changes_care(state.changes, CARE) end
   if source.loops[1] then traces.judge(source.loops, rows) end
   for _, v in ipairs(source.views) do
     if v.transient[1] then v.forget() end
@@ -269,6 +298,7 @@ function M.batch_begin(index, rows)
 end
 
 function M.fail(index, row, e)
+  if state.changes.used ~= 0 then C.tm_ffi_changes_rollback(state.changes, 0) end
   return errors.fail(plan.pipelines[index + 1], row, e)
 end
 

@@ -124,34 +124,44 @@ function emit.map(g, step, view)
   g:put('end end')
 end
 
-function emit.flat_map(g, step, view)
-  local inner = g:new_view(false)
+--- A place for the rows that a user function emits, and the emit function for it.
+function Gen:new_held(view)
+  local inner = self:new_view(false)
   inner.inherit(view)
   local held = { n = 0, open = false, bytes = 0, shapes = {} }
-  local hold = g:const(held)
-  local add = g:const(M.emitter(held, inner))
-  g.held[#g.held + 1] = held
+  self.held[#self.held + 1] = held
+  return inner, self:const(held), M.emitter(held, inner)
+end
+
+--- Takes the rows emitted so far through the steps behind.
+function Gen:take_held(step, view, inner, hold)
+  self:put('local n = %s.n', hold)
+  for j = 1, UNROLLED do self:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
+  self:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
+  self:put(('end '):rep(UNROLLED))
+  self:watch_room(view)
+  local outer = self.lines
+  self.lines = {}
+  self:put('local function rows%d(j)', inner.level)
+  self:put('mk.sub = mk.sub + 1 st%d.home = st0.home begin%d() st%d.row = %d', inner.level, inner.level, inner.level, lib.EMPTY_ROW)
+  self:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
+  self:put('if shape then shape.put(row) else replace%d(row) end end', inner.level)
+  if self.keyed then self:put('v%d.key, v%d.key_def = v%d.key, v%d.key_def', inner.level, inner.level, view.level, view.level) end
+  self:follow(step, inner)
+  self:put('end')
+  self.functions[#self.functions + 1] = table.concat(self.lines, ' ')
+  self.lines = outer
+end
+
+function emit.flat_map(g, step, view)
+  local inner, hold, add = g:new_held(view)
   g:at(step)
-  g:put('%s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
-  g:put('%s', g:call(step.rec.fn, view, add))
+  g:put('do %s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
+  g:put('%s', g:call(step.rec.fn, view, g:const(add)))
   g:put('%s.open = false', hold)
   g:sync(view)
-  g:put('local n = %s.n', hold)
-  for j = 1, UNROLLED do g:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
-  g:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
-  g:put(('end '):rep(UNROLLED))
-  g:watch_room(view)
-  local outer = g.lines
-  g.lines = {}
-  g:put('local function rows%d(j)', inner.level)
-  g:put('mk.sub = mk.sub + 1 st%d.home = st0.home begin%d() st%d.row = %d', inner.level, inner.level, inner.level, lib.EMPTY_ROW)
-  g:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
-  g:put('if shape then shape.put(row) else replace%d(row) end end', inner.level)
-  if g.keyed then g:put('v%d.key = v%d.key', inner.level, view.level) end
-  g:follow(step, inner)
+  g:take_held(step, view, inner, hold)
   g:put('end')
-  g.functions[#g.functions + 1] = table.concat(g.lines, ' ')
-  g.lines = outer
 end
 
 --- Do only sinks that count rows come behind? Then their fields need no work.
@@ -248,6 +258,8 @@ end
 function emit.key_by(g, step, view)
   local rec = step.rec
   local level = view.level
+  local nodes = rec.fn and { view.field(rec.name) } or node_list(view, rec.fields)
+  local leave, key = g:with_key(rec, view, nodes)
   g:at(step)
   if rec.fn then
     g:put('do local c = %s', g:call(rec.fn, view))
@@ -257,12 +269,16 @@ function emit.key_by(g, step, view)
     g:put('do v%d.key = nil', level)
     g:follow(step, view)
     g:put('end')
-    return
-  elseif not rec.composite then
-    g:put('do v%d.key = key_of%d(%s)', level, level, g:const(view.field(rec.fields[1])))
+    return leave()
   else
-    local nodes = node_list(view, rec.fields)
-    g:put('do v%d.key = key_list%d(%s, %d)', level, level, g:const(nodes), #nodes)
+    g:put('do')
+    if key.cols then g:put('if %s then v0.key, v0.key_def = ROW_KEY, %s else', g:row_key_test(key), g:const(key)) end
+    if not rec.composite then
+      g:put('v%d.key = key_of%d(%s)', level, level, g:const(nodes[1]))
+    else
+      g:put('v%d.key = key_list%d(%s, %d)', level, level, g:const(nodes), #nodes)
+    end
+    if key.cols then g:put('end') end
   end
   if rec.missing == 'fail' then
     g:put('if v%d.key == nil then no_key%d(%s) end', level, level, g:const(rec.name or table.concat(rec.fields, ', ')))
@@ -275,6 +291,7 @@ function emit.key_by(g, step, view)
     g:follow(step, view)
   end
   g:put('end')
+  leave()
 end
 
 function emit.on_error(g, step, view)
@@ -444,8 +461,11 @@ function M.emitter(held, view)
   end
 end
 
+require 'tidemill.codegen_state'(emit, Gen, node_list)
+
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
-  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call' }
+  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
+  'key_now', 'put_value' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -469,6 +489,8 @@ function M.compile(pipeline, checked)
   local g = setmetatable({
     pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
     forks = has_forks(pipeline.tree), keyed = uses(pipeline.tree, 'key_by'),
+    stateful = uses(pipeline.tree, 'running') or uses(pipeline.tree, 'process'),
+    states = {}, fires = {}, ahead = {}, boxes = {},
   }, Gen)
   local view = g:new_view(true)
   local first = pipeline.tree.next[1]
@@ -477,9 +499,11 @@ function M.compile(pipeline, checked)
   g:seal()
   for n, get in pairs(g.lates) do g.consts[n] = get() end
   local body = table.concat(g.lines, ' ')
-  local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows = ...' }
+  local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows, env = ...' }
   local rows = table.concat(g.functions, '\n')
-  local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) end
+  if g.stateful then head[2] = Gen.environment_text() end
+  local fires = g:fire_text()
+  local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) or fires:find(name, 1, true) end
   for level = 0, #g.views - 1 do
     head[#head + 1] = ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level)
     for _, name in ipairs(view_functions) do
@@ -503,16 +527,19 @@ function M.compile(pipeline, checked)
   local text = table.concat(head, '\n') .. '\n' .. rows .. '\nlocal function event() local i, full = ' .. row .. ', nil ' ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
     ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') .. body ..
-    ' if st0.dirty ~= 0 then begin0() end return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last end\n' ..
-    'return function(first, last) local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
+    ' if st0.dirty ~= 0 then begin0() end ' .. (g.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '') ..
+    'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last end\n' ..
+    fires .. 'return function(first, last) ' .. g:fire_call() .. 'local event = event ' .. start ..
+    ' repeat until event() return ' .. done .. ' end\n'
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
-    pipeline.source.batch, lib.rows)
-  pipeline.views = g.views
+    pipeline.source.batch, lib.rows, g.stateful and Gen.environment() or nil)
+  pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
+    for _, box in ipairs(g.boxes) do box.abandon() end
     for _, held in ipairs(g.held) do
       for i = 1, held.n do held[i] = nil end
       held.open, held.n = false, 0

@@ -16,15 +16,7 @@ local ffi_string = lib.ffi.string
 local M = {}
 
 local MESSAGE_MAX = 2000   -- bytes of what a script says went wrong
-
-local function user_frame(level)
-  for i = level, level + 200 do
-    local info = debug.getinfo(i, 'Sl')
-    if not info then return nil end
-    local name = info.source:sub(1, 1) == '@' and info.source:sub(2)
-    if name and stream.is_user(name) and info.currentline > 0 then return name, info.currentline end
-  end
-end
+local CAUSES_MAX = 1000    -- root causes reported one by one; further ones are counted
 
 local function user_traceback(level)
   local lines = {}
@@ -65,26 +57,48 @@ local function describe(e)
   return ok and text or 'a table whose __tostring failed'
 end
 
---- Runs where the error was raised (message handler): adds the place in the script.
-function M.handle(e)
-  local source, line = user_frame(3)
-  local out = { source = source, line = line, traceback = user_traceback(3) }
+-- places whose traceback is told: walking the stack costs more than all the rest of a failing event
+local traced, traced_n = {}, 0
+
+local function traceback_once(source, line)
+  local key = (source or '') .. ':' .. (line or '')
+  if traced[key] or traced_n >= CAUSES_MAX then return nil end
+  traced[key], traced_n = true, traced_n + 1
+  return user_traceback(4)
+end
+
+--- What a text that was raised says; the same text again is the same table.
+local said, said_n = {}, 0
+
+local function describe_text(e, out)
+  local name, at, text = e:match '^(.-):(%d+): (.*)$'
+  if name and stream.is_user(name) then
+    out.source, out.line, out.message = name, tonumber(at), text
+  else
+    out.message = e:gsub('^%(pipeline [^)]*%):%d+: ', ''):gsub('^tidemill%.[%w_]+:%d+: ', '')
+  end
+  out.message = out.message .. advice(out.message)
+  out.code = e:find('not enough memory', 1, true) and 'memory' or 'lua'
+  if out.code == 'memory' then
+    out.message = 'the script used more than its memory (--script-memory)'
+  elseif e:find('stack overflow', 1, true) then
+    out.code = 'stack-overflow'
+  end
+end
+
+--- Runs where the error was raised (message handler). source, line: that place in the script, if it is in one.
+function M.handle(e, source, line)
+  local before = said[e]
+  if before and before.at_source == source and before.at_line == line then
+    before.traceback = nil
+    return before
+  end
+  local out = { source = source, line = line, at_source = source, at_line = line, traceback = traceback_once(source, line) }
   if type(e) == 'table' and debug.getmetatable(e) == lib.error_mt then
     out.code, out.message = e.code, e.message
   elseif type(e) == 'string' then
-    local name, at, text = e:match '^(.-):(%d+): (.*)$'
-    if name and stream.is_user(name) then
-      out.source, out.line, out.message = name, tonumber(at), text
-    else
-      out.message = e:gsub('^%(pipeline [^)]*%):%d+: ', ''):gsub('^tidemill%.[%w_]+:%d+: ', '')
-    end
-    out.message = out.message .. advice(out.message)
-    out.code = e:find('not enough memory', 1, true) and 'memory' or 'lua'
-    if out.code == 'memory' then
-      out.message = 'the script used more than its memory (--script-memory)'
-    elseif e:find('stack overflow', 1, true) then
-      out.code = 'stack-overflow'
-    end
+    describe_text(e, out)
+    if #e < MESSAGE_MAX and said_n < CAUSES_MAX then said[e], said_n = out, said_n + 1 end
   else
     out.code = 'lua'
     out.message = describe(e)
@@ -173,18 +187,27 @@ local function write_letter(pipeline, row, letter, is_bad)
   return true
 end
 
-local reported = {}
+local reported, known = {}, {}
 local causes = 0
 
---- Reports a root cause once; the host counts the rest.
-local function report(pipeline, letter, event_text, traceback)
-  local field = letter.reason:match "^field '[^']*'" or ''
-  local cause = table.concat({ pipeline.name, letter.step, letter.code, letter.at, field }, '\0')
-  local first = not reported[cause] and causes < 1000
-  local text
+--- Is this root cause counted already, so that counting is all that is left to do? And is it to be reported?
+local function cause_of(pipeline, step_label, code, at, reason)
+  local field = reason:match "^field '[^']*'" or ''
+  local counted = pipeline.name .. '\0' .. step_label .. '\0' .. code
+  local cause = counted .. '\0' .. at .. '\0' .. field
+  local was_known, first = known[counted], not reported[cause] and causes < CAUSES_MAX
+  known[counted] = true
   if first then
     reported[cause] = true
     causes = causes + 1
+  end
+  return was_known and not first, first
+end
+
+--- Reports a root cause; the host counts the rest. first: it was not told yet.
+local function report(pipeline, letter, first, event_text, traceback)
+  local text
+  if first then
     if #event_text > 300 then event_text = event_text:sub(1, 300) .. '…' end
     text = ('%s: %s [%s]\n  pipeline %s, step %s, event %s\n  %s'):format(letter.at ~= '' and letter.at or letter.position,
       letter.reason, letter.code, pipeline.name, letter.step, letter.position, event_text)
@@ -201,16 +224,24 @@ end
 function M.fail(pipeline, row, e)
   local views = pipeline.views
   local step = pipeline.steps[lib.flow.marker.step]
-  local key = views and views[(step and step.level or 0) + 1].key
+  local at, label = at_of(e, step), step and step.label or 'read'
+  local told, first = e.pipeline == pipeline and e.label == label, false
+  if not told then
+    told, first = cause_of(pipeline, label, e.code, at, e.message)
+    e.pipeline, e.label = pipeline, label
+  end
+  local key
+  if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_now() end
   pipeline.abandon()
   host.rollback(pipeline.index, row)
+  if told and not pipeline.on_error then
+    host.failure(pipeline.name, label, e.code, '')
+    return
+  end
   local batch = pipeline.source.batch
-  local letter = {
-    at = at_of(e, step), code = e.code, reason = e.message, position = position_of(pipeline, row),
-    step = step and step.label or 'read', key = key,
-  }
+  local letter = { at = at, code = e.code, reason = e.message, position = position_of(pipeline, row), step = label, key = key }
   write_letter(pipeline, row, letter, false)
-  report(pipeline, letter, shown(batch, row, false), e.traceback)
+  report(pipeline, letter, first, shown(batch, row, false), e.traceback)
 end
 
 --- A line that is no event, for one pipeline that reads its source; or an event that is left out ('quarantined'), at
@@ -224,7 +255,8 @@ function M.bad_line(pipeline, row, code, why)
   }
   local is_bad = code ~= 'quarantined'
   write_letter(pipeline, row, letter, is_bad)
-  report(pipeline, letter, shown(batch, row, true))
+  local _, first = cause_of(pipeline, letter.step, code, letter.at, why)
+  report(pipeline, letter, first, shown(batch, row, true))
 end
 
 return M

@@ -34,6 +34,8 @@ end
 M.NULL = special 'null'
 M.REMOVED = special 'removed'
 M.OBJECT = special 'object'
+--- a key that lies in the columns of the event at hand
+M.ROW_KEY = special 'row key'
 
 local text_mt = {}
 

@@ -64,7 +64,8 @@ function M.list(name, json)
   return table.concat(lines, '\n') .. '\n'
 end
 
---- What each entry may be called: 'tm.sink.file', 'sink.file', 'file'; an operator ':filter', 'stream:filter', too.
+--- What each entry may be called: 'tm.sink.file', 'sink.file'; an operator ':filter', 'stream:filter', too. Then those of
+--- which the name is a last part alone, as 'file' is.
 local function entries_called(name)
   name = name:gsub('^stream:', ''):gsub('^:', '')
   local whole, part = {}, {}
@@ -74,10 +75,10 @@ local function entries_called(name)
       if entry.name:sub(-#name - 1) == '.' .. name then part[#part + 1] = entry end
     end
   end
-  return #whole > 0 and whole or part
+  return whole, part
 end
 
---- '' if something is called so, else nil and that there is not.
+--- '' if something is called so by its whole name, else nil and that there is not: a part is no claim to a command's name.
 function M.has(name)
   if #entries_called(name) > 0 then return '' end
   return nil, 'nothing is called so'
@@ -120,7 +121,8 @@ end
 ---@param json boolean
 ---@param others string names that help knows besides, separated by blanks
 function M.help(name, json, others)
-  local found = entries_called(name)
+  local found, part = entries_called(name)
+  if #found == 0 then found = part end
   if #found == 0 then
     local names = {}
     for word in others:gmatch '%S+' do names[#names + 1] = word end

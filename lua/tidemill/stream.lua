@@ -352,6 +352,9 @@ function methods:from(source)
   return made
 end
 
+-- lib is there only inside the host: list and help read no state
+require 'tidemill.stream_state'(methods, step, M)
+
 local names = {}
 for name, method in pairs(methods) do
   names[#names + 1] = name
@@ -365,7 +368,7 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[window aggregate emit late_to event_time processing_time process running over dedup top suppress
+for name in ([[window aggregate emit late_to event_time processing_time over dedup top suppress
   throttle sample join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = true end
 
 stream_mt.__index = function(_, name)

@@ -104,6 +104,14 @@ function i64.cmp(a, b)
   return 0
 end
 
+--- An int64's digits as two numbers: high * 2^32 and low, which are exact and add up to it.
+function M.i64_halves(text)
+  if type(text) ~= 'string' then raise('type', 'an int64 is digits') end
+  local v = to_int64(text, 'halves')
+  local high = bit.arshift(v, 32)
+  return tonumber(high) * 2 ^ 32, tonumber(v - bit.lshift(high, 32))
+end
+
 -- The types -----------------------------------------------------------------
 
 local function plain(name, mask, lua_type)

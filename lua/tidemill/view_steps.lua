@@ -158,6 +158,21 @@ function V.key_of(node)
   return V.key_value(root.view[node.name], node.name)
 end
 
+--- The key of the event at hand in Lua's form, wherever it lies.
+function V.key_now()
+  if V.key ~= lib.ROW_KEY then return V.key end
+  local def, row = V.key_def, mk.row
+  local function part(node)
+    local col = node.col
+    if band(col[row].tag, 15) == 5 then return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4)) end
+    return V.read_base(node, row)
+  end
+  if not def.composite then return part(def.nodes[1]) end
+  local key = {}
+  for i, name in ipairs(def.names) do key[name] = part(def.nodes[i]) end
+  return key
+end
+
 function V.key_list(nodes, n)
   local key = {}
   for i = 1, n do

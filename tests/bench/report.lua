@@ -90,6 +90,25 @@ function M.rounds(contenders, costs, task_events)
   return out
 end
 
+function M.keyed(ways)
+  say('\nKeyed state, M events per cpu-second')
+  say('%-26s %9s %9s', '', 'median', 'worst')
+  local out = {}
+  for _, way in ipairs(ways) do
+    local figures = { median = lib.median(way), worst = lib.min(way) }
+    say('%-26s %9.3f %9.3f   $ %s', way.name, figures.median / 1e6, figures.worst / 1e6, lib.line(way.words))
+    out[way.name] = figures
+  end
+  local ratio = {}
+  for i = 1, #ways[1] do ratio[i] = ways[1][i] / ways[2][i] end
+  local median = lib.median(ratio)
+  bar('t2: tidemill over LuaJIT + lua-cjson', ('%.2fx, worst %.2fx'):format(median, lib.min(ratio)), median >= 6, '6x')
+  local process, failing = out['process, four fields'].median, out['every event fails'].median
+  bar('process with four fields, M events per cpu-second', ('%.2f'):format(process / 1e6), process >= 1.5e6, 'at least 1.5')
+  bar('every event fails, events per cpu-second', ('%.0f'):format(failing), failing >= 200000, 'at least 200,000')
+  return out
+end
+
 function M.formats(ways, n)
   local out = {}
   say('\nT1 from both formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))

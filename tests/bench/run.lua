@@ -4,7 +4,7 @@
 --
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
--- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats robust
+-- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed robust
 -- pipelines start latency"). Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
@@ -15,7 +15,7 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats robust pipelines start latency'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed robust pipelines start latency'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -115,6 +115,30 @@ local function formats()
   result.formats = report.formats(ways, n)
 end
 
+-- Keyed state: T2 beside LuaJIT + lua-cjson in the same rounds, a process with four fields, a stream that always fails.
+local function keyed()
+  local n = math.min(events, 5000000)
+  local few = math.min(n, 1000000)
+  local ways = {
+    { name = 't2: tidemill', n = n, words = { tidemill, 'run', here .. '/t2.lua', '--from', cards(n), '--quiet' } },
+    { name = 't2: LuaJIT + lua-cjson', n = few, words = { 'luajit', here .. '/cjson.lua', 't2' }, input = cards(few) },
+    { name = 'process, four fields', n = n, words = { tidemill, 'run', here .. '/process.lua', '--from', cards(n), '--quiet' } },
+    { name = 'every event fails', n = few, words = { tidemill, 'run', here .. '/failing.lua', '--from', cards(few), '--quiet' } },
+  }
+  for round = 1, rounds do
+    report.step(('keyed state, round %d of %d'):format(round, rounds))
+    for _, way in ipairs(ways) do
+      local cost = lib.run(measure, { words = way.words, input = way.input, output = '/dev/null' })
+      if cost.code ~= 0 then
+        report.note('keyed state: failed: ' .. lib.line(way.words))
+        return
+      end
+      way[round] = way.n / cost.cpu
+    end
+  end
+  result.keyed = report.keyed(ways)
+end
+
 -- Trace selection must be robust: the worst of many runs against the median.
 local function robust(contender)
   local n, rates = math.min(events, 1000000), {}
@@ -197,6 +221,7 @@ local function main()
   if wanted 'rounds' then rounds_run() end
   if here_now[1] and here_now[1].name == 'tidemill' then
     if wanted 'formats' then formats() end
+    if wanted 'keyed' then keyed() end
     if wanted 'robust' then robust(here_now[1]) end
     if wanted 'pipelines' then pipelines(here_now[1]) end
     if wanted 'start' then start(here_now[1]) end

@@ -158,6 +158,34 @@ for line in sys.stdin:
     assert.equal(2, json_summary(r).counters.events_failed)
   end)
 
+  it('totals_per_card.lua sums by card and tells of large payments at new merchants', function()
+    local dir = h.folder()
+    local r = example('totals_per_card.lua', 'card_payments.ndjson', dir, '--json')
+    assert.equal(0, r.code)
+    local judge = [[
+cards = {}
+for line in sys.stdin:
+  e = json.loads(line, parse_float=Decimal)
+  if "card" not in e or isinstance(e["amount"], str): continue
+  payments = cards.setdefault(e["card"], [])
+  new = e["merchant"] not in [p["merchant"] for p in payments]
+  payments.append(e)
+  if new and e["amount"] >= 100: alert(e, len({p["merchant"] for p in payments}))
+def row(fields, **numbers):
+  print(json.dumps(fields)[:-1] + "".join(', "%s": %s' % n for n in numbers.items()) + "}")
+]]
+    assert.equal(normal(python('alerts = []\ndef alert(*a): alerts.append(a)\n' .. judge .. [[
+for e, n in alerts: row({"card": e["card"], "merchant": e["merchant"]}, amount=e["amount"], merchants=n)
+]], 'card_payments.ndjson')), normal(r.out))
+    assert.equal(normal(python('def alert(*a): pass\n' .. judge .. [[
+def plain(d): return "{:f}".format(d.normalize())
+for card, p in cards.items():
+  amounts = [e["amount"] for e in p]
+  row({"card": card, "last_at": p[-1]["merchant"]}, payments=len(p), spent=plain(sum(amounts)), largest=plain(max(amounts)))
+]], 'card_payments.ndjson')), normal(h.read(dir .. '/totals.ndjson')))
+    assert.equal(2, json_summary(r).counters.events_failed)
+  end)
+
   it('each passes check without a word about what it does wrong', function()
     local listed = h.shell 'ls scripts/examples/*.lua | grep -v /cards.lua'
     for _, path in ipairs(h.lines(listed.out)) do

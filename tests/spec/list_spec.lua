@@ -80,7 +80,10 @@ describe('the catalog', function()
         -- a value of no type: an option that exists is refused for its value, not for its name
         local call = ('%s { %s = tm.null }'):format(e.name, o.name)
         if e.name == 'key_by' then call = ("stream:key_by('card', { %s = tm.null })"):format(o.name) end
+        if e.name == 'running' then call = ("stream:running('r', { n = tm.agg.count() }, { %s = tm.null })"):format(o.name) end
+        if e.name == 'process' then call = ("stream:process('p', { %s = tm.null })"):format(o.name) end
         if e.name == 'tm.source.generate' then call = ('tm.source.generate(function() end, { %s = tm.null })'):format(o.name) end
+        if e.kind == 'aggregate' and e.name ~= 'tm.agg.count' then call = ("%s('v', { %s = tm.null })"):format(e.name, o.name) end
         local r = h.run { 'check', '-e', call }
         assert.is_nil(r.err:find('has no option', 1, true), r.err)
         r = h.run { 'check', '-e', (call:gsub(o.name .. ' =', o.name .. 'x =')) }
@@ -135,7 +138,8 @@ describe('list', function()
   it('gives JSON that jq reads', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
     assert.equal('tm.source.file\ntm.source.stdin\ntm.source.generate\n', r.out)
-    assert.equal('[]\n', h.run({ 'list', 'aggregates', '--json' }).out)
+    r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
+    assert.equal('7\n', r.out)
   end)
 end)
 
@@ -176,5 +180,7 @@ describe('help', function()
       assert.truthy(h.run({ 'help', name }).out:find('^Usage: tidemill ' .. name), name)
       assert.equal(h.run({ 'help', name }).out, h.run({ name, '--help' }).out)
     end
+    -- what shares its last part with a command goes by a longer name
+    assert.truthy(h.run({ 'help', 'state.list' }).out:find('^tm%.state%.list'))
   end)
 end)

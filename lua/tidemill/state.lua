@@ -1,0 +1,169 @@
+--[[
+state.lua - keyed state as the library sees it: records of C (host/state) with a layout made from a declared schema.
+
+The one file beside lib.lua that makes types for the FFI: a record is an anonymous struct of doubles and of references to
+texts, lists, maps and sets, so that reading a field is one load at a constant offset. A state is opened once a step and
+found by its name, "pipeline/step". The log of changes, which takes back what a failing event did, is the worker's.
+]]
+
+local lib = require 'tidemill.lib'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local ffi_string = ffi.string
+
+local M = {}
+
+local changes = ffi.cast('struct tm_changes *', lib.host.changes)
+M.changes = changes
+
+local key = ffi.new 'struct tm_key'
+M.key = ffi.cast('struct tm_key *', key)
+M.anchor = key
+
+--- Counts batches, over all sources; C remembers with it which batch its hints belong to.
+local serial = ffi.new('double[1]', 1)
+M.serial_anchor = serial
+M.serial = ffi.cast('double *', serial)
+
+local ON_FULL = { oldest = 'TM_ON_FULL_OLDEST', refuse = 'TM_ON_FULL_REFUSE', stop = 'TM_ON_FULL_STOP' }
+local FIELD_KIND = {
+  text = 'TM_FIELD_TEXT', any = 'TM_FIELD_TEXT', list = 'TM_FIELD_LIST', map = 'TM_FIELD_MAP', set = 'TM_FIELD_SET',
+}
+local VALUE_KIND = {
+  number = 'TM_VALUE_NUMBER', integer = 'TM_VALUE_NUMBER', string = 'TM_VALUE_STRING', boolean = 'TM_VALUE_TRUE',
+  any = 'TM_VALUE_ANY',
+}
+
+--- Opens a state.
+---@param name string "pipeline/step"
+---@param numbers table names of its number cells
+---@param refs table list of { name, kind, key, of, max, on_full } of what hangs off the record
+---@param options table max_keys, on_full
+---@return table { ptr: struct tm_state *, type: the record's pointer type, index: cell name -> index of its reference }
+function M.open(name, numbers, refs, options)
+  local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
+  for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
+  for i, ref in ipairs(refs) do
+    members[#members + 1] = 'struct tm_state_ref ' .. ref.name .. ';'
+    local f = fields[i - 1]
+    f.off = 8 * (#numbers + i - 1)
+    f.kind = C[FIELD_KIND[ref.kind]]
+    f.key = ref.key and C[VALUE_KIND[ref.key]] or C.TM_VALUE_NIL
+    f.of = ref.of and C[VALUE_KIND[ref.of]] or C.TM_VALUE_NIL
+    f.max = ref.max or 0
+    f.on_full = C[ON_FULL[ref.on_full or 'oldest']]
+    index[ref.name] = i - 1
+  end
+  if #members == 0 then members[1] = 'double nothing;' end
+  local record = ffi.typeof('struct { ' .. table.concat(members, ' ') .. ' }')
+  local o = ffi.new 'struct tm_state_options'
+  o.name, o.name_len = name, #name
+  o.fields, o.fields_n = fields, #refs
+  o.record_size = ffi.sizeof(record)
+  o.max_keys = options.max_keys or 0
+  o.on_full = C[ON_FULL[options.on_full or 'oldest']]
+  local ptr = C.tm_ffi_state_new(changes, o)
+  if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
+  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options }
+end
+
+--- Raises what a negative code of C means.
+function M.failed(state, code)
+  local name = ffi_string(state.name, state.name_len)
+  if code == C.TM_STATE_FULL then
+    raise('state-full', "state '" .. name .. "' has max_keys keys, or a container in it is full (on_full = 'refuse')")
+  elseif code == C.TM_STATE_STOP then
+    lib.host.stop_run("state '" .. name .. "' is full (on_full = 'stop')")
+    raise('state-full', "state '" .. name .. "' is full, and on_full = 'stop' ends the run")
+  elseif code == C.TM_STATE_NO_MEMORY then
+    raise('memory', "state '" .. name .. "' needs more memory than --memory leaves")
+  elseif code == C.TM_STATE_TOO_LONG then
+    raise('too-long', "state '" .. name .. "': a key has at most 65535 bytes, a text 16 MiB")
+  elseif code == C.TM_STATE_NOT_KEY then
+    raise('type', "a key must be a string, number or boolean")
+  elseif code == C.TM_STATE_NO_KEY then
+    raise('missing-key', 'the event has no key')
+  elseif code == C.TM_STATE_GONE then
+    raise('state', "state '" .. name .. "': the record of this key was removed in this event")
+  elseif code == C.TM_STATE_RANGE then
+    raise('state', "state '" .. name .. "': a list has no element at that place")
+  elseif code == C.TM_STATE_TYPE then
+    raise('type', "state '" .. name .. "': a value of another type than declared")
+  end
+  raise('state', "state '" .. name .. "' failed with code " .. code)
+end
+
+--- The record of a key in Lua's form, made if it is new; its changes are announced.
+function M.record_of(state, v, names)
+  local rc = M.set_key(v, names)
+  if rc ~= 0 then M.failed(state, rc) end
+  return C.tm_ffi_state_write(state, M.key)
+end
+
+--- The string a reference of a text holds; nil: none.
+function M.text(state, ref)
+  if ref.at == 0 then return nil end
+  if ref.n == 0 then return '' end
+  return ffi_string(state.base + 8 * ref.at, ref.n)
+end
+
+--- The state that uses most: name, bytes, keys.
+function M.largest()
+  local found = { name = '', bytes = 0, keys = 0 }
+  local s = changes.states
+  while s ~= nil do
+    if s.bytes >= found.bytes then found = { name = ffi_string(s.name, s.name_len), bytes = s.bytes, keys = s.keys } end
+    s = s.next
+  end
+  return found
+end
+
+-- Keys ----------------------------------------------------------------------------
+
+local function add(v)
+  local t = type(v)
+  if t == 'string' then return C.tm_ffi_key_string(M.key, v, #v)
+  elseif t == 'number' then return C.tm_ffi_key_number(M.key, v)
+  elseif t == 'boolean' then return C.tm_ffi_key_boolean(M.key, v and 1 or 0) end
+  return C.tm_ffi_key_nil(M.key)
+end
+
+--- A key in Lua's form as C's: a plain value, or for several fields a table by name.
+function M.set_key(v, names)
+  local k = M.key
+  k.len = 0
+  local rc = 0
+  if type(v) == 'table' then
+    for i = 1, #names do
+      rc = add(v[names[i]])
+      if rc ~= 0 then break end
+    end
+  else
+    rc = add(v)
+  end
+  return rc
+end
+
+local parts = ffi.new('struct tm_value[16]')
+
+local function part(i)
+  local p = parts[i]
+  if p.kind == C.TM_VALUE_NUMBER then return p.num
+  elseif p.kind == C.TM_VALUE_STRING then return ffi_string(p.text, p.len)
+  elseif p.kind == C.TM_VALUE_TRUE then return true
+  elseif p.kind == C.TM_VALUE_FALSE then return false end
+  return nil
+end
+
+local key_len = ffi.new 'int32_t[1]'
+
+--- The key of a record in Lua's form: a plain value, or a table by field name.
+function M.key_of(state, record, names, composite)
+  local bytes = C.tm_ffi_state_key(state, record, key_len)
+  local n = C.tm_ffi_key_parts(bytes, key_len[0], parts)
+  if not composite then return n > 0 and part(0) or nil end
+  local t = {}
+  for i = 1, n do t[names[i]] = part(i - 1) end
+  return t
+end
+
+return M

@@ -1,0 +1,374 @@
+--[[
+state_view.lua - the state and the context that a `process` function receives: `s`, whose fields are those declared, and `ctx`.
+
+Both are one proxy each a step, over the record at hand (box.r). A field is a cell of the record: numbers and booleans a
+double (NaN: nil), texts and tables a reference to bytes in the state, lists, maps and sets a reference that C works on. A
+table of type `any` is read as a copy and written back, if it was changed, when the call returns.
+]]
+
+local lib = require 'tidemill.lib'
+local state_of = require 'tidemill.state'
+local stream = require 'tidemill.stream'
+local suggest = require 'tidemill.suggest'
+local value = require 'tidemill.value'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local ffi_string = ffi.string
+
+local M = {}
+
+local NIL = 0 / 0
+local TYPES = { number = true, integer = true, boolean = true, string = true, any = true }
+local declared = setmetatable({}, { __mode = 'k' })   -- what tm.state.… returned -> its description
+
+-- Declarations ------------------------------------------------------------------
+
+local function one_of(where, what, v, allowed, default)
+  if v == nil then return default end
+  for _, a in ipairs(allowed) do if a == v then return v end end
+  stream.fault(where, what .. " is one of '" .. table.concat(allowed, "', '") .. "', got " .. stream.describe(v))
+end
+
+local VALUES, KEYS = { 'number', 'integer', 'string', 'boolean', 'any' }, { 'string', 'number', 'boolean' }
+
+local function container(kind)
+  return function(options)
+    local where, what = stream.place(), 'tm.state.' .. kind
+    options = stream.options(where, what, options)
+    if options.ttl ~= nil then stream.fault(where, what .. ": 'ttl' needs event time, which is not in this version; bound it with max") end
+    if options.max ~= nil and (options.max < 1 or options.max % 1 ~= 0) then
+      stream.fault(where, what .. ": 'max' is a whole number of at least 1")
+    end
+    local d = setmetatable({}, { __metatable = what })
+    declared[d] = {
+      kind = kind, max = options.max, on_full = options.on_full,
+      of = kind ~= 'set' and one_of(where, what .. ": 'of'", options.of, VALUES, 'any') or nil,
+      key = kind == 'map' and one_of(where, what .. ": 'key'", options.key, KEYS, nil)
+        or kind == 'set' and one_of(where, what .. ": 'of'", options.of, KEYS, nil) or nil,
+    }
+    return d
+  end
+end
+M.api = { list = container 'list', map = container 'map', set = container 'set' }
+
+--- The fields of `state = { … }`: a list of { name, type, start, kind … }, in byte order of the names.
+function M.fields(where, what, given)
+  if type(given) ~= 'table' or stream.record(given) then
+    stream.fault(where, what .. ": 'state' takes a table { n = 0, last = 'integer', … }, got " .. stream.describe(given))
+  end
+  local list = {}
+  for name, v in pairs(given) do
+    if type(name) ~= 'string' then stream.fault(where, what .. ': every field of the state needs a name') end
+    local d, t = declared[v], type(v)
+    if d then
+      list[#list + 1] = { name = name, type = d.kind, container = d }
+    elseif t == 'string' and TYPES[v] then
+      list[#list + 1] = { name = name, type = v }
+    elseif t == 'number' or t == 'string' or t == 'boolean' then
+      if v ~= v then stream.fault(where, what .. ": '" .. name .. "' cannot start as NaN") end
+      list[#list + 1] = { name = name, type = t, start = v }
+    else
+      stream.fault(where, what .. ": '" .. name .. "' takes a start value, a type (number integer boolean string any) or " ..
+        'tm.state.list, map or set, got ' .. stream.describe(v))
+    end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+--- Names of the number cells, and what hangs off the record.
+function M.cells(fields)
+  local numbers, refs = {}, {}
+  for i, f in ipairs(fields) do
+    f.cell = 'f' .. i
+    if f.type == 'number' or f.type == 'integer' or f.type == 'boolean' then
+      numbers[#numbers + 1] = f.cell
+    elseif f.container then
+      local d = f.container
+      refs[#refs + 1] = { name = f.cell, kind = d.kind, key = d.key, of = d.of, max = d.max, on_full = d.on_full }
+    else
+      refs[#refs + 1] = { name = f.cell, kind = 'text' }
+    end
+  end
+  return numbers, refs
+end
+
+-- Values of containers ------------------------------------------------------------
+
+local function fill(v, x, what)
+  local t = type(x)
+  if t == 'number' then v.kind, v.num = C.TM_VALUE_NUMBER, x
+  elseif t == 'string' then v.kind, v.text, v.len = C.TM_VALUE_STRING, x, #x
+  elseif t == 'boolean' then v.kind = x and C.TM_VALUE_TRUE or C.TM_VALUE_FALSE
+  else raise('type', what .. ' takes a string, number or boolean, got ' .. (t == 'nil' and 'nil' or 'a ' .. t)) end
+  return x
+end
+
+--- What a container keeps of x; the text of a table is returned, to be held until C has copied it.
+local function fill_value(v, x, of, what)
+  if of == 'any' then
+    if x == nil then raise('type', what .. ' takes a value, got nil') end
+    local text = value.encode_string(lib.owner[x] and value.copy(x) or x)
+    v.kind, v.text, v.len = C.TM_VALUE_ANY, text, #text
+    return text
+  end
+  local wanted = of == 'integer' and 'number' or of
+  if wanted and type(x) ~= wanted then
+    raise('type', what .. ' holds values of type ' .. of .. ', got ' .. (x == nil and 'nil' or 'a ' .. type(x)))
+  end
+  if of == 'integer' and (x % 1 ~= 0 or x > 2 ^ 53 or x < -2 ^ 53) then raise('type', what .. ' holds integers, got ' .. tostring(x)) end
+  return fill(v, x, what)
+end
+
+local function read(v)
+  local kind = v.kind
+  if kind == C.TM_VALUE_NUMBER then return v.num
+  elseif kind == C.TM_VALUE_STRING then return ffi_string(v.text, v.len)
+  elseif kind == C.TM_VALUE_TRUE then return true
+  elseif kind == C.TM_VALUE_FALSE then return false
+  elseif kind == C.TM_VALUE_ANY then return value.decode(ffi_string(v.text, v.len)) end
+  return nil
+end
+
+local key, val = ffi.new 'struct tm_value', ffi.new 'struct tm_value'
+
+--- Methods of a list, map or set of the record at hand.
+local function container_view(field, index, state, box)
+  local ptr, of, what = state.ptr, field.container.of, "state field '" .. field.name .. "'"
+  local methods = {}
+  local function done(rc)
+    if rc < 0 then state_of.failed(ptr, rc) end
+    return rc
+  end
+  function methods.size() return box.r[field.cell].n end
+  function methods.clear() done(C.tm_ffi_state_empty(ptr, box.r, index)) end
+  if field.type == 'list' then
+    local function get(i)
+      if type(i) ~= 'number' then raise('type', what .. ': places are numbers, from 1') end
+      if C.tm_ffi_list_get(ptr, box.r, index, i, val) < 0 then return nil end
+      return read(val)
+    end
+    local function next_item(_, i)
+      local x = get(i + 1)
+      if x ~= nil then return i + 1, x end
+    end
+    function methods.push(_, x)
+      local held = fill_value(val, x, of, what)
+      done(C.tm_ffi_list_push(ptr, box.r, index, val))
+      return held and nil
+    end
+    function methods.get(_, i) return get(i) end
+    function methods.set(_, i, x)
+      local held = fill_value(val, x, of, what)
+      done(C.tm_ffi_list_set(ptr, box.r, index, i, val))
+      return held and nil
+    end
+    function methods.pop()
+      if box.r[field.cell].n == 0 then return nil end
+      done(C.tm_ffi_list_pop(ptr, box.r, index, val))
+      return read(val)
+    end
+    function methods.shift()
+      if box.r[field.cell].n == 0 then return nil end
+      done(C.tm_ffi_list_shift(ptr, box.r, index, val))
+      return read(val)
+    end
+    function methods.each() return next_item, nil, 0 end
+  else
+    local function place() return 0 end
+    local function has(x)
+      fill(key, x, what)
+      return C.tm_ffi_map_get(ptr, box.r, index, key, val) >= 0
+    end
+    function methods.remove(_, x)
+      fill(key, x, what)
+      local rc = C.tm_ffi_map_remove(ptr, box.r, index, key)
+      if rc == C.TM_STATE_RANGE then return false end
+      done(rc)
+      return true
+    end
+    function methods.each()
+      local at = place()
+      return function()
+        at = C.tm_ffi_map_next(ptr, box.r, index, at, key, val)
+        if at == 0 then return nil end
+        if field.type == 'set' then return read(key) end
+        return read(key), read(val)
+      end
+    end
+    if field.type == 'set' then
+      function methods.has(_, x) return has(x) end
+      function methods.add(_, x)
+        fill(key, x, what)
+        return done(C.tm_ffi_map_set(ptr, box.r, index, key, nil)) == C.TM_STATE_NEW
+      end
+    else
+      function methods.get(_, x)
+        if not has(x) then return nil end
+        return read(val)
+      end
+      function methods.set(_, k, x)
+        fill(key, k, what)
+        local held = fill_value(val, x, of, what)
+        done(C.tm_ffi_map_set(ptr, box.r, index, key, val))
+        return held and nil
+      end
+    end
+  end
+  return setmetatable({}, {
+    __index = function(_, name)
+      local m = methods[name]
+      if m then return m end
+      local names = {}
+      for k in pairs(methods) do names[#names + 1] = k end
+      raise('type', what .. ', a ' .. field.type .. ", has no method '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
+    end,
+    __newindex = function() raise('type', what .. ', a ' .. field.type .. ', is changed by its methods') end,
+    __metatable = field.type,
+  })
+end
+
+-- The proxies -----------------------------------------------------------------------
+
+local function wrong(field, v)
+  if type(v) == 'number' and v ~= v then raise('type', "state field '" .. field.name .. "' cannot hold NaN") end
+  raise('type', "state field '" .. field.name .. "' is " .. (field.type == 'integer' and 'an integer' or 'a ' .. field.type) ..
+    ', cannot hold ' .. (type(v) == 'number' and tostring(v) or 'a ' .. type(v)))
+end
+
+--- Text that reads and writes one field; F the list of fields, X what belongs to field @.
+local function access(field)
+  local cell = 'box.r.' .. field.cell
+  if field.container then
+    return 'return X[@]', "wrong_container(F[@])"
+  elseif field.type == 'number' or field.type == 'integer' then
+    local whole = field.type == 'integer' and ' and v % 1 == 0 and v <= 9007199254740992 and v >= -9007199254740992' or ' and v == v'
+    return ('local v = %s if v == v then return v end return nil'):format(cell),
+      ("if type(v) == 'number'%s then %s = v elseif v == nil then %s = NIL else wrong(F[@], v) end"):format(whole, cell, cell)
+  elseif field.type == 'boolean' then
+    return ('local v = %s if v == v then return v == 1 end return nil'):format(cell),
+      ("if type(v) == 'boolean' then %s = v and 1 or 0 elseif v == nil then %s = NIL else wrong(F[@], v) end"):format(cell, cell)
+  elseif field.type == 'string' then
+    return ('return text(ptr, %s)'):format(cell),
+      "if type(v) == 'string' then set_text(F[@], v) elseif v == nil then empty(F[@]) else wrong(F[@], v) end"
+  end
+  return ('return get_any(F[@], %s)'):format(cell), 'set_any(F[@], v)'
+end
+
+local function read_only(what, index)
+  return setmetatable({}, {
+    __index = index, __metatable = what,
+    __newindex = function(_, name) raise('type', what .. ' has no field ' .. tostring(name) .. ' to assign') end,
+  })
+end
+
+local LATER = { timer = true, cancel = true, wall_timer = true }
+
+--- The proxies of a process step.
+---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns }
+function M.make(rec, state, add, key_now)
+  local fields, ptr = rec.fields, state.ptr
+  local place = ffi.new(ffi.typeof('struct { $ r; int32_t new; int32_t late; int32_t cleared; }', state.type))
+  local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
+  lib.anchor[#lib.anchor + 1] = place
+  local anys = {}   -- tables of type any given out in this call: field, table, text
+
+  local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
+  local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
+  local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end
+  local function get_any(field, ref)
+    for i = 1, #anys do if anys[i].field == field then return anys[i].table end end
+    local text = state_of.text(ptr, ref)
+    if not text then return nil end
+    local v = value.decode(text)
+    if type(v) == 'table' and v ~= lib.NULL then
+      anys[#anys + 1] = { field = field, table = v, text = text }
+      box.late = 1
+    end
+    return v
+  end
+  local function set_any(field, v)
+    for i = #anys, 1, -1 do if anys[i].field == field then table.remove(anys, i) end end
+    if v == nil then return empty(field) end
+    if type(v) == 'function' then wrong(field, v) end
+    set_text(field, value.encode_string(lib.owner[v] and value.copy(v) or v))
+  end
+
+  local names, containers, reads, writes = {}, {}, {}, {}
+  for i, field in ipairs(fields) do
+    names[i] = field.name
+    field.index = state.index[field.cell]
+    if field.container then containers[i] = container_view(field, field.index, state, box) end
+    local get, set = access(field)
+    reads[i] = ('if k == %q then %s end'):format(field.name, get:gsub('@', i))
+    writes[i] = ('if k == %q then %s return end'):format(field.name, set:gsub('@', i))
+  end
+  local function unknown(k)
+    raise('type', "the state has no field '" .. tostring(k) .. "'" .. suggest.among(tostring(k), names) .. '; declare it in state = { … }')
+  end
+  local function wrong_container(field)
+    raise('type', "state field '" .. field.name .. "' is a " .. field.type .. ': change it by its methods')
+  end
+  local chunk = assert(loadstring(('local box, ptr, F, X, text, set_text, empty, get_any, set_any, wrong, ' ..
+    'wrong_container, unknown, NIL, type = ... return function(s, k) %s return unknown(k) end, function(s, k, v) %s unknown(k) end'):format(
+    table.concat(reads, ' '), table.concat(writes, ' ')), '=tidemill.state_view'))
+  local index, newindex = chunk(box, ptr, fields, containers, state_of.text, set_text, empty, get_any, set_any, wrong,
+    wrong_container, unknown, NIL, type)
+
+  -- start values of a new key, without a loop: it would keep the batch's loop from being compiled
+  local starts, values = {}, {}
+  for i, field in ipairs(fields) do
+    local v = field.start
+    if field.type == 'string' then
+      if v then starts[#starts + 1] = ('start_text(r, F[%d])'):format(i) end
+    elseif state.index[field.cell] == nil then
+      if type(v) == 'boolean' then v = v and 1 or 0 end
+      values[i] = v or NIL
+      starts[#starts + 1] = ('r.%s = V[%d]'):format(field.cell, i)
+    end
+  end
+  local function start_text(r, field) checked(C.tm_ffi_text_set(ptr, r, field.index, field.start, #field.start)) end
+  local init = assert(loadstring('local F, V, start_text = ... return function(r) ' .. table.concat(starts, ' ') .. ' end',
+    '=tidemill.state_view'))(fields, values, start_text)
+
+  local function settle()
+    for i = 1, #anys do
+      local a = anys[i]
+      if not value.equal(a.table, a.text) then set_text(a.field, value.encode_string(a.table)) end
+      anys[i] = nil
+    end
+    if box.cleared ~= 0 then
+      box.cleared = 0
+      checked(C.tm_ffi_state_remove(ptr, box.r))
+    end
+    box.late = 0
+  end
+
+  --- Forgets the key when the call returns; until then its fields read as at the start.
+  local function clear()
+    for i = #anys, 1, -1 do anys[i] = nil end
+    for _, field in ipairs(fields) do
+      if field.index then empty(field) end
+    end
+    init(box.r)
+    box.cleared, box.late = 1, 1
+  end
+
+  local ctx = read_only('ctx', function(_, k)
+    if k == 'emit' then return add
+    elseif k == 'new' then return box.new ~= 0
+    elseif k == 'key' then return key_now()
+    elseif k == 'time' or k == 'watermark' then return nil
+    elseif k == 'clear' then return clear
+    elseif LATER[k] then raise('type', 'ctx.' .. k .. ' needs event time, which is not in this version') end
+    raise('type', "ctx has no '" .. tostring(k) .. "'" ..
+      suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'clear' }))
+  end)
+  local view = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'state' })
+  local function abandon()
+    for i = #anys, 1, -1 do anys[i] = nil end
+    box.late, box.cleared = 0, 0
+  end
+  return { at = box, view = view, ctx = ctx, init = init, settle = settle, abandon = abandon }
+end
+
+return M
