@@ -108,17 +108,28 @@ static int escaped_put(struct tm_key *k, const char *text, int32_t len) {
   return 0;
 }
 
+/* An integer beyond 2^53 is the string of its digits, whatever its bytes are. */
+static int bigint_put(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *c) {
+  struct tm_cell digits = *c;
+  struct tm_batch *batch = (struct tm_batch *)(uintptr_t)b;  /* whose scratch text may grow */
+  if (tm_ffi_cell_text(batch, &digits) != 0) return TM_STATE_NO_MEMORY;
+  return tm_ffi_key_string(k, b->raw + digits.off, tm_cell_len(&digits));
+}
+
 int tm_key_cell_put(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *c) {
   const char *text = b->raw + c->off;
   int32_t len = tm_cell_len(c);
   switch (tm_cell_kind(c)) {
     case TM_KIND_STRING:
-    case TM_KIND_BIGINT:
       return tm_ffi_key_string(k, text, len);
+    case TM_KIND_BIGINT:
+      return bigint_put(k, b, c);
     case TM_KIND_ESCAPED:
       return escaped_put(k, text, len);
     case TM_KIND_NUMBER: {
       struct tm_cell number = *c;
+      /* a number that nobody wanted; of msgpack it was wanted, so it is NaN itself */
+      if (number.num != number.num && b->format != TM_FORMAT_JSON) return TM_STATE_NOT_KEY;
       if (number.num != number.num) tm_json_number_cell(text, len, 1, &number);
       return tm_ffi_key_number(k, number.num);
     }

@@ -37,6 +37,7 @@ return function(emit, Gen, node_list)
     local cols = ffi.new 'struct tm_key_columns'
     for i, node in ipairs(nodes) do
       if not node.col or node.typ then return nil end
+      C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
       cols.cells[i - 1] = node.col
     end
     cols.n, cols.missing = #nodes, 0
@@ -132,6 +133,14 @@ return function(emit, Gen, node_list)
 
   function emit.running(g, step, view)
     local rec = step.rec
+    for _, name in ipairs(g.key and g.key.names or {}) do
+      for _, a in ipairs(rec.aggregates) do
+        if a.name == name then
+          lib.raise('script', step.place .. ": running: '" .. name ..
+            "' is the name of a key field and of an aggregate; give the aggregate another one")
+        end
+      end
+    end
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil

@@ -164,7 +164,10 @@ function V.key_now()
   local def, row = V.key_def, mk.row
   local function part(node)
     local col = node.col
-    if band(col[row].tag, 15) == 5 then return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4)) end
+    if band(col[row].tag, 15) == 5 then
+      if V.to_text then V.to_text(col + row) end
+      return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
+    end
     return V.read_base(node, row)
   end
   if not def.composite then return part(def.nodes[1]) end

@@ -181,6 +181,18 @@ describe('keys', function()
   end)
 end)
 
+describe('names', function()
+  it('of aggregates may not be those of key fields, nor those of states twice', function()
+    local r = h.run({ 'run', '-e', "stream:key_by 'k':running('r', { k = tm.agg.count() }, { max_keys = 1 })" }, '')
+    assert.equal(3, r.code)
+    assert.truthy(r.err:find("running: 'k' is the name of a key field and of an aggregate", 1, true), r.err)
+    r = h.run({ 'run', '-e', "stream:running('r', { n = tm.agg.count() }, { max_keys = 1 })" ..
+      ":running('r', { n = tm.agg.count() }, { max_keys = 1 })" }, '')
+    assert.equal(3, r.code)
+    assert.truthy(r.err:find("the name 'r' is taken by -e:1; state is found by its name", 1, true), r.err)
+  end)
+end)
+
 describe('bounds', function()
   it('are asked for at load where there is a key', function()
     local r = h.run({ 'run', '-e', "stream:key_by 'k':running('r', { n = tm.agg.count() })" }, '{"k":1}\n')
