@@ -213,7 +213,7 @@ describe('scripts/examples/demo.lua', function()
     local alerts = h.rows(first.out)
     assert.is_true(#alerts >= 2 and #alerts <= 30)
     for _, row in ipairs(alerts) do
-      assert.is_true(row.risk >= 70)
+      assert.is_true(row.risk >= 100)
       assert.is_true(#row.why > 0)
     end
   end)
@@ -239,6 +239,7 @@ places = [("DE", 26, 51.1, 10.4, 1), ("FR", 22, 46.6, 2.4, 1), ("GB", 21, 52.5, 
   ("PL", 7, 52.1, 19.4, 1), ("CH", 6, 46.8, 8.2, 1), ("SE", 4, 59.6, 15.8, 1), ("BR", 2, -22, -46, -3)]
 homes = [p for p in places for _ in range(p[1])]
 zone = {p[0]: p[4] for p in places}
+cards = {}
 for line in sys.stdin:
   e = json.loads(line)
   if e["status"] != "authorized": continue
@@ -251,11 +252,20 @@ for line in sys.stdin:
   hour = (e["ts"] // 3600000 + zone[e["country"]]) % 24
   risk = (60 if eur > 1500 else 30 if eur > 500 else 0) + (40 if km > 2500 and eur > 100 and e["channel"] != "ecom" else 0) \
     + (20 if e["mcc"] in (6011, 7995) else 0) + (10 if hour >= 23 or hour < 6 else 0)
-  if risk >= 70: print(e["card"], risk, "%.2f" % eur)
+  s = cards.setdefault(e["card"], dict(n=0, spent=0.0, times=[], merchants=[]))
+  usual = s["spent"] / s["n"] if s["n"] else 0
+  s["n"] += 1
+  s["spent"] += eur
+  s["times"] = (s["times"] + [e["ts"]])[-10:]
+  new = e["merchant"] not in s["merchants"]
+  if new: s["merchants"] = (s["merchants"] + [e["merchant"]])[-50:]
+  risk += (20 if new and s["n"] > 5 and eur > 300 else 0) + (30 if s["n"] > 5 and eur > 10 * usual else 0) \
+    + (20 if len(s["times"]) == 10 and e["ts"] - s["times"][0] < 60000 and eur > 300 else 0)
+  if risk >= 100: print(e["card"], risk, "%.2f" % eur, s["n"], "%.2f" % s["spent"])
 ]==]), raw.out)
     local got = {}
     for i, row in ipairs(h.rows(first.out)) do
-      got[i] = ('%s %d %.2f\n'):format(row.card, row.risk, row.eur)
+      got[i] = ('%s %d %.2f %d %.2f\n'):format(row.card, row.risk, row.eur, row.nth, row.spent)
     end
     assert.equal(expected.out, table.concat(got))
   end)
