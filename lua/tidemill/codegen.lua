@@ -60,7 +60,9 @@ function Gen:new_view(base)
     batch = source.batch, fields = base and source.fields or nil, log = self.forks, strings = source.strings, words = source.words,
   }
   local view
-  for _, part in ipairs { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', self.checked and 'tidemill.view_checked' or nil } do
+  local parts = { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', 'tidemill.view_seal' }
+  if self.checked then parts[#parts + 1] = 'tidemill.view_checked' end
+  for _, part in ipairs(parts) do
     view = lib.load(part)(lib, view_spec, view) or view
   end
   self.views[level + 1] = view

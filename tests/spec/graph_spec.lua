@@ -135,6 +135,15 @@ local function shown(name)
   return (name:gsub('\n', '\\n'):gsub('\27', '\\x1b'):gsub('\255', '\239\191\189'))
 end
 
+--- The labels that nodes must be drawn with, by id.
+local function labels_of(g)
+  local labels = {}
+  for _, n in ipairs(g.nodes) do
+    labels[n.id] = shown(n.label) .. (n.place and n.kind ~= 'pipeline' and '\n' .. n.place or '')
+  end
+  return labels
+end
+
 local function edges_of(json)
   local list = {}
   for _, e in ipairs(json.edges) do list[#list + 1] = e.from .. ' ' .. e.to .. (e.label and ' ' .. e.label or '') end
@@ -193,11 +202,7 @@ describe('DOT', function()
       local r = h.shell('python3 tests/spec/tools/read_dot.py', dot)
       assert.equal(0, r.code, r.err)
       local read, g = h.decode(r.out), h.decode(graph(script, '--json'))
-      local labels = {}
-      for _, n in ipairs(g.nodes) do
-        labels[n.id] = shown(n.label) .. (n.place and n.kind ~= 'pipeline' and '\n' .. n.place or '')
-      end
-      assert.same(labels, read.nodes)
+      assert.same(labels_of(g), read.nodes)
       assert.equal(edges_of(g), edges_of(read))
     end
   end)
@@ -256,11 +261,7 @@ describe('Mermaid', function()
   it('keeps to the syntax of flowcharts: the same nodes, edges and labels', function()
     for _, script in ipairs { whole, odd_script() } do
       local g, read = h.decode(graph(script, '--json')), read_mermaid(graph(script, '--format', 'mermaid'))
-      local labels = {}
-      for _, n in ipairs(g.nodes) do
-        labels[n.id] = shown(n.label) .. (n.place and n.kind ~= 'pipeline' and '\n' .. n.place or '')
-      end
-      assert.same(labels, read.nodes)
+      assert.same(labels_of(g), read.nodes)
       assert.equal(edges_of(g), edges_of(read))
     end
   end)
