@@ -28,10 +28,17 @@ struct tm_script {
   double traces[TRACES];              /* compiled, given up, thrown away, loops: counted by tidemill.traces */
   double traces_told[TRACES];         /* of these, in the counters already */
   int ref_lib;                        /* the library's table */
+  int ref_handler;                    /* the message handler */
+  int ref_fail;                       /* the library's function `fail` */
+  int ref_told;                       /* what the handler made of the last text that was raised, which keeps that text */
+  const char *told_text;
+  const char *told_chunk;             /* and where it was raised */
+  int told_line;
   int ref_loops[TM_PIPELINES_MAX];
   int guarded;
   int place_line;                     /* where the error of this call was raised; 0: none, or not in a script */
   char place_source[256];
+  const char *place_chunk;            /* the chunk's name of which place_source is a copy: scripts stay loaded; NULL none */
   struct tm_script_host host;
 };
 
@@ -48,7 +55,8 @@ static void place_find(struct tm_script *s, lua_State *L) {
   s->place_line = 0;
   for (int level = 1; level < PLACE_LEVELS && lua_getstack(L, level, &ar); level++) {
     if (!lua_getinfo(L, "Sl", &ar) || ar.source[0] != '@' || ar.currentline <= 0) continue;
-    snprintf(s->place_source, sizeof s->place_source, "%s", ar.source + 1);
+    if (s->place_chunk != ar.source) snprintf(s->place_source, sizeof s->place_source, "%s", ar.source + 1);
+    s->place_chunk = ar.source;
     s->place_line = ar.currentline;
     return;
   }
@@ -57,6 +65,7 @@ static void place_find(struct tm_script *s, lua_State *L) {
 /* The "file:line:" that Lua puts in front of a message, if there is one. */
 static void place_of_text(struct tm_script *s, const char *text) {
   s->place_line = 0;
+  s->place_chunk = NULL;
   if (strncmp(text, "tidemill.", 9) == 0 || text[0] == '(') return;  /* the library's own chunks */
   for (const char *p = strchr(text, ':'); p != NULL; p = strchr(p + 1, ':')) {
     char *end;
@@ -69,20 +78,41 @@ static void place_of_text(struct tm_script *s, const char *text) {
   }
 }
 
+/* The same text from the same place as the last time: a stream in which every event fails of one cause. */
+static int is_told(const struct tm_script *s, const char *text) {
+  return text == s->told_text && s->place_line == s->told_line && s->place_chunk == s->told_chunk;
+}
+
+/* The table at the top of the stack is what the handler made of this text. */
+static void tell(struct tm_script *s, lua_State *L, const char *text) {
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "raised");
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, s->ref_told);
+  s->told_text = text;
+  s->told_line = s->place_line;
+  s->told_chunk = s->place_chunk;
+}
+
 /* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
 static int message_handler(lua_State *L) {
   struct tm_script *s = lua_touserdata(L, lua_upvalueindex(1));
   int overdue = tm_guard_disarm();
   const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
   /* Walking an overflowed stack line by line has crashed this LuaJIT: its own words about the place must do. */
-  if (text != NULL && strstr(text, "stack overflow") != NULL) {
+  if (text != NULL && text != s->told_text && strstr(text, "stack overflow") != NULL) {
     place_of_text(s, text);
     return 1;
   }
   place_find(s, L);
-  if (overdue || (text != NULL && strcmp(text, deadline_text) == 0)) {
+  if (overdue || (text != NULL && text != s->told_text && strcmp(text, deadline_text) == 0)) {
     lua_pushstring(L, overdue_text);
     lua_replace(L, 1);
+    text = NULL;
+  }
+  if (text != NULL && is_told(s, text)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_told);
+    return 1;
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_lib);
   lua_getfield(L, -1, "handle");
@@ -95,14 +125,15 @@ static int message_handler(lua_State *L) {
   if (overdue) {
     lua_pushliteral(L, "deadline");
     lua_setfield(L, -2, "code");
+  } else if (text != NULL && s->place_line != 0) {
+    tell(s, L, text);
   }
   return 1;
 }
 
 static void push_handler(struct tm_script *s) {
   s->place_line = 0;
-  lua_pushlightuserdata(s->L, s);
-  lua_pushcclosure(s->L, message_handler, 1);
+  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_handler);
 }
 
 /* After a failed call: makes sure that a table is at the top. The handler made one, unless there was no memory (then it
@@ -220,6 +251,13 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_setfield(L, -2, "sizes");
   if (lua_pcall(L, 1, 1, 0) != 0) goto failed;
   s->ref_lib = luaL_ref(L, LUA_REGISTRYINDEX);
+  push_function(s, "fail");
+  s->ref_fail = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  s->ref_told = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushlightuserdata(L, s);
+  lua_pushcclosure(L, message_handler, 1);
+  s->ref_handler = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 failed:
   return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
@@ -362,7 +400,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
   struct tm_undo *u = &s->shared->undo;
   tm_undo_keep(u, p->state, sizeof *p->state);
-  push_function(s, "fail");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_fail);
   lua_pushinteger(L, p->index);
   lua_pushinteger(L, row);
   lua_pushvalue(L, -4);

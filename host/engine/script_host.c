@@ -93,12 +93,13 @@ static int host_show(lua_State *L) {
 
 /* ---- failed events ---- */
 
-/* failure(pipeline, step, code, example, report or nil) */
+/* failure(pipeline, step, code, example, report or nil): the entry it is counted in */
 static int host_failure(lua_State *L) {
   struct tm_script_host *h = self_of(L);
-  tm_failure_count(h->shared, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3), luaL_checkstring(L, 4));
   if (lua_isstring(L, 5)) tm_log_warning("%s", lua_tostring(L, 5));
-  return 0;
+  lua_pushinteger(L, tm_failure_count(h->shared, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
+                                      luaL_checkstring(L, 4)));
+  return 1;
 }
 
 /* ---- the plan ---- */
@@ -202,12 +203,20 @@ static int host_rollback(lua_State *L) {
   return 0;
 }
 
+/* failed_again(pipeline, row, entry): rollback, and one more of that entry */
+static int host_failed_again(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_flow_rollback(pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2));
+  tm_failure_again(h->shared, (int32_t)luaL_checkinteger(L, 3));
+  return 0;
+}
+
 void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"fires", host_fires}, {"stop_run", host_stop_run},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -90,7 +90,6 @@ end
 function M.handle(e, source, line)
   local before = said[e]
   if before and before.at_source == source and before.at_line == line then
-    before.traceback = nil
     return before
   end
   local out = { source = source, line = line, at_source = source, at_line = line, traceback = traceback_once(source, line) }
@@ -222,26 +221,32 @@ end
 
 --- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.
 function M.fail(pipeline, row, e)
-  local views = pipeline.views
-  local step = pipeline.steps[lib.flow.marker.step]
-  local at, label = at_of(e, step), step and step.label or 'read'
-  local told, first = e.pipeline == pipeline and e.label == label, false
-  if not told then
-    told, first = cause_of(pipeline, label, e.code, at, e.message)
-    e.pipeline, e.label = pipeline, label
+  local number = lib.flow.marker.step
+  local again = e.pipeline == pipeline and e.number == number
+  if again and not pipeline.on_error then
+    pipeline.abandon()
+    return host.failed_again(pipeline.index, row, e.entry)
   end
+  local views, step = pipeline.views, pipeline.steps[number]
+  local at, label = at_of(e, step), step and step.label or 'read'
+  local told, first = true, false
+  if not again then told, first = cause_of(pipeline, label, e.code, at, e.message) end
   local key
   if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_now() end
   pipeline.abandon()
   host.rollback(pipeline.index, row)
-  if told and not pipeline.on_error then
-    host.failure(pipeline.name, label, e.code, '')
-    return
+  if told then
+    e.pipeline, e.number = pipeline, number
+    if not pipeline.on_error then
+      e.entry = host.failure(pipeline.name, label, e.code, '')
+      return
+    end
   end
   local batch = pipeline.source.batch
   local letter = { at = at, code = e.code, reason = e.message, position = position_of(pipeline, row), step = label, key = key }
   write_letter(pipeline, row, letter, false)
   report(pipeline, letter, first, shown(batch, row, false), e.traceback)
+  e.traceback = nil   -- the same error of another pipeline needs it no more
 end
 
 --- A line that is no event, for one pipeline that reads its source; or an event that is left out ('quarantined'), at
