@@ -38,7 +38,7 @@ const struct tm_option tm_options_table[] = {
   { "script-memory", "SIZE", TM_OPTION_SIZE, ALL, AT(script_memory), 0, 256 * MIB, 4 * MIB, 64 * GIB,
     "Memory for the scripts' own data." },
   { "memory", "SIZE", TM_OPTION_SIZE, BOTH, AT(memory), 0, 0, 0, 1024 * GIB,
-    "Memory for all keyed state; at 95 % the run ends in order and names the largest. Without it there is no bound." },
+    "Memory for all keyed state; at 80 % reading waits while it gives back what it can, at 95 % the run ends in order. Without it there is no bound." },
   { "max-event", "SIZE", TM_OPTION_SIZE32, BOTH, AT(max_event), 0, 16 * MIB, 16, 64 * MIB,
     "The longest line that is taken as an event; longer ones are bad lines." },
   { "max-rows", "N", TM_OPTION_COUNT32, BOTH, AT(max_rows), 0, 100000, 1, 1000000000,

@@ -188,6 +188,12 @@ static int host_fires(lua_State *L) {
   return 0;
 }
 
+/* warn(text) */
+static int host_warn(lua_State *L) {
+  tm_log_warning("%s", luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* stop_run(why): the run ends in order, with exit code 1 */
 static int host_stop_run(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -216,7 +222,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -259,22 +259,28 @@ end
 
 -- During the run --------------------------------------------------------------
 
-local cared = false
+local cared, warned = false, false
 
---- Keyed state near its bound: at 80 % what can be given back is, at 95 % the run ends in order, naming the largest state.
+local function memory_text(used, limit)
+  local largest = state.largest()
+  return ("keyed state uses %.1f of the %.1f MiB of --memory; the largest is '%s', %.1f MiB for %.0f keys"):format(
+    used / 2 ^ 20, limit / 2 ^ 20, largest.name, largest.bytes / 2 ^ 20, largest.keys)
+end
+
+--- Keyed state near its bound: at 80 % nothing is read until what can be given back is, at 95 % the run ends in order.
 local function watch_memory()
   local budget = state.changes.budget
-  local used, limit = budget.used, budget.limit
-  if limit == 0 or used < 0.8 * limit then
+  local limit = budget.limit
+  if limit == 0 or budget.used < 0.8 * limit then
     cared = false
-  elseif used >= 0.95 * limit then
-    local largest = state.largest()
-    host.stop_run(("keyed state uses %.1f of the %.1f MiB of --memory; the largest is '%s', %.1f MiB for %.0f keys"):format(
-      used / 2 ^ 20, limit / 2 ^ 20, largest.name, largest.bytes / 2 ^ 20, largest.keys))
-  elseif not cared then
-    cared = true
-    while C.tm_ffi_changes_care(state.changes, 1e6) ~= 0 do cared = true end
+    return
   end
+  if not cared then
+    if not warned then host.warn(memory_text(budget.used, limit) .. '; reading waits while it gives back what it can') end
+    cared, warned = true, true
+    repeat until C.tm_ffi_changes_care(state.changes, 1e6) == 0
+  end
+  if budget.used >= 0.95 * limit then host.stop_run(memory_text(budget.used, limit)) end
 end
 
 --- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before.

@@ -220,9 +220,22 @@ describe('memory', function()
       :key_by 'k':running('large', { n = tm.agg.last 'n', l = tm.agg.last 'k' }, { unbounded = true })]],
       '--from', path, '--to', out, '--memory', '2M' }
     assert.equal(1, r.code, r.err)
-    assert.truthy(r.err:find("largest is 'e/large'", 1, true), r.err)
+    assert.truthy(r.err:find("warning: keyed state uses 1%.%d of the 2%.0 MiB of %-%-memory; the largest is 'e/large'"), r.err)
+    assert.truthy(r.err:find("error: keyed state uses [12]%.%d of the 2%.0 MiB of %-%-memory; the largest is 'e/large'"), r.err)
     -- what was processed before came out
     local n = #h.lines(h.read(out))
     assert.is_true(n > 1000 and n < 60000, tostring(n))
+  end)
+
+  it('is watched from 80 % on: a state that keeps to its bound there goes on to the end', function()
+    local lines = {}
+    for i = 1, 60000 do lines[i] = ('{"k":"key-%d"}'):format(i) end
+    local path = h.write(table.concat(lines, '\n') .. '\n')
+    local r = h.run { 'run', '-e', [[stream:key_by 'k':running('a', { n = tm.agg.count(), l = tm.agg.last 'k' }, { max_keys = 10000 })]],
+      '--from', path, '--to', 'discard', '--memory', '1150K' }
+    assert.equal(0, r.code, r.err)
+    local _, n = r.err:gsub('warning: keyed state uses', '')
+    assert.equal(1, n, r.err)
+    assert.truthy(r.err:find('rows out +60,000'), r.err)
   end)
 end)
