@@ -162,12 +162,14 @@ return function(emit, Gen, node_list)
     g:follow(step, view)
   end
 
-  --- The function that takes the records of a step through what comes behind it, at the end of input.
+  --- The function that takes the next record of a step through what comes behind it, at the end of input: true when the
+  --- pseudo rows are used up, an output is full, or the cursor gave no record.
   function Gen:fire(step, state, compiled)
     local view, outer, first, n = self.views[1], self.lines, self.first_step, #self.fires + 1
     self.lines, self.first_step = {}, nil
     local ptr = self:const(state.ptr)
-    self:put('local function fire%d(p, i) local full', n)
+    self:put('local function fire%d() local p = C.tm_ffi_cursor_next(cursor) if p == nil then return true end', n)
+    self:put('local i, full = st0.home + 1, nil mk.row = i st0.home = i st0.row = i flow.fired = flow.fired + 1')
     self:at(step)
     self:put('do local r = cast(%s, p) v0.key = key_of(%s, p, %s, %s)', self:const(state.type), ptr, self:const(state.names),
       tostring(state.composite))
@@ -180,39 +182,30 @@ return function(emit, Gen, node_list)
     end))
     self:follow(step, view)
     self.key = key
-    self:put('if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end return full end')
+    self:put('if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end return full or i >= st0.last end')
     self.fires[n] = { text = table.concat(self.lines, ' '), state = state }
     self.lines, self.first_step = outer, first
   end
 
-  --- The fire functions, and the loop over pseudo rows that calls them.
+  --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
     if #self.fires == 0 then return '' end
     if self.fired then return self.fired end
     local parts, list = {}, {}
     for n, f in ipairs(self.fires) do
       parts[n] = f.text
-      list[n] = ('{ fire%d, %s }'):format(n, self:const(f.state))
+      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(n, self:const(f.state))
     end
-    self.fired = table.concat(parts, '\n') .. '\nlocal fires, at, cursor = { ' .. table.concat(list, ', ') .. [[ }, 1, nil
-local function next_record()
-  while fires[at] do
+    self.fired = 'local cursor\n' .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' .. table.concat(list, ', ') .. [[ }, 1
+local function fire(first, last)
+  st0.home, st0.last = first - 1, last
+  while fires[at] and st0.home < last and flow.stop == 0 do
     cursor = cursor or C.tm_ffi_cursor_new(fires[at][2].ptr)
-    if cursor == nil then no_memory() end
-    local p = C.tm_ffi_cursor_next(cursor)
-    if p ~= nil then return p, fires[at][1] end
+    if cursor == nil then mk.row = st0.home + 1 no_memory() end
+    fires[at][1]()
     if cursor.done ~= 0 then C.tm_ffi_cursor_free(cursor) cursor, at = nil, at + 1 end
   end
-end
-local function fire(first, last)
-  for i = first, last do
-    mk.row = i st0.home = i st0.row = i
-    local p, f = next_record()
-    if not p then return last + 1 end
-    flow.fired = flow.fired + 1
-    if f(p, i) then return i + 1 end
-  end
-  return last + 1
+  return fires[at] and st0.home + 1 or last + 1
 end
 ]]
     return self.fired

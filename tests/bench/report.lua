@@ -109,6 +109,20 @@ function M.keyed(ways)
   return out
 end
 
+function M.keys(list)
+  local out = {}
+  say('\nAn event that updates a key, ns of cpu, by number of keys (reading twice less reading once)')
+  for _, item in ipairs(list) do
+    local figures = { keys = item.keys, median = lib.median(item), worst = lib.max(item) }
+    say('%12s keys %8.0f, worst %8.0f   $ %s', lib.count(item.keys), figures.median, figures.worst, lib.line(item.twice))
+    out[#out + 1] = figures
+  end
+  local few, many = out[1].median, out[#out].median
+  bar(('an event with %s keys over one with %s'):format(lib.count(out[#out].keys), lib.count(out[1].keys)),
+    ('%.2fx'):format(many / few), many <= 2 * few, 'at most 2x')
+  return out
+end
+
 function M.formats(ways, n)
   local out = {}
   say('\nT1 from both formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))
