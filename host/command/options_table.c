@@ -29,7 +29,7 @@ const struct tm_option tm_options_table[] = {
   { "set", "KEY=VALUE", TM_OPTION_PAIRS, ALL, AT(set), AT(set_n), 0, 0, 0,
     "A setting that scripts can read. May be repeated." },
   { "sample", "FILE", TM_OPTION_TEXT, CHECK, AT(sample), 0, 0, 0, 0,
-    "Also run the events of FILE through the script, writing nothing, and report what fails." },
+    "Also run the events of FILE through the script, writing nothing, report what fails, and show a :schema learned from them." },
   { "strict", NULL, TM_OPTION_FLAG, BOTH, AT(strict), 0, 0, 0, 0,
     "run: end with exit code 1 if an event failed, a line was bad, a file was gone or a worker died. check: end with "
     "exit code 3 also when there are only warnings." },

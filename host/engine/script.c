@@ -377,6 +377,17 @@ int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err) {
   return n;
 }
 
+void tm_script_show_learned(struct tm_script *s) {
+  lua_State *L = s->L;
+  push_function(s, "learned");
+  if (lua_pcall(L, 0, 1, 0) != 0) {
+    library_failed(s, "no schema could be learned");
+    return;
+  }
+  if (lua_isstring(L, -1)) fputs(lua_tostring(L, -1), stdout);
+  lua_pop(L, 1);
+}
+
 int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed) {
   lua_State *L = s->L;
   int top = lua_gettop(L);

@@ -384,6 +384,13 @@ static int run_sample(struct tm_worker *w, struct tm_err *err) {
   return run_loop(w, err);
 }
 
+static void print_ok(const struct tm_worker *w, const struct tm_options *o, int warnings) {
+  printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
+  if (warnings > 0) printf(", %d warning%s", warnings, warnings == 1 ? "" : "s");
+  if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)w->shared->counters.events_in, o->sample);
+  printf("\n");
+}
+
 int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
   struct tm_worker *w = &worker;
   struct tm_err err = {0};
@@ -396,12 +403,11 @@ int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 3;
   }
-  if (problems > 0 || shared->counters.events_failed > 0 || (o->strict && warnings > 0)) return 3;
-  printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
-  if (warnings > 0) printf(", %d warning%s", warnings, warnings == 1 ? "" : "s");
-  if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)shared->counters.events_in, o->sample);
-  printf("\n");
-  return fflush(stdout) == 0 ? 0 : 1;
+  int rejected = problems > 0 || shared->counters.events_failed > 0 || (o->strict && warnings > 0);
+  if (!rejected) print_ok(w, o, warnings);
+  if (o->sample != NULL) tm_script_show_learned(w->script);
+  if (fflush(stdout) != 0) return 1;
+  return rejected ? 3 : 0;
 }
 
 int tm_worker_graph(const struct tm_options *o, struct tm_shared *shared) {

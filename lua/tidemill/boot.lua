@@ -42,6 +42,7 @@ local value = lib.value
 local M = { handle = errors.handle }
 local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked
+local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees
 
 -- Scripts -----------------------------------------------------------------
 
@@ -229,6 +230,7 @@ end
 local function make_plan(o)
   local settings = {}
   checked = o.checked
+  learner = o.sample and require 'tidemill.learn' or nil
   for _, pair in ipairs(o.set) do
     local k, v = pair:match '^([^=]+)=(.*)$'
     if not k then raise('usage', "--set takes name=value, got '" .. pair .. "'") end
@@ -255,6 +257,11 @@ function M.load(o)
     if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
   end
   return bind(o)
+end
+
+--- After a sample: the schema that its events have, as text; nil if there were none.
+function M.learned()
+  return learner.text()
 end
 
 -- During the run --------------------------------------------------------------
@@ -293,6 +300,10 @@ function M.batch_begin(index, rows)
       t.used = false
       for r = 0, rows - 1 do t[r] = false end
     end
+  end
+  if learner then
+    learned_from = learned_from or index
+    if learned_from == index then learner.batch(source.batch) end
   end
   state.serial[0] = state.serial[0] + 1
   if state.changes.budget.limit ~= 0 then watch_memory() end
