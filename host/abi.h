@@ -361,7 +361,8 @@ enum tm_value_kind {
   TM_VALUE_STRING = 2,      /* text, len */
   TM_VALUE_FALSE = 3,
   TM_VALUE_TRUE = 4,
-  TM_VALUE_ANY = 5          /* text, len: one value as msgpack */
+  TM_VALUE_ANY = 5,         /* text, len: one value as msgpack */
+  TM_VALUE_INTEGER = 6      /* text, len: the digits of an integer beyond 2^53; parts of keys alone */
 };
 struct tm_value {
   double num;
@@ -439,9 +440,8 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
 /* nothing of it may be in the log */
 void tm_ffi_state_free(struct tm_state *s);
 
-/* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ; an integer
- * beyond 2^53 read from an event equals the string of its digits. At most 16 parts in a row make a
- * composite key. */
+/* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ, also beyond
+ * 2^53, where an integer is its digits. At most 16 parts in a row make a composite key. */
 struct tm_key {
   int32_t len;              /* 0 to begin anew */
   int32_t pad;
@@ -450,10 +450,11 @@ struct tm_key {
 /* each appends one part: 0, or TOO_LONG, NOT_KEY, NO_KEY with the key as it was */
 int32_t tm_ffi_key_string(struct tm_key *k, const char *s, int32_t len);
 int32_t tm_ffi_key_number(struct tm_key *k, double v);
+int32_t tm_ffi_key_integer(struct tm_key *k, const char *digits, int32_t len);        /* beyond 2^53, as JSON writes it */
 int32_t tm_ffi_key_boolean(struct tm_key *k, int32_t v);
 int32_t tm_ffi_key_nil(struct tm_key *k);                                             /* a missing part that is kept */
 int32_t tm_ffi_key_cell(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *cells, int32_t row);
-/* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE, texts lie in bytes. out has room for 16 */
+/* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE INTEGER, texts lie in bytes. out has room for 16 */
 int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out);
 
 /* Columns of a batch that make a key. */

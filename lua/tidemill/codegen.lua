@@ -135,8 +135,8 @@ function Gen:new_held(view)
   return inner, self:const(held), M.emitter(held, inner)
 end
 
---- Takes the rows emitted so far through the steps behind.
-function Gen:take_held(step, view, inner, hold)
+--- Takes the rows emitted so far through the steps behind; own() writes what is done with a row first.
+function Gen:take_held(step, view, inner, hold, own)
   self:put('local n = %s.n', hold)
   for j = 1, UNROLLED do self:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
   self:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
@@ -149,6 +149,7 @@ function Gen:take_held(step, view, inner, hold)
   self:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
   self:put('if shape then shape.put(row) else replace%d(row) end end', inner.level)
   if self.keyed then self:put('v%d.key, v%d.key_def = v%d.key, v%d.key_def', inner.level, inner.level, view.level, view.level) end
+  if own then own() end
   self:follow(step, inner)
   self:put('end')
   self.functions[#self.functions + 1] = table.concat(self.lines, ' ')
@@ -467,7 +468,7 @@ require 'tidemill.codegen_state'(emit, Gen, node_list)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'key_now', 'put_value' }
+  'put_key', 'own_key', 'key_digits' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end

@@ -31,12 +31,21 @@ return function(emit, Gen, node_list)
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit }
   end
 
+  --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
+  local function read_by_type(g, name)
+    for _, schema in ipairs(g.pipeline.schemas) do
+      for _, field in ipairs(schema.rec.types) do
+        if field.name == name and field.typ.special then return true end
+      end
+    end
+  end
+
   --- The columns of a key, for C; nil where a field has none, or a type that reads differently.
   local function columns_of(g, rec, nodes)
     if rec.fn or #nodes == 0 or #nodes > 16 then return nil end
     local cols = ffi.new 'struct tm_key_columns'
     for i, node in ipairs(nodes) do
-      if not node.col or node.typ then return nil end
+      if not node.col or node.typ or read_by_type(g, node.name) then return nil end
       C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
       cols.cells[i - 1] = node.col
     end
@@ -111,6 +120,11 @@ return function(emit, Gen, node_list)
     end
   end
 
+  --- A part of a key in Lua's form, as text.
+  local function key_part(key, level, i)
+    return key.composite and ('(v%d.key and v%d.key[%q])'):format(level, level, key.names[i]) or ('v%d.key'):format(level)
+  end
+
   local function key_fields(g, view)
     local key = g.key
     if not key then return end
@@ -125,10 +139,24 @@ return function(emit, Gen, node_list)
       g:put('else')
     end
     for i, node in ipairs(nodes) do
-      local v = key.composite and ('(v%d.key and v%d.key[%q])'):format(n, n, key.names[i]) or ('v%d.key'):format(n)
-      g:put('do local k = %s if k ~= nil then put_value%d(%s, k) end end', v, n, g:const(node))
+      g:put('do local k = %s if k ~= nil then put_key%d(%s, k) end end', key_part(key, n, i), n, g:const(node))
     end
     if key.cols then g:put('end') end
+  end
+
+  --- Fields of a row of ctx.emit that have the key's names: what scripts know as digits of an integer leaves as that.
+  local function own_keys(g, view, inner)
+    local key, n = g.key, view.level
+    if not key then return end
+    for i, node in ipairs(node_list(inner, key.names)) do
+      local own = ('own_key%d(%s, '):format(inner.level, g:const(node))
+      if key.cols then
+        local col = g:const(key.nodes[i].col)
+        g:put('if v%d.key == ROW_KEY then if band(%s[st0.home].tag, 15) == 5 then %skey_digits0(%s, st0.home)) end else', n, col, own, col)
+      end
+      g:put("do local k = %s if type(k) == 'table' then %sk) end end", key_part(key, n, i), own)
+      if key.cols then g:put('end') end
+    end
   end
 
   function emit.running(g, step, view)
@@ -244,7 +272,7 @@ end
     g:put('%s.open = false', hold)
     g:put('if %s.late ~= 0 then %s() end', at, g:const(box.settle))
     g:sync(view)
-    g:take_held(step, view, inner, hold)
+    g:take_held(step, view, inner, hold, function() own_keys(g, view, inner) end)
     g:put('end')
   end
 end

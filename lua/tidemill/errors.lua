@@ -232,7 +232,7 @@ function M.fail(pipeline, row, e)
   local told, first = true, false
   if not again then told, first = cause_of(pipeline, label, e.code, at, e.message) end
   local key
-  if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_now() end
+  if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_letter() end
   pipeline.abandon()
   host.rollback(pipeline.index, row)
   if told then

@@ -126,7 +126,7 @@ end
 -- Texts are checked for every event, inside compiled loops: byte by byte, without patterns and without making strings.
 
 local function digits_type(name)
-  local typ = { name = name, kinds = kinds(NUMBER, BIGINT, STRING), special = true }
+  local typ = { name = name, kinds = kinds(NUMBER, BIGINT, STRING), special = true, digits = true }
   function typ.verify(node, _, p, len)
     if C.tm_ffi_text_int64(p, len) == 0 then wrong(node, typ, ffi.string(p, len)) end
   end

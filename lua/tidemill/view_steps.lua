@@ -6,7 +6,7 @@ Loaded anew for every view, with its view.lua (see there).
 local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
-local type, rawnext = type, next
+local type, rawnext, getmetatable = type, next, getmetatable
 local NULL, REMOVED, OBJECT = lib.NULL, lib.REMOVED, lib.OBJECT
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
@@ -140,40 +140,70 @@ function V.verify(node)
   end
 end
 
---- The key a field gives: large integers by their digits.
+--- The key a field gives. An integer beyond 2^53 is a text of its digits, which is no string; one declared int64 is read as
+--- digits whatever its size.
 function V.key_of(node)
+  local rule = node.rule
+  if rule and rule.digits then return V.key_value(root.view[node.name], node.name) end
   if not (st.writes ~= 0 and gens[node.slot] == st.gen) then
     local row, col = st.row, node.col
     if col and row ~= EMPTY_ROW and band(col[row].tag, 15) == 5 then
-      if V.to_text then V.to_text(col + row) end
-      return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
+      return V.key_digits(col, row)
     end
   else
     local v = vals[node.slot]
     if type(v) == 'table' then
       if v.raw then v = V.text_of(v.raw) end
-      if v and v.kind == 5 then return v.text end
+      if v and v.kind == 5 then return lib.text(v.text, 5) end
     end
   end
   return V.key_value(root.view[node.name], node.name)
 end
 
---- The key of the event at hand in Lua's form, wherever it lies.
-function V.key_now()
-  if V.key ~= lib.ROW_KEY then return V.key end
-  local def, row = V.key_def, mk.row
-  local function part(node)
-    local col = node.col
-    if band(col[row].tag, 15) == 5 then
-      if V.to_text then V.to_text(col + row) end
-      return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
+--- The digits of an integer beyond 2^53 in a column, as a part of a key.
+function V.key_digits(col, row)
+  if V.to_text then V.to_text(col + row) end
+  return lib.text(ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4)), 5)
+end
+
+local function as_it_is(k) return k end
+local function as_plain(k) return type(k) == 'table' and k.text or k end
+
+--- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
+local function key_form(part)
+  local key, form = V.key, {}
+  if key == lib.ROW_KEY then
+    local def, row = V.key_def, mk.row
+    local function read(node)
+      if band(node.col[row].tag, 15) == 5 then return part(V.key_digits(node.col, row)) end
+      return part(V.read_base(node, row))
     end
-    return V.read_base(node, row)
+    if not def.composite then return read(def.nodes[1]) end
+    for i, name in ipairs(def.names) do form[name] = read(def.nodes[i]) end
+    return form
   end
-  if not def.composite then return part(def.nodes[1]) end
-  local key = {}
-  for i, name in ipairs(def.names) do key[name] = part(def.nodes[i]) end
-  return key
+  if type(key) ~= 'table' or getmetatable(key) then return part(key) end
+  for name, k in rawnext, key do form[name] = part(k) end
+  return form
+end
+
+--- For dead letters: integers beyond 2^53 are integers.
+function V.key_letter() return key_form(as_it_is) end
+
+--- For scripts: such an integer is the string of its digits.
+function V.key_now()
+  return key_form(as_plain)
+end
+
+--- Writes a part of the key into the field of its name, in the form the field's type wants.
+function V.put_key(node, k)
+  if node.rule then k = V.accept(node, k) end
+  V.put_value(node, k)
+end
+
+--- A row of a script's own with a field of the key's name: the digits that scripts know of an integer leave as the integer.
+function V.own_key(node, k)
+  if gens[node.slot] == st.gen and vals[node.slot] == k.text then put(node, k) end
 end
 
 function V.key_list(nodes, n)
