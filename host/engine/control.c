@@ -173,6 +173,10 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
   else
     snprintf(how, sizeof how, "worker ended by signal %d (%s)%s", sig, strsignal(sig),
              sig == SIGKILL ? ", perhaps for lack of memory," : "");
+  if (c->o->state != NULL) {
+    tm_log_error("%s %s: what it kept is gone with it; what is printed, if anything, is not all", how, place);
+    return;
+  }
   tm_log_error("%s %s: the next worker goes on at the first event not finished, with empty state%s", how, place,
                m->serial != 0 && m->pipeline >= 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
 }
@@ -216,6 +220,11 @@ static void on_death(struct control *c, int sig) {
     tm_log_error("worker ended by signal %d (%s) while it loaded %s; most likely the script makes it crash or use "
                  "more memory than there is", sig, strsignal(sig), o->scripts_n > 0 ? o->scripts[0] : "the code of -e");
     finish(c, 3);
+    return;
+  }
+  if (o->state != NULL) {
+    death_say(c, sig, &marker);
+    finish(c, 1);
     return;
   }
   death_record(c, &marker);
@@ -383,6 +392,7 @@ static int control_main(struct control *c) {
   else c->exit_code = 1;
   watchers_stop(c);
   if (c->entry == tm_worker_main && c->ran && !c->o->quiet) summary_say(c, c->io->mono_ns(c->io) - begun);
+  if (c->o->state != NULL) tm_summary_print_failures(c->shared);
   return c->exit_code;
 }
 

@@ -330,6 +330,16 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "sample");
   lua_pushstring(L, o->drawing);
   lua_setfield(L, -2, "drawing");
+  lua_pushstring(L, o->state);
+  lua_setfield(L, -2, "state");
+  lua_pushstring(L, o->state_name);
+  lua_setfield(L, -2, "state_name");
+  lua_pushstring(L, o->state_key);
+  lua_setfield(L, -2, "state_key");
+  lua_pushinteger(L, o->limit);
+  lua_setfield(L, -2, "limit");
+  lua_pushboolean(L, o->json);
+  lua_setfield(L, -2, "json");
   marker_set(s, -1, 0);
   int rc = lua_pcall(L, 1, 1, top + 1);
   if (rc != 0) {

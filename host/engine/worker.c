@@ -39,6 +39,7 @@ struct tm_worker {
   ev_signal woken;
   int paused;
   int ending;                               /* no more is read */
+  int cut_short;                            /* a signal or the scripts ended it before the end of input */
   int32_t fire_at;                          /* the pipeline whose source gives its last rows */
   uint64_t flushed_ns;
   uint64_t events_at_flush;
@@ -224,9 +225,16 @@ static int fire(struct tm_worker *w) {
 
 /* ---- the loop ---- */
 
+static int all_done(const struct tm_worker *w) {
+  for (int32_t i = 0; i < w->flows.sources_n; i++)
+    if (w->flows.sources[i]->kind != TM_SOURCE_LINK && !w->flows.sources[i]->state->done) return 0;
+  return 1;
+}
+
 static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (w->shared->drain && !w->ending) {
     w->ending = 1;
+    w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
   if (w->current != NULL) return move_batch(w, err);
@@ -373,6 +381,9 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 1;
   }
+  if (o->state != NULL && w->cut_short)
+    tm_log_warning("the run ended before its input did: these are the states after %llu events",
+                   (unsigned long long)shared->counters.events_in);
   shared->phase = TM_PHASE_DONE;
   return all_read(w) && !shared->failed ? 0 : 1;
 }

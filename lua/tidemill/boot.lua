@@ -3,7 +3,7 @@ boot.lua - the library's one entrance: the host runs this text with its table of
 table of functions it calls. Nothing here runs per event.
 
 host gives   text(name), abi, flow, traces, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
-             add_source, add_sink, add_pipeline, add_out, show(text)
+             add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
 host calls   load{...}, lint, fail, bad_line, batch_begin, generate
 ]]
 
@@ -36,6 +36,7 @@ local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
+local state_query = require 'tidemill.state_query'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
@@ -163,7 +164,9 @@ local function describe_source(d, o)
 end
 
 local function describe_sink(d, o)
-  if o.checked and d.kind ~= 'link' and d.kind ~= 'discard' then return 'file', '/dev/null', d.name or 'the output' end
+  if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
+    return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
+  end
   return d.kind, d.path or '', d.name or d.kind
 end
 
@@ -207,16 +210,18 @@ local function bind(o)
   end
   local loops = {}
   for i, p in ipairs(plan.pipelines) do
-    codegen.compile(p, o.checked)
+    if p.prints then state_query.compile(p, plan, o) else codegen.compile(p, o.checked) end
     if p.fires then host.fires(p.index) end
     for _, v in ipairs(p.views) do
       v.pipeline_index = p.index
       p.source.views[#p.source.views + 1] = v
     end
     loops[i] = p.loop
-    p.source.loops[#p.source.loops + 1] = p.loop
-    local out = p.outs[1]
-    traces.watch(p.loop, not p.filtered and out and out.ptr.tally ~= nil and out.ptr.tally or nil)
+    if not p.prints then
+      p.source.loops[#p.source.loops + 1] = p.loop
+      local out = p.outs[1]
+      traces.watch(p.loop, not p.filtered and out and out.ptr.tally ~= nil and out.ptr.tally or nil)
+    end
   end
   return loops
 end
@@ -241,10 +246,12 @@ local function make_plan(o)
   for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
   if o.code then run_code(o.code, tm, results) end
   plan = plan_module.make(results, canonical(o))
+  if o.state then state_query.extend(plan, o) end
 end
 
 --- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
----@param o table scripts, code, from, to, set, checked; drawing: only the plan is made, and drawn in that format
+---@param o table scripts, code, from, to, set, checked; drawing: only the plan is made, and drawn in that format; state, state_name,
+---   state_key, limit, json: what steps keep is printed at the end, and nothing else is written
 function M.load(o)
   make_plan(o)
   if o.drawing then
@@ -316,7 +323,9 @@ end
 
 function M.fail(index, row, e)
   if state.changes.used ~= 0 then C.tm_ffi_changes_rollback(state.changes, 0) end
-  return errors.fail(plan.pipelines[index + 1], row, e)
+  local p = plan.pipelines[index + 1]
+  if p.prints then return p.failed(row, e) end
+  return errors.fail(p, row, e)
 end
 
 function M.bad_line(index, row, code, why)

@@ -58,7 +58,7 @@ return function(emit, Gen, node_list)
   --- Names the key of what comes behind; `body` writes it. In a pipeline that keeps state the key stays in its columns.
   function Gen:with_key(rec, view, nodes)
     local names = rec.fn and { rec.name } or rec.fields
-    local key = { names = names, nodes = nodes, composite = rec.composite, view = view }
+    local key = { names = names, nodes = nodes, composite = rec.composite, view = view, made = rec.fn ~= nil }
     if self.stateful and view.level == 0 then key.cols = columns_of(self, rec, nodes) end
     local outer = self.key
     self.key = #names > 0 and key or nil
@@ -97,6 +97,7 @@ return function(emit, Gen, node_list)
     end
     local state = require('tidemill.state').open(g.pipeline.name .. '/' .. step.rec.name, numbers, refs, step.rec.options)
     state.step, state.names, state.composite = step, g.key and g.key.names or {}, g.key and g.key.composite or false
+    state.key_nodes, state.key_made = g.key and g.key.nodes or {}, g.key and g.key.made or false
     g.states[#g.states + 1] = state
     return state
   end
@@ -175,6 +176,7 @@ return function(emit, Gen, node_list)
     end)
     for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
     local state = open(g, step, compiled.numbers, text_refs(compiled.texts))
+    state.results, state.view = compiled.results, rec.options.emit == 'final' and g.views[1] or view
     local ptr = g:const(state.ptr)
     g:at(step)
     g:put('do')
@@ -261,6 +263,7 @@ end
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
     local box = parts.make(rec, state, add, function() return view.key_now() end)
+    state.box, state.view = box, view
     g:at(step)
     g:put('do')
     find(g, state, view)
