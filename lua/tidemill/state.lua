@@ -164,7 +164,10 @@ local key_len = ffi.new 'int32_t[1]'
 function M.key_of(state, record, names, composite)
   local bytes = C.tm_ffi_state_key(state, record, key_len)
   local n = C.tm_ffi_key_parts(bytes, key_len[0], parts)
-  if not composite then return n > 0 and part(0) or nil end
+  if not composite then
+    if n == 0 then return nil end
+    return part(0)
+  end
   local t = {}
   for i = 1, n do t[names[i]] = part(i - 1) end
   return t

@@ -230,15 +230,17 @@ end
 
 --- The same of `process`: the key's fields, then those declared.
 local function process_writer(state, nodes)
-  local box, fields, taken = state.box, state.step.rec.fields, {}
-  for _, name in ipairs(state.names) do taken[name] = true end
-  for _, field in ipairs(fields) do taken[field.name] = taken[field.name] or false end
-  local names = {}
+  local box, fields, names = state.box, state.step.rec.fields, {}
+  local of_key, taken = {}, {}
+  for _, name in ipairs(state.names) do of_key[name], taken[name] = true, true end
+  for _, field in ipairs(fields) do taken[field.name] = true end
   for i, field in ipairs(fields) do
     local name = field.name
-    while taken[name] do name = 'state.' .. name end
+    if of_key[name] then
+      repeat name = 'state.' .. name until not taken[name]
+      taken[name] = true
+    end
     names[i] = value.json(name) .. ':'
-    taken[name] = true
   end
   return function(out, _, record)
     local buf = out.buf
