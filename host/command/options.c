@@ -455,7 +455,8 @@ static int settle_operands(struct parse *p) {
   }
   if (o->code == NULL && o->scripts_n == 0 && ends_in_lua(o->state_name))
     return tm_err_set(p->err, USAGE, "state-name",
-                      "state get takes the NAME of a state first, then scripts; found '%.200s' alone: write\n  tidemill state get NAME %.200s",
+                      "state get takes the NAME of a state first, then scripts; found '%.200s' alone: write\n"
+                      "  tidemill state get NAME %.200s",
                       o->state_name, o->state_name);
   return 0;
 }

@@ -230,7 +230,8 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn}, {"fail_run", host_fail_run},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
+    {"fail_run", host_fail_run},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -8,17 +8,12 @@ cannot be written is told and left out, as with any event. Records are walked wh
 
 local lib = require 'tidemill.lib'
 local printable = require 'tidemill.printable'
+local state_find = require 'tidemill.state_find'
 local state_of = require 'tidemill.state'
-local suggest = require 'tidemill.suggest'
 local value = require 'tidemill.value'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
-local ffi_string = ffi.string
 
 local M = {}
-
-local NEAR_MAX = 10000   -- keys of a state among which one close to a KEY is looked for
-local SHOWN_MAX = 80     -- characters of a key in a message
-local NUMBER, BIGINT, STRING, ESCAPED = C.TM_KIND_NUMBER, C.TM_KIND_BIGINT, C.TM_KIND_STRING, C.TM_KIND_ESCAPED
 
 local function nothing() end
 
@@ -56,10 +51,11 @@ local function row_of(state)
   }
 end
 
+--- 1234567 as 1,234,567.
 local function thousands(n)
-  local text, found = ('%.0f'):format(n)
-  repeat text, found = text:gsub('^(%d+)(%d%d%d)', '%1,%2') until found == 0
-  return text
+  local text = ('%.0f'):format(n)
+  local head = (#text - 1) % 3 + 1
+  return text:sub(1, head) .. text:sub(head + 1):gsub('...', ',%0')
 end
 
 local function bound_text(state, row)
@@ -260,189 +256,26 @@ local function process_writer(state, nodes)
   end
 end
 
--- NAME and KEY ------------------------------------------------------------------------------
-
---- The state that NAME means, "pipeline/step" or the step alone.
-local function find_state(states, name)
-  local names, found = {}, {}
-  for i, state in ipairs(states) do
-    names[i] = state.name
-    if state.name == name then return state end
-    if state.step.rec.name == name then found[#found + 1] = state end
-  end
-  if #found == 1 then return found[1] end
-  local shown = "'" .. printable.cut(printable.line(name), SHOWN_MAX) .. "'"
-  if #names == 0 then raise('usage', 'no state is called ' .. shown .. ': no step of these scripts keeps state; running and process do') end
-  local list = printable.line(table.concat(names, ', '))
-  if #found > 1 then raise('usage', shown .. ' is the name of several states; write PIPELINE/STEP: ' .. list) end
-  local short = {}
-  for _, state in ipairs(states) do short[#short + 1] = state.step.rec.name end
-  for _, full in ipairs(names) do short[#short + 1] = full end
-  raise('usage', 'no state is called ' .. shown .. suggest.hint(name, short) .. '; there ' .. (#names == 1 and 'is ' or 'are ') .. list)
-end
-
---- The value of a cell of KEY, as a part of a key: a string, number, boolean, text of an integer beyond 2^53, or NULL.
-local function part_of(cells, i, base)
-  local cell = cells[i]
-  local kind = lib.bit.band(cell.tag, 15)
-  if kind == NUMBER then return cell.num end
-  if kind == STRING or kind == ESCAPED then return value.cell_text(base, cell) end
-  if kind == BIGINT then return lib.text(ffi_string(base + cell.off, lib.bit.rshift(cell.tag, 4)), BIGINT) end
-  if kind == C.TM_KIND_TRUE then return true end
-  if kind == C.TM_KIND_FALSE then return false end
-  if kind == C.TM_KIND_NULL then return lib.NULL end
-  raise('usage', 'KEY: a part of a key is a string, number, boolean or null')
-end
-
-local function wanted_form(names)
-  if #names == 1 then return 'write its value alone' end
-  local values, members = {}, {}
-  for i, name in ipairs(names) do
-    values[i] = '"' .. ('abcdefghijklmnop'):sub(i, i) .. '"'
-    members[i] = value.json(name) .. ':' .. values[i]
-  end
-  return ("write '[%s]' or '{%s}'"):format(table.concat(values, ','), table.concat(members, ','))
-end
-
---- The members of a KEY that is an object, in the order of names.
-local function members_of(cells, n, base, names)
-  local parts, i = {}, 1
-  local index = {}
-  for at, name in ipairs(names) do index[name] = at end
-  while i < n do
-    local name = value.cell_text(base, cells[i])
-    if not index[name] then raise('usage', "KEY: the key has no field '" .. printable.line(name) .. "'" .. suggest.among(name, names)) end
-    parts[index[name]] = part_of(cells, i + 1, base)
-    i = i + 2
-  end
-  for at, name in ipairs(names) do
-    if parts[at] == nil then raise('usage', "KEY: '" .. printable.line(name) .. "' is missing; " .. wanted_form(names)) end
-  end
-  return parts
-end
-
---- KEY as a list of parts. What is no JSON is a string.
-local function parse_key(state, text)
-  local names, at = state.names, ffi.new 'int32_t[1]'
-  if #names == 0 then raise('usage', "state '" .. state.name .. "' has no key, as there is no key_by before it: leave KEY out") end
-  if text == '' or C.tm_ffi_json_check(text, #text, at) ~= 0 then
-    if #names > 1 then
-      raise('usage', ("KEY: the key of '%s' is made of %s; %s"):format(state.name, table.concat(names, ', '), wanted_form(names)))
-    end
-    return { text }
-  end
-  local cells, n, base = value.tape(text)
-  local kind = lib.bit.band(cells[0].tag, 15)
-  if kind == C.TM_KIND_OBJECT then return members_of(cells, n, base, names) end
-  if kind == C.TM_KIND_ARRAY then
-    if cells[0].num ~= #names then
-      raise('usage', ("KEY: the key of '%s' is made of %s, found %d values; %s"):format(state.name, table.concat(names, ', '),
-        cells[0].num, wanted_form(names)))
-    end
-    local parts = {}
-    for i = 1, #names do parts[i] = part_of(cells, i, base) end
-    return parts
-  end
-  if #names > 1 then
-    raise('usage', ("KEY: the key of '%s' is made of %s; %s"):format(state.name, table.concat(names, ', '), wanted_form(names)))
-  end
-  return { part_of(cells, 0, base) }
-end
-
---- The digits of an integer, or nil.
-local function digits_of(k)
-  if type(k) == 'table' and k ~= lib.NULL then return k.text end
-  if type(k) == 'number' and k % 1 == 0 and k > -1e15 and k < 1e15 then return ('%.0f'):format(k) end
-end
-
---- Parts as a key in Lua's form. A field declared int64 is kept as digits.
-local function form_of(state, parts)
-  local form = {}
-  for i, name in ipairs(state.names) do
-    local k = parts[i]
-    local rule = state.key_nodes[i].rule
-    if rule and rule.digits and not state.key_made then k = digits_of(k) or k end
-    if k == lib.NULL then k = nil end
-    if not state.composite then return k end
-    form[name] = k
-  end
-  return form
-end
-
-local function find_record(state, parts)
-  if state_of.set_key(form_of(state, parts), state.names) ~= 0 then return nil end
-  local p = C.tm_ffi_state_find(state.ptr, state_of.key)
-  return p ~= nil and ffi.cast('void *', p) or nil
-end
-
-local function shown_key(parts)
-  if #parts == 1 then return printable.cut(printable.line(value.json(parts[1])), SHOWN_MAX) end
-  return printable.cut(printable.line(value.json(value.array { unpack(parts) })), SHOWN_MAX)
-end
-
---- The same text as a value of another type: 42 and "42", true and "true".
-local function other_type(k)
-  if type(k) == 'boolean' then return tostring(k) end
-  if type(k) ~= 'string' then return digits_of(k) or type(k) == 'number' and value.json(k) or nil end
-  if C.tm_ffi_json_check(k, #k, ffi.new 'int32_t[1]') ~= 0 then return nil end
-  local cells, _, base = value.tape(k)
-  local kind = lib.bit.band(cells[0].tag, 15)
-  if kind == NUMBER or kind == BIGINT or kind == C.TM_KIND_TRUE or kind == C.TM_KIND_FALSE then return part_of(cells, 0, base) end
-end
-
---- The key that was meant by one that differs from it in a type, or in some letters; a few keys where there is none. As text.
-local function near(state, parts)
-  for i = 1, #parts do
-    local other = other_type(parts[i])
-    if other ~= nil then
-      local tried = { unpack(parts) }
-      tried[i] = other
-      if find_record(state, tried) then return '; there is ' .. shown_key(tried) .. ", another type: write '" .. shown_key(tried) .. "'" end
-    end
-  end
-  if state.ptr.keys == 0 then return '' end
-  local texts, cursor = {}, C.tm_ffi_cursor_new(state.ptr)
-  if cursor == nil then return '' end
-  while cursor.done == 0 and #texts < NEAR_MAX do
-    local record = C.tm_ffi_cursor_next(cursor)
-    if record ~= nil then
-      local key = key_of(state, record)
-      if type(key) ~= 'table' or not state.composite then texts[#texts + 1] = key == nil and 'null' or value.json(key) end
-      if state.composite then
-        local list = value.array {}
-        for i, name in ipairs(state.names) do list[i] = key[name] == nil and lib.NULL or key[name] end
-        texts[#texts + 1] = value.json(list)
-      end
-    end
-  end
-  C.tm_ffi_cursor_free(cursor)
-  local word = #parts == 1 and value.json(parts[1]) or value.json(value.array { unpack(parts) })
-  local meant = suggest.closest(word, texts)
-  if meant then return '; did you mean ' .. printable.cut(printable.line(meant), SHOWN_MAX) .. '?' end
-  for i = 1, math.min(#texts, 3) do texts[i] = printable.cut(printable.line(texts[i]), SHOWN_MAX) end
-  return '; its first ' .. (#texts == 1 and 'key is ' or 'keys are ') .. table.concat(texts, ', ', 1, math.min(#texts, 3))
-end
-
 -- get ---------------------------------------------------------------------------------------
 
 --- next(out, row): writes the next record, or returns false; and the state.
 local function getter(states, o)
-  local state = find_state(states, o.state_name)
-  local parts = o.state_key and parse_key(state, o.state_key)
+  local state = state_find.state(states, o.state_name)
+  local parts = o.state_key and state_find.parse(state, o.state_key)
   local nodes = {}
   for i, name in ipairs(state.names) do nodes[i] = state.view.field(name) end
   local write = state.step.kind == 'running' and running_writer(state, nodes) or process_writer(state, nodes)
   local n, cursor, over = 0, nil, false
   local function one(out, row)
     over = true
-    local record = find_record(state, parts)
+    local record = state_find.record(state, parts)
     if record then
       state.at = record
       write(out, row, record)
       return true
     end
-    lib.host.fail_run(("state '%s' has no key %s (%s key%s)%s"):format(state.name, shown_key(parts), thousands(state.ptr.keys),
-      state.ptr.keys == 1 and '' or 's', near(state, parts)))
+    lib.host.fail_run(("state '%s' has no key %s (%s key%s)%s"):format(state.name, state_find.shown(parts), thousands(state.ptr.keys),
+      state.ptr.keys == 1 and '' or 's', state_find.near(state, parts)))
     return false
   end
   return function(out, row)
@@ -500,12 +333,13 @@ function M.compile(p, plan, o)
 
   function p.failed(row, e)
     lib.host.rollback(p.index, row)
-    if state and state.box then state.box.abandon() end
     failed = failed + 1
-    if failed > 1 or not state then return end
-    local key = state.at ~= nil and #state.names > 0 and value.json(key_of(state, state.at)) or ''
-    lib.host.fail_run(("state '%s': the record%s cannot be printed: %s"):format(state.name,
-      key ~= '' and ' of key ' .. printable.cut(printable.line(key), SHOWN_MAX) or '', e.message))
+    if not state then return end
+    if state.box then state.box.abandon() end
+    state.view.abandon()
+    if failed > 1 then return end
+    local key = state.at ~= nil and #state.names > 0 and ' of key ' .. state_find.key_text(state, state.at) or ''
+    lib.host.fail_run(("state '%s': the record%s cannot be printed: %s"):format(state.name, key, e.message))
   end
 end
 

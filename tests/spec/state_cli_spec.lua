@@ -95,7 +95,8 @@ describe('state', function()
   it('holds what came with the last rows of other steps, and of pipelines behind links', function()
     local path = h.write([[local tm = require 'tidemill'
       local sums = tm.pipeline 'sums':key_by 'k':running('r', { s = tm.agg.sum 'v' }, { emit = 'final', unbounded = true })
-      return { sums:to(tm.sink.discard()), tm.pipeline 'top':from(sums):running('t', { hi = tm.agg.max 's', n = tm.agg.count() }, { unbounded = true }) }]],
+      return { sums:to(tm.sink.discard()),
+        tm.pipeline 'top':from(sums):running('t', { hi = tm.agg.max 's', n = tm.agg.count() }, { unbounded = true }) }]],
       h.path 'p.lua')
     local input = { '{"k":1,"v":2}', '{"k":2,"v":9}', '{"k":1,"v":5}' }
     assert.equal('{"hi":9,"n":2}\n', state({ 'get', 'top/t', path }, input).out)
@@ -140,7 +141,8 @@ describe('state get', function()
     local rows = h.shell('jq -cS .', (h.e(chain:format ", emit = 'final'", input))).out
     assert.truthy(rows:find('"amt":3.75', 1, true) and rows:find('"id":3', 1, true))
     assert.equal(rows, h.shell('jq -cS .', state({ 'get', 'r', '-e', chain:format '' }, input).out).out)
-    assert.truthy(state({ 'get', 'r', '-e', chain:format '' }, input).out:find('^{"k":"a","id":9223372036854775807,"a":1.875,"amt":3.75,"f":null,'))
+    assert.truthy(state({ 'get', 'r', '-e', chain:format '' }, input).out:find(
+      '^{"k":"a","id":9223372036854775807,"a":1.875,"amt":3.75,"f":null,'))
   end)
 
   it('shows fields, lists, maps and sets of process', function()
@@ -148,18 +150,20 @@ describe('state get', function()
       best = -math.huge, l = tm.state.list(), m = tm.state.map(), s = tm.state.set(), k = 'string', e = tm.state.map(), ['state.k'] = 0 },
       on_event = function(e, s) s.n = s.n + 1 s.k = e.k .. '!' s.a = e.a
         s.l:push(e.v) s.l:push { s.n, tm.null } s.m:set(e.v, { e.v }) s.m:set('w', 'two') s.m:set(true, 3) s.s:add(e.v) s.s:add 'v' end })]]
-    local got = state({ 'get', 'p', '-e', code }, { '{"k":"a","v":2,"a":{"z":[],"y":{"b":null}}}', '{"k":"b","v":"t"}', '{"k":"a","v":0.5,"a":"text"}' })
+    local got = state({ 'get', 'p', '-e', code }, { '{"k":"a","v":2,"a":{"z":[],"y":{"b":null}}}', '{"k":"b","v":"t"}',
+      '{"k":"a","v":0.5,"a":"text"}' })
     assert.equal('', got.err)
-    assert.equal([=[
-{"k":"a","a":"text","best":"-inf","e":[],"state.state.k":"a!","l":[2,[1,null],0.5,[2,null]],"m":[[2,[2]],["w","two"],[true,3],[0.5,[0.5]]],"n":2,"none":null,"s":[2,"v",0.5],"state.k":0,"t":"x\"\n","yes":true}
-{"k":"b","a":null,"best":"-inf","e":[],"state.state.k":"b!","l":["t",[1,null]],"m":[["t",["t"]],["w","two"],[true,3]],"n":1,"none":null,"s":["t","v"],"state.k":0,"t":"x\"\n","yes":true}
-]=], got.out)
+    assert.equal('{"k":"a","a":"text","best":"-inf","e":[],"state.state.k":"a!","l":[2,[1,null],0.5,[2,null]],' ..
+      '"m":[[2,[2]],["w","two"],[true,3],[0.5,[0.5]]],"n":2,"none":null,"s":[2,"v",0.5],"state.k":0,"t":"x\\"\\n","yes":true}\n' ..
+      '{"k":"b","a":null,"best":"-inf","e":[],"state.state.k":"b!","l":["t",[1,null]],' ..
+      '"m":[["t",["t"]],["w","two"],[true,3]],"n":1,"none":null,"s":["t","v"],"state.k":0,"t":"x\\"\\n","yes":true}\n', got.out)
   end)
 
   -- every key, as Python's json reads it, leads to its record and to no other
   it('finds by KEY each record of keys of every type, given as it is printed', function()
     local keys = { '"c01"', '42', '"42"', '-7', '0.5', 'true', '"true"', 'false', '""', '"say \\"hi\\""', '"two\\nlines"', '"nul\\u0000in"',
-      '"it\'s"', '"-5"', '"p.lua"', '9007199254740993', '"9007199254740993"', '-12345678901234567890', '1e300', '"Stra\\u00dfe \\ud83d\\ude00"', '"null"',
+      '"it\'s"', '"-5"', '"p.lua"', '9007199254740993', '"9007199254740993"', '-12345678901234567890', '1e300',
+      '"Stra\\u00dfe \\ud83d\\ude00"', '"null"',
       '"[1]"', '"' .. ('x'):rep(3000) .. '"' }
     local input = {}
     for i, key in ipairs(keys) do
@@ -197,11 +201,26 @@ for line in sys.stdin: print(json.dumps(json.loads(line)))']]
     assert.equal('{"k":-7,"n":4}\n', h.run({ 'state', 'get', 'r', '-7', '-e', code, '--from', file }).out)
   end)
 
+  it('reads msgpack as well', function()
+    local got = h.run({ 'state', 'get', 'r', '-e', COUNT, '--format', 'msgpack' }, '\129\161k\207' .. ('\255'):rep(8) .. '\129\161k\161x')
+    assert.equal('{"k":18446744073709551615,"n":1}\n{"k":"x","n":1}\n', got.out, got.err)
+  end)
+
+  it('does not look for a near key so long that it would miss the deadline', function()
+    local list = {}
+    for i = 1, 2000 do list[i] = '{"k":"' .. ('x'):rep(3000) .. i .. '"}' end
+    local got = state({ 'get', 'r', ('x'):rep(3000), '-e', COUNT, '--deadline', '300ms' }, list)
+    assert.equal(1, got.code)
+    assert.truthy(got.err:find("(2,000 keys); its first keys are", 1, true), got.err)
+  end)
+
   it('finds keys of several fields as a list or by name, typed ones by their integers', function()
     local code = "stream:schema { id = 'int64' }:key_by { 'country', 'id' }:running('r', { n = tm.agg.count() }, { unbounded = true })"
-    local input = { '{"country":"DE","id":5}', '{"country":"DE","id":9007199254740993}', '{"country":"FR","id":"5"}', '{"country":"DE","id":"5"}' }
+    local input = { '{"country":"DE","id":5}', '{"country":"DE","id":9007199254740993}', '{"country":"FR","id":"5"}',
+      '{"country":"DE","id":"5"}' }
     for key, line in pairs {
-      ['["DE",5]'] = '{"country":"DE","id":5,"n":2}', ['["DE","5"]'] = '{"country":"DE","id":5,"n":2}', ['{"id":5,"country":"FR"}'] = '{"country":"FR","id":5,"n":1}',
+      ['["DE",5]'] = '{"country":"DE","id":5,"n":2}', ['["DE","5"]'] = '{"country":"DE","id":5,"n":2}',
+      ['{"id":5,"country":"FR"}'] = '{"country":"FR","id":5,"n":1}',
       [' [ "DE", 9007199254740993 ] '] = '{"country":"DE","id":9007199254740993,"n":1}',
     } do
       assert.equal(line .. '\n', state({ 'get', 'r', key, '-e', code }, input).out, key)
@@ -209,9 +228,11 @@ for line in sys.stdin: print(json.dumps(json.loads(line)))']]
     local keep = "stream:key_by({ 'a', 'b' }, { missing = 'keep' }):running('r', { n = tm.agg.count() }, { unbounded = true })"
     local rows = { '{"a":1,"b":2}' }
     assert.equal('{"a":1,"b":2,"n":1}\n', state({ 'get', 'r', '{"b":2,"a":1}', '-e', keep }, rows).out)
-    local by_function = "stream:key_by(function(e) return e.n % 2 == 0 end, 'even'):running('r', { n = tm.agg.count() }, { unbounded = true })"
+    local by_function = "stream:key_by(function(e) return e.n % 2 == 0 end, 'even')" ..
+      ":running('r', { n = tm.agg.count() }, { unbounded = true })"
     assert.equal('{"even":true,"n":2}\n', state({ 'get', 'r', 'true', '-e', by_function }, { '{"n":2}', '{"n":3}', '{"n":4}' }).out)
-    assert.equal('{"n":2}\n', state({ 'get', 'r', '-e', "stream:running('r', { n = tm.agg.count() }, { unbounded = true })" }, { '{}', '{}' }).out)
+    local one = "stream:running('r', { n = tm.agg.count() }, { unbounded = true })"
+    assert.equal('{"n":2}\n', state({ 'get', 'r', '-e', one }, { '{}', '{}' }).out)
   end)
 
   it('tells a key that is not there, one of another type, and what comes near', function()
@@ -244,21 +265,26 @@ describe('mistakes', function()
     { 2, 'state takes ls or get' }, { 2, "state has no 'lst'; did you mean 'state ls'?", 'lst', path },
     { 2, "state has no 'totals'; it takes ls or get first", 'totals', path }, { 2, 'state get takes the NAME of a state first', 'get' },
     { 2, "found '" .. path .. "' alone", 'get', path }, { 2, 'nothing to look at: name a script', 'ls' },
-    { 2, 'nothing to look at: name a script', 'get', 'totals' }, { 2, "no state is called 'lats' (did you mean 'last'?); there are one/totals, two/totals, three/last",
-      'get', 'lats', path },
+    { 2, 'nothing to look at: name a script', 'get', 'totals' },
+    { 2, "no state is called 'lats' (did you mean 'last'?); there are one/totals, two/totals, three/last", 'get', 'lats', path },
     { 2, "'totals' is the name of several states; write PIPELINE/STEP: one/totals, two/totals, three/last", 'get', 'totals', path },
     { 2, 'no step of these scripts keeps state', 'get', 'r', '-e', 'stream' },
-    { 2, "KEY: the key of 'one/totals' is made of a, b; write '[\"a\",\"b\"]' or '{\"a\":\"a\",\"b\":\"b\"}'", 'get', 'one/totals', 'x', path },
+    { 2, "KEY: the key of 'one/totals' is made of a, b; write '[\"a\",\"b\"]' or '{\"a\":\"a\",\"b\":\"b\"}'",
+      'get', 'one/totals', 'x', path },
     { 2, "KEY: the key of 'one/totals' is made of a, b, found 3 values", 'get', 'one/totals', '[1,2,3]', path },
-    { 2, "KEY: 'b' is missing", 'get', 'one/totals', '{"a":1}', path }, { 2, "KEY: the key has no field 'aa' (did you mean 'a'?)", 'get', 'one/totals', '{"aa":1,"b":1}', path },
+    { 2, "KEY: 'b' is missing", 'get', 'one/totals', '{"a":1}', path },
+    { 2, "KEY: the key has no field 'aa' (did you mean 'a'?)", 'get', 'one/totals', '{"aa":1,"b":1}', path },
     { 2, 'a part of a key is a string, number, boolean or null', 'get', 'one/totals', '[1,{}]', path },
     { 2, "state 'two/totals' has no key, as there is no key_by before it: leave KEY out", 'get', 'two/totals', 'x', path },
-    { 2, "--to belongs to 'tidemill run', not to 'state ls'", 'ls', path, '--to', 'x' }, { 2, '--data is not available in this version', 'ls', path, '--data', 'd' },
-    { 2, "unknown option --jsn; did you mean --json?", 'ls', path, '--jsn' }, { 2, "unknown option --zzzzzz; 'tidemill help state' lists them", 'ls', path, '--zzzzzz' },
+    { 2, "--to belongs to 'tidemill run', not to 'state ls'", 'ls', path, '--to', 'x' },
+    { 2, '--data is not available in this version', 'ls', path, '--data', 'd' },
+    { 2, "unknown option --jsn; did you mean --json?", 'ls', path, '--jsn' },
+    { 2, "unknown option --zzzzzz; 'tidemill help state' lists them", 'ls', path, '--zzzzzz' },
     { 2, "--limit belongs to 'tidemill state get', not to 'state ls'", 'ls', path, '--limit', '1' },
     { 2, 'unknown option -x', 'get', 'last', '-x', path }, { 2, 'both a script', 'get', 'last', path, '-e', 'stream', path },
     { 3, 'cannot read the script', 'ls', 'not/there.lua' }, { 3, "a stream has no operator 'fliter'", 'ls', '-e', 'stream:fliter()' },
-    { 3, 'cannot read the script', 'get', 'last', 'k', 'not/there' }, { 3, 'running keeps state without a bound', 'ls', '-e', "stream:key_by 'k':running('r', { n = tm.agg.count() })" },
+    { 3, 'cannot read the script', 'get', 'last', 'k', 'not/there' },
+    { 3, 'running keeps state without a bound', 'ls', '-e', "stream:key_by 'k':running('r', { n = tm.agg.count() })" },
   }
   for _, case in ipairs(cases) do
     it(table.concat(case, ' ', 3):gsub('%S*/', ''):sub(1, 60) .. ': exit code ' .. case[1], function()
@@ -270,7 +296,8 @@ describe('mistakes', function()
 
   it('scripts without the ending .lua may follow NAME, KEY, or --', function()
     local plain = h.write(h.read(path), h.path 'script')
-    for _, args in ipairs { { 'get', 'last', plain }, { 'get', 'last', '--', plain }, { 'get', 'last', '1', plain }, { 'get', '--', 'x' } } do
+    for _, args in ipairs { { 'get', 'last', plain }, { 'get', 'last', '--', plain },
+      { 'get', 'last', '1', plain }, { 'get', '--', 'x' } } do
       local got = state(args, '{"a":1}\n')
       if args[2] == '--' then
         assert.equal(2, got.code)
@@ -283,7 +310,8 @@ describe('mistakes', function()
   it('help tells the forms', function()
     local got = h.run { 'help', 'state' }
     assert.equal(0, got.code)
-    for _, text in ipairs { 'Usage: tidemill state ls | get NAME [KEY]  SCRIPT... | -e CODE', '--limit N', '--from FILE', 'nothing is written', 'Exit codes: 0 ok, 1 no such key' } do
+    for _, text in ipairs { 'Usage: tidemill state ls | get NAME [KEY]  SCRIPT... | -e CODE', '--limit N', '--from FILE',
+      'nothing is written', 'Exit codes: 0 ok, 1 no such key' } do
       assert.truthy(got.out:find(text, 1, true), text)
     end
     assert.is_nil(got.out:find('--to FILE', 1, true))
@@ -344,7 +372,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024, code)' ]]):
   it('a record larger than a row may be is told and left out', function()
     local code = [[stream:key_by 'k':process('p', { unbounded = true, state = { l = tm.state.list() },
       on_event = function(e, s) for _ = 1, e.n do s.l:push(e.t) end end })]]
-    local got = state({ 'get', 'p', '-e', code }, { '{"k":1,"n":1,"t":"x"}', '{"k":2,"n":2000,"t":"' .. ('y'):rep(10000) .. '"}', '{"k":3,"n":0,"t":""}' })
+    local got = state({ 'get', 'p', '-e', code }, { '{"k":1,"n":1,"t":"x"}',
+      '{"k":2,"n":2000,"t":"' .. ('y'):rep(10000) .. '"}', '{"k":3,"n":0,"t":""}' })
     assert.same({ 1, '{"k":1,"l":["x"]}\n{"k":3,"l":[]}\n' }, { got.code, got.out })
     assert.truthy(got.err:find("state 'e/p': the record of key 2 cannot be printed: it is larger than 16 MiB", 1, true), got.err)
   end)
@@ -356,7 +385,8 @@ describe('a run that is ended', function()
   for name, code in pairs { TERM = 0, INT = 130 } do
     it('by ' .. name .. ' prints the states as of then, and says so', function()
       local fifo, seen = r.fifo(), h.path 'seen'
-      local p = r.start({ 'state', 'get', 'r', '-e', COUNT .. ':map(function(e) print(e.n) return e end)' }, { stdin = fifo, stderr = seen })
+      local p = r.start({ 'state', 'get', 'r', '-e', COUNT .. ':map(function(e) print(e.n) return e end)' },
+        { stdin = fifo, stderr = seen })
       local pipe = assert(io.open(fifo, 'wb'))
       pipe:write '{"k":1}\n{"k":1}\n{"k":2}\n{"k":'
       pipe:flush()
