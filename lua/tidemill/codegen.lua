@@ -468,7 +468,7 @@ require 'tidemill.codegen_state'(emit, Gen, node_list)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'put_key', 'own_key', 'key_digits' }
+  'put_key', 'own_key', 'own_digits' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end

@@ -150,12 +150,13 @@ return function(emit, Gen, node_list)
     local key, n = g.key, view.level
     if not key then return end
     for i, node in ipairs(node_list(inner, key.names)) do
-      local own = ('own_key%d(%s, '):format(inner.level, g:const(node))
+      local n_inner, at = inner.level, g:const(node)
       if key.cols then
         local col = g:const(key.nodes[i].col)
-        g:put('if v%d.key == ROW_KEY then if band(%s[st0.home].tag, 15) == 5 then %skey_digits0(%s, st0.home)) end else', n, col, own, col)
+        g:put('if v%d.key == ROW_KEY then if band(%s[st0.home].tag, 15) == 5 then own_digits%d(%s, v0, %s, st0.home) end else', n, col,
+          n_inner, at, col)
       end
-      g:put("do local k = %s if type(k) == 'table' then %sk) end end", key_part(key, n, i), own)
+      g:put("do local k = %s if type(k) == 'table' then own_key%d(%s, k) end end", key_part(key, n, i), n_inner, at)
       if key.cols then g:put('end') end
     end
   end

@@ -169,20 +169,25 @@ end
 local function as_it_is(k) return k end
 local function as_plain(k) return type(k) == 'table' and k.text or k end
 
+local function read_part(node, row, part)
+  if band(node.col[row].tag, 15) == 5 then return part(V.key_digits(node.col, row)) end
+  local text = node.words[node.codes[row]] or node.strs[row]
+  if text then return text end
+  return part(V.read_base(node, row))
+end
+
 --- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
 local function key_form(part)
-  local key, form = V.key, {}
+  local key, row = V.key, mk.row
   if key == lib.ROW_KEY then
-    local def, row = V.key_def, mk.row
-    local function read(node)
-      if band(node.col[row].tag, 15) == 5 then return part(V.key_digits(node.col, row)) end
-      return part(V.read_base(node, row))
-    end
-    if not def.composite then return read(def.nodes[1]) end
-    for i, name in ipairs(def.names) do form[name] = read(def.nodes[i]) end
+    local def = V.key_def
+    if not def.composite then return read_part(def.nodes[1], row, part) end
+    local form = {}
+    for i, name in ipairs(def.names) do form[name] = read_part(def.nodes[i], row, part) end
     return form
   end
   if type(key) ~= 'table' or getmetatable(key) then return part(key) end
+  local form = {}
   for name, k in rawnext, key do form[name] = part(k) end
   return form
 end
@@ -204,6 +209,12 @@ end
 --- A row of a script's own with a field of the key's name: the digits that scripts know of an integer leave as the integer.
 function V.own_key(node, k)
   if gens[node.slot] == st.gen and vals[node.slot] == k.text then put(node, k) end
+end
+
+--- The same of a key that lies in a column of `base`, another view.
+function V.own_digits(node, base, col, row)
+  if gens[node.slot] ~= st.gen or type(vals[node.slot]) ~= 'string' then return end
+  V.own_key(node, base.key_digits(col, row))
 end
 
 function V.key_list(nodes, n)
