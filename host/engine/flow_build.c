@@ -75,6 +75,17 @@ static int copy_paths(struct tm_source *s, const char **paths, int32_t n, struct
   return 0;
 }
 
+/* Made when the first compressed file is met, as most runs never meet one; where address space is short, a small one. */
+static struct tm_unpack *unpack_get(struct tm_source *s, size_t *size) {
+  struct tm_flows *f = s->owner;
+  struct tm_unpack *u = NULL;
+  for (int small = 0; small < 2 && u == NULL; small++) {
+    *size = tm_unpack_size(small);
+    u = region(f, "unpack", s->index, small, *size, NULL);
+  }
+  return u;
+}
+
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
                                      int32_t paths_n, int32_t link_sink, int32_t format, struct tm_err *err) {
   int k = source_kind(kind);
@@ -96,6 +107,8 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->max_event = f->max_event;
   s->io = f->io;
   s->undo = &f->shared->undo;
+  s->owner = f;
+  s->unpack_get = unpack_get;
   copy_text(s->name, sizeof s->name, name);
   s->fields = tm_fields_new();
   s->batch = region(f, "batch", i, 0, sizeof *s->batch, err);

@@ -143,11 +143,13 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
     if (w->ending) s->whole = 0;  /* what was read goes through, though it be less than a batch */
     enum tm_source_got got = cut(w, s);
     if (got != TM_SOURCE_MORE) return (int)got;
-    if (w->ending) {
+    int pending = tm_source_pending(s);
+    if (w->ending && !(s->live && pending)) {
       stop(s);
       continue;
     }
-    if (s->live && (reads++ > 0 || ev_is_active(&w->readable[s->index]))) return TM_SOURCE_WAIT;
+    s->closing = w->ending;
+    if (s->live && !pending && (reads++ > 0 || ev_is_active(&w->readable[s->index]))) return TM_SOURCE_WAIT;
     int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, err);
     if (n < 0) return -1;
     if (n > 0) w->shared->moves++;

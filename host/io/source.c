@@ -116,6 +116,7 @@ static void next_file(struct tm_source *s) {
   s->state->file++;
   s->state->offset = 0;
   s->state->eof = 0;
+  s->state->looked = TM_LOOK_NOT;
   s->state->begun = 0;
   s->state->line = format_of(s)->first;
   s->need = s->least = 0;
@@ -145,11 +146,12 @@ static int unread(struct tm_source *s, char *end, int32_t n, int preset) {
   return memcmp(end - n, pattern + size - n, (size_t)n) == 0;
 }
 
-/* n bytes lie behind tail. */
+/* n bytes were read behind what was: text, or the log of what is compressed. */
 static void took(struct tm_source *s, int32_t n, uint64_t now) {
   struct tm_source_state *st = s->state;
   tm_undo_keep(s->undo, st, sizeof *st);
-  st->tail += n;
+  if (st->looked == TM_LOOK_PACKED) tm_unpack_fed(s->unpack, s->undo, n);
+  else st->tail += n;
   st->offset += n;
   st->bytes += n;
   st->read_ns = now;
@@ -158,21 +160,11 @@ static void took(struct tm_source *s, int32_t n, uint64_t now) {
   s->buf.len = st->tail;
 }
 
-int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
+/* Reads to `to`, where took() counts it: bytes, 0 nothing now or its end (eof), -1 err. */
+static int64_t read_some(struct tm_source *s, char *to, int32_t room, struct tm_err *err) {
   struct tm_source_state *st = s->state;
   const struct tm_io *io = s->io;
-  if (st->eof || st->done) return 0;
-  if (s->fd < 0 && open_path(s, err) != 0) return -1;
-  if (s->fd < 0) return 0;
-  tm_source_make_room(s);
-  int32_t room = s->buf.cap - st->tail;
-  /* no more than the batch wants: what is left over is copied to the front for the next one */
-  int32_t want = s->live || s->whole == 0 ? TM_BLOCK : s->whole - (st->tail - st->head);
-  if (want < READ_SMALL) want = READ_SMALL;
-  if (want > TM_BLOCK) want = TM_BLOCK;
-  if (room > want) room = want;
-  if (room <= 0) return 0;
-  char *to = s->buf.data + st->tail;
+  if (s->closing) return 0;
   if (s->live) {
     int32_t there = waiting(s, room);
     if (there < 0) return 0;
@@ -204,6 +196,96 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   return 0;
 }
 
+/* ---- what is compressed ---- */
+
+static int find_unpack(struct tm_source *s, size_t *size) {
+  s->unpack = s->unpack_get(s, size);
+  return s->unpack != NULL;
+}
+
+/* Do the first bytes say that the file is compressed? Then they are no text. 0, or -1 err. */
+static int look(struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  char *text = s->buf.data + st->head;
+  int32_t n = st->tail - st->head;
+  int is = s->kind <= TM_SOURCE_STDIN ? tm_unpack_recognize(text, n) : 0;
+  size_t size;
+  if (is < 0) return 0;
+  if (is == 0) {
+    st->looked = TM_LOOK_PLAIN;
+    return 0;
+  }
+  if (!find_unpack(s, &size))
+    return tm_err_set(err, 1, "memory", "%s: no address space to decompress it (see ulimit -v)", tm_source_origin(s));
+  tm_unpack_begin(s->unpack, size, text, n);
+  tm_undo_keep(s->undo, st, sizeof *st);
+  st->tail = st->head;
+  st->looked = TM_LOOK_PACKED;
+  tm_undo_done(s->undo);
+  s->buf.len = st->tail;
+  return 0;
+}
+
+/* Compressed input stops making sense: what came before is processed, whole lines of it. */
+static void cut_off(struct tm_source *s, const char *why) {
+  struct tm_source_state *st = s->state;
+  tm_log_error("%s: byte %lld: %s; what came before is processed, nothing behind it can be read", tm_source_origin(s),
+               (long long)tm_unpack_at(s->unpack), why);
+  tm_undo_keep(s->undo, st, sizeof *st);
+  st->eof = TM_EOF_CUT;
+  st->broken = 1;
+  tm_undo_done(s->undo);
+}
+
+static int64_t fill_packed(struct tm_source *s, int32_t room, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  char why[TM_UNPACK_WHY];
+  for (;;) {
+    int32_t made, more;
+    int rc = tm_unpack_make(s->unpack, s->buf.data + st->tail, room, &made, why);
+    if (made > 0) {
+      tm_undo_keep(s->undo, st, sizeof *st);
+      tm_unpack_took(s->unpack, s->undo, made);
+      st->tail += made;
+      tm_undo_done(s->undo);
+      s->buf.len = st->tail;
+      return made;
+    }
+    if (rc < 0) break;
+    char *to = tm_unpack_room(s->unpack, s->undo, &more);
+    int64_t n = read_some(s, to, more, err);
+    if (n < 0) return n;
+    if (n == 0 && (st->eof == TM_EOF_NOT || tm_unpack_ended(s->unpack, why) == 0)) return 0;
+    if (n == 0) break;
+  }
+  cut_off(s, why);
+  return 0;
+}
+
+int tm_source_pending(const struct tm_source *s) {
+  return s->state->looked == TM_LOOK_PACKED && !s->state->eof && tm_unpack_pending(s->unpack);
+}
+
+int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  if (st->eof || st->done) return 0;
+  if (s->fd < 0 && open_path(s, err) != 0) return -1;
+  if (s->fd < 0) return 0;
+  tm_source_make_room(s);
+  int32_t room = s->buf.cap - st->tail;
+  /* no more than the batch wants: what is left over is copied to the front for the next one */
+  int32_t want = s->live || s->whole == 0 ? TM_BLOCK : s->whole - (st->tail - st->head);
+  if (want < READ_SMALL) want = READ_SMALL;
+  if (want > TM_BLOCK) want = TM_BLOCK;
+  if (room > want) room = want;
+  if (room <= 0) return 0;
+  if (st->looked == TM_LOOK_NOT && st->tail > st->head && look(s, err) != 0) return -1;  /* a worker died before it looked */
+  if (st->looked == TM_LOOK_PACKED) return fill_packed(s, room, err);
+  int64_t n = read_some(s, s->buf.data + st->tail, room, err);
+  if (n > 0 && st->looked == TM_LOOK_NOT && look(s, err) != 0) return -1;
+  return n;
+}
+
 int32_t tm_source_stop(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   int32_t rest = st->eof || st->done ? 0 : st->tail - st->head;
@@ -224,6 +306,7 @@ static int skip_mark(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   const char *mark = format_of(s)->mark;
   if (st->begun) return 1;
+  if (st->looked == TM_LOOK_NOT && !st->eof && s->kind <= TM_SOURCE_STDIN) return 0;
   if (mark != NULL) {
     int32_t n = st->tail - st->head, len = (int32_t)strlen(mark);
     if (n < len && !st->eof) return 0;
@@ -335,17 +418,25 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
   return TM_SOURCE_BATCH;
 }
 
+/* The rest of an input that was cut off is no event, though it may look like one. */
+static void drop_rest(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  if (st->tail > st->head) tm_log_info("%s: the last %d bytes before that are no whole line and left out", tm_source_origin(s), st->tail - st->head);
+  st->head = st->tail;
+}
+
 enum tm_source_got tm_source_next(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   for (;;) {
     if (st->done) return TM_SOURCE_END;
     int32_t before = st->head;
+    int final = st->eof && st->eof != TM_EOF_CUT;
     if (skip_mark(s) && (!st->skipping || skip_long(s))) {
       int32_t len = st->tail - st->head;
       if (len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
       if (len > 0) {
         if (len >= s->need || st->eof || len > s->max_event) {
-          enum tm_source_got got = begin_batch(s, len, st->eof, 0);
+          enum tm_source_got got = begin_batch(s, len, final, 0);
           if (got == TM_SOURCE_BATCH) return got;
         }
         if (st->head == before && (len > s->max_event || s->least > s->max_event)) return begin_batch(s, len, 0, 1);
@@ -353,6 +444,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
       }
     }
     if (!st->eof) return TM_SOURCE_MORE;
+    if (st->eof == TM_EOF_CUT) drop_rest(s);
     s->files_empty += st->eof == TM_EOF_EMPTY;
     s->files_gone += st->eof == TM_EOF_GONE;
     if (s->kind == TM_SOURCE_FILE && st->file + 1 < s->paths_n) {
@@ -375,11 +467,15 @@ void tm_source_resume(struct tm_source *s) {
   s->batch->fields = s->fields;
   if (st->firing) st->firing = st->active = 0;
   if (s->kind == TM_SOURCE_LINK) return;
+  size_t size;
+  int packed = st->looked == TM_LOOK_PACKED && find_unpack(s, &size);
   if (st->reading > 0) {
     int32_t n = st->reading;
-    if (!unread(s, s->buf.data + st->tail + n, n, 0)) took(s, n, s->io->mono_ns(s->io));
+    char *to = packed ? tm_unpack_end(s->unpack) : s->buf.data + st->tail;
+    if (!unread(s, to + n, n, 0)) took(s, n, s->io->mono_ns(s->io));
     st->reading = 0;
   }
+  if (packed) tm_unpack_resume(s->unpack, s->undo);
   s->buf.len = st->tail;
   if (!st->active) return;
   struct tm_cut cut;

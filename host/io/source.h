@@ -12,12 +12,17 @@
 #include "../base/undo.h"
 #include "../codec/format.h"
 #include "../event/fields.h"
+#include "unpack.h"
 
 enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
 
 enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK };
 
-enum tm_source_eof { TM_EOF_NOT = 0, TM_EOF_REACHED, TM_EOF_EMPTY, TM_EOF_GONE };
+/* CUT: what was read ends in the middle of something; an unfinished line is no event */
+enum tm_source_eof { TM_EOF_NOT = 0, TM_EOF_REACHED, TM_EOF_EMPTY, TM_EOF_GONE, TM_EOF_CUT };
+
+/* What the first bytes of a file or stream told. */
+enum tm_source_look { TM_LOOK_NOT = 0, TM_LOOK_PLAIN, TM_LOOK_PACKED };
 
 /* How far a source is; survives the worker. Text in buf: [head, tail) is read and not yet decoded; a batch lies in
  * [batch_off, batch_off + batch_len) until it is drained. */
@@ -25,7 +30,8 @@ struct tm_source_state {
   int32_t file;              /* index into paths */
   int32_t eof;               /* the file at hand is read to its end: enum tm_source_eof */
   int32_t done;              /* nothing will come any more */
-  int32_t begun;             /* the start of the file was looked at (byte order mark) */
+  int32_t looked;            /* enum tm_source_look */
+  int32_t begun;             /* the start of the text was looked at (byte order mark) */
   int32_t skipping;          /* inside an event that is too long: bytes are dropped until its end */
   int32_t head;
   int32_t tail;
@@ -47,7 +53,6 @@ struct tm_source_state {
   uint64_t read_ns;          /* clock when the newest bytes arrived */
   struct tm_skip skip;       /* while skipping */
   int32_t broken;            /* input of this source could not be read to its end */
-  int32_t pad;
   char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };
 
@@ -71,6 +76,11 @@ struct tm_source {
   int fifo;                  /* fd is a pipe */
   int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
+  struct tm_unpack *unpack;  /* shared; NULL until something compressed is met */
+  /* gives the shared memory for it, and its size: made when first asked for; NULL there is no room */
+  struct tm_unpack *(*unpack_get)(struct tm_source *s, size_t *size);
+  void *owner;               /* for unpack_get */
+  int closing;               /* what was read is gone through, and nothing further is read */
   int32_t least;             /* bytes that the event at head takes at least; 0 not known */
   int32_t need;              /* bytes to be there before the event at head is looked at again */
   double lines_blank;        /* counted here, taken by the worker; so are files_empty and files_gone */
@@ -88,6 +98,8 @@ int tm_source_open(struct tm_source *s, struct tm_err *err);
 void tm_source_make_room(struct tm_source *s);
 /* Reads one block if there is room: bytes read, 0 nothing now (live: wait; file: it has ended), -1 err. */
 int64_t tm_source_fill(struct tm_source *s, struct tm_err *err);
+/* 1 if there may be more text without a read: compressed input makes many bytes of few. */
+int tm_source_pending(const struct tm_source *s);
 /* Nothing more will be read: what was read of an unfinished line is dropped. Returns its bytes. */
 int32_t tm_source_stop(struct tm_source *s);
 /* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; END all is decoded. Changes
