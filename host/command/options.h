@@ -30,6 +30,8 @@ struct tm_options {
   const char *state_key;
   int32_t limit;                         /* state get --limit N, records; 0: all */
   const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
+  int follow;                            /* --follow: the files of --from are read on as they grow */
+  const char *rate;                      /* --rate 1000/s: events of each source that has no rate of its own; NULL none */
   int strict;                            /* --strict */
   int quiet;                             /* --quiet: no end summary */
   int json;                              /* --json: the summary or the graph as one JSON object, the states as an array */

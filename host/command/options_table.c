@@ -23,6 +23,10 @@ const struct tm_option tm_options_table[] = {
   { "from", "FILE", TM_OPTION_LIST, ALL, AT(from), AT(from_n), 0, 0, 0,
     "The default input, for pipelines without :from: a file, a folder (all files in it), or a pattern in quotes such as "
     "'data/*.ndjson'. May be repeated; read in the order of names. - is stdin, which is also the default." },
+  { "follow", NULL, TM_OPTION_FLAG, RUN, AT(follow), 0, 0, 0, 0,
+    "Read the files of --from on as they grow, through rotation, and look for new ones; the run ends when it is told to." },
+  { "rate", "N/s", TM_OPTION_TEXT, RUN, AT(rate), 0, 0, 0, 0,
+    "Events a second at most (also N/m, N/h), of each source that has no rate of its own." },
   { "to", "FILE", TM_OPTION_TEXT, BOTH | GRAPH, AT(to), 0, 0, 0, 0,
     "The default output, for pipelines without :to; appended to. - is stdout, which is also the default." },
   { "format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(format), 0, 0, 0, 0,
@@ -61,7 +65,6 @@ const struct tm_option tm_options_table[] = {
   LATER("listen"),
   LATER("epoch"),
   LATER("epoch-min"),
-  LATER("rate"),
   LATER("reset"),
   LATER("columns"),
   { NULL, NULL, TM_OPTION_LATER, 0, 0, 0, 0, 0, 0, NULL },

@@ -92,6 +92,14 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
                                      int32_t paths_n, int32_t link_sink, int32_t format, struct tm_err *err);
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, struct tm_err *err);
+/* How a source gives what it has, where that differs: all 0 is the usual way. */
+struct tm_source_how {
+  int follow;                /* files that grow */
+  double rate;               /* events a second at most */
+  double period_ms;          /* of a clock */
+  double count;              /* of its ticks */
+};
+int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */

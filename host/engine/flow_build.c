@@ -8,6 +8,7 @@
 #include "../base/buf.h"
 #include "../codec/format.h"
 #include "../codec/out.h"
+#include "../io/follow.h"
 #include "../io/paths.h"
 #include "flow.h"
 
@@ -60,8 +61,8 @@ static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t side)
 /* ---- sources ---- */
 
 static int source_kind(const char *kind) {
-  static const char *const names[] = {"file", "stdin", "generate", "link"};
-  for (int i = 0; i < 4; i++)
+  static const char *const names[] = {"file", "stdin", "generate", "link", "every"};
+  for (int i = 0; i < 5; i++)
     if (strcmp(names[i], kind) == 0) return i;
   return -1;
 }
@@ -130,6 +131,29 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   }
   f->sources[f->sources_n++] = s;
   return s;
+}
+
+/* Does a sink that is open write this file? */
+static int is_written(struct tm_source *s, uint64_t dev, uint64_t ino) {
+  const struct tm_flows *f = s->owner;
+  struct stat st;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_sink *sink = &f->outlets[i]->sink;
+    if (sink->regular && fstat(sink->fd, &st) == 0 && (uint64_t)st.st_dev == dev && (uint64_t)st.st_ino == ino) return 1;
+  }
+  return 0;
+}
+
+int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err) {
+  struct tm_source *s = f->sources[source];
+  s->rate = how->rate;
+  s->piece = 256;
+  s->period_ms = (int64_t)how->period_ms;
+  s->count = how->count;
+  s->is_written = is_written;
+  if (!how->follow) return 0;
+  s->follow_state = region(f, "follow", source, 0, sizeof *s->follow_state, err);
+  return s->follow_state != NULL ? 0 : -1;
 }
 
 /* ---- sinks and outs ---- */
@@ -269,6 +293,8 @@ static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_
   for (int32_t i = 0; i < f->sources_n; i++) {
     struct tm_source *s = f->sources[i];
     int is_stdin = s->kind == TM_SOURCE_STDIN;
+    if (s->follow != NULL && tm_follow_has(s->follow, (uint64_t)a.st_dev, (uint64_t)a.st_ino))
+      return tm_err_set(err, 3, "file-loop", "%s is both followed and written; write to another file", sink->name);
     for (int32_t k = 0; k < (is_stdin ? 1 : s->paths_n); k++) {
       int rc = is_stdin ? fstat(STDIN_FILENO, &b) : stat(s->paths[k], &b);
       if (rc == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
@@ -361,7 +387,7 @@ static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *er
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
   if (check_plan(f, err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
-    if (f->sources[i]->kind == TM_SOURCE_FILE && find_files(f, f->sources[i], err) != 0) return -1;
+    if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL && find_files(f, f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (tm_source_open(f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {

@@ -318,6 +318,10 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "set");
   lua_pushstring(L, o->code);
   lua_setfield(L, -2, "code");
+  lua_pushboolean(L, o->follow);
+  lua_setfield(L, -2, "follow");
+  lua_pushstring(L, o->rate);
+  lua_setfield(L, -2, "rate");
   lua_pushstring(L, o->to);
   lua_setfield(L, -2, "to");
   lua_pushstring(L, o->format);

@@ -128,6 +128,23 @@ static int host_add_source(lua_State *L) {
   return 2;
 }
 
+static double number_of(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  double v = lua_type(L, -1) == LUA_TBOOLEAN ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+/* source_how(index, { follow, rate, period_ms, count }) */
+static int host_source_how(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_source_how how = {.follow = number_of(L, 2, "follow") != 0, .rate = number_of(L, 2, "rate"),
+                              .period_ms = number_of(L, 2, "period_ms"), .count = number_of(L, 2, "count")};
+  if (tm_flow_source_how(h->flows, (int32_t)luaL_checkinteger(L, 1), &how, &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
 static int host_add_sink(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -229,6 +246,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"source_how", host_source_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run},

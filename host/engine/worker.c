@@ -36,6 +36,7 @@ struct tm_worker {
   ev_io readable[TM_SOURCES_MAX];
   ev_io writable[TM_SINKS_MAX];
   ev_timer retry;
+  ev_timer due;                             /* a source wants to be asked */
   ev_signal woken;
   int paused;
   int ending;                               /* no more is read */
@@ -136,9 +137,17 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   return got;
 }
 
+/* Is it known that there is nothing, until somebody tells? */
+static int is_watched(const struct tm_worker *w, const struct tm_source *s) {
+  if (!ev_is_active(&w->readable[s->index])) return 0;
+  return s->follow == NULL || w->io->mono_ns(w->io) < tm_source_due(s);
+}
+
 /* Begins the next batch of a source: BATCH, WAIT (live, nothing there), END; -1 err. */
 static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
   int reads = 0;
+  s->closing = w->ending;
+  if (s->rate > 0 && !w->ending && w->io->mono_ns(w->io) < s->next_ns) return TM_SOURCE_WAIT;
   for (;;) {
     if (w->ending) s->whole = 0;  /* what was read goes through, though it be less than a batch */
     enum tm_source_got got = cut(w, s);
@@ -148,11 +157,11 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
       stop(s);
       continue;
     }
-    s->closing = w->ending;
-    if (s->live && !pending && (reads++ > 0 || ev_is_active(&w->readable[s->index]))) return TM_SOURCE_WAIT;
+    if (s->live && !pending && (reads++ > 0 || is_watched(w, s))) return TM_SOURCE_WAIT;
     int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, err);
     if (n < 0) return -1;
     if (n > 0) w->shared->moves++;
+    if (n > 0 && s->follow != NULL) reads = 0;  /* nothing tells of what a file already has */
   }
 }
 
@@ -167,6 +176,7 @@ static enum turn pick(struct tm_worker *w, struct tm_err *err) {
       if (got < 0) return TURN_FAILED;
       if (got == TM_SOURCE_WAIT) waiting = 1;
       if (got == TM_SOURCE_BATCH) return TURN_AGAIN;
+      if (got == TM_SOURCE_WAIT && pass == 1) break;  /* bounded ones go one after the other */
     }
   }
   return waiting ? TURN_WAIT : TURN_END;
@@ -284,19 +294,31 @@ static int check_refused(const struct tm_worker *w, struct tm_err *err) {
   return 0;
 }
 
+/* Waits for what live sources have, and for the time at which others want to be asked. */
+static void wait_for_sources(struct tm_worker *w) {
+  uint64_t first = 0, now = w->io->mono_ns(w->io);
+  for (int32_t i = 0; i < w->flows.sources_n; i++) {
+    struct tm_source *s = w->flows.sources[i];
+    uint64_t due = tm_source_due(s);
+    if (due > 0 && (first == 0 || due < first)) first = due;
+    int fd = tm_source_fd(s);
+    if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i])) continue;
+    if (due > now && s->follow == NULL) continue;
+    /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
+    if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], fd, EV_READ);
+    w->readable[i].data = s;
+    ev_io_start(w->loop, &w->readable[i]);
+  }
+  ev_timer_stop(w->loop, &w->due);
+  if (first == 0) return;
+  ev_now_update(w->loop);
+  ev_timer_set(&w->due, first > now ? (double)(first - now) / 1e9 : 0, 0);
+  ev_timer_start(w->loop, &w->due);
+}
+
 static int wait_for(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
-  if (!wait_for_sinks(w)) {
-    for (int32_t i = 0; i < w->flows.sources_n; i++) {
-      struct tm_source *s = w->flows.sources[i];
-      if (s->live && s->fd >= 0 && !s->state->done && !ev_is_active(&w->readable[i])) {
-        /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
-        if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], s->fd, EV_READ);
-        w->readable[i].data = s;
-        ev_io_start(w->loop, &w->readable[i]);
-      }
-    }
-  }
+  if (!wait_for_sinks(w)) wait_for_sources(w);
   if (w->shared->drain && !w->ending) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
@@ -322,6 +344,7 @@ static void set_up_loop(struct tm_worker *w) {
   for (int i = 0; i < TM_SOURCES_MAX; i++) ev_init(&w->readable[i], on_readable);
   for (int i = 0; i < TM_SINKS_MAX; i++) ev_init(&w->writable[i], on_writable);
   ev_init(&w->retry, on_retry);
+  ev_init(&w->due, on_retry);
   ev_signal_init(&w->woken, on_woken, SIGUSR1);
   ev_signal_start(w->loop, &w->woken);
   signal(SIGPIPE, SIG_IGN);

@@ -6,6 +6,7 @@ local lib = require 'tidemill.lib'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
+local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
@@ -55,6 +56,14 @@ local function format_of(where, what, name)
   fault(where, what .. ": no format is called '" .. name .. "'" .. suggest.hint(name, format_names) .. has)
 end
 
+--- Events a second from the option `rate`; nil without it.
+local function rate_of(where, what, given)
+  if given.rate == nil then return nil end
+  local rate, why = duration.rate(given.rate)
+  if not rate then fault(where, what .. ': rate: ' .. why) end
+  return rate
+end
+
 local source, sink = {}, {}
 
 --- Reads files to their end: a path, a folder, a pattern, or a list of them, in name order.
@@ -62,7 +71,7 @@ function source.file(arg)
   local where = place()
   local given = arg
   if type(arg) == 'table' and type(arg.path) == 'table' then
-    given = { path = 'list', format = arg.format, name = arg.name }
+    given = { path = 'list' }
     for k in pairs(arg) do if k ~= 'path' then given[k] = arg[k] end end
   end
   given = path_option(where, 'tm.source.file', given)
@@ -75,7 +84,8 @@ function source.file(arg)
   end
   if #list == 0 then fault(where, 'tm.source.file: the list of paths is empty') end
   table.sort(list)
-  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, place = where }
+  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, place = where,
+    follow = given.follow or nil, rate = rate_of(where, 'tm.source.file', given) }
 end
 
 --- Reads standard input.
@@ -83,7 +93,25 @@ function source.stdin(arg)
   local where = place()
   local given = stream.options(where, 'tm.source.stdin', arg)
   local format = format_of(where, 'tm.source.stdin', given.format)
-  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, place = where }
+  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, place = where,
+    rate = rate_of(where, 'tm.source.stdin', given) }
+end
+
+local made = 0
+--- Events { time, n } at fixed times: the period is the first argument, or in the table of options.
+function source.every(arg)
+  local where, what = place(), 'tm.source.every'
+  local given = type(arg) == 'table' and {} or { period = arg }
+  if type(arg) == 'table' and not stream.record(arg) then
+    for k, v in pairs(arg) do given[k == 1 and 'period' or k] = v end
+  end
+  given = stream.options(where, what, given)
+  local ms, why = duration.parse(given.period)
+  if not ms then fault(where, what .. " takes a period, such as '10s': " .. why) end
+  if ms < 1 or ms % 1 ~= 0 then fault(where, what .. ": the period is a number of milliseconds, at least '1ms'; found " .. stream.describe(given.period)) end
+  if given.count and given.count < 1 then fault(where, what .. ': count is at least 1, got ' .. given.count) end
+  made = made + 1
+  return stream.source { kind = 'every', name = given.name or 'every', key = 'every' .. made, period_ms = ms, ticks = given.count, place = where }
 end
 
 local generated = 0
@@ -93,7 +121,8 @@ function source.generate(f, options)
   if type(f) ~= 'function' then fault(where, 'tm.source.generate takes a function of the number of the event') end
   local given = stream.options(where, 'tm.source.generate', options)
   generated = generated + 1
-  return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated }
+  return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated,
+    rate = rate_of(where, 'tm.source.generate', given) }
 end
 
 --- Appends rows to a file, as NDJSON or msgpack.

@@ -140,12 +140,13 @@ local function canonical(o)
     source = function(d)
       if d.kind ~= 'input' then return d end
       if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then
+        if o.follow then raise('usage', '--follow: standard input is followed by itself; name files with --from') end
         return { kind = 'stdin', key = 'stdin', name = 'stdin', format = o.format }
       end
       local paths = {}
       for i, p in ipairs(o.from) do paths[i] = p end
       table.sort(paths)
-      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = o.format }
+      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = o.format, follow = o.follow }
     end,
     sink = function(d)
       if d.kind ~= 'output' then return d end
@@ -196,6 +197,9 @@ local function bind(o)
     local kind, paths, name = describe_source(d, o)
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
       lib.formats[d.format or 'json'])
+    if kind == d.kind then
+      host.source_how(d.index, { follow = d.follow, rate = d.rate or (d.kind ~= 'link' and o.rate) or nil, period_ms = d.period_ms, count = d.ticks })
+    end
     d.batch = ffi.cast('struct tm_batch *', batch)
     d.fields = ffi.cast('struct tm_fields *', fields)
     d.cache_list = {}
@@ -240,6 +244,11 @@ local function make_plan(o)
     local k, v = pair:match '^([^=]+)=(.*)$'
     if not k then raise('usage', "--set takes name=value, got '" .. pair .. "'") end
     settings[k] = v
+  end
+  if o.rate then
+    local rate, why = require 'tidemill.duration'.rate(o.rate)
+    if not rate then raise('usage', '--rate: ' .. why) end
+    o.rate = rate
   end
   local tm = api.make(settings)
   local results = {}

@@ -21,6 +21,8 @@ local FORMAT = { 'format', 'string', 'how events are written; json: one object a
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 
+local RATE = { 'rate', 'string', "events at most a second, minute or hour: '1000/s', '6/m', '20/h'", default = 'as fast as they go' }
+
 local operators = {
   { name = 'from', signature = ':from(source | stream)', about = 'What the pipeline reads.',
     more = { 'Stands first. A source, a stream of another pipeline, or a tm.union. Without it: --from, else standard input.',
@@ -160,16 +162,27 @@ local sources = {
     about = 'Files: one, a list, those that match a pattern, all in a folder.',
     more = { 'In the order of their names, byte by byte. In a pattern * ? [a-z] stand for parts of a name; a folder means all',
       'regular files in it but hidden ones, not those of folders below. A file that is called like a pattern is meant itself.',
-      'Found when the run starts: what comes later is not read. Cost is that of checking and reading 228 bytes of JSON.' },
-    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, SOURCE_NAME },
+      'Found when the run starts: what comes later is not read. gzip and zstd are recognized by content.',
+      'With follow = true files are read on as they grow, through rotation by renaming and by truncation, and new ones are looked for;',
+      'the run then ends when it is told to. Cost is that of checking and reading 228 bytes of JSON.' },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT,
+      { 'follow', 'boolean', 'true: read on as files grow, as tail -F does', default = 'false' }, RATE, SOURCE_NAME },
     example = "stream:from(tm.source.file 'data/*.ndjson')",
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    more = { 'gzip and zstd are recognized by content.' },
+    options = { FORMAT, RATE, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
+  { name = 'tm.source.every', signature = "tm.source.every('10s' | { '10s', … })", cost_ns = 1000,
+    about = 'A clock: { time, n } at every full period since the run began.',
+    more = { 'time is when the tick was due, in ms; n counts from 1. Ticks that nobody had time for are made up for.' },
+    options = { { 'period', 'any', "time between two, such as '10s' (or the first item)", required = true },
+      { 'count', 'number', 'how many at most', default = 'no end' },
+      { 'name', 'string', 'what it is called in messages', default = 'every' } },
+    example = "stream:from(tm.source.every { '10ms', count = 2 }):select { 'n' }", output = { '{"n":1}', '{"n":2}' } },
   { name = 'tm.source.generate', signature = 'tm.source.generate(function(i) … end [, options])', cost_ns = 1000,
     about = 'Calls the function with 1, 2, … for a table (or a JSON text) each, until it returns nil.',
-    options = { { 'count', 'number', 'how many events at most', default = 'no end' },
+    options = { { 'count', 'number', 'how many events at most', default = 'no end' }, RATE,
       { 'name', 'string', 'what it is called in messages', default = 'generate' } },
     example = 'stream:from(tm.source.generate(function(i) return { i = i } end, { count = 2 }))',
     output = { '{"i":1}', '{"i":2}' } },

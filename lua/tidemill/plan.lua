@@ -26,6 +26,16 @@ local function same_format(found, d, what)
   return found
 end
 
+--- One place is read in one way, whoever names it.
+local function same_way(found, d)
+  for _, what in ipairs { 'follow', 'rate' } do
+    if found[what] ~= d[what] then
+      fault(d.place or found.place or 'script', (d.name or d.kind) .. " is read with two different values of '" .. what .. "'; choose one")
+    end
+  end
+  return same_format(found, d, 'read')
+end
+
 local Plan = {}
 Plan.__index = Plan
 
@@ -44,7 +54,7 @@ function Plan:source(d)
   d = self.canonical.source(d)
   local key = d.kind .. ':' .. (d.key or table.concat(d.paths or {}, '\0'))
   local found = self.source_by_key[key]
-  if found then return same_format(found, d, 'read') end
+  if found then return same_way(found, d) end
   d.index = #self.sources
   self.sources[#self.sources + 1] = d
   self.source_by_key[key] = d
