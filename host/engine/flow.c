@@ -146,7 +146,8 @@ static int write_outlet(struct tm_flows *f, struct tm_outlet *o, int small, stru
   struct tm_out *out = o->out;
   int32_t waiting = out->buf.len - o->sink.state->sent;
   if (!small && (waiting < TM_SOFT || o->sink.blocked)) return 0;
-  while (out->buf.len > o->sink.state->sent || o->sink.state->in_relay > 0) {
+  o->sink.small = small;
+  while (out->buf.len > o->sink.state->sent || tm_sink_busy(&o->sink)) {
     int rc = tm_sink_write(&o->sink, out->buf.data, out->buf.len, err);
     if (rc < 0) return -1;
     if (rc == 0) break;
@@ -194,9 +195,13 @@ int tm_flow_pending(const struct tm_flows *f) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
     if (o->out == NULL || o->sink.kind == TM_SINK_LINK) continue;
-    if (o->out->buf.len > o->sink.state->sent || o->sink.state->in_relay > 0 || tm_flow_unmerged(o)) return 1;
+    if (o->out->buf.len > o->sink.state->sent || tm_sink_busy(&o->sink) || tm_flow_unmerged(o)) return 1;
   }
   return 0;
+}
+
+void tm_flow_finish(struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++) f->outlets[i]->sink.finish = 1;
 }
 
 /* What came, but for what waits, failed, or made rows. */

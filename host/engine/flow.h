@@ -100,6 +100,8 @@ struct tm_source_how {
   double count;              /* of its ticks */
 };
 int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err);
+/* A file sink that is more than one plain file. */
+int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */
@@ -125,6 +127,8 @@ void tm_flow_begin(struct tm_flows *f, struct tm_source *source);
 int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err);
 /* Writes what sinks take now; small: pieces below 64 KiB too. 0, or -1 err. */
 int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err);
+/* No more rows come: sinks complete what they hold when they are asked to write. */
+void tm_flow_finish(struct tm_flows *f);
 /* Events p has passed without a row of theirs. */
 double tm_flow_dropped(const struct tm_pipeline *p);
 /* What follows from outs, sinks and pipelines - rows, bytes, dropped events - into the counters. */

@@ -139,6 +139,7 @@ static int is_written(struct tm_source *s, uint64_t dev, uint64_t ino) {
   struct stat st;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_sink *sink = &f->outlets[i]->sink;
+    if (sink->files != NULL && tm_files_has(sink->files, dev, ino)) return 1;
     if (sink->regular && fstat(sink->fd, &st) == 0 && (uint64_t)st.st_dev == dev && (uint64_t)st.st_ino == ino) return 1;
   }
   return 0;
@@ -192,6 +193,19 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   if (o->sink.state == NULL) return NULL;
   f->outlets[f->outlets_n++] = o;
   return &o->sink;
+}
+
+int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err) {
+  struct tm_sink *s = &f->outlets[sink]->sink;
+  struct tm_files_memory m = {0};
+  m.state = region(f, "files", sink, 1, tm_files_state_size(how->max_files), err);
+  m.names = region(f, "files-names", sink, 0, tm_files_names_size(how->max_files), err);
+  m.stage = region(f, "files-stage", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
+  m.sorted = region(f, "files-sorted", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
+  m.packed = region(f, "files-packed", sink, 0, tm_files_packed_size(TM_ROW_BYTES_MAX), err);
+  if (m.state == NULL || m.names == NULL || m.stage == NULL || m.sorted == NULL || m.packed == NULL) return -1;
+  s->files = tm_files_new(s->path, how, s->format, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
+  return s->files != NULL ? 0 : -1;
 }
 
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err) {
@@ -285,11 +299,15 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
 
 /* ---- opening ---- */
 
+static int sink_stat(const struct tm_sink *sink, struct stat *st) {
+  return sink->files != NULL ? stat(sink->path, st) : fstat(sink->fd, st);
+}
+
 /* Reading and appending to one file would never end; two sinks on one file would tear its rows apart. */
 static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_err *err) {
   struct stat a, b;
   if (sink->kind != TM_SINK_FILE && sink->kind != TM_SINK_STDOUT) return 0;
-  if (fstat(sink->fd, &a) != 0 || !S_ISREG(a.st_mode)) return 0;
+  if (sink_stat(sink, &a) != 0 || !S_ISREG(a.st_mode)) return 0;
   for (int32_t i = 0; i < f->sources_n; i++) {
     struct tm_source *s = f->sources[i];
     int is_stdin = s->kind == TM_SOURCE_STDIN;
@@ -303,7 +321,7 @@ static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_
   }
   for (int32_t i = 0; i < sink->index; i++) {
     const struct tm_sink *other = &f->outlets[i]->sink;
-    if (other->regular && fstat(other->fd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    if ((other->regular || other->files != NULL) && sink_stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
       return tm_err_set(err, 3, "file-twice", "%s and %s are one file; call it by one name, so that its rows stay in order", other->name,
                         sink->name);
   }

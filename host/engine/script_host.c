@@ -155,6 +155,17 @@ static int host_add_sink(lua_State *L) {
   return 1;
 }
 
+/* sink_how(index, { template, pack, roll_size, roll_every_ms, max_files }) */
+static int host_sink_how(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_files_how how = {.template = number_of(L, 2, "template") != 0, .pack = (enum tm_pack_kind)number_of(L, 2, "pack"),
+                             .roll_size = number_of(L, 2, "roll_size"), .roll_every_ms = number_of(L, 2, "roll_every_ms"),
+                             .max_files = (int32_t)number_of(L, 2, "max_files")};
+  if (tm_flow_sink_how(h->flows, (int32_t)luaL_checkinteger(L, 1), &how, &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
 static int host_add_pipeline(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -246,7 +257,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
-    {"source_how", host_source_how},
+    {"source_how", host_source_how}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run},

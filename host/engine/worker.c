@@ -36,7 +36,7 @@ struct tm_worker {
   ev_io readable[TM_SOURCES_MAX];
   ev_io writable[TM_SINKS_MAX];
   ev_timer retry;
-  ev_timer due;                             /* a source wants to be asked */
+  ev_timer due;                             /* a source or sink wants to be asked */
   ev_signal woken;
   int paused;
   int ending;                               /* no more is read */
@@ -253,6 +253,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   enum turn t = pick(w, err);
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (t == TURN_END && fire(w)) return TURN_AGAIN;
+  if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
   return t;
@@ -266,7 +267,7 @@ static int wait_for_sinks(struct tm_worker *w) {
     if (!s->blocked) continue;
     blocked = 1;
     if (s->refused != 0 && !w->paused)
-      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", s->name, strerror(s->refused));
+      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", tm_sink_where(s), strerror(s->refused));
     if (s->refused != 0 || !s->polled) {
       timer = 1;
     } else if (!ev_is_active(&w->writable[i])) {
@@ -288,13 +289,13 @@ static int check_refused(const struct tm_worker *w, struct tm_err *err) {
   for (int32_t i = 0; i < w->flows.outlets_n && w->ending; i++) {
     const struct tm_outlet *o = w->flows.outlets[i];
     if (o->sink.refused == 0) continue;
-    return tm_err_set(err, 1, "write", "%s: cannot write: %s; the last %d bytes of rows are not in it", o->sink.name,
-                      strerror(o->sink.refused), o->out->buf.len - o->sink.state->sent);
+    return tm_err_set(err, 1, "write", "%s: cannot write: %s; the last %lld bytes of rows are not in it", tm_sink_where(&o->sink),
+                      strerror(o->sink.refused), (long long)(o->out->buf.len - o->sink.state->sent + tm_sink_held(&o->sink)));
   }
   return 0;
 }
 
-/* Waits for what live sources have, and for the time at which others want to be asked. */
+/* Waits for what live sources have, and for the time at which others, or sinks, want to be asked. */
 static void wait_for_sources(struct tm_worker *w) {
   uint64_t first = 0, now = w->io->mono_ns(w->io);
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
@@ -308,6 +309,11 @@ static void wait_for_sources(struct tm_worker *w) {
     if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], fd, EV_READ);
     w->readable[i].data = s;
     ev_io_start(w->loop, &w->readable[i]);
+  }
+  for (int32_t i = 0; i < w->flows.outlets_n; i++) {
+    const struct tm_sink *s = &w->flows.outlets[i]->sink;
+    uint64_t due = s->files != NULL ? tm_files_due(s->files) : 0;
+    if (due > 0 && (first == 0 || due < first)) first = due;
   }
   ev_timer_stop(w->loop, &w->due);
   if (first == 0) return;

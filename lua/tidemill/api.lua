@@ -125,15 +125,70 @@ function source.generate(f, options)
     rate = rate_of(where, 'tm.source.generate', given) }
 end
 
+local PACKS = { none = 0, gzip = 1, zstd = 2 }
+local ENDINGS = { ['.gz'] = 'gzip', ['.zst'] = 'zstd' }
+local MAX_FILES, MAX_FILES_MOST = 10000, 100000
+local units = { [''] = 1, B = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30, T = 2 ^ 40 }
+
+local function refuse(where, message)
+  if where then fault(where, message) end
+  raise('usage', message)
+end
+
+--- Are the braces of a path pairs around names? Has it any?
+local function template_of(where, what, path)
+  local text = path:gsub('{{', ''):gsub('}}', '')
+  for name in text:gmatch '{([^}]*)}' do
+    if name == '' or name:find '[{/]' then
+      refuse(where, what .. ": '" .. path .. "' has {" .. name .. "}, expected the name of a field in braces, such as {country}")
+    end
+  end
+  local rest, n = text:gsub('{[^}]*}', '')
+  if rest:find '[{}]' then
+    refuse(where, what .. ": '" .. path .. "' has a brace without its pair; write {{ or }} for a brace in the name")
+  end
+  return n > 0 or text ~= path
+end
+
+local function roll_of(where, what, roll)
+  if roll == nil then return 0, 0 end
+  roll = stream.options(where, what .. ' roll', roll)
+  if not roll.size and not roll.every then fault(where, what .. ": roll takes size or every, such as { size = '100M', every = '1h' }") end
+  local number, unit = tostring(roll.size or '1G'):match '^(%d+%.?%d*)([BKMGT]?)$'
+  local size = number and tonumber(number) * units[unit]
+  if not size or size < 1 or type(roll.size) == 'number' then
+    fault(where, what .. ": roll: size is a text such as '100M' (B K M G T), got " .. stream.describe(roll.size))
+  end
+  local every = 0
+  if roll.every then
+    local ms, why = duration.parse(roll.every)
+    if not ms or ms < 1000 then fault(where, what .. ': roll: every: ' .. (why or 'at least 1s, got ' .. stream.describe(roll.every))) end
+    every = ms
+  end
+  return roll.size and size or 0, every
+end
+
+--- How the file of a sink is more than one plain file: fields in its path, rolled, compressed; nil when it is not.
+---@param where string? file:line of the script; nil: the command line
+function M.files_of(where, what, given)
+  local pack = PACKS[given.compress or ENDINGS[given.path:match '%.%a+$' or ''] or 'none']
+  local template = template_of(where, what, given.path)
+  local size, every = roll_of(where, what, given.roll)
+  local most = given.max_files or MAX_FILES
+  if most < 1 or most > MAX_FILES_MOST or most % 1 ~= 0 then
+    fault(where, what .. ': max_files is a whole number from 1 to ' .. MAX_FILES_MOST .. ', got ' .. tostring(given.max_files))
+  end
+  if not template and pack == 0 and size == 0 and every == 0 then return nil end
+  return { template = template, pack = pack, roll_size = size, roll_every_ms = every, max_files = most }
+end
+
 --- Appends rows to a file, as NDJSON or msgpack.
 function sink.file(arg)
   local where = place()
   local given = path_option(where, 'tm.sink.file', arg)
-  if given.path:find('{', 1, true) then
-    fault(where, "tm.sink.file: path templates such as '" .. given.path .. "' are not in this version; name one file")
-  end
   local format = format_of(where, 'tm.sink.file', given.format)
-  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, place = where }
+  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, place = where,
+    files = M.files_of(where, 'tm.sink.file', given) }
 end
 
 --- Writes rows to standard output, as NDJSON or msgpack.

@@ -154,7 +154,8 @@ local function canonical(o)
         return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place, format = o.out_format }
       end
       if o.to == 'discard' then return { kind = 'discard', key = 'discard', name = 'discard', place = d.place } end
-      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = o.out_format }
+      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = o.out_format,
+        files = api.files_of(nil, '--to', { path = o.to }) }
     end,
   }
 end
@@ -192,6 +193,7 @@ local function bind(o)
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
     d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'])
+    if d.files and path == d.path then host.sink_how(d.host, d.files) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)

@@ -190,8 +190,16 @@ local sources = {
 
 local sinks = {
   { name = 'tm.sink.file', signature = "tm.sink.file('path' | { path = 'path', … })", cost_ns = 10,
-    about = 'Appends to a file.',
-    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, SINK_NAME },
+    about = 'Appends to a file, or to many whose names are made of fields.',
+    more = { "In the path {f} is the row's field f: 'out/{day}/{shop}.ndjson'. Characters other than letters, digits and . _ : - become %XX,",
+      'a field that is absent or null %null, an empty one %empty; folders are made; {{ and }} are braces.',
+      'A path that ends in .gz or .zst is compressed. With roll a file gets its name, with a number, when it is complete:',
+      'out-000001.ndjson; until then it ends in .part. Cost is that of one plain file; with fields 300.' },
+    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT,
+      { 'compress', 'string', 'gzip and zstd work in pieces of up to 1 MiB, which wait 10 s at most', one_of = { 'none', 'gzip', 'zstd' },
+        default = "by the path's end" },
+      { 'roll', 'table', "{ size = '100M', every = '1h' }: bytes of rows before compression; hours of UTC", default = 'never' },
+      { 'max_files', 'number', 'different paths of a run at most; one more ends it', default = '10000' }, SINK_NAME },
     example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
     options = { FORMAT, { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
@@ -308,11 +316,14 @@ end
 function M.find(kind, name) return by_name[kind][name] end
 
 local option_maps = {}
+-- options that are tables themselves
+local parts = { ['tm.sink.file roll'] = { size = true, every = true } }
 
 --- The options of a call as stream.options takes them: name -> type, list of what it may be, or true.
 ---@param what string an entry's name; an operator's without its colon
 function M.options(what)
   if option_maps[what] then return option_maps[what] end
+  if parts[what] then return parts[what] end
   local map, entry = {}, nil
   for _, k in ipairs(M.kinds) do entry = entry or by_name[k[1]][what] end
   for _, o in ipairs(assert(entry, what).options or {}) do

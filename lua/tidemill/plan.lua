@@ -36,6 +36,17 @@ local function same_way(found, d)
   return same_format(found, d, 'read')
 end
 
+--- One path is written in one way, whoever names it.
+local function same_files(found, d)
+  local a, b = found.files or {}, d.files or {}
+  for _, what in ipairs { 'pack', 'roll_size', 'roll_every_ms', 'max_files' } do
+    if a[what] ~= b[what] then
+      fault(d.place or 'script', (d.path or d.name) .. " is written with two different values of compress, roll or max_files; choose one")
+    end
+  end
+  return same_format(found, d, 'written')
+end
+
 local Plan = {}
 Plan.__index = Plan
 
@@ -43,7 +54,7 @@ function Plan:sink(d)
   d = self.canonical.sink(d)
   local key = d.kind .. ':' .. (d.path or d.key or '')
   local found = self.sink_by_key[key]
-  if found then return same_format(found, d, 'written') end
+  if found then return same_files(found, d) end
   d.index = #self.sinks
   self.sinks[#self.sinks + 1] = d
   self.sink_by_key[key] = d
