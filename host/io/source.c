@@ -315,10 +315,11 @@ static int64_t fill_clock(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   uint64_t now = s->io->mono_ns(s->io);
   double over = (double)((now - st->began_ns) / ((uint64_t)s->period_ms * 1000000U));
-  int32_t from = st->tail, rows = 0;
+  int32_t from, rows = 0;
   char row[96];
   if (s->closing || over <= st->generated) return 0;
   tm_source_make_room(s);
+  from = st->tail;
   tm_undo_keep(s->undo, st, sizeof *st);
   while (st->generated < over && rows++ < TM_BATCH_ROWS && !st->eof) {
     st->generated += 1;
