@@ -77,6 +77,21 @@ for line in sys.stdin:
       h.read(dir .. '/rest.ndjson'))
   end)
 
+  it('archive.lua sorts records into compressed files by service and level', function()
+    local dir = h.folder()
+    local r = example('archive.lua', 'log.ndjson', dir)
+    assert.equal(0, r.code, r.err)
+    local names = h.lines(h.shell('cd ' .. dir .. '/archive && find . -type f | LC_ALL=C sort').out)
+    -- a record without a level goes to %null
+    local want = jq('select(.level != "debug") | "./" + .service + "/" + (.level // "%null") + "-000001.ndjson.gz"', 'log.ndjson')
+    assert.equal(h.shell("tr -d '\"' | LC_ALL=C sort -u", want).out, table.concat(names, '\n') .. '\n')
+    for _, name in ipairs(names) do
+      local service, level = name:match '^%./(.*)/(.*)%-000001'
+      assert.equal(jq(('select(.service == "%s" and (.level // "%%null") == "%s")'):format(service, level), 'log.ndjson'),
+        h.shell(('gzip -dc %s/archive/%s'):format(dir, h.quote(name))).out, name)
+    end
+  end)
+
   it('order_lines.lua makes a row a line', function()
     local r = example('order_lines.lua', 'orders.ndjson')
     assert.equal(0, r.code)

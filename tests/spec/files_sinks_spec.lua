@@ -68,20 +68,20 @@ describe('a path with fields', function()
 
   it('also of msgpack, byte for byte', function()
     local dir = h.folder()
-    local input = h.shell(python .. [[ -c '
+    local input = h.shell(python .. [==[ -c '
 import msgpack, sys
 for i in range(100):
-  sys.stdout.buffer.write(msgpack.packb({"s": ["a", "b/c", "", None][i % 4], "i": i % 3, "f": 0.5, "t": "\u00fc\"", "n": i}))']]).out
+  sys.stdout.buffer.write(msgpack.packb({"s": ["a", "b/c", "", None][i % 4], "i": i % 3, "f": 0.5, "t": "\u00fc\"", "n": i}))']==]).out
     local got = h.run({ 'run', '--quiet', '--format', 'msgpack', '--out-format', 'msgpack', '-e', 'stream', '--to', dir .. '/{s}-{i}-{f}-{t}' }, input)
     assert.equal(0, got.code, got.err)
-    local want = h.decode(h.shell(python .. [[ -c '
+    local want = h.decode(h.shell(python .. [==[ -c '
 import json, msgpack, sys
 out = {}
 for row in msgpack.Unpacker(sys.stdin.buffer):
   s = {"a": "a", "b/c": "b%2Fc", "": "%empty", None: "%null"}[row["s"]]
   key = s + "-%d-0.5-%%C3%%BC%%22" % row["i"]
   out[key] = out.get(key, []) + [row["n"]]
-print(json.dumps(out))']], input).out)
+print(json.dumps(out))']==], input).out)
     local files, n = tree(dir), 0
     for name, numbers in pairs(want) do
       local rows = h.shell(python .. " -c 'import json, msgpack, sys; print(json.dumps([r[\"n\"] for r in msgpack.Unpacker(sys.stdin.buffer)]))'", files[name]).out
@@ -287,7 +287,7 @@ describe('a full disk', function()
           assert.equal(0, p:wait())
           assert.equal(2000, tonumber(sh('cd %s && cat $(ls | grep -v gz) /dev/null | wc -l', dir)) + tonumber(sh('cd %s && gzip -dc $(ls | grep gz) </dev/null 2>/dev/null | wc -l', dir)))
           assert.equal(1, #h.lines(p:err()), p:err())
-          h.shell('mount -o remount,size=160k ' .. dir)
+          sh('rm -rf %s/* && mount -o remount,size=160k %s', dir, dir)
         end
       end
     end)
