@@ -21,6 +21,15 @@ size_t tm_files_packed_size(int32_t row_max) {
   return gzip > zstd ? gzip : zstd;
 }
 
+static struct tm_files *drop(struct tm_files *f) {
+  if (f == NULL) return NULL;
+  free(f->fds);
+  free(f->slots);
+  free(f->batch);
+  free(f);
+  return NULL;
+}
+
 struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, int32_t row_max,
                               const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo, struct tm_err *err) {
   struct tm_files *f = calloc(1, sizeof *f);
@@ -34,7 +43,7 @@ struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, 
   }
   if (f == NULL || fields == NULL || f->fds == NULL || f->slots == NULL || f->batch == NULL) {
     tm_err_set(err, 1, "memory", "no memory for the files of %s", path);
-    return NULL;
+    return drop(f);
   }
   f->path = path;
   f->how = *how;
@@ -46,7 +55,7 @@ struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, 
   f->batch->fields = fields;
   f->batch->format = format;
   for (int32_t i = 0; i < how->max_files; i++) f->fds[i] = -1;
-  if (how->template && (f->template = tm_path_template_new(path, fields, err)) == NULL) return NULL;
+  if (how->template && (f->template = tm_path_template_new(path, fields, err)) == NULL) return drop(f);
   return f;
 }
 

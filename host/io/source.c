@@ -314,7 +314,8 @@ static int64_t end_followed(struct tm_source *s) {
 static int64_t fill_clock(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   uint64_t now = s->io->mono_ns(s->io);
-  double over = (double)((now - st->began_ns) / ((uint64_t)s->period_ms * 1000000U));
+  uint64_t ticks = (now - st->began_ns) / ((uint64_t)s->period_ms * 1000000U);
+  double over = (double)ticks;
   int32_t from, rows = 0;
   char row[96];
   if (s->closing || over <= st->generated) return 0;

@@ -108,10 +108,13 @@ function source.every(arg)
   given = stream.options(where, what, given)
   local ms, why = duration.parse(given.period)
   if not ms then fault(where, what .. " takes a period, such as '10s': " .. why) end
-  if ms < 1 or ms % 1 ~= 0 then fault(where, what .. ": the period is a number of milliseconds, at least '1ms'; found " .. stream.describe(given.period)) end
+  if ms < 1 or ms % 1 ~= 0 then
+    fault(where, what .. ": the period is a number of milliseconds, at least '1ms'; found " .. stream.describe(given.period))
+  end
   if given.count and given.count < 1 then fault(where, what .. ': count is at least 1, got ' .. given.count) end
   made = made + 1
-  return stream.source { kind = 'every', name = given.name or 'every', key = 'every' .. made, period_ms = ms, ticks = given.count, place = where }
+  return stream.source { kind = 'every', name = given.name or 'every', key = 'every' .. made, period_ms = ms, ticks = given.count,
+    place = where }
 end
 
 local generated = 0

@@ -200,7 +200,8 @@ local function bind(o)
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
       lib.formats[d.format or 'json'])
     if kind == d.kind then
-      host.source_how(d.index, { follow = d.follow, rate = d.rate or (d.kind ~= 'link' and o.rate) or nil, period_ms = d.period_ms, count = d.ticks })
+      local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
+      host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })
     end
     d.batch = ffi.cast('struct tm_batch *', batch)
     d.fields = ffi.cast('struct tm_fields *', fields)

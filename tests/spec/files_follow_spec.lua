@@ -107,7 +107,8 @@ describe('files that are followed', function()
     r.wait_until('two lines', function() return lines_of(out) == 2 end)
     -- in one call of the system, so that no size in between can be seen
     h.write('{"n":3}\n{"n":4}\n{"n":5}\n', dir .. '/new')
-    h.shell(('python3 -c "import os; f = os.open(\'%s/a.log\', os.O_WRONLY); os.write(f, open(\'%s/new\', \'rb\').read())"'):format(dir, dir))
+    h.shell(([[python3 -c 'import os
+os.write(os.open("%s/a.log", os.O_WRONLY), open("%s/new", "rb").read())']]):format(dir, dir))
     r.wait_until('three more', function() return lines_of(out) == 5 end)
     p:signal 'TERM'
     assert.equal(0, p:wait())
@@ -116,8 +117,8 @@ describe('files that are followed', function()
 
   it('positions are those of each file; an unfinished line waits, also beside other files', function()
     local dir, out = h.folder { ['a.log'] = '{"n":1}\n{"n":', ['b.log'] = '\n{"n":2}\n' }, h.path 'out'
-    local p = r.start { 'run', '--quiet', '-e', "stream:map(function(e) e.at = tm.meta(e).source:match '[^/]*$' .. ':' .. tm.meta(e).position return e end)",
-      '--follow', '--from', dir, '--to', out }
+    local code = "stream:map(function(e) e.at = tm.meta(e).source:match '[^/]*$' .. ':' .. tm.meta(e).position return e end)"
+    local p = r.start { 'run', '--quiet', '-e', code, '--follow', '--from', dir, '--to', out }
     r.wait_until('two lines', function() return lines_of(out) == 2 end)
     h.shell(("printf '{\"n\":3}\\n' >>%s/b.log"):format(dir))
     r.wait_until('three', function() return lines_of(out) == 3 end)
@@ -212,9 +213,10 @@ describe('a clock and rates', function()
     local packed = h.shell(python .. [[ -c '
 import json, msgpack, sys
 for line in sys.stdin: sys.stdout.buffer.write(msgpack.packb(json.loads(line)))']], input).out
+    local generated = "stream:from(tm.source.generate(function(i) return { i = i, pad = ('p'):rep(i * 37 % 2000) } end, { count = 200 }))"
     for _, case in ipairs {
       { { '--from', path, '-e', 'stream' }, '' }, { { '-e', 'stream' }, input }, { { '--format', 'msgpack', '-e', 'stream' }, packed },
-      { { '-e', "stream:from(tm.source.generate(function(i) return { i = i, pad = ('p'):rep(i * 37 % 2000) } end, { count = 200 }))" }, '' },
+      { { '-e', generated }, '' },
     } do
       local got = h.run({ 'run', '--quiet', '--rate', '400/s', unpack(case[1]) }, case[2])
       assert.equal(0, got.code, got.err)
@@ -223,7 +225,8 @@ for line in sys.stdin: sys.stdout.buffer.write(msgpack.packb(json.loads(line)))'
     end
     local got = h.run({ 'run', '-e', "stream:from(tm.source.stdin { rate = '5/x' })" }, '')
     assert.equal(3, got.code)
-    assert.truthy(got.err:find("rate: '5/x' is not a rate; write events a second, minute or hour, such as '1000/s' or '6/m'", 1, true), got.err)
+    local message = "rate: '5/x' is not a rate; write events a second, minute or hour, such as '1000/s' or '6/m'"
+    assert.truthy(got.err:find(message, 1, true), got.err)
     assert.equal(2, h.run({ 'run', '--rate', '7', '-e', 'stream' }, '').code)
     got = h.run({ 'run', '-e', "stream:from(tm.source.every '10')" }, '')
     assert.equal(3, got.code)

@@ -40,11 +40,12 @@ describe('compressed input', function()
 
   it('is recognized by content: files, pipes and standard input, members and frames one behind the other', function()
     local dir = h.folder()
-    sh('cd %s && split -n l/5 %s part. && gzip -1 part.aa && gzip -9 part.ab && zstd -q --rm part.ac && zstd -q -19 --rm part.ad && gzip part.ae', dir, file)
+    sh('cd %s && split -n l/5 %s part. && gzip -1 part.aa && gzip -9 part.ab && gzip part.ae', dir, file)
+    sh('cd %s && zstd -q --rm part.ac && zstd -q -19 --rm part.ad', dir)
     -- a skippable frame (RFC 8878, 3.1.2) of 5 bytes between two
     h.write('\x53\x2A\x4D\x18\5\0\0\0skips', dir .. '/skip')
     sh('cd %s && cat part.aa.gz part.ab.gz part.ac.zst skip part.ad.zst skip part.ae.gz >mixed', dir)
-    sh('gzip -c %s >%s/whole; zstd -qc --long=27 %s >%s/long; pigz -V 2>/dev/null; true', file, dir, file, dir)
+    sh('gzip -c %s >%s/whole; zstd -qc --long=27 %s >%s/long', file, dir, file, dir)
     for _, name in ipairs { 'mixed', 'whole', 'long' } do
       local path = dir .. '/' .. name
       assert.equal(digest, h.shell(h.command { 'run', '--quiet', '-e', 'stream', '--from', path } .. ' | sha256sum').out:match '%x+', name)
@@ -62,7 +63,8 @@ while True:
   if not b: break
   os.write(1, b); time.sleep(0.001)' | ]] .. h.command(stream))
       assert.equal('{"n":1}\n{"n":2}\n', got.out)
-      got = h.shell("printf '\\201\\241n\\001' | " .. program .. ' -c | ' .. h.command { 'run', '--quiet', '--format', 'msgpack', '-e', 'stream' })
+      got = h.shell("printf '\\201\\241n\\001' | " .. program .. ' -c | ' ..
+        h.command { 'run', '--quiet', '--format', 'msgpack', '-e', 'stream' })
       assert.equal('{"n":1}\n', got.out)
     end
   end)
@@ -105,7 +107,8 @@ while True:
       local got = from(path)
       assert.equal(1, got.code)
       assert.is_true(got.out == text)
-      assert.truthy(got.err:find(path .. ': byte ' .. #whole .. ': bytes that are not compressed behind the end of what is', 1, true), got.err)
+      local message = ': bytes that are not compressed behind the end of what is'
+      assert.truthy(got.err:find(path .. ': byte ' .. #whole .. message, 1, true), got.err)
       -- the next file is read
       local dir = h.folder { a = whole:sub(1, 1000), b = '{"last":1}\n' }
       got = from(dir)
@@ -173,7 +176,8 @@ describe('compressed output', function()
       assert.is_true(h.shell(program .. ' -dc <' .. to).out == h.read(file):rep(2))
       assert.is_true(r.size(to) < r.size(file))
       local got = h.script(([[local tm = require 'tidemill'
-        return tm.pipeline 'p':to(tm.sink.file { path = '%s.x', compress = '%s' }):to(tm.sink.file { path = '%s.no%s', compress = 'none' })]])
+        return tm.pipeline 'p':to(tm.sink.file { path = '%s.x', compress = '%s' })
+          :to(tm.sink.file { path = '%s.no%s', compress = 'none' })]])
         :format(to, program:match '%a+', to, ending), '{"n":1}\n')
       assert.equal(0, got.code, got.err)
       assert.equal('{"n":1}\n', h.shell(program .. ' -dc <' .. to .. '.x').out)

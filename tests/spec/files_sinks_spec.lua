@@ -72,7 +72,8 @@ describe('a path with fields', function()
 import msgpack, sys
 for i in range(100):
   sys.stdout.buffer.write(msgpack.packb({"s": ["a", "b/c", "", None][i % 4], "i": i % 3, "f": 0.5, "t": "\u00fc\"", "n": i}))']==]).out
-    local got = h.run({ 'run', '--quiet', '--format', 'msgpack', '--out-format', 'msgpack', '-e', 'stream', '--to', dir .. '/{s}-{i}-{f}-{t}' }, input)
+    local got = h.run({ 'run', '--quiet', '--format', 'msgpack', '--out-format', 'msgpack', '-e', 'stream',
+      '--to', dir .. '/{s}-{i}-{f}-{t}' }, input)
     assert.equal(0, got.code, got.err)
     local want = h.decode(h.shell(python .. [==[ -c '
 import json, msgpack, sys
@@ -84,7 +85,9 @@ for row in msgpack.Unpacker(sys.stdin.buffer):
 print(json.dumps(out))']==], input).out)
     local files, n = tree(dir), 0
     for name, numbers in pairs(want) do
-      local rows = h.shell(python .. " -c 'import json, msgpack, sys; print(json.dumps([r[\"n\"] for r in msgpack.Unpacker(sys.stdin.buffer)]))'", files[name]).out
+      local rows = h.shell(python .. [==[ -c '
+import json, msgpack, sys
+print(json.dumps([r["n"] for r in msgpack.Unpacker(sys.stdin.buffer)]))']==], files[name]).out
       assert.same(numbers, h.decode(rows), name)
       n = n + 1
       files[name] = nil
@@ -124,7 +127,8 @@ print(json.dumps(out))']==], input).out)
 
   it('that cannot be is told when it is loaded', function()
     for path, message in pairs {
-      ['{a'] = "'{a' has a brace without its pair", ['a}'] = "'a}' has a brace without its pair", ['{}'] = 'has {}, expected the name of a field',
+      ['{a'] = "'{a' has a brace without its pair", ['a}'] = "'a}' has a brace without its pair",
+      ['{}'] = 'has {}, expected the name of a field',
       ['{a/b}'] = 'has {a/b}, expected the name of a field',
     } do
       local got = h.run({ 'check', '-e', ("stream:to(tm.sink.file '%s')"):format(path) })
@@ -156,8 +160,8 @@ describe('rolled files', function()
     for i, text in ipairs(files) do want[('a.b-%06d.ndjson'):format(i)] = text end
     for _, rate in ipairs { '', ", rate = '9000/s'" } do
       local dir = h.folder()
-      local got = h.run({ 'run', '--quiet', '-e', ("stream:from(tm.source.stdin { name = 'x'%s }):to(tm.sink.file { path = '%s/a.b.ndjson', roll = { size = '20K' } })")
-        :format(rate, dir) }, table.concat(lines))
+      local code = "stream:from(tm.source.stdin { name = 'x'%s }):to(tm.sink.file { path = '%s/a.b.ndjson', roll = { size = '20K' } })"
+      local got = h.run({ 'run', '--quiet', '-e', code:format(rate, dir) }, table.concat(lines))
       assert.equal(0, got.code, got.err)
       assert.same(want, tree(dir))
     end
@@ -171,7 +175,8 @@ describe('rolled files', function()
     local dir = h.folder { ['x-000007.log'] = 'old', ['x-000009.log.part'] = 'torn', ['x-12.txt'] = '', ['y-000020.log'] = '' }
     local got = rolled(dir .. '/x.log', "{ size = '15B' }", '{"n":1}\n{"n":2}\n{"n":3}\n')
     assert.equal(0, got.code, got.err)
-    assert.truthy(got.err:find('x-000009.log.part: was left behind by a run that did not end in order; it stays as it is', 1, true), got.err)
+    local message = 'x-000009.log.part: was left behind by a run that did not end in order; it stays as it is'
+    assert.truthy(got.err:find(message, 1, true), got.err)
     local files = tree(dir)
     assert.equal('old', files['x-000007.log'])
     assert.equal('torn', files['x-000009.log.part'])
@@ -182,7 +187,8 @@ describe('rolled files', function()
     local dir = h.folder()
     local fifo = r.fifo()
     local held = r.spawn('sleep 60', { stdout = fifo })
-    local p = r.start({ 'run', '--quiet', '-e', ("stream:to(tm.sink.file { path = '%s/{k}/t.ndjson', roll = { every = '1s' } })"):format(dir) }, { stdin = fifo })
+    local code = ("stream:to(tm.sink.file { path = '%s/{k}/t.ndjson', roll = { every = '1s' } })"):format(dir)
+    local p = r.start({ 'run', '--quiet', '-e', code }, { stdin = fifo })
     h.shell([[printf '{"k":"a","n":1}\n{"k":"b","n":2}\n' >]] .. fifo)
     r.wait_until('the names', function() return h.read(dir .. '/a/t-000001.ndjson') ~= '' and h.read(dir .. '/b/t-000001.ndjson') ~= '' end)
     h.shell([[printf '{"k":"a","n":3}\n' >]] .. fifo)
@@ -199,8 +205,10 @@ describe('rolled files', function()
 
   it('are refused where it makes no sense', function()
     for roll, message in pairs {
-      ['{}'] = "roll takes size or every, such as { size = '100M', every = '1h' }", ['{ sice = "1M" }'] = "has no option 'sice' (did you mean 'size'?)",
-      ['{ size = 5 }'] = "size is a text such as '100M'", ['{ every = "1x" }'] = "roll: every: '1x' is not a duration", ['"1M"'] = "option 'roll' takes a table",
+      ['{}'] = "roll takes size or every, such as { size = '100M', every = '1h' }",
+      ['{ sice = "1M" }'] = "has no option 'sice' (did you mean 'size'?)",
+      ['{ size = 5 }'] = "size is a text such as '100M'", ['{ every = "1x" }'] = "roll: every: '1x' is not a duration",
+      ['"1M"'] = "option 'roll' takes a table",
     } do
       local got = h.run({ 'check', '-e', ("stream:to(tm.sink.file { path = 'x', roll = %s })"):format(roll) })
       assert.equal(3, got.code)
@@ -229,7 +237,7 @@ describe('a worker killed while it writes', function()
   } do
     it('leaves each row once, in order: ' .. case[1], function()
       math.randomseed(6)
-      local left = 8
+      local left = 5
       for _ = 1, 30 do
         local dir = h.folder()
         local p = r.start { 'run', '--json', '-e', ('stream:to(tm.sink.file { ' .. case[2] .. ' })'):format(dir), '--from', file }
@@ -274,8 +282,9 @@ describe('a full disk', function()
       for _, ends in ipairs { false, true } do
         os.execute('rm -rf ' .. dir .. '/*; head -c ' .. fill .. ' /dev/zero >' .. dir .. '/other')
         local p = r.start { 'run', '--quiet', '-e', ('stream:to(tm.sink.file { ' .. sink .. ' })'):format(dir), '--from', file }
-        r.wait_until('the warning', function() return p:err():find('cannot write: No space left on device; reading pauses until it works again', 1, true) or
-          p:err():find('No space left on device', 1, true) end)
+        r.wait_until('the warning', function()
+          return p:err():find('No space left on device; reading pauses until it works again', 1, true)
+        end)
         assert.is_nil(p:code())
         if ends then
           p:signal 'TERM'
@@ -285,7 +294,8 @@ describe('a full disk', function()
           os.remove(dir .. '/other')
           h.shell('mount -o remount,size=4m ' .. dir)
           assert.equal(0, p:wait())
-          assert.equal(2000, tonumber(sh('cd %s && cat $(ls | grep -v gz) /dev/null | wc -l', dir)) + tonumber(sh('cd %s && gzip -dc $(ls | grep gz) </dev/null 2>/dev/null | wc -l', dir)))
+          local rows = h.shell('cd ' .. dir .. ' && for f in *; do case $f in *.gz) gzip -dc $f ;; *) cat $f ;; esac; done | wc -l')
+          assert.equal(2000, tonumber(rows.out))
           assert.equal(1, #h.lines(p:err()), p:err())
           sh('rm -rf %s/* && mount -o remount,size=160k %s', dir, dir)
         end
