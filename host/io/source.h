@@ -26,6 +26,8 @@ struct tm_source_state {
   int32_t eof;               /* the file at hand is read to its end: enum tm_source_eof */
   int32_t done;              /* nothing will come any more */
   int32_t begun;             /* the start of the file was looked at (byte order mark) */
+  int32_t headed;            /* what it begins with was read (tm_format.head) */
+  int32_t names;             /* into which of the two slots of names (codec/csv.h) */
   int32_t skipping;          /* inside an event that is too long: bytes are dropped until its end */
   int32_t head;
   int32_t tail;
@@ -47,7 +49,6 @@ struct tm_source_state {
   uint64_t read_ns;          /* clock when the newest bytes arrived */
   struct tm_skip skip;       /* while skipping */
   int32_t broken;            /* input of this source could not be read to its end */
-  int32_t pad;
   char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };
 

@@ -17,7 +17,14 @@ with what exists, and runs its examples.
 
 local M = {}
 
-local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end', default = 'json' }
+local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end; csv; lines: plain text, ' ..
+  'events are { line = … }', default = 'csv for *.csv and *.tsv, else json' }
+local DELIMITER = { 'delimiter', 'string', "csv: one character, also a tab ('\\t')", default = 'a comma; *.tsv: a tab' }
+local CRLF = { 'crlf', 'boolean', 'csv, lines: rows end with CR LF', default = 'false' }
+local IN_COLUMNS = { 'columns', 'any', 'csv: the list of names; then the first row is an event', default = 'the first row' }
+local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no event', default = 'true without columns' }
+local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
+local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first, but not into a file that has something in it', default = 'true' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 
@@ -161,11 +168,12 @@ local sources = {
     more = { 'In the order of their names, byte by byte. In a pattern * ? [a-z] stand for parts of a name; a folder means all',
       'regular files in it but hidden ones, not those of folders below. A file that is called like a pattern is meant itself.',
       'Found when the run starts: what comes later is not read. Cost is that of checking and reading 228 bytes of JSON.' },
-    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, SOURCE_NAME },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER,
+      SOURCE_NAME },
     example = "stream:from(tm.source.file 'data/*.ndjson')",
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.source.generate', signature = 'tm.source.generate(function(i) … end [, options])', cost_ns = 1000,
     about = 'Calls the function with 1, 2, … for a table (or a JSON text) each, until it returns nil.',
@@ -178,10 +186,12 @@ local sources = {
 local sinks = {
   { name = 'tm.sink.file', signature = "tm.sink.file('path' | { path = 'path', … })", cost_ns = 10,
     about = 'Appends to a file.',
-    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, SINK_NAME },
+    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER,
+      CRLF, SINK_NAME },
     example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
+    options = { FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
+      { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
     example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },

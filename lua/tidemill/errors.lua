@@ -139,10 +139,10 @@ end
 
 --- The event in `row` as text for a letter; its bytes where the format has no text for it (NaN in JSON).
 local function put_event(buf, batch, row, format)
-  local text = C.tm_ffi_batch_text(batch, row, text_len)
+  local text = C.tm_ffi_batch_text(batch, row, nil, text_len)
   local from = buf.len
   if text ~= nil and C.tm_ffi_buf_put(buf, text, text_len[0]) == 0 then
-    if batch.format == format or format == C.TM_FORMAT_MSGPACK or C.tm_ffi_note_clean(buf, from) == 0 then return end
+    if (batch.format == format and format == C.TM_FORMAT_JSON) or format == C.TM_FORMAT_MSGPACK or C.tm_ffi_note_clean(buf, from) == 0 then return end
   end
   buf.len = from
   put_bad(buf, batch, row)

@@ -153,7 +153,8 @@ end
 local NO_NUMBER = -2147483648
 
 local function decimal_type(places)
-  local typ = { name = 'decimal(' .. places .. ')', kinds = kinds(NUMBER, BIGINT, STRING), special = true, numeric = true }
+  local typ = { name = 'decimal(' .. places .. ')', kinds = kinds(NUMBER, BIGINT, STRING), special = true, numeric = true,
+    text = C.TM_TEXT_NUMBER }
   -- 15 digits are what a double keeps of any decimal
   typ.exact = 10 ^ (15 - places)
   function typ.verify(node, kind, p, len)
@@ -214,6 +215,10 @@ function iso.write(node, v)
   return v
 end
 made.time_iso8601, made.iso8601 = iso, iso
+
+-- what texts of CSV are read as where they are declared so; all others stay texts
+for _, name in ipairs { 'number', 'integer', 'int64', 'time_s', 'time_ms', 'time_us', 'time_ns' } do made[name].text = C.TM_TEXT_NUMBER end
+made.boolean.text = C.TM_TEXT_BOOLEAN
 
 local names = { 'decimal(2)' }
 for name in pairs(made) do names[#names + 1] = name end

@@ -32,8 +32,8 @@ local batch, fields, LOG = spec.batch, spec.fields, spec.log
 local owner = lib.owner
 local LEARN_MAX = 256
 
--- values of msgpack become JSON text when they are looked at as text (view_out.lua)
-local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
+-- values of msgpack and CSV become JSON text when they are looked at as text (view_out.lua)
+local packed = batch and batch.format ~= C.TM_FORMAT_JSON
 local place = ffi.new 'struct tm_view'
 -- a pointer is a constant to the compiler, a struct is not
 local st = ffi.cast('struct tm_view *', place)
@@ -74,7 +74,7 @@ local function new_node(parent, name, id)
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
     cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, words = lib.EMPTY_STRINGS, codes = lib.EMPTY_CODES,
-    typ = false, rule = false, exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {},
+    typ = false, rule = false, typed = false, exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {},
     patch = false, raw = false, top = false, seen = 0, V = V,
   }
   nodes[slots] = node
