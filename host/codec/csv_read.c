@@ -360,8 +360,12 @@ void tm_csv_explain(const struct tm_batch *b, int32_t row, char *why, int32_t wh
     snprintf(why, (size_t)why_size, "byte %d: the quote that opens this field is not closed, or not followed by the delimiter "
              "or the row's end within --max-event; only this line is left out", walked.at);
   } else if (how == TM_CSV_BEHIND) {
-    snprintf(why, (size_t)why_size, "byte %d: expected the delimiter or the row's end behind a closing quote, found '%.1s'; a quote "
-             "inside a quoted field stands twice", walked.at, text + walked.at);
+    int32_t more = 1;  /* a character, of several bytes perhaps */
+    while (more < 4 && walked.at + more < len && ((unsigned char)text[walked.at + more] & 0xc0) == 0x80) more++;
+    int shown = tm_msgpack_utf8(text + walked.at, (uint32_t)more) && (unsigned char)text[walked.at] >= ' ';
+    snprintf(why, (size_t)why_size, "byte %d: expected the delimiter or the row's end behind a closing quote, found %s%.*s%s; a quote "
+             "inside a quoted field stands twice", walked.at, shown ? "'" : "a byte that is no text", shown ? more : 0, text + walked.at,
+             shown ? "'" : "");
   } else {
     int32_t good = (int32_t)tm_msgpack_utf8_good(text, (uint32_t)len);
     snprintf(why, (size_t)why_size, "byte %d: not UTF-8 (found 0x%02x)", good, good < len ? (unsigned char)text[good] : 0);

@@ -154,7 +154,8 @@ local function shown(batch, row, is_bad)
   local buf = lib.scratch
   buf.len = 0
   if batch.format ~= C.TM_FORMAT_MSGPACK then
-    if not is_bad then return ffi_string(p, len) end
+    -- a text of CSV may hold whatever a terminal obeys
+    if not is_bad and batch.format == C.TM_FORMAT_JSON then return ffi_string(p, len) end
     C.tm_ffi_json_lossy(buf, p, len)
   elseif is_bad then
     local bytes = ffi_string(p, math.min(len, 64))
