@@ -116,6 +116,13 @@ local function position_of(pipeline, row)
   return host.position(pipeline.index, row)
 end
 
+--- The first bytes of a text, whole characters.
+local function cut(text, n)
+  if #text <= n then return text end
+  while n > 0 and text:byte(n + 1) >= 0x80 and text:byte(n + 1) < 0xc0 do n = n - 1 end
+  return text:sub(1, n) .. '…'
+end
+
 local function put(buf, s) C.tm_ffi_buf_put(buf, s, #s) end
 
 local function put_string(buf, s)
@@ -208,7 +215,7 @@ end
 local function report(pipeline, letter, first, event_text, traceback)
   local text
   if first then
-    if #event_text > 300 then event_text = event_text:sub(1, 300) .. '…' end
+    event_text = cut(event_text, 300)
     text = ('%s: %s [%s]\n  pipeline %s, step %s, event %s\n  %s'):format(letter.at ~= '' and letter.at or letter.position,
       letter.reason, letter.code, pipeline.name, letter.step, letter.position, event_text)
     if traceback and select(2, traceback:gsub('\n', '\n')) >= 1 then text = text .. '\n' .. traceback end

@@ -98,8 +98,11 @@ end
 
 --- :schema: what the field must be, and what reading and writing it means from here on.
 function V.declare(node, typ)
+  if csv and typ.text and node.col then
+    typ = types.from_text(typ)
+    if not node.typed then read_as(node, typ.text) end
+  end
   node.rule = typ
-  if csv and typ.text and node.col and not node.typed then read_as(node, typ.text) end
   if typ.special then
     node.typ, node.exact = typ, typ.exact or false
     node.cells, node.strs, node.words = EMPTY_CELLS, lib.EMPTY_STRINGS, lib.EMPTY_STRINGS
