@@ -31,8 +31,8 @@ struct tm_csv {
   char delimiter;
   int header;                       /* the first row of a file is no event */
   const struct tm_csv_names *given; /* the columns, whatever the header says; NULL: it names them */
-  struct tm_csv_names *slots;       /* two, shared: the names of the file at hand, and room for those of the next one */
-  const struct tm_csv_names *names; /* of the file at hand */
+  struct tm_csv_names *shared;      /* those of the file at hand; outlives a worker */
+  const struct tm_csv_names *names; /* one of these two */
   double serial;                    /* counts changes of `names` */
   struct tm_csv_members *members;   /* the names as members of JSON (csv_text.c) */
   struct tm_csv_map *map;           /* where fields of scripts stand (csv_read.c) */
@@ -93,13 +93,11 @@ static inline const char *tm_csv_name(const struct tm_csv_names *n, int32_t i, i
 
 /* csv_read.c */
 
-/* Heap; slots are the caller's. NULL: no memory. given: owned by the caller, or NULL. */
-struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const struct tm_csv_names *given, struct tm_csv_names *slots);
-/* The names of the file at hand are those of that slot, or the given ones. */
-void tm_csv_names_set(struct tm_csv *csv, int32_t slot);
-/* Reads the head of a file from text[0..len) into that slot: 1 it is passed, 0 more is needed, -1 it is no header: cut->broken
+/* Heap. shared: the caller's; NULL: no memory. given: owned by the caller, or NULL. */
+struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const struct tm_csv_names *given, struct tm_csv_names *shared);
+/* Reads the head of a file from text[0..len) into `shared`: 1 it is passed, 0 more is needed, -1 it is no header: cut->broken
  * says why, until the next call. */
-int tm_csv_head(struct tm_batch *b, int32_t slot, const char *text, int32_t len, int final, struct tm_cut *cut);
+int tm_csv_head(struct tm_batch *b, const char *text, int32_t len, int final, struct tm_cut *cut);
 /* As struct tm_format says. */
 void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final, int32_t max_event, struct tm_cut *cut);
 void tm_csv_fill(struct tm_batch *b, int32_t id);

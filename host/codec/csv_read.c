@@ -50,7 +50,7 @@ static const struct tm_csv_scanner *scanner(void) {
 
 /* ---- columns ---- */
 
-struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const struct tm_csv_names *given, struct tm_csv_names *slots) {
+struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const struct tm_csv_names *given, struct tm_csv_names *shared) {
   struct tm_csv *csv = calloc(1, sizeof *csv);
   struct tm_csv_map *map = calloc(1, sizeof *map);
   if (csv == NULL || map == NULL) {
@@ -61,15 +61,10 @@ struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const stru
   csv->delimiter = format == TM_FORMAT_LINES ? TM_CSV_NO_DELIMITER : delimiter;
   csv->header = header;
   csv->given = given;
-  csv->slots = slots;
-  csv->names = given != NULL ? given : slots;
+  csv->shared = shared;
+  csv->names = given != NULL ? given : shared;
   csv->map = map;
   return csv;
-}
-
-void tm_csv_names_set(struct tm_csv *csv, int32_t slot) {
-  csv->names = csv->given != NULL ? csv->given : &csv->slots[slot];
-  csv->serial += 1;
 }
 
 static void want_add(struct tm_csv_map *map, const struct tm_field *f, int32_t id, int32_t column, int32_t columns) {
@@ -80,6 +75,16 @@ static void want_add(struct tm_csv_map *map, const struct tm_field *f, int32_t i
   }
   map->wants[map->wants_n++] = (struct tm_csv_want){
       .column = column, .last = column == columns - 1, .type = f->type, .id = id, .cells = f->cells, .words = f->words};
+}
+
+/* Room for the fields of a row. */
+static struct tm_csv_span *spans_get(const struct tm_csv *csv) {
+  struct tm_csv_map *map = csv->map;
+  if (map->spans_cap >= csv->names->n + 1) return map->spans;
+  map->spans_cap = csv->names->n + 1;
+  map->spans = realloc(map->spans, (size_t)map->spans_cap * sizeof *map->spans);
+  TM_ASSERT(map->spans != NULL);
+  return map->spans;
 }
 
 /* Rows of a column are absent for good where the file has no such column, else the reader writes each. */
@@ -99,11 +104,6 @@ static struct tm_csv_map *map_get(struct tm_batch *b) {
     want_add(map, f, id, found, names->n);
   }
   tm_fields_clear(b->fields, TM_BATCH_ROWS);
-  if (map->spans_cap < names->n + 1) {
-    map->spans_cap = names->n + 1;
-    map->spans = realloc(map->spans, (size_t)map->spans_cap * sizeof *map->spans);
-    TM_ASSERT(map->spans != NULL);
-  }
   map->version = b->fields->version;
   map->serial = csv->serial;
   return map;
@@ -173,12 +173,12 @@ static int is_blank(const char *p, int32_t len, char delimiter) {
 static int32_t row_slow(struct reader *r, int32_t at) {
   struct tm_batch *b = r->b;
   const struct tm_csv *csv = b->csv;
-  const struct tm_csv_span *spans = r->map->spans;
+  struct tm_csv_span *spans = spans_get(csv);
   struct tm_csv_row row;
   int32_t columns = csv->names->n;
   int32_t end = r->len - at > r->max_event ? at + r->max_event + 1 : r->len;
   int whole = r->final && end == r->len;
-  enum tm_csv_walked walked = tm_csv_walk(b->raw, at, end, whole, csv->delimiter, &row, r->map->spans, r->map->spans_cap);
+  enum tm_csv_walked walked = tm_csv_walk(b->raw, at, end, whole, csv->delimiter, &row, spans, columns + 1);
   if (walked == TM_CSV_MORE && end - at <= r->max_event) return WAIT;
   if (walked != TM_CSV_DONE) return line_refuse(r, at, end, whole);
   int32_t ends = row.next - (row.next > row.stop && b->raw[row.next - 1] == '\n');
@@ -251,10 +251,10 @@ void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final,
 }
 
 const struct tm_csv_span *tm_csv_row_spans(const struct tm_batch *b, int32_t row) {
-  struct tm_csv_map *map = b->csv->map;
+  struct tm_csv_span *spans = spans_get(b->csv);
   struct tm_csv_row walked;
-  tm_csv_walk(b->raw, b->off[row], b->off[row] + b->len[row], TM_CSV_WHOLE, b->csv->delimiter, &walked, map->spans, map->spans_cap);
-  return map->spans;
+  tm_csv_walk(b->raw, b->off[row], b->off[row] + b->len[row], TM_CSV_WHOLE, b->csv->delimiter, &walked, spans, b->csv->names->n);
+  return spans;
 }
 
 void tm_csv_fill(struct tm_batch *b, int32_t id) {
@@ -292,17 +292,15 @@ static int head_names(struct tm_csv_names *names, const char *text, const struct
   return 0;
 }
 
-int tm_csv_head(struct tm_batch *b, int32_t slot, const char *text, int32_t len, int final, struct tm_cut *cut) {
+int tm_csv_head(struct tm_batch *b, const char *text, int32_t len, int final, struct tm_cut *cut) {
   static struct tm_csv_span spans[TM_CSV_COLUMNS_MAX];
   struct tm_csv *csv = b->csv;
-  struct tm_csv_names *names = &csv->slots[slot];
+  struct tm_csv_names *names = csv->shared;
   struct tm_csv_row row = {0};
   int32_t at = 0;
   *cut = (struct tm_cut){0};
-  if (csv->given != NULL && !csv->header) {
-    tm_csv_names_set(csv, slot);
-    return 1;
-  }
+  csv->serial += 1;
+  if (csv->given != NULL && !csv->header) return 1;
   names->n = 0;
   while (at < len) {
     enum tm_csv_walked walked = tm_csv_walk(text, at, len, final, csv->delimiter, &row, spans, TM_CSV_COLUMNS_MAX);
@@ -330,7 +328,6 @@ int tm_csv_head(struct tm_batch *b, int32_t slot, const char *text, int32_t len,
   if (row.fields == 0 && !final) return 0;
   cut->used = row.fields > 0 ? row.next : at;
   cut->lines += row.lines * (row.fields > 0);
-  tm_csv_names_set(csv, slot);
   return 1;
 }
 

@@ -40,8 +40,8 @@ struct tm_format {
   void (*fill)(struct tm_batch *b, int32_t id);
   /* For people: why a bad row is no event. */
   void (*explain)(const struct tm_batch *b, int32_t row, char *why, int32_t why_size);
-  /* Reads what a file begins with that is no event (csv.h: its header) into one of two slots; NULL nothing. */
-  int (*head)(struct tm_batch *b, int32_t slot, const char *text, int32_t len, int final, struct tm_cut *cut);
+  /* Reads what a file begins with that is no event (csv.h: its header); NULL nothing. */
+  int (*head)(struct tm_batch *b, const char *text, int32_t len, int final, struct tm_cut *cut);
 };
 
 extern const struct tm_format tm_formats[TM_FORMATS];

@@ -80,10 +80,10 @@ static int copy_paths(struct tm_source *s, const char **paths, int32_t n, struct
 static int add_csv(struct tm_flows *f, struct tm_source *s, int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
   s->batch->csv = NULL;
   if (format != TM_FORMAT_CSV && format != TM_FORMAT_LINES) return 0;
-  struct tm_csv_names *slots = region(f, "columns", s->index, 0, 2 * sizeof *slots, err);
-  if (slots == NULL) return -1;
+  struct tm_csv_names *shared = region(f, "columns", s->index, 0, sizeof *shared, err);
+  if (shared == NULL) return -1;
   const struct tm_csv_names *given = format == TM_FORMAT_LINES ? tm_csv_names_line() : csv->columns;
-  s->batch->csv = tm_csv_new(format, csv->delimiter, csv->header, given, slots);
+  s->batch->csv = tm_csv_new(format, csv->delimiter, csv->header, given, shared);
   return s->batch->csv != NULL ? 0 : no_memory(err, "a source");
 }
 

@@ -21,7 +21,6 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
-#include "../codec/csv.h"
 #include "paths.h"
 
 enum {
@@ -244,18 +243,18 @@ static void give_up(struct tm_source *s, double at, const char *why) {
   st->broken = 1;
 }
 
-/* What a file begins with that is no event. The slot of the names in force stays as it is: a batch may have to be read again. */
+/* What a file begins with that is no event. Nothing of the file before is at hand any more, and until `headed` holds for good it is
+ * read again. */
 static int read_head(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   struct tm_cut cut;
   if (st->headed || format_of(s)->head == NULL) return 1;
-  int rc = format_of(s)->head(s->batch, !st->names, s->buf.data + st->head, st->tail - st->head, st->eof != 0, &cut);
+  int rc = format_of(s)->head(s->batch, s->buf.data + st->head, st->tail - st->head, st->eof != 0, &cut);
   if (rc == 0) return 0;
   st->headed = 1;
   st->line += cut.lines;
   s->lines_blank += cut.blank;
   if (rc > 0) {
-    st->names = !st->names;
     st->head += cut.used;
     return 1;
   }
@@ -397,7 +396,6 @@ void tm_source_batch_done(struct tm_source *s) {
 void tm_source_resume(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   s->batch->fields = s->fields;
-  if (s->batch->csv != NULL && st->headed) tm_csv_names_set(s->batch->csv, st->names);
   if (st->firing) st->firing = st->active = 0;
   if (s->kind == TM_SOURCE_LINK) return;
   if (st->reading > 0) {
