@@ -95,6 +95,8 @@ static inline const char *tm_csv_name(const struct tm_csv_names *n, int32_t i, i
 
 /* Heap. shared: the caller's; NULL: no memory. given: owned by the caller, or NULL. */
 struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const struct tm_csv_names *given, struct tm_csv_names *shared);
+/* What hangs off it too; not the names. */
+void tm_csv_free(struct tm_csv *csv);
 /* Reads the head of a file from text[0..len) into `shared`: 1 it is passed, 0 more is needed, -1 it is no header: cut->broken
  * says why, until the next call. */
 int tm_csv_head(struct tm_batch *b, const char *text, int32_t len, int final, struct tm_cut *cut);
@@ -111,6 +113,7 @@ const struct tm_csv_span *tm_csv_row_spans(const struct tm_batch *b, int32_t row
  * twice there; it was made JSON (tm_ffi_cell_text), with quotes around the span. */
 enum { TM_CSV_IN_ROW = 0, TM_CSV_UNDOUBLED = 1, TM_CSV_JSON = 2 };
 
+void tm_csv_members_free(struct tm_csv_members *m);
 /* What a text is as a value of that type (enum tm_text_type): its kind. num gets a number's value. */
 int tm_csv_value(const char *text, int32_t len, int32_t type, double *num);
 /* Appends a row as JSON text; types: may be NULL. 0, or -1 out of space. */

@@ -67,6 +67,15 @@ struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const stru
   return csv;
 }
 
+void tm_csv_free(struct tm_csv *csv) {
+  if (csv == NULL) return;
+  tm_csv_members_free(csv->members);
+  free(csv->map->wants);
+  free(csv->map->spans);
+  free(csv->map);
+  free(csv);
+}
+
 static void want_add(struct tm_csv_map *map, const struct tm_field *f, int32_t id, int32_t column, int32_t columns) {
   if (map->wants_n == map->wants_cap) {
     map->wants_cap = map->wants_cap == 0 ? 16 : 2 * map->wants_cap;
@@ -182,7 +191,7 @@ static int32_t row_slow(struct reader *r, int32_t at) {
   if (walked == TM_CSV_MORE && end - at <= r->max_event) return WAIT;
   if (walked != TM_CSV_DONE) return line_refuse(r, at, end, whole);
   int32_t ends = row.next - (row.next > row.stop && b->raw[row.next - 1] == '\n');
-  if (ends - at > r->max_event) return TOO_LONG;
+  if (ends - at > r->max_event) return line_refuse(r, at, end, whole);
   if (csv->delimiter != TM_CSV_NO_DELIMITER && row.fields == 1 && !spans[0].quoted &&
       (spans[0].len == 0 || (columns > 1 && is_blank(b->raw + spans[0].off, spans[0].len, csv->delimiter)))) {
     r->blank++;
@@ -246,7 +255,8 @@ void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final,
   cut->used = at;
   cut->lines = r.lines;
   cut->blank = r.blank;
-  if (at == 0 && next == WAIT) cut->need = len + 1;
+  /* so many bytes may still turn out to be a row and its LF */
+  if (at == 0 && next == WAIT) cut->need = len < r.max_event ? len + 1 : 0;
   if (at == 0 && next == TOO_LONG) cut->need = r.max_event + 1;
 }
 

@@ -106,6 +106,13 @@ static const uint8_t *types_get(const struct tm_types *types, const struct tm_cs
 
 /* ---- rows ---- */
 
+void tm_csv_members_free(struct tm_csv_members *m) {
+  if (m == NULL) return;
+  tm_buf_fini(&m->text);
+  free(m->ends);
+  free(m);
+}
+
 static const struct tm_csv_members *members_get(struct tm_csv *csv) {
   struct tm_csv_members *m = csv->members;
   if (m != NULL && m->serial == csv->serial) return m;

@@ -206,12 +206,14 @@ end
 local function read_cell(node, text, off, tag, num, row)
   local kind = band(tag, 15)
   local typ = node.typ
-  if typ and kind ~= 0 and kind ~= 1 then
+  -- of CSV, what is not of its type is a text until :schema says so
+  if typ and kind > 1 and not (node.typed and (kind == 7 or kind == 8)) then
     return typ.read(node, kind, ffi_string(text + off, rshift(tag, 4)), num)
   end
   if kind == 7 then
     local s = ffi_string(text + off, rshift(tag, 4))
-    if row >= 0 then keep(node, row, s) end
+    -- a declared field has no strings of its own
+    if row >= 0 and not typ then keep(node, row, s) end
     return s
   elseif kind == 0 or kind == 1 then
     return nil
@@ -223,7 +225,7 @@ local function read_cell(node, text, off, tag, num, row)
     return node.view or make_view(node)
   elseif kind == 8 then
     local s = unescape(text + off, rshift(tag, 4))
-    if row >= 0 then keep(node, row, s) end
+    if row >= 0 and not typ then keep(node, row, s) end
     return s
   elseif kind == 10 then
     return array(node, ffi_string(text + off, rshift(tag, 4)))
