@@ -42,7 +42,8 @@ static inline void put_field(const struct tm_csv_want *w, int32_t row, const cha
 static inline void put_row(struct tm_csv_scan *s, struct tm_batch *b, int32_t mark, int32_t start, int32_t stop) {
   const int32_t *marks = s->marks + mark;
   int32_t row = b->rows++;
-  for (const struct tm_csv_want *w = s->wants, *last = w + s->wants_n; w < last; w++) {
+  for (int32_t i = 0; i < s->wants_n; i++) {
+    const struct tm_csv_want *w = &s->wants[i];
     int32_t from = w->column == 0 ? start : marks[w->column - 1] + 1;
     int32_t to = w->last ? stop : marks[w->column];
     put_field(w, row, b->raw, s->base + from, to - from);

@@ -17,14 +17,15 @@ with what exists, and runs its examples.
 
 local M = {}
 
-local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end; csv; lines: plain text, ' ..
-  'events are { line = … }', default = 'csv for *.csv and *.tsv, else json' }
+local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end; csv; ' ..
+  'lines: plain text, events are { line = … }', default = 'csv for *.csv and *.tsv, else json' }
 local DELIMITER = { 'delimiter', 'string', "csv: one character, also a tab ('\\t')", default = 'a comma; *.tsv: a tab' }
 local CRLF = { 'crlf', 'boolean', 'csv, lines: rows end with CR LF', default = 'false' }
 local IN_COLUMNS = { 'columns', 'any', 'csv: the list of names; then the first row is an event', default = 'the first row' }
 local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no event', default = 'true without columns' }
 local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
-local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first, but not into a file that has something in it', default = 'true' }
+local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first, but not into a file that has something in it',
+  default = 'true' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 

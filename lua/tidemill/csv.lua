@@ -107,7 +107,8 @@ end
 
 local function text_of(csv)
   if not csv then return '' end
-  return table.concat({ csv.delimiter or '', tostring(csv.header), tostring(csv.crlf), csv.columns and table.concat(csv.columns, '\0') or '' }, '\1')
+  local columns = csv.columns and table.concat(csv.columns, '\0') or ''
+  return table.concat({ csv.delimiter or '', tostring(csv.header), tostring(csv.crlf), columns }, '\1')
 end
 
 --- Do two descriptions say the same of CSV?
@@ -155,8 +156,8 @@ function M.columns(plan, fail)
       if known and same then
         d.csv.columns = known
       elseif #outs > 1 then
-        fail(d.place ~= '' and d.place or 'script', (d.path or d.name) .. ' is written as CSV by several pipelines, or with their dead letters, ' ..
-          'and the columns are not the same everywhere; name them with columns = { … }, or end each with the same :select')
+        fail(d.place ~= '' and d.place or 'script', (d.path or d.name) .. ' is written as CSV by several pipelines, or with their ' ..
+          'dead letters, and the columns are not the same everywhere; name them with columns = { … }, or end each with the same :select')
       end
     end
   end

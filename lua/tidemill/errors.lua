@@ -149,7 +149,8 @@ local function put_event(buf, batch, row, format)
   local text = C.tm_ffi_batch_text(batch, row, nil, text_len)
   local from = buf.len
   if text ~= nil and C.tm_ffi_buf_put(buf, text, text_len[0]) == 0 then
-    if (batch.format == format and format == C.TM_FORMAT_JSON) or format == C.TM_FORMAT_MSGPACK or C.tm_ffi_note_clean(buf, from) == 0 then return end
+    local keeps = format == C.TM_FORMAT_MSGPACK or batch.format == format and format == C.TM_FORMAT_JSON
+    if keeps or C.tm_ffi_note_clean(buf, from) == 0 then return end
   end
   buf.len = from
   put_bad(buf, batch, row)

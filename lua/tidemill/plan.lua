@@ -25,7 +25,8 @@ local function same_format(found, d, what)
     fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what .. " as '" .. a .. "' and as '" .. b .. "'; choose one")
   end
   if not csv.same(found.csv, d.csv) then
-    fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what .. ' with different delimiter, columns, header or crlf; choose one')
+    fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what ..
+      ' with different delimiter, columns, header or crlf; choose one')
   end
   return found
 end

@@ -74,7 +74,8 @@ local function new_node(parent, name, id)
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
     cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, words = lib.EMPTY_STRINGS, codes = lib.EMPTY_CODES,
-    typ = false, rule = false, typed = false, exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {},
+    typ = false, rule = false, typed = false, exact = false,
+    view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {},
     patch = false, raw = false, top = false, seen = 0, V = V,
   }
   nodes[slots] = node

@@ -245,7 +245,8 @@ function V.encode_node(node, buf)
 end
 
 local NOT_FINITE = ' cannot carry: NaN or an infinity'
-local what = { [C.TM_FORMAT_JSON] = 'JSON' .. NOT_FINITE, [C.TM_FORMAT_CSV] = 'CSV' .. NOT_FINITE, [C.TM_FORMAT_LINES] = 'a line' .. NOT_FINITE,
+local what = { [C.TM_FORMAT_JSON] = 'JSON' .. NOT_FINITE, [C.TM_FORMAT_CSV] = 'CSV' .. NOT_FINITE,
+  [C.TM_FORMAT_LINES] = 'a line' .. NOT_FINITE,
   [C.TM_FORMAT_MSGPACK] = "msgpack cannot carry: an integer beyond 64 bits, or a number beyond a double's range" }
 
 --- The event as it stands cannot be written: which of its fields is it?

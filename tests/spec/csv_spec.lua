@@ -36,7 +36,8 @@ describe('CSV in', function()
     local csv = h.write('id,name,amount\n1,"a, ""b""",12.5\r\n2,"two\nlines",\n3,é,7', h.path 'in.csv')
     local rows = h.shell(('sqlite3 :memory: ".import --csv %s t" ".mode json" "select * from t"'):format(csv))
     assert.same(h.decode(rows.out), h.rows(out('stream', h.read(csv))))
-    local ours = h.write(h.run({ 'run', '--quiet', '-e', 'stream', '--out-format', 'csv' }, rows.out:gsub('^%[', ''):gsub(',\n', '\n'):gsub('%]\n$', '\n') .. '').out)
+    local list = rows.out:gsub('^%[', ''):gsub(',\n', '\n'):gsub('%]\n$', '\n')
+    local ours = h.write(h.run({ 'run', '--quiet', '-e', 'stream', '--out-format', 'csv' }, list).out)
     local back = h.shell(('sqlite3 :memory: ".import --csv %s t" ".mode json" "select * from t"'):format(ours))
     assert.same(h.decode(rows.out), h.decode(back.out))
     local theirs = h.shell(('sqlite3 -csv -header :memory: ".import --csv %s t" "select * from t"'):format(csv))
@@ -68,7 +69,8 @@ describe('CSV in', function()
     assert.equal('{"n":1.50,"i":7,"big":9007199254740993,"d":12.30,"ok":true,"t":"2024-05-01T10:00:00Z","s":"007"}\n', out(schema, text))
     assert.equal(text, out(schema, text, '--out-format', 'csv'))
     assert.equal('{"x":"3,8,9007199254740994,24.6,true,string"}\n', out(schema ..
-      [[:map(function(e) return { x = table.concat({ e.n * 2, e.i + 1, tm.i64.add(e.big, 1), e.d * 2, tostring(e.ok), type(e.s) }, ',') } end)]], text))
+      [[:map(function(e)
+        return { x = table.concat({ e.n * 2, e.i + 1, tm.i64.add(e.big, 1), e.d * 2, tostring(e.ok), type(e.s) }, ',') } end)]], text))
     assert.equal('{"n":1.50,"i":8,"big":9007199254740993,"d":12.30,"ok":true,"t":"2024-05-01T10:00:00Z","s":"007"}\n',
       out(schema .. ':map(function(e) e.i = e.i + 1 return e end)', text))
   end)
@@ -98,7 +100,8 @@ describe('CSV in', function()
   end)
 
   it('reads texts that are written to declared fields', function()
-    assert.equal('{"n":1234.5}\n', out("stream:map(function(e) e.n = e.n:gsub(',', '') .. '' return e end):schema { n = 'number' }", 'n\n"1,234.5"\n'))
+    assert.equal('{"n":1234.5}\n', out(
+      "stream:map(function(e) e.n = e.n:gsub(',', '') .. '' return e end):schema { n = 'number' }", 'n\n"1,234.5"\n'))
     says(run("stream:map(function(e) e.n = 'x' return e end):schema { n = 'number' }", 'n\n1\n'), "field 'n' is declared number, found 'x'")
   end)
 
@@ -110,7 +113,8 @@ describe('CSV in', function()
     local letters = {}
     for i, l in ipairs(h.rows(h.read(bad))) do letters[i] = { l.position, l.code, l.event, l.step } end
     assert.same({ { 'stdin:3', 'fields', '"x\ny",1,2', 'decode' }, { 'stdin:5', 'fields', '5', 'decode' },
-      { 'stdin:6', 'syntax', '6,"oops', 'decode' }, { 'stdin:8', 'syntax', '9,"q"z', 'decode' }, { 'stdin:9', 'syntax', '�,1', 'decode' } }, letters)
+      { 'stdin:6', 'syntax', '6,"oops', 'decode' }, { 'stdin:8', 'syntax', '9,"q"z', 'decode' },
+      { 'stdin:9', 'syntax', '�,1', 'decode' } }, letters)
     says(r, 'stdin:3: the row has 3 fields, expected 2: a,b [fields]')
     says(r, "stdin:6: byte 2: the quote that opens this field is not closed")
   end)
@@ -132,15 +136,16 @@ describe('columns of CSV in', function()
   it('each file of a pattern has its header, in any order and with other columns', function()
     local dir = h.folder { ['1.csv'] = 'a,b\n1,2\n', ['2.csv'] = '\239\187\191b,c,a\r\n3,4,5\r\n', ['3.csv'] = '', ['4.csv'] = 'a\n6' }
     assert.equal('{"a":"1"}\n{"b":"3","c":"4","a":"5"}\n{"a":"6"}\n',
-      (h.run({ 'run', '--quiet', '-e', "stream:map(function(e) if e.b == '2' then e.b = nil end return e end)", '--from', dir .. '/*.csv' }).out))
+      (h.run({ 'run', '--quiet', '-e', "stream:map(function(e) if e.b == '2' then e.b = nil end return e end)", '--from',
+        dir .. '/*.csv' }).out))
     assert.equal('{"x":"12"}\n{"x":"53"}\n{"x":"6"}\n',
       (h.run({ 'run', '--quiet', '-e', "stream:map(function(e) return { x = e.a .. (e.b or '') } end)", '--from', dir .. '/*.csv' }).out))
   end)
 
   it('are named by columns, with a header to pass over or without', function()
     assert.equal('{"x":"a","y":"b"}\n{"x":"1","y":"2"}\n', out('stream', 'a,b\n1,2\n', '--columns', 'x,y'))
-    local r = h.script("local tm = require 'tidemill' return tm.pipeline 'p':from(tm.source.stdin { format = 'csv', columns = { 'x', 'y' }, header = true })",
-      'a,a\n1,2\n')
+    local r = h.script([[local tm = require 'tidemill'
+      return tm.pipeline 'p':from(tm.source.stdin { format = 'csv', columns = { 'x', 'y' }, header = true })]], 'a,a\n1,2\n')
     assert.equal('{"x":"1","y":"2"}\n', r.out)
   end)
 
@@ -200,7 +205,8 @@ describe('CSV out', function()
   end)
 
   it('the first row that stays says the columns and brings the header', function()
-    local r = to_csv([[stream:flat_map(function(e, emit) emit { x = 1 } if e.bad then error 'no' end emit { x = 2 } end)]], '{"bad":true}\n{}\n')
+    local r = to_csv([[stream:flat_map(function(e, emit) emit { x = 1 } if e.bad then error 'no' end emit { x = 2 } end)]],
+      '{"bad":true}\n{}\n')
     assert.equal('x\n1\n2\n', r.out)
   end)
 
@@ -215,7 +221,8 @@ describe('CSV out', function()
   it('has the options of files: delimiter, header, crlf, and no second header in a file that has one', function()
     local path = h.path 'o.csv'
     local function write(options, text)
-      return h.script(([[local tm = require 'tidemill' return tm.pipeline 'p':to(tm.sink.file { path = '%s'%s })]]):format(path, options), text)
+      return h.script(([[local tm = require 'tidemill'
+        return tm.pipeline 'p':to(tm.sink.file { path = '%s'%s })]]):format(path, options), text)
     end
     write('', '{"a":1}\n')
     write('', '{"a":2}\n')
@@ -244,7 +251,8 @@ describe('CSV out', function()
 
   it('dead letters have columns of their own', function()
     local path = h.path 'd.csv'
-    h.run({ 'run', '--quiet', '-e', ("stream:on_error(tm.sink.file '%s'):map(function(e) error 'no' end)"):format(path) }, '{"a":1}\noops\n')
+    local code = ("stream:on_error(tm.sink.file '%s'):map(function(e) error 'no' end)"):format(path)
+    h.run({ 'run', '--quiet', '-e', code }, '{"a":1}\noops\n')
     local r = h.shell(('python3 -c "import csv,json,sys; print(json.dumps(list(csv.DictReader(open(sys.argv[1])))))" %s'):format(path))
     local letters = h.decode(r.out)
     assert.equal('{"a":1}', letters[1].event)

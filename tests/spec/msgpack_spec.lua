@@ -316,7 +316,8 @@ describe('choosing a format', function()
     assert.truthy(r.err:find("--format: no format is called 'msgpak'; did you mean msgpack?", 1, true), r.err)
     r = helper.run({ 'run', '-e', "tm.pipeline 'p':from(tm.source.stdin { format = 'msgpac' })" }, '')
     assert.equal(3, r.code)
-    assert.truthy(r.err:find("tm.source.stdin: no format is called 'msgpac' (did you mean 'msgpack'?); it has 'csv', 'json', 'lines', 'msgpack'",
+    assert.truthy(r.err:find(
+      "tm.source.stdin: no format is called 'msgpac' (did you mean 'msgpack'?); it has 'csv', 'json', 'lines', 'msgpack'",
       1, true), r.err)
   end)
 

@@ -156,7 +156,8 @@ describe('a worker killed at random moments', function()
     for f, order in ipairs(orders) do
       local list = { table.concat(order, ',') .. '\n' }
       for i = 1, 60000 do
-        local row = { i = f * 100000 + i, n = i % 7 == 0 and '"7,""\n"' or ('p'):rep(i * 7919 % 200), text = i % 1999 == 0 and '"oops' or 'x' }
+        local row = { i = f * 100000 + i, n = i % 7 == 0 and '"7,""\n"' or ('p'):rep(i * 7919 % 200),
+          text = i % 1999 == 0 and '"oops' or 'x' }
         for k, name in ipairs(order) do list[#list + 1] = row[name] .. (k == #order and '\n' or ',') end
       end
       files[('%d.csv'):format(f)] = table.concat(list)

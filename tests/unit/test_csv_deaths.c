@@ -14,7 +14,7 @@
 
 enum { FILES = 3, EVENTS = 6, TEXT = 4096 };
 
-static const char *const files[FILES] = {"\xEF\xBB\xBF" "id,n\n1,a\n\n2,\"b\nb\"\n", "n,id\r\nc,3\r\n", "x,id,n\n,4,\"d\"\"d\"\n,5,e\n,6,f"};
+static const char *const files[FILES] = {"\xEF\xBB\xBF\151d,n\n1,a\n\n2,\"b\nb\"\n", "n,id\r\nc,3\r\n", "x,id,n\n,4,\"d\"\"d\"\n,5,e\n,6,f"};
 static const char *const want[EVENTS] = {"{\"id\":\"1\",\"n\":\"a\"}", "{\"id\":\"2\",\"n\":\"b\\nb\"}", "{\"n\":\"c\",\"id\":\"3\"}",
                                          "{\"x\":\"\",\"id\":\"4\",\"n\":\"d\\\"d\"}", "{\"x\":\"\",\"id\":\"5\",\"n\":\"e\"}",
                                          "{\"x\":\"\",\"id\":\"6\",\"n\":\"f\"}"};
@@ -111,6 +111,7 @@ static void take_up(void) {
   wrong += read_on(&next, at);
   if (next.fd >= 0) close(next.fd);
   tm_fields_free(next.fields);
+  tm_csv_free(next.batch->csv);
   source->batch->csv = csv;
   source->batch->fields = source->fields;
 }
@@ -137,5 +138,6 @@ int main(void) {
   CHECK(wrong == 0, "of %ld states in which it was killed %d could not be taken up", step.looks, wrong);
   for (int i = 0; i < FILES; i++) unlink(paths[i]);
   rmdir(folder);
+  tm_csv_free(source->batch->csv);
   return unit_end("csv_deaths");
 }
