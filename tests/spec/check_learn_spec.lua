@@ -77,7 +77,8 @@ for _ in range(200):
   end)
 
   it('is learned from msgpack too, and nothing from an empty file', function()
-    local packed = h.shell('/usr/bin/python3 -', "import sys, msgpack\nsys.stdout.buffer.write(msgpack.packb({'a': 1, 'b': b'x', 'c': 'y'}))").out
+    local packed = h.shell('/usr/bin/python3 -',
+      "import sys, msgpack\nsys.stdout.buffer.write(msgpack.packb({'a': 1, 'b': b'x', 'c': 'y'}))").out
     local r = h.run { 'check', '-e', 'stream', '--format', 'msgpack', '--sample', h.write(packed) }
     assert.same({ a = 'integer', b = 'any', c = 'string' }, types(r.out))
     assert.is_nil((learned ''))
