@@ -22,6 +22,10 @@ struct tm_options {
   const char *to;                        /* --to F; NULL or "-": stdout */
   const char *format;                    /* --format json; NULL: json */
   const char *out_format;
+  const char *delimiter;                 /* --delimiter ';' of the default input; NULL: a comma */
+  const char *columns;                   /* --columns a,b; NULL: the first row */
+  const char *out_delimiter;
+  const char *out_columns;
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */

@@ -26,6 +26,7 @@ static const char *bad_code(int status) {
     case TM_LINE_NOT_OBJECT: return "not-object";
     case TM_LINE_TOO_DEEP: return "too-deep";
     case TM_LINE_TOO_LONG: return "too-long";
+    case TM_LINE_FIELDS: return "fields";
     default: return "syntax";
   }
 }
@@ -34,7 +35,7 @@ static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t 
   switch (b->status[row]) {
     case TM_LINE_NOT_OBJECT: snprintf(why, (size_t)size, "%s", tm_formats[b->format].not_object); break;
     case TM_LINE_TOO_LONG: snprintf(why, (size_t)size, "longer than %d bytes (--max-event)", f->max_event); break;
-    default: tm_formats[b->format].explain(b->raw + b->off[row], b->len[row], why, size);
+    default: tm_formats[b->format].explain(b, row, why, size);
   }
 }
 

@@ -328,6 +328,14 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "format");
   lua_pushstring(L, o->out_format);
   lua_setfield(L, -2, "out_format");
+  lua_pushstring(L, o->delimiter);
+  lua_setfield(L, -2, "delimiter");
+  lua_pushstring(L, o->columns);
+  lua_setfield(L, -2, "columns");
+  lua_pushstring(L, o->out_delimiter);
+  lua_setfield(L, -2, "out_delimiter");
+  lua_pushstring(L, o->out_columns);
+  lua_setfield(L, -2, "out_columns");
   lua_pushboolean(L, checked);
   lua_setfield(L, -2, "checked");
   lua_pushstring(L, o->sample);

@@ -109,6 +109,24 @@ static int raise_err(lua_State *L, const struct tm_err *err) {
   return lua_error(L);
 }
 
+/* delimiter, header, columns, crlf, from that argument on */
+static struct tm_csv_options csv_args(lua_State *L, int at) {
+  const char *delimiter = luaL_optstring(L, at, ",");
+  struct tm_csv_options o = {.delimiter = delimiter[0], .header = lua_toboolean(L, at + 1), .crlf = lua_toboolean(L, at + 3)};
+  if (!lua_istable(L, at + 2)) return o;
+  o.columns = calloc(1, sizeof *o.columns);
+  if (o.columns == NULL) luaL_error(L, "no memory for columns");
+  for (int i = 1; i <= (int)lua_objlen(L, at + 2); i++) {
+    size_t len;
+    lua_rawgeti(L, at + 2, i);
+    const char *name = luaL_checklstring(L, -1, &len);
+    if (len > TM_CSV_NAMES_BYTES || tm_csv_names_add(o.columns, name, (int32_t)len) != 0)
+      luaL_error(L, "columns: at most %d names of 1 MiB in all", TM_CSV_COLUMNS_MAX);
+    lua_pop(L, 1);
+  }
+  return o;
+}
+
 static int host_add_source(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   const char *paths[TM_OPT_LIST_MAX];
@@ -120,8 +138,10 @@ static int host_add_source(lua_State *L) {
     lua_pop(L, 1);
   }
   struct tm_err err = {0};
+  struct tm_csv_options csv = csv_args(L, 7);
   struct tm_source *source = tm_flow_add_source(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
-                                                (int32_t)luaL_checkinteger(L, 4), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &err);
+                                                (int32_t)luaL_checkinteger(L, 4), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &csv,
+                                                &err);
   if (source == NULL) return raise_err(L, &err);
   lua_pushlightuserdata(L, source->batch);
   lua_pushlightuserdata(L, source->fields);
@@ -148,8 +168,10 @@ static int host_source_how(lua_State *L) {
 static int host_add_sink(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
+  struct tm_csv_options csv = csv_args(L, 7);
   struct tm_sink *sink = tm_flow_add_sink(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
-                                          (int32_t)luaL_checkinteger(L, 5), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &err);
+                                          (int32_t)luaL_checkinteger(L, 5), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &csv,
+                                          &err);
   if (sink == NULL) return raise_err(L, &err);
   lua_pushinteger(L, sink->index);
   return 1;

@@ -75,6 +75,7 @@ int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   if (s->files != NULL) return tm_files_open(s->files, err);
   if ((s->kind == TM_SINK_STDOUT ? open_stdout(s, &st, err) : open_file(s, &st, err)) != 0) return -1;
   if (s->regular && !s->state->opened) s->state->base = place(s);
+  if (!s->state->opened) s->state->appended = s->state->base > 0;
   tm_undo_fence();
   s->state->opened = 1;
   return 0;

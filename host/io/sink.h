@@ -22,7 +22,7 @@ struct tm_sink_state {
   int32_t sent;              /* bytes at the front of the out that the sink has taken */
   int32_t in_relay;          /* of these, bytes that may still be in the relay */
   int32_t opened;            /* `base` is known */
-  int32_t pad;
+  int32_t appended;          /* regular file: it was not empty when the run began */
   int64_t base;              /* regular file: where the first byte of the out goes */
   double before;             /* bytes taken before those in the out */
   double rows_thrown;        /* rows and bytes thrown away because the reader had gone */

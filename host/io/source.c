@@ -138,7 +138,7 @@ static void next_file(struct tm_source *s) {
   s->state->offset = 0;
   s->state->eof = 0;
   s->state->looked = TM_LOOK_NOT;
-  s->state->begun = 0;
+  s->state->begun = s->state->headed = 0;
   s->state->line = format_of(s)->first;
   s->need = s->least = 0;
 }
@@ -412,6 +412,29 @@ static void give_up(struct tm_source *s, double at, const char *why) {
   st->broken = 1;
 }
 
+/* What a file begins with that is no event. Nothing of the file before is at hand any more, and until `headed` holds for good it is
+ * read again. */
+static int read_head(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  struct tm_cut cut;
+  if (st->headed || format_of(s)->head == NULL) return 1;
+  int rc = format_of(s)->head(s->batch, s->buf.data + st->head, st->tail - st->head, st->eof != 0, &cut);
+  if (rc == 0) return 0;
+  st->headed = 1;
+  st->line += cut.lines;
+  s->lines_blank += cut.blank;
+  if (rc > 0) {
+    st->head += cut.used;
+    return 1;
+  }
+  tm_log_error("%s:%.0f: %s; nothing of it is read. Name the columns with columns = {…} or --columns, and header = true "
+               "where the file has a header all the same", tm_source_origin(s), st->line, cut.broken);
+  st->head = st->tail;
+  st->eof = TM_EOF_REACHED;
+  st->broken = 1;
+  return 1;
+}
+
 /* Inside an event that is too long: drops bytes up to its end. 1 when it is over. */
 static int skip_long(struct tm_source *s) {
   struct tm_source_state *st = s->state;
@@ -526,7 +549,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
     if (st->done) return TM_SOURCE_END;
     int32_t before = st->head;
     int final = st->eof && st->eof != TM_EOF_CUT;
-    if (skip_mark(s) && (!st->skipping || skip_long(s))) {
+    if (skip_mark(s) && read_head(s) && (!st->skipping || skip_long(s))) {
       int32_t len = st->tail - st->head;
       if (s->rate > 0 && len > s->piece) len = s->piece;
       if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;

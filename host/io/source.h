@@ -32,6 +32,7 @@ struct tm_source_state {
   int32_t done;              /* nothing will come any more */
   int32_t looked;            /* enum tm_source_look */
   int32_t begun;             /* the start of the text was looked at (byte order mark) */
+  int32_t headed;            /* what it begins with was read (tm_format.head) */
   int32_t skipping;          /* inside an event that is too long: bytes are dropped until its end */
   int32_t head;
   int32_t tail;

@@ -10,6 +10,7 @@ local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
+local csv = require 'tidemill.csv'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
@@ -42,18 +43,11 @@ local function path_option(where, what, arg)
   return given
 end
 
-local LATER = { csv = true, lines = true }
-local format_names = {}
-for name in pairs(lib.formats) do format_names[#format_names + 1] = name end
-table.sort(format_names)
-
---- The format asked for, or json.
-local function format_of(where, what, name)
-  if name == nil then return 'json' end
-  if lib.formats[name] then return name end
-  local has = "; it has '" .. table.concat(format_names, "', '") .. "'"
-  if LATER[name] then fault(where, what .. ": format '" .. name .. "' is not in this version" .. has) end
-  fault(where, what .. ": no format is called '" .. name .. "'" .. suggest.hint(name, format_names) .. has)
+--- format and csv of a place, as a source or sink was told.
+local function format_of(where, what, given, paths, is_sink)
+  local function fail(message) fault(where, what .. ': ' .. message) end
+  local format, told = csv.format(fail, given.format, paths)
+  return format, csv.options(fail, format, given, told, is_sink)
 end
 
 --- Events a second from the option `rate`; nil without it.
@@ -75,7 +69,6 @@ function source.file(arg)
     for k in pairs(arg) do if k ~= 'path' then given[k] = arg[k] end end
   end
   given = path_option(where, 'tm.source.file', given)
-  local format = format_of(where, 'tm.source.file', given.format)
   local paths = type(arg) == 'table' and type(arg.path) == 'table' and arg.path or { given.path }
   local list = {}
   for i, p in ipairs(paths) do
@@ -84,16 +77,17 @@ function source.file(arg)
   end
   if #list == 0 then fault(where, 'tm.source.file: the list of paths is empty') end
   table.sort(list)
-  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, place = where,
-    follow = given.follow or nil, rate = rate_of(where, 'tm.source.file', given) }
+  local format, options = format_of(where, 'tm.source.file', given, list)
+  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, csv = options,
+    place = where, follow = given.follow or nil, rate = rate_of(where, 'tm.source.file', given) }
 end
 
 --- Reads standard input.
 function source.stdin(arg)
   local where = place()
   local given = stream.options(where, 'tm.source.stdin', arg)
-  local format = format_of(where, 'tm.source.stdin', given.format)
-  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, place = where,
+  local format, options = format_of(where, 'tm.source.stdin', given, {})
+  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, csv = options, place = where,
     rate = rate_of(where, 'tm.source.stdin', given) }
 end
 
@@ -185,21 +179,21 @@ function M.files_of(where, what, given)
   return { template = template, pack = pack, roll_size = size, roll_every_ms = every, max_files = most }
 end
 
---- Appends rows to a file, as NDJSON or msgpack.
+--- Appends rows to a file, in the format its name or `format` tells.
 function sink.file(arg)
   local where = place()
   local given = path_option(where, 'tm.sink.file', arg)
-  local format = format_of(where, 'tm.sink.file', given.format)
-  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, place = where,
+  local format, options = format_of(where, 'tm.sink.file', given, { given.path }, true)
+  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, csv = options, place = where,
     files = M.files_of(where, 'tm.sink.file', given) }
 end
 
---- Writes rows to standard output, as NDJSON or msgpack.
+--- Writes rows to standard output.
 function sink.stdout(arg)
   local where = place()
   local given = stream.options(where, 'tm.sink.stdout', arg)
-  local format = format_of(where, 'tm.sink.stdout', given.format)
-  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, place = where }
+  local format, options = format_of(where, 'tm.sink.stdout', given, {}, true)
+  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where }
 end
 
 --- Counts rows and keeps nothing.
@@ -226,7 +220,7 @@ function M.make(settings)
 
   --- A plain table to keep.
   function tm.copy(e) return value.copy(e) end
-  --- The event's bytes as they came in (a msgpack message: its bytes); for a row made in Lua, its JSON.
+  --- The event's bytes as they came in (of msgpack the message, of CSV the row); for a row made in Lua, its JSON.
   function tm.raw(e)
     local node = node_of('tm.raw', e)
     local V = node.V
