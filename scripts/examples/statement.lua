@@ -7,12 +7,20 @@
 
 local tm = require 'tidemill'
 
-local function trim(text) return (text:match '^%s*(.-)%s*$') end
+local SPACE = 32
+
+-- without a pattern, which would leave machine code for every event
+local function trim(text)
+  local first, last = 1, #text
+  while first <= last and text:byte(first) == SPACE do first = first + 1 end
+  while last > first and text:byte(last) == SPACE do last = last - 1 end
+  return text:sub(first, last)
+end
 
 return tm.pipeline 'statement'
   :map(function(e)
     e.holder = trim(e.holder)
-    e.card = e.card:gsub('%s', ''):gsub('^(%d%d%d%d%d%d)%d+(%d%d%d%d)$', '%1…%2')
+    e.card = '…' .. e.card:sub(-4)
     if e.amount == '' then e.amount = nil end   -- an empty text is no number
     return e
   end)
