@@ -99,6 +99,7 @@ struct tm_batch {
   int32_t side_cap;
   int32_t text_row;                    /* row whose text tm_ffi_batch_text made last, from 1; 0 none */
   double line_first;                   /* number of slot 0's line in its source, from 1 */
+  double before;                       /* slots of the source before this batch, whatever their batches were */
   double received_ms;                  /* host clock at arrival */
   int32_t off[1025];                   /* the object's text (bad: the line's), without white space around */
   int32_t len[1025];
@@ -152,7 +153,7 @@ struct tm_filter *tm_ffi_filter_new(struct tm_fields *f);                       
  * 0, or -1 no memory or too many */
 int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double num, const char *text, int32_t len,
                           int32_t on_true, int32_t on_false);
-/* the rows of [first, last] that are not surely dropped, in order: how many */
+/* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
 
 /* ---- JSON text ------------------------------------------------------- */
@@ -203,6 +204,20 @@ int32_t tm_ffi_text_int64(const char *text, int32_t len);
 int32_t tm_ffi_text_iso8601(const char *text, int32_t len);
 /* how many decimals a number's text needs (12.30: 1, 1e2: -2 or less); -2147483648: it is no number */
 int32_t tm_ffi_text_decimals(const char *text, int32_t len);
+
+/* Points in time (codec/time.c): milliseconds since 1970, rounded down. What is none, or further away than 2^53, is NaN. */
+enum tm_time_unit {
+  TM_TIME_S = 0,            /* a decimal number, as a number or as text */
+  TM_TIME_MS = 1,
+  TM_TIME_US = 2,
+  TM_TIME_NS = 3,
+  TM_TIME_ISO8601 = 4       /* text as tm_ffi_text_iso8601 takes it; without a zone: UTC */
+};
+/* of a text (no padding needed) */
+double tm_ffi_time_text(const char *text, int32_t len, int32_t unit);
+/* Of a column of this batch: times has room for TM_BATCH_ROWS. NaN too where the text must be made first (escapes, values of
+ * msgpack that are no plain numbers or strings). Returns how many rows that are events have none. */
+int32_t tm_ffi_time_column(const struct tm_batch *b, const struct tm_cell *cells, int32_t unit, double *times);
 
 /* Changes to one object, applied to its text in one walk. Keys and texts must live until it is applied.
  * Later changes to the same key replace earlier ones, in the earlier one's place. */
@@ -258,6 +273,7 @@ struct tm_marker {
 struct tm_view {
   double gen;               /* generation of the writes in force */
   double gen_top;           /* the last generation given out */
+  double time;              /* event time in ms; NaN: none */
   int32_t row;              /* row whose columns are read; TM_ROW_EMPTY: none */
   int32_t home;             /* row of the event itself */
   int32_t writes;           /* slots written in this generation */
@@ -479,6 +495,9 @@ int32_t tm_ffi_key_cell(struct tm_key *k, const struct tm_batch *b, const struct
 /* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE INTEGER, texts lie in bytes. out has room for 16 */
 int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out);
 
+/* Where a key falls in [0, 1): XXH64 of its bytes with this seed (a whole number), the same on every machine and in every run. */
+double tm_ffi_key_share(const struct tm_key *k, double seed);
+
 /* Columns of a batch that make a key. */
 struct tm_key_columns {
   const struct tm_cell *cells[16];
@@ -522,6 +541,8 @@ void tm_ffi_cursor_free(struct tm_state_cursor *w);
 /* Values hanging off a record. `field` is an index into the options' fields. Each announces what it changes, the
  * record's key counts as written. Results: OK, NEW, or a negative code. */
 int32_t tm_ffi_text_set(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
+/* the same, and only where the text is another one: NEW if it was, OK if all is as before */
+int32_t tm_ffi_text_change(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
 /* empties the field, of whatever kind: a text becomes nil */
 int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field);
 

@@ -66,6 +66,8 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     c->lines_bad += (uint64_t)s->batch->bad;
   }
   if (!s->state->firing) s->state->good += s->batch->rows - s->batch->bad;
+  s->batch->before = s->state->slots;
+  s->state->slots += s->batch->rows;
   tm_script_batch_begin(f->script, s, s->last_rows);
 }
 

@@ -48,6 +48,7 @@ struct tm_source_state {
   int64_t offset;            /* bytes of that file read into buf */
   double bytes;              /* bytes read in all */
   double good;               /* events in all batches so far */
+  double slots;              /* slots of all batches so far, those of the end of input included */
   double line;               /* place of head: number of the line, from 1; msgpack: of the byte, from 0 */
   double batch_line;
   double generated;          /* rows taken from a generator, or of a clock */

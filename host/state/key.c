@@ -14,6 +14,9 @@
 #include "../codec/json_walk.h"
 #include "table.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 enum {
   TAG_NIL = 0, TAG_FALSE = 1, TAG_TRUE = 2, TAG_DIGITS = 3, TAG_INT = 8, TAG_NEGATIVE = 16, TAG_DOUBLE = 24, TAG_STRING = 25,
   TAG_SHORT = TM_KEY_SHORT, SHORT_MAX = TM_KEY_SHORT_MAX
@@ -199,4 +202,9 @@ int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out) {
   }
   TM_ASSERT(p <= end);
   return n;
+}
+
+/* XXH64, not the tables' XXH3 with their seed: what this says is seen by users, and must never change */
+double tm_ffi_key_share(const struct tm_key *k, double seed) {
+  return (double)(XXH64(k->bytes, (size_t)k->len, (uint64_t)(int64_t)seed) >> 11) * 0x1p-53;
 }
