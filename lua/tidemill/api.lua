@@ -232,7 +232,8 @@ function M.make(settings)
   end
   --- Event time in ms; nil until event time is declared.
   function tm.time(e)
-    node_of('tm.time', e)
+    local t = node_of('tm.time', e).V.st.time
+    if t == t then return t end
     return nil
   end
   --- Where the event came from: source, position (line; msgpack: byte), received (ms), key.

@@ -67,6 +67,13 @@ function M.open(name, numbers, refs, options)
   return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options }
 end
 
+--- Raises what a negative code of a key means.
+function M.key_failed(code)
+  if code == C.TM_STATE_TOO_LONG then raise('too-long', 'a key has at most 65535 bytes') end
+  if code == C.TM_STATE_NO_MEMORY then raise('memory', 'no memory for a key') end
+  raise('type', 'a key must be a string, number or boolean')
+end
+
 --- Raises what a negative code of C means.
 function M.failed(state, code)
   local name = ffi_string(state.name, state.name_len)

@@ -207,10 +207,10 @@ local function begin_row(state, record, nodes)
   return V
 end
 
---- write(out, row, record) of a state of `running`: its row.
-local function running_writer(state, nodes)
-  local V, writers = state.view, {}
-  local list = state.step.rec.aggregates
+--- write(out, row, record) of a state whose step says what a row shows (state.shown, a list of { name }; state.results): the row of
+--- `running`, cells of the smaller steps.
+local function row_writer(state, nodes)
+  local V, writers, list = state.view, {}, state.shown
   for i, a in ipairs(list) do
     V.field(a.name)
     writers[i] = V.root.writers[a.name]
@@ -264,7 +264,7 @@ local function getter(states, o)
   local parts = o.state_key and state_find.parse(state, o.state_key)
   local nodes = {}
   for i, name in ipairs(state.names) do nodes[i] = state.view.field(name) end
-  local write = state.step.kind == 'running' and running_writer(state, nodes) or process_writer(state, nodes)
+  local write = state.shown and row_writer(state, nodes) or process_writer(state, nodes)
   local n, cursor, over = 0, nil, false
   local function one(out, row)
     over = true

@@ -51,7 +51,7 @@ local learned, slots = 0, 0
 local V = { st = st, place = place, batch = batch }
 local make_view, put, read_base, read_written, eff
 
-st.row = EMPTY_ROW
+st.row, st.time = EMPTY_ROW, 0 / 0
 st.gen, st.gen_top = 1, 1
 
 -- Nodes -----------------------------------------------------------------

@@ -234,6 +234,15 @@ function V.encode(buf)
   encode_object(root, buf)
 end
 
+--- Pointer and length of the event as JSON text, valid until the next text is made.
+function V.own_text()
+  if st.writes == 0 and st.row ~= EMPTY_ROW then return V.event_text(st.row) end
+  local buf = lib.encode_buf
+  buf.len = 0
+  V.encode(buf)
+  return buf.data, buf.len
+end
+
 --- The object at `node` as JSON text, appended to buf; arrays that were read and changed in this call included.
 function V.encode_node(node, buf)
   if st.arrays ~= 0 then V.settle_arrays() end

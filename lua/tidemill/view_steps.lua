@@ -262,3 +262,52 @@ end
 function V.no_key(name)
   raise('missing-key', "the event has no key '" .. name .. "'; give key_by { missing = 'drop' } or 'keep' to let such events pass")
 end
+
+-- Event time -------------------------------------------------------------
+
+local function no_time(node, unit, found)
+  raise('type', "field '" .. node.name .. "' is declared event_time '" .. unit .. "', found " .. found)
+end
+
+--- The time in a text's bytes; kind: enum tm_kind.
+local function time_in(node, kind, p, len, code, unit)
+  if kind == 8 then
+    p = V.unescape(p, len)
+    len = #p
+  elseif kind == 11 and unit == 'iso8601' then
+    local v = value.opaque(ffi_string(p, len))
+    if v.seconds then return v.seconds * 1000 + (v.nanoseconds - v.nanoseconds % 1e6) / 1e6 end
+  end
+  local is_text = kind == 7 or kind == 8
+  if is_text or ((kind == 4 or kind == 5) and unit ~= 'iso8601') then
+    local t = C.tm_ffi_time_text(p, len, code)
+    if t == t then return t end
+    if kind ~= 8 then p = ffi_string(p, len) end
+    return no_time(node, unit, is_text and "'" .. p .. "'" or p)
+  end
+  no_time(node, unit, types.kind_name(kind))
+end
+
+local number_text = ffi.new 'char[32]'
+
+--- The event time a field gives, in ms; wherever its value lies.
+---@param code integer enum tm_time_unit
+---@param unit string what a script calls it
+function V.time_of(node, code, unit)
+  local v = current(node)
+  local t = type(v)
+  if t == 'string' then return time_in(node, 7, v, #v, code, unit)
+  elseif t == 'number' then return time_in(node, 4, number_text, C.tm_ffi_number_text(v, number_text), code, unit)
+  elseif t == 'nil' then no_time(node, unit, 'nothing')
+  elseif t == 'boolean' then no_time(node, unit, 'a boolean') end
+  if v == NULL then no_time(node, unit, 'null') end
+  if v.raw then
+    local kind, p, len = V.cell(v.raw, mk.row)
+    return time_in(node, kind, p, len, code, unit)
+  end
+  local p, len = v.text, #v.text
+  if v.kind == 7 or v.kind == 8 or v.kind == 11 then
+    p, len = p:sub(2, -2), len - 2
+  end
+  return time_in(node, v.kind, p, len, code, unit)
+end

@@ -54,7 +54,7 @@ describe('process', function()
       ["s.l:psh(1)"] = "state field 'l', a list, has no method 'psh' (did you mean 'push'?)",
       ["s.m = 1"] = "the state has no field 'm'",
       ["local x = s.m"] = "the state has no field 'm'",
-      ["ctx.timer('x', 1)"] = 'ctx.timer needs event time',
+      ["ctx.timer('x', 1)"] = 'ctx.timer needs watermarks',
       ["ctx.emt {}"] = "ctx has no 'emt' (did you mean 'emit'?)",
     }
     for body, message in pairs(cases) do
@@ -67,12 +67,12 @@ describe('process', function()
     local cases = {
       ["{ max_keys = 1 }"] = 'process takes on_event',
       ["{ on_event = print }"] = 'process keeps state without a bound',
-      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "option 'ttl' needs event time",
-      ["{ max_keys = 1, on_event = print, on_timer = print }"] = "option 'on_timer' needs event time",
+      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "option 'ttl' needs watermarks",
+      ["{ max_keys = 1, on_event = print, on_timer = print }"] = "option 'on_timer' needs watermarks",
       ["{ max_keys = 1, on_event = print, state = { x = {} } }"] = "'x' takes a start value, a type",
       ["{ max_keys = 1, on_event = print, stat = {} }"] = "has no option 'stat' (did you mean 'state'?)",
       ["{ max_keys = 0, on_event = print }"] = "'max_keys' is a whole number of at least 1",
-      ["{ max_keys = 1, on_event = print, state = { x = tm.state.list { ttl = '1h' } } }"] = "tm.state.list: 'ttl' needs event time",
+      ["{ max_keys = 1, on_event = print, state = { x = tm.state.list { ttl = '1h' } } }"] = "tm.state.list: 'ttl' needs watermarks",
       ["{ max_keys = 1, on_event = print, on_full = 'newest' }"] = "option 'on_full' is one of 'oldest', 'refuse', 'stop'",
     }
     for options, message in pairs(cases) do
