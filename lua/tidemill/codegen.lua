@@ -338,8 +338,9 @@ local function save(g, view)
   if g.timed then g:put('local time = st%d.time', view.level) end
 end
 
-local function restore(g, view)
-  g:put('restore%d(r, g, w, b, l)', view.level)
+--- when: text of a condition for what the view undoes.
+local function restore(g, view, when)
+  g:put(when and when .. 'restore%d(r, g, w, b, l) end' or 'restore%d(r, g, w, b, l)', view.level)
   if g.keyed then g:put('v%d.key = key', view.level) end
   if g.timed then g:put('st%d.time = time', view.level) end
 end

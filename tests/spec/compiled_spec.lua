@@ -39,6 +39,19 @@ local pipelines = {
   ['key_by'] = [[:key_by 'country':filter(function(e) return e.amount > 100 end)]],
   ['flat_map'] = [[:flat_map(function(e, emit) emit { id = e.id, n = 1 } emit { id = e.id, n = 2 } end)
     :filter(function(e) return e.n < 3 end)]],
+  ['event_time, off a column'] = [[:event_time { field = 'id', unit = 's' }:filter(function(e) return e.amount > 100 end)
+    :set { ms = function(e) return tm.time(e) end }]],
+  ['event_time, of a written value'] = [[:set { t = function(e) return e.id * 2 end }:event_time { field = 't' }
+    :set { ms = function(e) return tm.time(e) end }]],
+  ['dedup'] = [[:dedup('d', { on = { 'lat', 'country' }, max_keys = 300 })]],
+  ['dedup of a written value'] = [[:set { c = function(e) return e.country end }:dedup('d', { on = 'c', max_keys = 10 })]],
+  ['dedup within'] = [[:event_time { field = 'id' }:dedup('d', { on = 'country', within = '3ms', max_keys = 10 })]],
+  ['dedup that sends changes'] = [[:select { 'country', 'ok', 'channel' }:dedup('d', { on = 'country', keep = 'last', max_keys = 10 })]],
+  ['top'] = [[:key_by 'country':top('t', 3, 'amount', { max_keys = 10 })]],
+  ['sample'] = [[:sample { rate = 0.3, on = 'lat' }:sample(0.5)]],
+  ['sample, each third'] = [[:sample { every = 3 }]],
+  ['throttle'] = [[:event_time { field = 'id' }:throttle('t', { by = 'country', rate = { 2, per = '9ms' }, max_keys = 10 })]],
+  ['suppress'] = [[:event_time { field = 'id' }:suppress('s', { by = 'country', within = '9ms', max_keys = 10 })]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }
 

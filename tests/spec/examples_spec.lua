@@ -201,6 +201,73 @@ for card, p in cards.items():
     assert.equal(2, json_summary(r).counters.events_failed)
   end)
 
+  it('deliveries.lua drops what comes again within a day', function()
+    local r = example('deliveries.lua', 'deliveries.ndjson', nil, '--json')
+    assert.equal(0, r.code)
+    assert.equal(python([[
+from datetime import datetime, timedelta
+passed = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  if e["at"] == "yesterday": continue
+  key, at = (e["sender"], e["id"]), datetime.fromisoformat(e["at"].replace("Z", "+00:00"))
+  if key in passed and at - passed[key] < timedelta(days=1): continue
+  passed[key] = at
+  sys.stdout.write(line)
+]], 'deliveries.ndjson'), r.out)
+    assert.equal(1, json_summary(r).counters.events_failed)
+    assert.matches("deliveries.lua:%d+: field 'at' is declared event_time 'iso8601', found 'yesterday'", r.err)
+  end)
+
+  it('best_sellers.lua ranks the sales of each shop', function()
+    local r = example('best_sellers.lua', 'sales.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+shops = {}
+for line in sys.stdin:
+  e = json.loads(line, parse_float=str)
+  if "amount" in e: shops.setdefault(e["shop"], []).append(e)
+for shop, sales in shops.items():
+  sales.sort(key=lambda e: (-float(e["amount"]), e["at"]))
+  for rank, e in enumerate(sales[:3], 1):
+    print(json.dumps({"shop": shop, "rank": rank, "article": e["article"]})[:-1] + ', "amount": %s}' % e["amount"])
+]], 'sales.ndjson')), normal(r.out))
+  end)
+
+  it('sessions.lua cuts the clicks of a visitor at gaps', function()
+    local r = example('sessions.lua', 'clicks.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+visits = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  mine = visits.setdefault(e["visitor"], [])
+  gap = {"phone": 300, "desktop": 1800}.get(e["device"], 900)
+  if not mine or e["ts"] - mine[-1][-1]["ts"] > gap: mine.append([])
+  mine[-1].append(e)
+rows = [(v[0]["ts"], {"visitor": who, "visit": n, "pages": len(v), "from": v[0]["ts"], "to": v[-1]["ts"], "left_at": v[-1]["page"]})
+  for who, mine in visits.items() for n, v in enumerate(mine, 1)]
+for _, row in sorted(rows, key=lambda x: x[0]): print(json.dumps(row))
+]], 'clicks.ndjson')), normal(r.out))
+  end)
+
+  it('funnel.lua counts how far visitors got', function()
+    local r = example('funnel.lua', 'clicks.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+clicks = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  clicks.setdefault(e["visitor"], []).append(e["page"])
+for n, step in enumerate(["product", "cart", "checkout", "paid"], 1):
+  got = 0
+  for pages in clicks.values():
+    it = iter(pages)
+    got += all(want in it for want in ["product", "cart", "checkout", "paid"][:n])
+  if got: print(json.dumps({"step": n, "page": step, "visitors": got}))
+]], 'clicks.ndjson')), normal(r.out))
+  end)
+
   it('each passes check without a word about what it does wrong', function()
     local listed = h.shell 'ls scripts/examples/*.lua | grep -v /cards.lua'
     for _, path in ipairs(h.lines(listed.out)) do
