@@ -168,8 +168,8 @@ static double number(const char *text, int32_t len, int32_t shift) {
     v *= 10;
     if (++taken > WHEN_MAX_DIGITS) return NOWHEN;
   }
-  double ms = negative ? -(double)(v + (rest != 0)) : (double)v;
-  return fabs(ms) <= WHEN_MAX ? ms + 0.0 : NOWHEN;
+  int64_t ms = negative ? -(v + (rest != 0)) : v;
+  return ms <= (int64_t)WHEN_MAX && ms >= -(int64_t)WHEN_MAX ? (double)ms : NOWHEN;
 }
 
 double tm_ffi_time_text(const char *text, int32_t len, int32_t unit) {

@@ -119,10 +119,19 @@ end
 local function keyed()
   local n = math.min(events, 5000000)
   local few = math.min(n, 1000000)
+  local many = ('%s/keys-%d-of-million.ndjson'):format(bench, n)
+  if not lib.exists(many) and not lib.output(('%s/gen_keys %d 1000000 > %s.new && mv %s.new %s'):format(bench, n, many, many, many)) then
+    error('cannot write ' .. many)
+  end
+  local function dedup(path, on)
+    return { tidemill, 'run', here .. '/dedup.lua', '--set', 'on=' .. on, '--from', path, '--quiet' }
+  end
   local ways = {
     { name = 't2: tidemill', n = n, words = { tidemill, 'run', here .. '/t2.lua', '--from', cards(n), '--quiet' } },
     { name = 't2: LuaJIT + lua-cjson', n = few, words = { 'luajit', here .. '/cjson.lua', 't2' }, input = cards(few) },
     { name = 'process, four fields', n = n, words = { tidemill, 'run', here .. '/process.lua', '--from', cards(n), '--quiet' } },
+    { name = 'dedup, 1 M keys', n = n, words = dedup(many, 'k') },
+    { name = 'dedup by card', n = n, words = dedup(cards(n), 'card') },
     { name = 'every event fails', n = few, words = { tidemill, 'run', here .. '/failing.lua', '--from', cards(few), '--quiet' } },
   }
   for round = 1, rounds do
