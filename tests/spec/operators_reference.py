@@ -121,9 +121,9 @@ def key_bytes(parts):
     for kind, v in parts:
         if kind == 'b':
             out += bytes([2 if v else 1])
-        elif kind == 's':
-            s = v.encode()
-            out += (bytes([128 + len(s)]) if len(s) < 128 else b'\x19' + len(s).to_bytes(2, 'little')) + s
+        elif kind in 'is':
+            s = str(v).encode()
+            out += (b'\x03' if kind == 'i' else b'') + (bytes([128 + len(s)]) if len(s) < 128 else b'\x19' + len(s).to_bytes(2, 'little')) + s
         elif v == int(v):
             u = abs(int(v))
             n = (u.bit_length() + 7) // 8

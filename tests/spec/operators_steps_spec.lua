@@ -274,6 +274,26 @@ describe('state', function()
   end)
 end)
 
+describe('state get', function()
+  it('tells what is kept of a key', function()
+    for code, want in pairs {
+      [":dedup('d', { on = 'k', unbounded = true })"] = '{"k":"a"}',
+      [":event_time { field = 't' }:dedup('d', { on = 'k', within = '5ms', unbounded = true })"] = '{"k":"a","at":6}',
+      [":key_by 'k':dedup('d', { keep = 'last', unbounded = true })"] = '{"k":"a","event":{"k":"a","t":8},"revision":2}',
+      [":key_by 'k':top('d', 2, 't', { unbounded = true })"] = '{"k":"a","events":[{"k":"a","t":8},{"k":"a","t":6}],"revision":2}',
+      [":event_time { field = 't' }:throttle('d', { by = 'k', rate = { 2, per = '4ms' }, unbounded = true })"] =
+        '{"k":"a","at":8,"tokens":1}',
+      [":event_time { field = 't' }:suppress('d', { by = 'k', within = '7ms', unbounded = true })"] = '{"k":"a","held":0,"start":8}',
+    } do
+      local r = h.run({ 'state', 'get', 'd', 'a', '-e', 'stream' .. code },
+        '{"k":"a","t":1}\n{"k":"b","t":1}\n{"k":"a","t":6}\n{"k":"a","t":8}\n')
+      assert.equal(want .. '\n', r.out, code .. r.err)
+    end
+    local r = h.run({ 'state', 'ls', '-e', "stream:dedup('seen', { on = 'k', unbounded = true })" }, '{"k":"a"}\n{"k":"b"}\n')
+    assert.truthy(r.out:find 'e/seen', r.out .. r.err)
+  end)
+end)
+
 describe('mistakes', function()
   local time = ":event_time { field = 't' }"
   local wrong = {
