@@ -2,7 +2,8 @@
  *
  * The signal handler touches only the marker, its own counters, lua_sethook (which LuaJIT, like Lua, allows in a
  * handler) and raise(2). Looks are a fraction of the deadline apart; LOOKS of them in a row at the same place are
- * the deadline. */
+ * the deadline. Time is this thread's processor time: an event that waits for a busy machine, for a disk or a debugger is not
+ * overdue, and a worker without work is not woken. */
 #include "guard.h"
 
 #include <errno.h>
@@ -82,7 +83,7 @@ int tm_guard_start(lua_State *L, struct tm_marker *marker, int64_t deadline_ms, 
   struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
   /* the profiler's own ticks are not needed, only its checks: the longest interval it takes */
   luaJIT_profile_start(L, "li1000", profile_nothing, NULL);
-  if (sigaction(SIGALRM, &sa, NULL) != 0 || timer_create(CLOCK_MONOTONIC, &ev, &guard.timer) != 0)
+  if (sigaction(SIGALRM, &sa, NULL) != 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &guard.timer) != 0)
     return tm_err_set(err, 1, "guard-timer", "no timer for the deadline of scripts: %s", strerror(errno));
   guard.started = 1;
   if (set_period(deadline_ms) != 0)

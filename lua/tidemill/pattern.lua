@@ -45,7 +45,7 @@ local faults = {
 --- Raises what C found. level: of the function that a script called, seen from who calls this.
 local function refuse(fault, s, steps, level)
   if fault == -C.TM_PATTERN_STEPS then
-    raise('pattern', ('pattern too complex for this subject: %d,000 steps on %d bytes; anchor it with ^, or use sets such as \z
+    raise('pattern', ('pattern too complex for this subject: %d000 steps on %d bytes; anchor it with ^, or use sets such as \z
       [^,]* for .*'):format(steps, #s))
   end
   error(faults[-fault], level + 2)

@@ -88,7 +88,7 @@ describe('a pattern that would run for hours', function()
         " end\n  return e\nend)", { '{"id":1}', '{"bad":true}', '{"id":3}' }, '--json', '--deadline', '500ms')
       assert.equal('{"id":1}\n{"id":3}\n', r.out)
       assert.truthy(r.err:find('attack\n', 1, true))
-      assert.truthy(r.err:find('script.lua:3: pattern too complex for this subject: %d+,000 steps on %d+ bytes; ' ..
+      assert.truthy(r.err:find('script.lua:3: pattern too complex for this subject: %d+ steps on %d+ bytes; ' ..
         'anchor it with ^, or use sets such as %[^,%]%* for %.%* %[pattern%]'), r.err)
       assert.is_true(r.seconds < 2, r.seconds)
     end)
