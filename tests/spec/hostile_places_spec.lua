@@ -56,15 +56,16 @@ local PLACES = {
       ctx.emit { n = s.n, size = s.all:size(), id = e.id }
       attack(e)
     end })]] },
-  { 'where of an aggregate', [[:key_by 'k':running('r', { n = tm.agg.count(), m = tm.agg.sum('id', { where = function(e) attack(e) return true end }) },
+  { 'where of an aggregate', [[:key_by 'k':running('r', { n = tm.agg.count(),
+    m = tm.agg.sum('id', { where = function(e) attack(e) return true end }) },
     { unbounded = true })]] },
-  { 'a step behind state', ":key_by 'k':running('r', { n = tm.agg.count(), attack = tm.agg.last 'attack' }, { unbounded = true }):filter(function(e) \
-    attack(e) return true end):drop { 'attack' }" },
+  { 'a step behind state', ":key_by 'k':running('r', { n = tm.agg.count(), attack = tm.agg.last 'attack' }, { unbounded = true })\
+    :filter(function(e) attack(e) return true end):drop { 'attack' }" },
 }
 
 local function script(place)
-  return "local tm, attack = require 'tidemill', require 'attacks'\nlocal s = tm.pipeline 'p':on_error(tm.sink.file 'dead.ndjson')" .. place ..
-    '\nreturn s'
+  return "local tm, attack = require 'tidemill', require 'attacks'\nlocal s = tm.pipeline 'p':on_error(tm.sink.file 'dead.ndjson')" ..
+    place .. '\nreturn s'
 end
 
 local function input(with)
@@ -121,12 +122,14 @@ describe('every attack', function()
 
   for i, a in ipairs(ATTACKS) do
     it('while a script loads: ' .. a[1], function()
-      local r = run(("local tm, attack = require 'tidemill', require 'attacks'\nattack { attack = %q }\nreturn tm.pipeline 'p'"):format(a[1]), false)
+      local r = run(("local tm, attack = require 'tidemill', require 'attacks'\nattack { attack = %q }\nreturn tm.pipeline 'p'"):format(
+        a[1]), false)
       assert.equal(3, r.code, r.err)
       assert.equal('', r.out)
       assert.truthy(r.err:find('begins: ' .. a[1] .. '.\n', 1, true), r.err)
       local at = a[2] == 'memory' and '[%w/%.]*:?' or a[2] == 'stack-overflow' and '' or 'attacks%.lua:' .. i + 1 .. ': '
-      local said = ({ deadline = 'still at work', memory = 'more than its memory', pattern = 'pattern too complex', ['stack-overflow'] = 'overflow',
+      local said = ({ deadline = 'still at work', memory = 'more than its memory', pattern = 'pattern too complex',
+        ['stack-overflow'] = 'overflow',
         lua = a[1] == 'large' and 'made 10000000' or "attempt to index local 'x'" })[a[2]]
       assert.truthy(r.err:find('tidemill: error: ' .. at .. '[^\n]*' .. said), r.err)
       assert.is_true(r.seconds < 2 * DEADLINE_MS / 1000 + 3, r.seconds)

@@ -13,7 +13,9 @@ local SEED = tonumber(os.getenv 'PATTERN_SEED' or os.time() % 100000)
 local function difference(a, b)
   local theirs, ours = h.lines(a), h.lines(b)
   for i = 1, math.max(#theirs, #ours) do
-    if theirs[i] ~= ours[i] then return ('seed %d, case %d\n  luajit: %s\n  host:   %s'):format(SEED, i, tostring(theirs[i]), tostring(ours[i])) end
+    if theirs[i] ~= ours[i] then
+      return ('seed %d, case %d\n  luajit: %s\n  host:   %s'):format(SEED, i, tostring(theirs[i]), tostring(ours[i]))
+    end
   end
 end
 
@@ -26,7 +28,8 @@ return tm.pipeline 'p':map(function(e) return { r = block(e.seed, 1000) } end)]]
   }
   local events = {}
   for i = 1, thousands do events[i] = ('{"seed":%d}'):format(SEED + i) end
-  local theirs = h.shell(("cd %s && luajit -e 'local block = assert(loadfile \"pattern_cases.lua\")() for i = %d, %d do print(block(i, 1000)) end'")
+  local theirs = h.shell(("cd %s && luajit -e \z
+    'local block = assert(loadfile \"pattern_cases.lua\")() for i = %d, %d do print(block(i, 1000)) end'")
     :format(dir, SEED + 1, SEED + thousands))
   local ours = h.run({ 'run', '--quiet', '--strict', '--deadline', '30s', 'ours.lua', ... }, table.concat(events, '\n') .. '\n',
     { cwd = dir, timeout = 1800 })
@@ -42,7 +45,8 @@ describe('patterns are those of LuaJIT', function()
     local theirs, ours = both(THOUSANDS)
     assert.truthy(theirs == ours, theirs ~= ours and difference(theirs, ours) or '')
     -- the cases are worth something: answers, misses and each of the messages are among them
-    for _, text in ipairs { '= true nil', '= true \'', 'ends\\20with', "missing\\20']'", "missing\\20'['", 'unbalanced', 'invalid\\20pattern',
+    for _, text in ipairs { '= true nil', '= true \'', 'ends\\20with', "missing\\20']'", "missing\\20'['", 'unbalanced',
+      'invalid\\20pattern',
       'invalid\\20capture\\20index', 'too\\20many', 'too\\20complex', 'unfinished', 'invalid\\20replacement' } do
       assert.truthy(theirs:find(text, 1, true), ('seed %d: no case of: %s'):format(SEED, text))
     end
@@ -57,10 +61,12 @@ describe('patterns are those of LuaJIT', function()
     local calls = [[
       function() return string.find() end, function() return ('x'):find() end, function() return string.match({}, 'x') end,
       function() return (string.gsub('x', 'y')) end, function() return (('x'):gsub('y', true)) end,
-      function() return ('x'):gmatch({}) end, function() return string.find('x', 'y', {}) end, function() return string.gsub('x', 'y', 'z', 'w') end,
+      function() return ('x'):gmatch({}) end, function() return string.find('x', 'y', {}) end,
+      function() return string.gsub('x', 'y', 'z', 'w') end,
       function() local f = string.match return (f(nil, 'x')) end, function() return string.find(12321, 2, 3) end,
       function() return (string.gsub(121, 1, 3)) end, function() return string.find.x end]]
-    local code = 'local out = {} for i, f in ipairs {' .. calls .. '} do out[i] = tostring(select(2, pcall(f))) end return table.concat(out, "\\n")'
+    local code = 'local out = {} for i, f in ipairs {' .. calls .. '} do out[i] = tostring(select(2, pcall(f))) end ' ..
+      'return table.concat(out, "\\n")'
     local theirs = h.shell('luajit -e ' .. h.quote('io.write((function() ' .. code .. ' end)())')).out
     local ours = h.rows((h.e('stream:map(function(e) return { r = (function() ' .. code .. ' end)() } end)', { '{}' })))[1].r
     local function plain(text) return (text:gsub('%f[^\n%z][^\n]-:%d+: ', ''):gsub('got nil', 'got no value')) end
@@ -84,8 +90,8 @@ describe('a pattern that would run for hours', function()
   }
   for _, bomb in ipairs(bombs) do
     it('is a plain error: ' .. bomb, function()
-      local r = h.script("local tm = require 'tidemill'\nreturn tm.pipeline 'p':map(function(e)\n  if e.bad then print 'attack' local x = " .. bomb ..
-        " end\n  return e\nend)", { '{"id":1}', '{"bad":true}', '{"id":3}' }, '--json', '--deadline', '500ms')
+      local r = h.script("local tm = require 'tidemill'\nreturn tm.pipeline 'p':map(function(e)\n  if e.bad then print 'attack' \z
+        local x = " .. bomb .. " end\n  return e\nend)", { '{"id":1}', '{"bad":true}', '{"id":3}' }, '--json', '--deadline', '500ms')
       assert.equal('{"id":1}\n{"id":3}\n', r.out)
       assert.truthy(r.err:find('attack\n', 1, true))
       assert.truthy(r.err:find('script.lua:3: pattern too complex for this subject: %d+ steps on %d+ bytes; ' ..
@@ -110,7 +116,8 @@ describe('a pattern that would run for hours', function()
   end)
 
   it('what gsub makes is bounded by --script-memory', function()
-    local out, r = h.e("stream:map(function(e) return { n = #('x'):rep(1e6):gsub('x', ('y'):rep(1e5)) } end)", { '{}' }, '--script-memory', '64M')
+    local out, r = h.e("stream:map(function(e) return { n = #('x'):rep(1e6):gsub('x', ('y'):rep(1e5)) } end)", { '{}' },
+      '--script-memory', '64M')
     assert.equal('', out)
     assert.truthy(r.err:find('the script used more than its memory %(%-%-script%-memory%) %[memory%]'), r.err)
   end)

@@ -14,9 +14,11 @@ end
 
 local function one_of(list) return list[random(#list)] end
 
-local letters = { 'a', 'a', 'a', 'b', 'b', 'A', '1', '2', ' ', '-', '.', '%', '(', ')', '[', ']', '^', '$', '_', '\n', '\0', '\127', '\200', 'z' }
+local letters = { 'a', 'a', 'a', 'b', 'b', 'A', '1', '2', ' ', '-', '.', '%', '(', ')', '[', ']', '^', '$', '_', '\n', '\0',
+  '\127', '\200', 'z' }
 local signs = { '%', '%', '(', ')', '[', ']', '^', '$', '.', '*', '+', '-', '?', 'a', 'b', '1', 'f', '\0', '\200' }
-local classes = { 'a', 'c', 'd', 'g', 'l', 'p', 's', 'u', 'w', 'x', 'z', 'A', 'C', 'D', 'G', 'L', 'P', 'S', 'U', 'W', 'X', 'Z', '.', '%', 'y', '-' }
+local classes = { 'a', 'c', 'd', 'g', 'l', 'p', 's', 'u', 'w', 'x', 'z', 'A', 'C', 'D', 'G', 'L', 'P', 'S', 'U', 'W', 'X',
+  'Z', '.', '%', 'y', '-' }
 local times = { '', '', '', '?', '*', '+', '-' }
 
 local function repeated(n, make)
@@ -37,7 +39,8 @@ local function in_set()
 end
 
 local function set()
-  return '[' .. (random(4) == 1 and '^' or '') .. repeated(random(4) - (random(8) == 1 and 1 or 0), in_set) .. (random(20) > 1 and ']' or '')
+  return '[' .. (random(4) == 1 and '^' or '') ..
+    repeated(random(4) - (random(8) == 1 and 1 or 0), in_set) .. (random(20) > 1 and ']' or '')
 end
 
 local opened
@@ -121,7 +124,8 @@ local function caller(name)   -- from Lua: messages have this file and line
 end
 local from_lua = { find = caller 'find', match = caller 'match', gsub = caller 'gsub' }
 
-local odd = { function() return nil end, function() return 5 end, function(a, b) return b and tostring(b) or a end, function() return false end,
+local odd = { function() return nil end, function() return 5 end,
+  function(a, b) return b and tostring(b) or a end, function() return false end,
   function(a) return a ~= 'a' and tostring(a) .. '!' end, function() return {} end, function(...) return tostring(select('#', ...)) end }
 local tables = { { a = 'X', b = 2, aa = false, ['1'] = 'one' }, { 'x', 'y', 'z' }, { a = {} }, { a = print } }
 
