@@ -2,8 +2,8 @@
  *
  * The signal handler touches only the marker, its own counters, lua_sethook (which LuaJIT, like Lua, allows in a
  * handler) and raise(2). Looks are a fraction of the deadline apart; LOOKS of them in a row at the same place are
- * the deadline; the self-test needs one, as processor time is counted in ticks of some ms. Time is this thread's processor time: an event that waits for a busy machine, for a disk or a debugger is not
- * overdue, and a worker without work is not woken. */
+ * the deadline; the self-test needs one, as processor time is counted in ticks of some ms. Time is this thread's processor
+ * time: an event that waits for a busy machine or a disk is not overdue, and a worker without work is not woken. */
 #include "guard.h"
 
 #include <errno.h>

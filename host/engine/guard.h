@@ -6,7 +6,7 @@
  * and raises SIGPROF once: traces exit, the interpreter meets the hook, the hook raises - again and again, until
  * the host has control (guard_disarm). One guarded Lua state a process: the profiler serves one.
  *
- * One of the four files that know lua.h (with lua_state.c, script.c and script_host.c). */
+ * One of the files that know lua.h. */
 #ifndef TM_ENGINE_GUARD_H
 #define TM_ENGINE_GUARD_H
 

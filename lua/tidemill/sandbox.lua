@@ -144,13 +144,22 @@ local function constants_ok(proto, where)
   end
 end
 
+--- What to do about a common error of syntax, from LuaJIT's own words.
+local function advice(text, why)
+  if text:find '^%s*{' then return '; this is data, not a script; data is given with --from' end
+  if why:find "near '!'" then return '; not equal is ~= in Lua, and ! is not' end
+  if why:find "'end' expected.*<eof>" then return '; a function, if, for, while or do above it has no end' end
+  if why:find "near '[%+%-%*/]?='" then return '; equal is == and there is no += in Lua: write x = x + 1' end
+  return ''
+end
+
 --- Compiles a script's text in an environment. Raises with file:line on a syntax error.
 function M.compile(text, name, env)
   if text:byte(1) == 27 then raise('script', name .. ':1: precompiled Lua is not accepted; give the source') end
   if text:sub(1, 3) == '\239\187\191' then text = text:sub(4) end
   if text:sub(1, 1) == '#' then text = '--' .. text end
   local chunk, why = load(text, '@' .. name, 't', env)
-  if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1'))) end
+  if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1')) .. advice(text, tostring(why))) end
   constants_ok(chunk, name)
   return chunk
 end
