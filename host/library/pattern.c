@@ -205,7 +205,7 @@ static int32_t int_of(double n) { return n > -2147483649.0 && n < 2147483648.0 ?
 
 /* gsub takes a long first; what that does not hold has no low bits. */
 int32_t tm_ffi_pattern_count(double n) {
-  return n >= -0x1p63 && n < 0x1p63 ? (int32_t)(uint32_t)(uint64_t)(int64_t)n : 0;
+  return n >= -9223372036854775808.0 && n < 9223372036854775808.0 ? (int32_t)(uint32_t)(uint64_t)(int64_t)n : 0;
 }
 
 static int32_t start_of(double init, int32_t len) {
