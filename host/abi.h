@@ -43,14 +43,17 @@ enum tm_kind {
 enum tm_format_id {
   TM_FORMAT_JSON = 0,       /* one object a line */
   TM_FORMAT_MSGPACK = 1,    /* maps, one behind the other */
-  TM_FORMATS = 2
+  TM_FORMAT_CSV = 2,        /* RFC 4180 */
+  TM_FORMAT_LINES = 3,      /* plain text: { line = ... } */
+  TM_FORMATS = 4
 };
 
 /* One value of one event: where its text lies and, for numbers, its value.
  * num is a (canonical) NaN unless kind is NUMBER and the column wants numbers,
  * so that "num == num" is the whole test for a number. In a batch of msgpack the
  * text is the value's own bytes, a STRING's without their head (whose length is in
- * bits 32 to 39 of its NaN), until tm_ffi_cell_text has made JSON of them. */
+ * bits 32 to 39 of its NaN), until tm_ffi_cell_text has made JSON of them. In one of CSV or lines a STRING's text is what
+ * it says, and may hold quotes and controls, until then. */
 struct tm_cell {
   double num;
   int32_t off;              /* of the text, from the base the cell belongs to (batch: raw) */
@@ -75,21 +78,24 @@ enum tm_line_status {
   TM_LINE_NOT_OBJECT = 2,   /* valid, but not an object */
   TM_LINE_TOO_DEEP = 3,
   TM_LINE_TOO_LONG = 4,
-  TM_LINE_QUARANTINED = 5   /* killed the worker twice */
+  TM_LINE_QUARANTINED = 5,  /* killed the worker twice */
+  TM_LINE_FIELDS = 6        /* CSV: too few or too many */
 };
 
 struct tm_fields;           /* the fields of a source that scripts read: a tree, root is 0 */
+struct tm_csv;              /* how a source of CSV or lines is read (codec/csv.h) */
 
 /* Up to TM_BATCH_ROWS events of one source, decoded. Bad lines keep a slot (status != 0)
  * and are never given to a loop. Written by C alone. */
 struct tm_batch {
   const char *raw;                     /* base of the text; TM_PAD readable bytes behind it */
   struct tm_fields *fields;
+  struct tm_csv *csv;                  /* NULL: another format */
   int32_t rows;                        /* slots used, bad ones included */
   int32_t bad;                         /* how many of them are bad */
   int32_t format;                      /* enum tm_format_id */
   int32_t side_len;                    /* bytes used of `side` */
-  char *side;                          /* msgpack: room for cells' texts in JSON; TM_PAD readable bytes behind it */
+  char *side;                          /* room for texts made of cells (not in JSON); TM_PAD readable bytes behind it */
   int32_t side_cap;
   int32_t text_row;                    /* row whose text tm_ffi_batch_text made last, from 1; 0 none */
   double line_first;                   /* number of slot 0's line in its source, from 1 */
@@ -112,10 +118,21 @@ int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id);
 /* From now on short strings of this field that come often get ids, the same ones for good: those of the batch's rows, 0
  * for what has none; valid as long as the fields. NULL: no memory. */
 const uint8_t *tm_ffi_fields_words(struct tm_fields *f, int32_t id);
+/* What texts of CSV are taken for where :schema says so. A text that is none stays a STRING. */
+enum tm_text_type { TM_TEXT_STRING = 0, TM_TEXT_NUMBER = 1, TM_TEXT_BOOLEAN = 2 };
+/* The same field read as that type: a column of its own beside the other one. Its id, made if new; -1 as above. */
+int32_t tm_ffi_fields_typed(struct tm_fields *f, int32_t id, int32_t type);
+/* Which fields of a source of CSV a view reads as what, for its rows as a whole. */
+struct tm_types;
+struct tm_types *tm_ffi_types_new(const struct tm_fields *f);                         /* owned by the process; NULL: no memory */
+int32_t tm_ffi_types_add(struct tm_types *t, int32_t id);                             /* a typed field; 0, or -1 no memory */
+/* a text that a script has, taken for that type: its kind; *num gets a number's value, else NaN */
+int32_t tm_ffi_text_value(const char *text, int32_t len, int32_t type, double *num);
 /* extract one field over all rows of a batch already decoded (a field met late) */
 void tm_ffi_batch_fill(struct tm_batch *b, int32_t id);
-/* the event in `row` as JSON text, until this is called for another row: its pointer, the length in *len; NULL no memory */
-const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, int32_t *len);
+/* The event in `row` as JSON text, until this is called for another row: its pointer, the length in *len; NULL no memory.
+ * types: of CSV; may be NULL. */
+const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, const struct tm_types *types, int32_t *len);
 /* makes the text of a cell of this batch JSON where it is not: strings too have their quotes around the span then; 0, or -1 no
  * memory */
 int32_t tm_ffi_cell_text(struct tm_batch *b, struct tm_cell *c);
@@ -221,6 +238,7 @@ struct tm_out {
   int32_t format;           /* enum tm_format_id */
   int32_t row;              /* where the row begun by tm_ffi_out_begin starts in buf */
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
+  struct tm_csv_out *csv;   /* how rows of CSV or lines are written (codec/csv_write.h); set by each worker */
 };
 struct tm_out_event { int32_t event; int32_t off; };
 /* Events of a pipeline that made at least one row: the others were dropped. `before` the event at hand there were so
@@ -250,6 +268,7 @@ struct tm_view {
   int32_t extra;            /* nodes of names met as data beyond the bound */
   int32_t last;             /* row at which the loop ends; with a list of rows (tm_ffi_filter_rows) its last place */
   int32_t at;               /* place in that list */
+  struct tm_types *types;   /* of CSV: what its fields are read as; may be null */
 };
 
 /* What a written slot holds, for the encoder. */
@@ -307,12 +326,15 @@ struct tm_flow {
   int32_t fired;            /* slots used */
 };
 
-/* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written.
+/* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written, -3 the row does not fit the
+ * format (CSV and lines: tm_ffi_out_why).
  * out_begin names the event the row belongs to (slot of its batch); out_end ends the row. */
 int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f);
-/* the event's own bytes */
-int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row);
+/* the event's own bytes, or what they say in the out's format; types: as for tm_ffi_batch_text */
+int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_types *types);
+/* why the last emitter gave -3: appends a sentence; 0, or -1 */
+int32_t tm_ffi_out_why(const struct tm_out *o, struct tm_buf *why);
 /* Of a row as JSON text, with notes or without, that this format cannot carry: appends the name of the first member at fault; 1,
  * or 0 there is none */
 int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct tm_buf *name);
@@ -321,7 +343,7 @@ int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct t
 struct tm_select;
 struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
-int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_select *s);
+int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, struct tm_select *s);
 /* The event with what was written in the generation in force (v), as one row. Without a base: its fields in byte order
  * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,

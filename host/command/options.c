@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../base/suggest.h"
+#include "../codec/format.h"
 #include "options_table.h"
 #include "quantity.h"
 #include "settings.h"
@@ -112,19 +113,14 @@ static int take_flag(struct parse *p, const struct tm_option *opt, const char *f
 }
 
 static int take_format(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
-  static const char *const formats[] = { "json", "msgpack", "csv", "lines" };
-  enum { HERE = 2 };  /* of them in this version */
-  const char *meant = tm_suggest(value, formats, 4);
-  size_t i;
+  const char *formats[TM_FORMATS];
 
-  for (i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-    if (strcmp(value, formats[i]) != 0) continue;
-    if (i >= HERE)
-      return tm_err_set(p->err, USAGE, "format-later",
-                        "%s: the format %s is not available in this version; json and msgpack are", from, value);
+  for (int i = 0; i < TM_FORMATS; i++) formats[i] = tm_formats[i].name;
+  if (tm_format_find(value) >= 0) {
     set_text(p->o, opt->at, value);
     return 0;
   }
+  const char *meant = tm_suggest(value, formats, TM_FORMATS);
   return tm_err_set(p->err, USAGE, "format-unknown", "%s: no format is called '%s'; did you mean %s?", from, value,
                     meant != NULL ? meant : formats[0]);
 }

@@ -22,6 +22,10 @@ struct tm_options {
   const char *to;                        /* --to F; NULL or "-": stdout */
   const char *format;                    /* --format json; NULL: json */
   const char *out_format;
+  const char *delimiter;                 /* --delimiter ';' of the default input; NULL: a comma */
+  const char *columns;                   /* --columns a,b; NULL: the first row */
+  const char *out_delimiter;
+  const char *out_columns;
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
@@ -30,6 +34,8 @@ struct tm_options {
   const char *state_key;
   int32_t limit;                         /* state get --limit N, records; 0: all */
   const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
+  int follow;                            /* --follow: the files of --from are read on as they grow */
+  const char *rate;                      /* --rate 1000/s: events of each source that has no rate of its own; NULL none */
   int strict;                            /* --strict */
   int quiet;                             /* --quiet: no end summary */
   int json;                              /* --json: the summary or the graph as one JSON object, the states as an array */

@@ -22,13 +22,28 @@ enum {
 const struct tm_option tm_options_table[] = {
   { "from", "FILE", TM_OPTION_LIST, ALL, AT(from), AT(from_n), 0, 0, 0,
     "The default input, for pipelines without :from: a file, a folder (all files in it), or a pattern in quotes such as "
-    "'data/*.ndjson'. May be repeated; read in the order of names. - is stdin, which is also the default." },
+    "'data/*.ndjson'. May be repeated; read in the order of names. - is stdin, which is also the default. gzip and zstd "
+    "are recognized by content." },
+  { "follow", NULL, TM_OPTION_FLAG, RUN, AT(follow), 0, 0, 0, 0,
+    "Read the files of --from on as they grow, through rotation, and look for new ones; the run ends when it is told to." },
+  { "rate", "N/s", TM_OPTION_TEXT, RUN, AT(rate), 0, 0, 0, 0,
+    "Events a second at most (also N/m, N/h), of each source that has no rate of its own." },
   { "to", "FILE", TM_OPTION_TEXT, BOTH | GRAPH, AT(to), 0, 0, 0, 0,
-    "The default output, for pipelines without :to; appended to. - is stdout, which is also the default." },
+    "The default output, for pipelines without :to; appended to. - is stdout, which is also the default. Compressed if it "
+    "ends in .gz or .zst; {field} in it is the row's field, so that 'out/{day}.ndjson' is a file a day." },
   { "format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(format), 0, 0, 0, 0,
-    "Format of the default input: json, one object a line, or msgpack, one map behind the other." },
+    "Format of the default input: json, one object a line; msgpack, one map behind the other; csv; or lines, plain text. "
+    "Without it csv for *.csv and *.tsv, else json." },
   { "out-format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(out_format), 0, 0, 0, 0,
-    "Format of the default output: json, one object a line, or msgpack, one map behind the other." },
+    "Format of the default output, as for --format." },
+  { "delimiter", "CHAR", TM_OPTION_TEXT, BOTH | STATE, AT(delimiter), 0, 0, 0, 0,
+    "What separates the fields of CSV in the default input: one character, '\\t' for a tab. Without it a comma." },
+  { "columns", "NAMES", TM_OPTION_TEXT, BOTH | STATE, AT(columns), 0, 0, 0, 0,
+    "Names of the columns of CSV in the default input, with commas between; then its first row is an event." },
+  { "out-delimiter", "CHAR", TM_OPTION_TEXT, BOTH | STATE, AT(out_delimiter), 0, 0, 0, 0,
+    "What separates the fields of CSV in the default output." },
+  { "out-columns", "NAMES", TM_OPTION_TEXT, BOTH | STATE, AT(out_columns), 0, 0, 0, 0,
+    "Columns of CSV in the default output, with commas between. Without it those of :select, else of the first row." },
   { "set", "KEY=VALUE", TM_OPTION_PAIRS, ALL, AT(set), AT(set_n), 0, 0, 0,
     "A setting that scripts can read. May be repeated." },
   { "sample", "FILE", TM_OPTION_TEXT, CHECK, AT(sample), 0, 0, 0, 0,
@@ -61,9 +76,7 @@ const struct tm_option tm_options_table[] = {
   LATER("listen"),
   LATER("epoch"),
   LATER("epoch-min"),
-  LATER("rate"),
   LATER("reset"),
-  LATER("columns"),
   { NULL, NULL, TM_OPTION_LATER, 0, 0, 0, 0, 0, 0, NULL },
 };
 

@@ -144,7 +144,7 @@ static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t
   double place = root->line_first + root->line[slot];
   int n = snprintf(out, size, ", %.*s%s%s %.0f", source_len, s->source, source_len > 0 ? " " : "", packed ? "byte" : "line", place);
   /* bytes of msgpack are nothing to read */
-  if (b->format == TM_FORMAT_JSON && n > 0 && (size_t)n < size)
+  if (b->format != TM_FORMAT_MSGPACK && n > 0 && (size_t)n < size)
     snprintf(out + n, size - (size_t)n, ": %.*s%s", len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
 }
 

@@ -34,6 +34,7 @@ local plan_module = require 'tidemill.plan'
 local codegen = require 'tidemill.codegen'
 local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
+local csv = require 'tidemill.csv'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
 local state_query = require 'tidemill.state_query'
@@ -137,24 +138,42 @@ end
 
 --- The default input and output are one of the others: what reads or writes both does so in one place.
 local function canonical(o)
+  --- format and csv of the default input or output; flags of one that is no CSV are refused.
+  local function format_of(option, named, given, paths, is_sink)
+    local format, told = csv.format(function(m) raise('usage', option .. ': ' .. m) end, named, paths)
+    local ok = format == 'csv' or not (given.delimiter or given.columns)
+    if not ok then
+      raise('usage', given.names .. ' are of CSV, and the default ' .. (is_sink and 'output' or 'input') .. " is '" .. format ..
+        "'; give " .. option .. ' csv too')
+    end
+    given.columns = given.columns and csv.split(given.columns)
+    return format, csv.options(function(m) raise('usage', given.names .. ': ' .. m) end, format, given, told, is_sink)
+  end
+  local from = { delimiter = o.delimiter, columns = o.columns, names = '--delimiter and --columns' }
+  local to = { delimiter = o.out_delimiter, columns = o.out_columns, names = '--out-delimiter and --out-columns' }
+  local in_format, in_csv = format_of('--format', o.format, from, o.from)
+  local out_format, out_csv = format_of('--out-format', o.out_format, to, { o.to }, true)
   return {
     source = function(d)
       if d.kind ~= 'input' then return d end
       if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then
-        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = o.format }
+        if o.follow then raise('usage', '--follow: standard input is followed by itself; name files with --from') end
+        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = in_format, csv = in_csv }
       end
       local paths = {}
       for i, p in ipairs(o.from) do paths[i] = p end
       table.sort(paths)
-      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = o.format }
+      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = in_format, csv = in_csv,
+        follow = o.follow }
     end,
     sink = function(d)
       if d.kind ~= 'output' then return d end
       if o.to == nil or o.to == '-' then
-        return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place, format = o.out_format }
+        return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place, format = out_format, csv = out_csv }
       end
       if o.to == 'discard' then return { kind = 'discard', key = 'discard', name = 'discard', place = d.place } end
-      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = o.out_format }
+      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = out_format, csv = out_csv,
+        files = api.files_of(nil, '--to', { path = o.to }) }
     end,
   }
 end
@@ -191,12 +210,19 @@ local function bind(o)
   for _, d in ipairs(plan.sinks) do
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
-    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'])
+    local c = d.csv or {}
+    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf)
+    if d.files and path == d.path then host.sink_how(d.host, d.files) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
+    local c = d.csv or {}
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
-      lib.formats[d.format or 'json'])
+      lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns)
+    if kind == d.kind then
+      local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
+      host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })
+    end
     d.batch = ffi.cast('struct tm_batch *', batch)
     d.fields = ffi.cast('struct tm_fields *', fields)
     d.cache_list = {}
@@ -241,6 +267,11 @@ local function make_plan(o)
     local k, v = pair:match '^([^=]+)=(.*)$'
     if not k then raise('usage', "--set takes name=value, got '" .. pair .. "'") end
     settings[k] = v
+  end
+  if o.rate then
+    local rate, why = require 'tidemill.duration'.rate(o.rate)
+    if not rate then raise('usage', '--rate: ' .. why) end
+    o.rate = rate
   end
   local tm = api.make(settings)
   local results = {}

@@ -17,9 +17,19 @@ with what exists, and runs its examples.
 
 local M = {}
 
-local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end', default = 'json' }
+local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end; csv; ' ..
+  'lines: plain text, events are { line = … }', default = 'csv for *.csv and *.tsv, else json' }
+local DELIMITER = { 'delimiter', 'string', "csv: one character, also a tab ('\\t')", default = 'a comma; *.tsv: a tab' }
+local CRLF = { 'crlf', 'boolean', 'csv, lines: rows end with CR LF', default = 'false' }
+local IN_COLUMNS = { 'columns', 'any', 'csv: the list of names; then the first row is an event', default = 'the first row' }
+local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no event', default = 'true without columns' }
+local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
+local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first, but not into a file that has something in it',
+  default = 'true' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
+
+local RATE = { 'rate', 'string', "events at most a second, minute or hour: '1000/s', '6/m', '20/h'", default = 'as fast as they go' }
 
 local operators = {
   { name = 'from', signature = ':from(source | stream)', about = 'What the pipeline reads.',
@@ -160,16 +170,27 @@ local sources = {
     about = 'Files: one, a list, those that match a pattern, all in a folder.',
     more = { 'In the order of their names, byte by byte. In a pattern * ? [a-z] stand for parts of a name; a folder means all',
       'regular files in it but hidden ones, not those of folders below. A file that is called like a pattern is meant itself.',
-      'Found when the run starts: what comes later is not read. Cost is that of checking and reading 228 bytes of JSON.' },
-    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, SOURCE_NAME },
+      'Found when the run starts: what comes later is not read. gzip and zstd are recognized by content.',
+      'With follow = true files are read on as they grow, through rotation by renaming and by truncation, and new ones are',
+      'looked for; the run then ends when it is told to. Cost is that of checking and reading 228 bytes of JSON.' },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER,
+      { 'follow', 'boolean', 'true: read on as files grow, as tail -F does', default = 'false' }, RATE, SOURCE_NAME },
     example = "stream:from(tm.source.file 'data/*.ndjson')",
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    more = { 'gzip and zstd are recognized by content.' },
+    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RATE, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
+  { name = 'tm.source.every', signature = "tm.source.every('10s' | { '10s', … })", cost_ns = 1000,
+    about = 'A clock: { time, n } at every full period since the run began.',
+    more = { 'time is when the tick was due, in ms; n counts from 1. Ticks that nobody had time for are made up for.' },
+    options = { { 'period', 'any', "time between two, such as '10s' (or the first item)", required = true },
+      { 'count', 'number', 'how many at most', default = 'no end' },
+      { 'name', 'string', 'what it is called in messages', default = 'every' } },
+    example = "stream:from(tm.source.every { '10ms', count = 2 }):select { 'n' }", output = { '{"n":1}', '{"n":2}' } },
   { name = 'tm.source.generate', signature = 'tm.source.generate(function(i) … end [, options])', cost_ns = 1000,
     about = 'Calls the function with 1, 2, … for a table (or a JSON text) each, until it returns nil.',
-    options = { { 'count', 'number', 'how many events at most', default = 'no end' },
+    options = { { 'count', 'number', 'how many events at most', default = 'no end' }, RATE,
       { 'name', 'string', 'what it is called in messages', default = 'generate' } },
     example = 'stream:from(tm.source.generate(function(i) return { i = i } end, { count = 2 }))',
     output = { '{"i":1}', '{"i":2}' } },
@@ -177,11 +198,21 @@ local sources = {
 
 local sinks = {
   { name = 'tm.sink.file', signature = "tm.sink.file('path' | { path = 'path', … })", cost_ns = 10,
-    about = 'Appends to a file.',
-    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, SINK_NAME },
+    about = 'Appends to a file, or to many whose names are made of fields.',
+    more = { "In the path {f} is the row's field f: 'out/{day}/{shop}.ndjson'. Characters other than letters, digits and . _ : -",
+      'become %XX, a field that is absent or null %null, an empty one %empty; folders are made; {{ and }} are braces.',
+      'A path that ends in .gz or .zst is compressed. With roll a file gets its name, with a number, when it is complete:',
+      'out-000001.ndjson; until then it ends in .part. Cost is that of one plain file; with fields 300.' },
+    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, DELIMITER,
+      OUT_COLUMNS, OUT_HEADER, CRLF,
+      { 'compress', 'string', 'gzip and zstd work in pieces of up to 1 MiB, which wait 10 s at most', one_of = { 'none', 'gzip', 'zstd' },
+        default = "by the path's end" },
+      { 'roll', 'table', "{ size = '100M', every = '1h' }: bytes of rows before compression; hours of UTC", default = 'never' },
+      { 'max_files', 'number', 'different paths of a run at most; one more ends it', default = '10000' }, SINK_NAME },
     example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
+    options = { FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
+      { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
     example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },
@@ -295,11 +326,14 @@ end
 function M.find(kind, name) return by_name[kind][name] end
 
 local option_maps = {}
+-- options that are tables themselves
+local parts = { ['tm.sink.file roll'] = { size = true, every = true } }
 
 --- The options of a call as stream.options takes them: name -> type, list of what it may be, or true.
 ---@param what string an entry's name; an operator's without its colon
 function M.options(what)
   if option_maps[what] then return option_maps[what] end
+  if parts[what] then return parts[what] end
   local map, entry = {}, nil
   for _, k in ipairs(M.kinds) do entry = entry or by_name[k[1]][what] end
   for _, o in ipairs(assert(entry, what).options or {}) do

@@ -246,7 +246,7 @@ function emit.schema(g, step, view)
   local nodes, n = {}, 0
   for _, field in ipairs(step.rec.types) do
     local node = view.field(field.name)
-    if node.rule and node.rule ~= field.typ then
+    if node.rule and node.rule.name ~= field.typ.name then
       raise('script', step.place .. ": field '" .. field.name .. "' is declared " .. node.rule.name .. ' elsewhere in this pipeline')
     end
     view.declare(node, field.typ)

@@ -122,6 +122,13 @@ local function position_of(pipeline, row)
   return host.position(pipeline.index, row)
 end
 
+--- The first bytes of a text, whole characters.
+local function cut(text, n)
+  if #text <= n then return text end
+  while n > 0 and text:byte(n + 1) >= 0x80 and text:byte(n + 1) < 0xc0 do n = n - 1 end
+  return text:sub(1, n) .. '…'
+end
+
 local function put(buf, s) C.tm_ffi_buf_put(buf, s, #s) end
 
 local function put_string(buf, s)
@@ -145,10 +152,11 @@ end
 
 --- The event in `row` as text for a letter; its bytes where the format has no text for it (NaN in JSON).
 local function put_event(buf, batch, row, format)
-  local text = C.tm_ffi_batch_text(batch, row, text_len)
+  local text = C.tm_ffi_batch_text(batch, row, nil, text_len)
   local from = buf.len
   if text ~= nil and C.tm_ffi_buf_put(buf, text, text_len[0]) == 0 then
-    if batch.format == format or format == C.TM_FORMAT_MSGPACK or C.tm_ffi_note_clean(buf, from) == 0 then return end
+    local keeps = format == C.TM_FORMAT_MSGPACK or batch.format == format and format == C.TM_FORMAT_JSON
+    if keeps or C.tm_ffi_note_clean(buf, from) == 0 then return end
   end
   buf.len = from
   put_bad(buf, batch, row)
@@ -160,7 +168,8 @@ local function shown(batch, row, is_bad)
   local buf = lib.scratch
   buf.len = 0
   if batch.format ~= C.TM_FORMAT_MSGPACK then
-    if not is_bad then return ffi_string(p, len) end
+    -- a text of CSV may hold whatever a terminal obeys
+    if not is_bad and batch.format == C.TM_FORMAT_JSON then return ffi_string(p, len) end
     C.tm_ffi_json_lossy(buf, p, len)
   elseif is_bad then
     local bytes = ffi_string(p, math.min(len, 64))
@@ -213,7 +222,7 @@ end
 local function report(pipeline, letter, first, event_text, traceback)
   local text
   if first then
-    if #event_text > 300 then event_text = event_text:sub(1, 300) .. '…' end
+    event_text = cut(event_text, 300)
     text = ('%s: %s [%s]\n  pipeline %s, step %s, event %s\n  %s'):format(letter.at ~= '' and letter.at or letter.position,
       letter.reason, letter.code, pipeline.name, letter.step, letter.position, event_text)
     if traceback and select(2, traceback:gsub('\n', '\n')) >= 1 then text = text .. '\n' .. traceback end

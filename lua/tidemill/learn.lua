@@ -2,8 +2,8 @@
 learn.lua - a schema learned from examples: `check --sample FILE` shows the :schema that all its events satisfy.
 
 For each field it counts what kinds of values it had, and for numbers and strings what all of them had in common; at the end the
-narrowest type that fits is chosen. Where a type would be a guess that a later event may well break, the wider one is taken:
-decimals only up to two places, times only where the field's name says so.
+narrowest type that fits is chosen. Texts of CSV count as what they can be read as. Where a type would be a guess that a later
+event may well break, the wider one is taken: decimals only up to two places, times only where the field's name says so.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -30,7 +30,7 @@ local function field_of(name)
     return nil
   end
   f = { name = name, seen = 0, nulls = 0, kinds = {}, integers = 0, int64s = 0, dates = 0, decimals = 0, plain = true,
-    low = math.huge, high = -math.huge }
+    low = math.huge, high = -math.huge, texts = false, empty = 0 }
   fields[name], list[#list + 1] = f, f
   return f
 end
@@ -58,8 +58,22 @@ local function skip(cells, i)
   return i
 end
 
-local function observe(f, cell, base)
-  local kind = band(cell.tag, 15)
+local num = ffi.new 'double[1]'
+
+--- What a text of CSV would be, declared so.
+local function kind_of_text(p, len)
+  if len == 0 then return STRING end
+  local kind = C.tm_ffi_text_value(p, len, C.TM_TEXT_NUMBER, num)
+  return kind ~= STRING and kind or C.tm_ffi_text_value(p, len, C.TM_TEXT_BOOLEAN, num)
+end
+
+local function observe(f, cell, base, is_csv)
+  local kind, value_of = band(cell.tag, 15), cell.num
+  if is_csv and kind == STRING then
+    kind = kind_of_text(base + cell.off, rshift(cell.tag, 4))
+    value_of, f.texts = num[0], true
+    if rshift(cell.tag, 4) == 0 then f.empty = f.empty + 1 end
+  end
   if kind == NULL then
     f.nulls = f.nulls + 1
     return
@@ -69,7 +83,7 @@ local function observe(f, cell, base)
   f.kinds[name] = (f.kinds[name] or 0) + 1
   if kind == NUMBER or kind == BIGINT then
     local text = ffi.string(base + cell.off, rshift(cell.tag, 4))
-    observe_number(f, text, kind == NUMBER and cell.num or tonumber(text))
+    observe_number(f, text, kind == NUMBER and value_of or tonumber(text))
   elseif kind == STRING and C.tm_ffi_text_iso8601(base + cell.off, rshift(cell.tag, 4)) == 1 then
     f.dates = f.dates + 1
   end
@@ -80,14 +94,14 @@ end
 function M.batch(batch)
   for row = 0, batch.rows - 1 do
     if events >= EVENTS_MAX then return end
-    local text = batch.status[row] == C.TM_LINE_OK and C.tm_ffi_batch_text(batch, row, text_len)
+    local text = batch.status[row] == C.TM_LINE_OK and C.tm_ffi_batch_text(batch, row, nil, text_len)
     if text and text ~= nil then
       events = events + 1
       local cells, _, base = value.tape(ffi.string(text, text_len[0]))
       local i = 1
       for _ = 1, cells[0].num do
         local f = field_of(value.cell_text(base, cells[i]))
-        if f then observe(f, cells[i + 1], base) end
+        if f then observe(f, cells[i + 1], base, batch.format == C.TM_FORMAT_CSV) end
         i = skip(cells, i + 1)
       end
     end
@@ -100,7 +114,8 @@ local FROM, TO = 946684800, 4102444800   -- the years 2000 to 2099, in seconds
 --- The unit of a field whose name says that it is a time and whose values are such ones, all of this century.
 local function time_unit(f)
   local name = f.name:lower()
-  if not (name == 'ts' or name:find '^ts_' or name:find '_ts$' or name:find 'time' or name:find '_at$' or name:find 'date') then return nil end
+  local says_so = name == 'ts' or name:find '^ts_' or name:find '_ts$' or name:find 'time' or name:find '_at$' or name:find 'date'
+  if not says_so then return nil end
   for _, unit in ipairs(UNITS) do
     if f.low >= FROM * unit[2] and f.high < TO * unit[2] then return unit[1] end
   end
@@ -114,7 +129,7 @@ local function type_of(f)
     if not f.kinds['large integer'] then return 'integer' end
     return f.int64s == f.seen and 'int64' or 'any'
   end
-  if several then return 'any' end
+  if several then return f.texts and 'string' or 'any' end
   if kind == 'number' then return f.plain and f.decimals == 2 and 'decimal(2)' or 'number' end
   if kind == 'string' then return f.dates == f.seen and 'time_iso8601' or 'string' end
   return kind == 'boolean' and kind or 'any'
@@ -129,6 +144,7 @@ local function remark(f)
     for i, name in ipairs(kinds) do kinds[i] = ('%d %s%s'):format(f.kinds[name], name, f.kinds[name] == 1 and '' or 's') end
     words[1] = table.concat(kinds, ', ')
   end
+  if f.empty > 0 then words[#words + 1] = ('%d empty'):format(f.empty) end
   if f.nulls > 0 then words[#words + 1] = ('%d null'):format(f.nulls) end
   if f.seen + f.nulls < events then words[#words + 1] = ('in %d of %d events'):format(f.seen + f.nulls, events) end
   return table.concat(words, '; ')

@@ -14,6 +14,7 @@ local value, types, raise = lib.value, lib.types, lib.raise
 local batch, fields = spec.batch, spec.fields
 local st, mk, gens, vals, root = V.st, lib.flow.marker, V.gens, V.vals, V.root
 local put, make_view = V.put, V.make_view
+local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
 
 -- Steps written as data -------------------------------------------------
 
@@ -81,8 +82,26 @@ end
 
 -- Types and keys ---------------------------------------------------------
 
+local csv = batch and (batch.format == C.TM_FORMAT_CSV or batch.format == C.TM_FORMAT_LINES)
+
+--- A field of CSV that is declared to be no text has a column of its own, where its text is read as that.
+local function read_as(node, class)
+  local id = C.tm_ffi_fields_typed(fields, node.id, class)
+  if st.types == nil then st.types = C.tm_ffi_types_new(fields) end
+  if id < 0 or st.types == nil or C.tm_ffi_types_add(st.types, id) ~= 0 then raise('memory', 'no memory for a field') end
+  node.id, node.col = id, C.tm_ffi_fields_cells(fields, id)
+  node.cells, node.strs, node.words = node.col, spec.strings(id), spec.words(id)
+  node.typed = true
+  if batch.rows > 0 then C.tm_ffi_batch_fill(batch, id) end
+  if C.tm_ffi_overlay_field(V.overlay, node.slot, node.name, node.len, node.col, 1) ~= 0 then raise('memory', 'no memory for a field') end
+end
+
 --- :schema: what the field must be, and what reading and writing it means from here on.
 function V.declare(node, typ)
+  if csv and typ.text and node.col then
+    typ = types.from_text(typ)
+    if not node.typed then read_as(node, typ.text) end
+  end
   node.rule = typ
   if typ.special then
     node.typ, node.exact = typ, typ.exact or false
@@ -103,6 +122,10 @@ end
 
 local function check(node, kind, p, len, num)
   local typ = node.rule
+  if node.typed and (kind == 7 or kind == 8) then
+    types.wrong(node, typ, len == 0 and "'', an empty text; make it nil before :schema where it means nothing" or
+      "'" .. ffi_string(p, len) .. "'")
+  end
   if band(typ.kinds, bit.lshift(1, kind)) == 0 then types.wrong(node, typ, types.kind_name(kind)) end
   if typ.verify and kind > 1 then typ.verify(node, kind, p, len, num) end
 end
@@ -131,7 +154,7 @@ function V.verify(node)
   elseif row ~= EMPTY_ROW then
     local col = node.col
     if col then
-      if V.to_text and band(col[row].tag, 15) > 3 then V.to_text(col + row) end
+      if packed and band(col[row].tag, 15) > 3 then V.to_text(col + row) end
       local tag = col[row].tag
       check(node, band(tag, 15), batch.raw + col[row].off, rshift(tag, 4), col[row].num)
     else

@@ -65,8 +65,20 @@ for _ in range(200):
     end
   end)
 
+  it('takes texts of CSV for what they can be read as', function()
+    local path = h.write('id,price,n,ok,at,note,big,some\n1,12.30,1,true,2026-11-23T10:00:00Z,a,9007199254740993,1\n' ..
+      '2,0.50,x,false,2026-11-24T10:00:00Z,,1,\n', h.path 'learn.csv')
+    local r = h.run { 'check', '-e', 'stream', '--format', 'csv', '--sample', path }
+    assert.same({ id = 'integer', price = 'decimal(2)', n = 'string', ok = 'boolean', at = 'time_iso8601', note = 'string',
+      big = 'int64', some = 'string' }, types(r.out))
+    assert.truthy(r.out:find("some = 'string',   -- 1 number, 1 string; 1 empty", 1, true), r.out)
+    local script = h.write("local tm = require 'tidemill' return tm.pipeline 'p'" .. r.out:match '\n  :schema.*')
+    assert.equal(0, h.run({ 'run', script, '--from', path, '--strict', '--quiet' }).code)
+  end)
+
   it('is learned from msgpack too, and nothing from an empty file', function()
-    local packed = h.shell('/usr/bin/python3 -', "import sys, msgpack\nsys.stdout.buffer.write(msgpack.packb({'a': 1, 'b': b'x', 'c': 'y'}))").out
+    local packed = h.shell('/usr/bin/python3 -',
+      "import sys, msgpack\nsys.stdout.buffer.write(msgpack.packb({'a': 1, 'b': b'x', 'c': 'y'}))").out
     local r = h.run { 'check', '-e', 'stream', '--format', 'msgpack', '--sample', h.write(packed) }
     assert.same({ a = 'integer', b = 'any', c = 'string' }, types(r.out))
     assert.is_nil((learned ''))

@@ -77,6 +77,21 @@ for line in sys.stdin:
       h.read(dir .. '/rest.ndjson'))
   end)
 
+  it('archive.lua sorts records into compressed files by service and level', function()
+    local dir = h.folder()
+    local r = example('archive.lua', 'log.ndjson', dir)
+    assert.equal(0, r.code, r.err)
+    local names = h.lines(h.shell('cd ' .. dir .. '/archive && find . -type f | LC_ALL=C sort').out)
+    -- a record without a level goes to %null
+    local want = jq('select(.level != "debug") | "./" + .service + "/" + (.level // "%null") + "-000001.ndjson.gz"', 'log.ndjson')
+    assert.equal(h.shell("tr -d '\"' | LC_ALL=C sort -u", want).out, table.concat(names, '\n') .. '\n')
+    for _, name in ipairs(names) do
+      local service, level = name:match '^%./(.*)/(.*)%-000001'
+      assert.equal(jq(('select(.service == "%s" and (.level // "%%null") == "%s")'):format(service, level), 'log.ndjson'),
+        h.shell(('gzip -dc %s/archive/%s'):format(dir, h.quote(name))).out, name)
+    end
+  end)
+
   it('order_lines.lua makes a row a line', function()
     local r = example('order_lines.lua', 'orders.ndjson')
     assert.equal(0, r.code)
@@ -268,6 +283,29 @@ for line in sys.stdin:
       got[i] = ('%s %d %.2f %d %.2f\n'):format(row.card, row.risk, row.eur, row.nth, row.spent)
     end
     assert.equal(expected.out, table.concat(got))
+  end)
+end)
+
+describe('scripts/examples/statement.lua', function()
+  it('trims, masks and types a CSV, and leaves out what is broken', function()
+    local r = example('statement.lua', 'statement.csv', nil, '--out-format', 'csv', '--json')
+    assert.equal(0, r.code)
+    local c = json_summary(r).counters
+    assert.same({ 5, 2, 3 }, { c.rows_out, c.lines_bad, c.events_failed })   -- bad lines are failed events too
+    -- the lines that are none are taken out by hand: Python's module would read on to the next quote
+    local rows = h.shell("python3 " .. h.quote(h.write [==[
+import csv, io, sys
+from decimal import Decimal, ROUND_HALF_EVEN
+text = "".join(l for l in open(sys.argv[1], encoding="utf-8-sig", newline="") if "Unclosed" not in l and "too many" not in l)
+out = csv.writer(sys.stdout, lineterminator="\n")
+out.writerow(["booked", "holder", "card", "amount", "fee", "note"])
+for e in csv.DictReader(io.StringIO(text, newline="")):
+  if e["amount"] == "free": continue
+  fee = e["amount"] and (Decimal(e["amount"]) * Decimal("0.015")).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+  out.writerow([e["booked"], e["holder"].strip(), "…" + e["card"][-4:], e["amount"], fee, e["note"]])
+]==]) .. ' ' .. SAMPLES .. 'statement.csv')
+    assert.equal('', rows.err)
+    assert.equal(rows.out, r.out)
   end)
 end)
 

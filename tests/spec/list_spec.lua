@@ -137,7 +137,7 @@ describe('list', function()
 
   it('gives JSON that jq reads', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
-    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.generate\n', r.out)
+    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\n', r.out)
     r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
     assert.equal('7\n', r.out)
   end)

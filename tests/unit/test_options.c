@@ -139,7 +139,7 @@ static void refused(void) {
           "1MB");
   REFUSED(2, "--workers is not available in this version", "--workers", "4", "-e", "x");
   REFUSED(2, "--data is not available in this version", "-e", "x", "--data=d");
-  REFUSED(2, "--format: the format csv is not available in this version; json and msgpack are", "--format", "csv");
+  REFUSED(2, "--format: no format is called 'cvs'; did you mean csv?", "--format", "cvs");
   REFUSED(2, "--format: no format is called 'jsno'; did you mean json?", "--format", "jsno");
   REFUSED(2, "--to needs a value: --to FILE", "-e", "x", "--to");
   REFUSED(2, "--to needs a value: --to FILE", "--to", "--strict", "-e", "x");
