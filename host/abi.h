@@ -561,3 +561,65 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
  * walked its elements may be set and removed; after a new key the walk may give some again or leave some out. k and v
  * may be NULL. */
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
+
+/* ---- string patterns (library/pattern.c) ----------------------------- */
+
+enum {
+  TM_PATTERN_CAPTURES = 32,
+  TM_PATTERN_POSITION = -1, /* the end of a position capture */
+  TM_PATTERN_OPEN = -2      /* the end of a capture that the pattern never closes */
+};
+
+/* Why a pattern or a replacement is refused. Functions return it negated. */
+enum tm_pattern_fault {
+  TM_PATTERN_ENDS = 1,      /* ends with '%' */
+  TM_PATTERN_BRACKET,       /* missing ']' */
+  TM_PATTERN_BALANCE,       /* %b without its two characters */
+  TM_PATTERN_FRONTIER,      /* %f without a set */
+  TM_PATTERN_CLOSE,         /* ) without ( */
+  TM_PATTERN_INDEX,         /* %1 of a capture that is not there */
+  TM_PATTERN_MANY,          /* captures */
+  TM_PATTERN_DEEP,          /* more repetitions at work than Lua has levels for */
+  TM_PATTERN_UNFINISHED,    /* a capture that was not closed is asked for */
+  TM_PATTERN_STEPS,         /* the bound on steps */
+  TM_PATTERN_MEMORY         /* no room for what gsub makes */
+};
+
+/* One instruction of a compiled pattern; a set's 32 bytes are the four behind it. */
+struct tm_pattern {
+  uint8_t op;
+  uint8_t times;
+  uint8_t byte;
+  uint8_t byte2;
+  int32_t ahead;            /* how many instructions on the next character is asked for; 0: unknown */
+};
+
+/* Where a pattern was found: an int32_t[TM_FOUND_SIZE], as reading an array costs Lua least. Positions as string.sub takes
+ * them: from 1, the last one included. */
+enum {
+  TM_FOUND_FIRST = 0,       /* of the whole match */
+  TM_FOUND_LAST = 1,
+  TM_FOUND_CAPTURES = 2,    /* for each capture from and to; to may be POSITION or OPEN */
+  TM_FOUND_STEPS = 66,      /* taken by this call, in thousands */
+  TM_FOUND_SIZE = 67
+};
+
+/* instructions that a pattern of so many bytes has at most */
+int32_t tm_ffi_pattern_room(int32_t len);
+/* Never fails: faults are instructions, as they are told only when a match gets there. anchor 0: ^ is a character. */
+void tm_ffi_pattern_compile(const char *pattern, int32_t len, int32_t anchor, struct tm_pattern *program);
+/* The first match at or behind `init` (Lua's: negative from the end): how many captures it has, from 0; -1000 there is none;
+ * else a fault, negated; found is filled too where that is UNFINISHED. Steps are bounded. */
+int32_t tm_ffi_pattern_find(const struct tm_pattern *program, const char *s, int32_t len, double init, int32_t *found);
+/* Appends s to out with at most `most` matches replaced by the text `by`: their number, or a fault, negated. Steps are bounded
+ * over all of it; found has their number. */
+int32_t tm_ffi_pattern_gsub(const struct tm_pattern *program, const char *s, int32_t len, const char *by, int32_t by_len, double most,
+                            struct tm_buf *out, int32_t *found);
+/* the most that gsub is asked for, as LuaJIT makes an int of a number */
+int32_t tm_ffi_pattern_count(double n);
+/* where the text `by` begins at or behind `init`, from 1; 0 nowhere. Linear in both lengths. */
+int32_t tm_ffi_pattern_plain(const char *s, int32_t len, const char *by, int32_t by_len, double init);
+/* 1: a text that find takes as it is */
+int32_t tm_ffi_pattern_is_plain(const char *pattern, int32_t len);
+/* gives the memory of a buffer back; it is empty then */
+void tm_ffi_buf_release(struct tm_buf *b);

@@ -6,7 +6,8 @@
  * The deadline here is the second line of defence: the worker stops an overdue event itself, by its guard. Control
  * looks at the attempt marker only, in case the guard could not (a loop inside C, a guard that failed). It counts
  * looks instead of time, so that a machine that slept or a stopped terminal blames nobody, and asks that the worker
- * has spent processor time: one that waits for a full stderr is not running away. */
+ * has spent as much processor time: one that waits for a full stderr is not running away, and on a busy machine the
+ * worker's own deadline, which is half of that, comes first. */
 #include "control.h"
 
 #include <errno.h>
@@ -317,7 +318,7 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents) {
     return;
   }
   c->looks++;
-  if (c->looks <= LOOKS_MAX || worker_cpu_ns(c) - c->seen_cpu_ns < (uint64_t)deadline_ms(c) * 1000000u) return;
+  if (c->looks <= LOOKS_MAX || worker_cpu_ns(c) - c->seen_cpu_ns < 2 * (uint64_t)deadline_ms(c) * 1000000u) return;
   c->overdue = 1;
   kill(c->pid, SIGKILL);
 }

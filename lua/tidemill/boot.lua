@@ -78,7 +78,8 @@ local function script_require(script, tm)
     local path = base .. name:gsub('%.', '/') .. '.lua'
     local text, why = host.read(path)
     if not text then
-      raise('script', stream.place() .. ": no module '" .. name .. "' beside the script: " .. path .. ': ' .. why)
+      raise('script', stream.place() .. ": no module '" .. name .. "' beside the script: " .. path .. ': ' .. why ..
+        (name:find '%.lua$' and "; require '" .. name:sub(1, -5) .. "' reads " .. name or ''))
     end
     stream.user_sources[path] = true
     loaded[name] = script

@@ -40,8 +40,14 @@ local function advice(message)
   local name = message:match "global '([%w_]+)'"
   if name and absent[name] then return '; scripts have no ' .. name .. ': the host does files, clocks and code loading' end
   if message:find 'compare .*nil' or message:find "field '[^']*' %(a nil value%)" then
-    return '; a missing or null field reads as nil'
+    return '; a missing or null field reads as nil: test it first, or give it a value, as in (e.x or 0)'
   end
+  if message:find 'compare string with number' or message:find 'compare number with string' then
+    return '; tonumber(e.x) makes a number of a text'
+  end
+  local method = message:match "^attempt to call method '([%w_]+)'"
+  if method then return '; events and values have no ' .. method .. ': a field is e.x, functions are in tm, string, table and math' end
+  if message:find '^malformed pattern' then return '; write % before a sign that stands for itself, as in %[' end
   return ''
 end
 

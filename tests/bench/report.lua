@@ -127,6 +127,19 @@ function M.keys(list)
   return out
 end
 
+--- ways: for each task the ratio of cpu-seconds with the guards to those without, a round.
+function M.guards(ways, n)
+  local out = {}
+  say('\nThe deadline on scripts: cpu-seconds with it over those without in the same round, %s events', lib.count(n))
+  for _, way in ipairs(ways) do
+    local median, worst = lib.median(way), lib.max(way)
+    bar(way.task .. ': what the deadline costs', ('%+.1f %%, worst %+.1f %%'):format((median - 1) * 100, (worst - 1) * 100),
+      median <= 1.05, 'at most 5 %')
+    out[way.task] = { median = median, worst = worst }
+  end
+  return out
+end
+
 function M.formats(ways, n)
   local out = {}
   say('\nT1 from both formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))

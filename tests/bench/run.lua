@@ -4,7 +4,7 @@
 --
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
--- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed keys robust
+-- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed keys guards robust
 -- pipelines start latency"). Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
@@ -15,7 +15,7 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed keys robust pipelines start latency'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed keys guards robust pipelines start latency'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -207,6 +207,29 @@ local function pipelines(contender)
   result.pipelines = report.pipelines(list, words)
 end
 
+-- What the deadline costs: the same runs without it, in pairs.
+local function guards()
+  local n, ways = math.min(events, 5000000), {}
+  for i, task in ipairs { 't1', 't2' } do
+    ways[i] = { task = task, words = { tidemill, 'run', ('%s/%s.lua'):format(here, task), '--from', cards(n), '--quiet' } }
+  end
+  for round = 1, rounds do
+    report.step(('with and without the guards, round %d of %d'):format(round, rounds))
+    for _, way in ipairs(ways) do
+      local with = lib.run(measure, { words = way.words, output = '/dev/null' })
+      local bare = { 'env', 'TIDEMILL_UNGUARDED=1' }
+      for _, word in ipairs(way.words) do bare[#bare + 1] = word end
+      local without = lib.run(measure, { words = bare, output = '/dev/null' })
+      if with.code ~= 0 or without.code ~= 0 then
+        report.note('guards: failed: ' .. lib.line(way.words))
+        return
+      end
+      way[round] = with.cpu / without.cpu
+    end
+  end
+  result.guards = report.guards(ways, n)
+end
+
 -- One line in: when is it out? And what does the whole file need in memory?
 local function start(contender)
   local first, peak = {}, {}
@@ -262,6 +285,7 @@ local function main()
     if wanted 'formats' then formats() end
     if wanted 'keyed' then keyed() end
     if wanted 'keys' then keys() end
+    if wanted 'guards' then guards() end
     if wanted 'robust' then robust(here_now[1]) end
     if wanted 'pipelines' then pipelines(here_now[1]) end
     if wanted 'start' then start(here_now[1]) end

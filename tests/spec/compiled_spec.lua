@@ -30,6 +30,11 @@ local pipelines = {
   ['map that changes a field'] = [[:map(function(e) e.amount = e.amount * 2 return e end)]],
   ['map that makes a table'] = [[:map(function(e) return { id = e.id, total = e.amount * 2, where = e.country } end)]],
   ['map that drops'] = [[:map(function(e) if e.amount > 50 then return e end end)]],
+  ['map by patterns'] = [[:map(function(e)
+      local letter = e.country:match '^(%u)%u$'
+      e.code, e.at, e.shown = letter .. e.channel:gsub('[aeo]', '-'), e.channel:find 'o', (e.country:find('[DF]'))
+      return e
+    end)]],
   ['select before the sink'] = [[:select { 'id', 'amount' }]],
   ['select in the middle'] = [[:select { 'id', 'amount', 'lat' }:map(function(e) e.x = e.amount + 1 return e end)]],
   ['rename, drop'] = [[:rename { id = 'key' }:drop { 'geo', 'ok' }]],
