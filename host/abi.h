@@ -276,11 +276,13 @@ struct tm_slot {
 
 /* The field a slot belongs to. */
 struct tm_slot_field {
-  char *name;               /* unescaped; owned by the overlay, like key */
+  char *name;               /* unescaped; owned by the overlay, like key and packed */
   char *key;                /* ,"name": */
+  char *packed;             /* the name as msgpack */
   const struct tm_cell *cells;  /* its column; null: none */
   int32_t name_len;
   int32_t key_len;
+  int32_t packed_len;
   int32_t top;              /* 1: a field of the event itself, not of a nested object */
   int32_t decimals;
 };
