@@ -39,6 +39,10 @@ local pipelines = {
   ['key_by'] = [[:key_by 'country':filter(function(e) return e.amount > 100 end)]],
   ['flat_map'] = [[:flat_map(function(e, emit) emit { id = e.id, n = 1 } emit { id = e.id, n = 2 } end)
     :filter(function(e) return e.n < 3 end)]],
+  ['flat_map that emits the event'] = [[:flat_map(function(e, emit) e.fee = e.amount / 50 emit(e) e.fee = nil emit(e) end)
+    :filter(function(e) return not e.fee or e.amount > 100 end)]],
+  ['process that emits the event'] = [[:key_by 'country':process('p', { max_keys = 100, state = { n = 0 }, on_event = function(e, s, ctx)
+    s.n = s.n + 1 e.n = s.n ctx.emit(e) end }):filter(function(e) return e.n % 2 == 0 end)]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }
 
@@ -62,7 +66,7 @@ describe('compiled code', function()
     it(name .. ': the loop is machine code and the interpreter agrees', function()
       local out, counters = run(script(chain), short)
       -- a flat_map's rows may be the loop that owns the trace, with the batch's around it
-      if name ~= 'flat_map' then assert.are.equal(1, counters.loops_compiled) end
+      if not name:find '^flat_map' then assert.are.equal(1, counters.loops_compiled) end
       assert.is_true(counters.traces > 0)
       assert.are.equal(0, counters.trace_flushes)
       local plain, interpreted = run(script(chain), short, '--no-jit')
