@@ -201,6 +201,24 @@ int32_t tm_ffi_patch_apply(struct tm_patch *p, const char *text, int32_t len, co
  * patch appends has off = -1 - (its index in order of the patch's changes). */
 int32_t tm_ffi_patch_keys(struct tm_patch *p, const char *text, int32_t len, struct tm_tape *keys);
 
+/* ---- values of type any ---------------------------------------------- */
+
+/* Lua tables as msgpack, one form for each value, by way of the bytes of LuaJIT's string.buffer (codec/any.h). */
+enum {
+  TM_ANY_OTHER = 1,         /* there is something in it that this way cannot carry: another one is to be tried */
+  TM_ANY_VIEW = 2,          /* a view of an event */
+  TM_ANY_BYTES = -1000      /* in place of an extension's type: bytes */
+};
+/* Appends what Lua bytes say as msgpack: 0, -1 out of space, or OTHER, VIEW */
+int32_t tm_ffi_any_pack(struct tm_buf *out, const char *lua, int32_t len);
+/* Appends Lua bytes: 0, -1 out of space, -2 that is no such value, or OTHER (null, bytes, an extension, deep nesting) */
+int32_t tm_ffi_any_unpack(struct tm_buf *out, const char *p, int32_t len);
+/* The value flattened in pre-order, as by tm_ffi_json_tape, but keys may be numbers and booleans, and OPAQUE is the value's
+ * own bytes: 0, -1 out of memory, -2 that is no such value. Offsets from p. */
+int32_t tm_ffi_any_tape(const char *p, int32_t len, struct tm_tape *t);
+/* of an OPAQUE cell's bytes: how many stand in front of its content; *type: BYTES, or the extension's */
+int32_t tm_ffi_any_opaque(const char *p, int32_t len, int32_t *type);
+
 /* ---- output ---------------------------------------------------------- */
 
 /* Rows of one pipeline for one sink, until the sink takes them. The rows of the event at hand are taken back by
@@ -501,6 +519,8 @@ void tm_ffi_cursor_free(struct tm_state_cursor *w);
 /* Values hanging off a record. `field` is an index into the options' fields. Each announces what it changes, the
  * record's key counts as written. Results: OK, NEW, or a negative code. */
 int32_t tm_ffi_text_set(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
+/* the same, but if these bytes are there already nothing is done */
+int32_t tm_ffi_text_change(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
 /* empties the field, of whatever kind: a text becomes nil */
 int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field);
 

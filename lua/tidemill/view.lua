@@ -751,7 +751,7 @@ end
 function make_view(node)
   local index, newindex = accessors(node)
   local mt = { __index = index, __newindex = newindex, __metatable = 'event' }
-  local proxy = setmetatable({}, mt)
+  local proxy = setmetatable({ [lib.VIEW] = true }, mt)
   if node == root then V.meta = mt end
   owner[proxy] = node
   node.view = proxy

@@ -12,7 +12,7 @@ local handed = {}
 
 --- For `check --sample` and tests: a proxy of its own for one call; using it after retire() is reported.
 function V.fresh_event()
-  local proxy = {}
+  local proxy = { [lib.VIEW] = true }
   local inner = V.event
   setmetatable(proxy, {
     __index = function(p, k)
@@ -33,7 +33,7 @@ end
 
 function V.wrap(view, parent)
   local proxy
-  proxy = setmetatable({}, {
+  proxy = setmetatable({ [lib.VIEW] = true }, {
     __index = function(_, k)
       if stale[parent] then raise('kept', 'event kept after its call; use tm.copy') end
       local v = view[k]
