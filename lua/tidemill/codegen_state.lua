@@ -151,7 +151,7 @@ return function(emit, Gen, node_list)
     g:at(step)
     g:put('do')
     find(g, state, view)
-    g:put('%s(e%d, r, %s)', g:const(compiled.update), view.level, ptr)
+    g:put('%s', g:call(compiled.update, view, 'r, ' .. ptr))
     g:sync(view)
     if rec.options.emit == 'final' then
       g:put('end')
@@ -239,7 +239,7 @@ end
     local state = open(g, step, numbers, refs)
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
-    local box = parts.make(rec, state, add, function() return view.key_now() end)
+    local box = parts.make(rec, state, add, function() return view.key_now() end, g.checked)
     g:at(step)
     g:put('do')
     find(g, state, view)
@@ -247,7 +247,12 @@ end
     local at = g:const(box.at)
     g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) end', at, ptr, at, g:const(box.init))
     g:put('%s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
-    g:put('%s', g:call(rec.on_event, view, g:const(box.view) .. ', ' .. g:const(box.ctx)))
+    if g.checked then
+      g:put('local s, ctx = %s()', g:const(box.lend))
+      g:put('%s %s()', g:call(rec.on_event, view, 's, ctx'), g:const(box.retire))
+    else
+      g:put('%s', g:call(rec.on_event, view, g:const(box.view) .. ', ' .. g:const(box.ctx)))
+    end
     g:put('%s.open = false', hold)
     g:put('if %s.late ~= 0 then %s() end', at, g:const(box.settle))
     g:sync(view)

@@ -258,8 +258,9 @@ end
 local LATER = { timer = true, cancel = true, wall_timer = true }
 
 --- The proxies of a process step.
----@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns }
-function M.make(rec, state, add, key_now)
+---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns;
+---   only_now: lend() gives an s and a ctx for one call, retire() ends it }
+function M.make(rec, state, add, key_now, only_now)
   local fields, ptr = rec.fields, state.ptr
   local place = ffi.new(ffi.typeof('struct { $ r; int32_t new; int32_t late; int32_t cleared; }', state.type))
   local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
@@ -351,11 +352,18 @@ function M.make(rec, state, add, key_now)
       suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'clear' }))
   end)
   local view = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'state' })
-  local function abandon()
+  local made = { at = box, view = view, ctx = ctx, init = init, settle = settle }
+  if only_now then
+    local set = {}
+    for _, c in pairs(containers) do set[c] = true end
+    made.lend, made.retire = require 'tidemill.state_checked'.make(view, ctx, set)
+  end
+  function made.abandon()
     forget_anys()
     box.late, box.cleared = 0, 0
+    if only_now then made.retire() end
   end
-  return { at = box, view = view, ctx = ctx, init = init, settle = settle, abandon = abandon }
+  return made
 end
 
 return M
