@@ -8,10 +8,10 @@ PREFIX  = /usr/local
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS  = -O2 -g
 TM_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -I/usr/include/luajit-2.1 -MMD -MP
-LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lmsgpackc -lm -lpthread -ldl
+LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lmsgpackc -lz -lzstd -lm -lpthread -ldl
 
-DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev libxxhash-dev libmsgpack-dev
-DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3 python3-msgpack
+DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev libxxhash-dev libmsgpack-dev zlib1g-dev libzstd-dev
+DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3 python3-msgpack gzip zstd
 DEPS_CHECK = $(DEPS_TEST) clang clang-tidy cppcheck lua-check
 DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk
 
@@ -20,7 +20,7 @@ OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
 LUA  := $(shell find lua -name '*.lua')
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(addprefix $(B)/bench/,gen_cards yardstick measure latency state_table)
+BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys yardstick measure latency state_table)
 need = @sh .ci/deps $(1)
 
 help:     ## this list

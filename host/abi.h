@@ -43,14 +43,17 @@ enum tm_kind {
 enum tm_format_id {
   TM_FORMAT_JSON = 0,       /* one object a line */
   TM_FORMAT_MSGPACK = 1,    /* maps, one behind the other */
-  TM_FORMATS = 2
+  TM_FORMAT_CSV = 2,        /* RFC 4180 */
+  TM_FORMAT_LINES = 3,      /* plain text: { line = ... } */
+  TM_FORMATS = 4
 };
 
 /* One value of one event: where its text lies and, for numbers, its value.
  * num is a (canonical) NaN unless kind is NUMBER and the column wants numbers,
  * so that "num == num" is the whole test for a number. In a batch of msgpack the
  * text is the value's own bytes, a STRING's without their head (whose length is in
- * bits 32 to 39 of its NaN), until tm_ffi_cell_text has made JSON of them. */
+ * bits 32 to 39 of its NaN), until tm_ffi_cell_text has made JSON of them. In one of CSV or lines a STRING's text is what
+ * it says, and may hold quotes and controls, until then. */
 struct tm_cell {
   double num;
   int32_t off;              /* of the text, from the base the cell belongs to (batch: raw) */
@@ -75,24 +78,28 @@ enum tm_line_status {
   TM_LINE_NOT_OBJECT = 2,   /* valid, but not an object */
   TM_LINE_TOO_DEEP = 3,
   TM_LINE_TOO_LONG = 4,
-  TM_LINE_QUARANTINED = 5   /* killed the worker twice */
+  TM_LINE_QUARANTINED = 5,  /* killed the worker twice */
+  TM_LINE_FIELDS = 6        /* CSV: too few or too many */
 };
 
 struct tm_fields;           /* the fields of a source that scripts read: a tree, root is 0 */
+struct tm_csv;              /* how a source of CSV or lines is read (codec/csv.h) */
 
 /* Up to TM_BATCH_ROWS events of one source, decoded. Bad lines keep a slot (status != 0)
  * and are never given to a loop. Written by C alone. */
 struct tm_batch {
   const char *raw;                     /* base of the text; TM_PAD readable bytes behind it */
   struct tm_fields *fields;
+  struct tm_csv *csv;                  /* NULL: another format */
   int32_t rows;                        /* slots used, bad ones included */
   int32_t bad;                         /* how many of them are bad */
   int32_t format;                      /* enum tm_format_id */
   int32_t side_len;                    /* bytes used of `side` */
-  char *side;                          /* msgpack: room for cells' texts in JSON; TM_PAD readable bytes behind it */
+  char *side;                          /* room for texts made of cells (not in JSON); TM_PAD readable bytes behind it */
   int32_t side_cap;
   int32_t text_row;                    /* row whose text tm_ffi_batch_text made last, from 1; 0 none */
   double line_first;                   /* number of slot 0's line in its source, from 1 */
+  double before;                       /* slots of the source before this batch, whatever their batches were */
   double received_ms;                  /* host clock at arrival */
   int32_t off[1025];                   /* the object's text (bad: the line's), without white space around */
   int32_t len[1025];
@@ -112,10 +119,21 @@ int32_t tm_ffi_fields_want_number(struct tm_fields *f, int32_t id);
 /* From now on short strings of this field that come often get ids, the same ones for good: those of the batch's rows, 0
  * for what has none; valid as long as the fields. NULL: no memory. */
 const uint8_t *tm_ffi_fields_words(struct tm_fields *f, int32_t id);
+/* What texts of CSV are taken for where :schema says so. A text that is none stays a STRING. */
+enum tm_text_type { TM_TEXT_STRING = 0, TM_TEXT_NUMBER = 1, TM_TEXT_BOOLEAN = 2 };
+/* The same field read as that type: a column of its own beside the other one. Its id, made if new; -1 as above. */
+int32_t tm_ffi_fields_typed(struct tm_fields *f, int32_t id, int32_t type);
+/* Which fields of a source of CSV a view reads as what, for its rows as a whole. */
+struct tm_types;
+struct tm_types *tm_ffi_types_new(const struct tm_fields *f);                         /* owned by the process; NULL: no memory */
+int32_t tm_ffi_types_add(struct tm_types *t, int32_t id);                             /* a typed field; 0, or -1 no memory */
+/* a text that a script has, taken for that type: its kind; *num gets a number's value, else NaN */
+int32_t tm_ffi_text_value(const char *text, int32_t len, int32_t type, double *num);
 /* extract one field over all rows of a batch already decoded (a field met late) */
 void tm_ffi_batch_fill(struct tm_batch *b, int32_t id);
-/* the event in `row` as JSON text, until this is called for another row: its pointer, the length in *len; NULL no memory */
-const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, int32_t *len);
+/* The event in `row` as JSON text, until this is called for another row: its pointer, the length in *len; NULL no memory.
+ * types: of CSV; may be NULL. */
+const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, const struct tm_types *types, int32_t *len);
 /* makes the text of a cell of this batch JSON where it is not: strings too have their quotes around the span then; 0, or -1 no
  * memory */
 int32_t tm_ffi_cell_text(struct tm_batch *b, struct tm_cell *c);
@@ -135,7 +153,7 @@ struct tm_filter *tm_ffi_filter_new(struct tm_fields *f);                       
  * 0, or -1 no memory or too many */
 int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double num, const char *text, int32_t len,
                           int32_t on_true, int32_t on_false);
-/* the rows of [first, last] that are not surely dropped, in order: how many */
+/* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
 
 /* ---- JSON text ------------------------------------------------------- */
@@ -186,6 +204,20 @@ int32_t tm_ffi_text_int64(const char *text, int32_t len);
 int32_t tm_ffi_text_iso8601(const char *text, int32_t len);
 /* how many decimals a number's text needs (12.30: 1, 1e2: -2 or less); -2147483648: it is no number */
 int32_t tm_ffi_text_decimals(const char *text, int32_t len);
+
+/* Points in time (codec/time.c): milliseconds since 1970, rounded down. What is none, or further away than 2^53, is NaN. */
+enum tm_time_unit {
+  TM_TIME_S = 0,            /* a decimal number, as a number or as text */
+  TM_TIME_MS = 1,
+  TM_TIME_US = 2,
+  TM_TIME_NS = 3,
+  TM_TIME_ISO8601 = 4       /* text as tm_ffi_text_iso8601 takes it; without a zone: UTC */
+};
+/* of a text (no padding needed) */
+double tm_ffi_time_text(const char *text, int32_t len, int32_t unit);
+/* Of a column of this batch: times has room for TM_BATCH_ROWS. NaN too where the text must be made first (escapes, values of
+ * msgpack that are no plain numbers or strings). Returns how many rows that are events have none. */
+int32_t tm_ffi_time_column(const struct tm_batch *b, const struct tm_cell *cells, int32_t unit, double *times);
 
 /* Changes to one object, applied to its text in one walk. Keys and texts must live until it is applied.
  * Later changes to the same key replace earlier ones, in the earlier one's place. */
@@ -239,6 +271,7 @@ struct tm_out {
   int32_t format;           /* enum tm_format_id */
   int32_t row;              /* where the row begun by tm_ffi_out_begin starts in buf */
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
+  struct tm_csv_out *csv;   /* how rows of CSV or lines are written (codec/csv_write.h); set by each worker */
 };
 struct tm_out_event { int32_t event; int32_t off; };
 /* Events of a pipeline that made at least one row: the others were dropped. `before` the event at hand there were so
@@ -258,6 +291,7 @@ struct tm_marker {
 struct tm_view {
   double gen;               /* generation of the writes in force */
   double gen_top;           /* the last generation given out */
+  double time;              /* event time in ms; NaN: none */
   int32_t row;              /* row whose columns are read; TM_ROW_EMPTY: none */
   int32_t home;             /* row of the event itself */
   int32_t writes;           /* slots written in this generation */
@@ -268,6 +302,7 @@ struct tm_view {
   int32_t extra;            /* nodes of names met as data beyond the bound */
   int32_t last;             /* row at which the loop ends; with a list of rows (tm_ffi_filter_rows) its last place */
   int32_t at;               /* place in that list */
+  struct tm_types *types;   /* of CSV: what its fields are read as; may be null */
 };
 
 /* What a written slot holds, for the encoder. */
@@ -327,12 +362,15 @@ struct tm_flow {
   int32_t fired;            /* slots used */
 };
 
-/* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written.
+/* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written, -3 the row does not fit the
+ * format (CSV and lines: tm_ffi_out_why).
  * out_begin names the event the row belongs to (slot of its batch); out_end ends the row. */
 int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f);
-/* the event's own bytes */
-int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row);
+/* the event's own bytes, or what they say in the out's format; types: as for tm_ffi_batch_text */
+int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_types *types);
+/* why the last emitter gave -3: appends a sentence; 0, or -1 */
+int32_t tm_ffi_out_why(const struct tm_out *o, struct tm_buf *why);
 /* Of a row as JSON text, with notes or without, that this format cannot carry: appends the name of the first member at fault; 1,
  * or 0 there is none */
 int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct tm_buf *name);
@@ -341,7 +379,7 @@ int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct t
 struct tm_select;
 struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
-int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_select *s);
+int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, struct tm_select *s);
 /* The event with what was written in the generation in force (v), as one row. Without a base: its fields in byte order
  * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
@@ -381,7 +419,8 @@ enum tm_value_kind {
   TM_VALUE_STRING = 2,      /* text, len */
   TM_VALUE_FALSE = 3,
   TM_VALUE_TRUE = 4,
-  TM_VALUE_ANY = 5          /* text, len: one value as msgpack */
+  TM_VALUE_ANY = 5,         /* text, len: one value as msgpack */
+  TM_VALUE_INTEGER = 6      /* text, len: the digits of an integer beyond 2^53; parts of keys alone */
 };
 struct tm_value {
   double num;
@@ -459,9 +498,8 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
 /* nothing of it may be in the log */
 void tm_ffi_state_free(struct tm_state *s);
 
-/* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ; an integer
- * beyond 2^53 read from an event equals the string of its digits. At most 16 parts in a row make a
- * composite key. */
+/* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ, also beyond
+ * 2^53, where an integer is its digits. At most 16 parts in a row make a composite key. */
 struct tm_key {
   int32_t len;              /* 0 to begin anew */
   int32_t pad;
@@ -470,11 +508,15 @@ struct tm_key {
 /* each appends one part: 0, or TOO_LONG, NOT_KEY, NO_KEY with the key as it was */
 int32_t tm_ffi_key_string(struct tm_key *k, const char *s, int32_t len);
 int32_t tm_ffi_key_number(struct tm_key *k, double v);
+int32_t tm_ffi_key_integer(struct tm_key *k, const char *digits, int32_t len);        /* beyond 2^53, as JSON writes it */
 int32_t tm_ffi_key_boolean(struct tm_key *k, int32_t v);
 int32_t tm_ffi_key_nil(struct tm_key *k);                                             /* a missing part that is kept */
 int32_t tm_ffi_key_cell(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *cells, int32_t row);
-/* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE, texts lie in bytes. out has room for 16 */
+/* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE INTEGER, texts lie in bytes. out has room for 16 */
 int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out);
+
+/* Where a key falls in [0, 1): XXH64 of its bytes with this seed (a whole number), the same on every machine and in every run. */
+double tm_ffi_key_share(const struct tm_key *k, double seed);
 
 /* Columns of a batch that make a key. */
 struct tm_key_columns {
@@ -519,7 +561,7 @@ void tm_ffi_cursor_free(struct tm_state_cursor *w);
 /* Values hanging off a record. `field` is an index into the options' fields. Each announces what it changes, the
  * record's key counts as written. Results: OK, NEW, or a negative code. */
 int32_t tm_ffi_text_set(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
-/* the same, but if these bytes are there already nothing is done */
+/* the same, and only where the text is another one: NEW if it was, OK if all is as before */
 int32_t tm_ffi_text_change(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
 /* empties the field, of whatever kind: a text becomes nil */
 int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field);
@@ -539,3 +581,65 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
  * walked its elements may be set and removed; after a new key the walk may give some again or leave some out. k and v
  * may be NULL. */
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
+
+/* ---- string patterns (library/pattern.c) ----------------------------- */
+
+enum {
+  TM_PATTERN_CAPTURES = 32,
+  TM_PATTERN_POSITION = -1, /* the end of a position capture */
+  TM_PATTERN_OPEN = -2      /* the end of a capture that the pattern never closes */
+};
+
+/* Why a pattern or a replacement is refused. Functions return it negated. */
+enum tm_pattern_fault {
+  TM_PATTERN_ENDS = 1,      /* ends with '%' */
+  TM_PATTERN_BRACKET,       /* missing ']' */
+  TM_PATTERN_BALANCE,       /* %b without its two characters */
+  TM_PATTERN_FRONTIER,      /* %f without a set */
+  TM_PATTERN_CLOSE,         /* ) without ( */
+  TM_PATTERN_INDEX,         /* %1 of a capture that is not there */
+  TM_PATTERN_MANY,          /* captures */
+  TM_PATTERN_DEEP,          /* more repetitions at work than Lua has levels for */
+  TM_PATTERN_UNFINISHED,    /* a capture that was not closed is asked for */
+  TM_PATTERN_STEPS,         /* the bound on steps */
+  TM_PATTERN_MEMORY         /* no room for what gsub makes */
+};
+
+/* One instruction of a compiled pattern; a set's 32 bytes are the four behind it. */
+struct tm_pattern {
+  uint8_t op;
+  uint8_t times;
+  uint8_t byte;
+  uint8_t byte2;
+  int32_t ahead;            /* how many instructions on the next character is asked for; 0: unknown */
+};
+
+/* Where a pattern was found: an int32_t[TM_FOUND_SIZE], as reading an array costs Lua least. Positions as string.sub takes
+ * them: from 1, the last one included. */
+enum {
+  TM_FOUND_FIRST = 0,       /* of the whole match */
+  TM_FOUND_LAST = 1,
+  TM_FOUND_CAPTURES = 2,    /* for each capture from and to; to may be POSITION or OPEN */
+  TM_FOUND_STEPS = 66,      /* taken by this call, in thousands */
+  TM_FOUND_SIZE = 67
+};
+
+/* instructions that a pattern of so many bytes has at most */
+int32_t tm_ffi_pattern_room(int32_t len);
+/* Never fails: faults are instructions, as they are told only when a match gets there. anchor 0: ^ is a character. */
+void tm_ffi_pattern_compile(const char *pattern, int32_t len, int32_t anchor, struct tm_pattern *program);
+/* The first match at or behind `init` (Lua's: negative from the end): how many captures it has, from 0; -1000 there is none;
+ * else a fault, negated; found is filled too where that is UNFINISHED. Steps are bounded. */
+int32_t tm_ffi_pattern_find(const struct tm_pattern *program, const char *s, int32_t len, double init, int32_t *found);
+/* Appends s to out with at most `most` matches replaced by the text `by`: their number, or a fault, negated. Steps are bounded
+ * over all of it; found has their number. */
+int32_t tm_ffi_pattern_gsub(const struct tm_pattern *program, const char *s, int32_t len, const char *by, int32_t by_len, double most,
+                            struct tm_buf *out, int32_t *found);
+/* the most that gsub is asked for, as LuaJIT makes an int of a number */
+int32_t tm_ffi_pattern_count(double n);
+/* where the text `by` begins at or behind `init`, from 1; 0 nowhere. Linear in both lengths. */
+int32_t tm_ffi_pattern_plain(const char *s, int32_t len, const char *by, int32_t by_len, double init);
+/* 1: a text that find takes as it is */
+int32_t tm_ffi_pattern_is_plain(const char *pattern, int32_t len);
+/* gives the memory of a buffer back; it is empty then */
+void tm_ffi_buf_release(struct tm_buf *b);

@@ -69,6 +69,11 @@ static int64_t real_size(const struct tm_io *io, int fd) {
   return S_ISREG(st.st_mode) ? (int64_t)st.st_size : -ESPIPE;
 }
 
+static int real_mkdir(const struct tm_io *io, const char *path, int mode) {
+  (void)io;
+  return result(mkdir(path, (mode_t)mode));
+}
+
 static int real_rename(const struct tm_io *io, const char *from, const char *to) {
   (void)io;
   return result(rename(from, to));
@@ -132,6 +137,7 @@ const struct tm_io tm_io_real = {
   .fdatasync = real_fdatasync,
   .ftruncate = real_ftruncate,
   .size = real_size,
+  .mkdir = real_mkdir,
   .rename = real_rename,
   .unlink = real_unlink,
   .fsync_dir = real_fsync_dir,

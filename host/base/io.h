@@ -28,6 +28,7 @@ struct tm_io {
   int (*ftruncate)(const struct tm_io *io, int fd, int64_t size);
   /* bytes in a regular file; -EISDIR for a directory, -ESPIPE for what has no size (pipes, terminals, sockets) */
   int64_t (*size)(const struct tm_io *io, int fd);
+  int (*mkdir)(const struct tm_io *io, const char *path, int mode);
   int (*rename)(const struct tm_io *io, const char *from, const char *to);
   int (*unlink)(const struct tm_io *io, const char *path);
   /* makes names in the directory durable: after a rename, a new file, an unlink */

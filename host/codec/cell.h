@@ -22,6 +22,18 @@ static inline int32_t tm_cell_head(const struct tm_cell *c) {
   return (int32_t)(bits >> 32 & 0xff);
 }
 
+/* A text that was made for a cell lies in the batch's side region; in front of it stands what of the event it was made of. */
+struct tm_cell_origin {
+  int32_t off, len;
+  int32_t none;       /* 0: not to be taken for a note */
+};
+
+/* Has this cell a text in the side region? */
+static inline int tm_cell_in_side(const struct tm_batch *b, const struct tm_cell *c) {
+  const char *text = b->raw + c->off;
+  return b->side != NULL && text >= b->side && text < b->side + b->side_cap;
+}
+
 static inline int tm_cell_kind(const struct tm_cell *c) { return c->tag & 15; }
 static inline int32_t tm_cell_len(const struct tm_cell *c) { return c->tag >> 4; }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "csv.h"
 #include "json.h"
 #include "msgpack_codec.h"
 
@@ -13,7 +14,15 @@ static void json_decode(struct tm_batch *b, const char *text, int32_t len, int f
   cut->blank = cut->lines - b->rows;
 }
 
-static int32_t json_skip(struct tm_skip *skip, const char *text, int32_t len, const char **broken) {
+static void json_explain(const struct tm_batch *b, int32_t row, char *why, int32_t why_size) {
+  tm_json_explain(b->raw + b->off[row], b->len[row], why, why_size);
+}
+
+static void msgpack_explain(const struct tm_batch *b, int32_t row, char *why, int32_t why_size) {
+  tm_msgpack_explain(b->raw + b->off[row], b->len[row], why, why_size);
+}
+
+static int32_t line_skip(struct tm_skip *skip, const char *text, int32_t len, const char **broken) {
   const char *lf = memchr(text, '\n', (size_t)len);
   *broken = NULL;
   skip->over = lf != NULL;
@@ -27,9 +36,9 @@ const struct tm_format tm_formats[TM_FORMATS] = {
                         .place = "",
                         .not_object = "not an object: an event is a JSON object on one line",
                         .decode = json_decode,
-                        .skip = json_skip,
+                        .skip = line_skip,
                         .fill = tm_json_fill,
-                        .explain = tm_json_explain},
+                        .explain = json_explain},
     [TM_FORMAT_MSGPACK] = {.name = "msgpack",
                            .first = 0,
                            .place = "@",
@@ -37,7 +46,24 @@ const struct tm_format tm_formats[TM_FORMATS] = {
                            .decode = tm_msgpack_decode,
                            .skip = tm_msgpack_skip,
                            .fill = tm_msgpack_fill,
-                           .explain = tm_msgpack_explain},
+                           .explain = msgpack_explain},
+    [TM_FORMAT_CSV] = {.name = "csv",
+                       .first = 1,
+                       .mark = "\xEF\xBB\xBF",
+                       .place = "",
+                       .decode = tm_csv_decode,
+                       .skip = line_skip,
+                       .fill = tm_csv_fill,
+                       .explain = tm_csv_explain,
+                       .head = tm_csv_head},
+    [TM_FORMAT_LINES] = {.name = "lines",
+                         .first = 1,
+                         .mark = "\xEF\xBB\xBF",
+                         .place = "",
+                         .decode = tm_csv_decode,
+                         .skip = line_skip,
+                         .fill = tm_csv_fill,
+                         .explain = tm_csv_explain},
 };
 
 int32_t tm_format_find(const char *name) {

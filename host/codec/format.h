@@ -38,8 +38,10 @@ struct tm_format {
   int32_t (*skip)(struct tm_skip *skip, const char *text, int32_t len, const char **broken);
   /* Extracts field id over all rows of a batch already decoded. */
   void (*fill)(struct tm_batch *b, int32_t id);
-  /* For people: why text[0..len) is no event. */
-  int32_t (*explain)(const char *text, int32_t len, char *why, int32_t why_size);
+  /* For people: why a bad row is no event. */
+  void (*explain)(const struct tm_batch *b, int32_t row, char *why, int32_t why_size);
+  /* Reads what a file begins with that is no event (csv.h: its header); NULL nothing. */
+  int (*head)(struct tm_batch *b, const char *text, int32_t len, int final, struct tm_cut *cut);
 };
 
 extern const struct tm_format tm_formats[TM_FORMATS];

@@ -244,6 +244,18 @@ void tm_json_fault_find(const char *text, int32_t len, int object, struct tm_jso
   out->found = kinds[kind != NULL ? kind - firsts : 5];
 }
 
+/* What is likely meant, and the program that makes JSON lines of it. */
+static const char *advice(const unsigned char *text, int32_t len, const struct tm_json_fault *fault) {
+  if (len >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
+    return "; UTF-16? iconv -f UTF-16 -t UTF-8 converts it";
+  if (len >= 2 && memcmp(text, "\x1F\x8B", 2) == 0) return "; compressed? gzip -dc unpacks it";
+  if (fault->at >= len && len > 0 && text[0] == '[') return "; an array over several lines? jq -c '.[]' writes an item a line";
+  if (fault->at >= len && len > 0 && text[0] == '{') return "; an object over several lines? jq -c . writes it on one";
+  if (fault->at < len && text[fault->at] >= 0xA0 && strcmp(fault->expected, "UTF-8") == 0)
+    return "; Latin-1? iconv -f LATIN1 -t UTF-8 converts it";
+  return "";
+}
+
 int32_t tm_json_explain(const char *text, int32_t len, char *why, int32_t why_size) {
   struct tm_json_fault fault;
   char found[32];
@@ -260,6 +272,7 @@ int32_t tm_json_explain(const char *text, int32_t len, char *why, int32_t why_si
     unsigned char c = (unsigned char)text[fault.at];
     snprintf(found, sizeof found, c > 0x20 && c < 0x7F ? "'%c'" : "byte 0x%02X", c);
   }
-  snprintf(why, (size_t)why_size, "byte %d: expected %s, found %s", (int)fault.at, fault.expected, found);
+  snprintf(why, (size_t)why_size, "byte %d: expected %s, found %s%s", (int)fault.at, fault.expected, found,
+           advice((const unsigned char *)text, len, &fault));
   return fault.at;
 }

@@ -214,7 +214,7 @@ static int32_t put_patched(struct tm_buf *out, struct tm_batch *b, const struct 
     if (rc != 0) return rc;
   }
   int32_t len;
-  const char *text = tm_ffi_batch_text(b, v->row, &len);
+  const char *text = tm_ffi_batch_text(b, v->row, v->types, &len);
   return text == NULL ? -1 : tm_ffi_patch_apply(patch, text, len, texts.data, out);
 }
 

@@ -209,3 +209,9 @@ int32_t tm_ffi_json_decimal(struct tm_buf *out, double v, int32_t digits) {
 }
 
 int32_t tm_ffi_buf_put(struct tm_buf *out, const char *s, int32_t len) { return tm_buf_put(out, s, len); }
+
+void tm_ffi_buf_release(struct tm_buf *b) {
+  int32_t cap_max = b->cap_max;
+  tm_buf_fini(b);
+  b->cap_max = cap_max;
+}

@@ -99,7 +99,7 @@ static uint32_t character(const unsigned char *u, uint32_t n) {
   return need;
 }
 
-int tm_msgpack_utf8(const char *s, uint32_t n) {
+uint32_t tm_msgpack_utf8_good(const char *s, uint32_t n) {
   uint32_t i = 0;
   while (i < n) {
 #ifdef __SSE2__
@@ -107,11 +107,13 @@ int tm_msgpack_utf8(const char *s, uint32_t n) {
     if (i == n) break;
 #endif
     uint32_t c = character((const unsigned char *)s + i, n - i);
-    if (c == 0) return 0;
+    if (c == 0) break;
     i += c;
   }
-  return 1;
+  return i;
 }
+
+int tm_msgpack_utf8(const char *s, uint32_t n) { return tm_msgpack_utf8_good(s, n) == n; }
 
 enum tm_msgpack_fault tm_msgpack_check(const char **p, const char *end, int32_t depth) {
   uint64_t left[TM_JSON_DEPTH_MAX + 1];   /* values still to come in each open container */

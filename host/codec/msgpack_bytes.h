@@ -125,6 +125,8 @@ const char *tm_msgpack_pass(const char *p);
 
 /* 1 if s[0..n) is UTF-8 (RFC 3629). */
 int tm_msgpack_utf8(const char *s, uint32_t n);
+/* How many of the bytes are, from the first on: n, or where a character that is none begins. */
+uint32_t tm_msgpack_utf8_good(const char *s, uint32_t n);
 
 /* What is not right inside a value whose structure is. */
 enum tm_msgpack_fault { TM_MSGPACK_FINE, TM_MSGPACK_SHORT, TM_MSGPACK_C1, TM_MSGPACK_KEY, TM_MSGPACK_UTF8, TM_MSGPACK_DEEP };

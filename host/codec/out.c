@@ -13,11 +13,14 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "csv_write.h"
 #include "json_walk.h"
 #include "msgpack_json.h"
 #include "packed.h"
 
 enum { PREFIX_SHORT = 32 };
+
+static const char empty_object[2 + TM_PAD] = "{}";
 
 /* One field of a select. */
 struct select_field {
@@ -27,12 +30,15 @@ struct select_field {
   char *prefix_long;              /* else here */
   char *packed;                   /* the key as msgpack */
   int32_t packed_len;
+  const char *name;               /* in packed */
+  int32_t name_len;
 };
 
 struct tm_select {
   struct select_field *fields;
   int32_t n;
   int32_t cap;
+  const struct tm_csv_out *fits;  /* a sink of CSV whose columns are these fields */
 };
 
 /* ---- the buffer's life ---- */
@@ -126,34 +132,56 @@ int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   return 0;
 }
 
-/* Makes msgpack of the text of the row begun. */
-static int32_t row_pack(struct tm_out *o) {
+static int is_text(int32_t format) { return format == TM_FORMAT_CSV || format == TM_FORMAT_LINES; }
+
+/* Makes of the JSON text from o->row on what the sink wants. */
+static int32_t row_convert(struct tm_out *o) {
   static struct tm_buf text;
   if (text.cap_max == 0) tm_buf_init(&text, INT32_MAX - TM_PAD);
+  int32_t rc = is_text(o->format) ? tm_ffi_note_clean(&o->buf, o->row) : 0;
+  if (rc != 0) return rc;
   int32_t len = o->buf.len - o->row;
   text.len = 0;
   if (tm_buf_put(&text, o->buf.data + o->row, len) != 0) return -1;
   o->buf.len = o->row;
-  return tm_msgpack_from_json(&o->buf, text.data, len);
+  return is_text(o->format) ? tm_csv_put_json(o, text.data, len) : tm_msgpack_from_json(&o->buf, text.data, len);
 }
 
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f) {
-  int32_t rc = o->format == TM_FORMAT_MSGPACK ? row_pack(o) : tm_ffi_note_clean(&o->buf, o->row);
+  int32_t rc = o->format == TM_FORMAT_JSON ? tm_ffi_note_clean(&o->buf, o->row) : row_convert(o);
   return rc != 0 ? rc : tm_out_row_end(o, f);
 }
 
-int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row) {
+/* The event as JSON text for others, appended. */
+static int32_t event_text(struct tm_buf *out, const struct tm_batch *b, int32_t row, const struct tm_types *types) {
+  const char *event = b->raw + b->off[row];
+  if (tm_csv_batch(b)) return tm_csv_text(out, b, row, types);
+  return b->format == TM_FORMAT_JSON ? tm_buf_put(out, event, b->len[row]) : tm_msgpack_to_json(out, event, 0);
+}
+
+/* The event in another format than its own. */
+static int32_t raw_convert(struct tm_out *o, const struct tm_batch *b, int32_t row, const struct tm_types *types) {
+  static struct tm_buf text;
+  if (o->format == TM_FORMAT_JSON) return event_text(&o->buf, b, row, types);
+  if (o->format == TM_FORMAT_MSGPACK && b->format == TM_FORMAT_JSON) return tm_msgpack_from_json(&o->buf, b->raw + b->off[row], b->len[row]);
+  if (is_text(o->format) && tm_csv_batch(b)) return tm_csv_put_row(o, b, row);
+  if (text.cap_max == 0) tm_buf_init(&text, INT32_MAX - TM_PAD);
+  text.len = 0;
+  int32_t rc = event_text(&text, b, row, types);
+  if (rc != 0 || tm_buf_reserve(&text, 1) != 0) return rc != 0 ? rc : -1;
+  return is_text(o->format) ? tm_csv_put_json(o, text.data, text.len) : tm_msgpack_from_json(&o->buf, text.data, text.len);
+}
+
+int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, const struct tm_types *types) {
   row_begin(o, b, row);
   int32_t rc;
-  const char *event = b->raw + b->off[row];
   if (row == TM_ROW_EMPTY) {
-    rc = o->format == TM_FORMAT_JSON ? tm_buf_put(&o->buf, "{}", 2) : tm_msgpack_put_map(&o->buf, 0);
-  } else if (o->format == b->format) {
-    rc = tm_buf_put(&o->buf, event, b->len[row]);
-  } else if (o->format == TM_FORMAT_JSON) {
-    rc = tm_msgpack_to_json(&o->buf, event, 0);
+    if (o->format == TM_FORMAT_MSGPACK) rc = tm_msgpack_put_map(&o->buf, 0);
+    else rc = is_text(o->format) ? tm_csv_put_json(o, empty_object, 2) : tm_buf_put(&o->buf, empty_object, 2);
+  } else if (o->format == b->format && !is_text(o->format)) {
+    rc = tm_buf_put(&o->buf, b->raw + b->off[row], b->len[row]);
   } else {
-    rc = tm_msgpack_from_json(&o->buf, event, b->len[row]);
+    rc = raw_convert(o, b, row, types);
   }
   return rc != 0 ? rc : tm_out_row_end(o, f);
 }
@@ -163,7 +191,7 @@ static int can_carry(struct tm_buf *to, const char *text, const struct tm_cell *
   int32_t quoted = tm_cell_quoted(value), off = value->off - quoted, end = value->off + tm_cell_len(value) + quoted;
   if (off >= TM_NOTE && tm_note_at(text + off - TM_NOTE)) off -= TM_NOTE;
   to->len = 0;
-  int32_t rc = format == TM_FORMAT_JSON ? tm_note_clean(to, text + off, end - off) : tm_msgpack_from_json(to, text + off, end - off);
+  int32_t rc = format == TM_FORMAT_MSGPACK ? tm_msgpack_from_json(to, text + off, end - off) : tm_note_clean(to, text + off, end - off);
   return rc != -2;
 }
 
@@ -192,6 +220,8 @@ static int32_t key_pack(struct select_field *field, const char *key, int32_t key
   int32_t rc = tm_msgpack_put_str(&packed, key, key_len);
   field->packed = packed.data;
   field->packed_len = packed.len;
+  field->name = packed.data + (packed.len - key_len);
+  field->name_len = key_len;
   return rc;
 }
 
@@ -247,7 +277,7 @@ static int32_t select_packed(struct tm_buf *out, const struct tm_batch *b, int32
   return rc;
 }
 
-/* A select of msgpack for a sink of JSON: most values are written on the spot. */
+/* A select of msgpack or CSV as JSON text: most values are written on the spot. */
 static int32_t select_text(struct tm_buf *out, const struct tm_batch *b, int32_t row, const struct tm_select *s) {
   int32_t start = out->len;
   for (int32_t i = 0; i < s->n; i++) {
@@ -272,11 +302,44 @@ static int32_t select_text(struct tm_buf *out, const struct tm_batch *b, int32_t
   return tm_buf_put(out, "}", 1);
 }
 
+/* Are the fields the sink's columns, in their order? */
+static int fits(const struct tm_csv_out *csv, const struct tm_select *s) {
+  if (!csv->given || csv->names->n != s->n) return 0;
+  for (int32_t i = 0; i < s->n; i++) {
+    int32_t len;
+    const char *name = tm_csv_name(csv->names, i, &len);
+    if (len != s->fields[i].name_len || memcmp(name, s->fields[i].name, (size_t)len) != 0) return 0;
+  }
+  return 1;
+}
+
+/* A select for a sink of CSV or lines. */
+static int32_t select_csv(struct tm_out *o, const struct tm_batch *b, int32_t row, struct tm_select *s) {
+  static struct tm_buf text;
+  int32_t rc = -1;
+  if (s->fits != o->csv && o->format == TM_FORMAT_CSV && b->format != TM_FORMAT_MSGPACK && fits(o->csv, s)) s->fits = o->csv;
+  if (s->fits == o->csv) {
+    rc = tm_csv_begin(o);
+    for (int32_t i = 0; i < s->n && rc == 0; i++) rc = tm_csv_put_cell(&o->buf, o->csv, b, &s->fields[i].cells[row], i == 0);
+    return rc != 0 ? rc : tm_csv_end_put(&o->buf, o->csv);
+  }
+  if (text.cap_max == 0) tm_buf_init(&text, INT32_MAX - TM_PAD);
+  text.len = 0;
+  if ((rc = select_text(&text, b, row, s)) != 0) return rc;
+  return tm_buf_reserve(&text, 1) != 0 ? -1 : tm_csv_put_json(o, text.data, text.len);
+}
+
+/* A select for a sink of another format than JSON, or of events of another one. */
+static int32_t select_other(struct tm_out *o, const struct tm_batch *b, int32_t row, struct tm_select *s) {
+  if (o->format == TM_FORMAT_MSGPACK) return select_packed(&o->buf, b, row, s);
+  return o->format == TM_FORMAT_JSON ? select_text(&o->buf, b, row, s) : select_csv(o, b, row, s);
+}
+
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row,
-                          const struct tm_select *s) {
+                          struct tm_select *s) {
   row_begin(o, b, row);
   if (__builtin_expect((o->format | b->format) != TM_FORMAT_JSON, 0)) {
-    int32_t rc = o->format == TM_FORMAT_JSON ? select_text(&o->buf, b, row, s) : select_packed(&o->buf, b, row, s);
+    int32_t rc = select_other(o, b, row, s);
     return rc != 0 ? rc : tm_out_row_end(o, f);
   }
   const char *raw = b->raw;

@@ -11,26 +11,16 @@
 #include "packed.h"
 
 #include "../base/buf.h"
+#include "csv.h"
 #include "json_walk.h"
 #include "msgpack_bytes.h"
 #include "msgpack_json.h"
 #include "number_text.h"
 
-struct origin {
-  int32_t off, len;
-  int32_t none;       /* 0: not to be taken for a note */
-};
-
-/* Has this cell a text in the side region? */
-static inline int has_text(const struct tm_batch *b, const struct tm_cell *c) {
-  const char *text = b->raw + c->off;
-  return b->side != NULL && text >= b->side && text < b->side + b->side_cap;
-}
-
 const char *tm_cell_packed(const struct tm_batch *b, const struct tm_cell *c, int32_t *len) {
   const char *text = b->raw + c->off;
-  if (has_text(b, c)) {
-    struct origin from;
+  if (tm_cell_in_side(b, c)) {
+    struct tm_cell_origin from;
     text -= tm_cell_quoted(c);
     if (tm_note_at(text - TM_NOTE)) text -= TM_NOTE;
     memcpy(&from, text - sizeof from, sizeof from);
@@ -42,6 +32,16 @@ const char *tm_cell_packed(const struct tm_batch *b, const struct tm_cell *c, in
   return text - head;
 }
 
+/* The same of CSV. */
+static int32_t csv_row_put(struct tm_buf *out, const struct tm_batch *b, const struct tm_cell *c, int32_t format) {
+  static struct tm_buf text;
+  if (format != TM_FORMAT_MSGPACK) return tm_csv_cell_put(out, b, c);
+  if (text.cap_max == 0) tm_buf_init(&text, INT32_MAX - TM_PAD);
+  text.len = 0;
+  if (tm_csv_cell_put(&text, b, c) != 0 || tm_buf_reserve(&text, 1) != 0) return -1;
+  return tm_msgpack_from_json(out, text.data, text.len);
+}
+
 int32_t tm_cell_row_put(struct tm_buf *out, const struct tm_batch *b, const struct tm_cell *c, int32_t format) {
   int32_t len, quoted;
   if (b->format == TM_FORMAT_JSON) {
@@ -50,6 +50,7 @@ int32_t tm_cell_row_put(struct tm_buf *out, const struct tm_batch *b, const stru
     len = tm_cell_len(c) + 2 * quoted;
     return format == TM_FORMAT_JSON ? tm_buf_put(out, text, len) : tm_msgpack_from_json(out, text, len);
   }
+  if (tm_csv_batch(b)) return csv_row_put(out, b, c, format);
   const char *p = tm_cell_packed(b, c, &len);
   return format == TM_FORMAT_JSON ? tm_msgpack_to_json(out, p, 0) : tm_buf_put(out, p, len);
 }
@@ -84,6 +85,11 @@ char *tm_cell_text(char *to, const struct tm_batch *b, const struct tm_cell *c) 
       to[n + 1] = '"';
       return to + n + 2;
     case TM_KIND_NUMBER:
+      if (b->format != TM_FORMAT_MSGPACK) {
+        if (n > 32) return to;
+        memcpy(to, s, 32);
+        return to + n;
+      }
       return __builtin_isfinite(c->num) ? tm_number_write(to, c->num) : to;
     default: return to;
   }
@@ -92,13 +98,15 @@ char *tm_cell_text(char *to, const struct tm_batch *b, const struct tm_cell *c) 
 int32_t tm_ffi_cell_put(struct tm_buf *out, const struct tm_batch *b, const struct tm_cell *c) {
   int32_t len;
   if (b->format == TM_FORMAT_JSON) return tm_cell_row_put(out, b, c, TM_FORMAT_JSON);
+  if (tm_csv_batch(b)) return tm_csv_cell_put(out, b, c);
   return tm_msgpack_to_json(out, tm_cell_packed(b, c, &len), 1);
 }
 
 int32_t tm_ffi_cell_text(struct tm_batch *b, struct tm_cell *c) {
-  if (b->format != TM_FORMAT_MSGPACK || tm_cell_kind(c) == TM_KIND_ABSENT || has_text(b, c)) return 0;
+  if (tm_csv_batch(b)) return tm_csv_cell_text(b, c);
+  if (b->format != TM_FORMAT_MSGPACK || tm_cell_kind(c) == TM_KIND_ABSENT || tm_cell_in_side(b, c)) return 0;
   struct tm_buf room;
-  struct origin from = {0};
+  struct tm_cell_origin from = {0};
   int kind = tm_cell_kind(c), escaped = 0;
   const char *p = tm_cell_packed(b, c, &from.len);
   from.off = (int32_t)(p - b->raw);
@@ -121,19 +129,22 @@ int32_t tm_ffi_cell_text(struct tm_batch *b, struct tm_cell *c) {
   return 0;
 }
 
-const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, int32_t *len) {
+const char *tm_ffi_batch_text(struct tm_batch *b, int32_t row, const struct tm_types *types, int32_t *len) {
   static struct tm_buf text;
   static const struct tm_batch *of;
+  static const struct tm_types *with;
   if (b->format == TM_FORMAT_JSON) {
     *len = b->len[row];
     return b->raw + b->off[row];
   }
-  if (of != b || b->text_row != row + 1) {
+  if (of != b || b->text_row != row + 1 || with != types) {
     if (text.cap_max == 0) tm_buf_init(&text, INT32_MAX - TM_PAD);
     of = NULL;
     text.len = 0;
-    if (tm_msgpack_to_json(&text, b->raw + b->off[row], 1) != 0) return NULL;
+    int32_t rc = tm_csv_batch(b) ? tm_csv_text(&text, b, row, types) : tm_msgpack_to_json(&text, b->raw + b->off[row], 1);
+    if (rc != 0 || tm_buf_reserve(&text, 1) != 0) return NULL;
     of = b;
+    with = types;
     b->text_row = row + 1;
   }
   /* of a head that is not the shortest */

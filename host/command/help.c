@@ -23,6 +23,9 @@ const struct tm_command tm_commands_list[] = {
   { "check", "SCRIPT... | -e CODE  [OPTIONS]", "Load scripts, validate and lint them; run nothing.", tm_command_check },
   { "graph", "SCRIPT... | -e CODE  [OPTIONS]", "Draw what reads what: sources, pipelines with their steps, sinks. Nothing runs.",
     tm_command_graph },
+  { "state", "ls | get NAME [KEY]  SCRIPT... | -e CODE  [OPTIONS]",
+    "Run scripts to the end of input, write nothing, and print what their steps keep: the list of states, or the records of one.",
+    tm_command_state },
   { "list", "[operators | aggregates | sources | sinks | functions]  [--json]", "What scripts can call, a line each.",
     tm_command_list },
   { "help", "[COMMAND | counters | settings | NAME]  [--json]",
@@ -34,8 +37,8 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "test", "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "state", "status", "snapshot",
-  "journal", "drain", "demo", "new", "bench", "completion", "repl",
+  "test", "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status", "snapshot", "journal",
+  "drain", "demo", "new", "bench", "completion", "repl",
 };
 
 static int is_later(const char *name) {
@@ -170,6 +173,29 @@ static void print_graph(void) {
          "  tidemill graph clean.lua --format dot | dot -Tsvg > clean.svg\n");
 }
 
+static void print_state(void) {
+  print_options(TM_OPTIONS_STATE_LS | TM_OPTIONS_STATE_GET);
+  printf("\nThe scripts run as they do in 'tidemill run', but nothing is written: rows and\n"
+         "dead letters are made and thrown away. What fails is told on stderr. When the\n"
+         "input is at its end, or after TERM or INT, the states are printed. Should the\n"
+         "worker die, its states are gone, and the exit code is 1.\n"
+         "\nls   name, kind, keys, bytes, bytes a key, evicted (keys dropped to make room),\n"
+         "     and the bound of each state.\n"
+         "get  one JSON object a record, in order of the keys' first arrival: the fields\n"
+         "     of the key, then those of the state. NAME is PIPELINE/STEP, or STEP where\n"
+         "     only one state has it. Lists and sets are arrays, maps arrays of\n"
+         "     [key, value]; what is nil is null; infinities are \"inf\" and \"-inf\"; a field\n"
+         "     of `process` with the name of one of the key is written as \"state.NAME\".\n"
+         "     KEY is a string, or JSON: 42 a number, '\"42\"' a string, null a missing key,\n"
+         "     '[\"DE\",\"c1\"]' or '{\"country\":\"DE\",\"card\":\"c1\"}' a key of several fields.\n"
+         "     What ends in .lua is a script, and so is all behind --.\n"
+         "Exit codes: 0 ok, 1 no such key, or the run failed, 2 usage, also a NAME that no\n"
+         "state has, 3 a script was rejected, 130 ended by INT.\n"
+         "\nExample:\n"
+         "  tidemill state get totals c-17 scripts/examples/totals_per_card.lua \\\n"
+         "    --from scripts/examples/data/card_payments.ndjson\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -234,6 +260,7 @@ int tm_help_print(const char *command) {
   if (c->run == tm_command_run) print_run();
   else if (c->run == tm_command_check) print_check();
   else if (c->run == tm_command_graph) print_graph();
+  else if (c->run == tm_command_state) print_state();
   return tm_help_flush();
 }
 

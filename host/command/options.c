@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../base/suggest.h"
+#include "../codec/format.h"
 #include "options_table.h"
 #include "quantity.h"
 #include "settings.h"
@@ -27,7 +28,16 @@ struct parse {
 
 /* The first of the commands. */
 static const char *command_name(unsigned commands) {
-  return commands & TM_OPTIONS_RUN ? "run" : commands & TM_OPTIONS_CHECK ? "check" : "graph";
+  static const char *const names[] = { "run", "check", "graph", "state ls", "state get" };
+  int i = 0;
+
+  while (i < 4 && (commands >> i & 1) == 0) i++;
+  return names[i];
+}
+
+/* What help calls it. */
+static const char *help_name(unsigned commands) {
+  return commands & (TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH) ? command_name(commands) : "state";
 }
 
 static void *member(struct tm_options *o, size_t at) {
@@ -103,19 +113,14 @@ static int take_flag(struct parse *p, const struct tm_option *opt, const char *f
 }
 
 static int take_format(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
-  static const char *const formats[] = { "json", "msgpack", "csv", "lines" };
-  enum { HERE = 2 };  /* of them in this version */
-  const char *meant = tm_suggest(value, formats, 4);
-  size_t i;
+  const char *formats[TM_FORMATS];
 
-  for (i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-    if (strcmp(value, formats[i]) != 0) continue;
-    if (i >= HERE)
-      return tm_err_set(p->err, USAGE, "format-later",
-                        "%s: the format %s is not available in this version; json and msgpack are", from, value);
+  for (int i = 0; i < TM_FORMATS; i++) formats[i] = tm_formats[i].name;
+  if (tm_format_find(value) >= 0) {
     set_text(p->o, opt->at, value);
     return 0;
   }
+  const char *meant = tm_suggest(value, formats, TM_FORMATS);
   return tm_err_set(p->err, USAGE, "format-unknown", "%s: no format is called '%s'; did you mean %s?", from, value,
                     meant != NULL ? meant : formats[0]);
 }
@@ -201,7 +206,7 @@ static int unknown(struct parse *p, const char *name, int len) {
   if (meant != NULL)
     return tm_err_set(p->err, USAGE, "option-unknown", "unknown option --%.*s; did you mean --%s?", len, name, meant);
   return tm_err_set(p->err, USAGE, "option-unknown", "unknown option --%.*s; 'tidemill help %s' lists them", len, name,
-                    command_name(p->command));
+                    help_name(p->command));
 }
 
 /* --name, --name=value or --name value; *i is left at the last argument used. */
@@ -241,13 +246,36 @@ static int take_script(struct parse *p, const char *path) {
   return 0;
 }
 
+static int ends_in_lua(const char *path) {
+  size_t len = strlen(path);
+
+  return len > 4 && strcmp(path + len - 4, ".lua") == 0;
+}
+
+/* What is no option: a script; for `state get` first the NAME, then a KEY, which does not end in .lua. */
+static int take_operand(struct parse *p, const char *arg, int only_scripts) {
+  struct tm_options *o = p->o;
+
+  if (p->command != TM_OPTIONS_STATE_GET || only_scripts) return take_script(p, arg);
+  if (o->state_name == NULL) o->state_name = arg;
+  else if (o->state_key == NULL && o->scripts_n == 0 && !ends_in_lua(arg)) o->state_key = arg;
+  else return take_script(p, arg);
+  return 0;
+}
+
+/* A negative number is a KEY, no option. */
+static int is_operand(const struct parse *p, const char *arg) {
+  if (arg[0] != '-' || arg[1] == '\0') return 1;
+  return p->command == TM_OPTIONS_STATE_GET && arg[1] >= '0' && arg[1] <= '9';
+}
+
 static int read_argv(struct parse *p, int argc, char *const *argv) {
   int i, only_scripts = 0, r;
 
   for (i = 0; i < argc; i++) {
     const char *arg = argv[i];
 
-    if (only_scripts || arg[0] != '-' || arg[1] == '\0') r = take_script(p, arg);
+    if (only_scripts || is_operand(p, arg)) r = take_operand(p, arg, only_scripts);
     else if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return TM_OPTIONS_HELP;
     else if (strcmp(arg, "-e") == 0) r = take_code(p, argc, argv, &i);
     else if (strcmp(arg, "--") == 0) only_scripts = 1, r = 0;
@@ -406,6 +434,35 @@ static int script_check(const struct tm_io *io, const char *path, struct tm_err 
   return tm_err_set(err, REJECTED, "script-open", "%.400s: cannot read the script: %s", path, strerror((int)-r));
 }
 
+/* A last operand that could be a KEY or a script: with -e there are no scripts, without it there is one. And a NAME is
+ * there. */
+static int settle_operands(struct parse *p) {
+  struct tm_options *o = p->o;
+
+  if (o->state_name == NULL)
+    return tm_err_set(p->err, USAGE, "state-name",
+                      "state get takes the NAME of a state first, as in\n  tidemill state get totals cards.lua --from tx.ndjson\n"
+                      "'tidemill state ls' lists the states of a script");
+  if (o->code == NULL && o->scripts_n == 0 && o->state_key != NULL) {
+    o->scripts[o->scripts_n++] = o->state_key;
+    o->state_key = NULL;
+  } else if (o->code != NULL && o->scripts_n == 1 && o->state_key == NULL) {
+    o->state_key = o->scripts[--o->scripts_n];
+  }
+  if (o->code == NULL && o->scripts_n == 0 && ends_in_lua(o->state_name))
+    return tm_err_set(p->err, USAGE, "state-name",
+                      "state get takes the NAME of a state first, then scripts; found '%.200s' alone: write\n"
+                      "  tidemill state get NAME %.200s",
+                      o->state_name, o->state_name);
+  return 0;
+}
+
+/* The word for what a command does to a script. */
+static const char *verb(unsigned command) {
+  if (command == TM_OPTIONS_GRAPH) return "draw";
+  return command & (TM_OPTIONS_STATE_LS | TM_OPTIONS_STATE_GET) ? "look at" : command_name(command);
+}
+
 int tm_options_parse(struct tm_options *o, enum tm_options_command command, int argc, char *const *argv,
                      const struct tm_io *io, struct tm_err *err) {
   struct parse p = { .o = o, .command = command, .err = err };
@@ -415,14 +472,15 @@ int tm_options_parse(struct tm_options *o, enum tm_options_command command, int 
   r = read_argv(&p, argc, argv);
   if (r != TM_OPTIONS_OK) return r;
   if (read_environment(&p) != 0 || read_settings(&p, io) != 0) return -1;
+  if (command == TM_OPTIONS_STATE_GET && settle_operands(&p) != 0) return -1;
   if (o->scripts_n > 0 && o->code != NULL)
     return tm_err_set(err, USAGE, "script-and-code", "both a script (%.200s) and -e are given; write one of them",
                       o->scripts[0]);
   if (o->scripts_n == 0 && o->code == NULL)
     return tm_err_set(err, USAGE, "no-script",
-                      "nothing to %s: name a script, or give code with -e, as in\n  tidemill %s -e 'stream:filter("
-                      "function(e) return e.amount > 100 end)'", command == TM_OPTIONS_GRAPH ? "draw" : command_name(command),
-                      command_name(command));
+                      "nothing to %s: name a script, or give code with -e, as in\n  tidemill %s%s -e 'stream:filter("
+                      "function(e) return e.amount > 100 end)'", verb(command), command_name(command),
+                      command == TM_OPTIONS_STATE_GET ? " NAME" : "");
   for (i = 0; i < o->scripts_n; i++) {
     if (script_check(io, o->scripts[i], err) != 0) return -1;
   }

@@ -22,13 +22,23 @@ struct tm_options {
   const char *to;                        /* --to F; NULL or "-": stdout */
   const char *format;                    /* --format json; NULL: json */
   const char *out_format;
+  const char *delimiter;                 /* --delimiter ';' of the default input; NULL: a comma */
+  const char *columns;                   /* --columns a,b; NULL: the first row */
+  const char *out_delimiter;
+  const char *out_columns;
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
+  const char *state;                     /* the command state: "ls" or "get"; NULL for all others */
+  const char *state_name;                /* state get NAME [KEY]; NULL: not given */
+  const char *state_key;
+  int32_t limit;                         /* state get --limit N, records; 0: all */
   const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
+  int follow;                            /* --follow: the files of --from are read on as they grow */
+  const char *rate;                      /* --rate 1000/s: events of each source that has no rate of its own; NULL none */
   int strict;                            /* --strict */
   int quiet;                             /* --quiet: no end summary */
-  int json;                              /* --json: the summary, or the graph, as one JSON object */
+  int json;                              /* --json: the summary or the graph as one JSON object, the states as an array */
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */
@@ -38,7 +48,9 @@ struct tm_options {
 };
 
 /* The commands that take options: bits. */
-enum tm_options_command { TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4 };
+enum tm_options_command {
+  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16
+};
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };
 

@@ -1,4 +1,4 @@
-/* options_table.c - every option of `run`, `check` and `graph`, one entry each.
+/* options_table.c - every option of `run`, `check`, `graph` and `state`, one entry each.
  *
  * Limits are those of what holds the value: an event's text has to fit a cell's 27-bit length with room to spare,
  * LuaJIT cannot start in less than a few hundred KiB, and a deadline under 10 ms would be looked at more often
@@ -12,40 +12,61 @@
 #define AT(member) offsetof(struct tm_options, member)
 #define MIB ((int64_t)1 << 20)
 #define GIB ((int64_t)1 << 30)
-#define LATER(name) { name, "VALUE", TM_OPTION_LATER, BOTH, 0, 0, 0, 0, 0, "" }
+#define LATER(name) { name, "VALUE", TM_OPTION_LATER, BOTH | STATE, 0, 0, 0, 0, 0, "" }
 
-enum { RUN = TM_OPTIONS_RUN, CHECK = TM_OPTIONS_CHECK, GRAPH = TM_OPTIONS_GRAPH, BOTH = RUN | CHECK, ALL = BOTH | GRAPH };
+enum {
+  RUN = TM_OPTIONS_RUN, CHECK = TM_OPTIONS_CHECK, GRAPH = TM_OPTIONS_GRAPH, LS = TM_OPTIONS_STATE_LS, GET = TM_OPTIONS_STATE_GET,
+  BOTH = RUN | CHECK, STATE = LS | GET, ALL = BOTH | GRAPH | STATE
+};
 
 const struct tm_option tm_options_table[] = {
   { "from", "FILE", TM_OPTION_LIST, ALL, AT(from), AT(from_n), 0, 0, 0,
     "The default input, for pipelines without :from: a file, a folder (all files in it), or a pattern in quotes such as "
-    "'data/*.ndjson'. May be repeated; read in the order of names. - is stdin, which is also the default." },
-  { "to", "FILE", TM_OPTION_TEXT, ALL, AT(to), 0, 0, 0, 0,
-    "The default output, for pipelines without :to; appended to. - is stdout, which is also the default." },
-  { "format", "NAME", TM_OPTION_FORMAT, BOTH, AT(format), 0, 0, 0, 0,
-    "Format of the default input: json, one object a line, or msgpack, one map behind the other." },
-  { "out-format", "NAME", TM_OPTION_FORMAT, BOTH, AT(out_format), 0, 0, 0, 0,
-    "Format of the default output: json, one object a line, or msgpack, one map behind the other." },
+    "'data/*.ndjson'. May be repeated; read in the order of names. - is stdin, which is also the default. gzip and zstd "
+    "are recognized by content." },
+  { "follow", NULL, TM_OPTION_FLAG, RUN, AT(follow), 0, 0, 0, 0,
+    "Read the files of --from on as they grow, through rotation, and look for new ones; the run ends when it is told to." },
+  { "rate", "N/s", TM_OPTION_TEXT, RUN, AT(rate), 0, 0, 0, 0,
+    "Events a second at most (also N/m, N/h), of each source that has no rate of its own." },
+  { "to", "FILE", TM_OPTION_TEXT, BOTH | GRAPH, AT(to), 0, 0, 0, 0,
+    "The default output, for pipelines without :to; appended to. - is stdout, which is also the default. Compressed if it "
+    "ends in .gz or .zst; {field} in it is the row's field, so that 'out/{day}.ndjson' is a file a day." },
+  { "format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(format), 0, 0, 0, 0,
+    "Format of the default input: json, one object a line; msgpack, one map behind the other; csv; or lines, plain text. "
+    "Without it csv for *.csv and *.tsv, else json." },
+  { "out-format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(out_format), 0, 0, 0, 0,
+    "Format of the default output, as for --format." },
+  { "delimiter", "CHAR", TM_OPTION_TEXT, BOTH | STATE, AT(delimiter), 0, 0, 0, 0,
+    "What separates the fields of CSV in the default input: one character, '\\t' for a tab. Without it a comma." },
+  { "columns", "NAMES", TM_OPTION_TEXT, BOTH | STATE, AT(columns), 0, 0, 0, 0,
+    "Names of the columns of CSV in the default input, with commas between; then its first row is an event." },
+  { "out-delimiter", "CHAR", TM_OPTION_TEXT, BOTH | STATE, AT(out_delimiter), 0, 0, 0, 0,
+    "What separates the fields of CSV in the default output." },
+  { "out-columns", "NAMES", TM_OPTION_TEXT, BOTH | STATE, AT(out_columns), 0, 0, 0, 0,
+    "Columns of CSV in the default output, with commas between. Without it those of :select, else of the first row." },
   { "set", "KEY=VALUE", TM_OPTION_PAIRS, ALL, AT(set), AT(set_n), 0, 0, 0,
     "A setting that scripts can read. May be repeated." },
   { "sample", "FILE", TM_OPTION_TEXT, CHECK, AT(sample), 0, 0, 0, 0,
-    "Also run the events of FILE through the script, writing nothing, and report what fails." },
-  { "strict", NULL, TM_OPTION_FLAG, BOTH, AT(strict), 0, 0, 0, 0,
-    "run: end with exit code 1 if an event failed, a line was bad, a file was gone or a worker died. check: end with "
-    "exit code 3 also when there are only warnings." },
+    "Also run the events of FILE through the script, writing nothing, report what fails, and show a :schema learned from them." },
+  { "strict", NULL, TM_OPTION_FLAG, BOTH | STATE, AT(strict), 0, 0, 0, 0,
+    "run, state: end with exit code 1 if an event failed, a line was bad, a file was gone or a worker died. check: end "
+    "with exit code 3 also when there are only warnings." },
   { "deadline", "TIME", TM_OPTION_DURATION, ALL, AT(deadline_ms), 0, 1000, 10, 3600000,
     "How long the script may work on one event; a longer one fails." },
   { "script-memory", "SIZE", TM_OPTION_SIZE, ALL, AT(script_memory), 0, 256 * MIB, 4 * MIB, 64 * GIB,
     "Memory for the scripts' own data." },
-  { "memory", "SIZE", TM_OPTION_SIZE, BOTH, AT(memory), 0, 0, 0, 1024 * GIB,
-    "Memory for all keyed state; at 95 % the run ends in order and names the largest. Without it there is no bound." },
-  { "max-event", "SIZE", TM_OPTION_SIZE32, BOTH, AT(max_event), 0, 16 * MIB, 16, 64 * MIB,
+  { "memory", "SIZE", TM_OPTION_SIZE, BOTH | STATE, AT(memory), 0, 0, 0, 1024 * GIB,
+    "Memory for all keyed state; at 80 % reading waits while it gives back what it can, at 95 % the run ends in order. Without it there is no bound." },
+  { "max-event", "SIZE", TM_OPTION_SIZE32, BOTH | STATE, AT(max_event), 0, 16 * MIB, 16, 64 * MIB,
     "The longest line that is taken as an event; longer ones are bad lines." },
-  { "max-rows", "N", TM_OPTION_COUNT32, BOTH, AT(max_rows), 0, 100000, 1, 1000000000,
+  { "max-rows", "N", TM_OPTION_COUNT32, BOTH | STATE, AT(max_rows), 0, 100000, 1, 1000000000,
     "Rows that one event may make; beyond it the event fails." },
   { "quiet", NULL, TM_OPTION_FLAG, RUN, AT(quiet), 0, 0, 0, 0, "No summary at the end." },
-  { "json", NULL, TM_OPTION_FLAG, RUN | GRAPH, AT(json), 0, 0, 0, 0,
-    "run: the summary as one line of JSON (on stderr, too). graph: its nodes and edges as JSON." },
+  { "json", NULL, TM_OPTION_FLAG, RUN | GRAPH | STATE, AT(json), 0, 0, 0, 0,
+    "run: the summary as one line of JSON (on stderr, too). graph: its nodes and edges as JSON. state ls: "
+    "the states as one array; what get prints is JSON anyway." },
+  { "limit", "N", TM_OPTION_COUNT32, GET, AT(limit), 0, 0, 0, 2000000000,
+    "How many records are printed at most; 0 is all." },
   { "format", "NAME", TM_OPTION_DRAWING, GRAPH, AT(drawing), 0, 0, 0, 0,
     "How the graph is drawn: text (the default), dot for Graphviz, mermaid for Markdown pages." },
   { "no-jit", NULL, TM_OPTION_FLAG, ALL, AT(jit_off), 0, 0, 0, 0,
@@ -55,9 +76,7 @@ const struct tm_option tm_options_table[] = {
   LATER("listen"),
   LATER("epoch"),
   LATER("epoch-min"),
-  LATER("rate"),
   LATER("reset"),
-  LATER("columns"),
   { NULL, NULL, TM_OPTION_LATER, 0, 0, 0, 0, 0, 0, NULL },
 };
 

@@ -6,7 +6,8 @@
  * The deadline here is the second line of defence: the worker stops an overdue event itself, by its guard. Control
  * looks at the attempt marker only, in case the guard could not (a loop inside C, a guard that failed). It counts
  * looks instead of time, so that a machine that slept or a stopped terminal blames nobody, and asks that the worker
- * has spent processor time: one that waits for a full stderr is not running away. */
+ * has spent as much processor time: one that waits for a full stderr is not running away, and on a busy machine the
+ * worker's own deadline, which is half of that, comes first. */
 #include "control.h"
 
 #include <errno.h>
@@ -143,7 +144,7 @@ static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t
   double place = root->line_first + root->line[slot];
   int n = snprintf(out, size, ", %.*s%s%s %.0f", source_len, s->source, source_len > 0 ? " " : "", packed ? "byte" : "line", place);
   /* bytes of msgpack are nothing to read */
-  if (b->format == TM_FORMAT_JSON && n > 0 && (size_t)n < size)
+  if (b->format != TM_FORMAT_MSGPACK && n > 0 && (size_t)n < size)
     snprintf(out + n, size - (size_t)n, ": %.*s%s", len > 160 ? 160 : len, b->raw + b->off[row], len > 160 ? "..." : "");
 }
 
@@ -173,6 +174,10 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
   else
     snprintf(how, sizeof how, "worker ended by signal %d (%s)%s", sig, strsignal(sig),
              sig == SIGKILL ? ", perhaps for lack of memory," : "");
+  if (c->o->state != NULL) {
+    tm_log_error("%s %s: what it kept is gone with it; what is printed, if anything, is not all", how, place);
+    return;
+  }
   tm_log_error("%s %s: the next worker goes on at the first event not finished, with empty state%s", how, place,
                m->serial != 0 && m->pipeline >= 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
 }
@@ -216,6 +221,11 @@ static void on_death(struct control *c, int sig) {
     tm_log_error("worker ended by signal %d (%s) while it loaded %s; most likely the script makes it crash or use "
                  "more memory than there is", sig, strsignal(sig), o->scripts_n > 0 ? o->scripts[0] : "the code of -e");
     finish(c, 3);
+    return;
+  }
+  if (o->state != NULL) {
+    death_say(c, sig, &marker);
+    finish(c, 1);
     return;
   }
   death_record(c, &marker);
@@ -308,7 +318,7 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents) {
     return;
   }
   c->looks++;
-  if (c->looks <= LOOKS_MAX || worker_cpu_ns(c) - c->seen_cpu_ns < (uint64_t)deadline_ms(c) * 1000000u) return;
+  if (c->looks <= LOOKS_MAX || worker_cpu_ns(c) - c->seen_cpu_ns < 2 * (uint64_t)deadline_ms(c) * 1000000u) return;
   c->overdue = 1;
   kill(c->pid, SIGKILL);
 }
@@ -383,6 +393,7 @@ static int control_main(struct control *c) {
   else c->exit_code = 1;
   watchers_stop(c);
   if (c->entry == tm_worker_main && c->ran && !c->o->quiet) summary_say(c, c->io->mono_ns(c->io) - begun);
+  if (c->o->state != NULL) tm_summary_print_failures(c->shared);
   return c->exit_code;
 }
 

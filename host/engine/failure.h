@@ -6,8 +6,11 @@
 
 #include "shared.h"
 
-/* Counts a failed event; texts are cut to the entry's length. Part of a change under way (base/undo.h): the one that takes
+/* Counts a failed event and returns its entry; texts are cut to the entry's length. Part of a change under way (base/undo.h): the one that takes
  * the event back, or passes over a line. */
-void tm_failure_count(struct tm_shared *sh, const char *pipeline, const char *step, const char *code, const char *example);
+int32_t tm_failure_count(struct tm_shared *sh, const char *pipeline, const char *step, const char *code, const char *example);
+
+/* The same, of an event that belongs to that entry. */
+void tm_failure_again(struct tm_shared *sh, int32_t entry);
 
 #endif

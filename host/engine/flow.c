@@ -26,6 +26,7 @@ static const char *bad_code(int status) {
     case TM_LINE_NOT_OBJECT: return "not-object";
     case TM_LINE_TOO_DEEP: return "too-deep";
     case TM_LINE_TOO_LONG: return "too-long";
+    case TM_LINE_FIELDS: return "fields";
     default: return "syntax";
   }
 }
@@ -34,7 +35,7 @@ static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t 
   switch (b->status[row]) {
     case TM_LINE_NOT_OBJECT: snprintf(why, (size_t)size, "%s", tm_formats[b->format].not_object); break;
     case TM_LINE_TOO_LONG: snprintf(why, (size_t)size, "longer than %d bytes (--max-event)", f->max_event); break;
-    default: tm_formats[b->format].explain(b->raw + b->off[row], b->len[row], why, size);
+    default: tm_formats[b->format].explain(b, row, why, size);
   }
 }
 
@@ -65,6 +66,8 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     c->lines_bad += (uint64_t)s->batch->bad;
   }
   if (!s->state->firing) s->state->good += s->batch->rows - s->batch->bad;
+  s->batch->before = s->state->slots;
+  s->state->slots += s->batch->rows;
   tm_script_batch_begin(f->script, s, s->last_rows);
 }
 
@@ -146,7 +149,8 @@ static int write_outlet(struct tm_flows *f, struct tm_outlet *o, int small, stru
   struct tm_out *out = o->out;
   int32_t waiting = out->buf.len - o->sink.state->sent;
   if (!small && (waiting < TM_SOFT || o->sink.blocked)) return 0;
-  while (out->buf.len > o->sink.state->sent || o->sink.state->in_relay > 0) {
+  o->sink.small = small;
+  while (out->buf.len > o->sink.state->sent || tm_sink_busy(&o->sink)) {
     int rc = tm_sink_write(&o->sink, out->buf.data, out->buf.len, err);
     if (rc < 0) return -1;
     if (rc == 0) break;
@@ -194,9 +198,13 @@ int tm_flow_pending(const struct tm_flows *f) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
     if (o->out == NULL || o->sink.kind == TM_SINK_LINK) continue;
-    if (o->out->buf.len > o->sink.state->sent || o->sink.state->in_relay > 0 || tm_flow_unmerged(o)) return 1;
+    if (o->out->buf.len > o->sink.state->sent || tm_sink_busy(&o->sink) || tm_flow_unmerged(o)) return 1;
   }
   return 0;
+}
+
+void tm_flow_finish(struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++) f->outlets[i]->sink.finish = 1;
 }
 
 /* What came, but for what waits, failed, or made rows. */

@@ -15,6 +15,7 @@
 #include "../abi_c.h"
 #include "../base/err.h"
 #include "../base/io.h"
+#include "../codec/csv.h"
 #include "../io/sink.h"
 #include "../io/source.h"
 #include "shared.h"
@@ -65,6 +66,8 @@ struct tm_outlet {
   struct tm_out *out;        /* what is written: the one writer's out, or where several are merged; NULL: discard */
   struct tm_source *link;    /* the source it feeds */
   int32_t dead_only;         /* takes dead letters alone */
+  struct tm_csv_out *csv;    /* how its rows are written as CSV or lines; NULL another format */
+  int headed;                /* the merged out has the header in front; not its writers */
 };
 
 struct tm_script;
@@ -89,9 +92,20 @@ struct tm_flows {
 /* Building (flow_build.c), called by the library while a script loads; NULL and err when refused. What an earlier
  * worker left in the regions is found again. */
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
-                                     int32_t paths_n, int32_t link_sink, int32_t format, struct tm_err *err);
+                                     int32_t paths_n, int32_t link_sink, int32_t format, const struct tm_csv_options *csv,
+                                     struct tm_err *err);
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
-                                 int32_t format, struct tm_err *err);
+                                 int32_t format, const struct tm_csv_options *csv, struct tm_err *err);
+/* How a source gives what it has, where that differs: all 0 is the usual way. */
+struct tm_source_how {
+  int follow;                /* files that grow */
+  double rate;               /* events a second at most */
+  double period_ms;          /* of a clock */
+  double count;              /* of its ticks */
+};
+int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err);
+/* A file sink that is more than one plain file. */
+int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */
@@ -117,6 +131,8 @@ void tm_flow_begin(struct tm_flows *f, struct tm_source *source);
 int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err);
 /* Writes what sinks take now; small: pieces below 64 KiB too. 0, or -1 err. */
 int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err);
+/* No more rows come: sinks complete what they hold when they are asked to write. */
+void tm_flow_finish(struct tm_flows *f);
 /* Events p has passed without a row of theirs. */
 double tm_flow_dropped(const struct tm_pipeline *p);
 /* What follows from outs, sinks and pipelines - rows, bytes, dropped events - into the counters. */

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
+#include "../codec/csv_write.h"
 #include "../codec/format.h"
 #include "../codec/out.h"
+#include "../io/follow.h"
 #include "../io/paths.h"
 #include "flow.h"
 
@@ -60,8 +62,8 @@ static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t side)
 /* ---- sources ---- */
 
 static int source_kind(const char *kind) {
-  static const char *const names[] = {"file", "stdin", "generate", "link"};
-  for (int i = 0; i < 4; i++)
+  static const char *const names[] = {"file", "stdin", "generate", "link", "every"};
+  for (int i = 0; i < 5; i++)
     if (strcmp(names[i], kind) == 0) return i;
   return -1;
 }
@@ -75,8 +77,31 @@ static int copy_paths(struct tm_source *s, const char **paths, int32_t n, struct
   return 0;
 }
 
+/* Made when the first compressed file is met, as most runs never meet one; where address space is short, a small one. */
+static struct tm_unpack *unpack_get(struct tm_source *s, size_t *size) {
+  struct tm_flows *f = s->owner;
+  struct tm_unpack *u = NULL;
+  for (int small = 0; small < 2 && u == NULL; small++) {
+    *size = tm_unpack_size(small);
+    u = region(f, "unpack", s->index, small, *size, NULL);
+  }
+  return u;
+}
+
+/* The names of columns outlive a worker, how rows are read comes from the script again. */
+static int add_csv(struct tm_flows *f, struct tm_source *s, int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
+  s->batch->csv = NULL;
+  if (format != TM_FORMAT_CSV && format != TM_FORMAT_LINES) return 0;
+  struct tm_csv_names *shared = region(f, "columns", s->index, 0, sizeof *shared, err);
+  if (shared == NULL) return -1;
+  const struct tm_csv_names *given = format == TM_FORMAT_LINES ? tm_csv_names_line() : csv->columns;
+  s->batch->csv = tm_csv_new(format, csv->delimiter, csv->header, given, shared);
+  return s->batch->csv != NULL ? 0 : no_memory(err, "a source");
+}
+
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
-                                     int32_t paths_n, int32_t link_sink, int32_t format, struct tm_err *err) {
+                                     int32_t paths_n, int32_t link_sink, int32_t format, const struct tm_csv_options *csv,
+                                     struct tm_err *err) {
   int k = source_kind(kind);
   TM_ASSERT(k >= 0);
   if (f->sources_n == TM_SOURCES_MAX) {
@@ -96,13 +121,15 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->max_event = f->max_event;
   s->io = f->io;
   s->undo = &f->shared->undo;
+  s->owner = f;
+  s->unpack_get = unpack_get;
   copy_text(s->name, sizeof s->name, name);
   s->fields = tm_fields_new();
   s->batch = region(f, "batch", i, 0, sizeof *s->batch, err);
   s->state = region(f, "source", i, 0, sizeof *s->state, err);
   int link = s->kind == TM_SOURCE_LINK;
-  int32_t side = format == TM_FORMAT_MSGPACK ? side_size(f->max_event) : 0;
-  if (s->fields == NULL || s->batch == NULL || s->state == NULL ||
+  int32_t side = format == TM_FORMAT_JSON ? 0 : side_size(f->max_event);
+  if (s->fields == NULL || s->batch == NULL || s->state == NULL || add_csv(f, s, format, csv, err) != 0 ||
       (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, side, &s->buf, err) != 0)) {
     free(s);
     return NULL;
@@ -119,10 +146,45 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   return s;
 }
 
+/* Does a sink that is open write this file? */
+static int is_written(struct tm_source *s, uint64_t dev, uint64_t ino) {
+  const struct tm_flows *f = s->owner;
+  struct stat st;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_sink *sink = &f->outlets[i]->sink;
+    if (sink->files != NULL && tm_files_has(sink->files, dev, ino)) return 1;
+    if (sink->regular && fstat(sink->fd, &st) == 0 && (uint64_t)st.st_dev == dev && (uint64_t)st.st_ino == ino) return 1;
+  }
+  return 0;
+}
+
+int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err) {
+  struct tm_source *s = f->sources[source];
+  s->rate = how->rate;
+  s->piece = 256;
+  s->period_ms = (int64_t)how->period_ms;
+  s->count = how->count;
+  s->is_written = is_written;
+  if (!how->follow) return 0;
+  s->follow_state = region(f, "follow", source, 0, sizeof *s->follow_state, err);
+  return s->follow_state != NULL ? 0 : -1;
+}
+
 /* ---- sinks and outs ---- */
 
+/* The columns that the first row says outlive a worker. */
+static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_csv_options *csv, struct tm_err *err) {
+  int lines = o->sink.format == TM_FORMAT_LINES;
+  /* nobody writes names that are given */
+  struct tm_csv_names *given = lines ? (struct tm_csv_names *)(uintptr_t)tm_csv_names_line() : csv->columns;
+  struct tm_csv_names *shared = given != NULL ? NULL : region(f, "sink-columns", o->sink.index, 0, sizeof *shared, err);
+  if (given == NULL && shared == NULL) return -1;
+  o->csv = tm_csv_out_new(o->sink.format, csv->delimiter, csv->crlf, csv->header, given, shared);
+  return o->csv != NULL ? 0 : no_memory(err, "a sink");
+}
+
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
-                                 int32_t format, struct tm_err *err) {
+                                 int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
   static const char *const names[] = {"file", "stdout", "discard", "link"};
   (void)source;
   int k = -1;
@@ -153,8 +215,22 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   copy_text(o->sink.name, sizeof o->sink.name, name);
   o->sink.state = region(f, "sink", o->sink.index, 0, sizeof *o->sink.state, err);
   if (o->sink.state == NULL) return NULL;
+  if ((format == TM_FORMAT_CSV || format == TM_FORMAT_LINES) && add_csv_out(f, o, csv, err) != 0) return NULL;
   f->outlets[f->outlets_n++] = o;
   return &o->sink;
+}
+
+int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err) {
+  struct tm_sink *s = &f->outlets[sink]->sink;
+  struct tm_files_memory m = {0};
+  m.state = region(f, "files", sink, 1, tm_files_state_size(how->max_files), err);
+  m.names = region(f, "files-names", sink, 0, tm_files_names_size(how->max_files), err);
+  m.stage = region(f, "files-stage", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
+  m.sorted = region(f, "files-sorted", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
+  m.packed = region(f, "files-packed", sink, 0, tm_files_packed_size(TM_ROW_BYTES_MAX), err);
+  if (m.state == NULL || m.names == NULL || m.stage == NULL || m.sorted == NULL || m.packed == NULL) return -1;
+  s->files = tm_files_new(s->path, how, s->format, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
+  return s->files != NULL ? 0 : -1;
 }
 
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err) {
@@ -235,6 +311,7 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
   if (out == NULL || add_writer(f, o, p, out, err) != 0) return NULL;
   out->sink = sink;
   out->format = o->sink.format;
+  out->csv = o->csv;
   if (!dead) {
     out->tally = p->tally;
     o->dead_only = 0;
@@ -248,14 +325,20 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
 
 /* ---- opening ---- */
 
+static int sink_stat(const struct tm_sink *sink, struct stat *st) {
+  return sink->files != NULL ? stat(sink->path, st) : fstat(sink->fd, st);
+}
+
 /* Reading and appending to one file would never end; two sinks on one file would tear its rows apart. */
 static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_err *err) {
   struct stat a, b;
   if (sink->kind != TM_SINK_FILE && sink->kind != TM_SINK_STDOUT) return 0;
-  if (fstat(sink->fd, &a) != 0 || !S_ISREG(a.st_mode)) return 0;
+  if (sink_stat(sink, &a) != 0 || !S_ISREG(a.st_mode)) return 0;
   for (int32_t i = 0; i < f->sources_n; i++) {
     struct tm_source *s = f->sources[i];
     int is_stdin = s->kind == TM_SOURCE_STDIN;
+    if (s->follow != NULL && tm_follow_has(s->follow, (uint64_t)a.st_dev, (uint64_t)a.st_ino))
+      return tm_err_set(err, 3, "file-loop", "%s is both followed and written; write to another file", sink->name);
     for (int32_t k = 0; k < (is_stdin ? 1 : s->paths_n); k++) {
       int rc = is_stdin ? fstat(STDIN_FILENO, &b) : stat(s->paths[k], &b);
       if (rc == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
@@ -264,7 +347,7 @@ static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_
   }
   for (int32_t i = 0; i < sink->index; i++) {
     const struct tm_sink *other = &f->outlets[i]->sink;
-    if (other->regular && fstat(other->fd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    if ((other->regular || other->files != NULL) && sink_stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
       return tm_err_set(err, 3, "file-twice", "%s and %s are one file; call it by one name, so that its rows stay in order", other->name,
                         sink->name);
   }
@@ -278,6 +361,24 @@ static uint64_t hash_text(uint64_t h, const char *text) {
   return h;
 }
 
+static uint64_t hash_names(uint64_t h, const struct tm_csv_names *n) {
+  for (int32_t i = 0; n != NULL && i < n->n; i++) {
+    int32_t len;
+    const char *name = tm_csv_name(n, i, &len);
+    for (int32_t k = 0; k < len; k++) h = (h ^ (unsigned char)name[k]) * 0x100000001B3u;
+    h = (h ^ 0xFF) * 0x100000001B3u;
+  }
+  return h;
+}
+
+static uint64_t hash_csv(uint64_t h, const struct tm_csv *csv) {
+  return csv == NULL ? h : hash_names(h ^ (uint64_t)(csv->delimiter + 256 * csv->header), csv->given);
+}
+
+static uint64_t hash_csv_out(uint64_t h, const struct tm_csv_out *csv) {
+  return csv == NULL ? h : hash_names(h ^ (uint64_t)(csv->delimiter + 256 * csv->crlf), csv->given ? csv->names : NULL);
+}
+
 /* What an earlier worker left fits the same sources, sinks and pipelines only; scripts may have been edited since. */
 static int check_plan(struct tm_flows *f, struct tm_err *err) {
   uint64_t h = 0xCBF29CE484222325u;
@@ -285,8 +386,10 @@ static int check_plan(struct tm_flows *f, struct tm_err *err) {
     h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind + 16 * (uint64_t)f->sources[i]->batch->format;
     for (int32_t k = 0; k < f->sources[i]->paths_n; k++) h = hash_text(h, f->sources[i]->paths[k]);
   }
+  for (int32_t i = 0; i < f->sources_n; i++) h = hash_csv(h, f->sources[i]->batch->csv);
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_sink *sink = &f->outlets[i]->sink;
+    h = hash_csv_out(h, f->outlets[i]->csv);
     h = hash_text(h, sink->path) + (uint64_t)sink->kind + 16 * (uint64_t)sink->format;
   }
   for (int32_t i = 0; i < f->pipelines_n; i++) {
@@ -345,16 +448,25 @@ static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *er
   return 0;
 }
 
+/* Who writes the header of a sink of CSV: nobody into a file that had something in it, the first row of one writer, the merge
+ * of several. */
+static void head_plan(struct tm_outlet *o) {
+  if (o->csv == NULL || !o->csv->header) return;
+  o->csv->header = !o->sink.state->appended && o->writers_n == 1;
+  o->headed = !o->sink.state->appended && o->writers_n > 1;
+}
+
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
   if (check_plan(f, err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
-    if (f->sources[i]->kind == TM_SOURCE_FILE && find_files(f, f->sources[i], err) != 0) return -1;
+    if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL && find_files(f, f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (tm_source_open(f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
     if (o->sink.kind == TM_SINK_DISCARD) continue;
     if (tm_sink_open(&o->sink, err) != 0 || check_file(f, &o->sink, err) != 0) return -1;
+    head_plan(o);
     o->soft = TM_SOFT;
     if (o->writers_n == 1) {
       o->out = o->writers[0].out;

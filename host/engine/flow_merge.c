@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../base/buf.h"
+#include "../codec/csv_write.h"
 #include "../codec/out.h"
 #include "flow.h"
 
@@ -128,6 +129,14 @@ static int32_t first_slot(const struct tm_outlet *o) {
   return least;
 }
 
+/* The header goes in front of the first row that ever comes here. */
+static void head_put(struct tm_outlet *o) {
+  const struct tm_sink_state *st = o->sink.state;
+  if (!o->headed || o->out->buf.len > 0 || st->sent > 0 || st->before > 0) return;
+  int32_t rc = tm_csv_head_put(&o->out->buf, o->csv);
+  TM_ASSERT(rc == 0);
+}
+
 /* Moves rows of one slot: 1 all that may ever come are moved, 0 not. */
 static int move_slot(struct tm_outlet *o, int32_t slot, const int32_t *passed, int *moved) {
   for (int32_t w = 0; w < o->writers_n; w++) {
@@ -135,6 +144,7 @@ static int move_slot(struct tm_outlet *o, int32_t slot, const int32_t *passed, i
     int32_t i = first_entry(writer);
     if (i >= 0 && writer->out->events[i].event == slot) {
       if (!has_room(o->out)) return 0;
+      head_put(o);
       take_entry(o->out, writer, i);
       *moved = 1;
     }

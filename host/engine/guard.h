@@ -6,7 +6,7 @@
  * and raises SIGPROF once: traces exit, the interpreter meets the hook, the hook raises - again and again, until
  * the host has control (guard_disarm). One guarded Lua state a process: the profiler serves one.
  *
- * One of the four files that know lua.h (with lua_state.c, script.c and script_host.c). */
+ * One of the files that know lua.h. */
 #ifndef TM_ENGINE_GUARD_H
 #define TM_ENGINE_GUARD_H
 
@@ -17,6 +17,8 @@
 
 struct lua_State;
 
+/* 1: TIDEMILL_UNGUARDED is set, which only the benchmark does, to tell what the guard costs: nothing below is to be called. */
+int tm_guard_unwanted(void);
 /* Starts profiler and timer for this state; call before any script is compiled. */
 int tm_guard_start(struct lua_State *L, struct tm_marker *marker, int64_t deadline_ms, struct tm_err *err);
 /* Stops one endless compiled loop to see that this LuaJIT can be stopped: 0, or -1 and err. */

@@ -17,6 +17,7 @@
 #include "guard.h"
 #include "lua_state.h"
 #include "script_host.h"
+#include "script_pattern.h"
 
 enum { TRACES = 4, PLACE_LEVELS = 250 };
 
@@ -28,10 +29,18 @@ struct tm_script {
   double traces[TRACES];              /* compiled, given up, thrown away, loops: counted by tidemill.traces */
   double traces_told[TRACES];         /* of these, in the counters already */
   int ref_lib;                        /* the library's table */
+  int ref_handler;                    /* the message handler */
+  int ref_fail;                       /* the library's function `fail` */
+  int ref_told;                       /* what the handler made of the last text that was raised, which keeps that text */
+  const char *told_text;
+  const char *told_chunk;             /* and where it was raised */
+  int told_line;
   int ref_loops[TM_PIPELINES_MAX];
+  int64_t script_memory;
   int guarded;
   int place_line;                     /* where the error of this call was raised; 0: none, or not in a script */
   char place_source[256];
+  const char *place_chunk;            /* the chunk's name of which place_source is a copy: scripts stay loaded; NULL none */
   struct tm_script_host host;
 };
 
@@ -48,7 +57,8 @@ static void place_find(struct tm_script *s, lua_State *L) {
   s->place_line = 0;
   for (int level = 1; level < PLACE_LEVELS && lua_getstack(L, level, &ar); level++) {
     if (!lua_getinfo(L, "Sl", &ar) || ar.source[0] != '@' || ar.currentline <= 0) continue;
-    snprintf(s->place_source, sizeof s->place_source, "%s", ar.source + 1);
+    if (s->place_chunk != ar.source) snprintf(s->place_source, sizeof s->place_source, "%s", ar.source + 1);
+    s->place_chunk = ar.source;
     s->place_line = ar.currentline;
     return;
   }
@@ -57,6 +67,7 @@ static void place_find(struct tm_script *s, lua_State *L) {
 /* The "file:line:" that Lua puts in front of a message, if there is one. */
 static void place_of_text(struct tm_script *s, const char *text) {
   s->place_line = 0;
+  s->place_chunk = NULL;
   if (strncmp(text, "tidemill.", 9) == 0 || text[0] == '(') return;  /* the library's own chunks */
   for (const char *p = strchr(text, ':'); p != NULL; p = strchr(p + 1, ':')) {
     char *end;
@@ -69,20 +80,41 @@ static void place_of_text(struct tm_script *s, const char *text) {
   }
 }
 
+/* The same text from the same place as the last time: a stream in which every event fails of one cause. */
+static int is_told(const struct tm_script *s, const char *text) {
+  return text == s->told_text && s->place_line == s->told_line && s->place_chunk == s->told_chunk;
+}
+
+/* The table at the top of the stack is what the handler made of this text. */
+static void tell(struct tm_script *s, lua_State *L, const char *text) {
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "raised");
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, s->ref_told);
+  s->told_text = text;
+  s->told_line = s->place_line;
+  s->told_chunk = s->place_chunk;
+}
+
 /* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
 static int message_handler(lua_State *L) {
   struct tm_script *s = lua_touserdata(L, lua_upvalueindex(1));
   int overdue = tm_guard_disarm();
   const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
   /* Walking an overflowed stack line by line has crashed this LuaJIT: its own words about the place must do. */
-  if (text != NULL && strstr(text, "stack overflow") != NULL) {
+  if (text != NULL && text != s->told_text && strstr(text, "stack overflow") != NULL) {
     place_of_text(s, text);
     return 1;
   }
   place_find(s, L);
-  if (overdue || (text != NULL && strcmp(text, deadline_text) == 0)) {
+  if (overdue || (text != NULL && text != s->told_text && strcmp(text, deadline_text) == 0)) {
     lua_pushstring(L, overdue_text);
     lua_replace(L, 1);
+    text = NULL;
+  }
+  if (text != NULL && is_told(s, text)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_told);
+    return 1;
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_lib);
   lua_getfield(L, -1, "handle");
@@ -95,14 +127,15 @@ static int message_handler(lua_State *L) {
   if (overdue) {
     lua_pushliteral(L, "deadline");
     lua_setfield(L, -2, "code");
+  } else if (text != NULL && s->place_line != 0) {
+    tell(s, L, text);
   }
   return 1;
 }
 
 static void push_handler(struct tm_script *s) {
   s->place_line = 0;
-  lua_pushlightuserdata(s->L, s);
-  lua_pushcclosure(s->L, message_handler, 1);
+  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_handler);
 }
 
 /* After a failed call: makes sure that a table is at the top. The handler made one, unless there was no memory (then it
@@ -196,12 +229,15 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   TM_ASSERT(lib != NULL && abi != NULL);
   if (luaL_loadbuffer(L, lib->text, lib->len, "=tidemill.boot") != 0) goto failed;
   tm_script_host_push(L, &s->host);
+  tm_script_pattern_push(L);
   lua_pushlstring(L, abi->text, abi->len);
   lua_setfield(L, -2, "abi");
   lua_pushlightuserdata(L, &s->shared->flow);
   lua_setfield(L, -2, "flow");
   lua_pushlightuserdata(L, s->traces);
   lua_setfield(L, -2, "traces");
+  lua_pushnumber(L, (lua_Number)s->script_memory);
+  lua_setfield(L, -2, "script_memory");
   lua_newtable(L);
   static const struct { const char *name; size_t size; } sizes[] = {
     {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
@@ -211,6 +247,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_changes", sizeof(struct tm_changes)}, {"struct tm_state", sizeof(struct tm_state)},
     {"struct tm_state_field", sizeof(struct tm_state_field)}, {"struct tm_state_options", sizeof(struct tm_state_options)},
     {"struct tm_key", sizeof(struct tm_key)}, {"struct tm_key_columns", sizeof(struct tm_key_columns)},
+    {"struct tm_pattern", sizeof(struct tm_pattern)},
     {"struct tm_state_cursor", sizeof(struct tm_state_cursor)}, {"struct tm_tape", sizeof(struct tm_tape)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -220,6 +257,13 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_setfield(L, -2, "sizes");
   if (lua_pcall(L, 1, 1, 0) != 0) goto failed;
   s->ref_lib = luaL_ref(L, LUA_REGISTRYINDEX);
+  push_function(s, "fail");
+  s->ref_fail = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  s->ref_told = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushlightuserdata(L, s);
+  lua_pushcclosure(L, message_handler, 1);
+  s->ref_handler = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 failed:
   return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
@@ -246,13 +290,15 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   }
   s->serial = shared->flow.marker.serial;
   shared->flow.marker.serial = 0;
+  s->script_memory = o->script_memory;
   s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);
-  if (s->L == NULL || tm_guard_start(s->L, &shared->flow.marker, o->deadline_ms, err) != 0) {
+  s->guarded = !tm_guard_unwanted();
+  if (!s->guarded) tm_log_warning("scripts run without a deadline (TIDEMILL_UNGUARDED)");
+  if (s->L == NULL || (s->guarded && tm_guard_start(s->L, &shared->flow.marker, o->deadline_ms, err) != 0)) {
     tm_script_free(s);
     return NULL;
   }
-  s->guarded = 1;
-  if (tm_guard_self_test(s->L, err) != 0 || boot(s, err) != 0) {
+  if ((s->guarded && tm_guard_self_test(s->L, err) != 0) || boot(s, err) != 0) {
     tm_script_free(s);
     return NULL;
   }
@@ -280,18 +326,40 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "set");
   lua_pushstring(L, o->code);
   lua_setfield(L, -2, "code");
+  lua_pushboolean(L, o->follow);
+  lua_setfield(L, -2, "follow");
+  lua_pushstring(L, o->rate);
+  lua_setfield(L, -2, "rate");
   lua_pushstring(L, o->to);
   lua_setfield(L, -2, "to");
   lua_pushstring(L, o->format);
   lua_setfield(L, -2, "format");
   lua_pushstring(L, o->out_format);
   lua_setfield(L, -2, "out_format");
+  lua_pushstring(L, o->delimiter);
+  lua_setfield(L, -2, "delimiter");
+  lua_pushstring(L, o->columns);
+  lua_setfield(L, -2, "columns");
+  lua_pushstring(L, o->out_delimiter);
+  lua_setfield(L, -2, "out_delimiter");
+  lua_pushstring(L, o->out_columns);
+  lua_setfield(L, -2, "out_columns");
   lua_pushboolean(L, checked);
   lua_setfield(L, -2, "checked");
   lua_pushstring(L, o->sample);
   lua_setfield(L, -2, "sample");
   lua_pushstring(L, o->drawing);
   lua_setfield(L, -2, "drawing");
+  lua_pushstring(L, o->state);
+  lua_setfield(L, -2, "state");
+  lua_pushstring(L, o->state_name);
+  lua_setfield(L, -2, "state_name");
+  lua_pushstring(L, o->state_key);
+  lua_setfield(L, -2, "state_key");
+  lua_pushinteger(L, o->limit);
+  lua_setfield(L, -2, "limit");
+  lua_pushboolean(L, o->json);
+  lua_setfield(L, -2, "json");
   marker_set(s, -1, 0);
   int rc = lua_pcall(L, 1, 1, top + 1);
   if (rc != 0) {
@@ -339,6 +407,17 @@ int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err) {
   return n;
 }
 
+void tm_script_show_learned(struct tm_script *s) {
+  lua_State *L = s->L;
+  push_function(s, "learned");
+  if (lua_pcall(L, 0, 1, 0) != 0) {
+    library_failed(s, "no schema could be learned");
+    return;
+  }
+  if (lua_isstring(L, -1)) fputs(lua_tostring(L, -1), stdout);
+  lua_pop(L, 1);
+}
+
 int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
@@ -362,7 +441,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
   struct tm_undo *u = &s->shared->undo;
   tm_undo_keep(u, p->state, sizeof *p->state);
-  push_function(s, "fail");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_fail);
   lua_pushinteger(L, p->index);
   lua_pushinteger(L, row);
   lua_pushvalue(L, -4);

@@ -20,6 +20,8 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
 /* Reads the bytecode of what was loaded: problems and warnings told on stderr, the number of problems returned; -1 and
  * err. */
 int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err);
+/* After a sample was run: the schema learned from it to stdout. */
+void tm_script_show_learned(struct tm_script *s);
 /* Runs pipeline p over rows [first, last]: returns the next row (<= last + 1), which is also p->state->next. When an
  * event fails its undo, dead letter and report are done here; *failed is 1 and the row after it is returned. */
 int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first, int32_t last, int *failed);

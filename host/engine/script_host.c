@@ -93,12 +93,13 @@ static int host_show(lua_State *L) {
 
 /* ---- failed events ---- */
 
-/* failure(pipeline, step, code, example, report or nil) */
+/* failure(pipeline, step, code, example, report or nil): the entry it is counted in */
 static int host_failure(lua_State *L) {
   struct tm_script_host *h = self_of(L);
-  tm_failure_count(h->shared, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3), luaL_checkstring(L, 4));
   if (lua_isstring(L, 5)) tm_log_warning("%s", lua_tostring(L, 5));
-  return 0;
+  lua_pushinteger(L, tm_failure_count(h->shared, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
+                                      luaL_checkstring(L, 4)));
+  return 1;
 }
 
 /* ---- the plan ---- */
@@ -106,6 +107,24 @@ static int host_failure(lua_State *L) {
 static int raise_err(lua_State *L, const struct tm_err *err) {
   lua_pushfstring(L, "%s", err->detail);
   return lua_error(L);
+}
+
+/* delimiter, header, columns, crlf, from that argument on */
+static struct tm_csv_options csv_args(lua_State *L, int at) {
+  const char *delimiter = luaL_optstring(L, at, ",");
+  struct tm_csv_options o = {.delimiter = delimiter[0], .header = lua_toboolean(L, at + 1), .crlf = lua_toboolean(L, at + 3)};
+  if (!lua_istable(L, at + 2)) return o;
+  o.columns = calloc(1, sizeof *o.columns);
+  if (o.columns == NULL) luaL_error(L, "no memory for columns");
+  for (int i = 1; i <= (int)lua_objlen(L, at + 2); i++) {
+    size_t len;
+    lua_rawgeti(L, at + 2, i);
+    const char *name = luaL_checklstring(L, -1, &len);
+    if (len > TM_CSV_NAMES_BYTES || tm_csv_names_add(o.columns, name, (int32_t)len) != 0)
+      luaL_error(L, "columns: at most %d names of 1 MiB in all", TM_CSV_COLUMNS_MAX);
+    lua_pop(L, 1);
+  }
+  return o;
 }
 
 static int host_add_source(lua_State *L) {
@@ -119,22 +138,54 @@ static int host_add_source(lua_State *L) {
     lua_pop(L, 1);
   }
   struct tm_err err = {0};
+  struct tm_csv_options csv = csv_args(L, 7);
   struct tm_source *source = tm_flow_add_source(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
-                                                (int32_t)luaL_checkinteger(L, 4), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &err);
+                                                (int32_t)luaL_checkinteger(L, 4), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &csv,
+                                                &err);
   if (source == NULL) return raise_err(L, &err);
   lua_pushlightuserdata(L, source->batch);
   lua_pushlightuserdata(L, source->fields);
   return 2;
 }
 
+static double number_of(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  double v = lua_type(L, -1) == LUA_TBOOLEAN ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+/* source_how(index, { follow, rate, period_ms, count }) */
+static int host_source_how(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_source_how how = {.follow = number_of(L, 2, "follow") != 0, .rate = number_of(L, 2, "rate"),
+                              .period_ms = number_of(L, 2, "period_ms"), .count = number_of(L, 2, "count")};
+  if (tm_flow_source_how(h->flows, (int32_t)luaL_checkinteger(L, 1), &how, &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
 static int host_add_sink(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
+  struct tm_csv_options csv = csv_args(L, 7);
   struct tm_sink *sink = tm_flow_add_sink(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
-                                          (int32_t)luaL_checkinteger(L, 5), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &err);
+                                          (int32_t)luaL_checkinteger(L, 5), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &csv,
+                                          &err);
   if (sink == NULL) return raise_err(L, &err);
   lua_pushinteger(L, sink->index);
   return 1;
+}
+
+/* sink_how(index, { template, pack, roll_size, roll_every_ms, max_files }) */
+static int host_sink_how(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_files_how how = {.template = number_of(L, 2, "template") != 0, .pack = (enum tm_pack_kind)number_of(L, 2, "pack"),
+                             .roll_size = number_of(L, 2, "roll_size"), .roll_every_ms = number_of(L, 2, "roll_every_ms"),
+                             .max_files = (int32_t)number_of(L, 2, "max_files")};
+  if (tm_flow_sink_how(h->flows, (int32_t)luaL_checkinteger(L, 1), &how, &err) != 0) return raise_err(L, &err);
+  return 0;
 }
 
 static int host_add_pipeline(lua_State *L) {
@@ -187,6 +238,12 @@ static int host_fires(lua_State *L) {
   return 0;
 }
 
+/* warn(text) */
+static int host_warn(lua_State *L) {
+  tm_log_warning("%s", luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* stop_run(why): the run ends in order, with exit code 1 */
 static int host_stop_run(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -196,9 +253,25 @@ static int host_stop_run(lua_State *L) {
   return 0;
 }
 
+/* fail_run(why): an error; the run goes on and ends with exit code 1 */
+static int host_fail_run(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_log_error("%s", luaL_checkstring(L, 1));
+  h->shared->failed = 1;
+  return 0;
+}
+
 static int host_rollback(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   tm_flow_rollback(pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* failed_again(pipeline, row, entry): rollback, and one more of that entry */
+static int host_failed_again(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_flow_rollback(pipeline_arg(L, h), (int32_t)luaL_checkinteger(L, 2));
+  tm_failure_again(h->shared, (int32_t)luaL_checkinteger(L, 3));
   return 0;
 }
 
@@ -206,8 +279,10 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"source_how", host_source_how}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"fires", host_fires}, {"stop_run", host_stop_run},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
+    {"fail_run", host_fail_run},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

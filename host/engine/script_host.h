@@ -4,6 +4,8 @@
  *   add_source  add_sink  add_pipeline  add_out                            the plan, over flow.h
  *   position(pipeline, row)  origin(pipeline, row)                         where an event came from
  *   rollback(pipeline, row)  failure(pipeline, step, code, example, ...)   an event that failed
+ *   failed_again(pipeline, row, entry)
+ *   warn(text)  stop_run(why)  fail_run(why)                               words on stderr, and how the run ends
  *
  * Each may raise, so the library calls them where that is caught. What is asked per event goes through abi.h instead. */
 #ifndef TM_ENGINE_SCRIPT_HOST_H

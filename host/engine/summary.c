@@ -269,6 +269,15 @@ void tm_summary_print(const struct tm_summary *sum) {
   print(sum, tm_summary_text);
 }
 
+void tm_summary_print_failures(const struct tm_shared *s) {
+  struct tm_buf out;
+
+  tm_buf_init(&out, TEXT_MAX);
+  put_failures(s, &out);
+  tm_log_text(out.data, (size_t)out.len);
+  tm_buf_fini(&out);
+}
+
 void tm_summary_print_json(const struct tm_summary *sum) {
   print(sum, tm_summary_json);
 }

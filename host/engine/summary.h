@@ -25,4 +25,7 @@ int tm_summary_json(const struct tm_summary *sum, struct tm_buf *out);
 void tm_summary_print(const struct tm_summary *sum);
 void tm_summary_print_json(const struct tm_summary *sum);
 
+/* What failed, of the summary for people: by pipeline, step and cause. Nothing if nothing did. */
+void tm_summary_print_failures(const struct tm_shared *s);
+
 #endif

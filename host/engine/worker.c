@@ -36,9 +36,11 @@ struct tm_worker {
   ev_io readable[TM_SOURCES_MAX];
   ev_io writable[TM_SINKS_MAX];
   ev_timer retry;
+  ev_timer due;                             /* a source or sink wants to be asked */
   ev_signal woken;
   int paused;
   int ending;                               /* no more is read */
+  int cut_short;                            /* a signal or the scripts ended it before the end of input */
   int32_t fire_at;                          /* the pipeline whose source gives its last rows */
   uint64_t flushed_ns;
   uint64_t events_at_flush;
@@ -135,21 +137,31 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   return got;
 }
 
+/* Is it known that there is nothing, until somebody tells? */
+static int is_watched(const struct tm_worker *w, const struct tm_source *s) {
+  if (!ev_is_active(&w->readable[s->index])) return 0;
+  return s->follow == NULL || w->io->mono_ns(w->io) < tm_source_due(s);
+}
+
 /* Begins the next batch of a source: BATCH, WAIT (live, nothing there), END; -1 err. */
 static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
   int reads = 0;
+  s->closing = w->ending;
+  if (s->rate > 0 && !w->ending && w->io->mono_ns(w->io) < s->next_ns) return TM_SOURCE_WAIT;
   for (;;) {
     if (w->ending) s->whole = 0;  /* what was read goes through, though it be less than a batch */
     enum tm_source_got got = cut(w, s);
     if (got != TM_SOURCE_MORE) return (int)got;
-    if (w->ending) {
+    int pending = tm_source_pending(s);
+    if (w->ending && !(s->live && pending)) {
       stop(s);
       continue;
     }
-    if (s->live && (reads++ > 0 || ev_is_active(&w->readable[s->index]))) return TM_SOURCE_WAIT;
+    if (s->live && !pending && (reads++ > 0 || is_watched(w, s))) return TM_SOURCE_WAIT;
     int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, err);
     if (n < 0) return -1;
     if (n > 0) w->shared->moves++;
+    if (n > 0 && s->follow != NULL) reads = 0;  /* nothing tells of what a file already has */
   }
 }
 
@@ -164,6 +176,7 @@ static enum turn pick(struct tm_worker *w, struct tm_err *err) {
       if (got < 0) return TURN_FAILED;
       if (got == TM_SOURCE_WAIT) waiting = 1;
       if (got == TM_SOURCE_BATCH) return TURN_AGAIN;
+      if (got == TM_SOURCE_WAIT && pass == 1) break;  /* bounded ones go one after the other */
     }
   }
   return waiting ? TURN_WAIT : TURN_END;
@@ -224,15 +237,23 @@ static int fire(struct tm_worker *w) {
 
 /* ---- the loop ---- */
 
+static int all_done(const struct tm_worker *w) {
+  for (int32_t i = 0; i < w->flows.sources_n; i++)
+    if (w->flows.sources[i]->kind != TM_SOURCE_LINK && !w->flows.sources[i]->state->done) return 0;
+  return 1;
+}
+
 static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (w->shared->drain && !w->ending) {
     w->ending = 1;
+    w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
   if (w->current != NULL) return move_batch(w, err);
   enum turn t = pick(w, err);
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (t == TURN_END && fire(w)) return TURN_AGAIN;
+  if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
   return t;
@@ -246,7 +267,7 @@ static int wait_for_sinks(struct tm_worker *w) {
     if (!s->blocked) continue;
     blocked = 1;
     if (s->refused != 0 && !w->paused)
-      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", s->name, strerror(s->refused));
+      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", tm_sink_where(s), strerror(s->refused));
     if (s->refused != 0 || !s->polled) {
       timer = 1;
     } else if (!ev_is_active(&w->writable[i])) {
@@ -268,25 +289,42 @@ static int check_refused(const struct tm_worker *w, struct tm_err *err) {
   for (int32_t i = 0; i < w->flows.outlets_n && w->ending; i++) {
     const struct tm_outlet *o = w->flows.outlets[i];
     if (o->sink.refused == 0) continue;
-    return tm_err_set(err, 1, "write", "%s: cannot write: %s; the last %d bytes of rows are not in it", o->sink.name,
-                      strerror(o->sink.refused), o->out->buf.len - o->sink.state->sent);
+    return tm_err_set(err, 1, "write", "%s: cannot write: %s; the last %lld bytes of rows are not in it", tm_sink_where(&o->sink),
+                      strerror(o->sink.refused), (long long)(o->out->buf.len - o->sink.state->sent + tm_sink_held(&o->sink)));
   }
   return 0;
 }
 
+/* Waits for what live sources have, and for the time at which others, or sinks, want to be asked. */
+static void wait_for_sources(struct tm_worker *w) {
+  uint64_t first = 0, now = w->io->mono_ns(w->io);
+  for (int32_t i = 0; i < w->flows.sources_n; i++) {
+    struct tm_source *s = w->flows.sources[i];
+    uint64_t due = tm_source_due(s);
+    if (due > 0 && (first == 0 || due < first)) first = due;
+    int fd = tm_source_fd(s);
+    if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i])) continue;
+    if (due > now && s->follow == NULL) continue;
+    /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
+    if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], fd, EV_READ);
+    w->readable[i].data = s;
+    ev_io_start(w->loop, &w->readable[i]);
+  }
+  for (int32_t i = 0; i < w->flows.outlets_n; i++) {
+    const struct tm_sink *s = &w->flows.outlets[i]->sink;
+    uint64_t due = s->files != NULL ? tm_files_due(s->files) : 0;
+    if (due > 0 && (first == 0 || due < first)) first = due;
+  }
+  ev_timer_stop(w->loop, &w->due);
+  if (first == 0) return;
+  ev_now_update(w->loop);
+  ev_timer_set(&w->due, first > now ? (double)(first - now) / 1e9 : 0, 0);
+  ev_timer_start(w->loop, &w->due);
+}
+
 static int wait_for(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
-  if (!wait_for_sinks(w)) {
-    for (int32_t i = 0; i < w->flows.sources_n; i++) {
-      struct tm_source *s = w->flows.sources[i];
-      if (s->live && s->fd >= 0 && !s->state->done && !ev_is_active(&w->readable[i])) {
-        /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
-        if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], s->fd, EV_READ);
-        w->readable[i].data = s;
-        ev_io_start(w->loop, &w->readable[i]);
-      }
-    }
-  }
+  if (!wait_for_sinks(w)) wait_for_sources(w);
   if (w->shared->drain && !w->ending) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
@@ -312,6 +350,7 @@ static void set_up_loop(struct tm_worker *w) {
   for (int i = 0; i < TM_SOURCES_MAX; i++) ev_init(&w->readable[i], on_readable);
   for (int i = 0; i < TM_SINKS_MAX; i++) ev_init(&w->writable[i], on_writable);
   ev_init(&w->retry, on_retry);
+  ev_init(&w->due, on_retry);
   ev_signal_init(&w->woken, on_woken, SIGUSR1);
   ev_signal_start(w->loop, &w->woken);
   signal(SIGPIPE, SIG_IGN);
@@ -373,6 +412,9 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 1;
   }
+  if (o->state != NULL && w->cut_short)
+    tm_log_warning("the run ended before its input did: these are the states after %llu events",
+                   (unsigned long long)shared->counters.events_in);
   shared->phase = TM_PHASE_DONE;
   return all_read(w) && !shared->failed ? 0 : 1;
 }
@@ -382,6 +424,13 @@ static int run_sample(struct tm_worker *w, struct tm_err *err) {
   if (tm_flow_open(&w->flows, err) != 0) return -1;
   for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
   return run_loop(w, err);
+}
+
+static void print_ok(const struct tm_worker *w, const struct tm_options *o, int warnings) {
+  printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
+  if (warnings > 0) printf(", %d warning%s", warnings, warnings == 1 ? "" : "s");
+  if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)w->shared->counters.events_in, o->sample);
+  printf("\n");
 }
 
 int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
@@ -396,12 +445,11 @@ int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
     tm_log_error("%s", err.detail);
     return err.exit_code != 0 ? err.exit_code : 3;
   }
-  if (problems > 0 || shared->counters.events_failed > 0 || (o->strict && warnings > 0)) return 3;
-  printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
-  if (warnings > 0) printf(", %d warning%s", warnings, warnings == 1 ? "" : "s");
-  if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)shared->counters.events_in, o->sample);
-  printf("\n");
-  return fflush(stdout) == 0 ? 0 : 1;
+  int rejected = problems > 0 || shared->counters.events_failed > 0 || (o->strict && warnings > 0);
+  if (!rejected) print_ok(w, o, warnings);
+  if (o->sample != NULL) tm_script_show_learned(w->script);
+  if (fflush(stdout) != 0) return 1;
+  return rejected ? 3 : 0;
 }
 
 int tm_worker_graph(const struct tm_options *o, struct tm_shared *shared) {

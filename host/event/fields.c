@@ -83,7 +83,7 @@ int32_t tm_fields_find(const struct tm_fields *f, int32_t parent, const char *na
   if (parent < 0 || parent >= f->n) return -1;
   for (int32_t id = f->list[parent].first_child; id >= 0; id = f->list[id].next_sibling) {
     const struct tm_field *c = &f->list[id];
-    if (c->name_len == name_len && (name_len == 0 || memcmp(c->name, name, (size_t)name_len) == 0)) return id;
+    if (c->type == TM_TEXT_STRING && c->name_len == name_len && (name_len == 0 || memcmp(c->name, name, (size_t)name_len) == 0)) return id;
   }
   return -1;
 }
@@ -108,6 +108,23 @@ int32_t tm_ffi_fields_add(struct tm_fields *f, int32_t parent, const char *name,
   *link = id;
   f->version++;
   return id;
+}
+
+int32_t tm_ffi_fields_typed(struct tm_fields *f, int32_t id, int32_t type) {
+  if (id <= 0 || id >= f->n) return -1;
+  const struct tm_field *field = &f->list[id];
+  int32_t *link = &f->list[field->parent].first_child;
+  for (; *link >= 0; link = &f->list[*link].next_sibling) {
+    const struct tm_field *other = &f->list[*link];
+    if (other->type == type && other->name_len == field->name_len && memcmp(other->name, field->name, (size_t)field->name_len) == 0) return *link;
+  }
+  if (f->n >= TM_FIELDS_MAX) return -1;
+  int32_t made = list_add(f, field->parent, field->name, field->name_len);
+  if (made < 0) return -1;
+  f->list[made].type = type;
+  *link = made;
+  f->version++;
+  return made;
 }
 
 struct tm_cell *tm_ffi_fields_cells(struct tm_fields *f, int32_t id) {

@@ -19,6 +19,7 @@ struct tm_field {
   int32_t first_child;   /* -1 none; siblings are linked in order of adding */
   int32_t next_sibling;
   int32_t want_number;   /* fill tm_cell.num */
+  int32_t type;          /* enum tm_text_type; of another one than STRING it is a second field of its name */
   struct tm_words *words; /* its frequent texts; NULL: nobody reads its strings in Lua */
   struct tm_cell *cells; /* the column */
 };

@@ -72,8 +72,10 @@ int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   s->fd = -1;
   s->piece = PIECE;
   if (s->kind != TM_SINK_STDOUT && s->kind != TM_SINK_FILE) return 0;
+  if (s->files != NULL) return tm_files_open(s->files, err);
   if ((s->kind == TM_SINK_STDOUT ? open_stdout(s, &st, err) : open_file(s, &st, err)) != 0) return -1;
   if (s->regular && !s->state->opened) s->state->base = place(s);
+  if (!s->state->opened) s->state->appended = s->state->base > 0;
   tm_undo_fence();
   s->state->opened = 1;
   return 0;
@@ -83,6 +85,7 @@ void tm_sink_resume(struct tm_sink *s, int32_t len) {
   struct tm_sink_state *st = s->state;
   int64_t more = 0;
   int there = 0;
+  if (s->files != NULL) tm_files_resume(s->files);
   if (s->fd < 0) return;
   if (s->relay != NULL && ioctl(s->relay[0], FIONREAD, &there) == 0) {
     if (st->in_relay == 0) more = there;
@@ -126,7 +129,7 @@ static void took(struct tm_sink *s, const char *data, int32_t n) {
 }
 
 static int refused(struct tm_sink *s, int64_t rc, struct tm_err *err) {
-  if (rc == -EAGAIN || rc == -ENOSPC || rc == -EDQUOT) {
+  if (rc == -EAGAIN || rc == -ENOSPC || rc == -EDQUOT || rc == -EROFS) {
     s->blocked = 1;
     s->refused = rc == -EAGAIN ? 0 : (int)-rc;
     return 0;
@@ -178,8 +181,26 @@ static int64_t write_piece(struct tm_sink *s, const char *data, size_t n) {
   return rc;
 }
 
+static int write_files(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err) {
+  struct tm_sink_state *st = s->state;
+  if (st->sent < len) {
+    int32_t n = tm_files_take(s->files, data + st->sent, len - st->sent, &st->sent, err);
+    if (n != 0) return n < 0 ? -1 : 1;
+  }
+  int rc = tm_files_write(s->files, s->small, s->finish, &s->refused, err);
+  s->blocked = s->refused != 0;
+  return rc;
+}
+
+int tm_sink_busy(const struct tm_sink *s) { return s->state->in_relay > 0 || (s->files != NULL && tm_files_busy(s->files, s->small, s->finish)); }
+
+int64_t tm_sink_held(const struct tm_sink *s) { return s->files != NULL ? tm_files_held(s->files) : 0; }
+
+const char *tm_sink_where(const struct tm_sink *s) { return s->files != NULL ? tm_files_name(s->files) : s->name; }
+
 int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err) {
   struct tm_sink_state *st = s->state;
+  if (s->files != NULL) return write_files(s, data, len, err);
   int32_t relayed = st->in_relay;
   int32_t left = len - st->sent;
   if (relayed > 0) {

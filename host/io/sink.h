@@ -13,6 +13,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 #include "../base/undo.h"
+#include "files.h"
 
 enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK };
 
@@ -21,7 +22,7 @@ struct tm_sink_state {
   int32_t sent;              /* bytes at the front of the out that the sink has taken */
   int32_t in_relay;          /* of these, bytes that may still be in the relay */
   int32_t opened;            /* `base` is known */
-  int32_t pad;
+  int32_t appended;          /* regular file: it was not empty when the run began */
   int64_t base;              /* regular file: where the first byte of the out goes */
   double before;             /* bytes taken before those in the out */
   double rows_thrown;        /* rows and bytes thrown away because the reader had gone */
@@ -41,6 +42,9 @@ struct tm_sink {
   int piece;                 /* bytes in one write at most */
   int blocked;               /* the last write was refused */
   int refused;               /* errno of a refusal that is no full pipe (ENOSPC ...): retried later; 0 none */
+  struct tm_files *files;    /* rows spread over files, rolled or compressed (files.h); NULL: as they are to one place */
+  int small;                 /* files: rows are not held back for more of them */
+  int finish;                /* files: no more rows come */
   int gone;                  /* its reader has gone: bytes are thrown away */
   const struct tm_io *io;
   struct tm_undo *undo;         /* shared */
@@ -56,6 +60,12 @@ void tm_sink_resume(struct tm_sink *s, int32_t len);
 /* Hands on what is in the relay, then writes data[state->sent, len): 1 something moved, 0 refused (`blocked` is set),
  * -1 and err. */
 int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err);
+/* Is there something to write, though all rows were taken? */
+int tm_sink_busy(const struct tm_sink *s);
+/* Bytes of rows that were taken and lie nowhere yet. */
+int64_t tm_sink_held(const struct tm_sink *s);
+/* What a message calls it: of several files the one at hand. */
+const char *tm_sink_where(const struct tm_sink *s);
 /* All of the out was taken and it begins anew. In several places, which its caller has kept (undo.h). */
 void tm_sink_begin_anew(struct tm_sink *s);
 

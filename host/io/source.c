@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -21,12 +22,16 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "follow.h"
 #include "paths.h"
 
 enum {
   LONG_SAMPLE = 1024,        /* bytes kept of an event that is too long */
   NEED_SOME = 1 << 20,       /* an event that is larger is looked at again when there is a quarter more of it */
   READ_SMALL = 16 * 1024,    /* less is not worth a call */
+  PIECE_SMALL = 256,         /* of text, the least that is cut at a time under a rate */
+  PIECES_A_SECOND = 50,
+  BLOCKS_IN_TURN = 64,       /* of one file that is followed */
   REST_SMALL = TM_BLOCK,     /* a rest up to this is moved before each read */
   UNREAD_LAST = 0xFF         /* in no UTF-8 text */
 };
@@ -87,9 +92,25 @@ static int open_stdin(struct tm_source *s, struct tm_err *err) {
   return 0;
 }
 
+static int open_clock(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  s->live = 1;
+  if (st->opened) return 0;
+  st->began_ns = s->io->mono_ns(s->io);
+  st->began_ms = s->io->real_ms(s->io);
+  tm_undo_fence();
+  st->opened = 1;
+  return 0;
+}
+
 int tm_source_open(struct tm_source *s, struct tm_err *err) {
   int32_t first = s->state->file;
   int begun = first > 0 || s->state->offset > 0;  /* then what was found and is gone is told when it is its turn */
+  if (s->kind == TM_SOURCE_EVERY) return open_clock(s);
+  if (s->follow_state != NULL) {
+    s->live = 1;
+    return tm_follow_open(s, s->follow_state, err) != NULL ? 0 : -1;
+  }
   if (s->kind == TM_SOURCE_FILE && !(begun && s->found) && tm_paths_readable(s->paths + first, s->paths_n - first, err) != 0) return -1;
   if (s->kind == TM_SOURCE_FILE) return s->state->done || s->state->eof ? 0 : open_path(s, err);
   return s->kind == TM_SOURCE_STDIN ? open_stdin(s, err) : 0;
@@ -116,7 +137,8 @@ static void next_file(struct tm_source *s) {
   s->state->file++;
   s->state->offset = 0;
   s->state->eof = 0;
-  s->state->begun = 0;
+  s->state->looked = TM_LOOK_NOT;
+  s->state->begun = s->state->headed = 0;
   s->state->line = format_of(s)->first;
   s->need = s->least = 0;
 }
@@ -145,11 +167,12 @@ static int unread(struct tm_source *s, char *end, int32_t n, int preset) {
   return memcmp(end - n, pattern + size - n, (size_t)n) == 0;
 }
 
-/* n bytes lie behind tail. */
+/* n bytes were read behind what was: text, or the log of what is compressed. */
 static void took(struct tm_source *s, int32_t n, uint64_t now) {
   struct tm_source_state *st = s->state;
   tm_undo_keep(s->undo, st, sizeof *st);
-  st->tail += n;
+  if (st->looked == TM_LOOK_PACKED) tm_unpack_fed(s->unpack, s->undo, n);
+  else st->tail += n;
   st->offset += n;
   st->bytes += n;
   st->read_ns = now;
@@ -158,22 +181,12 @@ static void took(struct tm_source *s, int32_t n, uint64_t now) {
   s->buf.len = st->tail;
 }
 
-int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
+/* Reads to `to`, where took() counts it: bytes, 0 nothing now or its end (eof), -1 err. */
+static int64_t read_some(struct tm_source *s, char *to, int32_t room, struct tm_err *err) {
   struct tm_source_state *st = s->state;
   const struct tm_io *io = s->io;
-  if (st->eof || st->done) return 0;
-  if (s->fd < 0 && open_path(s, err) != 0) return -1;
-  if (s->fd < 0) return 0;
-  tm_source_make_room(s);
-  int32_t room = s->buf.cap - st->tail;
-  /* no more than the batch wants: what is left over is copied to the front for the next one */
-  int32_t want = s->live || s->whole == 0 ? TM_BLOCK : s->whole - (st->tail - st->head);
-  if (want < READ_SMALL) want = READ_SMALL;
-  if (want > TM_BLOCK) want = TM_BLOCK;
-  if (room > want) room = want;
-  if (room <= 0) return 0;
-  char *to = s->buf.data + st->tail;
-  if (s->live) {
+  if (s->closing) return 0;
+  if (s->live && s->follow == NULL) {
     int32_t there = waiting(s, room);
     if (there < 0) return 0;
     if (there > 0) room = there;
@@ -195,6 +208,7 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   if (n == -EAGAIN) return 0;
   if (n == -EIO && s->live) n = 0;  /* a terminal that has gone */
   if (n < 0) return tm_err_set(err, 1, "read", "%s: read failed: %s", tm_source_origin(s), strerror((int)-n));
+  if (s->follow != NULL) return 0;
   int empty = s->kind == TM_SOURCE_FILE && !s->live && st->offset == 0;
   if (empty && !s->empty_told) {
     tm_log_info("%s: is empty (further ones are counted in the summary)", tm_source_origin(s));
@@ -202,6 +216,160 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   }
   st->eof = empty ? TM_EOF_EMPTY : TM_EOF_REACHED;
   return 0;
+}
+
+/* ---- what is compressed ---- */
+
+static int find_unpack(struct tm_source *s, size_t *size) {
+  s->unpack = s->unpack_get(s, size);
+  return s->unpack != NULL;
+}
+
+/* Do the first bytes say that the file is compressed? Then they are no text. 0, or -1 err. */
+static int look(struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  char *text = s->buf.data + st->head;
+  int32_t n = st->tail - st->head;
+  int is = s->kind <= TM_SOURCE_STDIN ? tm_unpack_recognize(text, n) : 0;
+  size_t size;
+  if (is < 0) return 0;
+  if (is == 0) {
+    st->looked = TM_LOOK_PLAIN;
+    return 0;
+  }
+  if (s->follow != NULL) {
+    tm_follow_refuse(s);
+    return 0;
+  }
+  if (!find_unpack(s, &size))
+    return tm_err_set(err, 1, "memory", "%s: no address space to decompress it (see ulimit -v)", tm_source_origin(s));
+  tm_unpack_begin(s->unpack, size, text, n);
+  tm_undo_keep(s->undo, st, sizeof *st);
+  st->tail = st->head;
+  st->looked = TM_LOOK_PACKED;
+  tm_undo_done(s->undo);
+  s->buf.len = st->tail;
+  return 0;
+}
+
+/* Compressed input stops making sense: what came before is processed, whole lines of it. */
+static void cut_off(struct tm_source *s, const char *why) {
+  struct tm_source_state *st = s->state;
+  tm_log_error("%s: byte %lld: %s; what came before is processed, nothing behind it can be read", tm_source_origin(s),
+               (long long)tm_unpack_at(s->unpack), why);
+  tm_undo_keep(s->undo, st, sizeof *st);
+  st->eof = TM_EOF_CUT;
+  st->broken = 1;
+  tm_undo_done(s->undo);
+}
+
+static int64_t fill_packed(struct tm_source *s, int32_t room, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  char why[TM_UNPACK_WHY];
+  for (;;) {
+    int32_t made, more;
+    int rc = tm_unpack_make(s->unpack, s->buf.data + st->tail, room, &made, why);
+    if (made > 0) {
+      tm_undo_keep(s->undo, st, sizeof *st);
+      tm_unpack_took(s->unpack, s->undo, made);
+      st->tail += made;
+      tm_undo_done(s->undo);
+      s->buf.len = st->tail;
+      return made;
+    }
+    if (rc < 0) break;
+    char *to = tm_unpack_room(s->unpack, s->undo, &more);
+    int64_t n = read_some(s, to, more, err);
+    if (n < 0) return n;
+    if (n == 0 && (st->eof == TM_EOF_NOT || tm_unpack_ended(s->unpack, why) == 0)) return 0;
+    if (n == 0) break;
+  }
+  cut_off(s, why);
+  return 0;
+}
+
+int tm_source_pending(const struct tm_source *s) {
+  return s->state->looked == TM_LOOK_PACKED && !s->state->eof && tm_unpack_pending(s->unpack);
+}
+
+/* ---- files that grow, clocks ---- */
+
+/* A file to read is at hand: 1, 0 none has anything new, -1 err. One that is written faster than it is read does not keep
+ * others waiting. */
+static int next_followed(struct tm_source *s, struct tm_err *err) {
+  if (s->closing) return 0;
+  if (s->fd >= 0 && ++s->blocks > BLOCKS_IN_TURN && tm_follow_leave(s)) s->blocks = 0;
+  return s->fd >= 0 ? 1 : tm_follow_pick(s, err);
+}
+
+/* There is no more in the file at hand: 1, so that others are looked at. */
+static int64_t end_followed(struct tm_source *s) {
+  s->blocks = 0;
+  if (s->closing) return 0;
+  if (!tm_follow_leave(s)) s->state->eof = TM_EOF_REACHED;
+  return 1;
+}
+
+/* A row for each tick that is over. */
+static int64_t fill_clock(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  uint64_t now = s->io->mono_ns(s->io);
+  uint64_t ticks = (now - st->began_ns) / ((uint64_t)s->period_ms * 1000000U);
+  double over = (double)ticks;
+  int32_t from, rows = 0;
+  char row[96];
+  if (s->closing || over <= st->generated) return 0;
+  tm_source_make_room(s);
+  from = st->tail;
+  tm_undo_keep(s->undo, st, sizeof *st);
+  while (st->generated < over && rows++ < TM_BATCH_ROWS && !st->eof) {
+    st->generated += 1;
+    int n = snprintf(row, sizeof row, "{\"time\":%lld,\"n\":%.0f}\n", (long long)st->began_ms + (long long)st->generated * s->period_ms,
+                     st->generated);
+    memcpy(s->buf.data + st->tail, row, (size_t)n);
+    st->tail += n;
+    if (s->count > 0 && st->generated >= s->count) st->eof = TM_EOF_REACHED;
+  }
+  st->read_ns = now;
+  tm_undo_done(s->undo);
+  s->buf.len = st->tail;
+  return st->tail - from;
+}
+
+uint64_t tm_source_due(const struct tm_source *s) {
+  const struct tm_source_state *st = s->state;
+  uint64_t due = 0;
+  if (st->done || s->kind == TM_SOURCE_LINK) return 0;
+  if (s->kind == TM_SOURCE_EVERY) due = st->began_ns + (uint64_t)(st->generated + 1) * (uint64_t)s->period_ms * 1000000U;
+  if (s->follow != NULL) due = tm_follow_due(s->follow);
+  return due > s->next_ns ? due : s->next_ns;
+}
+
+int tm_source_fd(const struct tm_source *s) { return s->follow != NULL ? tm_follow_fd(s->follow) : s->fd; }
+
+int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  int rc;
+  if (st->eof || st->done) return 0;
+  if (s->kind == TM_SOURCE_EVERY) return fill_clock(s);
+  if (s->follow != NULL && (rc = next_followed(s, err)) <= 0) return rc;
+  if (s->fd < 0 && open_path(s, err) != 0) return -1;
+  if (s->fd < 0) return 0;
+  tm_source_make_room(s);
+  int32_t room = s->buf.cap - st->tail;
+  /* no more than the batch wants: what is left over is copied to the front for the next one */
+  int32_t want = s->live || s->whole == 0 ? TM_BLOCK : s->whole - (st->tail - st->head);
+  if (want < READ_SMALL) want = READ_SMALL;
+  if (want > TM_BLOCK) want = TM_BLOCK;
+  if (room > want) room = want;
+  if (room <= 0) return 0;
+  if (st->looked == TM_LOOK_NOT && st->tail > st->head && look(s, err) != 0) return -1;  /* a worker died before it looked */
+  if (s->fd < 0) return 1;
+  if (st->looked == TM_LOOK_PACKED) return fill_packed(s, room, err);
+  int64_t n = read_some(s, s->buf.data + st->tail, room, err);
+  if (n == 0 && s->follow != NULL) return end_followed(s);
+  if (n > 0 && st->looked == TM_LOOK_NOT && look(s, err) != 0) return -1;
+  return n;
 }
 
 int32_t tm_source_stop(struct tm_source *s) {
@@ -212,7 +380,7 @@ int32_t tm_source_stop(struct tm_source *s) {
     st->head = st->tail;
     st->eof = TM_EOF_REACHED;
   }
-  if (s->kind == TM_SOURCE_FILE) st->file = s->paths_n - 1;
+  if (s->kind == TM_SOURCE_FILE && s->follow == NULL) st->file = s->paths_n - 1;
   tm_undo_done(s->undo);
   return rest;
 }
@@ -224,6 +392,7 @@ static int skip_mark(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   const char *mark = format_of(s)->mark;
   if (st->begun) return 1;
+  if (st->looked == TM_LOOK_NOT && !st->eof && s->kind <= TM_SOURCE_STDIN) return 0;
   if (mark != NULL) {
     int32_t n = st->tail - st->head, len = (int32_t)strlen(mark);
     if (n < len && !st->eof) return 0;
@@ -241,6 +410,29 @@ static void give_up(struct tm_source *s, double at, const char *why) {
   st->eof = TM_EOF_REACHED;
   st->skipping = 0;
   st->broken = 1;
+}
+
+/* What a file begins with that is no event. Nothing of the file before is at hand any more, and until `headed` holds for good it is
+ * read again. */
+static int read_head(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  struct tm_cut cut;
+  if (st->headed || format_of(s)->head == NULL) return 1;
+  int rc = format_of(s)->head(s->batch, s->buf.data + st->head, st->tail - st->head, st->eof != 0, &cut);
+  if (rc == 0) return 0;
+  st->headed = 1;
+  st->line += cut.lines;
+  s->lines_blank += cut.blank;
+  if (rc > 0) {
+    st->head += cut.used;
+    return 1;
+  }
+  tm_log_error("%s:%.0f: %s; nothing of it is read. Name the columns with columns = {…} or --columns, and header = true "
+               "where the file has a header all the same", tm_source_origin(s), st->line, cut.broken);
+  st->head = st->tail;
+  st->eof = TM_EOF_REACHED;
+  st->broken = 1;
+  return 1;
 }
 
 /* Inside an event that is too long: drops bytes up to its end. 1 when it is over. */
@@ -335,27 +527,55 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
   return TM_SOURCE_BATCH;
 }
 
+/* The rest of an input that was cut off is no event, though it may look like one. */
+static void drop_rest(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  if (st->tail > st->head) tm_log_info("%s: the last %d bytes before that are no whole line and left out", tm_source_origin(s), st->tail - st->head);
+  st->head = st->tail;
+}
+
+/* Under a rate a batch is what may pass in a fiftieth of a second, about; what it holds is counted against the rate. */
+static void pace(struct tm_source *s) {
+  double rows = s->rate / PIECES_A_SECOND, bytes = s->batch->rows > 0 ? (double)s->state->batch_len / s->batch->rows : PIECE_SMALL;
+  uint64_t now = s->io->mono_ns(s->io);
+  bytes *= rows < 1 ? 1 : rows;
+  s->piece = bytes > TM_BLOCK ? TM_BLOCK : bytes < PIECE_SMALL ? PIECE_SMALL : (int32_t)bytes;
+  s->next_ns = (s->next_ns > now ? s->next_ns : now) + (uint64_t)(s->batch->rows * 1e9 / s->rate);
+}
+
 enum tm_source_got tm_source_next(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   for (;;) {
     if (st->done) return TM_SOURCE_END;
     int32_t before = st->head;
-    if (skip_mark(s) && (!st->skipping || skip_long(s))) {
+    int final = st->eof && st->eof != TM_EOF_CUT;
+    if (skip_mark(s) && read_head(s) && (!st->skipping || skip_long(s))) {
       int32_t len = st->tail - st->head;
-      if (len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
+      if (s->rate > 0 && len > s->piece) len = s->piece;
+      if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
       if (len > 0) {
         if (len >= s->need || st->eof || len > s->max_event) {
-          enum tm_source_got got = begin_batch(s, len, st->eof, 0);
+          enum tm_source_got got = begin_batch(s, len, final && len == st->tail - st->head, 0);
+          if (got == TM_SOURCE_BATCH && s->rate > 0) pace(s);
           if (got == TM_SOURCE_BATCH) return got;
+        }
+        if (st->head == before && len < st->tail - st->head) {
+          s->piece *= 2;
+          continue;
         }
         if (st->head == before && (len > s->max_event || s->least > s->max_event)) return begin_batch(s, len, 0, 1);
         if (st->head != before && st->tail > st->head) continue;
       }
     }
     if (!st->eof) return TM_SOURCE_MORE;
+    if (st->eof == TM_EOF_CUT) drop_rest(s);
+    if (s->follow != NULL && !s->closing) {
+      tm_follow_done(s);
+      return TM_SOURCE_MORE;
+    }
     s->files_empty += st->eof == TM_EOF_EMPTY;
     s->files_gone += st->eof == TM_EOF_GONE;
-    if (s->kind == TM_SOURCE_FILE && st->file + 1 < s->paths_n) {
+    if (s->kind == TM_SOURCE_FILE && s->follow == NULL && st->file + 1 < s->paths_n) {
       next_file(s);
       return TM_SOURCE_MORE;
     }
@@ -375,11 +595,15 @@ void tm_source_resume(struct tm_source *s) {
   s->batch->fields = s->fields;
   if (st->firing) st->firing = st->active = 0;
   if (s->kind == TM_SOURCE_LINK) return;
+  size_t size;
+  int packed = st->looked == TM_LOOK_PACKED && find_unpack(s, &size);
   if (st->reading > 0) {
     int32_t n = st->reading;
-    if (!unread(s, s->buf.data + st->tail + n, n, 0)) took(s, n, s->io->mono_ns(s->io));
+    char *to = packed ? tm_unpack_end(s->unpack) : s->buf.data + st->tail;
+    if (!unread(s, to + n, n, 0)) took(s, n, s->io->mono_ns(s->io));
     st->reading = 0;
   }
+  if (packed) tm_unpack_resume(s->unpack, s->undo);
   s->buf.len = st->tail;
   if (!st->active) return;
   struct tm_cut cut;
@@ -390,6 +614,7 @@ void tm_source_resume(struct tm_source *s) {
 }
 
 const char *tm_source_origin(const struct tm_source *s) {
+  if (s->follow != NULL) return tm_follow_name(s->follow) != NULL ? tm_follow_name(s->follow) : s->name;
   if (s->kind == TM_SOURCE_FILE && s->state->file < s->paths_n) return s->paths[s->state->file];
   return s->name;
 }

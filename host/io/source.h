@@ -12,12 +12,17 @@
 #include "../base/undo.h"
 #include "../codec/format.h"
 #include "../event/fields.h"
+#include "unpack.h"
 
 enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
 
-enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK };
+enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK, TM_SOURCE_EVERY };
 
-enum tm_source_eof { TM_EOF_NOT = 0, TM_EOF_REACHED, TM_EOF_EMPTY, TM_EOF_GONE };
+/* CUT: what was read ends in the middle of something; an unfinished line is no event */
+enum tm_source_eof { TM_EOF_NOT = 0, TM_EOF_REACHED, TM_EOF_EMPTY, TM_EOF_GONE, TM_EOF_CUT };
+
+/* What the first bytes of a file or stream told. */
+enum tm_source_look { TM_LOOK_NOT = 0, TM_LOOK_PLAIN, TM_LOOK_PACKED };
 
 /* How far a source is; survives the worker. Text in buf: [head, tail) is read and not yet decoded; a batch lies in
  * [batch_off, batch_off + batch_len) until it is drained. */
@@ -25,7 +30,9 @@ struct tm_source_state {
   int32_t file;              /* index into paths */
   int32_t eof;               /* the file at hand is read to its end: enum tm_source_eof */
   int32_t done;              /* nothing will come any more */
-  int32_t begun;             /* the start of the file was looked at (byte order mark) */
+  int32_t looked;            /* enum tm_source_look */
+  int32_t begun;             /* the start of the text was looked at (byte order mark) */
+  int32_t headed;            /* what it begins with was read (tm_format.head) */
   int32_t skipping;          /* inside an event that is too long: bytes are dropped until its end */
   int32_t head;
   int32_t tail;
@@ -41,13 +48,15 @@ struct tm_source_state {
   int64_t offset;            /* bytes of that file read into buf */
   double bytes;              /* bytes read in all */
   double good;               /* events in all batches so far */
+  double slots;              /* slots of all batches so far, those of the end of input included */
   double line;               /* place of head: number of the line, from 1; msgpack: of the byte, from 0 */
   double batch_line;
-  double generated;          /* rows taken from a generator */
+  double generated;          /* rows taken from a generator, or of a clock */
+  int64_t began_ms;          /* a clock's: when it began, by the calendar and by the clock that never jumps */
+  uint64_t began_ns;
   uint64_t read_ns;          /* clock when the newest bytes arrived */
   struct tm_skip skip;       /* while skipping */
   int32_t broken;            /* input of this source could not be read to its end */
-  int32_t pad;
   char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };
 
@@ -71,6 +80,21 @@ struct tm_source {
   int fifo;                  /* fd is a pipe */
   int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
+  struct tm_follow *follow;  /* files that grow (follow.h); NULL: they are read to their end */
+  struct tm_follow_state *follow_state;  /* shared; not NULL: they are to be followed */
+  /* is that file written by this run? */
+  int (*is_written)(struct tm_source *s, uint64_t dev, uint64_t ino);
+  int blocks;                /* read of the file at hand, when others wait */
+  int64_t period_ms;         /* a clock's */
+  double count;              /* its ticks at most; 0 no end */
+  double rate;               /* events a second at most; 0 no bound */
+  int32_t piece;             /* with a rate: bytes that are cut at a time */
+  uint64_t next_ns;          /* not to be asked before, for the rate's sake */
+  struct tm_unpack *unpack;  /* shared; NULL until something compressed is met */
+  /* gives the shared memory for it, and its size: made when first asked for; NULL there is no room */
+  struct tm_unpack *(*unpack_get)(struct tm_source *s, size_t *size);
+  void *owner;               /* for unpack_get */
+  int closing;               /* what was read is gone through, and nothing further is read */
   int32_t least;             /* bytes that the event at head takes at least; 0 not known */
   int32_t need;              /* bytes to be there before the event at head is looked at again */
   double lines_blank;        /* counted here, taken by the worker; so are files_empty and files_gone */
@@ -88,11 +112,17 @@ int tm_source_open(struct tm_source *s, struct tm_err *err);
 void tm_source_make_room(struct tm_source *s);
 /* Reads one block if there is room: bytes read, 0 nothing now (live: wait; file: it has ended), -1 err. */
 int64_t tm_source_fill(struct tm_source *s, struct tm_err *err);
+/* 1 if there may be more text without a read: compressed input makes many bytes of few. */
+int tm_source_pending(const struct tm_source *s);
 /* Nothing more will be read: what was read of an unfinished line is dropped. Returns its bytes. */
 int32_t tm_source_stop(struct tm_source *s);
 /* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; END all is decoded. Changes
  * *s->state in several places, which its caller has kept (undo.h). */
 enum tm_source_got tm_source_next(struct tm_source *s);
+/* The clock at which it is to be asked, though nothing becomes readable; 0 none. */
+uint64_t tm_source_due(const struct tm_source *s);
+/* What becomes readable when a live source has something; -1 nothing does. */
+int tm_source_fd(const struct tm_source *s);
 /* The batch at hand is drained. */
 void tm_source_batch_done(struct tm_source *s);
 /* After a death: takes up a read that was cut off, and decodes the batch that was at hand again from the same bytes.

@@ -1,8 +1,8 @@
 /* key.c - building keys from Lua's values and from cells, and taking them apart.
  *
  * The way from a cell makes no Lua string: plain text is copied behind its tag, escaped text is unescaped into the key,
- * a number nobody has read yet is read here. Numbers beyond 2^53 that are written as integers are the string of their
- * digits, as a double would make different ones equal. */
+ * a number nobody has read yet is read here. Numbers beyond 2^53 that are written as integers keep their digits, as a
+ * double would make different ones equal. */
 #include "key.h"
 
 #include <math.h>
@@ -14,8 +14,11 @@
 #include "../codec/json_walk.h"
 #include "table.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 enum {
-  TAG_NIL = 0, TAG_FALSE = 1, TAG_TRUE = 2, TAG_INT = 8, TAG_NEGATIVE = 16, TAG_DOUBLE = 24, TAG_STRING = 25,
+  TAG_NIL = 0, TAG_FALSE = 1, TAG_TRUE = 2, TAG_DIGITS = 3, TAG_INT = 8, TAG_NEGATIVE = 16, TAG_DOUBLE = 24, TAG_STRING = 25,
   TAG_SHORT = TM_KEY_SHORT, SHORT_MAX = TM_KEY_SHORT_MAX
 };
 
@@ -69,6 +72,14 @@ static int32_t tag_put(struct tm_key *k, int tag) {
 int32_t tm_ffi_key_boolean(struct tm_key *k, int32_t v) { return tag_put(k, v ? TAG_TRUE : TAG_FALSE); }
 int32_t tm_ffi_key_nil(struct tm_key *k) { return tag_put(k, TAG_NIL); }
 
+int32_t tm_ffi_key_integer(struct tm_key *k, const char *digits, int32_t len) {
+  int32_t before = k->len;
+  int32_t code = tag_put(k, TAG_DIGITS);
+  if (code == 0) code = tm_ffi_key_string(k, digits, len);
+  if (code != 0) k->len = before;
+  return code;
+}
+
 /* text with escapes: unescaped behind a long tag, which a short text then does without */
 static int escaped_put(struct tm_key *k, const char *text, int32_t len) {
   struct tm_buf out;
@@ -108,12 +119,12 @@ static int escaped_put(struct tm_key *k, const char *text, int32_t len) {
   return 0;
 }
 
-/* An integer beyond 2^53 is the string of its digits, whatever its bytes are. */
+/* An integer beyond 2^53 is its digits, whatever its bytes are. */
 static int bigint_put(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *c) {
   struct tm_cell digits = *c;
   struct tm_batch *batch = (struct tm_batch *)(uintptr_t)b;  /* whose scratch text may grow */
   if (tm_ffi_cell_text(batch, &digits) != 0) return TM_STATE_NO_MEMORY;
-  return tm_ffi_key_string(k, b->raw + digits.off, tm_cell_len(&digits));
+  return tm_ffi_key_integer(k, b->raw + digits.off, tm_cell_len(&digits));
 }
 
 int tm_key_cell_put(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *c) {
@@ -167,9 +178,11 @@ int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out) {
   for (; p < end && n < TM_KEY_PARTS_MAX; n++) {
     struct tm_value *v = out + n;
     unsigned tag = *p++;
+    int is_digits = tag == TAG_DIGITS;
+    if (is_digits) tag = *p++;
     *v = (struct tm_value){0, NULL, 0, TM_VALUE_NUMBER};
     if (tag >= TAG_SHORT || tag == TAG_STRING) {
-      v->kind = TM_VALUE_STRING;
+      v->kind = is_digits ? TM_VALUE_INTEGER : TM_VALUE_STRING;
       v->len = tag >= TAG_SHORT ? (int32_t)tag - TAG_SHORT : p[0] | p[1] << 8;
       if (tag == TAG_STRING) p += 2;
       v->text = (const char *)p;
@@ -189,4 +202,9 @@ int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out) {
   }
   TM_ASSERT(p <= end);
   return n;
+}
+
+/* XXH64, not the tables' XXH3 with their seed: what this says is seen by users, and must never change */
+double tm_ffi_key_share(const struct tm_key *k, double seed) {
+  return (double)(XXH64(k->bytes, (size_t)k->len, (uint64_t)(int64_t)seed) >> 11) * 0x1p-53;
 }

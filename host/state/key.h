@@ -1,6 +1,7 @@
 /* key.h - keys as canonical bytes: equal keys have equal bytes, and each part tells its type and where it ends.
  *
  *   00 nil   01 false   02 true
+ *   03       an integer beyond 2^53: a string of its digits follows
  *   08+n     integer of n little-endian bytes (0 to 7), zero is n = 0
  *   10+n     the same, negative
  *   18       any other number: 8 bytes of a double

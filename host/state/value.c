@@ -118,10 +118,12 @@ int32_t tm_ffi_text_set(struct tm_state *s, void *record, int32_t field, const c
 }
 
 int32_t tm_ffi_text_change(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len) {
-  struct tm_table *t = tm_table_of(s);
-  struct tm_state_ref ref = *tm_field_ref(t, record, field);
-  if (ref.at != 0 && ref.n == (uint32_t)len && memcmp(tm_text_at(t, ref), text, (size_t)len) == 0) return TM_STATE_OK;
-  return tm_ffi_text_set(s, record, field, text, len);
+  const struct tm_state_ref *ref = tm_field_ref(tm_table_of(s), record, field);
+  if (ref->at != 0 && ref->n == (uint32_t)len &&
+      (len == 0 || memcmp(s->base + 8 * (size_t)ref->at, text, (size_t)len) == 0))
+    return TM_STATE_OK;
+  int32_t code = tm_ffi_text_set(s, record, field, text, len);
+  return code == TM_STATE_OK ? TM_STATE_NEW : code;
 }
 
 int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field) {

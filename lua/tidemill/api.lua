@@ -6,9 +6,11 @@ local lib = require 'tidemill.lib'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
+local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
+local csv = require 'tidemill.csv'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
@@ -41,18 +43,19 @@ local function path_option(where, what, arg)
   return given
 end
 
-local LATER = { csv = true, lines = true }
-local format_names = {}
-for name in pairs(lib.formats) do format_names[#format_names + 1] = name end
-table.sort(format_names)
+--- format and csv of a place, as a source or sink was told.
+local function format_of(where, what, given, paths, is_sink)
+  local function fail(message) fault(where, what .. ': ' .. message) end
+  local format, told = csv.format(fail, given.format, paths)
+  return format, csv.options(fail, format, given, told, is_sink)
+end
 
---- The format asked for, or json.
-local function format_of(where, what, name)
-  if name == nil then return 'json' end
-  if lib.formats[name] then return name end
-  local has = "; it has '" .. table.concat(format_names, "', '") .. "'"
-  if LATER[name] then fault(where, what .. ": format '" .. name .. "' is not in this version" .. has) end
-  fault(where, what .. ": no format is called '" .. name .. "'" .. suggest.hint(name, format_names) .. has)
+--- Events a second from the option `rate`; nil without it.
+local function rate_of(where, what, given)
+  if given.rate == nil then return nil end
+  local rate, why = duration.rate(given.rate)
+  if not rate then fault(where, what .. ': rate: ' .. why) end
+  return rate
 end
 
 local source, sink = {}, {}
@@ -62,11 +65,10 @@ function source.file(arg)
   local where = place()
   local given = arg
   if type(arg) == 'table' and type(arg.path) == 'table' then
-    given = { path = 'list', format = arg.format, name = arg.name }
+    given = { path = 'list' }
     for k in pairs(arg) do if k ~= 'path' then given[k] = arg[k] end end
   end
   given = path_option(where, 'tm.source.file', given)
-  local format = format_of(where, 'tm.source.file', given.format)
   local paths = type(arg) == 'table' and type(arg.path) == 'table' and arg.path or { given.path }
   local list = {}
   for i, p in ipairs(paths) do
@@ -75,15 +77,38 @@ function source.file(arg)
   end
   if #list == 0 then fault(where, 'tm.source.file: the list of paths is empty') end
   table.sort(list)
-  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, place = where }
+  local format, options = format_of(where, 'tm.source.file', given, list)
+  return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, csv = options,
+    place = where, follow = given.follow or nil, rate = rate_of(where, 'tm.source.file', given) }
 end
 
 --- Reads standard input.
 function source.stdin(arg)
   local where = place()
   local given = stream.options(where, 'tm.source.stdin', arg)
-  local format = format_of(where, 'tm.source.stdin', given.format)
-  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, place = where }
+  local format, options = format_of(where, 'tm.source.stdin', given, {})
+  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, csv = options, place = where,
+    rate = rate_of(where, 'tm.source.stdin', given) }
+end
+
+local made = 0
+--- Events { time, n } at fixed times: the period is the first argument, or in the table of options.
+function source.every(arg)
+  local where, what = place(), 'tm.source.every'
+  local given = type(arg) == 'table' and {} or { period = arg }
+  if type(arg) == 'table' and not stream.record(arg) then
+    for k, v in pairs(arg) do given[k == 1 and 'period' or k] = v end
+  end
+  given = stream.options(where, what, given)
+  local ms, why = duration.parse(given.period)
+  if not ms then fault(where, what .. " takes a period, such as '10s': " .. why) end
+  if ms < 1 or ms % 1 ~= 0 then
+    fault(where, what .. ": the period is a number of milliseconds, at least '1ms'; found " .. stream.describe(given.period))
+  end
+  if given.count and given.count < 1 then fault(where, what .. ': count is at least 1, got ' .. given.count) end
+  made = made + 1
+  return stream.source { kind = 'every', name = given.name or 'every', key = 'every' .. made, period_ms = ms, ticks = given.count,
+    place = where }
 end
 
 local generated = 0
@@ -93,26 +118,82 @@ function source.generate(f, options)
   if type(f) ~= 'function' then fault(where, 'tm.source.generate takes a function of the number of the event') end
   local given = stream.options(where, 'tm.source.generate', options)
   generated = generated + 1
-  return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated }
+  return stream.source { kind = 'generate', fn = f, count = given.count, name = given.name or 'generate', key = 'generate' .. generated,
+    rate = rate_of(where, 'tm.source.generate', given) }
 end
 
---- Appends rows to a file, as NDJSON or msgpack.
+local PACKS = { none = 0, gzip = 1, zstd = 2 }
+local ENDINGS = { ['.gz'] = 'gzip', ['.zst'] = 'zstd' }
+local MAX_FILES, MAX_FILES_MOST = 10000, 100000
+local units = { [''] = 1, B = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30, T = 2 ^ 40 }
+
+local function refuse(where, message)
+  if where then fault(where, message) end
+  raise('usage', message)
+end
+
+--- Are the braces of a path pairs around names? Has it any?
+local function template_of(where, what, path)
+  local text = path:gsub('{{', ''):gsub('}}', '')
+  for name in text:gmatch '{([^}]*)}' do
+    if name == '' or name:find '[{/]' then
+      refuse(where, what .. ": '" .. path .. "' has {" .. name .. "}, expected the name of a field in braces, such as {country}")
+    end
+  end
+  local rest, n = text:gsub('{[^}]*}', '')
+  if rest:find '[{}]' then
+    refuse(where, what .. ": '" .. path .. "' has a brace without its pair; write {{ or }} for a brace in the name")
+  end
+  return n > 0 or text ~= path
+end
+
+local function roll_of(where, what, roll)
+  if roll == nil then return 0, 0 end
+  roll = stream.options(where, what .. ' roll', roll)
+  if not roll.size and not roll.every then fault(where, what .. ": roll takes size or every, such as { size = '100M', every = '1h' }") end
+  local number, unit = tostring(roll.size or '1G'):match '^(%d+%.?%d*)([BKMGT]?)$'
+  local size = number and tonumber(number) * units[unit]
+  if not size or size < 1 or type(roll.size) == 'number' then
+    fault(where, what .. ": roll: size is a text such as '100M' (B K M G T), got " .. stream.describe(roll.size))
+  end
+  local every = 0
+  if roll.every then
+    local ms, why = duration.parse(roll.every)
+    if not ms or ms < 1000 then fault(where, what .. ': roll: every: ' .. (why or 'at least 1s, got ' .. stream.describe(roll.every))) end
+    every = ms
+  end
+  return roll.size and size or 0, every
+end
+
+--- How the file of a sink is more than one plain file: fields in its path, rolled, compressed; nil when it is not.
+---@param where string? file:line of the script; nil: the command line
+function M.files_of(where, what, given)
+  local pack = PACKS[given.compress or ENDINGS[given.path:match '%.%a+$' or ''] or 'none']
+  local template = template_of(where, what, given.path)
+  local size, every = roll_of(where, what, given.roll)
+  local most = given.max_files or MAX_FILES
+  if most < 1 or most > MAX_FILES_MOST or most % 1 ~= 0 then
+    fault(where, what .. ': max_files is a whole number from 1 to ' .. MAX_FILES_MOST .. ', got ' .. tostring(given.max_files))
+  end
+  if not template and pack == 0 and size == 0 and every == 0 then return nil end
+  return { template = template, pack = pack, roll_size = size, roll_every_ms = every, max_files = most }
+end
+
+--- Appends rows to a file, in the format its name or `format` tells.
 function sink.file(arg)
   local where = place()
   local given = path_option(where, 'tm.sink.file', arg)
-  if given.path:find('{', 1, true) then
-    fault(where, "tm.sink.file: path templates such as '" .. given.path .. "' are not in this version; name one file")
-  end
-  local format = format_of(where, 'tm.sink.file', given.format)
-  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, place = where }
+  local format, options = format_of(where, 'tm.sink.file', given, { given.path }, true)
+  return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, csv = options, place = where,
+    files = M.files_of(where, 'tm.sink.file', given) }
 end
 
---- Writes rows to standard output, as NDJSON or msgpack.
+--- Writes rows to standard output.
 function sink.stdout(arg)
   local where = place()
   local given = stream.options(where, 'tm.sink.stdout', arg)
-  local format = format_of(where, 'tm.sink.stdout', given.format)
-  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, place = where }
+  local format, options = format_of(where, 'tm.sink.stdout', given, {}, true)
+  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where }
 end
 
 --- Counts rows and keeps nothing.
@@ -139,7 +220,7 @@ function M.make(settings)
 
   --- A plain table to keep.
   function tm.copy(e) return value.copy(e) end
-  --- The event's bytes as they came in (a msgpack message: its bytes); for a row made in Lua, its JSON.
+  --- The event's bytes as they came in (of msgpack the message, of CSV the row); for a row made in Lua, its JSON.
   function tm.raw(e)
     local node = node_of('tm.raw', e)
     local V = node.V
@@ -151,7 +232,8 @@ function M.make(settings)
   end
   --- Event time in ms; nil until event time is declared.
   function tm.time(e)
-    node_of('tm.time', e)
+    local t = node_of('tm.time', e).V.st.time
+    if t == t then return t end
     return nil
   end
   --- Where the event came from: source, position (line; msgpack: byte), received (ms), key.

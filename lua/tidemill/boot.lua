@@ -3,7 +3,7 @@ boot.lua - the library's one entrance: the host runs this text with its table of
 table of functions it calls. Nothing here runs per event.
 
 host gives   text(name), abi, flow, traces, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
-             add_source, add_sink, add_pipeline, add_out, show(text)
+             add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
 host calls   load{...}, lint, fail, bad_line, batch_begin, generate
 ]]
 
@@ -34,14 +34,17 @@ local plan_module = require 'tidemill.plan'
 local codegen = require 'tidemill.codegen'
 local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
+local csv = require 'tidemill.csv'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
+local state_query = require 'tidemill.state_query'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
 local M = { handle = errors.handle }
 local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked
+local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees
 
 -- Scripts -----------------------------------------------------------------
 
@@ -75,7 +78,8 @@ local function script_require(script, tm)
     local path = base .. name:gsub('%.', '/') .. '.lua'
     local text, why = host.read(path)
     if not text then
-      raise('script', stream.place() .. ": no module '" .. name .. "' beside the script: " .. path .. ': ' .. why)
+      raise('script', stream.place() .. ": no module '" .. name .. "' beside the script: " .. path .. ': ' .. why ..
+        (name:find '%.lua$' and "; require '" .. name:sub(1, -5) .. "' reads " .. name or ''))
     end
     stream.user_sources[path] = true
     loaded[name] = script
@@ -134,24 +138,42 @@ end
 
 --- The default input and output are one of the others: what reads or writes both does so in one place.
 local function canonical(o)
+  --- format and csv of the default input or output; flags of one that is no CSV are refused.
+  local function format_of(option, named, given, paths, is_sink)
+    local format, told = csv.format(function(m) raise('usage', option .. ': ' .. m) end, named, paths)
+    local ok = format == 'csv' or not (given.delimiter or given.columns)
+    if not ok then
+      raise('usage', given.names .. ' are of CSV, and the default ' .. (is_sink and 'output' or 'input') .. " is '" .. format ..
+        "'; give " .. option .. ' csv too')
+    end
+    given.columns = given.columns and csv.split(given.columns)
+    return format, csv.options(function(m) raise('usage', given.names .. ': ' .. m) end, format, given, told, is_sink)
+  end
+  local from = { delimiter = o.delimiter, columns = o.columns, names = '--delimiter and --columns' }
+  local to = { delimiter = o.out_delimiter, columns = o.out_columns, names = '--out-delimiter and --out-columns' }
+  local in_format, in_csv = format_of('--format', o.format, from, o.from)
+  local out_format, out_csv = format_of('--out-format', o.out_format, to, { o.to }, true)
   return {
     source = function(d)
       if d.kind ~= 'input' then return d end
       if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then
-        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = o.format }
+        if o.follow then raise('usage', '--follow: standard input is followed by itself; name files with --from') end
+        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = in_format, csv = in_csv }
       end
       local paths = {}
       for i, p in ipairs(o.from) do paths[i] = p end
       table.sort(paths)
-      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = o.format }
+      return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = in_format, csv = in_csv,
+        follow = o.follow }
     end,
     sink = function(d)
       if d.kind ~= 'output' then return d end
       if o.to == nil or o.to == '-' then
-        return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place, format = o.out_format }
+        return { kind = 'stdout', key = 'stdout', name = 'stdout', place = d.place, format = out_format, csv = out_csv }
       end
       if o.to == 'discard' then return { kind = 'discard', key = 'discard', name = 'discard', place = d.place } end
-      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = o.out_format }
+      return { kind = 'file', path = o.to, name = o.to, place = d.place, format = out_format, csv = out_csv,
+        files = api.files_of(nil, '--to', { path = o.to }) }
     end,
   }
 end
@@ -162,7 +184,9 @@ local function describe_source(d, o)
 end
 
 local function describe_sink(d, o)
-  if o.checked and d.kind ~= 'link' and d.kind ~= 'discard' then return 'file', '/dev/null', d.name or 'the output' end
+  if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
+    return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
+  end
   return d.kind, d.path or '', d.name or d.kind
 end
 
@@ -186,12 +210,19 @@ local function bind(o)
   for _, d in ipairs(plan.sinks) do
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
-    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'])
+    local c = d.csv or {}
+    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf)
+    if d.files and path == d.path then host.sink_how(d.host, d.files) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
+    local c = d.csv or {}
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
-      lib.formats[d.format or 'json'])
+      lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns)
+    if kind == d.kind then
+      local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
+      host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })
+    end
     d.batch = ffi.cast('struct tm_batch *', batch)
     d.fields = ffi.cast('struct tm_fields *', fields)
     d.cache_list = {}
@@ -206,16 +237,18 @@ local function bind(o)
   end
   local loops = {}
   for i, p in ipairs(plan.pipelines) do
-    codegen.compile(p, o.checked)
+    if p.prints then state_query.compile(p, plan, o) else codegen.compile(p, o.checked) end
     if p.fires then host.fires(p.index) end
     for _, v in ipairs(p.views) do
       v.pipeline_index = p.index
       p.source.views[#p.source.views + 1] = v
     end
     loops[i] = p.loop
-    p.source.loops[#p.source.loops + 1] = p.loop
-    local out = p.outs[1]
-    traces.watch(p.loop, not p.filtered and out and out.ptr.tally ~= nil and out.ptr.tally or nil)
+    if not p.prints then
+      p.source.loops[#p.source.loops + 1] = p.loop
+      local out = p.outs[1]
+      traces.watch(p.loop, not p.filtered and out and out.ptr.tally ~= nil and out.ptr.tally or nil)
+    end
   end
   return loops
 end
@@ -229,20 +262,28 @@ end
 local function make_plan(o)
   local settings = {}
   checked = o.checked
+  learner = o.sample and require 'tidemill.learn' or nil
   for _, pair in ipairs(o.set) do
     local k, v = pair:match '^([^=]+)=(.*)$'
     if not k then raise('usage', "--set takes name=value, got '" .. pair .. "'") end
     settings[k] = v
+  end
+  if o.rate then
+    local rate, why = require 'tidemill.duration'.rate(o.rate)
+    if not rate then raise('usage', '--rate: ' .. why) end
+    o.rate = rate
   end
   local tm = api.make(settings)
   local results = {}
   for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
   if o.code then run_code(o.code, tm, results) end
   plan = plan_module.make(results, canonical(o))
+  if o.state then state_query.extend(plan, o) end
 end
 
 --- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
----@param o table scripts, code, from, to, set, checked; drawing: only the plan is made, and drawn in that format
+---@param o table scripts, code, from, to, set, checked; drawing: only the plan is made, and drawn in that format; state, state_name,
+---   state_key, limit, json: what steps keep is printed at the end, and nothing else is written
 function M.load(o)
   make_plan(o)
   if o.drawing then
@@ -257,24 +298,35 @@ function M.load(o)
   return bind(o)
 end
 
+--- After a sample: the schema that its events have, as text; nil if there were none.
+function M.learned()
+  return learner.text()
+end
+
 -- During the run --------------------------------------------------------------
 
-local cared = false
+local cared, warned = false, false
 
---- Keyed state near its bound: at 80 % what can be given back is, at 95 % the run ends in order, naming the largest state.
+local function memory_text(used, limit)
+  local largest = state.largest()
+  return ("keyed state uses %.1f of the %.1f MiB of --memory; the largest is '%s', %.1f MiB for %.0f keys"):format(
+    used / 2 ^ 20, limit / 2 ^ 20, largest.name, largest.bytes / 2 ^ 20, largest.keys)
+end
+
+--- Keyed state near its bound: at 80 % nothing is read until what can be given back is, at 95 % the run ends in order.
 local function watch_memory()
   local budget = state.changes.budget
-  local used, limit = budget.used, budget.limit
-  if limit == 0 or used < 0.8 * limit then
+  local limit = budget.limit
+  if limit == 0 or budget.used < 0.8 * limit then
     cared = false
-  elseif used >= 0.95 * limit then
-    local largest = state.largest()
-    host.stop_run(("keyed state uses %.1f of the %.1f MiB of --memory; the largest is '%s', %.1f MiB for %.0f keys"):format(
-      used / 2 ^ 20, limit / 2 ^ 20, largest.name, largest.bytes / 2 ^ 20, largest.keys))
-  elseif not cared then
-    cared = true
-    while C.tm_ffi_changes_care(state.changes, 1e6) ~= 0 do cared = true end
+    return
   end
+  if not cared then
+    if not warned then host.warn(memory_text(budget.used, limit) .. '; reading waits while it gives back what it can') end
+    cared, warned = true, true
+    repeat until C.tm_ffi_changes_care(state.changes, 1e6) == 0
+  end
+  if budget.used >= 0.95 * limit then host.stop_run(memory_text(budget.used, limit)) end
 end
 
 --- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before.
@@ -288,6 +340,10 @@ function M.batch_begin(index, rows)
       for r = 0, rows - 1 do t[r] = false end
     end
   end
+  if learner then
+    learned_from = learned_from or index
+    if learned_from == index then learner.batch(source.batch) end
+  end
   state.serial[0] = state.serial[0] + 1
   if state.changes.budget.limit ~= 0 then watch_memory() end
   if state.changes.care ~= 0 then C.tm_ffi_changes_care(state.changes, CARE) end
@@ -299,7 +355,9 @@ end
 
 function M.fail(index, row, e)
   if state.changes.used ~= 0 then C.tm_ffi_changes_rollback(state.changes, 0) end
-  return errors.fail(plan.pipelines[index + 1], row, e)
+  local p = plan.pipelines[index + 1]
+  if p.prints then return p.failed(row, e) end
+  return errors.fail(p, row, e)
 end
 
 function M.bad_line(index, row, code, why)

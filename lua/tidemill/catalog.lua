@@ -17,9 +17,23 @@ with what exists, and runs its examples.
 
 local M = {}
 
-local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end', default = 'json' }
+local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end; csv; ' ..
+  'lines: plain text, events are { line = … }', default = 'csv for *.csv and *.tsv, else json' }
+local DELIMITER = { 'delimiter', 'string', "csv: one character, also a tab ('\\t')", default = 'a comma; *.tsv: a tab' }
+local CRLF = { 'crlf', 'boolean', 'csv, lines: rows end with CR LF', default = 'false' }
+local IN_COLUMNS = { 'columns', 'any', 'csv: the list of names; then the first row is an event', default = 'the first row' }
+local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no event', default = 'true without columns' }
+local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
+local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first, but not into a file that has something in it',
+  default = 'true' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
+
+local RATE = { 'rate', 'string', "events at most a second, minute or hour: '1000/s', '6/m', '20/h'", default = 'as fast as they go' }
+local MAX_KEYS = { 'max_keys', 'number', 'keys kept at most' }
+local ON_FULL = { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' }
+local UNBOUNDED = { 'unbounded', 'boolean', 'true: any number of keys is meant' }
+local OWN_KEY = "a field, a list of fields, or { function(e) … end, 'name' }"
 
 local operators = {
   { name = 'from', signature = ':from(source | stream)', about = 'What the pipeline reads.',
@@ -72,9 +86,7 @@ local operators = {
     more = { "The row has the key's fields and the aggregates. With emit = 'final' it comes once a key, at the end of input, in order",
       "of the keys' first arrival." },
     options = { { 'emit', 'string', 'when rows come', one_of = { 'final' }, default = 'after each event' },
-      { 'max_keys', 'number', 'keys kept at most' },
-      { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'unbounded', 'boolean', 'true: any number of keys is meant' } },
+      MAX_KEYS, ON_FULL, UNBOUNDED },
     example = "stream:key_by 'card':running('spent', { n = tm.agg.count(), total = tm.agg.sum 'amount' }, { max_keys = 1e6 })",
     input = { '{"card":"a","amount":1.5}', '{"card":"b","amount":2}', '{"card":"a","amount":3}' },
     output = { '{"card":"a","n":1,"total":1.5}', '{"card":"b","n":1,"total":2}', '{"card":"a","n":2,"total":4.5}' } },
@@ -82,18 +94,79 @@ local operators = {
     cost_ns = 300, state = true, bounds = { 'max_keys', 'unbounded' },
     about = "An operator of your own with typed state a key; what it emits goes on.",
     more = { 'A field of the state is declared by a start value, a type (number integer boolean string any) or tm.state.list, map, set.',
-      'ctx: key, new (the first event of the key), emit(row), clear(). A failing event leaves no change behind.' },
+      'ctx: key, new (the first event of the key), time (of event_time), emit(row), clear(). A failing event leaves no change behind.' },
     options = { { 'state', 'table', 'the fields of the state', default = 'none' },
       { 'on_event', 'any', 'function(e, s, ctx), called for each event', required = true },
-      { 'max_keys', 'number', 'keys kept at most' },
-      { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'unbounded', 'boolean', 'true: any number of keys is meant' } },
+      MAX_KEYS, ON_FULL, UNBOUNDED },
     example = [[stream:key_by 'card':process('first', { state = { n = 0 }, max_keys = 1e6, on_event = function(e, s, ctx)
   s.n = s.n + 1
   if s.n == 2 then ctx.emit { card = ctx.key, second = e.amount } end
 end })]],
     input = { '{"card":"a","amount":1}', '{"card":"b","amount":2}', '{"card":"a","amount":3}' },
     output = { '{"card":"a","second":3}' } },
+  { name = 'event_time', signature = ":event_time { field = 'ts' [, unit = 'ms'] }", cost_ns = 10,
+    about = 'Declares the time of events, which tm.time(e) and ctx.time read: milliseconds since 1970.',
+    more = { 'An event whose field is missing, or no time, fails. Numbers may be text; iso8601 may have a zone (+01:00), else it is UTC.',
+      'May stand anywhere, also twice: the last one in front of a step counts. Rows made of an event have its time; a pipeline that',
+      'reads another one declares its own. What is finer than a millisecond is cut off.' },
+    options = { { 'field', 'string', 'the field that holds the time', required = true },
+      { 'unit', 'string', 'what it counts', one_of = { 's', 'ms', 'us', 'ns', 'iso8601' }, default = 'ms' } },
+    example = "stream:event_time { field = 'at', unit = 'iso8601' }:set { ms = tm.time }",
+    input = { '{"at":"1970-01-01T01:00:00.5+01:00"}' }, output = { '{"at":"1970-01-01T01:00:00.5+01:00","ms":500}' } },
+  { name = 'dedup', signature = ":dedup('name', { on = 'id', … })", cost_ns = 100, state = true, bounds = { 'max_keys', 'unbounded' },
+    about = 'Lets the first of equal events pass and drops the others.',
+    more = { "within = '1h' (needs event_time): also dropped is only what lies less than that before or behind the last event that passed,",
+      "in order of arrival. keep = 'last': an event passes, with a field `revision` (0, 1 …), unless its bytes are those of the last one.",
+      'A duplicate keeps its key from being the oldest. An event without the field fails.' },
+    options = { { 'on', 'any', 'what makes two events equal: ' .. OWN_KEY, default = 'the key of key_by' },
+      { 'within', 'any', "how long it is remembered, such as '1h'", default = 'for ever' },
+      { 'keep', 'string', 'the first one, or each change', one_of = { 'first', 'last' }, default = 'first' },
+      MAX_KEYS, ON_FULL, UNBOUNDED },
+    example = "stream:dedup('once', { on = 'id', max_keys = 1e6 })",
+    input = { '{"id":1,"v":"a"}', '{"id":2,"v":"b"}', '{"id":1,"v":"c"}' }, output = { '{"id":1,"v":"a"}', '{"id":2,"v":"b"}' } },
+  { name = 'top', signature = ":top('name', n, 'field' [, options])", cost_ns = 100, state = true, bounds = { 'max_keys', 'unbounded' },
+    about = 'The n events of each key with the largest values of a field, best first.',
+    more = { 'After each event that changes the list all its rows: the fields of the events, `rank` from 1, and `revision`, the number of',
+      'changes before. Equal values: the earlier event time, then who came first. Values are numbers, or strings by byte; events without',
+      'one are dropped. A list goes on, or fails, as a whole. Cost is that of an event that changes nothing.' },
+    options = { { 'order', 'string', 'desc: the largest; asc: the least', one_of = { 'desc', 'asc' }, default = 'desc' },
+      { 'emit', 'string', 'when rows come; final: at the end of input, keys in order of their first arrival', one_of = { 'final' },
+        default = 'after each change' },
+      MAX_KEYS, ON_FULL, UNBOUNDED },
+    example = "stream:key_by 'shop':top('best', 2, 'amount', { emit = 'final', max_keys = 1e4 })",
+    input = { '{"shop":"a","amount":5}', '{"shop":"a","amount":9}', '{"shop":"a","amount":7}' },
+    output = { '{"shop":"a","amount":9,"rank":1,"revision":2}', '{"shop":"a","amount":7,"rank":2,"revision":2}' } },
+  { name = 'sample', signature = ":sample(0.01) | :sample { rate = 0.01, on = 'field', seed = 1 } | :sample { every = 10 }", cost_ns = 30,
+    about = 'Keeps a share of the events, the same ones in each run.',
+    more = { 'With `on` all events of a value or none (by its XXH64); else by the number of the event in its source or link (bad lines',
+      'count, blank ones do not), so that rows made of one event stay together. A smaller rate keeps a part of what a larger one does.',
+      'every = 10: the 10th, 20th … event of the source: in front of filters, or in a pipeline of its own behind them.' },
+    options = { { 'rate', 'number', 'the share, from 0 to 1' }, { 'every', 'number', 'instead of a rate: each so many-th' },
+      { 'on', 'any', OWN_KEY, default = "the event's number" },
+      { 'seed', 'number', 'another whole number keeps other events', default = '0' } },
+    example = 'stream:sample { every = 2 }',
+    input = { '{"n":1}', '{"n":2}', '{"n":3}', '{"n":4}' }, output = { '{"n":2}', '{"n":4}' } },
+  { name = 'throttle', signature = ":throttle('name', { rate = '10/s', by = 'card', … })", cost_ns = 100, state = true,
+    bounds = { 'max_keys', 'unbounded' },
+    about = 'At most so many events of a key in so much event time; the others are dropped.',
+    more = { 'Needs event_time. A bucket: it holds n at first, an event that passes takes 1, n come back in `per`, evenly, up to n.',
+      'So in any span d at most n + n * d / per pass. An event older than one before it finds the bucket as that one left it.' },
+    options = { { 'rate', 'any', "'10/s' (ms s m h d) or { 10, per = '5m' }", required = true },
+      { 'by', 'any', OWN_KEY, default = 'the key of key_by, or none' }, MAX_KEYS, ON_FULL, UNBOUNDED },
+    example = "stream:event_time { field = 'ts', unit = 's' }:throttle('calm', { by = 'card', rate = { 1, per = '10s' }, max_keys = 1e6 })",
+    input = { '{"card":"a","ts":0}', '{"card":"a","ts":9}', '{"card":"b","ts":9}', '{"card":"a","ts":10}' },
+    output = { '{"card":"a","ts":0}', '{"card":"b","ts":9}', '{"card":"a","ts":10}' } },
+  { name = 'suppress', signature = ":suppress('name', { by = 'card', within = '10m', … })", cost_ns = 100, state = true,
+    bounds = { 'max_keys', 'unbounded' },
+    about = 'The first event of a key passes, what follows within a time is held back and counted.',
+    more = { 'Needs event_time. The period ends with the first event of the key at the time of the first one plus `within`, or later.',
+      'In front of it comes a row with the fields of `by` and `suppressed`, how many were held back, if any were; periods still open at',
+      "the end of input give it in order of the keys' first arrival. Its time is the last ms of the period; with `by` it has no key." },
+    options = { { 'by', 'any', OWN_KEY, default = 'the key of key_by, or none' },
+      { 'within', 'any', "how long, such as '10m'", required = true }, MAX_KEYS, ON_FULL, UNBOUNDED },
+    example = "stream:event_time { field = 'ts', unit = 's' }:suppress('calm', { by = 'card', within = '1m', max_keys = 1e6 })",
+    input = { '{"card":"a","ts":0}', '{"card":"a","ts":10}', '{"card":"a","ts":20}', '{"card":"a","ts":60}', '{"card":"a","ts":61}' },
+    output = { '{"card":"a","ts":0}', '{"card":"a","suppressed":2}', '{"card":"a","ts":60}', '{"card":"a","suppressed":1}' } },
   { name = 'branch', signature = ':branch { name = function(e) … end, …, rest = true }', cost_ns = 10,
     about = 'To every branch whose function is true, to the one that is `true` if none was.',
     more = { 'Ends the chain and returns a table of streams, each of which sees the event as it was here.' },
@@ -160,16 +233,27 @@ local sources = {
     about = 'Files: one, a list, those that match a pattern, all in a folder.',
     more = { 'In the order of their names, byte by byte. In a pattern * ? [a-z] stand for parts of a name; a folder means all',
       'regular files in it but hidden ones, not those of folders below. A file that is called like a pattern is meant itself.',
-      'Found when the run starts: what comes later is not read. Cost is that of checking and reading 228 bytes of JSON.' },
-    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, SOURCE_NAME },
+      'Found when the run starts: what comes later is not read. gzip and zstd are recognized by content.',
+      'With follow = true files are read on as they grow, through rotation by renaming and by truncation, and new ones are',
+      'looked for; the run then ends when it is told to. Cost is that of checking and reading 228 bytes of JSON.' },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER,
+      { 'follow', 'boolean', 'true: read on as files grow, as tail -F does', default = 'false' }, RATE, SOURCE_NAME },
     example = "stream:from(tm.source.file 'data/*.ndjson')",
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    more = { 'gzip and zstd are recognized by content.' },
+    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RATE, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
+  { name = 'tm.source.every', signature = "tm.source.every('10s' | { '10s', … })", cost_ns = 1000,
+    about = 'A clock: { time, n } at every full period since the run began.',
+    more = { 'time is when the tick was due, in ms; n counts from 1. Ticks that nobody had time for are made up for.' },
+    options = { { 'period', 'any', "time between two, such as '10s' (or the first item)", required = true },
+      { 'count', 'number', 'how many at most', default = 'no end' },
+      { 'name', 'string', 'what it is called in messages', default = 'every' } },
+    example = "stream:from(tm.source.every { '10ms', count = 2 }):select { 'n' }", output = { '{"n":1}', '{"n":2}' } },
   { name = 'tm.source.generate', signature = 'tm.source.generate(function(i) … end [, options])', cost_ns = 1000,
     about = 'Calls the function with 1, 2, … for a table (or a JSON text) each, until it returns nil.',
-    options = { { 'count', 'number', 'how many events at most', default = 'no end' },
+    options = { { 'count', 'number', 'how many events at most', default = 'no end' }, RATE,
       { 'name', 'string', 'what it is called in messages', default = 'generate' } },
     example = 'stream:from(tm.source.generate(function(i) return { i = i } end, { count = 2 }))',
     output = { '{"i":1}', '{"i":2}' } },
@@ -177,11 +261,21 @@ local sources = {
 
 local sinks = {
   { name = 'tm.sink.file', signature = "tm.sink.file('path' | { path = 'path', … })", cost_ns = 10,
-    about = 'Appends to a file.',
-    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, SINK_NAME },
+    about = 'Appends to a file, or to many whose names are made of fields.',
+    more = { "In the path {f} is the row's field f: 'out/{day}/{shop}.ndjson'. Characters other than letters, digits and . _ : -",
+      'become %XX, a field that is absent or null %null, an empty one %empty; folders are made; {{ and }} are braces.',
+      'A path that ends in .gz or .zst is compressed. With roll a file gets its name, with a number, when it is complete:',
+      'out-000001.ndjson; until then it ends in .part. Cost is that of one plain file; with fields 300.' },
+    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, DELIMITER,
+      OUT_COLUMNS, OUT_HEADER, CRLF,
+      { 'compress', 'string', 'gzip and zstd work in pieces of up to 1 MiB, which wait 10 s at most', one_of = { 'none', 'gzip', 'zstd' },
+        default = "by the path's end" },
+      { 'roll', 'table', "{ size = '100M', every = '1h' }: bytes of rows before compression; hours of UTC", default = 'never' },
+      { 'max_files', 'number', 'different paths of a run at most; one more ends it', default = '10000' }, SINK_NAME },
     example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
-    options = { FORMAT, { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
+    options = { FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
+      { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
     example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },
@@ -209,8 +303,8 @@ local functions = {
     example = 'stream:map(function(e) e.line = tm.meta(e).position return e end)',
     input = { '{"n":1}', '', '{"n":2}' }, output = { '{"n":1,"line":1}', '{"n":2,"line":3}' } },
   { name = 'tm.time', signature = 'tm.time(e)', cost_ns = 10, about = 'Event time in ms; nil until it is declared.',
-    example = 'stream:map(function(e) e.timed = tm.time(e) ~= nil return e end)',
-    input = { '{"n":1}' }, output = { '{"n":1,"timed":false}' } },
+    example = "stream:event_time { field = 'at', unit = 's' }:set { ms = function(e) return tm.time(e) end }",
+    input = { '{"at":1.5}' }, output = { '{"at":1.5,"ms":1500}' } },
   { name = 'tm.is_null', signature = "tm.is_null(e, 'field')", cost_ns = 300,
     about = 'Is the field there and null? (Reading it gives nil, as for a missing one.)',
     example = "stream:filter(function(e) return tm.is_null(e, 'x') end)", input = { '{"x":null}', '{"y":1}' }, output = { '{"x":null}' } },
@@ -233,7 +327,7 @@ local functions = {
     about = 'In the state of process: a list; :push :get :set :pop :shift :size :clear :each.',
     more = { 'It counts from 1; a full one drops its oldest element.' },
     options = { { 'of', 'string', 'type of the elements: number integer string boolean any', default = 'any' },
-      { 'max', 'number', 'elements at most' }, { 'ttl', 'any', 'needs event time: not in this version' } },
+      { 'max', 'number', 'elements at most' }, { 'ttl', 'any', 'needs watermarks: not in this version' } },
     example = [[stream:process('p', { unbounded = true, state = { last = tm.state.list { of = 'number', max = 2 } },
   on_event = function(e, s, ctx)
     s.last:push(e.v) ctx.emit { first = s.last:get(1), n = s.last:size() }
@@ -245,7 +339,7 @@ local functions = {
       { 'of', 'string', 'type of the values: number integer string boolean any', default = 'any' },
       { 'max', 'number', 'keys at most' },
       { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'ttl', 'any', 'needs event time: not in this version' } },
+      { 'ttl', 'any', 'needs watermarks: not in this version' } },
     example = [[stream:process('p', { unbounded = true, state = { n = tm.state.map { key = 'string', of = 'number', max = 100 } },
   on_event = function(e, s, ctx)
     s.n:set(e.v, (s.n:get(e.v) or 0) + 1) ctx.emit { v = e.v, n = s.n:get(e.v) }
@@ -256,7 +350,7 @@ local functions = {
     options = { { 'of', 'string', 'type of the elements: string number boolean', default = 'any of them' },
       { 'max', 'number', 'elements at most' },
       { 'on_full', 'string', 'what a further one does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'ttl', 'any', 'needs event time: not in this version' } },
+      { 'ttl', 'any', 'needs watermarks: not in this version' } },
     example = [[stream:process('p', { unbounded = true, state = { seen = tm.state.set { max = 100 } },
   on_event = function(e, s, ctx)
     if s.seen:add(e.v) then ctx.emit { new = e.v } end
@@ -295,11 +389,14 @@ end
 function M.find(kind, name) return by_name[kind][name] end
 
 local option_maps = {}
+-- options that are tables themselves
+local parts = { ['tm.sink.file roll'] = { size = true, every = true } }
 
 --- The options of a call as stream.options takes them: name -> type, list of what it may be, or true.
 ---@param what string an entry's name; an operator's without its colon
 function M.options(what)
   if option_maps[what] then return option_maps[what] end
+  if parts[what] then return parts[what] end
   local map, entry = {}, nil
   for _, k in ipairs(M.kinds) do entry = entry or by_name[k[1]][what] end
   for _, o in ipairs(assert(entry, what).options or {}) do

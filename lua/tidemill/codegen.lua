@@ -10,6 +10,7 @@ function, oK an output, mk the attempt marker (row, step and held row, for the d
 
 local lib = require 'tidemill.lib'
 local bytecode = require 'tidemill.bytecode'
+local catalog = require 'tidemill.catalog'
 local filter = require 'tidemill.filter'
 local value = require 'tidemill.value'
 local C, raise = lib.C, lib.raise
@@ -135,8 +136,8 @@ function Gen:new_held(view)
   return inner, self:const(held), held.add
 end
 
---- Takes the rows emitted so far through the steps behind.
-function Gen:take_held(step, view, inner, hold)
+--- Takes the rows emitted so far through the steps behind; own() writes what is done with a row first.
+function Gen:take_held(step, view, inner, hold, own)
   self:put('local n = %s.n', hold)
   for j = 1, UNROLLED do self:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
   self:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
@@ -148,7 +149,9 @@ function Gen:take_held(step, view, inner, hold)
   self:put('mk.sub = mk.sub + 1 st%d.home = st0.home begin%d() st%d.row = %d', inner.level, inner.level, inner.level, lib.EMPTY_ROW)
   self:put('do local row, shape = %s[j], %s.shapes[j] %s[j] = false', hold, hold, hold)
   self:put('if shape then shape.put(row) else replace%d(row) end end', inner.level)
+  if self.timed then self:put('st%d.time = st%d.time', inner.level, view.level) end
   if self.keyed then self:put('v%d.key, v%d.key_def = v%d.key, v%d.key_def', inner.level, inner.level, view.level, view.level) end
+  if own then own() end
   self:follow(step, inner)
   self:put('end')
   self.functions[#self.functions + 1] = table.concat(self.lines, ' ')
@@ -245,7 +248,7 @@ function emit.schema(g, step, view)
   local nodes, n = {}, 0
   for _, field in ipairs(step.rec.types) do
     local node = view.field(field.name)
-    if node.rule and node.rule ~= field.typ then
+    if node.rule and node.rule.name ~= field.typ.name then
       raise('script', step.place .. ": field '" .. field.name .. "' is declared " .. node.rule.name .. ' elsewhere in this pipeline')
     end
     view.declare(node, field.typ)
@@ -332,12 +335,16 @@ local function save(g, view)
   g:put('local r, g, w, b, l = st%d.row, st%d.gen, st%d.writes, st%d.base, st%d.log',
     view.level, view.level, view.level, view.level, view.level)
   if g.keyed then g:put('local key = v%d.key', view.level) end
+  if g.timed then g:put('local time = st%d.time', view.level) end
 end
 
-local function restore(g, view)
-  g:put('restore%d(r, g, w, b, l)', view.level)
+--- when: text of a condition for what the view undoes.
+local function restore(g, view, when)
+  g:put(when and when .. 'restore%d(r, g, w, b, l) end' or 'restore%d(r, g, w, b, l)', view.level)
   if g.keyed then g:put('v%d.key = key', view.level) end
+  if g.timed then g:put('st%d.time = time', view.level) end
 end
+Gen.save, Gen.restore = save, restore
 
 function emit.branch(g, step, view)
   g:put('do')
@@ -425,10 +432,11 @@ function Gen:seal()
 end
 
 require 'tidemill.codegen_state'(emit, Gen, node_list)
+require 'tidemill.codegen_operators'(emit, Gen)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'key_now', 'put_value' }
+  'put_key', 'own_key', 'own_digits', 'time_of' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -438,23 +446,40 @@ local function has_forks(step)
   return false
 end
 
-local function uses(step, kind)
-  if step.kind == kind then return true end
-  for _, child in ipairs(step.next) do if uses(child, kind) then return true end end
-  for _, arm in ipairs(step.arms or {}) do
-    for _, child in ipairs(arm.next) do if uses(child, kind) then return true end end
-  end
+--- Has the pipeline a step of such a kind?
+local function uses(pipeline, is)
+  for _, step in ipairs(pipeline.steps) do if is(step.kind) then return true end end
   return false
+end
+
+local function keeps_state(kind)
+  local entry = catalog.find('operator', kind)
+  return entry and entry.state
+end
+
+--- The filter that all events meet first, if there is one: nothing but where their time is from stands before it.
+local function leading_filter(pipeline)
+  local at = pipeline.tree
+  while #at.next == 1 do
+    at = at.next[1]
+    if at.kind == 'filter' then return at.rec.fn end
+    if at.kind ~= 'event_time' and at.kind ~= 'on_error' then break end
+    at.lead = true
+  end
+  return nil
 end
 
 --- Compiles a planned pipeline: sets pipeline.loop, .views, .text and .abandon.
 function M.compile(pipeline, checked)
   local g = setmetatable({
     pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
-    forks = has_forks(pipeline.tree), keyed = uses(pipeline.tree, 'key_by'),
-    stateful = uses(pipeline.tree, 'running') or uses(pipeline.tree, 'process'),
-    states = {}, fires = {}, ahead = {}, boxes = {},
+    forks = has_forks(pipeline.tree) or uses(pipeline, function(kind) return kind == 'suppress' end),
+    keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
+    timed = uses(pipeline, function(kind) return kind == 'event_time' end),
+    stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {},
   }, Gen)
+  local filtered_by = leading_filter(pipeline)
   local view = g:new_view()
   local first = pipeline.tree.next[1]
   g.first_step = first and first.id
@@ -464,7 +489,8 @@ function M.compile(pipeline, checked)
   local body = table.concat(g.lines, ' ')
   local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows, env = ...' }
   local rows = table.concat(g.functions, '\n')
-  if g.stateful then head[2] = Gen.environment_text() end
+  local more = g.stateful or g.timed or g.sampled
+  if more then head[2] = Gen.environment_text() end
   local fires = g:fire_text()
   local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) or fires:find(name, 1, true) end
   for level = 0, #g.views - 1 do
@@ -478,18 +504,20 @@ function M.compile(pipeline, checked)
   -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
   -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
   -- that the loop itself may not name an upvalue.
-  local dropper = not checked and first and not pipeline.tree.next[2] and first.kind == 'filter' and
-    filter.compile(first.rec.fn, view, pipeline.source.fields) or nil
+  local dropper = not checked and filtered_by and filter.compile(filtered_by, view, pipeline.source.fields) or nil
   pipeline.filtered = dropper ~= nil
   local row, start, done = 'st0.home + 1', 'st0.home, st0.last = first - 1, last', 'st0.home + 1'
   if dropper then
     row = 'rows[st0.at + 1]'
-    start = 'local n = pick(dropper, batch, first, last, rows) if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
+    -- an event without a time fails, also one that the filter would drop
+    start = 'local n = pick(' .. (g.timed and 'untimed == 0 and dropper or nil' or 'dropper') ..
+      ', batch, first, last, rows) if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end
   local text = table.concat(head, '\n') .. '\n' .. rows .. '\nlocal function event() local i, full = ' .. row .. ', nil ' ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
-    ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') .. body ..
+    ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') ..
+    (g.timed and 'st0.time = none ' or '') .. body ..
     ' if st0.dirty ~= 0 then begin0() end ' .. (g.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '') ..
     'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last end\n' ..
     fires .. 'return function(first, last) ' .. g:fire_call() .. 'local event = event ' .. start ..
@@ -498,7 +526,7 @@ function M.compile(pipeline, checked)
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
-    pipeline.source.batch, lib.rows, g.stateful and Gen.environment() or nil)
+    pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end

@@ -1,5 +1,6 @@
 --[[
-codegen_state.lua - the text of steps that remember: running and process, and of the rows they give at the end of input.
+codegen_state.lua - the text of steps that remember: finding a record by a key, running and process, and the rows that steps give
+at the end of input.
 
 A record is found once an event, by the columns that make the key where it is still that of the event as it came (ROW_KEY:
 no Lua value is made of it), else by the key in Lua's form. The call that finds it announces the change.
@@ -17,18 +18,34 @@ local cast = ffi.cast
 local ROW_KEY = lib.ROW_KEY
 local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2^53, strings
 
-local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit' }
+local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
+  'key_buf', 'set_key', 'key_failed', 'no_own', 'none' }
+
+--- An event without what a step of its own key tells it by.
+local function no_own(what)
+  lib.raise('missing-key', 'the event has no ' .. what)
+end
 
 return function(emit, Gen, node_list)
-  --- What the text of steps with state calls, beside what every loop does.
+  --- What the text of steps with state or event time calls, beside what every loop does.
   function Gen.environment_text()
-    return 'local ' .. table.concat(NAMES, ', ') .. ' = unpack(env, 1, ' .. #NAMES .. ') local ahead = 0'
+    return 'local ' .. table.concat(NAMES, ', ') .. ' = unpack(env, 1, ' .. #NAMES .. ') local ahead, untimed = 0, 0'
   end
 
   function Gen.environment()
     local state = require 'tidemill.state'
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
-      function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit }
+      function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
+      state.key, state.set_key, state.key_failed, no_own, 0 / 0 }
+  end
+
+  --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
+  local function read_by_type(g, name)
+    for _, schema in ipairs(g.pipeline.schemas) do
+      for _, field in ipairs(schema.rec.types) do
+        if field.name == name and field.typ.special then return true end
+      end
+    end
   end
 
   --- The columns of a key, for C; nil where a field has none, or a type that reads differently.
@@ -36,12 +53,11 @@ return function(emit, Gen, node_list)
     if rec.fn or #nodes == 0 or #nodes > 16 then return nil end
     local cols = ffi.new 'struct tm_key_columns'
     for i, node in ipairs(nodes) do
-      if not node.col or node.typ then return nil end
+      if not node.col or node.typ or read_by_type(g, node.name) then return nil end
       C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
       cols.cells[i - 1] = node.col
     end
     cols.n, cols.missing = #nodes, 0
-    g.anchors = g.anchors or {}
     g.anchors[#g.anchors + 1] = cols
     return cast('struct tm_key_columns *', cols)
   end
@@ -49,7 +65,7 @@ return function(emit, Gen, node_list)
   --- Names the key of what comes behind; `body` writes it. In a pipeline that keeps state the key stays in its columns.
   function Gen:with_key(rec, view, nodes)
     local names = rec.fn and { rec.name } or rec.fields
-    local key = { names = names, nodes = nodes, composite = rec.composite, view = view }
+    local key = { names = names, nodes = nodes, composite = rec.composite, view = view, made = rec.fn ~= nil }
     if self.stateful and view.level == 0 then key.cols = columns_of(self, rec, nodes) end
     local outer = self.key
     self.key = #names > 0 and key or nil
@@ -65,30 +81,63 @@ return function(emit, Gen, node_list)
     return table.concat(tests, ' and ')
   end
 
-  --- Text that finds the record of a state for the event at hand: local r.
-  local function find(g, state, view)
-    local ptr, name = g:const(state.ptr), 'v' .. view.level .. '.key'
-    local by_value = ('record_of(%s, %s, %s)'):format(ptr, g.key and name or 'nil', g:const(g.key and g.key.names or {}))
-    if g.key and g.key.cols then
-      g.ahead[#g.ahead + 1] = { ptr = ptr, cols = g:const(g.key.cols) }
-      g:put('local p if %s == ROW_KEY then p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0]) else p = %s end', name, ptr,
-        g:const(g.key.cols), by_value)
-    else
-      g:put('local p = %s', by_value)
+  --- The key a step has of its own (`on`, `by`), nil if it goes by that of key_by. put_value(): text that gives its value in
+  --- Lua's form, local c, where it does not lie in columns.
+  function Gen:own_key(step, view)
+    local on, n = step.rec.on, view.level
+    if not on then return nil end
+    local names = on.fn and { on.name } or on.fields
+    local key = { names = names, nodes = node_list(view, names), composite = on.composite or false, made = on.fn ~= nil }
+    if n == 0 then key.cols = columns_of(self, on, key.nodes) end
+    local missing = ("'%s', by which %s tells events apart"):format(table.concat(names, "', '"), step.label)
+    function key.put_value()
+      if on.fn then
+        self:put('local c = %s', self:call(on.fn, view))
+        self:sync(view)
+        self:put('c = key_value%d(c, %s)', n, self:const(on.name))
+      elseif on.composite then
+        self:put('local c = key_list%d(%s, %d)', n, self:const(key.nodes), #names)
+      else
+        self:put('local c = key_of%d(%s)', n, self:const(key.nodes[1]))
+      end
+      self:put('if c == nil then no_own(%s) end', self:const(missing))
     end
-    g:put('if p == nil then failed(%s, %s.code) end local r = cast(%s, p)', ptr, ptr, g:const(state.type))
+    return key
   end
 
-  local function open(g, step, numbers, refs)
-    for _, other in ipairs(g.states) do
+  --- Text that finds the record of a state for the event at hand: local r. own: the step's own key (own_key).
+  function Gen:find_record(state, view, own)
+    local ptr, name = self:const(state.ptr), 'v' .. view.level .. '.key'
+    local by_value = ('p = record_of(%s, %s, %s)'):format(ptr, own and 'c' or self.key and name or 'nil',
+      self:const(own and own.names or self.key and self.key.names or {}))
+    local cols = own and own.cols or not own and self.key and self.key.cols
+    self:put 'local p'
+    if cols then
+      cols = self:const(cols)
+      self.ahead[#self.ahead + 1] = { ptr = ptr, cols = cols }
+      self:put('if %s then p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0]) else',
+        own and self:row_key_test(own) or name .. ' == ROW_KEY', ptr, cols)
+    else
+      self:put 'do'
+    end
+    if own then own.put_value() end
+    self:put('%s end', by_value)
+    self:put('if p == nil then failed(%s, %s.code) end local r = cast(%s, p)', ptr, ptr, self:const(state.type))
+  end
+
+  --- The state of a step. own: its own key (own_key); nil: that of key_by.
+  function Gen:open_state(step, numbers, refs, own)
+    for _, other in ipairs(self.states) do
       if other.step.rec.name == step.rec.name then
         lib.raise('script', step.place .. ": the name '" .. step.rec.name .. "' is taken by " .. other.step.place ..
           '; state is found by its name')
       end
     end
-    local state = require('tidemill.state').open(g.pipeline.name .. '/' .. step.rec.name, numbers, refs, step.rec.options)
-    state.step, state.names, state.composite = step, g.key and g.key.names or {}, g.key and g.key.composite or false
-    g.states[#g.states + 1] = state
+    local state = require('tidemill.state').open(self.pipeline.name .. '/' .. step.rec.name, numbers, refs, step.rec.options)
+    local key = own or self.key
+    state.step, state.names, state.composite = step, key and key.names or {}, key and key.composite or false
+    state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
+    self.states[#self.states + 1] = state
     return state
   end
 
@@ -111,6 +160,32 @@ return function(emit, Gen, node_list)
     end
   end
 
+  function Gen.field_nodes(_, view, names) return node_list(view, names) end
+
+  --- The function that writes this field of a view, as the loop names it.
+  function Gen:writer(view, name)
+    return self:late(function()
+      view.field(name)
+      return view.root.writers[name]
+    end)
+  end
+
+  --- The name of a function (i) that takes the event at hand through what comes behind a step; what it returns is `full`.
+  function Gen:behind(step, view)
+    local outer, first = self.lines, self.first_step
+    self.lines, self.first_step = {}, nil
+    self:follow(step, view)
+    local name = 'behind' .. #self.functions + 1
+    self.functions[#self.functions + 1] = ('local function %s(i) local full %s return full end'):format(name, table.concat(self.lines, ' '))
+    self.lines, self.first_step = outer, first
+    return name
+  end
+
+  --- A part of a key in Lua's form, as text.
+  local function key_part(key, level, i)
+    return key.composite and ('(v%d.key and v%d.key[%q])'):format(level, level, key.names[i]) or ('v%d.key'):format(level)
+  end
+
   local function key_fields(g, view)
     local key = g.key
     if not key then return end
@@ -125,10 +200,35 @@ return function(emit, Gen, node_list)
       g:put('else')
     end
     for i, node in ipairs(nodes) do
-      local v = key.composite and ('(v%d.key and v%d.key[%q])'):format(n, n, key.names[i]) or ('v%d.key'):format(n)
-      g:put('do local k = %s if k ~= nil then put_value%d(%s, k) end end', v, n, g:const(node))
+      g:put('do local k = %s if k ~= nil then put_key%d(%s, k) end end', key_part(key, n, i), n, g:const(node))
     end
     if key.cols then g:put('end') end
+  end
+
+  --- Fields of a row of ctx.emit that have the key's names: what scripts know as digits of an integer leaves as that.
+  local function own_keys(g, view, inner)
+    local key, n = g.key, view.level
+    if not key then return end
+    for i, node in ipairs(node_list(inner, key.names)) do
+      local n_inner, at = inner.level, g:const(node)
+      if key.cols then
+        local col = g:const(key.nodes[i].col)
+        g:put('if v%d.key == ROW_KEY then if band(%s[st0.home].tag, 15) == 5 then own_digits%d(%s, v0, %s, st0.home) end else', n, col,
+          n_inner, at, col)
+      end
+      g:put("do local k = %s if type(k) == 'table' then own_key%d(%s, k) end end", key_part(key, n, i), n_inner, at)
+      if key.cols then g:put('end') end
+    end
+  end
+
+  --- The row that a record of running gives at the end of input, and what comes behind.
+  local function fire_row(g, step, state, compiled)
+    local view, ptr = g.views[1], g:const(state.ptr)
+    g:put('do v0.key = key_of(%s, r, %s, %s)', ptr, g:const(state.names), tostring(state.composite))
+    put_row(g, view, step.rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
+    if g.timed then g:put 'st0.time = r.at' end
+    g:put('if flow.firing == 2 then %s(true) end end', g:writer(view, 'partial'))
+    g:follow(step, view)
   end
 
   function emit.running(g, step, view)
@@ -146,73 +246,71 @@ return function(emit, Gen, node_list)
       return node and node.rule or nil
     end)
     for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
-    local state = open(g, step, compiled.numbers, text_refs(compiled.texts))
+    local final = rec.options.emit == 'final'
+    if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
+    local state = g:open_state(step, compiled.numbers, text_refs(compiled.texts))
+    state.results, state.shown, state.view = compiled.results, rec.aggregates, final and g.views[1] or view
     local ptr = g:const(state.ptr)
     g:at(step)
     g:put('do')
-    find(g, state, view)
+    g:find_record(state, view)
     g:put('%s', g:call(compiled.update, view, 'r, ' .. ptr))
     g:sync(view)
-    if rec.options.emit == 'final' then
-      g:put('end')
-      return g:fire(step, state, compiled)
+    if final then
+      g:put(g.timed and 'r.at = st%d.time end' or 'end', view.level)
+      return g:fire(step, state, function() fire_row(g, step, state, compiled) end)
     end
     put_row(g, view, rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
     g:put('end')
     g:follow(step, view)
   end
 
-  --- The function that takes the records of a step through what comes behind it, at the end of input.
-  function Gen:fire(step, state, compiled)
-    local view, outer, first, n = self.views[1], self.lines, self.first_step, #self.fires + 1
+  --- The turn of a state at the end of input: what stands behind it comes later, so it is asked for first.
+  function Gen:fires_in_turn(state)
+    for n, f in ipairs(self.fires) do if f.state == state then return n end end
+    self.fires[#self.fires + 1] = { state = state }
+    return #self.fires
+  end
+
+  --- The function that takes the next record of a step (r) through what `body` writes, at the end of input: true when the
+  --- pseudo rows are used up, an output is full, or the cursor gave no record.
+  function Gen:fire(step, state, body)
+    local outer, first, n = self.lines, self.first_step, self:fires_in_turn(state)
     self.lines, self.first_step = {}, nil
-    local ptr = self:const(state.ptr)
-    self:put('local function fire%d(p, i) local full', n)
+    self:put('local function fire%d() local p = C.tm_ffi_cursor_next(cursor) if p == nil then return true end', n)
+    self:put('local i, full = st0.home + 1, nil mk.row = i st0.home = i st0.row = i flow.fired = flow.fired + 1')
+    if self.timed then self:put 'st0.time = none' end
     self:at(step)
-    self:put('do local r = cast(%s, p) v0.key = key_of(%s, p, %s, %s)', self:const(state.type), ptr, self:const(state.names),
-      tostring(state.composite))
+    self:put('do local r = cast(%s, p)', self:const(state.type))
     local key = self.key
     if key then self.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
-    put_row(self, view, step.rec.aggregates, compiled, ptr, function() key_fields(self, view) end)
-    self:put("if flow.firing == 2 then %s(true) end end", self:late(function()
-      view.field 'partial'
-      return view.root.writers.partial
-    end))
-    self:follow(step, view)
+    body()
     self.key = key
-    self:put('if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end return full end')
-    self.fires[n] = { text = table.concat(self.lines, ' '), state = state }
+    self:put('end if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end')
+    self:put('return full or flow.stop ~= 0 or i >= st0.last end')
+    self.fires[n].text = table.concat(self.lines, ' ')
     self.lines, self.first_step = outer, first
   end
 
-  --- The fire functions, and the loop over pseudo rows that calls them.
+  --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
     if #self.fires == 0 then return '' end
     if self.fired then return self.fired end
     local parts, list = {}, {}
     for n, f in ipairs(self.fires) do
       parts[n] = f.text
-      list[n] = ('{ fire%d, %s }'):format(n, self:const(f.state))
+      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(n, self:const(f.state))
     end
-    self.fired = table.concat(parts, '\n') .. '\nlocal fires, at, cursor = { ' .. table.concat(list, ', ') .. [[ }, 1, nil
-local function next_record()
-  while fires[at] do
+    self.fired = 'local cursor\n' .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' .. table.concat(list, ', ') .. [[ }, 1
+local function fire(first, last)
+  st0.home, st0.last = first - 1, last
+  while fires[at] and st0.home < last and flow.stop == 0 do
     cursor = cursor or C.tm_ffi_cursor_new(fires[at][2].ptr)
-    if cursor == nil then no_memory() end
-    local p = C.tm_ffi_cursor_next(cursor)
-    if p ~= nil then return p, fires[at][1] end
+    if cursor == nil then mk.row = st0.home + 1 no_memory() end
+    fires[at][1]()
     if cursor.done ~= 0 then C.tm_ffi_cursor_free(cursor) cursor, at = nil, at + 1 end
   end
-end
-local function fire(first, last)
-  for i = first, last do
-    mk.row = i st0.home = i st0.row = i
-    local p, f = next_record()
-    if not p then return last + 1 end
-    flow.fired = flow.fired + 1
-    if f(p, i) then return i + 1 end
-  end
-  return last + 1
+  return fires[at] and st0.home + 1 or last + 1
 end
 ]]
     return self.fired
@@ -223,11 +321,13 @@ end
     return (self.stateful and 'if flow.firing ~= 0 then return last + 1 end ' or '') .. self:ahead_text()
   end
 
-  --- Fetches what the batch's keys will need, before its first event; a small state is in the caches anyway.
+  --- What is done before a batch's first event: times are read off columns, and what its keys will need is fetched; a small state
+  --- is in the caches anyway.
   function Gen:ahead_text()
-    local text = {}
-    for i, a in ipairs(self.ahead) do
-      text[i] = ('if %s.keys > 30000 then C.tm_ffi_state_ahead(%s, batch, %s, first, last, serial[0]) end '):format(a.ptr, a.ptr, a.cols)
+    local text = { #self.columns > 0 and self:columns_text() or nil }
+    for _, a in ipairs(self.ahead) do
+      text[#text + 1] = ('if %s.keys > 30000 then C.tm_ffi_state_ahead(%s, batch, %s, first, last, serial[0]) end '):format(a.ptr,
+        a.ptr, a.cols)
     end
     return #text == 0 and '' or 'if ahead ~= serial[0] then ahead = serial[0] ' .. table.concat(text) .. 'end '
   end
@@ -236,13 +336,14 @@ end
     local rec = step.rec
     local parts = require 'tidemill.state_view'
     local numbers, refs = parts.cells(rec.fields)
-    local state = open(g, step, numbers, refs)
+    local state = g:open_state(step, numbers, refs)
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
-    local box = parts.make(rec, state, add, function() return view.key_now() end, g.checked)
+    local box = parts.make(rec, state, add, function() return view.key_now() end, view.st, g.checked)
+    state.box, state.view = box, view
     g:at(step)
     g:put('do')
-    find(g, state, view)
+    g:find_record(state, view)
     g.boxes[#g.boxes + 1] = box
     local at = g:const(box.at)
     g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) end', at, ptr, at, g:const(box.init))
@@ -256,7 +357,7 @@ end
     g:put('%s.open = false', hold)
     g:put('if %s.late ~= 0 then %s() end', at, g:const(box.settle))
     g:sync(view)
-    g:take_held(step, view, inner, hold)
+    g:take_held(step, view, inner, hold, function() own_keys(g, view, inner) end)
     g:put('end')
   end
 end

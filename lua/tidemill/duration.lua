@@ -27,4 +27,17 @@ function M.parse(text)
   return sign == '-' and -total or total
 end
 
+local per_second = { s = 1, m = 1 / 60, h = 1 / 3600 }
+
+--- '1000/s', '6/m' as events a second, or nil and why not.
+---@param text any
+function M.rate(text)
+  local number, unit = tostring(text):match '^(%d+%.?%d*)/(%a+)$'
+  local rate = unit and per_second[unit] and tonumber(number) * per_second[unit]
+  if not rate or rate <= 0 or rate > 1e9 then
+    return nil, "'" .. tostring(text) .. "' is not a rate; write events a second, minute or hour, such as '1000/s' or '6/m'"
+  end
+  return rate
+end
+
 return M

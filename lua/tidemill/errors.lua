@@ -40,8 +40,14 @@ local function advice(message)
   local name = message:match "global '([%w_]+)'"
   if name and absent[name] then return '; scripts have no ' .. name .. ': the host does files, clocks and code loading' end
   if message:find 'compare .*nil' or message:find "field '[^']*' %(a nil value%)" then
-    return '; a missing or null field reads as nil'
+    return '; a missing or null field reads as nil: test it first, or give it a value, as in (e.x or 0)'
   end
+  if message:find 'compare string with number' or message:find 'compare number with string' then
+    return '; tonumber(e.x) makes a number of a text'
+  end
+  local method = message:match "^attempt to call method '([%w_]+)'"
+  if method then return '; events and values have no ' .. method .. ': a field is e.x, functions are in tm, string, table and math' end
+  if message:find '^malformed pattern' then return '; write % before a sign that stands for itself, as in %[' end
   return ''
 end
 
@@ -90,7 +96,6 @@ end
 function M.handle(e, source, line)
   local before = said[e]
   if before and before.at_source == source and before.at_line == line then
-    before.traceback = nil
     return before
   end
   local out = { source = source, line = line, at_source = source, at_line = line, traceback = traceback_once(source, line) }
@@ -117,6 +122,13 @@ local function position_of(pipeline, row)
   return host.position(pipeline.index, row)
 end
 
+--- The first bytes of a text, whole characters.
+local function cut(text, n)
+  if #text <= n then return text end
+  while n > 0 and text:byte(n + 1) >= 0x80 and text:byte(n + 1) < 0xc0 do n = n - 1 end
+  return text:sub(1, n) .. '…'
+end
+
 local function put(buf, s) C.tm_ffi_buf_put(buf, s, #s) end
 
 local function put_string(buf, s)
@@ -140,10 +152,11 @@ end
 
 --- The event in `row` as text for a letter; its bytes where the format has no text for it (NaN in JSON).
 local function put_event(buf, batch, row, format)
-  local text = C.tm_ffi_batch_text(batch, row, text_len)
+  local text = C.tm_ffi_batch_text(batch, row, nil, text_len)
   local from = buf.len
   if text ~= nil and C.tm_ffi_buf_put(buf, text, text_len[0]) == 0 then
-    if batch.format == format or format == C.TM_FORMAT_MSGPACK or C.tm_ffi_note_clean(buf, from) == 0 then return end
+    local keeps = format == C.TM_FORMAT_MSGPACK or batch.format == format and format == C.TM_FORMAT_JSON
+    if keeps or C.tm_ffi_note_clean(buf, from) == 0 then return end
   end
   buf.len = from
   put_bad(buf, batch, row)
@@ -155,7 +168,8 @@ local function shown(batch, row, is_bad)
   local buf = lib.scratch
   buf.len = 0
   if batch.format ~= C.TM_FORMAT_MSGPACK then
-    if not is_bad then return ffi_string(p, len) end
+    -- a text of CSV may hold whatever a terminal obeys
+    if not is_bad and batch.format == C.TM_FORMAT_JSON then return ffi_string(p, len) end
     C.tm_ffi_json_lossy(buf, p, len)
   elseif is_bad then
     local bytes = ffi_string(p, math.min(len, 64))
@@ -208,7 +222,7 @@ end
 local function report(pipeline, letter, first, event_text, traceback)
   local text
   if first then
-    if #event_text > 300 then event_text = event_text:sub(1, 300) .. '…' end
+    event_text = cut(event_text, 300)
     text = ('%s: %s [%s]\n  pipeline %s, step %s, event %s\n  %s'):format(letter.at ~= '' and letter.at or letter.position,
       letter.reason, letter.code, pipeline.name, letter.step, letter.position, event_text)
     if traceback and select(2, traceback:gsub('\n', '\n')) >= 1 then text = text .. '\n' .. traceback end
@@ -222,26 +236,32 @@ end
 
 --- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.
 function M.fail(pipeline, row, e)
-  local views = pipeline.views
-  local step = pipeline.steps[lib.flow.marker.step]
-  local at, label = at_of(e, step), step and step.label or 'read'
-  local told, first = e.pipeline == pipeline and e.label == label, false
-  if not told then
-    told, first = cause_of(pipeline, label, e.code, at, e.message)
-    e.pipeline, e.label = pipeline, label
+  local number = lib.flow.marker.step
+  local again = e.pipeline == pipeline and e.number == number
+  if again and not pipeline.on_error then
+    pipeline.abandon()
+    return host.failed_again(pipeline.index, row, e.entry)
   end
+  local views, step = pipeline.views, pipeline.steps[number]
+  local at, label = at_of(e, step), step and step.label or 'read'
+  local told, first = true, false
+  if not again then told, first = cause_of(pipeline, label, e.code, at, e.message) end
   local key
-  if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_now() end
+  if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_letter() end
   pipeline.abandon()
   host.rollback(pipeline.index, row)
-  if told and not pipeline.on_error then
-    host.failure(pipeline.name, label, e.code, '')
-    return
+  if told then
+    e.pipeline, e.number = pipeline, number
+    if not pipeline.on_error then
+      e.entry = host.failure(pipeline.name, label, e.code, '')
+      return
+    end
   end
   local batch = pipeline.source.batch
   local letter = { at = at, code = e.code, reason = e.message, position = position_of(pipeline, row), step = label, key = key }
   write_letter(pipeline, row, letter, false)
   report(pipeline, letter, first, shown(batch, row, false), e.traceback)
+  e.traceback = nil   -- the same error of another pipeline needs it no more
 end
 
 --- A line that is no event, for one pipeline that reads its source; or an event that is left out ('quarantined'), at

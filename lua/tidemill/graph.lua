@@ -46,6 +46,12 @@ local details = {
     for i, from in ipairs(rec.from) do parts[i] = from .. ' = ' .. rec.to[i] end
     return joined(parts)
   end,
+  event_time = function(rec) return rec.field .. ' ' .. rec.unit end,
+  top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
+  sample = function(rec)
+    if rec.every then return 'every ' .. ('%.0f'):format(rec.every) end
+    return ('%.14g'):format(rec.rate) .. (rec.on and ' on ' .. (rec.on.name or joined(rec.on.fields)) or '')
+  end,
   schema = function(rec)
     local parts = {}
     for i, field in ipairs(rec.types) do parts[i] = field.name .. ' ' .. field.typ.name end

@@ -97,6 +97,7 @@ local function event_functions(step)
   local list = {}
   local rec = step.rec or {}
   if type(rec.fn) == 'function' then list[1] = rec.fn end
+  if type(rec.on) == 'table' and type(rec.on.fn) == 'function' then list[1] = rec.on.fn end
   for _, fn in ipairs(rec.fns or {}) do
     if type(fn) == 'function' then list[#list + 1] = fn end
   end
@@ -154,6 +155,9 @@ local function copy(t)
   return out
 end
 
+-- fields that steps add to events
+local ADDED = { dedup = { 'revision' }, top = { 'rank', 'revision', 'partial' }, suppress = { 'suppressed', 'partial' } }
+
 --- Follows a step's readers with the fields known there; what a map or flat_map may return is anybody's guess.
 function walk(step, known, problems, seen)
   for _, child in ipairs(step.next) do
@@ -181,6 +185,8 @@ function walk(step, known, problems, seen)
           kept[name] = true
         end
         here = kept
+      elseif ADDED[child.kind] then
+        for _, name in ipairs(ADDED[child.kind]) do here[name] = true end
       elseif child.kind == 'map' or child.kind == 'flat_map' then
         here = nil
       end

@@ -1,7 +1,7 @@
 --[[
 lint_events.lua - what `check` warns of in functions that are called for every event: variables from outside that they
 assign, globals, tables in which they keep something from one event to the next, functions made for every event, and
-string patterns, which run outside of machine code.
+iterators over patterns.
 
 A function is walked once from its first instruction to its last, branches or not, and of each register is kept what is
 certain of the value in it; a value that is not known never makes a warning. Functions it calls are walked too, where it
@@ -25,7 +25,6 @@ local M = {}
 
 local CALLS_MAX, NESTED_MAX, IN_TABLE_MAX, TABLES_MAX = 2000, 60, 1000, 3   -- so that no script makes a check endless
 local GIVEN, TEXT, NIL = { is = 'given' }, { is = 'text' }, { is = 'nil' }
-local PATTERNS = { find = true, match = true, gmatch = true, gsub = true }
 local MAKES_TEXT = { sub = true, lower = true, upper = true, rep = true, reverse = true, format = true, gsub = true, char = true }
 local WALKERS = { ipairs = true, pairs = true, next = true, unpack = true }
 local VARIABLE = {}   -- stands for every key that is not written in the script
@@ -58,9 +57,6 @@ local function field(t, key)
     if type(t) ~= 'table' then return nil end
   end
 end
-
---- Does a pattern have any magic in it?
-local function is_magic(text) return text:find '[%^%$%*%+%?%.%(%)%[%]%%%-]' ~= nil end
 
 local function clear(regs, from)
   for r in pairs(regs) do
@@ -178,20 +174,11 @@ end
 
 -- Calls --------------------------------------------------------------------------------
 
---- string.<name> is called; n: how many arguments it has.
-function Walk:pattern(s, pc, name, a, n)
-  if name == 'find' then
-    local text, plain = s.regs[a + ARGS + 1], s.regs[a + ARGS + 3]
-    if n >= 4 and plain and plain.is == 'known' then return end
-    if text and text.is == 'known' and type(text.v) == 'string' and not is_magic(text.v) then return end
+--- What is called is a function of string: returns the result's value.
+function Walk:call_string(s, pc, name)
+  if name == 'gmatch' then
+    self:warn(s.f, pc, 'string.gmatch makes an iterator for every event, which leaves machine code; find, match and gsub stay in it')
   end
-  self:warn(s.f, pc, 'string.' .. name .. ' with a pattern leaves machine code for every event; ' .. (name == 'find' and
-    'for a text without magic: s:find(text, 1, true)' or 'plain s:find(text, 1, true), s:sub and == stay in it'))
-end
-
---- What is called is a function of string: warns of patterns, returns the result's value.
-function Walk:call_string(s, pc, name, a, n)
-  if PATTERNS[name] then self:pattern(s, pc, name, a, n) end
   return MAKES_TEXT[name] and TEXT or nil
 end
 
@@ -206,11 +193,11 @@ function Walk:called(s, pc, a, n)
   local first = regs[a + ARGS]
   if target.is == 'method' then
     if not first or first.is == 'known' and type(first.v) ~= 'string' then return nil end
-    return self:call_string(s, pc, target.name, a, n)
+    return self:call_string(s, pc, target.name)
   end
   if target.is ~= 'known' or type(target.v) ~= 'function' then return nil end
   local name = self.names[target.v]
-  if name then return self:call_string(s, pc, name, a, n) end
+  if name then return self:call_string(s, pc, name) end
   if self:is_users(target.v) then
     local args = {}
     for i = 0, n - 1 do args[i] = regs[a + ARGS + i] end

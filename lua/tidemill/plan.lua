@@ -7,6 +7,7 @@ plan.lua - from the streams a script returned to pipelines: what each reads, its
 Two pipelines of one name, streams nobody reads or writes, and unknown wiring are load errors.
 ]]
 
+local csv = require 'tidemill.csv'
 local stream = require 'tidemill.stream'
 local fault = stream.fault
 
@@ -23,7 +24,32 @@ local function same_format(found, d, what)
   if a ~= b then
     fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what .. " as '" .. a .. "' and as '" .. b .. "'; choose one")
   end
+  if not csv.same(found.csv, d.csv) then
+    fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what ..
+      ' with different delimiter, columns, header or crlf; choose one')
+  end
   return found
+end
+
+--- One place is read in one way, whoever names it.
+local function same_way(found, d)
+  for _, what in ipairs { 'follow', 'rate' } do
+    if found[what] ~= d[what] then
+      fault(d.place or found.place or 'script', (d.name or d.kind) .. " is read with two different values of '" .. what .. "'; choose one")
+    end
+  end
+  return same_format(found, d, 'read')
+end
+
+--- One path is written in one way, whoever names it.
+local function same_files(found, d)
+  local a, b = found.files or {}, d.files or {}
+  for _, what in ipairs { 'pack', 'roll_size', 'roll_every_ms', 'max_files' } do
+    if a[what] ~= b[what] then
+      fault(d.place or 'script', (d.path or d.name) .. " is written with two different values of compress, roll or max_files; choose one")
+    end
+  end
+  return same_format(found, d, 'written')
 end
 
 local Plan = {}
@@ -33,7 +59,7 @@ function Plan:sink(d)
   d = self.canonical.sink(d)
   local key = d.kind .. ':' .. (d.path or d.key or '')
   local found = self.sink_by_key[key]
-  if found then return same_format(found, d, 'written') end
+  if found then return same_files(found, d) end
   d.index = #self.sinks
   self.sinks[#self.sinks + 1] = d
   self.sink_by_key[key] = d
@@ -44,7 +70,7 @@ function Plan:source(d)
   d = self.canonical.source(d)
   local key = d.kind .. ':' .. (d.key or table.concat(d.paths or {}, '\0'))
   local found = self.source_by_key[key]
-  if found then return same_format(found, d, 'read') end
+  if found then return same_way(found, d) end
   d.index = #self.sources
   self.sources[#self.sources + 1] = d
   self.source_by_key[key] = d
@@ -56,7 +82,7 @@ local function out_of(pipeline, sink, dead)
   for _, out in ipairs(pipeline.outs) do
     if out.sink == sink and out.dead == dead then return out end
   end
-  local out = { pipeline = pipeline, sink = sink, index = #pipeline.outs, dead = dead }
+  local out = { pipeline = pipeline, sink = sink, index = #pipeline.outs, dead = dead, fields = {} }
   pipeline.outs[#pipeline.outs + 1] = out
   return out
 end
@@ -149,6 +175,7 @@ function Plan:build_step(rec, pipeline, live)
   step.label = rec.kind .. '#' .. step.id
   if rec.kind == 'to' then
     step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
+    table.insert(step.out.fields, csv.fields_of(rec) or false)
   elseif rec.kind == 'on_error' then
     local d = stream.described(rec.sink)
     if pipeline.on_error and sink_key(pipeline.on_error.rec.sink) ~= sink_key(rec.sink) then
@@ -185,8 +212,10 @@ function Plan:follow(rec, step, pipeline, live)
     step.next[#step.next + 1] = { kind = 'to', out = out_of(pipeline, sink), next = {}, id = step.id, place = rec.place }
   end
   if self.returned[rec] and rec.kind ~= 'to' then
+    local out = out_of(pipeline, self:sink { kind = 'output', key = 'default', place = rec.place })
+    table.insert(out.fields, csv.fields_of(rec) or false)
     step.next[#step.next + 1] = {
-      kind = 'to', out = out_of(pipeline, self:sink { kind = 'output', key = 'default', place = rec.place }),
+      kind = 'to', out = out,
       next = {}, id = step.id, place = rec.place,
     }
   end
@@ -271,6 +300,7 @@ function M.make(results, canonical)
   end
   plan.pipelines = order(pipelines)
   plan:link_formats()
+  csv.columns(plan, fault)
   for i, p in ipairs(plan.pipelines) do p.index = i - 1 end
   return plan
 end

@@ -5,13 +5,12 @@ Left out on purpose: ffi, bit's cdata, debug, io, os, package, load*, dofile, xp
 getfenv/setfenv, string.dump, print to stdout. Library tables are copies of its own; the string metatable is locked
 and leads to the script's copy. Raw access to a view and table.* on it raise, because they would see nothing of it; on
 what scripts share (tm and its parts) because another script would see it.
-
-C functions that call back (gsub, table.sort, coroutines) need C's stack, which nothing bounds but its end: they refuse
-to be nested deeper than it surely holds.
 ]]
 
 local lib = require 'tidemill.lib'
 local order = require 'tidemill.order'
+local nesting = require 'tidemill.nesting'
+local pattern = require 'tidemill.pattern'
 local value = require 'tidemill.value'
 local jutil = require 'jit.util'
 local owner, shared, raise, NULL = lib.owner, lib.shared, lib.raise, lib.NULL
@@ -70,71 +69,21 @@ local function copy_functions(from, names)
   return out
 end
 
-local string_names = 'byte char find gmatch gsub len lower match rep reverse sub upper'
+local string_names = 'byte char len lower rep reverse sub upper'
+local pattern_names = 'find gmatch gsub match'
 local math_names = [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf
   pi pow rad random sin sinh sqrt tan tanh]]
 
 local string_library = copy_functions(string, string_names)
 string_library.format = safe_format
-
-local getinfo, running, resume, create = debug.getinfo, coroutine.running, coroutine.resume, coroutine.create
-local LEVELS_MAX, RESUMED_MAX = 2000, 200
-local resumed = 0   -- coroutines that wait for one they resumed
-
---- Before a C function that calls back: 2,000 Lua calls hold some 600 of the largest, gsub, 10 KB each. Coroutines have
---- levels of their own, so each leaves less to those it resumes.
-local function check_levels()
-  if not running() then resumed = 0 end
-  if getinfo(LEVELS_MAX / (resumed + 1) + 3, 'l') then
-    raise('stack-overflow', 'functions called by gsub, table.sort and coroutines are nested too deep: a recursion without an end?')
-  end
-end
-
-local function resume_begin()
-  check_levels()
-  if resumed >= RESUMED_MAX then raise('stack-overflow', 'more than 200 coroutines wait for one another: a recursion without an end?') end
-  resumed = resumed + 1
-end
-
-local function resume_end(...)
-  resumed = resumed - 1
-  return ...
-end
-
-local function wrap_end(ok, ...)
-  resumed = resumed - 1
-  if not ok then error(..., 0) end
-  return ...
-end
-
-local function coroutine_library()
-  local t = copy_functions(coroutine, 'create running status yield')
-  function t.resume(co, ...)
-    if type(co) ~= 'thread' then return resume(co) end
-    resume_begin()
-    return resume_end(resume(co, ...))
-  end
-  function t.wrap(f)
-    local co = create(f)
-    return function(...)
-      resume_begin()
-      return wrap_end(resume(co, ...))
-    end
-  end
-  return t
-end
-
-function string_library.gsub(s, pattern, by, n)
-  if type(by) == 'function' or type(by) == 'table' then check_levels() end
-  return string.gsub(s, pattern, by, n)
-end
+for name, f in pairs(copy_functions(pattern, pattern_names)) do string_library[name] = f end
 
 local function table_library()
   local t = {}
   function t.insert(a, ...) no_view(a, 'table.insert') return table.insert(a, ...) end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
   function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
-  function t.sort(a, ...) no_view(a, 'table.sort') check_levels() return table.sort(a, ...) end
+  function t.sort(a, ...) no_view(a, 'table.sort') nesting.check() return table.sort(a, ...) end
   function t.maxn(a) no_view(a, 'table.maxn') return table.maxn(a) end
   function t.unpack(a, ...) no_view(a, 'table.unpack') return unpack(a, ...) end
   function t.pack(...) return { n = select('#', ...), ... } end
@@ -156,10 +105,10 @@ function M.environment(require)
     print = print_line, require = require,
     _VERSION = _VERSION,
     math = copy_functions(math, math_names), table = table_library(),
-    coroutine = coroutine_library(),
+    coroutine = nesting.coroutine_library(),
     bit = copy_functions(lib.bit, 'arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex'),
   }
-  env.string = copy_functions(string_library, string_names .. ' format')
+  env.string = copy_functions(string_library, string_names .. ' format ' .. pattern_names)
   function env.ipairs(t) no_view(t, 'ipairs') return ipairs(t) end
   function env.unpack(t, ...) no_view(t, 'unpack') return unpack(t, ...) end
   function env.rawget(t, k) no_view(t, 'rawget') return rawget(t, k) end
@@ -195,13 +144,22 @@ local function constants_ok(proto, where)
   end
 end
 
+--- What to do about a common error of syntax, from LuaJIT's own words.
+local function advice(text, why)
+  if text:find '^%s*{' then return '; this is data, not a script; data is given with --from' end
+  if why:find "near '!'" then return '; not equal is ~= in Lua, and ! is not' end
+  if why:find "'end' expected.*<eof>" then return '; a function, if, for, while or do above it has no end' end
+  if why:find "near '[%+%-%*/]?='" then return '; equal is == and there is no += in Lua: write x = x + 1' end
+  return ''
+end
+
 --- Compiles a script's text in an environment. Raises with file:line on a syntax error.
 function M.compile(text, name, env)
   if text:byte(1) == 27 then raise('script', name .. ':1: precompiled Lua is not accepted; give the source') end
   if text:sub(1, 3) == '\239\187\191' then text = text:sub(4) end
   if text:sub(1, 1) == '#' then text = '--' .. text end
   local chunk, why = load(text, '@' .. name, 't', env)
-  if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1'))) end
+  if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1')) .. advice(text, tostring(why))) end
   constants_ok(chunk, name)
   return chunk
 end

@@ -9,6 +9,7 @@ found by its name, "pipeline/step". The log of changes, which takes back what a 
 local lib = require 'tidemill.lib'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local ffi_string = ffi.string
+local BIGINT = C.TM_KIND_BIGINT
 
 local M = {}
 
@@ -64,6 +65,13 @@ function M.open(name, numbers, refs, options)
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
   return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options }
+end
+
+--- Raises what a negative code of a key means.
+function M.key_failed(code)
+  if code == C.TM_STATE_TOO_LONG then raise('too-long', 'a key has at most 65535 bytes') end
+  if code == C.TM_STATE_NO_MEMORY then raise('memory', 'no memory for a key') end
+  raise('type', 'a key must be a string, number or boolean')
 end
 
 --- Raises what a negative code of C means.
@@ -123,16 +131,18 @@ local function add(v)
   local t = type(v)
   if t == 'string' then return C.tm_ffi_key_string(M.key, v, #v)
   elseif t == 'number' then return C.tm_ffi_key_number(M.key, v)
-  elseif t == 'boolean' then return C.tm_ffi_key_boolean(M.key, v and 1 or 0) end
+  elseif t == 'boolean' then return C.tm_ffi_key_boolean(M.key, v and 1 or 0)
+  elseif t == 'table' then return C.tm_ffi_key_integer(M.key, v.text, #v.text) end
   return C.tm_ffi_key_nil(M.key)
 end
 
---- A key in Lua's form as C's: a plain value, or for several fields a table by name.
+--- A key in Lua's form as C's: a plain value, for several fields a table by name. An integer beyond 2^53 is a text of the
+--- library (lib.text) in either place, so that it is no string.
 function M.set_key(v, names)
   local k = M.key
   k.len = 0
   local rc = 0
-  if type(v) == 'table' then
+  if type(v) == 'table' and getmetatable(v) == nil then
     for i = 1, #names do
       rc = add(v[names[i]])
       if rc ~= 0 then break end
@@ -149,6 +159,7 @@ local function part(i)
   local p = parts[i]
   if p.kind == C.TM_VALUE_NUMBER then return p.num
   elseif p.kind == C.TM_VALUE_STRING then return ffi_string(p.text, p.len)
+  elseif p.kind == C.TM_VALUE_INTEGER then return lib.text(ffi_string(p.text, p.len), BIGINT)
   elseif p.kind == C.TM_VALUE_TRUE then return true
   elseif p.kind == C.TM_VALUE_FALSE then return false end
   return nil
@@ -160,7 +171,10 @@ local key_len = ffi.new 'int32_t[1]'
 function M.key_of(state, record, names, composite)
   local bytes = C.tm_ffi_state_key(state, record, key_len)
   local n = C.tm_ffi_key_parts(bytes, key_len[0], parts)
-  if not composite then return n > 0 and part(0) or nil end
+  if not composite then
+    if n == 0 then return nil end
+    return part(0)
+  end
   local t = {}
   for i = 1, n do t[names[i]] = part(i - 1) end
   return t

@@ -34,7 +34,7 @@ local function container(kind)
   return function(options)
     local where, what = stream.place(), 'tm.state.' .. kind
     options = stream.options(where, what, options)
-    if options.ttl ~= nil then stream.fault(where, what .. ": 'ttl' needs event time, which is not in this version; bound it with max") end
+    if options.ttl ~= nil then stream.fault(where, what .. ": 'ttl' needs watermarks, which are not in this version; bound it with max") end
     if options.max ~= nil and (options.max < 1 or options.max % 1 ~= 0) then
       stream.fault(where, what .. ": 'max' is a whole number of at least 1")
     end
@@ -258,9 +258,10 @@ end
 local LATER = { timer = true, cancel = true, wall_timer = true }
 
 --- The proxies of a process step.
+---@param moment ffi.cdata* struct tm_view of the event at hand
 ---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns;
 ---   only_now: lend() gives an s and a ctx for one call, retire() ends it }
-function M.make(rec, state, add, key_now, only_now)
+function M.make(rec, state, add, key_now, moment, only_now)
   local fields, ptr = rec.fields, state.ptr
   local place = ffi.new(ffi.typeof('struct { $ r; int32_t new; int32_t late; int32_t cleared; }', state.type))
   local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
@@ -345,9 +346,13 @@ function M.make(rec, state, add, key_now, only_now)
     if k == 'emit' then return add
     elseif k == 'new' then return box.new ~= 0
     elseif k == 'key' then return key_now()
-    elseif k == 'time' or k == 'watermark' then return nil
+    elseif k == 'time' then
+      local t = moment.time
+      if t == t then return t end
+      return nil
+    elseif k == 'watermark' then return nil
     elseif k == 'clear' then return clear
-    elseif LATER[k] then raise('type', 'ctx.' .. k .. ' needs event time, which is not in this version') end
+    elseif LATER[k] then raise('type', 'ctx.' .. k .. ' needs watermarks, which are not in this version') end
     raise('type', "ctx has no '" .. tostring(k) .. "'" ..
       suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'clear' }))
   end)

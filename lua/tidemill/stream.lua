@@ -132,6 +132,8 @@ local function need_fields(where, what, list)
   return copy
 end
 
+M.need_fields = need_fields
+
 local function sorted_pairs(t)
   local keys = {}
   for k in pairs(t) do keys[#keys + 1] = k end
@@ -354,6 +356,7 @@ end
 
 -- lib is there only inside the host: list and help read no state
 require 'tidemill.stream_state'(methods, step, M)
+require 'tidemill.stream_operators'(methods, step, M)
 
 local names = {}
 for name, method in pairs(methods) do
@@ -368,13 +371,15 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[window aggregate emit late_to event_time processing_time over dedup top suppress
-  throttle sample join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = true end
+for name in ([[window aggregate emit late_to over join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = ' is' end
+later.processing_time = ' needs watermarks, which are'
 
 stream_mt.__index = function(_, name)
   local m = methods[name]
   if m then return m end
-  if later[name] then fault(place(), "the operator '" .. name .. "' is not in this version; it has " .. table.concat(names, ', ')) end
+  if later[name] then
+    fault(place(), "the operator '" .. name .. "'" .. later[name] .. ' not in this version; it has ' .. table.concat(names, ', '))
+  end
   fault(place(), "a stream has no operator '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
 end
 stream_mt.__newindex = function(_, name)

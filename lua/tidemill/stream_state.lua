@@ -4,8 +4,9 @@ what needs stream.lua itself is loaded when it is called.
 ]]
 
 local LATER = {
-  ttl = 'needs event time', on_timer = 'needs event time', on_expire = 'needs event time', wall_timer = 'needs event time',
-  version = 'comes with reload', migrate = 'comes with reload',
+  ttl = 'needs watermarks, which are', on_timer = 'needs watermarks, which are', on_expire = 'needs watermarks, which are',
+  wall_timer = 'needs watermarks, which are',
+  version = 'comes with reload, which is', migrate = 'comes with reload, which is',
 }
 
 return function(methods, step, stream)
@@ -21,7 +22,7 @@ return function(methods, step, stream)
   local function options_of(where, what, given)
     for name, why in pairs(LATER) do
       if type(given) == 'table' and given[name] ~= nil then
-        fault(where, what .. ": option '" .. name .. "' " .. why .. ', which is not in this version')
+        fault(where, what .. ": option '" .. name .. "' " .. why .. ' not in this version')
       end
     end
     local o = stream.options(where, what, given)
@@ -30,6 +31,7 @@ return function(methods, step, stream)
     end
     return o
   end
+  stream.need_name, stream.state_options = need_name, options_of
 
   --- Aggregates over all events of a key so far: a row after each event, or with emit = 'final' one a key at the end.
   function methods:running(name, aggregates, options)

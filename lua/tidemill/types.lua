@@ -126,7 +126,7 @@ end
 -- Texts are checked for every event, inside compiled loops: byte by byte, without patterns and without making strings.
 
 local function digits_type(name)
-  local typ = { name = name, kinds = kinds(NUMBER, BIGINT, STRING), special = true }
+  local typ = { name = name, kinds = kinds(NUMBER, BIGINT, STRING), special = true, digits = true }
   function typ.verify(node, _, p, len)
     if C.tm_ffi_text_int64(p, len) == 0 then wrong(node, typ, ffi.string(p, len)) end
   end
@@ -153,7 +153,8 @@ end
 local NO_NUMBER = -2147483648
 
 local function decimal_type(places)
-  local typ = { name = 'decimal(' .. places .. ')', kinds = kinds(NUMBER, BIGINT, STRING), special = true, numeric = true }
+  local typ = { name = 'decimal(' .. places .. ')', kinds = kinds(NUMBER, BIGINT, STRING), special = true, numeric = true,
+    text = C.TM_TEXT_NUMBER }
   -- 15 digits are what a double keeps of any decimal
   typ.exact = 10 ^ (15 - places)
   function typ.verify(node, kind, p, len)
@@ -214,6 +215,32 @@ function iso.write(node, v)
   return v
 end
 made.time_iso8601, made.iso8601 = iso, iso
+
+-- what texts of CSV are read as where they are declared so; all others stay texts
+for _, name in ipairs { 'number', 'integer', 'int64', 'time_s', 'time_ms', 'time_us', 'time_ns' } do made[name].text = C.TM_TEXT_NUMBER end
+made.boolean.text = C.TM_TEXT_BOOLEAN
+
+local from_text = {}
+local number = ffi.new 'double[1]'
+
+--- The same type in a pipeline that reads CSV, where texts may be written: they are read as the columns' texts are.
+function M.from_text(typ)
+  if typ.slot == C.TM_SLOT_TEXT then return typ end   -- digits are texts already
+  local made_of = from_text[typ]
+  if made_of then return made_of end
+  made_of = setmetatable({}, { __index = typ })
+  function made_of.write(node, v)
+    if type(v) == 'string' then
+      local kind = C.tm_ffi_text_value(v, #v, typ.text, number)
+      if kind ~= NUMBER and kind ~= 2 and kind ~= 3 then wrong(node, typ, "'" .. v .. "'") end
+      if kind == NUMBER and typ.verify then typ.verify(node, kind, ffi.cast('const char *', v), #v, number[0]) end
+      if kind == NUMBER then v = number[0] else v = kind == 3 end
+    end
+    return typ.write(node, v)
+  end
+  from_text[typ] = made_of
+  return made_of
+end
 
 local names = { 'decimal(2)' }
 for name in pairs(made) do names[#names + 1] = name end

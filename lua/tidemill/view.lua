@@ -32,8 +32,8 @@ local batch, fields, LOG = spec.batch, spec.fields, spec.log
 local owner = lib.owner
 local LEARN_MAX = 256
 
--- values of msgpack become JSON text when they are looked at as text (view_out.lua)
-local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
+-- values of msgpack and CSV become JSON text when they are looked at as text (view_out.lua)
+local packed = batch and batch.format ~= C.TM_FORMAT_JSON
 local place = ffi.new 'struct tm_view'
 -- a pointer is a constant to the compiler, a struct is not
 local st = ffi.cast('struct tm_view *', place)
@@ -51,7 +51,7 @@ local learned, slots = 0, 0
 local V = { st = st, place = place, batch = batch }
 local make_view, put, read_base, read_written, eff
 
-st.row = EMPTY_ROW
+st.row, st.time = EMPTY_ROW, 0 / 0
 st.gen, st.gen_top = 1, 1
 
 -- Nodes -----------------------------------------------------------------
@@ -74,7 +74,8 @@ local function new_node(parent, name, id)
   local node = {
     name = name, len = #name, parent = parent, slot = slots, id = id,
     cells = EMPTY_CELLS, col = false, strs = lib.EMPTY_STRINGS, words = lib.EMPTY_STRINGS, codes = lib.EMPTY_CODES,
-    typ = false, rule = false, exact = false, view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {},
+    typ = false, rule = false, typed = false, exact = false,
+    view = false, kids = {}, readers = {}, writers = {}, extra = false, sorted = {},
     patch = false, raw = false, top = false, seen = 0, V = V,
   }
   nodes[slots] = node
@@ -206,12 +207,14 @@ end
 local function read_cell(node, text, off, tag, num, row)
   local kind = band(tag, 15)
   local typ = node.typ
-  if typ and kind ~= 0 and kind ~= 1 then
+  -- of CSV, what is not of its type is a text until :schema says so
+  if typ and kind > 1 and not (node.typed and (kind == 7 or kind == 8)) then
     return typ.read(node, kind, ffi_string(text + off, rshift(tag, 4)), num)
   end
   if kind == 7 then
     local s = ffi_string(text + off, rshift(tag, 4))
-    if row >= 0 then keep(node, row, s) end
+    -- a declared field has no strings of its own
+    if row >= 0 and not typ then keep(node, row, s) end
     return s
   elseif kind == 0 or kind == 1 then
     return nil
@@ -223,7 +226,7 @@ local function read_cell(node, text, off, tag, num, row)
     return node.view or make_view(node)
   elseif kind == 8 then
     local s = unescape(text + off, rshift(tag, 4))
-    if row >= 0 then keep(node, row, s) end
+    if row >= 0 and not typ then keep(node, row, s) end
     return s
   elseif kind == 10 then
     return array(node, ffi_string(text + off, rshift(tag, 4)))
@@ -642,9 +645,10 @@ function V.begin()
   end
 end
 
---- After an error: nothing written holds, nothing is handed out.
+--- After an error: nothing written holds, nothing is handed out. `dirty` is set before all the others.
 function V.abandon()
   settling = false
+  if st.dirty == 0 then return end
   st.arrays, st.log, st.base, st.writes, st.dirty = 0, 0, 0, 0, 0
   st.gen_top = st.gen_top + 1
   st.gen = st.gen_top

@@ -16,15 +16,15 @@ local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.
 local eff, path_of, unescape = V.eff, V.path_of, V.unescape
 local overlay = V.overlay
 
--- Events of msgpack as text ---------------------------------------------
+-- Events of msgpack and CSV as text ---------------------------------------------
 
-local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
+local packed = batch and batch.format ~= C.TM_FORMAT_JSON
 local text_len = ffi.new 'int32_t[1]'
 
 --- Pointer and length of the event itself as JSON text.
 function V.event_text(row)
   if not packed then return batch.raw + batch.off[row], batch.len[row] end
-  local text = C.tm_ffi_batch_text(batch, row, text_len)
+  local text = C.tm_ffi_batch_text(batch, row, st.types, text_len)
   if text == nil then raise('memory', 'an event is too large to be read as text') end
   return text, text_len[0]
 end
@@ -234,6 +234,15 @@ function V.encode(buf)
   encode_object(root, buf)
 end
 
+--- Pointer and length of the event as JSON text, valid until the next text is made.
+function V.own_text()
+  if st.writes == 0 and st.row ~= EMPTY_ROW then return V.event_text(st.row) end
+  local buf = lib.encode_buf
+  buf.len = 0
+  V.encode(buf)
+  return buf.data, buf.len
+end
+
 --- The object at `node` as JSON text, appended to buf; arrays that were read and changed in this call included.
 function V.encode_node(node, buf)
   if st.arrays ~= 0 then V.settle_arrays() end
@@ -244,8 +253,10 @@ function V.encode_node(node, buf)
   encode_object(node, buf)
 end
 
-local what = { [C.TM_FORMAT_JSON] = 'JSON cannot carry: NaN or an infinity', [C.TM_FORMAT_MSGPACK] =
-  "msgpack cannot carry: an integer beyond 64 bits, or a number beyond a double's range" }
+local NOT_FINITE = ' cannot carry: NaN or an infinity'
+local what = { [C.TM_FORMAT_JSON] = 'JSON' .. NOT_FINITE, [C.TM_FORMAT_CSV] = 'CSV' .. NOT_FINITE,
+  [C.TM_FORMAT_LINES] = 'a line' .. NOT_FINITE,
+  [C.TM_FORMAT_MSGPACK] = "msgpack cannot carry: an integer beyond 64 bits, or a number beyond a double's range" }
 
 --- The event as it stands cannot be written: which of its fields is it?
 local function not_writable(out)
@@ -257,22 +268,30 @@ local function not_writable(out)
     ' holds a value that ' .. what[out.format])
 end
 
+--- The row does not fit the format of the output.
+local function not_fitting(out)
+  lib.scratch.len = 0
+  C.tm_ffi_out_why(out, lib.scratch)
+  raise('not-writable', ffi_string(lib.scratch.data, lib.scratch.len))
+end
+
 local function out_failed(rc, out)
   if rc == -2 then not_writable(out) end
+  if rc == -3 then not_fitting(out) end
   raise('row-too-large', "this event's rows exceed --max-rows or 16 MiB")
 end
 
 --- Writes the event as it stands to one output.
 function V.emit(out)
   if st.writes == 0 and st.row ~= EMPTY_ROW then
-    local rc = C.tm_ffi_out_raw(out, flow, batch, st.row)
+    local rc = C.tm_ffi_out_raw(out, flow, batch, st.row, st.types)
     if rc ~= 0 then out_failed(rc, out) end
     return
   end
   local len = out.buf.len
   local rc = C.tm_ffi_out_written(out, flow, batch, st, overlay, st.gen % 1 ~= 0 and 1 or 0)
   if rc == 0 then return end
-  if rc == -1 then out_failed(rc, out) end
+  if rc == -1 or rc == -3 then out_failed(rc, out) end
   -- nested objects are Lua's; so is saying which value cannot be written
   out.buf.len = len
   C.tm_ffi_out_begin(out, batch, mk.row)
@@ -287,7 +306,7 @@ function V.emit_select(out, plan, fields_of, n)
     local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
     if rc == 0 then return end
     -- a field that cannot be written is named by the way of one by one
-    if rc == -1 then out_failed(rc, out) end
+    if rc ~= -2 then out_failed(rc, out) end
   end
   local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
   V.select(fields_of, n)

@@ -6,7 +6,7 @@ Loaded anew for every view, with its view.lua (see there).
 local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
-local type, rawnext = type, next
+local type, rawnext, getmetatable = type, next, getmetatable
 local NULL, REMOVED, OBJECT = lib.NULL, lib.REMOVED, lib.OBJECT
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
@@ -14,6 +14,7 @@ local value, types, raise = lib.value, lib.types, lib.raise
 local batch, fields = spec.batch, spec.fields
 local st, mk, gens, vals, root = V.st, lib.flow.marker, V.gens, V.vals, V.root
 local put, make_view = V.put, V.make_view
+local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
 
 -- Steps written as data -------------------------------------------------
 
@@ -81,8 +82,26 @@ end
 
 -- Types and keys ---------------------------------------------------------
 
+local csv = batch and (batch.format == C.TM_FORMAT_CSV or batch.format == C.TM_FORMAT_LINES)
+
+--- A field of CSV that is declared to be no text has a column of its own, where its text is read as that.
+local function read_as(node, class)
+  local id = C.tm_ffi_fields_typed(fields, node.id, class)
+  if st.types == nil then st.types = C.tm_ffi_types_new(fields) end
+  if id < 0 or st.types == nil or C.tm_ffi_types_add(st.types, id) ~= 0 then raise('memory', 'no memory for a field') end
+  node.id, node.col = id, C.tm_ffi_fields_cells(fields, id)
+  node.cells, node.strs, node.words = node.col, spec.strings(id), spec.words(id)
+  node.typed = true
+  if batch.rows > 0 then C.tm_ffi_batch_fill(batch, id) end
+  if C.tm_ffi_overlay_field(V.overlay, node.slot, node.name, node.len, node.col, 1) ~= 0 then raise('memory', 'no memory for a field') end
+end
+
 --- :schema: what the field must be, and what reading and writing it means from here on.
 function V.declare(node, typ)
+  if csv and typ.text and node.col then
+    typ = types.from_text(typ)
+    if not node.typed then read_as(node, typ.text) end
+  end
   node.rule = typ
   if typ.special then
     node.typ, node.exact = typ, typ.exact or false
@@ -103,6 +122,10 @@ end
 
 local function check(node, kind, p, len, num)
   local typ = node.rule
+  if node.typed and (kind == 7 or kind == 8) then
+    types.wrong(node, typ, len == 0 and "'', an empty text; make it nil before :schema where it means nothing" or
+      "'" .. ffi_string(p, len) .. "'")
+  end
   if band(typ.kinds, bit.lshift(1, kind)) == 0 then types.wrong(node, typ, types.kind_name(kind)) end
   if typ.verify and kind > 1 then typ.verify(node, kind, p, len, num) end
 end
@@ -131,7 +154,7 @@ function V.verify(node)
   elseif row ~= EMPTY_ROW then
     local col = node.col
     if col then
-      if V.to_text and band(col[row].tag, 15) > 3 then V.to_text(col + row) end
+      if packed and band(col[row].tag, 15) > 3 then V.to_text(col + row) end
       local tag = col[row].tag
       check(node, band(tag, 15), batch.raw + col[row].off, rshift(tag, 4), col[row].num)
     else
@@ -140,40 +163,81 @@ function V.verify(node)
   end
 end
 
---- The key a field gives: large integers by their digits.
+--- The key a field gives. An integer beyond 2^53 is a text of its digits, which is no string; one declared int64 is read as
+--- digits whatever its size.
 function V.key_of(node)
+  local rule = node.rule
+  if rule and rule.digits then return V.key_value(root.view[node.name], node.name) end
   if not (st.writes ~= 0 and gens[node.slot] == st.gen) then
     local row, col = st.row, node.col
     if col and row ~= EMPTY_ROW and band(col[row].tag, 15) == 5 then
-      if V.to_text then V.to_text(col + row) end
-      return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
+      return V.key_digits(col, row)
     end
   else
     local v = vals[node.slot]
     if type(v) == 'table' then
       if v.raw then v = V.text_of(v.raw) end
-      if v and v.kind == 5 then return v.text end
+      if v and v.kind == 5 then return lib.text(v.text, 5) end
     end
   end
   return V.key_value(root.view[node.name], node.name)
 end
 
---- The key of the event at hand in Lua's form, wherever it lies.
-function V.key_now()
-  if V.key ~= lib.ROW_KEY then return V.key end
-  local def, row = V.key_def, mk.row
-  local function part(node)
-    local col = node.col
-    if band(col[row].tag, 15) == 5 then
-      if V.to_text then V.to_text(col + row) end
-      return ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4))
-    end
-    return V.read_base(node, row)
+--- The digits of an integer beyond 2^53 in a column, as a part of a key.
+function V.key_digits(col, row)
+  if V.to_text then V.to_text(col + row) end
+  return lib.text(ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4)), 5)
+end
+
+local function as_it_is(k) return k end
+local function as_plain(k) return type(k) == 'table' and k.text or k end
+
+local function read_part(node, row, part)
+  if band(node.col[row].tag, 15) == 5 then return part(V.key_digits(node.col, row)) end
+  local text = node.words[node.codes[row]] or node.strs[row]
+  if text then return text end
+  return part(V.read_base(node, row))
+end
+
+--- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
+local function key_form(part)
+  local key, row = V.key, mk.row
+  if key == lib.ROW_KEY then
+    local def = V.key_def
+    if not def.composite then return read_part(def.nodes[1], row, part) end
+    local form = {}
+    for i, name in ipairs(def.names) do form[name] = read_part(def.nodes[i], row, part) end
+    return form
   end
-  if not def.composite then return part(def.nodes[1]) end
-  local key = {}
-  for i, name in ipairs(def.names) do key[name] = part(def.nodes[i]) end
-  return key
+  if type(key) ~= 'table' or getmetatable(key) then return part(key) end
+  local form = {}
+  for name, k in rawnext, key do form[name] = part(k) end
+  return form
+end
+
+--- For dead letters: integers beyond 2^53 are integers.
+function V.key_letter() return key_form(as_it_is) end
+
+--- For scripts: such an integer is the string of its digits.
+function V.key_now()
+  return key_form(as_plain)
+end
+
+--- Writes a part of the key into the field of its name, in the form the field's type wants.
+function V.put_key(node, k)
+  if node.rule then k = V.accept(node, k) end
+  V.put_value(node, k)
+end
+
+--- A row of a script's own with a field of the key's name: the digits that scripts know of an integer leave as the integer.
+function V.own_key(node, k)
+  if gens[node.slot] == st.gen and vals[node.slot] == k.text then put(node, k) end
+end
+
+--- The same of a key that lies in a column of `base`, another view.
+function V.own_digits(node, base, col, row)
+  if gens[node.slot] ~= st.gen or type(vals[node.slot]) ~= 'string' then return end
+  V.own_key(node, base.key_digits(col, row))
 end
 
 function V.key_list(nodes, n)
@@ -197,4 +261,53 @@ end
 
 function V.no_key(name)
   raise('missing-key', "the event has no key '" .. name .. "'; give key_by { missing = 'drop' } or 'keep' to let such events pass")
+end
+
+-- Event time -------------------------------------------------------------
+
+local function no_time(node, unit, found)
+  raise('type', "field '" .. node.name .. "' is declared event_time '" .. unit .. "', found " .. found)
+end
+
+--- The time in a text's bytes; kind: enum tm_kind.
+local function time_in(node, kind, p, len, code, unit)
+  if kind == 8 then
+    p = V.unescape(p, len)
+    len = #p
+  elseif kind == 11 and unit == 'iso8601' then
+    local v = value.opaque(ffi_string(p, len))
+    if v.seconds then return v.seconds * 1000 + (v.nanoseconds - v.nanoseconds % 1e6) / 1e6 end
+  end
+  local is_text = kind == 7 or kind == 8
+  if is_text or ((kind == 4 or kind == 5) and unit ~= 'iso8601') then
+    local t = C.tm_ffi_time_text(p, len, code)
+    if t == t then return t end
+    if kind ~= 8 then p = ffi_string(p, len) end
+    return no_time(node, unit, is_text and "'" .. p .. "'" or p)
+  end
+  no_time(node, unit, types.kind_name(kind))
+end
+
+local number_text = ffi.new 'char[32]'
+
+--- The event time a field gives, in ms; wherever its value lies.
+---@param code integer enum tm_time_unit
+---@param unit string what a script calls it
+function V.time_of(node, code, unit)
+  local v = current(node)
+  local t = type(v)
+  if t == 'string' then return time_in(node, 7, v, #v, code, unit)
+  elseif t == 'number' then return time_in(node, 4, number_text, C.tm_ffi_number_text(v, number_text), code, unit)
+  elseif t == 'nil' then no_time(node, unit, 'nothing')
+  elseif t == 'boolean' then no_time(node, unit, 'a boolean') end
+  if v == NULL then no_time(node, unit, 'null') end
+  if v.raw then
+    local kind, p, len = V.cell(v.raw, mk.row)
+    return time_in(node, kind, p, len, code, unit)
+  end
+  local p, len = v.text, #v.text
+  if v.kind == 7 or v.kind == 8 or v.kind == 11 then
+    p, len = p:sub(2, -2), len - 2
+  end
+  return time_in(node, v.kind, p, len, code, unit)
 end

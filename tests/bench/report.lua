@@ -105,7 +105,38 @@ function M.keyed(ways)
   bar('t2: tidemill over LuaJIT + lua-cjson', ('%.2fx, worst %.2fx'):format(median, lib.min(ratio)), median >= 6, '6x')
   local process, failing = out['process, four fields'].median, out['every event fails'].median
   bar('process with four fields, M events per cpu-second', ('%.2f'):format(process / 1e6), process >= 1.5e6, 'at least 1.5')
+  for _, name in ipairs { 'dedup, 1 M keys', 'dedup by card' } do
+    local rate = out[name].median
+    bar(name .. ', M events per cpu-second', ('%.2f'):format(rate / 1e6), rate >= 2e6, 'at least 2')
+  end
   bar('every event fails, events per cpu-second', ('%.0f'):format(failing), failing >= 200000, 'at least 200,000')
+  return out
+end
+
+function M.keys(list)
+  local out = {}
+  say('\nAn event that updates a key, ns of cpu, by number of keys (reading twice less reading once)')
+  for _, item in ipairs(list) do
+    local figures = { keys = item.keys, median = lib.median(item), worst = lib.max(item) }
+    say('%12s keys %8.0f, worst %8.0f   $ %s', lib.count(item.keys), figures.median, figures.worst, lib.line(item.twice))
+    out[#out + 1] = figures
+  end
+  local few, many = out[1].median, out[#out].median
+  bar(('an event with %s keys over one with %s'):format(lib.count(out[#out].keys), lib.count(out[1].keys)),
+    ('%.2fx'):format(many / few), many <= 2 * few, 'at most 2x')
+  return out
+end
+
+--- ways: for each task the ratio of cpu-seconds with the guards to those without, a round.
+function M.guards(ways, n)
+  local out = {}
+  say('\nThe deadline on scripts: cpu-seconds with it over those without in the same round, %s events', lib.count(n))
+  for _, way in ipairs(ways) do
+    local median, worst = lib.median(way), lib.max(way)
+    bar(way.task .. ': what the deadline costs', ('%+.1f %%, worst %+.1f %%'):format((median - 1) * 100, (worst - 1) * 100),
+      median <= 1.05, 'at most 5 %')
+    out[way.task] = { median = median, worst = worst }
+  end
   return out
 end
 

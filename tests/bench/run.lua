@@ -4,7 +4,7 @@
 --
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
--- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed robust
+-- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed keys guards robust
 -- pipelines start latency"). Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
@@ -15,7 +15,7 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed robust pipelines start latency'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed keys guards robust pipelines start latency'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -119,10 +119,19 @@ end
 local function keyed()
   local n = math.min(events, 5000000)
   local few = math.min(n, 1000000)
+  local many = ('%s/keys-%d-of-million.ndjson'):format(bench, n)
+  if not lib.exists(many) and not lib.output(('%s/gen_keys %d 1000000 > %s.new && mv %s.new %s'):format(bench, n, many, many, many)) then
+    error('cannot write ' .. many)
+  end
+  local function dedup(path, on)
+    return { tidemill, 'run', here .. '/dedup.lua', '--set', 'on=' .. on, '--from', path, '--quiet' }
+  end
   local ways = {
     { name = 't2: tidemill', n = n, words = { tidemill, 'run', here .. '/t2.lua', '--from', cards(n), '--quiet' } },
     { name = 't2: LuaJIT + lua-cjson', n = few, words = { 'luajit', here .. '/cjson.lua', 't2' }, input = cards(few) },
     { name = 'process, four fields', n = n, words = { tidemill, 'run', here .. '/process.lua', '--from', cards(n), '--quiet' } },
+    { name = 'dedup, 1 M keys', n = n, words = dedup(many, 'k') },
+    { name = 'dedup by card', n = n, words = dedup(cards(n), 'card') },
     { name = 'every event fails', n = few, words = { tidemill, 'run', here .. '/failing.lua', '--from', cards(few), '--quiet' } },
   }
   for round = 1, rounds do
@@ -137,6 +146,36 @@ local function keyed()
     end
   end
   result.keyed = report.keyed(ways)
+end
+
+-- Cost of an event that updates a key, by how many keys there are: the input read twice less the input read once.
+local function keys()
+  local n, list = math.min(2 * events, 10000000), {}
+  for _, count in ipairs { 10000, 100000, 1000000, 10000000 } do
+    if count <= n then
+      local path = ('%s/keys-%d-%d.ndjson'):format(bench, n, count)
+      local again = path .. '.again'
+      local made = lib.exists(again) or lib.output(('%s/gen_keys %d %d > %s.new && mv %s.new %s && ln -sf %s %s'):format(
+        bench, n, count, path, path, path, path:match '[^/]*$', again))
+      if not made then error('cannot write ' .. path) end
+      list[#list + 1] = { keys = count, once = { tidemill, 'run', here .. '/keys.lua', '--from', path, '--quiet' } }
+      local twice = { unpack(list[#list].once) }
+      twice[#twice] = '--from' twice[#twice + 1] = again twice[#twice + 1] = '--quiet'
+      list[#list].twice = twice
+    end
+  end
+  for round = 1, math.min(rounds, 3) do
+    report.step(('updates over %s events by number of keys, round %d'):format(lib.count(n), round))
+    for _, item in ipairs(list) do
+      local once, twice = lib.run(measure, { words = item.once }), lib.run(measure, { words = item.twice })
+      if once.code ~= 0 or twice.code ~= 0 then
+        report.note('updates by number of keys: failed: ' .. lib.line(item.twice))
+        return
+      end
+      item[round] = (twice.cpu - once.cpu) / n * 1e9
+    end
+  end
+  result.keys = report.keys(list)
 end
 
 -- Trace selection must be robust: the worst of many runs against the median.
@@ -166,6 +205,29 @@ local function pipelines(contender)
     list[i] = (cost.cpu - base.cpu) / n / 64 * 1e9
   end
   result.pipelines = report.pipelines(list, words)
+end
+
+-- What the deadline costs: the same runs without it, in pairs.
+local function guards()
+  local n, ways = math.min(events, 5000000), {}
+  for i, task in ipairs { 't1', 't2' } do
+    ways[i] = { task = task, words = { tidemill, 'run', ('%s/%s.lua'):format(here, task), '--from', cards(n), '--quiet' } }
+  end
+  for round = 1, rounds do
+    report.step(('with and without the guards, round %d of %d'):format(round, rounds))
+    for _, way in ipairs(ways) do
+      local with = lib.run(measure, { words = way.words, output = '/dev/null' })
+      local bare = { 'env', 'TIDEMILL_UNGUARDED=1' }
+      for _, word in ipairs(way.words) do bare[#bare + 1] = word end
+      local without = lib.run(measure, { words = bare, output = '/dev/null' })
+      if with.code ~= 0 or without.code ~= 0 then
+        report.note('guards: failed: ' .. lib.line(way.words))
+        return
+      end
+      way[round] = with.cpu / without.cpu
+    end
+  end
+  result.guards = report.guards(ways, n)
 end
 
 -- One line in: when is it out? And what does the whole file need in memory?
@@ -222,6 +284,8 @@ local function main()
   if here_now[1] and here_now[1].name == 'tidemill' then
     if wanted 'formats' then formats() end
     if wanted 'keyed' then keyed() end
+    if wanted 'keys' then keys() end
+    if wanted 'guards' then guards() end
     if wanted 'robust' then robust(here_now[1]) end
     if wanted 'pipelines' then pipelines(here_now[1]) end
     if wanted 'start' then start(here_now[1]) end

@@ -6,6 +6,9 @@
  * change, a few additions and the commit. All figures are thread cpu time (wall time counts the neighbours).
  *   insert    a new key an event, from an empty table to the full one
  *   update    events on random keys of the full table; ahead: the batch's rows are fetched 64 at a time first
+ *   no log    the same without announcing the change and without commit: what roll-back costs where nothing fails
+ *   miss      a read at random in as many bytes as the table has, each address from the one before: what waiting for
+ *             memory costs at this size. An event looks at the index, the key and record, and the links of its heap
  *   worst     the largest bytes a key after 10,000, with key 8 + record 32 = 40 bytes the bar is 80
  *   longest   the longest single call among all inserts, removals of 90 % at random, and updates of a tenth after them,
  *             each timed by itself. On a shared machine any call may seem long, so the same events are run four times,
@@ -101,7 +104,18 @@ static double insert_all(struct tm_changes *c, struct tm_state *s, uint64_t n, d
   return spent / (double)n;
 }
 
-static double update_some(struct tm_changes *c, struct tm_state *s, uint64_t n, int ahead) {
+/* as event(), but nothing could take it back */
+static void event_for_good(struct tm_state *s, int32_t row) {
+  double *r = (void *)(uintptr_t)tm_ffi_state_find_row(s, &batch, &cols, row, serial);
+  if (r == NULL) exit(1);
+  r[0] += 1;
+  r[1] += row;
+  if (r[2] < row) r[2] = row;
+}
+
+enum how { UPDATE, AHEAD, NO_LOG };
+
+static double update_some(struct tm_changes *c, struct tm_state *s, uint64_t n, enum how how) {
   enum { BATCHES = 2000 };
   double spent = 0;
   for (int b = 0; b < BATCHES; b++) {
@@ -109,12 +123,37 @@ static double update_some(struct tm_changes *c, struct tm_state *s, uint64_t n, 
     serial++;
     double from = now_ns();
     for (int32_t g = 0; g < ROWS; g += GROUP) {
-      if (ahead) tm_ffi_state_ahead(s, &batch, &cols, g, g + GROUP, serial);
-      for (int32_t r = g; r < g + GROUP; r++) event(c, s, r);
+      if (how == AHEAD) tm_ffi_state_ahead(s, &batch, &cols, g, g + GROUP, serial);
+      for (int32_t r = g; r < g + GROUP; r++) {
+        if (how == NO_LOG) event_for_good(s, r);
+        else event(c, s, r);
+      }
     }
     spent += now_ns() - from;
   }
   return spent / BATCHES / ROWS;
+}
+
+/* one cycle through all of so many bytes, in an order nothing foresees */
+static double miss(double bytes) {
+  enum { READS = 2000000, LINE = 64 };
+  uint64_t n = (uint64_t)bytes / LINE;
+  struct line { uint64_t next; char rest[LINE - sizeof(uint64_t)]; } *lines = malloc(n * sizeof *lines);
+  if (lines == NULL) exit(1);
+  for (uint64_t i = 0; i < n; i++) lines[i].next = i;
+  for (uint64_t i = n - 1; i > 0; i--) {
+    uint64_t k = random_next() % i, next = lines[i].next;
+    lines[i].next = lines[k].next;
+    lines[k].next = next;
+  }
+  uint64_t at = 0;
+  for (int i = 0; i < READS / 10; i++) at = lines[at].next;
+  double from = now_ns();
+  for (int i = 0; i < READS; i++) at = lines[at].next;
+  double spent = now_ns() - from;
+  if (at >= n) exit(1);
+  free(lines);
+  return spent / READS;
 }
 
 /* one timed event; *least is the shortest time of this very call in all passes */
@@ -178,14 +217,16 @@ int main(int argc, char **argv) {
   static const char *const defaults[] = {"10000", "100000", "1000000", "10000000"};
   int n = argc > 1 ? argc - 1 : 4;
   batch_init();
-  printf("    keys  insert ns  update ns  ahead ns   bytes/key   worst\n");
+  printf("    keys  insert ns  update ns  ahead ns  no log ns  miss ns   bytes/key   worst\n");
   for (int i = 0; i < n; i++) {
     uint64_t keys = strtoull(argc > 1 ? argv[i + 1] : defaults[i], NULL, 10);
     struct tm_changes *c;
     struct tm_state *s = table_new(&c);
     double worst, insert = insert_all(c, s, keys, &worst), fresh = s->bytes / s->keys;
-    double update = update_some(c, s, keys, 0), ahead = update_some(c, s, keys, 1);
-    printf("%8" PRIu64 "  %9.1f  %9.1f  %8.1f   %9.1f  %6.1f\n", keys, insert, update, ahead, fresh, worst);
+    double update[3];
+    for (enum how how = UPDATE; how <= NO_LOG; how++) update[how] = update_some(c, s, keys, how);
+    printf("%8" PRIu64 "  %9.1f  %9.1f  %8.1f  %9.1f  %7.1f   %9.1f  %6.1f\n", keys, insert, update[UPDATE], update[AHEAD],
+           update[NO_LOG], miss(s->bytes), fresh, worst);
     fflush(stdout);
     tm_ffi_changes_free(c);
     if (getenv("QUICK") == NULL) longest(keys, fresh);

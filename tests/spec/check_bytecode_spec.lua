@@ -124,17 +124,17 @@ local wrong = {
       end)
       return e
     end)]],
-  ['string.match'] = [[
+  ['string.gmatch'] = [[
     return tm.pipeline 'p':map(function(e)
-      e.host = string.match(e.url, '//([^/]+)')   -- WARN string.match with a pattern leaves machine code
+      e.host = string.gmatch(e.url, '//([^/]+)')   -- WARN string.gmatch makes an iterator
       return e
     end)]],
   ['methods of fields'] = [[
     return tm.pipeline 'p':map(function(e)
-      e.a = e.url:match('^/(%w+)')   -- WARN string.match with a pattern
-      e.b = e.url:gsub('%d', '#')    -- WARN string.gsub with a pattern
-      e.c = e.geo.name:find('^x')    -- WARN string.find with a pattern
-      for w in e.text:gmatch('%a+') do   -- WARN string.gmatch with a pattern
+      e.a = e.url:gmatch('^/(%w+)')   -- WARN string.gmatch makes an iterator
+      e.b = e.url:gmatch('%d')    -- WARN string.gmatch makes an iterator
+      e.c = e.geo.name:gmatch('^x')    -- WARN string.gmatch makes an iterator
+      for w in e.text:gmatch('%a+') do   -- WARN string.gmatch makes an iterator
         e.last = w
       end
       return e
@@ -143,24 +143,20 @@ local wrong = {
     return tm.pipeline 'p':filter(function(e)
       local url = e.url
       local path = e.path or ''
-      return url:find('a+') or   -- WARN string.find with a pattern
-        path:match('b') or       -- WARN string.match with a pattern
-        (url .. path):match('c') or   -- WARN string.match with a pattern
-        tostring(e.id):match('1$') or  -- WARN string.match with a pattern
-        url:lower():match('d')   -- WARN string.match with a pattern
+      return url:gmatch('a+') or   -- WARN string.gmatch makes an iterator
+        path:gmatch('b') or       -- WARN string.gmatch makes an iterator
+        (url .. path):gmatch('c') or   -- WARN string.gmatch makes an iterator
+        tostring(e.id):gmatch('1$') or  -- WARN string.gmatch makes an iterator
+        url:lower():gmatch('d')   -- WARN string.gmatch makes an iterator
     end)]],
-  ['find with a text that is not known'] = [[
+  ['a local name for string.gmatch'] = [[
+    local walk = string.gmatch
     return tm.pipeline 'p':filter(function(e)
-      return e.text:find(e.needle)   -- WARN s:find(text, 1, true)
-    end)]],
-  ['a local name for string.match'] = [[
-    local match = string.match
-    return tm.pipeline 'p':filter(function(e)
-      return match(e.text, 'a')   -- WARN string.match with a pattern
+      return walk(e.text, 'a')   -- WARN string.gmatch makes an iterator
     end)]],
   ['a helper'] = [[
     local function host(url)
-      return url:match('//([^/]+)')   -- WARN string.match with a pattern
+      return url:gmatch('//([^/]+)')   -- WARN string.gmatch makes an iterator
     end
     return tm.pipeline 'p':map(function(e) e.host = host(e.url) return e end)]],
   ['a helper of a helper'] = [[
@@ -174,7 +170,7 @@ local wrong = {
     return tm.pipeline 'p':filter(function(e) local ok = pcall(count, e) return ok end)]],
   ['functions in a table that is walked over'] = [[
     local rules = {
-      { when = function(e) return e.url:match('x') end },   -- WARN string.match with a pattern
+      { when = function(e) return e.url:gmatch('x') end },   -- WARN string.gmatch makes an iterator
       { when = function(e) return e.a > 1 end },
     }
     return tm.pipeline 'p':filter(function(e)
@@ -267,6 +263,11 @@ local right = {
     function matcher:match(s) return s == self.word end
     local function test(m, s) return m:match(s) end
     return tm.pipeline 'p':filter(function(e) return matcher:match(e.text) or test(matcher, e.text) end)]],
+  ['find, match and gsub'] = [[
+    return tm.pipeline 'p':map(function(e)
+      e.host, e.n, e.x = e.url:match '//([^/]+)', e.text:gsub('%d', '#'), e.text:find(e.needle)
+      return e
+    end)]],
   ['plain find'] = [[
     return tm.pipeline 'p':filter(function(e)
       return e.text:find('a.b', 1, true) or string.find(e.text, e.word, 1, true) or e.text:find('plain') ~= nil
@@ -323,7 +324,7 @@ describe('check warns of', function()
       local calls = 0
       function M.host(url)
         calls = calls + 1   -- WARN assigns 'calls'
-        return M.strip(url:match('//([^/]+)'))   -- WARN string.match with a pattern
+        return M.strip(url:gmatch('//([^/]+)'))   -- WARN string.gmatch makes an iterator
       end
       function M.strip(s)
         return function() return s end   -- WARN makes a function
@@ -396,8 +397,8 @@ describe('warnings', function()
   end)
 
   it('say what to do instead', function()
-    local r = h.run { 'check', '-e', [[stream:filter(function(e) g = e.a pcall(function() end) return e.u:match 'x' end)]] }
-    for _, words in ipairs { 'write local g', 'make it once, outside', 's:find(text, 1, true)' } do
+    local r = h.run { 'check', '-e', [[stream:filter(function(e) g = e.a pcall(function() end) return e.u:gmatch 'x' end)]] }
+    for _, words in ipairs { 'write local g', 'make it once, outside', 'find, match and gsub stay in it' } do
       assert.truthy(r.err:find(words, 1, true), r.err)
     end
   end)

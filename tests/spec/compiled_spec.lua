@@ -30,6 +30,11 @@ local pipelines = {
   ['map that changes a field'] = [[:map(function(e) e.amount = e.amount * 2 return e end)]],
   ['map that makes a table'] = [[:map(function(e) return { id = e.id, total = e.amount * 2, where = e.country } end)]],
   ['map that drops'] = [[:map(function(e) if e.amount > 50 then return e end end)]],
+  ['map by patterns'] = [[:map(function(e)
+      local letter = e.country:match '^(%u)%u$'
+      e.code, e.at, e.shown = letter .. e.channel:gsub('[aeo]', '-'), e.channel:find 'o', (e.country:find('[DF]'))
+      return e
+    end)]],
   ['select before the sink'] = [[:select { 'id', 'amount' }]],
   ['select in the middle'] = [[:select { 'id', 'amount', 'lat' }:map(function(e) e.x = e.amount + 1 return e end)]],
   ['rename, drop'] = [[:rename { id = 'key' }:drop { 'geo', 'ok' }]],
@@ -43,6 +48,19 @@ local pipelines = {
     :filter(function(e) return not e.fee or e.amount > 100 end)]],
   ['process that emits the event'] = [[:key_by 'country':process('p', { max_keys = 100, state = { n = 0 }, on_event = function(e, s, ctx)
     s.n = s.n + 1 e.n = s.n ctx.emit(e) end }):filter(function(e) return e.n % 2 == 0 end)]],
+  ['event_time, off a column'] = [[:event_time { field = 'id', unit = 's' }:filter(function(e) return e.amount > 100 end)
+    :set { ms = function(e) return tm.time(e) end }]],
+  ['event_time, of a written value'] = [[:set { t = function(e) return e.id * 2 end }:event_time { field = 't' }
+    :set { ms = function(e) return tm.time(e) end }]],
+  ['dedup'] = [[:dedup('d', { on = { 'lat', 'country' }, max_keys = 300 })]],
+  ['dedup of a written value'] = [[:set { c = function(e) return e.country end }:dedup('d', { on = 'c', max_keys = 10 })]],
+  ['dedup within'] = [[:event_time { field = 'id' }:dedup('d', { on = 'country', within = '3ms', max_keys = 10 })]],
+  ['dedup that sends changes'] = [[:select { 'country', 'ok', 'channel' }:dedup('d', { on = 'country', keep = 'last', max_keys = 10 })]],
+  ['top'] = [[:key_by 'country':top('t', 3, 'amount', { max_keys = 10 })]],
+  ['sample'] = [[:sample { rate = 0.3, on = 'lat' }:sample(0.5)]],
+  ['sample, each third'] = [[:sample { every = 3 }]],
+  ['throttle'] = [[:event_time { field = 'id' }:throttle('t', { by = 'country', rate = { 2, per = '9ms' }, max_keys = 10 })]],
+  ['suppress'] = [[:event_time { field = 'id' }:suppress('s', { by = 'country', within = '9ms', max_keys = 10 })]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }
 

@@ -77,6 +77,21 @@ for line in sys.stdin:
       h.read(dir .. '/rest.ndjson'))
   end)
 
+  it('archive.lua sorts records into compressed files by service and level', function()
+    local dir = h.folder()
+    local r = example('archive.lua', 'log.ndjson', dir)
+    assert.equal(0, r.code, r.err)
+    local names = h.lines(h.shell('cd ' .. dir .. '/archive && find . -type f | LC_ALL=C sort').out)
+    -- a record without a level goes to %null
+    local want = jq('select(.level != "debug") | "./" + .service + "/" + (.level // "%null") + "-000001.ndjson.gz"', 'log.ndjson')
+    assert.equal(h.shell("tr -d '\"' | LC_ALL=C sort -u", want).out, table.concat(names, '\n') .. '\n')
+    for _, name in ipairs(names) do
+      local service, level = name:match '^%./(.*)/(.*)%-000001'
+      assert.equal(jq(('select(.service == "%s" and (.level // "%%null") == "%s")'):format(service, level), 'log.ndjson'),
+        h.shell(('gzip -dc %s/archive/%s'):format(dir, h.quote(name))).out, name)
+    end
+  end)
+
   it('order_lines.lua makes a row a line', function()
     local r = example('order_lines.lua', 'orders.ndjson')
     assert.equal(0, r.code)
@@ -186,6 +201,73 @@ for card, p in cards.items():
     assert.equal(2, json_summary(r).counters.events_failed)
   end)
 
+  it('deliveries.lua drops what comes again within a day', function()
+    local r = example('deliveries.lua', 'deliveries.ndjson', nil, '--json')
+    assert.equal(0, r.code)
+    assert.equal(python([[
+from datetime import datetime, timedelta
+passed = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  if e["at"] == "yesterday": continue
+  key, at = (e["sender"], e["id"]), datetime.fromisoformat(e["at"].replace("Z", "+00:00"))
+  if key in passed and at - passed[key] < timedelta(days=1): continue
+  passed[key] = at
+  sys.stdout.write(line)
+]], 'deliveries.ndjson'), r.out)
+    assert.equal(1, json_summary(r).counters.events_failed)
+    assert.matches("deliveries.lua:%d+: field 'at' is declared event_time 'iso8601', found 'yesterday'", r.err)
+  end)
+
+  it('best_sellers.lua ranks the sales of each shop', function()
+    local r = example('best_sellers.lua', 'sales.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+shops = {}
+for line in sys.stdin:
+  e = json.loads(line, parse_float=str)
+  if "amount" in e: shops.setdefault(e["shop"], []).append(e)
+for shop, sales in shops.items():
+  sales.sort(key=lambda e: (-float(e["amount"]), e["at"]))
+  for rank, e in enumerate(sales[:3], 1):
+    print(json.dumps({"shop": shop, "rank": rank, "article": e["article"]})[:-1] + ', "amount": %s}' % e["amount"])
+]], 'sales.ndjson')), normal(r.out))
+  end)
+
+  it('sessions.lua cuts the clicks of a visitor at gaps', function()
+    local r = example('sessions.lua', 'clicks.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+visits = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  mine = visits.setdefault(e["visitor"], [])
+  gap = {"phone": 300, "desktop": 1800}.get(e["device"], 900)
+  if not mine or e["ts"] - mine[-1][-1]["ts"] > gap: mine.append([])
+  mine[-1].append(e)
+rows = [(v[0]["ts"], {"visitor": who, "visit": n, "pages": len(v), "from": v[0]["ts"], "to": v[-1]["ts"], "left_at": v[-1]["page"]})
+  for who, mine in visits.items() for n, v in enumerate(mine, 1)]
+for _, row in sorted(rows, key=lambda x: x[0]): print(json.dumps(row))
+]], 'clicks.ndjson')), normal(r.out))
+  end)
+
+  it('funnel.lua counts how far visitors got', function()
+    local r = example('funnel.lua', 'clicks.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+clicks = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  clicks.setdefault(e["visitor"], []).append(e["page"])
+for n, step in enumerate(["product", "cart", "checkout", "paid"], 1):
+  got = 0
+  for pages in clicks.values():
+    it = iter(pages)
+    got += all(want in it for want in ["product", "cart", "checkout", "paid"][:n])
+  if got: print(json.dumps({"step": n, "page": step, "visitors": got}))
+]], 'clicks.ndjson')), normal(r.out))
+  end)
+
   it('each passes check without a word about what it does wrong', function()
     local listed = h.shell 'ls scripts/examples/*.lua | grep -v /cards.lua'
     for _, path in ipairs(h.lines(listed.out)) do
@@ -268,6 +350,29 @@ for line in sys.stdin:
       got[i] = ('%s %d %.2f %d %.2f\n'):format(row.card, row.risk, row.eur, row.nth, row.spent)
     end
     assert.equal(expected.out, table.concat(got))
+  end)
+end)
+
+describe('scripts/examples/statement.lua', function()
+  it('trims, masks and types a CSV, and leaves out what is broken', function()
+    local r = example('statement.lua', 'statement.csv', nil, '--out-format', 'csv', '--json')
+    assert.equal(0, r.code)
+    local c = json_summary(r).counters
+    assert.same({ 5, 2, 3 }, { c.rows_out, c.lines_bad, c.events_failed })   -- bad lines are failed events too
+    -- the lines that are none are taken out by hand: Python's module would read on to the next quote
+    local rows = h.shell("python3 " .. h.quote(h.write [==[
+import csv, io, sys
+from decimal import Decimal, ROUND_HALF_EVEN
+text = "".join(l for l in open(sys.argv[1], encoding="utf-8-sig", newline="") if "Unclosed" not in l and "too many" not in l)
+out = csv.writer(sys.stdout, lineterminator="\n")
+out.writerow(["booked", "holder", "card", "amount", "fee", "note"])
+for e in csv.DictReader(io.StringIO(text, newline="")):
+  if e["amount"] == "free": continue
+  fee = e["amount"] and (Decimal(e["amount"]) * Decimal("0.015")).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+  out.writerow([e["booked"], e["holder"].strip(), "…" + e["card"][-4:], e["amount"], fee, e["note"]])
+]==]) .. ' ' .. SAMPLES .. 'statement.csv')
+    assert.equal('', rows.err)
+    assert.equal(rows.out, r.out)
   end)
 end)
 

@@ -74,14 +74,18 @@ describe('the catalog', function()
     assert.is_true(#entries > 20)
   end)
 
+  -- what stands in front of the options of an operator
+  local before = {
+    key_by = "key_by('card', ", running = "running('r', { n = tm.agg.count() }, ", process = "process('p', ", event_time = 'event_time(',
+    dedup = "dedup('d', ", top = "top('t', 3, 'v', ", sample = 'sample(', throttle = "throttle('t', ", suppress = "suppress('s', ",
+  }
+
   it('has options that are taken, and an unknown one is refused with what was meant', function()
     for _, e in ipairs(entries) do
       for _, o in ipairs(e.options) do
         -- a value of no type: an option that exists is refused for its value, not for its name
         local call = ('%s { %s = tm.null }'):format(e.name, o.name)
-        if e.name == 'key_by' then call = ("stream:key_by('card', { %s = tm.null })"):format(o.name) end
-        if e.name == 'running' then call = ("stream:running('r', { n = tm.agg.count() }, { %s = tm.null })"):format(o.name) end
-        if e.name == 'process' then call = ("stream:process('p', { %s = tm.null })"):format(o.name) end
+        if before[e.name] then call = ('stream:%s{ %s = tm.null })'):format(before[e.name], o.name) end
         if e.name == 'tm.source.generate' then call = ('tm.source.generate(function() end, { %s = tm.null })'):format(o.name) end
         if e.kind == 'aggregate' and e.name ~= 'tm.agg.count' then call = ("%s('v', { %s = tm.null })"):format(e.name, o.name) end
         local r = h.run { 'check', '-e', call }
@@ -137,7 +141,7 @@ describe('list', function()
 
   it('gives JSON that jq reads', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
-    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.generate\n', r.out)
+    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\n', r.out)
     r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
     assert.equal('7\n', r.out)
   end)

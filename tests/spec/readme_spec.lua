@@ -157,7 +157,7 @@ describe('what a newcomer mistypes', function()
     { 'stream:to("out.ndjson")', "-e:1: to takes a sink, such as tm.sink.file 'out.ndjson' or tm.sink.stdout(), got 'out.ndjson'" },
     { 'stream:to(tm.sink.fil "x")', "-e:1: tm.sink has no 'fil' (did you mean 'file'?)" },
     { 'stream:to(tm.sink.file { pth = "x" })', "-e:1: tm.sink.file has no option 'pth' (did you mean 'path'?)" },
-    { 'stream:window("w", 1)', "-e:1: the operator 'window' is not in this version; it has branch, drop, " },
+    { 'stream:window("w", 1)', "-e:1: the operator 'window' is not in this version; it has branch, dedup, drop, " },
     { 'stream:branch { all = function(e) return true end }', 'or behind branch and route: return { out.a, out.b }' },
     { 'local m = require "rates" return stream', "-e:1: no module 'rates' beside the script: rates.lua" },
     { 'stream:filter(function(e) return e.ms > 1)', "-e:1: 'end' expected near ')'" },

@@ -54,7 +54,7 @@ describe('process', function()
       ["s.l:psh(1)"] = "state field 'l', a list, has no method 'psh' (did you mean 'push'?)",
       ["s.m = 1"] = "the state has no field 'm'",
       ["local x = s.m"] = "the state has no field 'm'",
-      ["ctx.timer('x', 1)"] = 'ctx.timer needs event time',
+      ["ctx.timer('x', 1)"] = 'ctx.timer needs watermarks',
       ["ctx.emt {}"] = "ctx has no 'emt' (did you mean 'emit'?)",
     }
     for body, message in pairs(cases) do
@@ -67,12 +67,12 @@ describe('process', function()
     local cases = {
       ["{ max_keys = 1 }"] = 'process takes on_event',
       ["{ on_event = print }"] = 'process keeps state without a bound',
-      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "option 'ttl' needs event time",
-      ["{ max_keys = 1, on_event = print, on_timer = print }"] = "option 'on_timer' needs event time",
+      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "option 'ttl' needs watermarks",
+      ["{ max_keys = 1, on_event = print, on_timer = print }"] = "option 'on_timer' needs watermarks",
       ["{ max_keys = 1, on_event = print, state = { x = {} } }"] = "'x' takes a start value, a type",
       ["{ max_keys = 1, on_event = print, stat = {} }"] = "has no option 'stat' (did you mean 'state'?)",
       ["{ max_keys = 0, on_event = print }"] = "'max_keys' is a whole number of at least 1",
-      ["{ max_keys = 1, on_event = print, state = { x = tm.state.list { ttl = '1h' } } }"] = "tm.state.list: 'ttl' needs event time",
+      ["{ max_keys = 1, on_event = print, state = { x = tm.state.list { ttl = '1h' } } }"] = "tm.state.list: 'ttl' needs watermarks",
       ["{ max_keys = 1, on_event = print, on_full = 'newest' }"] = "option 'on_full' is one of 'oldest', 'refuse', 'stop'",
     }
     for options, message in pairs(cases) do
@@ -220,9 +220,22 @@ describe('memory', function()
       :key_by 'k':running('large', { n = tm.agg.last 'n', l = tm.agg.last 'k' }, { unbounded = true })]],
       '--from', path, '--to', out, '--memory', '2M' }
     assert.equal(1, r.code, r.err)
-    assert.truthy(r.err:find("largest is 'e/large'", 1, true), r.err)
+    assert.truthy(r.err:find("warning: keyed state uses 1%.%d of the 2%.0 MiB of %-%-memory; the largest is 'e/large'"), r.err)
+    assert.truthy(r.err:find("error: keyed state uses [12]%.%d of the 2%.0 MiB of %-%-memory; the largest is 'e/large'"), r.err)
     -- what was processed before came out
     local n = #h.lines(h.read(out))
     assert.is_true(n > 1000 and n < 60000, tostring(n))
+  end)
+
+  it('is watched from 80 % on: a state that keeps to its bound there goes on to the end', function()
+    local lines = {}
+    for i = 1, 60000 do lines[i] = ('{"k":"key-%d"}'):format(i) end
+    local path = h.write(table.concat(lines, '\n') .. '\n')
+    local r = h.run { 'run', '-e', [[stream:key_by 'k':running('a', { n = tm.agg.count(), l = tm.agg.last 'k' }, { max_keys = 10000 })]],
+      '--from', path, '--to', 'discard', '--memory', '1150K' }
+    assert.equal(0, r.code, r.err)
+    local _, n = r.err:gsub('warning: keyed state uses', '')
+    assert.equal(1, n, r.err)
+    assert.truthy(r.err:find('rows out +60,000'), r.err)
   end)
 end)

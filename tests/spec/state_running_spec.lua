@@ -35,8 +35,8 @@ describe('running', function()
   it("with emit = 'final' gives one row a key at the end, in order of the keys' first arrival", function()
     local rows = run("stream:key_by 'k':running('r', { n = tm.agg.count() }, { emit = 'final', unbounded = true })" ..
       ":filter(function(e) return e.n > 1 end):set { twice = function(e) return e.n * 2 end }",
-      { '{"k":"z"}', '{"k":"a"}', '{"k":7}', '{"k":"a"}', '{"k":"z"}', '{"k":"m"}' })
-    assert.same({ { k = 'z', n = 2, twice = 4 }, { k = 'a', n = 2, twice = 4 } }, rows)
+      { '{"k":"z"}', '{"k":"a"}', '{"k":7}', '{"k":"a"}', '{"k":false}', '{"k":"z"}', '{"k":"m"}', '{"k":false}' })
+    assert.same({ { k = 'z', n = 2, twice = 4 }, { k = 'a', n = 2, twice = 4 }, { k = false, n = 2, twice = 4 } }, rows)
   end)
 
   it('agrees with sqlite3 on random events, whatever the batches', function()
@@ -233,5 +233,82 @@ describe('roll-back', function()
     for i, row in ipairs(rows) do got[i] = ('%s %d %d %s'):format(row.k, row.n, row.n2, row.t) end
     assert.same({ 'a 1 1 x', 'b 1 1 y', 'a 2 2 z', 'b 2 2 y' }, got)
     assert.truthy(r.err:find('no', 1, true))
+  end)
+end)
+
+describe('keys that are integers beyond 2^53', function()
+  -- what each key is, is what Python's json reads: an integer is one, the string of its digits another
+  local input = { '{"id":9007199254740993,"c":"x"}', '{"id":"9007199254740993","c":"x"}', '{"id":-12345678901234567890,"c":"y"}',
+    '{"id":9007199254740993,"c":"x"}', '{"id":5,"c":"x"}', '{"id":9007199254740992,"c":"x"}' }
+  local function counts(by)
+    local r = h.shell([[python3 -c '
+import json, sys
+n = {}
+for line in sys.stdin:
+  e = json.loads(line)
+  k = json.dumps({ f: e[f] for f in sys.argv[1].split() } | {"n": 0}, sort_keys=True, separators=(",", ":"))
+  n[k] = n.get(k, 0) + 1
+for k in n: print(k.replace("\"n\":0", "\"n\":%d" % n[k]))' ]] .. h.quote(by), table.concat(input, '\n'))
+    assert.equal(0, r.code, r.err)
+    return r.out
+  end
+
+  for _, before in ipairs { '', ':set { z = 1 }' } do
+    it('are the integer in final rows as in those after each event, wherever the key lies: ' .. before, function()
+      local chain = "stream%s:key_by %s:running('r', { n = tm.agg.count() }, { unbounded = true%s })"
+      for by, expected in pairs { ["'id'"] = counts 'id', ["{ 'id', 'c' }"] = counts 'id c', ["{ 'c', 'id' }"] = counts 'id c' } do
+        assert.equal(expected, (h.e(chain:format(before, by, ", emit = 'final'"), input)))
+        local each = h.lines((h.e(chain:format(before, by, ''), input)))
+        assert.equal(6, #each)
+        for i, line in ipairs(each) do
+          local id = input[i]:match '"id":("?%-?%d+"?)'
+          assert.truthy(line:find('"id":' .. id, 1, true), line)
+        end
+      end
+    end)
+
+    it('are the integer in rows that process emits, by the names of the key: ' .. before, function()
+      local out = h.e('stream' .. before .. [[:key_by 'id':process('p', { unbounded = true, on_event = function(e, s, ctx)
+        ctx.emit { id = ctx.key, other = ctx.key } end })]], input)
+      local expected = {}
+      for i, line in ipairs(input) do
+        local id = line:match '"id":("?%-?%d+"?)'
+        expected[i] = ('{"id":%s,"other":%s}\n'):format(id, #id > 1 and id ~= '9007199254740992' and '"' .. id:gsub('"', '') .. '"' or id)
+      end
+      assert.equal(table.concat(expected), out)
+      out = h.e('stream' .. before .. [[:key_by { 'c', 'id' }:process('p', { unbounded = true, on_event = function(e, s, ctx)
+        if #e.c > 0 then ctx.emit { id = ctx.key.id, c = ctx.key.c } end end })]], { input[1], input[2] })
+      assert.equal('{"c":"x","id":9007199254740993}\n{"c":"x","id":"9007199254740993"}\n', out)
+    end)
+
+    it('declared int64 are one key with their digits, and integers in rows: ' .. before, function()
+      for _, schema in ipairs { { ":schema { id = 'int64' }", '' }, { '', ":schema { id = 'int64' }" } } do
+        local chain = 'stream' .. schema[1] .. before .. ":key_by 'id'" .. schema[2]
+        assert.equal('{"id":9007199254740993,"n":3}\n{"id":-42,"n":2}\n{"id":5,"n":1}\n', (h.e(chain ..
+          ":running('r', { n = tm.agg.count() }, { unbounded = true, emit = 'final' })",
+          { '{"id":9007199254740993}', '{"id":-42}', '{"id":"9007199254740993"}', '{"id":"-42"}', '{"id":5}', '{"id":9007199254740993}' })))
+        assert.equal('{"id":9007199254740993}\n{"id":5}\n', (h.e(chain ..
+          ":process('p', { unbounded = true, on_event = function(e, s, ctx) ctx.emit { id = ctx.key } end })",
+          { '{"id":9007199254740993}', '{"id":"5"}' })))
+      end
+    end)
+  end
+
+  it('are integers in dead letters too', function()
+    local out = h.e("stream:key_by 'id':on_error(tm.sink.stdout()):map(function(e) error 'no' end)", { input[1], input[2] })
+    local keys = {}
+    for key in out:gmatch '"key":("?%d+"?)' do keys[#keys + 1] = key end
+    assert.same({ '9007199254740993', '"9007199254740993"' }, keys)
+  end)
+
+  it('and those of msgpack are the same keys', function()
+    -- by the format's specification: uint 64, int 64, fixstr of 20 bytes
+    local most = '\207' .. ('\255'):rep(8)
+    local packed = ''
+    for _, v in ipairs { most, '\211\128' .. ('\0'):rep(7), '\180' .. '18446744073709551615', most } do
+      packed = packed .. '\129\162id' .. v
+    end
+    assert.equal('{"id":18446744073709551615,"n":2}\n{"id":-9223372036854775808,"n":1}\n{"id":"18446744073709551615","n":1}\n',
+      (h.e("stream:key_by 'id':running('r', { n = tm.agg.count() }, { unbounded = true, emit = 'final' })", packed, '--format', 'msgpack')))
   end)
 end)

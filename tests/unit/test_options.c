@@ -32,6 +32,7 @@ static int parse(enum tm_options_command command, const char *const *args) {
 #define RUN(...) parse(TM_OPTIONS_RUN, (const char *const[]){ __VA_ARGS__, NULL })
 #define CHECKED(...) parse(TM_OPTIONS_CHECK, (const char *const[]){ __VA_ARGS__, NULL })
 #define GRAPH(...) parse(TM_OPTIONS_GRAPH, (const char *const[]){ __VA_ARGS__, NULL })
+#define GET(...) parse(TM_OPTIONS_STATE_GET, (const char *const[]){ __VA_ARGS__, NULL })
 #define REFUSED(code, text, ...)                                                                              \
   CHECK(RUN(__VA_ARGS__) == -1 && err.exit_code == (code) && strcmp(err.detail, text) == 0, "found %d, %s", \
         err.exit_code, err.detail)
@@ -111,6 +112,17 @@ static void taken(void) {
         strcmp(err.detail, "--format: a graph is drawn as text, dot or mermaid, not as 'json'") == 0, "%s", err.detail);
   CHECK(GRAPH("-e", "x", "--quiet") == -1 && strcmp(err.detail, "--quiet belongs to 'tidemill run', not to 'graph'") == 0, "%s",
         err.detail);
+  CHECK(parse(TM_OPTIONS_STATE_LS, (const char *const[]){ "-e", "x", "--json", "--from", "f", NULL }) == 0 && o.json && o.from_n == 1 &&
+        o.state_name == NULL, "state ls: %s", err.detail);
+  CHECK(GET("totals", "-e", "x") == 0 && strcmp(o.state_name, "totals") == 0 && o.state_key == NULL && o.scripts_n == 0, "a state");
+  CHECK(GET("totals", "-5", "--limit", "7", "-e", "x") == 0 && strcmp(o.state_key, "-5") == 0 && o.limit == 7, "a negative key");
+  CHECK(GET("-e", "x", "totals", "k.lua") == 0 && strcmp(o.state_key, "k.lua") == 0 && o.scripts_n == 0, "a key, as there are no scripts");
+  CHECK(GET("totals", "", "-e", "x") == 0 && o.state_key != NULL && o.state_key[0] == '\0', "the empty key");
+  CHECK(GET("totals", "/dev/null") == 0 && o.state_key == NULL && o.scripts_n == 1, "a script, as there must be one");
+  CHECK(GET("totals", "k", "/dev/null", "/dev/null") == 0 && strcmp(o.state_key, "k") == 0 && o.scripts_n == 2, "a key and scripts");
+  CHECK(GET("totals", "--", "/dev/null", "/dev/null") == 0 && o.state_key == NULL && o.scripts_n == 2, "all behind -- are scripts");
+  CHECK(GET("totals", "a.lua", "b") == -1 && err.exit_code == 3 && strncmp(err.detail, "a.lua: ", 7) == 0, "%s", err.detail);
+  CHECK(GET(NULL) == -1 && err.exit_code == 2 && strncmp(err.detail, "state get takes the NAME", 24) == 0, "%s", err.detail);
   CHECK(GRAPH(NULL) == -1 && strncmp(err.detail, "nothing to draw: ", 17) == 0, "%s", err.detail);
 }
 
@@ -127,7 +139,7 @@ static void refused(void) {
           "1MB");
   REFUSED(2, "--workers is not available in this version", "--workers", "4", "-e", "x");
   REFUSED(2, "--data is not available in this version", "-e", "x", "--data=d");
-  REFUSED(2, "--format: the format csv is not available in this version; json and msgpack are", "--format", "csv");
+  REFUSED(2, "--format: no format is called 'cvs'; did you mean csv?", "--format", "cvs");
   REFUSED(2, "--format: no format is called 'jsno'; did you mean json?", "--format", "jsno");
   REFUSED(2, "--to needs a value: --to FILE", "-e", "x", "--to");
   REFUSED(2, "--to needs a value: --to FILE", "--to", "--strict", "-e", "x");

@@ -61,7 +61,7 @@ static struct tm_select *selected;
 
 static void test_rows(void) {
   set_up(CAP, CAP, 100, CAP);
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0) == 0 && tm_ffi_out_raw(&out, &flow, &batch, 1) == 0, "raw");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0, NULL) == 0 && tm_ffi_out_raw(&out, &flow, &batch, 1, NULL) == 0, "raw");
   expect(LINES, "the events' own bytes");
   CHECK(out.rows == 2 && out.events_n == 2 && events[1].event == 1 && events[1].off == batch.off[1], "two events noted");
   CHECK(flow.stop == 0, "no reason to stop");
@@ -73,7 +73,7 @@ static void test_rows(void) {
   expect("{\"a\":-0.5,\"q\\\"\":{\"d\":\"a string that is longer than thirty-two bytes, by far\"}}\n", "absent ones left out");
   out.buf.len = 0;
   CHECK(tm_ffi_out_select(&out, &flow, &batch, TM_ROW_EMPTY, selected) == 0, "select");
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY) == 0, "raw");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY, NULL) == 0, "raw");
   expect("{}\n{}\n", "the empty event");
   CHECK(out.event == 1 && out.event_rows == 3, "its rows belong to the event at hand");
 }
@@ -94,11 +94,11 @@ static void test_held(void) {
   tm_out_rollback(&out, 1);
   expect("one\ntwo\n", "taken back");
   CHECK(out.rows == 2 && out.events_n == 1 && out.event == -1, "entry of the earlier row stays");
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 1) == 0 && out.rows == 3, "may be tried again");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 1, NULL) == 0 && out.rows == 3, "may be tried again");
   tm_out_rollback(&out, 1);
   tm_out_batch_reset(&out);
   batch.origin[1] = 1;
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 1) == 0 && out.events_n == 1 && events[0].off == 8, "a new batch");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 1, NULL) == 0 && out.events_n == 1 && events[0].off == 8, "a new batch");
   tm_out_rollback(&out, 1);
   CHECK(out.events_n == 0 && out.rows == 2 && out.buf.len == 8, "entry of its own goes");
   batch.origin[0] = 0;
@@ -106,21 +106,21 @@ static void test_held(void) {
 
 static void test_bounds(void) {
   set_up(CAP, 10, 2, CAP);
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY) == 0 && flow.stop == 0, "below soft");
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0) == 0 && flow.stop == 1, "beyond soft");
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0) == 0, "as many rows as allowed");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY, NULL) == 0 && flow.stop == 0, "below soft");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0, NULL) == 0 && flow.stop == 1, "beyond soft");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0, NULL) == 0, "as many rows as allowed");
   CHECK(tm_ffi_out_select(&out, &flow, &batch, 0, selected) == -1, "one too many");
   tm_out_rollback(&out, 0);
   expect("{}\n", "taken back");
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 1) == 0, "the next event begins anew");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 1, NULL) == 0, "the next event begins anew");
   set_up(CAP, CAP, 100, batch.len[0] + 1);
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0) == 0, "as many bytes as allowed");
-  CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY) == -1, "too many");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, 0, NULL) == 0, "as many bytes as allowed");
+  CHECK(tm_ffi_out_raw(&out, &flow, &batch, TM_ROW_EMPTY, NULL) == -1, "too many");
   /* every size of buffer: a row fits, or is refused without a byte beyond the pad */
   for (int32_t cap = 1; cap < 100; cap++) {
     for (int way = 0; way < 2; way++) {
       set_up(cap, CAP, 100, CAP);
-      int32_t rc = way ? tm_ffi_out_select(&out, &flow, &batch, 0, selected) : tm_ffi_out_raw(&out, &flow, &batch, 0);
+      int32_t rc = way ? tm_ffi_out_select(&out, &flow, &batch, 0, selected) : tm_ffi_out_raw(&out, &flow, &batch, 0, NULL);
       /* the key written q\" is two bytes longer than c */
       int32_t need = batch.len[0] + 1 + (way ? 2 : 0);
       if (rc != (cap >= need ? 0 : -1) || out.buf.len > cap) CHECK(0, "cap %d way %d: %d", cap, way, rc);

@@ -41,8 +41,9 @@ static void cells(void) {
     {"0.1", TM_VALUE_NUMBER, 0.1, NULL, 0}, {"-12.5", TM_VALUE_NUMBER, -12.5, NULL, 0}, {"255", TM_VALUE_NUMBER, 255, NULL, 0},
     {"256", TM_VALUE_NUMBER, 256, NULL, 0}, {"-65536", TM_VALUE_NUMBER, -65536, NULL, 0},
     {"9007199254740992", TM_VALUE_NUMBER, 9007199254740992.0, NULL, 0}, {"-9007199254740992", TM_VALUE_NUMBER, -9007199254740992.0, NULL, 0},
-    {"9007199254740993", TM_VALUE_STRING, 0, "9007199254740993", 0}, {"-9007199254740993", TM_VALUE_STRING, 0, "-9007199254740993", 0},
-    {"123456789012345678901234567890", TM_VALUE_STRING, 0, "123456789012345678901234567890", 0},
+    {"9007199254740993", TM_VALUE_INTEGER, 0, "9007199254740993", 0}, {"-9007199254740993", TM_VALUE_INTEGER, 0, "-9007199254740993", 0},
+    {"\"9007199254740993\"", TM_VALUE_STRING, 0, "9007199254740993", 0},
+    {"123456789012345678901234567890", TM_VALUE_INTEGER, 0, "123456789012345678901234567890", 0},
     {"1e300", TM_VALUE_NUMBER, 1e300, NULL, 0}, {"1e16", TM_VALUE_NUMBER, 1e16, NULL, 0}, {"4.9e-324", TM_VALUE_NUMBER, 4.9e-324, NULL, 0},
     {"1e999", 0, 0, NULL, TM_STATE_NOT_KEY}, {"\"1\"", TM_VALUE_STRING, 0, "1", 0}, {"\"\"", TM_VALUE_STRING, 0, "", 0},
     {"\"card\"", TM_VALUE_STRING, 0, "card", 0}, {"\"c\\u0061rd\"", TM_VALUE_STRING, 0, "card", 0},
@@ -59,6 +60,7 @@ static void cells(void) {
       int32_t code = tm_ffi_key_cell(&a, &batch, column, 0);
       if (rows[i].kind == TM_VALUE_NUMBER) tm_ffi_key_number(&b, rows[i].num);
       else if (rows[i].kind == TM_VALUE_STRING) tm_ffi_key_string(&b, rows[i].str, (int32_t)strlen(rows[i].str));
+      else if (rows[i].kind == TM_VALUE_INTEGER) tm_ffi_key_integer(&b, rows[i].str, (int32_t)strlen(rows[i].str));
       else if (rows[i].kind != 0) tm_ffi_key_boolean(&b, rows[i].kind == TM_VALUE_TRUE);
       CHECK(code == rows[i].code && same(), "cell %s (number wanted: %d): code %d, %d bytes for %d", rows[i].json, want, code, a.len, b.len);
     }
@@ -96,6 +98,9 @@ static void parts(void) {
   tm_ffi_key_number(&keys[n], 1), tm_ffi_key_number(&keys[n++], 1);
   tm_ffi_key_nil(&keys[n]), tm_ffi_key_number(&keys[n++], 1);
   tm_ffi_key_number(&keys[n], 1), tm_ffi_key_nil(&keys[n++]);
+  tm_ffi_key_string(&keys[n++], "9007199254740993", 16);
+  tm_ffi_key_integer(&keys[n++], "9007199254740993", 16);
+  tm_ffi_key_integer(&keys[n++], "-9007199254740993", 17);
   for (int i = 0; i < n; i++) {
     for (int k = 0; k < i; k++) {
       CHECK(keys[i].len != keys[k].len || memcmp(keys[i].bytes, keys[k].bytes, (size_t)keys[i].len) != 0, "keys %d and %d are equal", i, k);
@@ -106,6 +111,11 @@ static void parts(void) {
   CHECK(tm_ffi_key_parts(a.bytes, a.len, out) == 5 && out[0].kind == TM_VALUE_STRING && out[0].len == 1 && out[0].text[0] == 'x' && out[1].num == -7 &&
             out[2].kind == TM_VALUE_TRUE && out[3].kind == TM_VALUE_NIL && out[4].num == 0.25,
         "a composite key taken apart");
+  a.len = 0;
+  tm_ffi_key_integer(&a, "12345678901234567890", 20), tm_ffi_key_string(&a, "x", 1), tm_ffi_key_number(&a, 3);
+  CHECK(tm_ffi_key_parts(a.bytes, a.len, out) == 3 && out[0].kind == TM_VALUE_INTEGER && out[0].len == 20 &&
+            memcmp(out[0].text, "12345678901234567890", 20) == 0 && out[1].kind == TM_VALUE_STRING && out[2].num == 3,
+        "an integer beyond 2^53 taken apart");
 }
 
 static void lengths(void) {
@@ -124,6 +134,13 @@ static void lengths(void) {
   CHECK(tm_ffi_key_number(&a, NAN) == TM_STATE_TOO_LONG, "nor for NaN");
   a.len = 0;
   CHECK(tm_ffi_key_number(&a, NAN) == TM_STATE_NOT_KEY && a.len == 0, "NaN is no key");
+  static const int32_t rooms[] = {65533, 65534, 65530, 65529};   /* no byte left, one, and those of a tag and four digits */
+  for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+    a.len = 0;
+    tm_ffi_key_string(&a, str, rooms[i] - 3);
+    int32_t before = a.len, code = tm_ffi_key_integer(&a, "1234", 4);
+    CHECK(code == (before + 6 <= 65534 ? 0 : TM_STATE_TOO_LONG) && a.len == (code == 0 ? before + 6 : before), "digits behind %d bytes", before);
+  }
   /* escaped texts of every size around the edges: equal to what they say */
   static char json[500000];
   static const int32_t escaped[] = {1, 126, 127, 128, 4000, 10900, 40000, 65400, 65500, 65530, 65531, 65532, 70000};

@@ -1,0 +1,87 @@
+/* files_state.h - what files.c and files_roll.c share. */
+#ifndef TM_IO_FILES_STATE_H
+#define TM_IO_FILES_STATE_H
+
+#include "../codec/format.h"
+#include "../event/fields.h"
+#include "files.h"
+#include "path_template.h"
+
+enum { TM_FILES_OPEN = 128 };
+
+/* One file; a rolled one: the number at hand. */
+struct tm_file {
+  int32_t name;              /* place of its path in names */
+  int32_t number;            /* rolled: of the file at hand; chosen when `open` is set */
+  int32_t open;              /* it has begun: rolled ones are a .part */
+  int32_t chain;             /* for planning: no more than a hint */
+  int64_t size;              /* its bytes up to the piece at hand; -1 not known yet */
+  double text;               /* bytes of rows in it */
+  int64_t period;            /* of time, in which it began */
+};
+
+struct tm_files_piece {
+  int32_t file;
+  int32_t off, len;          /* in sorted */
+  int32_t roll;              /* the file is completed first */
+};
+
+struct tm_files_state {
+  uint64_t stage_ns;         /* when the first of the rows in the stage came */
+  int32_t stage_len;         /* bytes of whole rows in it */
+  int32_t stage_rows;        /* counted where they are told apart */
+  int32_t files_n;
+  int32_t names_len;
+  int32_t pieces_n;          /* 0 nothing is to be written */
+  int32_t piece;             /* the one at hand */
+  int32_t sent;              /* bytes of it that its file has */
+  int32_t packed_len;        /* bytes of it when compressed; 0 not done yet */
+  struct tm_files_piece pieces[TM_FILES_ROWS + 1];
+  struct tm_file files[];
+};
+
+struct tm_files_row { int32_t file, off, end, next; };   /* off, end: in the stage; next of the same file */
+struct tm_files_chain { int32_t file, first, last; };
+
+struct tm_files {
+  const char *path;
+  struct tm_files_how how;
+  const struct tm_io *io;
+  struct tm_undo *undo;
+  struct tm_files_memory mem;
+  int32_t row_max;
+  struct tm_path_template *template;   /* NULL: one path */
+  struct tm_batch *batch;
+  int32_t *slots;            /* hash of paths: number of the file + 1 */
+  int32_t slots_n;
+  int32_t planned_n, planned_names, pieces_n;  /* with what the plan under way adds */
+  int *fds;                  /* by file; -1 closed */
+  int32_t open[TM_FILES_OPEN];   /* files that are open, the one used last at the end */
+  int32_t open_n;
+  int32_t at;                /* the file at hand, for messages */
+  int64_t period;            /* of time, in which all were looked at */
+  int finished;              /* at the end: what has to be there is */
+  int32_t rows_n;
+  struct tm_files_row rows[TM_FILES_ROWS];
+  struct tm_files_chain firsts[TM_FILES_ROWS];
+};
+
+const char *tm_file_path(const struct tm_files *f, int32_t i);
+
+/* files_roll.c. Those with `refused`: 1 done, 0 refused for now, -1 err. */
+
+/* Can this sink write at all? */
+int tm_file_try(struct tm_files *f, struct tm_err *err);
+/* Is open for the next piece, made if need be, its size known. */
+int tm_file_ready(struct tm_files *f, int32_t i, int *refused, struct tm_err *err);
+/* Synced and renamed. */
+int tm_file_complete(struct tm_files *f, int32_t i, int *refused, struct tm_err *err);
+/* At the end: a compressed file without a row is one of no rows. */
+int tm_file_unfinished(const struct tm_files *f);
+int tm_file_finish(struct tm_files *f, int *refused, struct tm_err *err);
+/* After a death: bytes in it, -1 it is not there. */
+int64_t tm_file_size(struct tm_files *f, int32_t i);
+/* An errno that may get better is a refusal, another an error. */
+int tm_file_refused(struct tm_files *f, int why, const char *what, int *refused, struct tm_err *err);
+
+#endif
