@@ -5,8 +5,8 @@
  * ("Lua bytes"), as far as they are used here; U is a length, 1 byte up to df, else e0-fe and 1 more, or ff and 4 (little-endian):
  *
  *   00 nil (a hole)   01 false   02 true   03 tm.null   07 double   20+U... string (20 is added to its length)
- *   08 {}   09 U pairs: key value ...   0a U items from [0]   0b U items from [0], then U pairs
- *   0c U items from [1] (U is one more than there are)   0d the same, then U pairs   0e U table: one with a metatable of the list
+ *   08 {}   09 U pairs: key value ...   0a U items from [0]   0b U U items from [0], then pairs
+ *   0c U items from [1] (U is one more than there are)   0d U U the same, then pairs   0e U table: one with a metatable of the list
  *   04 05 a pointer: as a key it marks an event view   13 01 U bytes   13 00 type U an extension (13 is ours)
  *
  * One form for each value: maps have their keys in the order of pairs (numbers ascending, strings by byte, false, true), a table

@@ -241,12 +241,12 @@ static int array_put(struct packer *w, uint32_t n, int32_t depth) {
 
 static int table_put(struct packer *w, unsigned tag, int32_t depth) {
   int32_t first = members_n(w), start = w->out->len, ok = 1;
-  uint32_t items = 0;
+  uint32_t items = 0, pairs = 0;
   if (depth > TM_ANY_DEPTH_MAX) return fail(w, TM_ANY_OTHER);
   if (tag != TM_LUA_HASH) items = read_length(w);
   if (tag == TM_LUA_ITEMS1 || tag == TM_LUA_MIXED1) items--;
+  if (tag != TM_LUA_ITEMS0 && tag != TM_LUA_ITEMS1) pairs = read_length(w);
   if (tag == TM_LUA_ITEMS1 && items > 0 && (ok = array_put(w, items, depth)) >= 0) return ok;
-  uint32_t pairs = tag == TM_LUA_ITEMS0 || tag == TM_LUA_ITEMS1 ? 0 : read_length(w);
   ok = items_put(w, items, tag == TM_LUA_ITEMS1 || tag == TM_LUA_MIXED1, depth) && pairs_put(w, pairs, depth);
   return ok && table_end(w, first, start);
 }

@@ -1,10 +1,10 @@
 --[[
 any.lua - values of type `any` in keyed state: Lua values as msgpack and back, each value always as the same bytes.
 
-The usual way is two calls that the compiler knows, LuaJIT's serializer and C (host/codec/any.h), without a loop here. What the
-serializer does not know goes the long way: bytes, extensions and points in time, views (copied), nesting beyond its 100
-levels; so does finding the place of what cannot be kept at all. The long way out is not compiled: in the LuaJIT of
-Debian 12 a compiled next() may lose half of a pointer.
+To bytes: a walk in C (host/engine/lua_table.h). From bytes: C makes of them what LuaJIT's string.buffer reads, which makes
+tables in one call that the compiler knows. What these do not know goes the long way in Lua: bytes, extensions and points in
+time, views (copied), null when read, nesting beyond the serializer's 100 levels; so does saying what cannot be kept, and where
+it was found. The long way to bytes is not compiled, as it walks tables (see lua_table.h).
 
 Tables keep all of their keys: texts, numbers and booleans. A table whose keys are 1..n comes back as an array.
 ]]
@@ -16,16 +16,16 @@ local jit = require 'jit'
 local C, ffi, bit, raise = lib.C, lib.ffi, lib.bit, lib.raise
 local NULL, owner = lib.NULL, lib.owner
 local band, rshift, ffi_string = bit.band, bit.rshift, ffi.string
-local pcall, type = pcall, type
+local type = type
 
 local M = {}
 
+local BYTES_MAX = 64 * 1024 * 1024   -- written on the long way: of a table that holds others many times
 -- in the order of TM_LUA_META_...
-local options = { metatable = { value.array_mt, debug.getmetatable(NULL) } }
-local writer, reader = buffer.new(options), buffer.new(options)
-local encode = writer.encode
-local SIZE_MAX = 16 * 1024 * 1024
-local packed, lua_bytes = lib.buf(SIZE_MAX), lib.buf()
+local writer, reader = buffer.new(), buffer.new { metatable = { value.array_mt } }
+local pack = lib.host.table_packer(value.array_mt, NULL)
+local packed_ud = lib.host.packed
+local packed, lua_bytes = ffi.cast('struct tm_buf *', packed_ud), lib.buf()
 local tape = ffi.new 'struct tm_tape'
 local ext_type = ffi.new 'int32_t[1]'
 
@@ -60,6 +60,10 @@ local function place(path, n)
   return table.concat(parts)
 end
 
+local function too_large(what)
+  raise('too-long', what .. ' cannot hold a value of more than 16 MiB')
+end
+
 --- Appends the serializer's bytes for v, with ours for what it does not know. path[1..n]: where v is; on: the tables around it.
 local function put(v, path, n, on, what)
   local t = type(v)
@@ -77,6 +81,7 @@ local function put(v, path, n, on, what)
   if n > value.DEPTH_MAX then
     raise('too-deep', what .. ' cannot hold tables nested deeper than ' .. value.DEPTH_MAX .. ', found at ' .. place(path, n))
   end
+  if #writer > BYTES_MAX then too_large(what) end
   on[v] = true
   local count = 0
   for k in next, v do
@@ -100,10 +105,6 @@ local function put(v, path, n, on, what)
 end
 jit.off(put)
 
-local function too_large(what)
-  raise('too-long', what .. ' cannot hold a value of more than 16 MiB')
-end
-
 local function pack_long(v, what, name)
   writer:reset()
   put(v, { name }, 1, {}, what)
@@ -117,15 +118,8 @@ jit.off(pack_long)
 ---@param what string for messages: "state field 't'"
 ---@param name string what a place in the value begins with
 function M.pack(v, what, name)
-  writer:reset()
   packed.len = 0
-  if pcall(encode, writer, v) then
-    local bytes, len = writer:ref()
-    local rc = C.tm_ffi_any_pack(packed, bytes, len)
-    if rc == 0 then return end
-    if rc < 0 then too_large(what) end
-  end
-  return pack_long(v, what, name)
+  if pack(packed_ud, v) ~= 0 then pack_long(v, what, name) end
 end
 
 -- From bytes --------------------------------------------------------------
