@@ -233,6 +233,24 @@ int32_t tm_ffi_patch_apply(struct tm_patch *p, const char *text, int32_t len, co
  * patch appends has off = -1 - (its index in order of the patch's changes). */
 int32_t tm_ffi_patch_keys(struct tm_patch *p, const char *text, int32_t len, struct tm_tape *keys);
 
+/* ---- values of type any ---------------------------------------------- */
+
+/* Lua tables as msgpack, one form for each value, by way of the bytes of LuaJIT's string.buffer (codec/any.h). */
+enum {
+  TM_ANY_OTHER = 1,         /* there is something in it that this way cannot carry: another one is to be tried */
+  TM_ANY_VIEW = 2,          /* a view of an event */
+  TM_ANY_BYTES = -1000      /* in place of an extension's type: bytes */
+};
+/* Appends what Lua bytes say as msgpack: 0, -1 out of space, or OTHER, VIEW */
+int32_t tm_ffi_any_pack(struct tm_buf *out, const char *lua, int32_t len);
+/* Appends Lua bytes: 0, -1 out of space, -2 that is no such value, or OTHER (null, bytes, an extension, deep nesting) */
+int32_t tm_ffi_any_unpack(struct tm_buf *out, const char *p, int32_t len);
+/* The value flattened in pre-order, as by tm_ffi_json_tape, but keys may be numbers and booleans, and OPAQUE is the value's
+ * own bytes: 0, -1 out of memory, -2 that is no such value. Offsets from p. */
+int32_t tm_ffi_any_tape(const char *p, int32_t len, struct tm_tape *t);
+/* of an OPAQUE cell's bytes: how many stand in front of its content; *type: BYTES, or the extension's */
+int32_t tm_ffi_any_opaque(const char *p, int32_t len, int32_t *type);
+
 /* ---- output ---------------------------------------------------------- */
 
 /* Rows of one pipeline for one sink, until the sink takes them. The rows of the event at hand are taken back by
@@ -311,11 +329,13 @@ struct tm_slot {
 
 /* The field a slot belongs to. */
 struct tm_slot_field {
-  char *name;               /* unescaped; owned by the overlay, like key */
+  char *name;               /* unescaped; owned by the overlay, like key and packed */
   char *key;                /* ,"name": */
+  char *packed;             /* the name as msgpack */
   const struct tm_cell *cells;  /* its column; null: none */
   int32_t name_len;
   int32_t key_len;
+  int32_t packed_len;
   int32_t top;              /* 1: a field of the event itself, not of a nested object */
   int32_t decimals;
 };

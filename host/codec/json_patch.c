@@ -25,7 +25,7 @@ struct change {
 };
 
 struct member {
-  int32_t start;        /* its key's quote */
+  int32_t start;        /* its key's quote, or the note in front of it */
   int32_t value;        /* first byte of its value, quotes included */
   int32_t end;          /* behind the value */
   int32_t change;       /* index of the change that meets it; -1 none */
@@ -139,6 +139,8 @@ static int members_match(struct tm_patch *p, const char *text, int32_t len) {
     struct member *m = &p->members[p->members_n];
     int32_t quote = tm_cell_quoted(&value);
     m->start = key.off - 1;
+    /* a note goes with its key */
+    if (m->start > TM_NOTE && tm_note_at(text + m->start - TM_NOTE)) m->start -= TM_NOTE;
     m->value = value.off - quote;
     /* a note goes with its value */
     if (tm_note_at(text + m->value - TM_NOTE)) m->value -= TM_NOTE;

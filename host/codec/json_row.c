@@ -5,17 +5,20 @@
  *   append   every written field is absent from the event: its own bytes, then the new members
  *   splice   written fields stand in the event once: its bytes with the values exchanged
  *   patch    anything else (a field removed, or standing there twice): json_patch.c
- * An event without a base (made by Lua, or selected) is written member by member. Events of msgpack are patched as text.
- * The text may have notes (note.h); tm_ffi_out_end makes of it what the sink wants. */
+ * An event without a base (made by Lua, or selected) is written member by member. Rows of msgpack are made of the messages'
+ * own bytes where they can be (msgpack_row.c); elsewhere events of msgpack are patched as text, which may have notes
+ * (note.h), and tm_ffi_out_end makes of it what the sink wants. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/buf.h"
 #include "json_walk.h"
+#include "msgpack_json.h"
 #include "out.h"
 #include "packed.h"
+#include "row.h"
 
-enum { SPLICE_MAX = 32, EMPTY_OBJECT_MAX = 8 };
+enum { EMPTY_OBJECT_MAX = 8 };
 
 /* ---- overlays ---- */
 
@@ -27,17 +30,21 @@ struct tm_overlay *tm_ffi_overlay_new(void) {
 int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *name, int32_t len, const struct tm_cell *cells,
                              int32_t top) {
   struct tm_slot_field *f = &ov->fields[slot];
-  struct tm_buf key;
+  struct tm_buf key, packed;
   tm_buf_init(&key, INT32_MAX - TM_PAD);
+  tm_buf_init(&packed, INT32_MAX - TM_PAD);
   free(f->name);
   free(f->key);
+  free(f->packed);
   f->name = malloc((size_t)len + 1);
   int32_t rc = tm_buf_put(&key, ",", 1);
   if (rc == 0) rc = tm_ffi_json_lossy(&key, name, len);
+  if (rc == 0) rc = tm_msgpack_from_json(&packed, key.data + 1, key.len - 1);
   if (rc == 0) rc = tm_buf_put(&key, ":", 1);
   if (f->name == NULL || rc != 0) {
     free(f->name);
     tm_buf_fini(&key);
+    tm_buf_fini(&packed);
     memset(f, 0, sizeof *f);
     return -1;
   }
@@ -45,6 +52,8 @@ int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *na
   f->name_len = len;
   f->key = key.data;
   f->key_len = key.len;
+  f->packed = packed.data;
+  f->packed_len = packed.len;
   f->cells = cells;
   f->top = top;
   f->decimals = 0;
@@ -106,7 +115,7 @@ static void sort_slots(const struct tm_overlay *ov, int32_t *slots, int32_t n) {
 }
 
 static int32_t put_fields(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v,
-                          const struct tm_overlay *ov, int32_t ordered) {
+                          const struct tm_overlay *ov, int32_t ordered, int32_t format) {
   static int32_t sorted[TM_SLOTS_MAX];
   const int32_t *slots = ov->written + v->base + 1;
   int32_t start = out->len;
@@ -116,6 +125,7 @@ static int32_t put_fields(struct tm_buf *out, const struct tm_batch *b, const st
     sort_slots(ov, sorted, v->writes);
     slots = sorted;
   }
+  if (format == TM_FORMAT_MSGPACK) return tm_msgpack_row_fields(out, b, v, ov, slots, v->writes);
   for (int32_t i = 0; i < v->writes; i++) {
     if (ov->slots[slots[i]].kind == TM_SLOT_REMOVED) continue;
     int32_t rc = put_member(out, b, v, ov, slots[i]);
@@ -128,51 +138,55 @@ static int32_t put_fields(struct tm_buf *out, const struct tm_batch *b, const st
 
 /* ---- rows with a base ---- */
 
-struct splice {
-  const struct tm_cell *cell;
-  int32_t slot;
-};
-
-/* The event's bytes with new members behind them, and values of `n` present members (in order of place) exchanged. */
+/* The event's bytes with the values of present members exchanged, and new members behind them. */
 static int32_t put_spliced(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov,
-                           const struct splice *list, int32_t n, const int32_t *news, int32_t news_n) {
+                           const struct tm_splices *s) {
   int32_t at = b->off[v->row], end = at + b->len[v->row] - 1;
-  for (int32_t i = 0; i < n; i++) {
-    int quoted = tm_cell_quoted(list[i].cell);
-    int32_t off = list[i].cell->off - quoted;
+  for (int32_t i = 0; i < s->present_n; i++) {
+    const struct tm_splice *p = &s->present[i];
+    int quoted = tm_cell_quoted(p->cell);
+    int32_t off = p->cell->off - quoted;
     if (tm_buf_put(out, b->raw + at, off - at) != 0) return -1;
-    int32_t rc = put_value(out, b, v, &ov->slots[list[i].slot], &ov->fields[list[i].slot]);
+    int32_t rc = put_value(out, b, v, &ov->slots[p->slot], &ov->fields[p->slot]);
     if (rc != 0) return rc;
-    at = off + tm_cell_len(list[i].cell) + 2 * quoted;
+    at = off + tm_cell_len(p->cell) + 2 * quoted;
   }
   if (tm_buf_put(out, b->raw + at, end - at) != 0) return -1;
-  for (int32_t i = 0; i < news_n; i++) {
-    int32_t rc = put_member(out, b, v, ov, news[i]);
+  for (int32_t i = 0; i < s->news_n; i++) {
+    int32_t rc = put_member(out, b, v, ov, s->news[i]);
     if (rc != 0) return rc;
   }
   return tm_buf_put(out, "}", 1);
 }
 
+/* Where a member's value begins in its event. */
+static inline int32_t place_of(const struct tm_batch *b, const struct tm_cell *c) {
+  int32_t len;
+  return b->format == TM_FORMAT_JSON ? c->off : (int32_t)(tm_cell_packed(b, c, &len) - b->raw);
+}
+
 /* Sorts the written fields into new ones and present ones; 0 if another way is needed. */
-static int can_splice(const struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov, struct splice *list,
-                      int32_t *n, int32_t *news, int32_t *news_n) {
-  if (b->format != TM_FORMAT_JSON || b->twice[v->row] || b->len[v->row] < EMPTY_OBJECT_MAX || v->writes > SPLICE_MAX) return 0;
-  *n = *news_n = 0;
+static int can_splice(const struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov, int32_t format,
+                      struct tm_splices *s) {
+  int packed = b->format == TM_FORMAT_MSGPACK;
+  if (packed && format != TM_FORMAT_MSGPACK) return 0;
+  if (b->twice[v->row] || v->writes > TM_SPLICE_MAX || (!packed && b->len[v->row] < EMPTY_OBJECT_MAX)) return 0;
+  s->present_n = s->news_n = 0;
   for (int32_t i = 0; i < v->writes; i++) {
     int32_t slot = ov->written[v->base + 1 + i];
     const struct tm_cell *cells = ov->fields[slot].cells;
     if (cells == NULL) return 0;
     const struct tm_cell *c = &cells[v->row];
     int absent = tm_cell_kind(c) == TM_KIND_ABSENT, removed = ov->slots[slot].kind == TM_SLOT_REMOVED;
-    if (removed && !absent) return 0;
-    if (removed) continue;
+    if (removed && absent) continue;
+    if (removed && !packed) return 0;
     if (absent) {
-      news[(*news_n)++] = slot;
+      s->news[s->news_n++] = slot;
       continue;
     }
-    int32_t k = (*n)++;
-    for (; k > 0 && list[k - 1].cell->off > c->off; k--) list[k] = list[k - 1];
-    list[k] = (struct splice){c, slot};
+    int32_t k = s->present_n++;
+    for (; k > 0 && place_of(b, s->present[k - 1].cell) > place_of(b, c); k--) s->present[k] = s->present[k - 1];
+    s->present[k] = (struct tm_splice){c, slot};
   }
   return 1;
 }
@@ -211,13 +225,20 @@ int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch 
     if (ov->slots[slot].kind == TM_SLOT_LUA || !ov->fields[slot].top) return 1;
   }
   tm_ffi_out_begin(o, b, v->home);
-  struct splice list[SPLICE_MAX];
-  int32_t news[SPLICE_MAX], n, news_n, rc;
-  if (v->row == TM_ROW_EMPTY)
-    rc = put_fields(&o->buf, b, v, ov, ordered);
-  else if (can_splice(b, v, ov, list, &n, news, &news_n))
-    rc = put_spliced(&o->buf, b, v, ov, list, n, news, news_n);
-  else
+  struct tm_splices s;
+  int32_t rc;
+  if (v->row == TM_ROW_EMPTY) {
+    rc = put_fields(&o->buf, b, v, ov, ordered, o->format);
+    if (rc == 0 && o->format == TM_FORMAT_MSGPACK) return tm_out_row_end(o, f);
+  } else if (can_splice(b, v, ov, o->format, &s)) {
+    if (b->format == TM_FORMAT_MSGPACK) {
+      rc = tm_msgpack_row_spliced(&o->buf, b, v, ov, &s);
+      if (rc == 0) return tm_out_row_end(o, f);
+    } else {
+      rc = put_spliced(&o->buf, b, v, ov, &s);
+    }
+  } else {
     rc = put_patched(&o->buf, b, v, ov);
+  }
   return rc != 0 ? rc : tm_ffi_out_end(o, f);
 }

@@ -255,7 +255,7 @@ static inline int32_t link_get(const struct tm_cell *c) {
 }
 
 /* room for two more cells, a key and a value */
-static int tape_grow(struct tm_tape *t) {
+int tm_tape_grow(struct tm_tape *t) {
   if (t->cap > INT32_MAX / 2 / (int32_t)sizeof *t->cells) return -1;
   int32_t cap = t->cap < 64 ? 64 : t->cap * 2;
   struct tm_cell *cells = realloc(t->cells, (size_t)cap * sizeof *cells);
@@ -364,7 +364,7 @@ int32_t tm_ffi_json_tape(const char *text, int32_t len, struct tm_tape *t) {
   const char *p = tm_json_space_skip(text);
   for (;;) {
     int before = w.depth;
-    if (t->cap - t->n < 2 && tape_grow(t) != 0) return -1;
+    if (t->cap - t->n < 2 && tm_tape_grow(t) != 0) return -1;
     p = value_begin(&w, p);
     if (p == NULL) return -1;
     if (w.depth == before) {
@@ -374,7 +374,7 @@ int32_t tm_ffi_json_tape(const char *text, int32_t len, struct tm_tape *t) {
       if (w.depth == 0) return 0;
       p = tm_json_space_skip(p + 1);
     }
-    if (t->cap - t->n < 2 && tape_grow(t) != 0) return -1;
+    if (t->cap - t->n < 2 && tm_tape_grow(t) != 0) return -1;
     p = member_begin(&w, p);
   }
 }

@@ -188,6 +188,9 @@ static inline int tm_json_members_next(struct tm_json_members *m, struct tm_cell
   return 1;
 }
 
+/* room for more cells in a tape: 0, or -1 out of memory (json_text.c) */
+int tm_tape_grow(struct tm_tape *t);
+
 /* ---- names (json_text.c) ---- */
 
 /* A name as it lies in text, or as plain UTF-8 (escaped = 0). */

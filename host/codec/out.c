@@ -115,7 +115,7 @@ static inline void row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) 
   if (o->event != row && row != TM_ROW_EMPTY) event_begin(o, b, row);
 }
 
-static inline int32_t row_end(struct tm_out *o, struct tm_flow *f) {
+int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f) {
   if (o->format == TM_FORMAT_JSON) {
     if (tm_buf_reserve(&o->buf, 1) != 0) return -1;
     o->buf.data[o->buf.len++] = '\n';
@@ -149,7 +149,7 @@ static int32_t row_convert(struct tm_out *o) {
 
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f) {
   int32_t rc = o->format == TM_FORMAT_JSON ? tm_ffi_note_clean(&o->buf, o->row) : row_convert(o);
-  return rc != 0 ? rc : row_end(o, f);
+  return rc != 0 ? rc : tm_out_row_end(o, f);
 }
 
 /* The event as JSON text for others, appended. */
@@ -183,7 +183,7 @@ int32_t tm_ffi_out_raw(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, 
   } else {
     rc = raw_convert(o, b, row, types);
   }
-  return rc != 0 ? rc : row_end(o, f);
+  return rc != 0 ? rc : tm_out_row_end(o, f);
 }
 
 /* Can this format carry the member's value, with the note in front of it? */
@@ -340,7 +340,7 @@ int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *
   row_begin(o, b, row);
   if (__builtin_expect((o->format | b->format) != TM_FORMAT_JSON, 0)) {
     int32_t rc = select_other(o, b, row, s);
-    return rc != 0 ? rc : row_end(o, f);
+    return rc != 0 ? rc : tm_out_row_end(o, f);
   }
   const char *raw = b->raw;
   char *start = o->buf.data + o->buf.len, *p = start, *limit = o->buf.data + o->buf.cap;
@@ -363,5 +363,5 @@ int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *
   *start = '{';
   *p++ = '}';
   o->buf.len = (int32_t)(p - o->buf.data);
-  return row_end(o, f);
+  return tm_out_row_end(o, f);
 }

@@ -226,10 +226,10 @@ int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how
   m.state = region(f, "files", sink, 1, tm_files_state_size(how->max_files), err);
   m.names = region(f, "files-names", sink, 0, tm_files_names_size(how->max_files), err);
   m.stage = region(f, "files-stage", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
-  m.sorted = region(f, "files-sorted", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
+  m.sorted = region(f, "files-sorted", sink, 0, tm_files_sorted_size(TM_ROW_BYTES_MAX), err);
   m.packed = region(f, "files-packed", sink, 0, tm_files_packed_size(TM_ROW_BYTES_MAX), err);
   if (m.state == NULL || m.names == NULL || m.stage == NULL || m.sorted == NULL || m.packed == NULL) return -1;
-  s->files = tm_files_new(s->path, how, s->format, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
+  s->files = tm_files_new(s->path, how, s->format, f->outlets[sink]->csv, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
   return s->files != NULL ? 0 : -1;
 }
 
@@ -449,11 +449,12 @@ static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *er
 }
 
 /* Who writes the header of a sink of CSV: nobody into a file that had something in it, the first row of one writer, the merge
- * of several. */
+ * of several; where rows are spread over files, each file gets one there (files.h). */
 static void head_plan(struct tm_outlet *o) {
   if (o->csv == NULL || !o->csv->header) return;
-  o->csv->header = !o->sink.state->appended && o->writers_n == 1;
-  o->headed = !o->sink.state->appended && o->writers_n > 1;
+  int once = !o->sink.state->appended && o->sink.files == NULL;
+  o->csv->header = once && o->writers_n == 1;
+  o->headed = once && o->writers_n > 1;
 }
 
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {

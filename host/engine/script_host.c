@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buf.h"
 #include "../base/log.h"
+#include "../codec/any.h"
 #include "../command/options.h"
 #include "embed.h"
 #include "failure.h"
+#include "lua_table.h"
 
 enum { PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -282,7 +285,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"source_how", host_source_how}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
-    {"fail_run", host_fail_run},
+    {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
@@ -292,4 +295,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   }
   lua_pushlightuserdata(L, h->changes);
   lua_setfield(L, -2, "changes");
+  tm_buf_init(&h->packed, TM_ANY_SIZE_MAX);
+  lua_pushlightuserdata(L, &h->packed);
+  lua_setfield(L, -2, "packed");
 }

@@ -6,6 +6,7 @@
  *   rollback(pipeline, row)  failure(pipeline, step, code, example, ...)   an event that failed
  *   failed_again(pipeline, row, entry)
  *   warn(text)  stop_run(why)  fail_run(why)                               words on stderr, and how the run ends
+ *   table_packer(array_mt, null)                                           see lua_table.h: the one that is called per event
  *
  * Each may raise, so the library calls them where that is caught. What is asked per event goes through abi.h instead. */
 #ifndef TM_ENGINE_SCRIPT_HOST_H
@@ -21,6 +22,7 @@ struct tm_script_host {
   struct tm_shared *shared;
   struct tm_budget budget;   /* of all keyed state: --memory */
   struct tm_changes *changes;
+  struct tm_buf packed;      /* the value of type any packed last */
   uint64_t print_second;     /* the second at hand, and prints in it */
   int prints;
 };

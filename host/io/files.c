@@ -12,36 +12,77 @@
 #include "files_state.h"
 
 enum { STAGE_PLAIN = 256 * 1024, STAGE_PACKED = 1024 * 1024, STAGE_MORE = 2 * STAGE_PACKED, NAME_MEAN = 256, WRITE_MAX = 1024 * 1024 };
+/* Texts written out beside a batch of CSV: of each field of the path once, with their origins; each name and its delimiter of a header,
+ * were all its characters quotes. */
+enum { SIDE_MORE = STAGE_PACKED + TM_BATCH_ROWS * 32 * 16, HEAD_MAX = 2 * TM_CSV_NAMES_BYTES + 3 * TM_CSV_COLUMNS_MAX + 2 };
 
 size_t tm_files_state_size(int32_t max_files) { return sizeof(struct tm_files_state) + (size_t)max_files * sizeof(struct tm_file); }
 size_t tm_files_names_size(int32_t max_files) { return (size_t)max_files * NAME_MEAN + TM_PATH_TEMPLATE_MAX + 1; }
-size_t tm_files_stage_size(int32_t row_max) { return (size_t)row_max + STAGE_MORE + 2 * TM_PAD; }
+static size_t side_size(int32_t row_max) { return (size_t)row_max + SIDE_MORE; }
+size_t tm_files_sorted_size(int32_t row_max) { return (size_t)row_max + STAGE_MORE + 2 * TM_PAD; }
+size_t tm_files_stage_size(int32_t row_max) { return tm_files_sorted_size(row_max) + side_size(row_max) + TM_PAD; }
 size_t tm_files_packed_size(int32_t row_max) {
-  size_t gzip = tm_pack_bound(TM_PACK_GZIP, tm_files_stage_size(row_max)), zstd = tm_pack_bound(TM_PACK_ZSTD, tm_files_stage_size(row_max));
-  return gzip > zstd ? gzip : zstd;
+  size_t most = 0;
+  for (enum tm_pack_kind kind = TM_PACK_GZIP; kind <= TM_PACK_ZSTD; kind++) {
+    size_t n = tm_pack_bound(kind, HEAD_MAX) + tm_pack_bound(kind, tm_files_sorted_size(row_max));
+    if (n > most) most = n;
+  }
+  return most;
+}
+
+static void batch_free(struct tm_batch *b) {
+  if (b == NULL) return;
+  tm_csv_free(b->csv);
+  tm_fields_free(b->fields);
+  free(b);
+}
+
+/* Reads rows back as they were written; NULL: no memory. */
+static struct tm_batch *batch_new(int32_t format, const struct tm_csv_out *csv) {
+  struct tm_batch *b = calloc(1, sizeof *b);
+  if (b == NULL) return NULL;
+  b->format = format;
+  b->fields = tm_fields_new();
+  if (csv != NULL) b->csv = tm_csv_new(format, csv->delimiter, 0, csv->names, NULL);
+  if (b->fields != NULL && (csv == NULL || b->csv != NULL)) return b;
+  batch_free(b);
+  return NULL;
 }
 
 static struct tm_files *drop(struct tm_files *f) {
   if (f == NULL) return NULL;
   free(f->fds);
   free(f->slots);
-  free(f->batch);
+  batch_free(f->batch);
+  batch_free(f->counted);
   free(f);
   return NULL;
 }
 
-struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, int32_t row_max,
-                              const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo, struct tm_err *err) {
+/* Of rows of CSV and lines; and where texts of theirs go that are written out. */
+static void set_csv(struct tm_files *f, const struct tm_csv_out *csv) {
+  char nothing[128];
+  f->csv = csv;
+  f->headed = csv != NULL && csv->header;
+  f->nothing = f->how.pack != TM_PACK_NOT ? tm_pack(f->how.pack, nothing, sizeof nothing, "", 0) : 0;
+  tm_buf_init(&f->head, HEAD_MAX + TM_PAD);
+  f->batch->side = f->mem.stage + f->row_max + STAGE_MORE + TM_PAD;
+  f->batch->side_cap = (int32_t)side_size(f->row_max);
+}
+
+struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, const struct tm_csv_out *csv,
+                              int32_t row_max, const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo,
+                              struct tm_err *err) {
   struct tm_files *f = calloc(1, sizeof *f);
-  struct tm_fields *fields = tm_fields_new();
   if (f != NULL) {
     f->slots_n = 2048;
     while (f->slots_n < 2 * how->max_files) f->slots_n *= 2;
     f->fds = malloc((size_t)how->max_files * sizeof *f->fds);
     f->slots = calloc((size_t)f->slots_n, sizeof *f->slots);
-    f->batch = calloc(1, sizeof *f->batch);
+    f->batch = batch_new(format, csv);
+    f->counted = batch_new(format, csv);
   }
-  if (f == NULL || fields == NULL || f->fds == NULL || f->slots == NULL || f->batch == NULL) {
+  if (f == NULL || f->fds == NULL || f->slots == NULL || f->batch == NULL || f->counted == NULL) {
     tm_err_set(err, 1, "memory", "no memory for the files of %s", path);
     return drop(f);
   }
@@ -52,10 +93,9 @@ struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, 
   f->mem = *memory;
   f->mem.stage += TM_PAD;
   f->row_max = row_max;
-  f->batch->fields = fields;
-  f->batch->format = format;
+  set_csv(f, csv);
   for (int32_t i = 0; i < how->max_files; i++) f->fds[i] = -1;
-  if (how->template && (f->template = tm_path_template_new(path, fields, err)) == NULL) return drop(f);
+  if (how->template && (f->template = tm_path_template_new(path, f->batch->fields, err)) == NULL) return drop(f);
   return f;
 }
 
@@ -108,11 +148,11 @@ int tm_files_open(struct tm_files *f, struct tm_err *err) {
 /* ---- taking ---- */
 
 /* Rows are told apart where they may go different ways. */
-static int by_row(const struct tm_files *f) { return f->template != NULL || f->how.roll_size > 0; }
+static int by_row(const struct tm_files *f) { return f->template != NULL || f->how.roll_size > 0 || f->how.roll_every_ms > 0; }
 
-static int32_t decode(struct tm_files *f, const char *text, int32_t len) {
+static int32_t decode(const struct tm_files *f, struct tm_batch *b, const char *text, int32_t len) {
   struct tm_cut cut = {0};
-  tm_formats[f->batch->format].decode(f->batch, text, len, 1, f->row_max, &cut);
+  tm_formats[b->format].decode(b, text, len, 1, f->row_max, &cut);
   return cut.used;
 }
 
@@ -123,8 +163,8 @@ int32_t tm_files_take(struct tm_files *f, const char *text, int32_t len, int32_t
   int32_t n = len, rows = 0, room = f->row_max + STAGE_PACKED - st->stage_len;
   if (st->stage_len >= stage_soft(f) || st->stage_rows + TM_BATCH_ROWS > TM_FILES_ROWS) return 0;
   if (by_row(f)) {
-    n = decode(f, text, len);
-    rows = f->batch->rows;
+    n = decode(f, f->counted, text, len);
+    rows = f->counted->rows;
     if (n <= 0) return tm_err_set(err, 1, "files", "%s: a row could not be read back", f->path);
   }
   if (n > room) n = room;  /* only where rows are not told apart: a batch of them always has room */
@@ -155,7 +195,7 @@ static int read_rows(struct tm_files *f, struct tm_err *err) {
   int32_t at = 0, last = -1;
   f->rows_n = 0;
   while (at < st->stage_len) {
-    int32_t used = decode(f, f->mem.stage + at, st->stage_len - at);
+    int32_t used = decode(f, f->batch, f->mem.stage + at, st->stage_len - at);
     TM_ASSERT(used > 0 && f->rows_n + f->batch->rows <= TM_FILES_ROWS);
     for (int32_t i = 0; i < f->batch->rows; i++) {
       struct tm_files_row *row = &f->rows[f->rows_n++];
@@ -231,9 +271,8 @@ static int plan(struct tm_files *f, struct tm_err *err) {
   } else {
     int32_t file = file_of(f, f->path, err);
     if (file < 0) return -1;
-    int roll = st->files[file].open && st->files[file].period != period;
     memcpy(f->mem.sorted, f->mem.stage, (size_t)st->stage_len);
-    st->pieces[f->pieces_n++] = (struct tm_files_piece){file, 0, st->stage_len, roll};
+    st->pieces[f->pieces_n++] = (struct tm_files_piece){file, 0, st->stage_len, 0};
   }
   tm_undo_keep(f->undo, st, offsetof(struct tm_files_state, pieces));
   st->files_n = f->planned_n;
@@ -247,16 +286,39 @@ static int plan(struct tm_files *f, struct tm_err *err) {
 
 /* ---- writing ---- */
 
+/* Is the piece at hand its file's first? The size stands still until all of the piece is written, so that a death changes nothing. */
+static int is_headed(const struct tm_files *f) {
+  const struct tm_files_state *st = f->mem.state;
+  return f->headed && st->files[st->pieces[st->piece].file].size <= f->nothing;
+}
+
+/* Adds text to packed[at..), as a member of its own where files are compressed. Where it ends; -1 no memory. */
+static int32_t packed_put(struct tm_files *f, int32_t at, const char *text, int32_t len) {
+  char *to = f->mem.packed + at;
+  if (f->how.pack != TM_PACK_NOT) {
+    int32_t n = tm_pack(f->how.pack, to, tm_files_packed_size(f->row_max) - (size_t)at, text, len);
+    return n < 0 ? n : at + n;
+  }
+  memcpy(to, text, (size_t)len);
+  return at + len;
+}
+
 /* What is to be written of the piece at hand. -1 err. */
 static int32_t data_of(struct tm_files *f, const char **data, struct tm_err *err) {
   struct tm_files_state *st = f->mem.state;
   const struct tm_files_piece *p = &st->pieces[st->piece];
+  int head = is_headed(f);
+  int32_t n = 0;
   *data = f->mem.sorted + p->off;
-  if (f->how.pack == TM_PACK_NOT) return p->len;
+  if (f->how.pack == TM_PACK_NOT && !head) return p->len;
   *data = f->mem.packed;
   if (st->packed_len > 0) return st->packed_len;
-  int32_t n = tm_pack(f->how.pack, f->mem.packed, tm_files_packed_size(f->row_max), f->mem.sorted + p->off, p->len);
-  if (n < 0) return tm_err_set(err, 1, "memory", "%s: no memory to compress", f->path);
+  if (head) {
+    f->head.len = 0;
+    n = tm_csv_head_put(&f->head, f->csv) != 0 ? -1 : packed_put(f, 0, f->head.data, f->head.len);
+  }
+  if (n >= 0) n = packed_put(f, n, f->mem.sorted + p->off, p->len);
+  if (n < 0) return tm_err_set(err, 1, "memory", "%s: no memory to write a piece", f->path);
   tm_undo_fence();
   st->packed_len = n;
   return n;
@@ -385,7 +447,7 @@ void tm_files_resume(struct tm_files *f) {
   if (st->pieces_n == 0) return;
   const struct tm_files_piece *p = &st->pieces[st->piece];
   const struct tm_file *file = &st->files[p->file];
-  int32_t len = f->how.pack != TM_PACK_NOT ? st->packed_len : p->len;
+  int32_t len = f->how.pack != TM_PACK_NOT || is_headed(f) ? st->packed_len : p->len;
   int64_t size = file->size < 0 ? -1 : tm_file_size(f, p->file);
   if (size < 0) return;
   int64_t more = size - (file->size + st->sent);

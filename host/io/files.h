@@ -8,7 +8,9 @@
  *
  * A rolled file is written as NAME-000001.EXT.part and gets its name, NAME-000001.EXT, when it is complete: synced,
  * renamed, the folder synced. Numbers go on behind those that are there. Compressed rows wait for a piece that is worth
- * it, TM_FILES_HOLD_S at most. At most OPEN files are open at a time; a run knows at most `max_files`. */
+ * it, TM_FILES_HOLD_S at most. At most OPEN files are open at a time; a run knows at most `max_files`.
+ *
+ * Rows of CSV come without a header: each file that has nothing in it begins with one, which no roll counts. */
 #ifndef TM_IO_FILES_H
 #define TM_IO_FILES_H
 
@@ -16,6 +18,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 #include "../base/undo.h"
+#include "../codec/csv_write.h"
 #include "pack.h"
 
 enum { TM_FILES_MAX = 100000, TM_FILES_HOLD_S = 10, TM_FILES_ROWS = 8192 };
@@ -40,11 +43,13 @@ struct tm_files_memory {
 size_t tm_files_state_size(int32_t max_files);
 size_t tm_files_names_size(int32_t max_files);
 size_t tm_files_stage_size(int32_t row_max);
+size_t tm_files_sorted_size(int32_t row_max);
 size_t tm_files_packed_size(int32_t row_max);
 
-/* path is borrowed. NULL and err. `format`: of the rows. */
-struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, int32_t row_max,
-                              const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo, struct tm_err *err);
+/* path and csv are borrowed. NULL and err. `format`: of the rows; csv: how those of CSV and lines are written, else NULL. */
+struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, const struct tm_csv_out *csv,
+                              int32_t row_max, const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo,
+                              struct tm_err *err);
 /* Finds out what can go wrong before anything is read; again after a death. 0, or -1 err. */
 int tm_files_open(struct tm_files *f, struct tm_err *err);
 /* After a death: what of a write was done. */

@@ -2,6 +2,7 @@
 #ifndef TM_IO_FILES_STATE_H
 #define TM_IO_FILES_STATE_H
 
+#include "../base/buf.h"
 #include "../codec/format.h"
 #include "../event/fields.h"
 #include "files.h"
@@ -35,7 +36,7 @@ struct tm_files_state {
   int32_t pieces_n;          /* 0 nothing is to be written */
   int32_t piece;             /* the one at hand */
   int32_t sent;              /* bytes of it that its file has */
-  int32_t packed_len;        /* bytes of it when compressed; 0 not done yet */
+  int32_t packed_len;        /* bytes of it when compressed, or with the header; 0 not done yet */
   struct tm_files_piece pieces[TM_FILES_ROWS + 1];
   struct tm_file files[];
 };
@@ -51,7 +52,12 @@ struct tm_files {
   struct tm_files_memory mem;
   int32_t row_max;
   struct tm_path_template *template;   /* NULL: one path */
-  struct tm_batch *batch;
+  struct tm_batch *batch;    /* rows of the stage, with the fields of the template */
+  struct tm_batch *counted;  /* rows that are taken: how many, no fields */
+  const struct tm_csv_out *csv;  /* how rows of CSV and lines are written; NULL another format */
+  int headed;                /* files begin with the header of csv */
+  int32_t nothing;           /* a file of so many bytes has no row: 0, or those of no rows compressed */
+  struct tm_buf head;        /* scratch */
   int32_t *slots;            /* hash of paths: number of the file + 1 */
   int32_t slots_n;
   int32_t planned_n, planned_names, pieces_n;  /* with what the plan under way adds */

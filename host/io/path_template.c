@@ -7,6 +7,7 @@
 
 #include "../base/buf.h"
 #include "../codec/cell.h"
+#include "../codec/csv.h"
 
 enum { PARTS_MAX = 32, VALUE_MAX = 120, REJECTED = 3 };
 
@@ -93,7 +94,7 @@ static int is_plain(unsigned char c) {
 /* The text of a cell: a string's characters, JSON of anything else. */
 static const char *text_of(struct tm_path_template *t, const struct tm_batch *b, const struct tm_cell *c, int32_t *len) {
   int kind = tm_cell_kind(c);
-  if (b->format == TM_FORMAT_JSON && kind != TM_KIND_ESCAPED) {
+  if (tm_csv_batch(b) || (b->format == TM_FORMAT_JSON && kind != TM_KIND_ESCAPED)) {
     *len = tm_cell_len(c);
     return b->raw + c->off;
   }

@@ -9,7 +9,7 @@ host calls   load{...}, lint, fail, bad_line, batch_begin, generate
 
 local host = ...
 local modules = {}
-local builtin = { ffi = true, bit = true, jit = true, ['jit.util'] = true, ['table.new'] = true }
+local builtin = { ffi = true, bit = true, jit = true, ['jit.util'] = true, ['table.new'] = true, ['string.buffer'] = true }
 local lua_require = require
 
 _G.require = function(name)

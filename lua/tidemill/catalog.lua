@@ -24,7 +24,7 @@ local CRLF = { 'crlf', 'boolean', 'csv, lines: rows end with CR LF', default = '
 local IN_COLUMNS = { 'columns', 'any', 'csv: the list of names; then the first row is an event', default = 'the first row' }
 local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no event', default = 'true without columns' }
 local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
-local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first, but not into a file that has something in it',
+local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first in each file, but not into one that has something in it',
   default = 'true' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }

@@ -54,11 +54,11 @@ function Gen:late(get)
 end
 
 --- A view of its own: accessors, overlay and node tree.
-function Gen:new_view(base)
+function Gen:new_view()
   local level = #self.views
   local source = self.pipeline.source
   local view_spec = {
-    batch = source.batch, fields = base and source.fields or nil, log = self.forks, strings = source.strings, words = source.words,
+    batch = source.batch, fields = source.fields, log = self.forks, strings = source.strings, words = source.words,
   }
   local view
   local parts = { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', 'tidemill.view_seal' }
@@ -129,11 +129,11 @@ end
 
 --- A place for the rows that a user function emits, and the emit function for it.
 function Gen:new_held(view)
-  local inner = self:new_view(false)
+  local inner = self:new_view()
   inner.inherit(view)
-  local held = { n = 0, open = false, bytes = 0, shapes = {} }
+  local held = lib.load 'tidemill.view_rows' (lib, view, inner)
   self.held[#self.held + 1] = held
-  return inner, self:const(held), M.emitter(held, inner)
+  return inner, self:const(held), held.add
 end
 
 --- Takes the rows emitted so far through the steps behind; own() writes what is done with a row first.
@@ -431,45 +431,6 @@ function Gen:seal()
   end
 end
 
---- The emit function of a flat_map: takes the row at once, within the bounds of one event's rows.
-function M.emitter(held, view)
-  local flow, max_bytes = lib.flow, 16 * 1024 * 1024
-  local function size(t, depth)
-    if lib.is_text(t) then return #t.text end
-    local bytes = 2
-    for k, v in next, t do
-      bytes = bytes + 4 + (type(k) == 'string' and #k or 8)
-      local kind = type(v)
-      if kind == 'string' then bytes = bytes + #v
-      elseif kind == 'table' and depth < 512 then bytes = bytes + size(v, depth + 1)
-      else bytes = bytes + 8 end
-    end
-    return bytes
-  end
-  return function(row)
-    if not held.open then raise('kept', 'emit was called after its function had returned') end
-    if type(row) ~= 'table' or row == lib.NULL then
-      raise('type', 'emit takes a table or the event, got ' .. (row == nil and 'nil' or row == lib.NULL and 'null' or 'a ' .. type(row)))
-    end
-    local n = held.n + 1
-    if n > flow.max_rows then
-      raise('too-many-rows', 'one event made more than ' .. flow.max_rows .. ' rows (--max-rows)')
-    end
-    local shape = view.shape
-    local copy, bytes
-    if shape then copy, bytes = shape.take(row) end
-    if not copy then
-      if not lib.owner[row] then view.shape = lib.shape.learn(view, row) or shape end
-      copy, shape = value.snapshot(row), false
-      bytes = size(copy, 1)
-    end
-    held.bytes = held.bytes + bytes
-    if held.bytes > max_bytes then raise('row-too-large', "one event's rows exceed 16 MiB") end
-    held[n], held.shapes[n] = copy, shape
-    held.n = n
-  end
-end
-
 require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 
@@ -519,7 +480,7 @@ function M.compile(pipeline, checked)
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {},
   }, Gen)
   local filtered_by = leading_filter(pipeline)
-  local view = g:new_view(true)
+  local view = g:new_view()
   local first = pipeline.tree.next[1]
   g.first_step = first and first.id
   g:follow(pipeline.tree, view)
@@ -570,10 +531,7 @@ function M.compile(pipeline, checked)
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end
-    for _, held in ipairs(g.held) do
-      for i = 1, held.n do held[i] = nil end
-      held.open, held.n = false, 0
-    end
+    for _, held in ipairs(g.held) do held.abandon() end
   end
 end
 

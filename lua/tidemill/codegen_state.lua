@@ -254,7 +254,7 @@ return function(emit, Gen, node_list)
     g:at(step)
     g:put('do')
     g:find_record(state, view)
-    g:put('%s(e%d, r, %s)', g:const(compiled.update), view.level, ptr)
+    g:put('%s', g:call(compiled.update, view, 'r, ' .. ptr))
     g:sync(view)
     if final then
       g:put(g.timed and 'r.at = st%d.time end' or 'end', view.level)
@@ -339,7 +339,7 @@ end
     local state = g:open_state(step, numbers, refs)
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
-    local box = parts.make(rec, state, add, function() return view.key_now() end, view.st)
+    local box = parts.make(rec, state, add, function() return view.key_now() end, view.st, g.checked)
     state.box, state.view = box, view
     g:at(step)
     g:put('do')
@@ -348,7 +348,12 @@ end
     local at = g:const(box.at)
     g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) end', at, ptr, at, g:const(box.init))
     g:put('%s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
-    g:put('%s', g:call(rec.on_event, view, g:const(box.view) .. ', ' .. g:const(box.ctx)))
+    if g.checked then
+      g:put('local s, ctx = %s()', g:const(box.lend))
+      g:put('%s %s()', g:call(rec.on_event, view, 's, ctx'), g:const(box.retire))
+    else
+      g:put('%s', g:call(rec.on_event, view, g:const(box.view) .. ', ' .. g:const(box.ctx)))
+    end
     g:put('%s.open = false', hold)
     g:put('if %s.late ~= 0 then %s() end', at, g:const(box.settle))
     g:sync(view)

@@ -128,6 +128,20 @@ function M.fields_of(rec)
   return nil
 end
 
+--- A path by fields that no row has would lead to one file only.
+local function path_fields(d, fail)
+  local columns = d.format == 'lines' and { 'line' } or d.format == 'csv' and d.csv.columns
+  if not columns or not (d.files and d.files.template) then return end
+  local has = {}
+  for _, name in ipairs(columns) do has[name] = true end
+  for name in d.path:gsub('{{', ''):gsub('}}', ''):gmatch '{([^}]*)}' do
+    if not has[name] then
+      fail(d.place ~= '' and d.place or 'script', d.path .. ' has {' .. name .. '}, and the columns are ' ..
+        table.concat(columns, ', ') .. suggest.hint(name, columns))
+    end
+  end
+end
+
 --- Finds the columns of sinks that do not name them: those of select, of dead letters, or, left open, of the first row.
 ---@param plan table
 ---@param fail fun(place: string, message: string)
@@ -160,6 +174,7 @@ function M.columns(plan, fail)
           'dead letters, and the columns are not the same everywhere; name them with columns = { … }, or end each with the same :select')
       end
     end
+    path_fields(d, fail)
   end
 end
 

@@ -56,6 +56,8 @@ local empty = ffi.new('struct tm_cell[?]', C.TM_ROW_EMPTY + 1)
 for i = 0, C.TM_ROW_EMPTY do empty[i].num = 0 / 0 end
 M.EMPTY_CELLS = ffi.cast('struct tm_cell *', empty)
 M.anchor = { empty }
+--- the one raw key of every view: a pointer, which no script has, so that C can tell a view in a serialized table
+M.VIEW = host.flow
 M.anchor[3] = ffi.new('uint8_t[?]', C.TM_ROW_EMPTY + 1)
 M.EMPTY_CODES = ffi.cast('const uint8_t *', M.anchor[3])
 --- strings made of a column's rows, for a field without a column: none ever

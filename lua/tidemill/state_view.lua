@@ -2,15 +2,15 @@
 state_view.lua - the state and the context that a `process` function receives: `s`, whose fields are those declared, and `ctx`.
 
 Both are one proxy each a step, over the record at hand (box.r). A field is a cell of the record: numbers and booleans a
-double (NaN: nil), texts and tables a reference to bytes in the state, lists, maps and sets a reference that C works on. A
-table of type `any` is read as a copy and written back, if it was changed, when the call returns.
+double (NaN: nil), texts and values of type `any` a reference to bytes in the state (state_any.lua), lists, maps and sets a
+reference that C works on.
 ]]
 
 local lib = require 'tidemill.lib'
 local state_of = require 'tidemill.state'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
-local value = require 'tidemill.value'
+local any = require 'tidemill.any'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local ffi_string = ffi.string
 
@@ -100,32 +100,31 @@ local function fill(v, x, what)
   elseif t == 'string' then v.kind, v.text, v.len = C.TM_VALUE_STRING, x, #x
   elseif t == 'boolean' then v.kind = x and C.TM_VALUE_TRUE or C.TM_VALUE_FALSE
   else raise('type', what .. ' takes a string, number or boolean, got ' .. (t == 'nil' and 'nil' or 'a ' .. t)) end
-  return x
 end
 
---- What a container keeps of x; the text of a table is returned, to be held until C has copied it.
+--- What a container keeps of x.
 local function fill_value(v, x, of, what)
   if of == 'any' then
     if x == nil then raise('type', what .. ' takes a value, got nil') end
-    local text = value.encode_string(lib.owner[x] and value.copy(x) or x)
-    v.kind, v.text, v.len = C.TM_VALUE_ANY, text, #text
-    return text
+    any.pack(x, what, 'value')
+    v.kind, v.text, v.len = C.TM_VALUE_ANY, any.packed.data, any.packed.len
+    return
   end
   local wanted = of == 'integer' and 'number' or of
   if wanted and type(x) ~= wanted then
     raise('type', what .. ' holds values of type ' .. of .. ', got ' .. (x == nil and 'nil' or 'a ' .. type(x)))
   end
   if of == 'integer' and (x % 1 ~= 0 or x > 2 ^ 53 or x < -2 ^ 53) then raise('type', what .. ' holds integers, got ' .. tostring(x)) end
-  return fill(v, x, what)
+  fill(v, x, what)
 end
 
-local function read(v)
+local function read(v, what)
   local kind = v.kind
   if kind == C.TM_VALUE_NUMBER then return v.num
   elseif kind == C.TM_VALUE_STRING then return ffi_string(v.text, v.len)
   elseif kind == C.TM_VALUE_TRUE then return true
   elseif kind == C.TM_VALUE_FALSE then return false
-  elseif kind == C.TM_VALUE_ANY then return value.decode(ffi_string(v.text, v.len)) end
+  elseif kind == C.TM_VALUE_ANY then return any.unpack(v.text, v.len, what) end
   return nil
 end
 
@@ -145,32 +144,30 @@ local function container_view(field, index, state, box)
     local function get(i)
       if type(i) ~= 'number' then raise('type', what .. ': places are numbers, from 1') end
       if C.tm_ffi_list_get(ptr, box.r, index, i, val) < 0 then return nil end
-      return read(val)
+      return read(val, what)
     end
     local function next_item(_, i)
       local x = get(i + 1)
       if x ~= nil then return i + 1, x end
     end
     function methods.push(_, x)
-      local held = fill_value(val, x, of, what)
+      fill_value(val, x, of, what)
       done(C.tm_ffi_list_push(ptr, box.r, index, val))
-      return held and nil
     end
     function methods.get(_, i) return get(i) end
     function methods.set(_, i, x)
-      local held = fill_value(val, x, of, what)
+      fill_value(val, x, of, what)
       done(C.tm_ffi_list_set(ptr, box.r, index, i, val))
-      return held and nil
     end
     function methods.pop()
       if box.r[field.cell].n == 0 then return nil end
       done(C.tm_ffi_list_pop(ptr, box.r, index, val))
-      return read(val)
+      return read(val, what)
     end
     function methods.shift()
       if box.r[field.cell].n == 0 then return nil end
       done(C.tm_ffi_list_shift(ptr, box.r, index, val))
-      return read(val)
+      return read(val, what)
     end
     function methods.each() return next_item, nil, 0 end
   else
@@ -191,8 +188,8 @@ local function container_view(field, index, state, box)
       return function()
         at = C.tm_ffi_map_next(ptr, box.r, index, at, key, val)
         if at == 0 then return nil end
-        if field.type == 'set' then return read(key) end
-        return read(key), read(val)
+        if field.type == 'set' then return read(key, what) end
+        return read(key, what), read(val)
       end
     end
     if field.type == 'set' then
@@ -204,14 +201,13 @@ local function container_view(field, index, state, box)
     else
       function methods.get(_, x)
         if not has(x) then return nil end
-        return read(val)
+        return read(val, what)
       end
       function methods.set(_, k, x)
         fill(key, k, what)
-        local held = fill_value(val, x, of, what)
+        fill_value(val, x, of, what)
         done(C.tm_ffi_map_set(ptr, box.r, index, key, val))
-        return held and nil
-      end
+        end
     end
   end
   return setmetatable({}, {
@@ -235,7 +231,7 @@ local function wrong(field, v)
     ', cannot hold ' .. (type(v) == 'number' and tostring(v) or 'a ' .. type(v)))
 end
 
---- Text that reads and writes one field; F the list of fields, X what belongs to field @.
+--- Text that reads and writes one field, of a type other than any; F the list of fields, X what belongs to field @.
 local function access(field)
   local cell = 'box.r.' .. field.cell
   if field.container then
@@ -247,11 +243,9 @@ local function access(field)
   elseif field.type == 'boolean' then
     return ('local v = %s if v == v then return v == 1 end return nil'):format(cell),
       ("if type(v) == 'boolean' then %s = v and 1 or 0 elseif v == nil then %s = NIL else wrong(F[@], v) end"):format(cell, cell)
-  elseif field.type == 'string' then
-    return ('return text(ptr, %s)'):format(cell),
-      "if type(v) == 'string' then set_text(F[@], v) elseif v == nil then empty(F[@]) else wrong(F[@], v) end"
   end
-  return ('return get_any(F[@], %s)'):format(cell), 'set_any(F[@], v)'
+  return ('return text(ptr, %s)'):format(cell),
+    "if type(v) == 'string' then set_text(F[@], v) elseif v == nil then empty(F[@]) else wrong(F[@], v) end"
 end
 
 local function read_only(what, index)
@@ -265,41 +259,38 @@ local LATER = { timer = true, cancel = true, wall_timer = true }
 
 --- The proxies of a process step.
 ---@param moment ffi.cdata* struct tm_view of the event at hand
----@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns }
-function M.make(rec, state, add, key_now, moment)
+---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns;
+---   only_now: lend() gives an s and a ctx for one call, retire() ends it }
+function M.make(rec, state, add, key_now, moment, only_now)
   local fields, ptr = rec.fields, state.ptr
   local place = ffi.new(ffi.typeof('struct { $ r; int32_t new; int32_t late; int32_t cleared; }', state.type))
   local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
   lib.anchor[#lib.anchor + 1] = place
-  local anys = {}   -- tables of type any given out in this call: field, table, text
-
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
   local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
   local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end
-  local function get_any(field, ref)
-    for i = 1, #anys do if anys[i].field == field then return anys[i].table end end
-    local text = state_of.text(ptr, ref)
-    if not text then return nil end
-    local v = value.decode(text)
-    if type(v) == 'table' and v ~= lib.NULL then
-      anys[#anys + 1] = { field = field, table = v, text = text }
-      box.late = 1
-    end
-    return v
-  end
-  local function set_any(field, v)
-    for i = #anys, 1, -1 do if anys[i].field == field then table.remove(anys, i) end end
-    if v == nil then return empty(field) end
-    if type(v) == 'function' then wrong(field, v) end
-    set_text(field, value.encode_string(lib.owner[v] and value.copy(v) or v))
-  end
-
   local names, containers, reads, writes = {}, {}, {}, {}
+  -- fields of type any: their functions, and text that calls them, without a loop; a function has 60 upvalues at most
+  local any_functions, any_names, settles, forgets = {}, {}, {}, {}
+  local function any_call(fn)
+    local n = #any_functions + 1
+    any_functions[n] = fn
+    if n > 40 then return ('A[%d]'):format(n) end
+    any_names[n] = 'any' .. n
+    return any_names[n]
+  end
   for i, field in ipairs(fields) do
     names[i] = field.name
     field.index = state.index[field.cell]
     if field.container then containers[i] = container_view(field, field.index, state, box) end
-    local get, set = access(field)
+    local get, set
+    if field.type == 'any' then
+      local read, write, settle, forget = lib.load 'tidemill.state_any' (lib, any, state_of, ptr, box, field)
+      get, set = 'return ' .. any_call(read) .. '()', any_call(write) .. '(v)'
+      settles[#settles + 1], forgets[#forgets + 1] = any_call(settle) .. '()', any_call(forget) .. '()'
+    else
+      get, set = access(field)
+    end
     reads[i] = ('if k == %q then %s end'):format(field.name, get:gsub('@', i))
     writes[i] = ('if k == %q then %s return end'):format(field.name, set:gsub('@', i))
   end
@@ -309,11 +300,12 @@ function M.make(rec, state, add, key_now, moment)
   local function wrong_container(field)
     raise('type', "state field '" .. field.name .. "' is a " .. field.type .. ': change it by its methods')
   end
-  local chunk = assert(loadstring(('local box, ptr, F, X, text, set_text, empty, get_any, set_any, wrong, ' ..
-    'wrong_container, unknown, NIL, type = ... return function(s, k) %s return unknown(k) end, function(s, k, v) %s unknown(k) end'):format(
-    table.concat(reads, ' '), table.concat(writes, ' ')), '=tidemill.state_view'))
-  local index, newindex = chunk(box, ptr, fields, containers, state_of.text, set_text, empty, get_any, set_any, wrong,
-    wrong_container, unknown, NIL, type)
+  local chunk = assert(loadstring(('local box, ptr, F, X, text, set_text, empty, wrong, wrong_container, unknown, NIL, type, A = ... %s ' ..
+    'return function(s, k) %s return unknown(k) end, function(s, k, v) %s unknown(k) end, function() %s end, function() %s end'):format(
+    #any_names > 0 and ('local %s = unpack(A)'):format(table.concat(any_names, ', ')) or '',
+    table.concat(reads, ' '), table.concat(writes, ' '), table.concat(settles, ' '), table.concat(forgets, ' ')), '=tidemill.state_view'))
+  local index, newindex, settle_anys, forget_anys = chunk(box, ptr, fields, containers, state_of.text, set_text, empty, wrong,
+    wrong_container, unknown, NIL, type, any_functions)
 
   -- start values of a new key, without a loop: it would keep the batch's loop from being compiled
   local starts, values = {}, {}
@@ -332,11 +324,7 @@ function M.make(rec, state, add, key_now, moment)
     '=tidemill.state_view'))(fields, values, start_text)
 
   local function settle()
-    for i = 1, #anys do
-      local a = anys[i]
-      if not value.equal(a.table, a.text) then set_text(a.field, value.encode_string(a.table)) end
-      anys[i] = nil
-    end
+    settle_anys()
     if box.cleared ~= 0 then
       box.cleared = 0
       checked(C.tm_ffi_state_remove(ptr, box.r))
@@ -346,7 +334,7 @@ function M.make(rec, state, add, key_now, moment)
 
   --- Forgets the key when the call returns; until then its fields read as at the start.
   local function clear()
-    for i = #anys, 1, -1 do anys[i] = nil end
+    forget_anys()
     for _, field in ipairs(fields) do
       if field.index then empty(field) end
     end
@@ -369,11 +357,18 @@ function M.make(rec, state, add, key_now, moment)
       suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'clear' }))
   end)
   local view = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'state' })
-  local function abandon()
-    for i = #anys, 1, -1 do anys[i] = nil end
-    box.late, box.cleared = 0, 0
+  local made = { at = box, view = view, ctx = ctx, init = init, settle = settle }
+  if only_now then
+    local set = {}
+    for _, c in pairs(containers) do set[c] = true end
+    made.lend, made.retire = require 'tidemill.state_checked'.make(view, ctx, set)
   end
-  return { at = box, view = view, ctx = ctx, init = init, settle = settle, abandon = abandon }
+  function made.abandon()
+    forget_anys()
+    box.late, box.cleared = 0, 0
+    if only_now then made.retire() end
+  end
+  return made
 end
 
 return M

@@ -19,8 +19,10 @@ local DEPTH_MAX = 512
 
 local M = {}
 
+M.DEPTH_MAX = DEPTH_MAX
 local tape = ffi.new 'struct tm_tape'
 local array_mt = { __metatable = 'array' }
+M.array_mt = array_mt
 
 --- Marks a table as an array: `[]` when empty.
 function M.array(t)
@@ -84,6 +86,12 @@ function M.timestamp(s, ns)
       tostring(ns))
   end
   return packed(0xd4, C.TM_EXT_TIMESTAMP, ffi_string(buf.data, buf.len))
+end
+
+--- An opaque value's bytes, and an extension's type; false: bytes. nil: v is none.
+function M.opaque_parts(v)
+  local h = held[v]
+  if h then return h.bytes, h.type end
 end
 
 --- Is v bytes, an extension or a point in time?

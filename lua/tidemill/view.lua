@@ -294,8 +294,9 @@ V.spread = spread
 
 --- Nothing written below `node` in this generation holds.
 local function clear_below(node)
-  for _, child in rawnext, node.kids do
-    if gens[child.slot] == st.gen then put(child, REMOVED) end
+  local kids = node.sorted
+  for i = 1, #kids do
+    if gens[kids[i].slot] == st.gen then put(kids[i], REMOVED) end
   end
   if node.extra then
     for i = st.base + 1, st.base + st.writes do
@@ -314,12 +315,13 @@ local function expand(node, v)
 end
 
 local function written_in(node)
-  for _, child in rawnext, node.kids do
-    if gens[child.slot] == st.gen then return true end
+  local kids = node.sorted
+  for i = 1, #kids do
+    if gens[kids[i].slot] == st.gen then return true end
   end
   if node.extra then
-    for _, child in rawnext, node.extra do
-      if gens[child.slot] == st.gen then return true end
+    for i = st.base + 1, st.base + st.writes do
+      if nodes[written[i]].parent == node then return true end
     end
   end
   return false
@@ -763,7 +765,7 @@ end
 function make_view(node)
   local index, newindex = accessors(node)
   local mt = { __index = index, __newindex = newindex, __metatable = 'event' }
-  local proxy = setmetatable({}, mt)
+  local proxy = setmetatable({ [lib.VIEW] = true }, mt)
   if node == root then V.meta = mt end
   owner[proxy] = node
   node.view = proxy

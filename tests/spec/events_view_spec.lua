@@ -268,6 +268,50 @@ describe('views are valid during the call', function()
     end)
   end
 
+  -- K: what an earlier call kept
+  local steps = {
+    ['a key function'] = { ":key_by(function(e) if K then K = K.a end K = e return e.a end, 'k')", 'event' },
+    ["an aggregate's where"] = { ":running('n', { n = tm.agg.count { where = function(e) if K then K = K.a end K = e return true end } })", 'event' },
+    ["an aggregate's where, nested"] = { ":running('n', { n = tm.agg.count { where = function(e) if K then K.a = 1 end K = e.o return true end } })",
+      'event' },
+    ["process' event"] = { PROCESS = 'if K then K = K.a end K = e', 'event' },
+    ["process' nested object"] = { PROCESS = 'if K then K = K.a end K = e.o', 'event' },
+    ["process' state, read"] = { PROCESS = 'if K then K = K.n end K = s', 'state' },
+    ["process' state, written"] = { PROCESS = 'if K then K.n = 1 end K = s', 'state' },
+    ['a list of the state'] = { PROCESS = 'if K then K:push(1) end K = s.l', 'state' },
+    ['a method of a list'] = { PROCESS = 'if K then K(s.l, 1) end K = s.l.push', 'state' },
+    ["process' context"] = { PROCESS = 'if K then K = K.key end K = ctx', 'ctx' },
+    ["a function of process' context"] = { PROCESS = 'if K then K() end K = ctx.clear', 'ctx' },
+    ['the state after a call that failed'] = { PROCESS = "if K then K = K.n end K = s error 'x'", 'state' },
+    ['the event after a call that failed'] = { PROCESS = "if K then K = K.a end K = e error 'x'", 'event' },
+  }
+  for name, step in pairs(steps) do
+    it(name .. ' kept after its call is reported by check --sample', function()
+      local chain = step.PROCESS and (":process('p', { max_keys = 9, state = { n = 0, l = tm.state.list { max = 3 } }, " ..
+        'on_event = function(e, s, ctx) %s end })'):format(step.PROCESS) or step[1]
+      local r = h.run { 'check', h.write("local tm = require 'tidemill'\nlocal K\nreturn tm.pipeline 'p'\n" .. chain ..
+        '\n:to(tm.sink.discard())', h.path 'kept.lua'), '--sample', h.write(('{"a":1,"o":{"a":1}}\n'):rep(2)) }
+      local what = step[#step]
+      assert.truthy((r.err .. r.out):find(what .. ' kept after its call', 1, true), r.err .. r.out)
+      assert.truthy((r.err .. r.out):find('kept.lua:4', 1, true))
+      assert.equal(3, r.code)
+    end)
+  end
+
+  it('a process whose function keeps nothing passes', function()
+    local r = h.run { 'check', h.write([[
+      local tm = require 'tidemill'
+      return tm.pipeline 'p':key_by 'a':process('p', { max_keys = 9, state = { n = 0, t = 'any', l = tm.state.list { max = 3 }, m = tm.state.map {} },
+        on_event = function(e, s, ctx)
+          s.n = s.n + 1 s.l:push(s.n) s.m:set('x', e.a) s.t = { o = e.o, e = e, n = s.t and s.t.n }
+          for i, v in s.l:each() do s.n = s.n + v * 0 end for k, v in s.m:each() do end
+          if s.n > 1 and (s.t.o.a ~= 1 or s.t.e.o.a ~= 1 or not ctx.key or s.l:size() < 1) then error 'no' end
+          ctx.emit(e) ctx.emit(e.o) ctx.emit { n = s.n } if s.n == 2 then ctx.clear() end
+        end }):running('r', { n = tm.agg.count { where = function(e) return e.n end } }, { max_keys = 10 }):to(tm.sink.discard())]]),
+      '--sample', h.write(('{"o":{"a":1},"a":2}\n'):rep(3)) }
+    assert.equal(0, r.code, r.err .. r.out)
+  end)
+
   it('and nothing is reported when they are used within it', function()
     local r = h.run { 'check', h.write([[
       local tm = require 'tidemill'
