@@ -643,3 +643,88 @@ int32_t tm_ffi_pattern_plain(const char *s, int32_t len, const char *by, int32_t
 int32_t tm_ffi_pattern_is_plain(const char *pattern, int32_t len);
 /* gives the memory of a buffer back; it is empty then */
 void tm_ffi_buf_release(struct tm_buf *b);
+
+/* ---- the library of scripts ------------------------------------------ */
+/* Functions over texts: none keeps anything of its arguments, all take linear time. Where a result is text it is in out,
+ * from its start. Results, unless said otherwise: 0, -1 out of space, -2 (out says why). */
+
+/* Case is Unicode's simple mapping; white space ASCII's. part, by: not empty where something is looked for. */
+int32_t tm_ffi_text_lower(const char *s, int32_t len, struct tm_buf *out);
+int32_t tm_ffi_text_upper(const char *s, int32_t len, struct tm_buf *out);
+void tm_ffi_text_trim(const char *s, int32_t len, int32_t *span);                     /* begin and end of what is left */
+int32_t tm_ffi_text_find(const char *s, int32_t len, const char *part, int32_t part_len, int32_t from);   /* its offset, or -1 */
+int32_t tm_ffi_text_starts(const char *s, int32_t len, const char *part, int32_t part_len);               /* 1 or 0 */
+int32_t tm_ffi_text_ends(const char *s, int32_t len, const char *part, int32_t part_len);
+/* begin and end of at most max parts from `from` on: how many; the last one that ends before len has more behind it */
+int32_t tm_ffi_text_split(const char *s, int32_t len, const char *by, int32_t by_len, int32_t from, int32_t *spans, int32_t max);
+/* how many were replaced (0: out is empty, s is the result), or -1 */
+int32_t tm_ffi_text_replace(const char *s, int32_t len, const char *part, int32_t part_len, const char *by, int32_t by_len,
+                            struct tm_buf *out);
+
+/* decode: 0, -1, or the place (from 1) of the byte that does not belong there; behind the end: something is missing */
+int32_t tm_ffi_base64_encode(const char *s, int32_t len, int32_t url, struct tm_buf *out);
+int32_t tm_ffi_base64_decode(const char *s, int32_t len, struct tm_buf *out);
+int32_t tm_ffi_hex_encode(const char *s, int32_t len, struct tm_buf *out);
+int32_t tm_ffi_hex_decode(const char *s, int32_t len, struct tm_buf *out);
+
+/* digests as hexadecimal digits; HMAC with the first four */
+enum tm_hash_kind { TM_HASH_MD5 = 0, TM_HASH_SHA1, TM_HASH_SHA256, TM_HASH_SHA512, TM_HASH_XXH3, TM_HASH_CRC32 };
+int32_t tm_ffi_hash(int32_t kind, const char *s, int32_t len, struct tm_buf *out);    /* -2: OpenSSL does not have it */
+int32_t tm_ffi_hmac(int32_t kind, const char *key, int32_t key_len, const char *s, int32_t len, struct tm_buf *out);
+
+/* Parts of a URL, as they stand: begin and end each, -1 absent. */
+enum tm_url_part {
+  TM_URL_SCHEME = 0, TM_URL_USER, TM_URL_PASSWORD, TM_URL_HOST, TM_URL_PORT, TM_URL_PATH, TM_URL_QUERY, TM_URL_FRAGMENT, TM_URL_PARTS
+};
+void tm_ffi_url_parts(const char *s, int32_t len, int32_t *spans);
+int32_t tm_ffi_url_encode(const char *s, int32_t len, struct tm_buf *out);
+int32_t tm_ffi_url_decode(const char *s, int32_t len, int32_t form, struct tm_buf *out);   /* appends; form: + is a blank */
+/* The pair of a query at `at` (-1: the first; behind it, what was returned): name and value decoded, one behind the other.
+ * Where the next is, 0 there is none, -1 */
+int32_t tm_ffi_url_pair(const char *s, int32_t len, int32_t at, struct tm_buf *out, int32_t *name_len);
+/* the first value of that name: behind out's first (result - 1) bytes; 0 there is none, -1 */
+int32_t tm_ffi_url_find(const char *s, int32_t len, const char *name, int32_t name_len, struct tm_buf *out);
+
+/* The pair from `at` on: key and value, one behind the other; *key_len is -1 - its length where there is no value. Where the
+ * next is, 0 there is none, -1 */
+int32_t tm_ffi_kv_pair(const char *s, int32_t len, int32_t at, const char *sep, int32_t sep_len, const char *field,
+                       int32_t field_len, struct tm_buf *out, int32_t *key_len);
+/* appends a key or value, in quotes where it needs them */
+int32_t tm_ffi_kv_put(struct tm_buf *out, const char *s, int32_t len, const char *sep, int32_t sep_len, const char *field, int32_t field_len);
+
+/* Addresses of a network, or of several joined; both ends belong to it. */
+struct tm_ip_range {
+  int32_t version;          /* 4 or 6 */
+  int32_t pad;
+  uint64_t first_high, first_low, last_high, last_low;
+};
+/* its one spelling in out: 4 or 6, 0 it is no address, -1 */
+int32_t tm_ffi_ip_parse(const char *s, int32_t len, struct tm_buf *out);
+int32_t tm_ffi_ip_network(const char *s, int32_t len, struct tm_ip_range *r);         /* an address or a CIDR: 1, or 0 it is none */
+int32_t tm_ffi_ip_sort(struct tm_ip_range *r, int32_t n);                             /* sorts and joins them: how many are left */
+int32_t tm_ffi_ip_within(const char *s, int32_t len, const struct tm_ip_range *r, int32_t n);   /* of sorted ones: 1, 0, -1 no address */
+
+/* Time zones, owned by the process: of a zone file's bytes (NULL: it is none), and of a fixed offset. */
+struct tm_zone;
+struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len);
+struct tm_zone *tm_ffi_zone_fixed(double offset_s, const char *name, int32_t len);
+/* ms since 1970, NaN: `why` says what was expected where */
+double tm_ffi_date_parse(const char *s, int32_t len, const char *format, int32_t format_len, struct tm_zone *z, struct tm_buf *why);
+int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, int32_t len, struct tm_zone *z);
+
+/* Regular expressions, owned by the process. */
+enum tm_re_flag {
+  TM_RE_CASELESS = 1, TM_RE_MULTILINE = 2, TM_RE_DOTALL = 4, TM_RE_EXTENDED = 8, TM_RE_UNICODE = 16, TM_RE_BYTES = 32
+};
+enum tm_re_result { TM_RE_OVER_LIMIT = -1, TM_RE_NO_MEMORY = -2, TM_RE_BAD_REPLACEMENT = -3 };
+struct tm_re;
+struct tm_re *tm_ffi_re_new(const char *pattern, int32_t len, int32_t flags, struct tm_buf *why);   /* NULL: `why` */
+int32_t tm_ffi_re_groups(const struct tm_re *re);
+const char *tm_ffi_re_name(const struct tm_re *re, int32_t group);                    /* NULL: it has none */
+/* of the last match: begin and end of all of it and of each group, -1 took no part; valid as long as the expression */
+const int32_t *tm_ffi_re_spans(const struct tm_re *re);
+/* The first match from `from` on; was_empty: there was an empty one at `from`, which is passed over. 1, 0 there is none, or
+ * below 0 */
+int32_t tm_ffi_re_match(struct tm_re *re, const char *s, int32_t len, int32_t from, int32_t was_empty);
+/* All matches (at most max) replaced by `by`, in which %0 to %9 and %{name} are groups and %% is %: how many, or below 0 */
+int32_t tm_ffi_re_replace(struct tm_re *re, const char *s, int32_t len, const char *by, int32_t by_len, double max, struct tm_buf *out);

@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "../base/buf.h"
-#include "base64.h"
+#include "../library/base64.h"
+#include "../library/date.h"
 #include "json_walk.h"
 #include "msgpack_bytes.h"
 
 int tm_notes_written;
 
-enum { SECONDS_A_DAY = 86400, DAYS_400_YEARS = 146097 };
+enum { SECONDS_A_DAY = 86400 };
 
 /* ---- points in time ---- */
 
@@ -37,17 +38,11 @@ static int timestamp_read(const char *s, int64_t n, int64_t *seconds, uint32_t *
 
 /* Years 0 to 9999 as ISO 8601 in UTC, the fraction in steps of three digits; the length, or 0: another year. */
 static int iso8601(char *out, size_t size, int64_t seconds, uint32_t ns) {
-  const int64_t first = INT64_C(-62167219200), last = INT64_C(253402300799);  /* 0000-01-01, 9999-12-31 */
-  if (seconds < first || seconds > last) return 0;
-  int64_t since = seconds - first, days = since / SECONDS_A_DAY, second = since % SECONDS_A_DAY;
-  /* Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days: days from 0000-03-01 */
-  int64_t z = days - 60;
-  int64_t era = (z >= 0 ? z : z - (DAYS_400_YEARS - 1)) / DAYS_400_YEARS;
-  int64_t doe = z - era * DAYS_400_YEARS;
-  int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-  int day = (int)(doy - (153 * mp + 2) / 5 + 1), month = (int)(mp < 10 ? mp + 3 : mp - 9);
-  int year = (int)(yoe + era * 400 + (month <= 2));
+  if (seconds < TM_DATE_FIRST_MS / 1000 || seconds > TM_DATE_LAST_MS / 1000) return 0;
+  int64_t days = (seconds - TM_DATE_FIRST_MS / 1000) / SECONDS_A_DAY + TM_DATE_FIRST_MS / 1000 / SECONDS_A_DAY;
+  int64_t second = seconds - days * SECONDS_A_DAY;
+  int32_t year, month, day;
+  tm_date_civil(days, &year, &month, &day);
   char fraction[16] = "";
   if (ns % 1000 != 0) snprintf(fraction, sizeof fraction, ".%09u", ns);
   else if (ns % 1000000 != 0) snprintf(fraction, sizeof fraction, ".%06u", ns / 1000);

@@ -8,6 +8,7 @@ local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
 local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
+local library = require 'tidemill.library'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
 local csv = require 'tidemill.csv'
@@ -17,13 +18,20 @@ local fault, place = stream.fault, stream.place
 
 local M = {}
 
-local function strict(what, t)
+--- A table that tells of names it does not have. later: names found when they are asked for, and a function that makes them.
+local function strict(what, t, later)
   local names = {}
   for name in pairs(t) do names[#names + 1] = name end
+  for _, name in ipairs(later and later.names or {}) do names[#names + 1] = name end
   local proxy = setmetatable({}, {
     __index = function(_, name)
       local v = t[name]
       if v ~= nil then return v end
+      v = later and later.get(name)
+      if v ~= nil then
+        t[name] = v
+        return v
+      end
       fault(place(), what .. " has no '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
     end,
     __newindex = function(_, name) fault(place(), what .. '.' .. tostring(name) .. ' cannot be assigned') end,
@@ -261,7 +269,13 @@ function M.make(settings)
     end
     return v
   end
-  return strict('tm', tm)
+  return strict('tm', tm, {
+    names = library.names,
+    get = function(name)
+      local v = library.get(name, settings)
+      return type(v) == 'table' and strict('tm.' .. name, v) or v
+    end,
+  })
 end
 
 return M

@@ -1,6 +1,6 @@
-/* base64.h - bytes as base64 (RFC 4648, section 4, with padding) and back. */
-#ifndef TM_CODEC_BASE64_H
-#define TM_CODEC_BASE64_H
+/* base64.h - bytes as base64 (RFC 4648, sections 4 and 5) and back. */
+#ifndef TM_LIBRARY_BASE64_H
+#define TM_LIBRARY_BASE64_H
 
 #include <stdint.h>
 

@@ -1,0 +1,96 @@
+/* hash.c - digests of texts and HMAC (RFC 2104), as hexadecimal digits.
+ *
+ * MD5, SHA-1 and SHA-2 are OpenSSL's, each fetched at its first use: nothing of it is touched before, and its configuration
+ * and environment never are. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is the one of gzip and Ethernet (reflected 0x04c11db7). */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "../base/buf.h"
+#include "hex.h"
+
+enum { KINDS = TM_HASH_XXH3, SLICES = 8 };
+
+static struct {
+  const EVP_MD *md[KINDS];
+  EVP_MD_CTX *context;
+} openssl;
+
+/* The digest of that kind, ready; NULL: this OpenSSL has none, or there is no memory. */
+static const EVP_MD *digest_of(int32_t kind) {
+  static const char *const names[KINDS] = {"MD5", "SHA1", "SHA256", "SHA512"};
+  if (openssl.md[kind] != NULL) return openssl.md[kind];
+  if (openssl.context == NULL) {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+    openssl.context = EVP_MD_CTX_new();
+  }
+  if (openssl.context != NULL) openssl.md[kind] = EVP_MD_fetch(NULL, names[kind], NULL);
+  return openssl.md[kind];
+}
+
+/* of two texts, one behind the other: bytes of the digest, 0 failed */
+static unsigned digest(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len, unsigned char *out) {
+  unsigned n = 0;
+  EVP_MD_CTX *c = openssl.context;
+  int ok = EVP_DigestInit_ex(c, md, NULL) == 1 && EVP_DigestUpdate(c, a, a_len) == 1 && EVP_DigestUpdate(c, b, b_len) == 1 &&
+           EVP_DigestFinal_ex(c, out, &n) == 1;
+  return ok ? n : 0;
+}
+
+static uint32_t crc32_of(const char *s, int32_t len) {
+  static uint32_t table[SLICES][256];
+  if (table[0][1] == 0) {
+    for (uint32_t i = 0; i < 256; i++) {
+      uint32_t v = i;
+      for (int bit = 0; bit < 8; bit++) v = v >> 1 ^ (v & 1 ? 0xedb88320U : 0);
+      table[0][i] = v;
+    }
+    for (uint32_t i = 0; i < 256; i++)
+      for (int k = 1; k < SLICES; k++) table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 255];
+  }
+  uint32_t v = 0xffffffffU;
+  for (; len >= SLICES; len -= SLICES, s += SLICES) {
+    uint32_t a, b;
+    memcpy(&a, s, 4);
+    memcpy(&b, s + 4, 4);
+    a ^= v;
+    v = table[7][a & 255] ^ table[6][a >> 8 & 255] ^ table[5][a >> 16 & 255] ^ table[4][a >> 24] ^ table[3][b & 255] ^
+        table[2][b >> 8 & 255] ^ table[1][b >> 16 & 255] ^ table[0][b >> 24];
+  }
+  for (; len > 0; len--, s++) v = v >> 8 ^ table[0][(v ^ (unsigned char)*s) & 255];
+  return ~v;
+}
+
+static int32_t number_put(uint64_t v, int32_t bytes, struct tm_buf *out) {
+  unsigned char digits[8];
+  for (int32_t i = 0; i < bytes; i++) digits[i] = (unsigned char)(v >> 8 * (bytes - 1 - i));
+  return tm_hex_put(out, digits, bytes);
+}
+
+int32_t tm_ffi_hash(int32_t kind, const char *s, int32_t len, struct tm_buf *out) {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  out->len = 0;
+  if (kind == TM_HASH_XXH3) return number_put(XXH3_64bits(s, (size_t)len), 8, out);
+  if (kind == TM_HASH_CRC32) return number_put(crc32_of(s, len), 4, out);
+  const EVP_MD *md = digest_of(kind);
+  unsigned n = md == NULL ? 0 : digest(md, s, (size_t)len, "", 0, bytes);
+  return n > 0 ? tm_hex_put(out, bytes, (int32_t)n) : -2;
+}
+
+int32_t tm_ffi_hmac(int32_t kind, const char *key, int32_t key_len, const char *s, int32_t len, struct tm_buf *out) {
+  enum { BLOCK_MAX = 128 };
+  unsigned char pad[BLOCK_MAX] = {0}, bytes[EVP_MAX_MD_SIZE];
+  const EVP_MD *md = digest_of(kind);
+  out->len = 0;
+  if (md == NULL) return -2;
+  int32_t block = EVP_MD_get_block_size(md);
+  if (block > BLOCK_MAX) return -2;
+  if (key_len <= block) memcpy(pad, key, (size_t)key_len);
+  else if (digest(md, key, (size_t)key_len, "", 0, pad) == 0) return -2;
+  for (int32_t i = 0; i < block; i++) pad[i] ^= 0x36;
+  unsigned n = digest(md, pad, (size_t)block, s, (size_t)len, bytes);
+  for (int32_t i = 0; i < block; i++) pad[i] ^= 0x36 ^ 0x5c;
+  if (n > 0) n = digest(md, pad, (size_t)block, bytes, n, bytes);
+  return n > 0 ? tm_hex_put(out, bytes, (int32_t)n) : -2;
+}
