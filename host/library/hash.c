@@ -1,7 +1,8 @@
 /* hash.c - digests of texts and HMAC (RFC 2104), as hexadecimal digits.
  *
- * MD5, SHA-1 and SHA-2 are OpenSSL's, each fetched at its first use: nothing of it is touched before, and its configuration
- * and environment never are. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is the one of gzip and Ethernet (reflected 0x04c11db7). */
+ * MD5, SHA-1 and SHA-2 are OpenSSL's. Its library is loaded at the first use of one of them: linked, it would add 10 ms to every
+ * start, for what few scripts use. Its configuration is never read. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is the one of gzip and Ethernet (reflected 0x04c11db7). */
+#include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #define XXH_INLINE_ALL
@@ -12,20 +13,44 @@
 
 enum { KINDS = TM_HASH_XXH3, SLICES = 8 };
 
+#define TEXT_OF(x) #x
+#define VERSION_TEXT(x) TEXT_OF(x)
+static const char library[] = "libcrypto.so." VERSION_TEXT(OPENSSL_SHLIB_VERSION);
+
 static struct {
-  const EVP_MD *md[KINDS];
-  EVP_MD_CTX *context;
+  EVP_MD_CTX *context;      /* NULL: not loaded */
+  EVP_MD *md[KINDS];        /* NULL: not asked for yet */
+  __typeof__(EVP_MD_fetch) *fetch;
+  __typeof__(EVP_DigestInit_ex) *init;
+  __typeof__(EVP_DigestUpdate) *update;
+  __typeof__(EVP_DigestFinal_ex) *final;
+  __typeof__(EVP_MD_get_block_size) *block_size;
 } openssl;
 
-/* The digest of that kind, ready; NULL: this OpenSSL has none, or there is no memory. */
+static void load(void) {
+  static int tried;
+  if (tried++ > 0) return;
+  void *so = dlopen(library, RTLD_LAZY | RTLD_LOCAL);
+  if (so == NULL) return;
+  __typeof__(OPENSSL_init_crypto) *begin = dlsym(so, "OPENSSL_init_crypto");
+  __typeof__(EVP_MD_CTX_new) *context_new = dlsym(so, "EVP_MD_CTX_new");
+  openssl.fetch = dlsym(so, "EVP_MD_fetch");
+  openssl.init = dlsym(so, "EVP_DigestInit_ex");
+  openssl.update = dlsym(so, "EVP_DigestUpdate");
+  openssl.final = dlsym(so, "EVP_DigestFinal_ex");
+  openssl.block_size = dlsym(so, "EVP_MD_get_block_size");
+  if (begin == NULL || context_new == NULL || openssl.fetch == NULL || openssl.init == NULL || openssl.update == NULL ||
+      openssl.final == NULL || openssl.block_size == NULL)
+    return;
+  begin(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+  openssl.context = context_new();
+}
+
+/* The digest of that kind, ready; NULL: this machine has none, or there is no memory. */
 static const EVP_MD *digest_of(int32_t kind) {
   static const char *const names[KINDS] = {"MD5", "SHA1", "SHA256", "SHA512"};
-  if (openssl.md[kind] != NULL) return openssl.md[kind];
-  if (openssl.context == NULL) {
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
-    openssl.context = EVP_MD_CTX_new();
-  }
-  if (openssl.context != NULL) openssl.md[kind] = EVP_MD_fetch(NULL, names[kind], NULL);
+  if (openssl.context == NULL) load();
+  if (openssl.context != NULL && openssl.md[kind] == NULL) openssl.md[kind] = openssl.fetch(NULL, names[kind], NULL);
   return openssl.md[kind];
 }
 
@@ -33,8 +58,8 @@ static const EVP_MD *digest_of(int32_t kind) {
 static unsigned digest(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len, unsigned char *out) {
   unsigned n = 0;
   EVP_MD_CTX *c = openssl.context;
-  int ok = EVP_DigestInit_ex(c, md, NULL) == 1 && EVP_DigestUpdate(c, a, a_len) == 1 && EVP_DigestUpdate(c, b, b_len) == 1 &&
-           EVP_DigestFinal_ex(c, out, &n) == 1;
+  int ok = openssl.init(c, md, NULL) == 1 && openssl.update(c, a, a_len) == 1 && openssl.update(c, b, b_len) == 1 &&
+           openssl.final(c, out, &n) == 1;
   return ok ? n : 0;
 }
 
@@ -84,7 +109,7 @@ int32_t tm_ffi_hmac(int32_t kind, const char *key, int32_t key_len, const char *
   const EVP_MD *md = digest_of(kind);
   out->len = 0;
   if (md == NULL) return -2;
-  int32_t block = EVP_MD_get_block_size(md);
+  int32_t block = openssl.block_size(md);
   if (block > BLOCK_MAX) return -2;
   if (key_len <= block) memcpy(pad, key, (size_t)key_len);
   else if (digest(md, key, (size_t)key_len, "", 0, pad) == 0) return -2;
