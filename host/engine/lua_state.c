@@ -71,7 +71,7 @@ struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *e
   if (!jit) {
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   } else if (luaL_loadstring(L, "jit.opt.start('maxtrace=8000', 'maxmcode=40960', 'maxrecord=8000', 'maxside=400',"
-                                "'maxsnap=1000', 'loopunroll=15')") != 0 || lua_pcall(L, 0, 0, 0) != 0) {
+                                "'maxsnap=1000', 'maxirconst=4000', 'loopunroll=15')") != 0 || lua_pcall(L, 0, 0, 0) != 0) {
     tm_err_set(err, 1, "lua-jit", "%s", lua_tostring(L, -1));
     lua_close(L);
     return NULL;

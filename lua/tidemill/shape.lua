@@ -3,7 +3,8 @@ shape.lua - tables with the same keys again and again: what a `map` returns or a
 without a loop. A loop of a few rounds inside an event would keep the batch's loop from being compiled.
 
 A shape is the list of a table's keys in the order of next(), with functions made for just that list. A table that does
-not fit (another key, a nested value, a metatable) is refused and goes the general way.
+not fit (another key, a nested value, a metatable) is refused and goes the general way. The captures of tm.re have a metatable
+that changes nothing here.
 ]]
 
 local M = {}
@@ -25,7 +26,7 @@ local function source(n)
     walk[i] = ('local q, a%d = next(t, k%d) if q ~= k%d then return false end'):format(i, i - 1, i)
   end
   local plain = lines(n, "local y = type(a@) if y ~= 'number' and y ~= 'string' and y ~= 'boolean' then return false end")
-  local check = table.concat(walk, ' ') .. (' if next(t, k%d) ~= nil or getmetatable(t) ~= nil then return false end '):format(n) .. plain
+  local check = table.concat(walk, ' ') .. (" local m = getmetatable(t) if next(t, k%d) ~= nil or (m ~= nil and m ~= 'match') then return false end "):format(n) .. plain
   local bytes = lines(n, "+ (type(a@) == 'string' and #a@ or 8)")
   return 'local next, type, getmetatable, replaced, keys, writers = ... ' ..
     lines(n, 'local k@, w@ = keys[@], writers[@]') ..
