@@ -370,6 +370,8 @@ local functions = {
     input = { '{"id":9007199254740993}', '{"id":2}' }, output = { '{"id":9007199254740993}' } },
 }
 
+for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions + 1] = e end
+
 --- The kinds, in the order of `list`: { kind, what `list` calls them, entries }.
 M.kinds = {
   { 'operator', 'operators', operators }, { 'aggregate', 'aggregates', aggregates }, { 'source', 'sources', sources },

@@ -86,6 +86,9 @@ describe('the catalog', function()
         -- a value of no type: an option that exists is refused for its value, not for its name
         local call = ('%s { %s = tm.null }'):format(e.name, o.name)
         if before[e.name] then call = ('stream:%s{ %s = tm.null })'):format(before[e.name], o.name) end
+        if e.name:find '^tm%.kv%.' then
+          call = ("%s(%s, { %s = tm.null })"):format(e.name, e.name == 'tm.kv.parse' and "''" or '{}', o.name)
+        end
         if e.name == 'tm.source.generate' then call = ('tm.source.generate(function() end, { %s = tm.null })'):format(o.name) end
         if e.kind == 'aggregate' and e.name ~= 'tm.agg.count' then call = ("%s('v', { %s = tm.null })"):format(e.name, o.name) end
         local r = h.run { 'check', '-e', call }
