@@ -68,7 +68,7 @@ int32_t tm_ffi_kv_pair(const char *s, int32_t len, int32_t at, const char *sep, 
   at = end;
   if (!is_at(&l, at, field, field_len)) {
     *key_len = -1 - *key_len;
-    return at + 1;
+    return at;
   }
   at += field_len;
   if (at < len && s[at] == '"') {
@@ -77,7 +77,7 @@ int32_t tm_ffi_kv_pair(const char *s, int32_t len, int32_t at, const char *sep, 
   } else {
     end = plain_end(&l, at, 0);
   }
-  return tm_buf_put(out, s + at, end - at) == 0 ? end + 1 : -1;
+  return tm_buf_put(out, s + at, end - at) == 0 ? end : -1;
 }
 
 /* does a text need quotes, so that it is read back as it is? */

@@ -6,8 +6,8 @@
  *   counted  utf with a callout at every item, which adds up the work: three to six times slower
  * PCRE2's own limit holds for each place where a match may begin, not for all of them, and single characters that repeat are
  * not counted by it: short texts are tried under a low limit first; what goes beyond it, and every long text, is searched
- * by `counted`, whose budget is linear in the text. So no pattern takes longer than some milliseconds a call, or some 100 ns
- * a byte, and what is refused depends on pattern and text alone, never on a clock.
+ * by `counted`, whose budget is linear in the text. So no search takes longer than some milliseconds, or 100 ns a byte, or half
+ * a second, and what is refused depends on pattern and text alone, never on a clock.
  * There is no way around machine code: what PCRE2 cannot compile to it is refused.
  * Patterns live as long as the process: the library makes at most 1,000. */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -21,7 +21,7 @@ enum {
   PATTERN_MAX = 65536,
   SHORT = 1024,             /* texts up to here are tried under the low limit */
   LIMIT_BASE = 1000, LIMIT_BYTE = 8,
-  BUDGET_BASE = 500000, BUDGET_BYTE = 8,
+  BUDGET_BASE = 500000, BUDGET_BYTE = 8, BUDGET_MAX = 40000000,   /* steps: 12 ns each */
   FAR = 16,                 /* bytes passed at once that count as one step */
   STACK_FIRST = 32 << 10, STACK_MAX = 1 << 20
 };
@@ -62,7 +62,9 @@ static pcre2_code *compile(const struct tm_re *re, uint32_t options, struct tm_b
   size_t at = 0;
   pcre2_code *c = pcre2_compile((PCRE2_SPTR)re->pattern, (size_t)re->pattern_len, options, &code, &at, compile_context);
   if (c != NULL) {
-    if (pcre2_jit_compile(c, PCRE2_JIT_COMPLETE) == 0) return c;
+    size_t machine_code = 0;   /* none, and no error, for (*NO_JIT) */
+    if (pcre2_jit_compile(c, PCRE2_JIT_COMPLETE) == 0) pcre2_pattern_info(c, PCRE2_INFO_JITSIZE, &machine_code);
+    if (machine_code > 0) return c;
     pcre2_code_free(c);
     tm_buf_put(why, "it cannot be compiled to machine code", 37);
     return NULL;
@@ -193,7 +195,10 @@ static int search(struct tm_re *re, const char *s, int32_t len, int32_t from, ui
   return search_counted(re, s, len, from, options);
 }
 
-static void budget_set(struct tm_re *re, int32_t len) { re->budget = BUDGET_BASE + (int64_t)BUDGET_BYTE * len; }
+static void budget_set(struct tm_re *re, int32_t len) {
+  int64_t steps = BUDGET_BASE + (int64_t)BUDGET_BYTE * len;
+  re->budget = steps < BUDGET_MAX ? steps : BUDGET_MAX;
+}
 
 /* 1 found, 0 not; -1, -2. options: of an empty match before. */
 static int32_t find(struct tm_re *re, const char *s, int32_t len, int32_t from, uint32_t options) {

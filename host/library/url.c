@@ -132,6 +132,7 @@ int32_t tm_ffi_url_pair(const char *s, int32_t len, int32_t at, struct tm_buf *o
   if (hash >= 0) {
     end = hash;
     next = len;
+    if (hash == at) return 0;
   }
   int32_t equals = find(s, at, end, '=');
   if (tm_ffi_url_decode(s + at, (equals < 0 ? end : equals) - at, 1, out) != 0) return -1;

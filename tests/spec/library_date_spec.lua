@@ -36,7 +36,10 @@ for y in range(1970, 2030):
       assert.equal(0, r.code, r.err)
       local expected, found, got = {}, {}, h.rows(r.out)
       -- %n is a newline: a case is two lines of GNU date's
-      for case in gnu.out:gmatch '[^\n]*\n[^\n]*\n' do expected[#expected + 1] = case:sub(1, -2) end
+      for case in gnu.out:gmatch '[^\n]*\n[^\n]*\n' do 
+        -- where a place had no time yet, GNU date writes the offset as minus zero
+        expected[#expected + 1] = case:sub(1, -2):gsub('%-0000|%-00:00|%-00:00:00|%-00|', '+0000|+00:00|+00:00:00|-00|')
+      end
       for i, row in ipairs(got) do found[i] = row.s end
       assert.equal(1240, #found)
       for i = 1, #found do
@@ -180,7 +183,7 @@ for s in "", "-", ".5", "1.", "1e3", "0x10", " 1", "1 ", "1.2.3", "9999999999999
       ["tm.date.parse('x', 's')"] = "does not fit 's': expected a number at byte 1, found 'x'",
       ["tm.date.parse(e.n, '%Y')"] = 'tm.date.parse takes a string as its first argument, got a number',
       ["tm.date.parse(nil)"] = 'tm.date.parse takes a string as its first argument, got nil',
-      ["tm.date.parse(1e30, 's')"] = 'tm.date.parse: 1.0000000000000000199e+30 s lies outside of the years 0 to 9999',
+      ["tm.date.parse(1e30, 's')"] = 'tm.date.parse: 1e+30 s lies outside of the years 0 to 9999',
       ["tm.date.parse('2024', '%Y', 'Europe/Berlinn')"] = "no time zone is called 'Europe/Berlinn' (did you mean 'Europe/Berlin'?)",
       ["tm.date.parse('2024', '%Y', '../../../etc/passwd')"] = "no time zone is called '../../../etc/passwd'; it is a name such as 'Europe/Berlin'",
       ["tm.date.parse('2024', '%Y', 'tzdata.zi')"] = "no time zone is called 'tzdata.zi'",
