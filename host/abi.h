@@ -726,5 +726,9 @@ const int32_t *tm_ffi_re_spans(const struct tm_re *re);
 /* The first match from `from` on; was_empty: there was an empty one at `from`, which is passed over. 1, 0 there is none, or
  * below 0 */
 int32_t tm_ffi_re_match(struct tm_re *re, const char *s, int32_t len, int32_t from, int32_t was_empty);
+/* Of the last match, of the text s: these groups become these written slots, texts within s. A group that took no part is not
+ * written. */
+void tm_ffi_re_write(const struct tm_re *re, const char *s, struct tm_view *v, struct tm_overlay *ov, const int32_t *groups,
+                     const int32_t *slots, int32_t n);
 /* All matches (at most max) replaced by `by`, in which %0 to %9 and %{name} are groups and %% is %: how many, or below 0 */
 int32_t tm_ffi_re_replace(struct tm_re *re, const char *s, int32_t len, const char *by, int32_t by_len, double max, struct tm_buf *out);

@@ -8,7 +8,8 @@
  * not counted by it: short texts are tried under a low limit first; what goes beyond it, and every long text, is searched
  * by `counted`, whose budget is linear in the text. So no search takes longer than some milliseconds, or 100 ns a byte, or half
  * a second, and what is refused depends on pattern and text alone, never on a clock.
- * There is no way around machine code: what PCRE2 cannot compile to it is refused.
+ * There is no way around machine code: what PCRE2 cannot compile to it is refused, and no option is used that its machine code
+ * does not know. So nothing looks at a whole text once a match, which would make replacing quadratic.
  * Patterns live as long as the process: the library makes at most 1,000. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -21,7 +22,7 @@ enum {
   PATTERN_MAX = 65536,
   SHORT = 1024,             /* texts up to here are tried under the low limit */
   LIMIT_BASE = 1000, LIMIT_BYTE = 8,
-  BUDGET_BASE = 500000, BUDGET_BYTE = 8, BUDGET_MAX = 40000000,   /* steps: 12 ns each */
+  BUDGET_BASE = 500000, BUDGET_BYTE = 8, BUDGET_MAX = 32000000,   /* steps: 12 ns each */
   FAR = 16,                 /* bytes passed at once that count as one step */
   STACK_FIRST = 32 << 10, STACK_MAX = 1 << 20
 };
@@ -120,9 +121,14 @@ static int parts_make(struct tm_re *re) {
 }
 
 static int is_ascii(const char *s, int32_t len) {
-  unsigned char all = 0;
-  for (int32_t i = 0; i < len; i++) all |= (unsigned char)s[i];
-  return all < 0x80;
+  uint64_t all = 0, word[4];
+  int32_t i = 0;
+  for (; i + (int32_t)sizeof word <= len; i += (int32_t)sizeof word) {
+    memcpy(word, s + i, sizeof word);
+    all |= word[0] | word[1] | word[2] | word[3];
+  }
+  for (; i < len; i++) all |= (unsigned char)s[i];
+  return (all & 0x8080808080808080U) == 0;
 }
 
 static uint32_t options_of(int32_t flags) {
@@ -182,14 +188,14 @@ static int search_counted(struct tm_re *re, const char *s, int32_t len, int32_t 
   }
   pcre2_set_match_limit(re->context, UINT32_MAX);
   re->last = (size_t)from;
-  return pcre2_match(re->counted, (PCRE2_SPTR)s, (size_t)len, (size_t)from, options, re->data, re->context);
+  return pcre2_jit_match(re->counted, (PCRE2_SPTR)s, (size_t)len, (size_t)from, options, re->data, re->context);
 }
 
 static int search(struct tm_re *re, const char *s, int32_t len, int32_t from, uint32_t options) {
   if (len <= SHORT) {
     const pcre2_code *code = re->ascii != NULL && is_ascii(s, len) ? re->ascii : re->utf;
     pcre2_set_match_limit(re->context, (uint32_t)(LIMIT_BASE + LIMIT_BYTE * len));
-    int rc = pcre2_match(code, (PCRE2_SPTR)s, (size_t)len, (size_t)from, options, re->data, re->context);
+    int rc = pcre2_jit_match(code, (PCRE2_SPTR)s, (size_t)len, (size_t)from, options, re->data, re->context);
     if (rc != PCRE2_ERROR_MATCHLIMIT) return rc;
   }
   return search_counted(re, s, len, from, options);
@@ -200,9 +206,10 @@ static void budget_set(struct tm_re *re, int32_t len) {
   re->budget = steps < BUDGET_MAX ? steps : BUDGET_MAX;
 }
 
-/* 1 found, 0 not; -1, -2. options: of an empty match before. */
-static int32_t find(struct tm_re *re, const char *s, int32_t len, int32_t from, uint32_t options) {
-  int rc = search(re, s, len, from, options);
+/* The match behind one that ended at `from`: behind an empty one there may be another at the same place, which is not empty.
+ * 1 found, 0 not; -1, -2 */
+static int32_t find(struct tm_re *re, const char *s, int32_t len, int32_t from, int32_t was_empty) {
+  int rc = search(re, s, len, from, was_empty ? PCRE2_NOTEMPTY_ATSTART : 0);
   if (rc == PCRE2_ERROR_NOMATCH) return 0;
   if (rc == PCRE2_ERROR_MATCHLIMIT) return TM_RE_OVER_LIMIT;
   if (rc < 0) return TM_RE_NO_MEMORY;
@@ -213,20 +220,22 @@ static int32_t find(struct tm_re *re, const char *s, int32_t len, int32_t from, 
   return 1;
 }
 
-/* The match behind one that ended at `from`. Behind an empty one there may be another at the same place, which is not empty. */
-static int32_t find_next(struct tm_re *re, const char *s, int32_t len, int32_t from, int32_t was_empty) {
-  if (!was_empty) return find(re, s, len, from, 0);
-  int32_t rc = find(re, s, len, from, PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED);
-  if (rc != 0 || from >= len) return rc;
-  from++;
-  if (re->options & PCRE2_UTF)
-    while (from < len && ((unsigned char)s[from] & 0xc0) == 0x80) from++;
-  return find(re, s, len, from, 0);
-}
-
 int32_t tm_ffi_re_match(struct tm_re *re, const char *s, int32_t len, int32_t from, int32_t was_empty) {
   budget_set(re, len);
-  return find_next(re, s, len, from, was_empty);
+  return find(re, s, len, from, was_empty);
+}
+
+void tm_ffi_re_write(const struct tm_re *re, const char *s, struct tm_view *v, struct tm_overlay *ov, const int32_t *groups,
+                     const int32_t *slots, int32_t n) {
+  for (int32_t i = 0; i < n; i++) {
+    const int32_t *span = re->spans + 2 * (size_t)groups[i];
+    int32_t slot = slots[i];
+    if (span[0] < 0) continue;
+    ov->gens[slot] = v->gen;
+    ov->slots[slot] = (struct tm_slot){.text = s + span[0], .len = span[1] - span[0], .kind = TM_SLOT_STRING};
+    ov->written[v->base + ++v->writes] = slot;
+  }
+  v->dirty = 1;
 }
 
 /* ---- replacing ---- */
@@ -273,7 +282,7 @@ int32_t tm_ffi_re_replace(struct tm_re *re, const char *s, int32_t len, const ch
   out->len = 0;
   budget_set(re, len);
   while (n < max) {
-    int32_t rc = find_next(re, s, len, at, was_empty);
+    int32_t rc = find(re, s, len, at, was_empty);
     if (rc < 0) return rc;
     if (rc == 0) break;
     int32_t begin = re->spans[0];

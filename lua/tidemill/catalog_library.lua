@@ -54,6 +54,8 @@ local list = {
       ':match(s [, from]) gives the captures as a list, or by name and number where groups have names; nil: no match.',
       ':test(s) is true or false; :find(s [, from]) the first and last byte; for m in re:each(s) do … end all matches.',
       ':gsub(s, by [, max]) replaces: by a text with %0 to %9, %{name} and %%, or by what a function of the captures returns.',
+      ":fields 'name' is a function for map: the captures of that field's text, by name, become the event. No strings are made of them, so",
+      'it is the fast way to read lines.',
       'A search that takes too many steps raises, after milliseconds. Cost is that of a match with nine captures.' },
     example = [[stream:map(function(e) return tm.re '^(?<user>\\w+)@(?<host>[\\w.]+)$':match(e.s) end)]],
     input = { '{"s":"ann@example.org"}', '{"s":"nobody"}' }, output = { '{"host":"example.org","user":"ann"}' } },

@@ -34,6 +34,8 @@ end
 M.NULL = special 'null'
 M.REMOVED = special 'removed'
 M.OBJECT = special 'object'
+--- a text that lies in the slot alone: no string was made of it
+M.SPAN = special 'span'
 --- a key that lies in the columns of the event at hand
 M.ROW_KEY = special 'row key'
 

@@ -10,7 +10,7 @@ traces. Everything here may run inside a compiled loop: no closures, no patterns
   value  a plain Lua value, or one of the specials (tables): REMOVED, NULL, OBJECT (an object without base:
          its members are written slots), { order = nodes } (the same, its members in that order), { raw = node } (the
          base's value of that node, bytes untouched), a text (lib.text: JSON that becomes one of the above when it
-         is an object and looked into)
+         is an object and looked into), SPAN (a text that lies in the slot alone, for this event; no forks)
 
 A generation is one state of the overlay. A new event, a replaced base (`map` returned a table) and `select`
 start a new one; a fork goes back to the one it began with by undoing its log. So copy on write at forks and
@@ -24,7 +24,7 @@ local ffi_string = ffi.string
 local band, rshift = bit.band, bit.rshift
 local type, setmetatable = type, setmetatable
 local rawnext = next
-local NULL, REMOVED, OBJECT = lib.NULL, lib.REMOVED, lib.OBJECT
+local NULL, REMOVED, OBJECT, SPAN = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local scratch, raise = lib.scratch, lib.raise
 local value = lib.value
@@ -364,7 +364,16 @@ local function read_from(node, base, row)
   return read_base(base, row)
 end
 
+--- The string of a SPAN, from now on the slot's value.
+function V.span(node)
+  local slot = node.slot
+  local text = ffi_string(slots_c[slot].text, slots_c[slot].len)
+  vals[slot] = text
+  return text
+end
+
 local function read_special(node, v)
+  if v == SPAN then return V.span(node) end
   if v == OBJECT or v.order then return node.view or make_view(node) end
   if v == NULL or v == REMOVED then return nil end
   local kind = v.kind
@@ -702,6 +711,7 @@ end
 -- The proxies -----------------------------------------------------------
 
 V.gens, V.vals, V.written, V.nodes, V.overlay, V.slots = gens, vals, written, nodes, overlay, slots_c
+V.packed = packed
 
 --- The functions that read and write this field; again when a type was declared for it.
 function V.wire(node)

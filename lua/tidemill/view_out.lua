@@ -9,7 +9,7 @@ local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
 local type, table = type, table
-local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
+local NULL, REMOVED, OBJECT, SPAN, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN, lib.EMPTY_ROW
 local raise = lib.raise
 local batch, flow, mk = spec.batch, lib.flow, lib.flow.marker
 local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.nodes, V.root
@@ -69,6 +69,7 @@ end
 
 local function put_text(node, buf)
   local v = vals[node.slot]
+  if v == SPAN then v = V.span(node) end
   local t = type(v)
   if node.typ and t ~= 'table' then
     check_put(node.typ.encode(buf, v), node)

@@ -52,18 +52,27 @@ end
 describe('compiled code of the library', function()
   local short, long = h.write(events(12000)), h.write(events(48000))
 
+  local function check(script)
+    local out, counters = run(script, short)
+    assert.are.equal(1, counters.loops_compiled)
+    assert.are.equal(0, counters.trace_flushes)
+    assert.are.equal(0, counters.events_failed)
+    assert.is_true(run(script, short, '--no-jit') == out, 'machine code and interpreter differ')
+    local _, later = run(script, long)
+    assert.is_true(later.traces <= counters.traces + 30, ('%d traces after 12,000 events, %d after 48,000'):format(counters.traces, later.traces))
+    assert.is_true(later.trace_aborts <= counters.trace_aborts + 30,
+      ('%d given up after 12,000 events, %d after 48,000'):format(counters.trace_aborts, later.trace_aborts))
+  end
+
   for name, call in pairs(calls) do
     it(name .. ': the loop is machine code, traces stand still, the interpreter agrees', function()
-      local script = HEAD .. "return tm.pipeline 'p':map(function(e) if e.id % 10 ~= 3 then e.x = " .. call .. ' return e end end)'
-      local out, counters = run(script, short)
-      assert.are.equal(1, counters.loops_compiled)
-      assert.are.equal(0, counters.trace_flushes)
-      assert.are.equal(0, counters.events_failed)
-      assert.is_true(run(script, short, '--no-jit') == out, 'machine code and interpreter differ')
-      local _, later = run(script, long)
-      assert.is_true(later.traces <= counters.traces + 30, ('%d traces after 12,000 events, %d after 48,000'):format(counters.traces, later.traces))
-      assert.is_true(later.trace_aborts <= counters.trace_aborts + 30,
-        ('%d given up after 12,000 events, %d after 48,000'):format(counters.trace_aborts, later.trace_aborts))
+      check(HEAD .. "return tm.pipeline 'p':map(function(e) if e.id % 10 ~= 3 then e.x = " .. call .. ' return e end end)')
     end)
   end
+
+  it('tm.re fields: likewise, with nine captures', function()
+    local groups = ''
+    for i = 1, 9 do groups = groups .. ('(?<a%d>.)'):format(i) end
+    check(HEAD .. "return tm.pipeline 'p':map(tm.re '" .. groups .. "':fields 'url')")
+  end)
 end)

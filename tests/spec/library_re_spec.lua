@@ -117,7 +117,7 @@ end]==])
       for _, call in ipairs { 'match', 'test', 'gsub' } do
         local code = ("local re, s = tm.re '%s', %s\nreturn stream:filter(function(e) return re:%s(s%s) end)"):format(
           case[1]:gsub('\\', '\\\\'), case[2], call, call == 'gsub' and ", 'x'" or '')
-        local r = h.run({ 'run', '-e', code }, '{}\n')
+        local r = h.run({ 'run', '--deadline', '20s', '-e', code }, '{}\n')
         local found = r.err:find("takes too many steps on this text", 1, true) and r.err:find('-e:2: tm.re: the search for ', 1, true)
         assert.truthy(found or not r.err:find('warning', 1, true), r.err)
         assert.is_nil(r.err:find('deadline', 1, true), case[1] .. r.err)
@@ -133,6 +133,10 @@ end]==])
         return { n = select(2, tm.re '\\d+':gsub(s, '')), a = words:test(s), b = lazy:test(s), c = tm.re '^.*$':test(s), d = #tm.re '[a-z]+':gsub(s, '') }
       end)]], '{}')
     assert.equal('{"a":false,"b":false,"c":true,"d":800000,"n":100000}\n', out)
+    -- a match a place, empty ones too: linear
+    out = e([[stream:map(function(e) local s, n = ('ab'):rep(400000), 0 for _ in tm.re 'x*':each(s:sub(1, 200000)) do n = n + 1 end
+      return { n = select(2, tm.re 'x*':gsub(s, '-')), each = n, u = select(2, tm.re 'x*':gsub(('é'):rep(300000), '-')) } end)]], '{}')
+    assert.equal('{"each":200001,"n":800001,"u":300001}\n', out)
   end)
 
   it('refuses patterns, flags and calls that mean nothing, and says what is meant', function()
@@ -155,6 +159,51 @@ end]==])
     local r = h.e("stream:map(function(e) return { v = tm.re('x' .. e.n):test 'x' } end)", (function()
       local t = {} for i = 1, 1500 do t[i] = '{"n":' .. i .. '}' end return t end)())
     assert.equal(1000, #h.lines(r))
+  end)
+
+  it('fields makes rows of a text without making strings: the same rows as match, read or not, in any place', function()
+    local lines = {}
+    for i = 1, 3000 do
+      -- texts with escapes, without, beyond ASCII, that do not match, that are none
+      lines[i] = ({ '{"s":"u%d@h%d.org \\"q\\""}', '{"s":"u%d@h%d.org"}', '{"s":"ü%d@h\\u00e9%d.org"}', '{"s":"none%d %d"}', '{"s":"a%d@b%d","host":1}' })[i % 5 + 1]:format(i, i)
+    end
+    local input = table.concat(lines, '\n') .. '\n'
+    local function run(steps, ...)
+      local r = h.script("local tm = require 'tidemill'\nlocal re = tm.re [[^(?<user>[^@]+)@(?<host>\\S+)(?<rest> .*)?$]]\n" .. steps, input, ...)
+      assert.equal(0, r.code, r.err)
+      return r.out
+    end
+    for _, behind in ipairs { '', ":map(function(e) e.n = #e.host e.host = e.host .. '!' return e end)", ":filter(function(e) return e.user > 'u2' end)",
+      ":select { 'host', 'user' }", ":rename { host = 'at' }:drop { 'rest' }", ':set { both = function(e) return e.user .. e.host end }',
+      ":map(function(e) return { copy = tm.copy(e), raw = tm.raw(e) } end)", ":flat_map(function(e, emit) emit(e) emit { e = e } end)",
+      ":schema { user = 'string' }", ":key_by 'host':running('r', { n = tm.agg.count(), last = tm.agg.last 'user' }, { unbounded = true })",
+      ':map(function(e) local t = {} for k, v in pairs(e) do t[#t + 1] = k .. v end return { t = t } end)' } do
+      local expected = run("return tm.pipeline 'p':map(function(e) return re:match(e.s) end)" .. behind)
+      assert.is_true(#expected > 10000)
+      assert.is_true(expected == run("return tm.pipeline 'p':map(re:fields 's')" .. behind), behind)
+      assert.is_true(expected == run("return tm.pipeline 'p':map(re:fields 's')" .. behind, '--no-jit'), behind)
+      local packed = run("return tm.pipeline 'p':map(function(e) return re:match(e.s) end)" .. behind, '--out-format', 'msgpack')
+      assert.is_true(packed == run("return tm.pipeline 'p':map(re:fields 's')" .. behind, '--out-format', 'msgpack'), behind)
+    end
+    -- where the pipeline forks, and where the field was written
+    for _, text in ipairs { "local s = tm.pipeline 'p':map(%s) return { s:filter(function(e) e.host = 'x' return true end), s:select { 'user' } }",
+      "return tm.pipeline 'p':map(function(e) e.s = e.s .. ' more' return e end):map(%s)", "return tm.pipeline 'p':schema { user = 'string' }:map(%s)" } do
+      assert.is_true(run(text:format 'function(e) return re:match(e.s) end') == run(text:format "re:fields 's'"), text)
+    end
+  end)
+
+  it('fields fails the event alone whose text cannot be written, and refuses what it cannot do', function()
+    local r = h.run({ 'run', '-e', "local re = tm.re '(?<a>[0-9]+)' return stream:map(re:fields 's')" }, '{"s":5}\n{"s":"x7"}\n{}\n{"s":null}\n{"s":["1"]}\n')
+    assert.equal('{"a":"7"}\n', r.out)
+    assert.truthy(r.err:find("-e:1: fields: the field 's' is no text but a number [type]", 1, true), r.err)
+    for call, expected in pairs {
+      ["tm.re 'a(b)':fields 's'"] = "fields: group 1 of 'a(b)' has no name: write (?<name>…)", ["tm.re 'a':fields 's'"] = "fields: 'a' has no groups, so no fields",
+      ["tm.re '(?<a>b)':fields(5)"] = "the method fields of tm.re takes a field's name, got a number",
+      ["tm.re '(?<a>b)':fields 's' {}"] = "fields: it is a function for map: stream:map(expression:fields 's')",
+    } do
+      local said = oracle.error_of(call)
+      assert.truthy(said:find(expected, 1, true), call .. '\n' .. said)
+    end
   end)
 
   it('gives scripts nothing but its methods', function()

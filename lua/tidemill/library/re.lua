@@ -15,7 +15,7 @@ local M = {}
 
 local EXPRESSIONS_MAX = 1000
 local LOCALS_MAX = 150   -- groups that one function holds in variables
-local records = {}       -- expression -> { re, spans, match, pattern }
+local records = {}       -- expression -> { re, spans, match, pattern, groups, names }
 local made, made_n = {}, 0
 local prototype = newproxy(true)
 local mt = debug.getmetatable(prototype)
@@ -101,7 +101,7 @@ local function new(pattern, flags)
     local name = C.tm_ffi_re_name(re, i)
     if name ~= nil then names[i] = ffi_string(name) end
   end
-  local r = { re = re, spans = C.tm_ffi_re_spans(re), pattern = pattern, match = false }
+  local r = { re = re, spans = C.tm_ffi_re_spans(re), pattern = pattern, groups = groups, names = names, match = false }
   if groups <= LOCALS_MAX then
     r.match = assert(loadstring(match_text(groups, names), '=tidemill.library.re'))(C, r, re, r.spans, cast, ffi_string, failed,
       setmetatable, by_number(names))
@@ -229,6 +229,22 @@ function methods.gsub(e, s, by, max)
   if n < 0 then failed(r, n) end
   if n == 0 then return s, 0 end
   return ffi_string(out.data, out.len), n
+end
+
+--- A function for map: the event becomes the captures of a field's text, by name; where it does not match, it is dropped. Nine
+--- captures cost a fifth of what :match costs: strings are made of those only that a later step reads.
+function methods.fields(e, name)
+  local r = records[e]
+  if not r then raise('type', 'call fields with a colon: expression:fields(name)') end
+  if type(name) ~= 'string' then wrong('the method fields of tm.re', "a field's name", name) end
+  for i = 1, r.groups do
+    if not r.names[i] then
+      raise('type', 'fields: group ' .. i .. ' of ' .. shown(r.pattern) .. ' has no name: write (?<name>…), or (?:…) for what is no field')
+    end
+  end
+  if r.groups == 0 then raise('type', 'fields: ' .. shown(r.pattern) .. ' has no groups, so no fields') end
+  require 'tidemill.stream'.place()   -- of this line, for the step that is made of it in a tail call
+  return require 'tidemill.library.re_fields'(r, name, failed)
 end
 
 mt.__index = methods
