@@ -56,7 +56,7 @@ return function(r, name, failed)
 
   return function(e)
     local node = owner[e]
-    if not node or node.parent then raise('type', "fields: it is a function for map: stream:map(expression:fields 'name')") end
+    if not node or node.parent then raise('type', "fields: it is a function for map: stream:map(expression:fields '" .. name .. "')") end
     local V = node.V
     local plan, st = plans[V], V.st
     if plan == nil then
