@@ -297,12 +297,17 @@ static struct tm_zone *zone_new(void) {
   return z;
 }
 
-struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len) {
-  struct tm_zone *z = zone_new();
-  if (z == NULL || file_read(z, file, len) == 0) return z;
+void tm_zone_free(struct tm_zone *z) {
+  if (z == NULL) return;
   free(z->at);
   free(z->type);
   free(z);
+}
+
+struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len) {
+  struct tm_zone *z = zone_new();
+  if (z == NULL || file_read(z, file, len) == 0) return z;
+  tm_zone_free(z);
   return NULL;
 }
 

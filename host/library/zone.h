@@ -21,5 +21,7 @@ const struct tm_zone_type *tm_zone_at(struct tm_zone *z, int64_t utc_s);
 const struct tm_zone_type *tm_zone_at_local(struct tm_zone *z, int64_t local_s);
 /* the offset that goes by this name in the zone ("CEST"): 1, or 0 there is none */
 int tm_zone_named(const struct tm_zone *z, const char *name, int32_t len, int32_t *offset_s);
+/* zones of scripts live as long as the process */
+void tm_zone_free(struct tm_zone *z);
 
 #endif

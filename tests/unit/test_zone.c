@@ -45,6 +45,7 @@ static void test_damage(const char *name) {
     struct tm_zone *z = zone_of(file, cut);
     if (z != NULL && !sane(z)) bad++;
     taken += z != NULL;
+    tm_zone_free(z);
   }
   CHECK(bad == 0 && taken == 0, "%s: %d cuts were taken, %d answer nonsense", name, taken, bad);
   for (int32_t i = 0; i < n; i++) {
@@ -52,6 +53,7 @@ static void test_damage(const char *name) {
       file[i] ^= (char)(1 << bit);
       struct tm_zone *z = zone_of(file, n);
       if (z != NULL && !sane(z)) bad++;
+      tm_zone_free(z);
       file[i] ^= (char)(1 << bit);
     }
   }
@@ -91,6 +93,7 @@ static void test_rules(void) {
     if (z == NULL) continue;
     int32_t january = tm_zone_at(z, 1894665600)->offset_s, july = tm_zone_at(z, 1910304000)->offset_s;
     CHECK(january == right[i].january && july == right[i].july, "%s: %d and %d", right[i].rule, january, july);
+    tm_zone_free(z);
   }
 }
 
