@@ -690,7 +690,8 @@ int32_t tm_ffi_url_find(const char *s, int32_t len, const char *name, int32_t na
 int32_t tm_ffi_kv_pair(const char *s, int32_t len, int32_t at, const char *sep, int32_t sep_len, const char *field,
                        int32_t field_len, struct tm_buf *out, int32_t *key_len);
 /* appends a key or value, in quotes where it needs them */
-int32_t tm_ffi_kv_put(struct tm_buf *out, const char *s, int32_t len, const char *sep, int32_t sep_len, const char *field, int32_t field_len);
+int32_t tm_ffi_kv_put(struct tm_buf *out, const char *s, int32_t len, const char *sep, int32_t sep_len, const char *field,
+                      int32_t field_len);
 
 /* Addresses of a network, or of several joined; both ends belong to it. */
 struct tm_ip_range {

@@ -261,7 +261,8 @@ static void say_quoted(struct tm_buf *why, const char *text, int32_t n) {
   say(why, n < SHOWN_MAX ? "'" : "…'", -1);
 }
 
-static double refuse(struct tm_buf *why, const char *s, int32_t len, const char *format, int32_t format_len, int32_t at, const char *expected) {
+static double refuse(struct tm_buf *why, const char *s, int32_t len, const char *format, int32_t format_len, int32_t at,
+                     const char *expected) {
   char place[40];
   say_quoted(why, s, len);
   say(why, " does not fit ", -1);

@@ -1,7 +1,8 @@
 /* hash.c - digests of texts and HMAC (RFC 2104), as hexadecimal digits.
  *
  * MD5, SHA-1 and SHA-2 are OpenSSL's. Its library is loaded at the first use of one of them: linked, it would add 10 ms to every
- * start, for what few scripts use. Its configuration is never read. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is the one of gzip and Ethernet (reflected 0x04c11db7). */
+ * start, for what few scripts use. Its configuration is never read. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is the one of gzip
+ * and Ethernet (reflected 0x04c11db7). */
 #include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -27,9 +27,9 @@ static int v4_read(const char *s, int32_t len, uint32_t *v) {
   int32_t i = 0;
   *v = 0;
   for (int part = 0; part < 4; part++) {
-    int32_t n = 0, from = i;
+    int32_t n = 0;
     if (part > 0 && (i >= len || s[i++] != '.')) return -1;
-    from = i;
+    int32_t from = i;
     for (; i < len && is_digit(s[i]) && i - from < 3; i++) n = n * 10 + (s[i] - '0');
     if (i == from || n > 255 || (s[from] == '0' && i - from > 1)) return -1;
     *v = *v << 8 | (uint32_t)n;

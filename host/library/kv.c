@@ -90,7 +90,8 @@ static int needs_quotes(const struct line *l) {
   return 0;
 }
 
-int32_t tm_ffi_kv_put(struct tm_buf *out, const char *s, int32_t len, const char *sep, int32_t sep_len, const char *field, int32_t field_len) {
+int32_t tm_ffi_kv_put(struct tm_buf *out, const char *s, int32_t len, const char *sep, int32_t sep_len, const char *field,
+                      int32_t field_len) {
   struct line l = {s, len, sep, field, sep_len, field_len};
   if (!needs_quotes(&l)) return tm_buf_put(out, s, len);
   if (len > INT32_MAX / 2 - 2 || tm_buf_reserve(out, len * 2 + 2) != 0) return -1;

@@ -69,7 +69,8 @@ static int32_t ascii_case(char *to, const char *s, int32_t len, char first) {
 static int32_t change_case(const char *s, int32_t len, struct tm_buf *out, char first, const struct case_run *runs, size_t n) {
   out->len = 0;
   /* a character of two bytes may become one of three */
-  if (len > INT32_MAX / 3 * 2 || tm_buf_reserve(out, len + len / 2 + 4) != 0) return -1;
+  int64_t room = (int64_t)len + len / 2 + 4;
+  if (room > INT32_MAX || tm_buf_reserve(out, (int32_t)room) != 0) return -1;
   char *to = out->data;
   for (int32_t i = 0; i < len;) {
     int32_t plain = ascii_case(to, s + i, len - i, first), size;

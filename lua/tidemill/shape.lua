@@ -26,7 +26,8 @@ local function source(n)
     walk[i] = ('local q, a%d = next(t, k%d) if q ~= k%d then return false end'):format(i, i - 1, i)
   end
   local plain = lines(n, "local y = type(a@) if y ~= 'number' and y ~= 'string' and y ~= 'boolean' then return false end")
-  local check = table.concat(walk, ' ') .. (" local m = getmetatable(t) if next(t, k%d) ~= nil or (m ~= nil and m ~= 'match') then return false end "):format(n) .. plain
+  local check = table.concat(walk,
+    ' ') .. (" local m = getmetatable(t) if next(t, k%d) ~= nil or (m ~= nil and m ~= 'match') then return false end "):format(n) .. plain
   local bytes = lines(n, "+ (type(a@) == 'string' and #a@ or 8)")
   return 'local next, type, getmetatable, replaced, keys, writers = ... ' ..
     lines(n, 'local k@, w@ = keys[@], writers[@]') ..

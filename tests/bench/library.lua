@@ -18,14 +18,18 @@ local calls = {
   { 'tm.date.parse, six letters and a zone', "tm.date.parse(e.t, '%Y-%m-%d %H:%M:%S', 'Europe/Berlin')" },
   { 'tm.date.parse, iso8601', 'tm.date.parse(e.t)' }, { 'tm.date.parse, s', "tm.date.parse(e.n, 's')" },
   { 'tm.date.format, six letters and a zone', "tm.date.format(e.n * 1000, '%Y-%m-%d %H:%M:%S', 'Europe/Berlin')" },
-  { 'tm.json.decode, four members', 'tm.json.decode(e.j)' }, { 'tm.json.encode, four members', 'tm.json.encode { a = e.n, b = e.t, c = true, d = 1 }' },
+  { 'tm.json.decode, four members', 'tm.json.decode(e.j)' }, { 'tm.json.encode, four members',
+    'tm.json.encode { a = e.n, b = e.t, c = true, d = 1 }' },
   { 'tm.kv.parse, four pairs', 'tm.kv.parse(e.kv)' }, { 'tm.kv.format, three pairs', "tm.kv.format { a = e.n, b = e.t, c = 'x' }" },
-  { 'tm.url.parse', 'tm.url.parse(e.u)' }, { 'tm.url.query, a name', "tm.url.query(e.u, 'id')" }, { 'tm.url.query, all of three', 'tm.url.query(e.u)' },
+  { 'tm.url.parse', 'tm.url.parse(e.u)' }, { 'tm.url.query, a name', "tm.url.query(e.u, 'id')" }, { 'tm.url.query, all of three',
+    'tm.url.query(e.u)' },
   { 'tm.url.encode, 30 bytes', 'tm.url.encode(e.u)' }, { 'tm.url.decode, 60 bytes', 'tm.url.decode(e.u)' },
-  { ':test, nine groups', 're:test(e.line)' }, { ':match, nine groups by name', 're:match(e.line)' }, { ':match, one group', 'one:match(e.line)' },
+  { ':test, nine groups', 're:test(e.line)' }, { ':match, nine groups by name', 're:match(e.line)' }, { ':match, one group',
+    'one:match(e.line)' },
   { ':find', 'one:find(e.line)' }, { ':gsub, one place', "one:gsub(e.line, '%1')" },
   { 'tm.re in the call', "tm.re '^(\\\\S+)':test(e.line)" },
-  { 'tm.ip.parse', 'tm.ip.parse(e.ip)' }, { 'tm.ip.valid', 'tm.ip.valid(e.ip)' }, { 'tm.ip.within, one network', "tm.ip.within(e.ip, '10.0.0.0/8')" },
+  { 'tm.ip.parse', 'tm.ip.parse(e.ip)' }, { 'tm.ip.valid', 'tm.ip.valid(e.ip)' }, { 'tm.ip.within, one network',
+    "tm.ip.within(e.ip, '10.0.0.0/8')" },
   { 'tm.ip.within, a list of 5,000', 'tm.ip.within(e.ip, nets)' }, { 'tm.ip.private', 'tm.ip.private(e.ip)' },
   { 'tm.geo.km', 'tm.geo.km(e.n % 90, 5, 6, e.n % 180)' }, { 'tm.geo.bearing', 'tm.geo.bearing(e.n % 90, 5, 6, e.n % 180)' },
   { 'tm.hash.md5, 200 bytes', 'tm.hash.md5(e.line)' }, { 'tm.hash.sha1, 200 bytes', 'tm.hash.sha1(e.line)' },
@@ -41,7 +45,8 @@ local calls = {
 
 local HEAD = [==[
 local tm = require 'tidemill'
-local re, one = tm.re [=[^(?<addr>\S+) - (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) [^"]*" (?<status>\d+) (?<bytes>\d+) "(?<referer>[^"]*)" "(?<agent>[^"]*)"]=],
+local re, one = tm.re [=[^(?<addr>\S+) - (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) [^"]*" (?<status>\d+)\x20]=] ..
+    [=[(?<bytes>\d+) "(?<referer>[^"]*)" "(?<agent>[^"]*)"]=],
   tm.re [=[\[([^\]]+)\]]=]
 local nets = {}
 for i = 1, 5000 do nets[i] = ('10.%d.%d.%d/30'):format(i % 256, i * 7 % 256, i % 64 * 4) end
@@ -50,10 +55,13 @@ for i = 1, 5000 do nets[i] = ('10.%d.%d.%d/30'):format(i % 256, i * 7 % 256, i %
 local input = os.tmpname()
 local out = assert(io.open(input, 'w'))
 for i = 1, events do
-  local ip, t = ('10.%d.%d.%d'):format(i % 256, i * 7 % 251, i % 255), ('20%02d-0%d-1%d 10:%02d:%02d'):format(i % 30, i % 9 + 1, i % 10, i % 60, i / 60 % 60)
-  out:write(('{"n":%d,"t":"%s","ip":"%s","u":"https://example.org:8080/p/%d?id=%d&q=two+words&x=%%41","kv":"level=info n=%d msg=\\"a b\\" user=u%d",\z
-    "j":"{\\"a\\":%d,\\"b\\":\\"x%d\\",\\"c\\":[1,2],\\"d\\":null}","line":"%s - - [17/May/2015:08:05:%02d +0000] \\"GET /products/%d HTTP/1.1\\" 200 %d \\"-\\" \\"Mozilla/5.0 (X11; \z
-    Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/41.0.2272.%d (x2)\\""}\n'):format(
+  local ip, t = ('10.%d.%d.%d'):format(i % 256, i * 7 % 251, i % 255), ('20%02d-0%d-1%d 10:%02d:%02d'):format(i % 30, i % 9 + 1, i % 10,
+    i % 60, i / 60 % 60)
+  out:write(('{"n":%d,"t":"%s","ip":"%s","u":"https://example.org:8080/p/%d?id=%d&q=two+words&x=%%41",\z
+    "kv":"level=info n=%d msg=\\"a b\\" user=u%d",\z
+    "j":"{\\"a\\":%d,\\"b\\":\\"x%d\\",\\"c\\":[1,2],\\"d\\":null}",\z
+    "line":"%s - - [17/May/2015:08:05:%02d +0000] \\"GET /products/%d HTTP/1.1\\" 200 %d \\"-\\" \z
+    \\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/41.0.2272.%d (x2)\\""}\n'):format(
     1431849932 + i, t, ip, i, i % 1000, i, i, i, i, ip, i % 60, i, i % 90000, i % 100))
 end
 out:close()

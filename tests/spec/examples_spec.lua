@@ -293,7 +293,8 @@ for line in sys.stdin:
   requests(row)
 ]==]
     assert.equal(normal(python('def requests(row): print(json.dumps(row))\n' .. judge, 'access_log.ndjson')), normal(r.out))
-    assert.equal(normal(python('def requests(row): pass\n' .. judge .. 'for t in totals.values(): print(json.dumps(t))', 'access_log.ndjson')),
+    assert.equal(normal(python('def requests(row): pass\n' .. judge .. 'for t in totals.values(): print(json.dumps(t))',
+      'access_log.ndjson')),
       normal(h.read(dir .. '/statuses.ndjson')))
     local lines = {}
     for i, letter in ipairs(h.rows(h.read(dir .. '/access_log.bad.ndjson'))) do lines[i] = letter.event.line end

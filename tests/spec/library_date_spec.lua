@@ -36,7 +36,7 @@ for y in range(1970, 2030):
       assert.equal(0, r.code, r.err)
       local expected, found, got = {}, {}, h.rows(r.out)
       -- %n is a newline: a case is two lines of GNU date's
-      for case in gnu.out:gmatch '[^\n]*\n[^\n]*\n' do 
+      for case in gnu.out:gmatch '[^\n]*\n[^\n]*\n' do
         -- where a place had no time yet, GNU date writes the offset as minus zero
         expected[#expected + 1] = case:sub(1, -2):gsub('%-0000|%-00:00|%-00:00:00|%-00|', '+0000|+00:00|+00:00:00|-00|')
       end
@@ -87,7 +87,8 @@ for zone in sorted(zoneinfo.available_timezones()):
       ["tm.date.format(0)"] = '1970-01-01T00:00:00Z', ["tm.date.format(1)"] = '1970-01-01T00:00:00.001Z',
       ["tm.date.format(-1, 'rfc3339', '-03:30')"] = '1969-12-31T20:29:59.999-03:30', ["tm.date.format(-1, 's')"] = '-1',
       ["tm.date.format(1500, 'ns')"] = '1500000000', ["tm.date.format(1500, 'us')"] = '1500000', ["tm.date.format(0, 'ns')"] = '0',
-      ["tm.date.format(1.9, 'ms')"] = '1', ["tm.date.format(-1.1, 'ms')"] = '-2', ["tm.date.format(-62167219200000)"] = '0000-01-01T00:00:00Z',
+      ["tm.date.format(1.9, 'ms')"] = '1', ["tm.date.format(-1.1, 'ms')"] = '-2', ["tm.date.format(-62167219200000)"] =
+        '0000-01-01T00:00:00Z',
       ["tm.date.format(253402300799999)"] = '9999-12-31T23:59:59.999Z', ["tm.date.format(7, '%L %f %N')"] = '007 007000 007000000',
     } do
       assert.equal(expected, h.rows((h.e('stream:map(function(e) return { s = ' .. call .. ' } end)', '{}\n')))[1].s, call)
@@ -104,9 +105,11 @@ def local_case(y, m, d, hh, mm, ss, zone):
   ms = (t.replace(tzinfo=None) - t.utcoffset() - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
   case({"s": t.strftime("%Y-%m-%d %H:%M:%S.%f"), "z": zone}, ms)
 for zone in zones:
-  for _ in range(250): local_case(r.randrange(1900, 2200), r.randrange(1, 13), r.randrange(1, 29), r.randrange(24), r.randrange(60), r.randrange(60), zone)
+  for _ in range(250): local_case(r.randrange(1900, 2200), r.randrange(1, 13), r.randrange(1, 29), r.randrange(24), r.randrange(60),
+    r.randrange(60), zone)
   for _ in range(250):   # nights in which clocks change
-    local_case(r.randrange(1970, 2120), r.choice([2, 3, 4, 5, 9, 10, 11]), r.randrange(1, 29), r.choice([0, 1, 2, 3]), r.randrange(60), 0, zone)
+    local_case(r.randrange(1970, 2120), r.choice([2, 3, 4, 5, 9, 10, 11]), r.randrange(1, 29), r.choice([0, 1, 2, 3]), r.randrange(60), 0,
+      zone)
   for y in range(2000, 2060):
     for m in 3, 4, 9, 10, 11:
       for d in range(1, 31):
@@ -120,13 +123,15 @@ for zone in zones:
     oracle.agree([[
 from datetime import datetime, timezone, timedelta
 formats = ["%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%A %B %d %I:%M:%S %p %Y", "%y%m%d%H%M%S", "%Y-%j %H", "%m/%d/%y %H:%M",
-  "%Y%m%dT%H%M%S.%f%z", "%c", "%x %X", "%G-W%V-%u", "%d.%m.%Y", "%H:%M", "%Y", "%B %Y", "%Y-%m-%dT%H:%M:%S.%f%z", "%I%p", "%%%Y%%%m", "%G week %V %a"]
+  "%Y%m%dT%H%M%S.%f%z", "%c", "%x %X", "%G-W%V-%u", "%d.%m.%Y", "%H:%M", "%Y", "%B %Y",
+  "%Y-%m-%dT%H:%M:%S.%f%z", "%I%p", "%%%Y%%%m", "%G week %V %a"]
 for f in formats:
   for _ in range(150):
     t = datetime(r.randrange(1970, 2068), r.randrange(1, 13), r.randrange(1, 29), r.randrange(24), r.randrange(60), r.randrange(60),
       r.randrange(1000) * 1000, timezone(timedelta(minutes=r.randrange(-720, 841))))
     s = t.strftime(f)
-    if r.random() < .3: s = r.choice([s.upper(), s.lower()]) if "%" not in s and "z" not in f and "Z" not in f and "T" not in f and "W" not in f and "w" not in f else s
+    if r.random() < .3: s = r.choice([s.upper(),
+      s.lower()]) if "%" not in s and "z" not in f and "Z" not in f and "T" not in f and "W" not in f and "w" not in f else s
     p = datetime.strptime(s, f)
     if "%Y" not in f and "%y" not in f and "%G" not in f and f != "%c" and not f.startswith("%x"): p = p.replace(year=1970)
     if p.tzinfo is None: p = p.replace(tzinfo=timezone.utc)
@@ -138,7 +143,8 @@ for f in formats:
     oracle.agree([[
 from datetime import datetime, timezone, timedelta
 for _ in range(2000):
-  t = datetime(r.randrange(1, 10000), r.randrange(1, 13), r.randrange(1, 29), r.randrange(24), r.randrange(60), r.randrange(60), r.randrange(10**6))
+  t = datetime(r.randrange(1, 10000), r.randrange(1, 13), r.randrange(1, 29), r.randrange(24), r.randrange(60), r.randrange(60),
+    r.randrange(10**6))
   zone = r.choice(["", "Z", "+02:00", "-11:30", "+0545"])
   s = r.choice([t.isoformat(), t.isoformat(" ", "seconds"), t.isoformat("T", "milliseconds"), t.isoformat("T", "minutes")]) + zone
   p = datetime.fromisoformat(s)
@@ -146,7 +152,8 @@ for _ in range(2000):
   try: ms = (p.replace(tzinfo=None) - p.utcoffset() - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
   except OverflowError: continue
   case({"s": s}, ms)
-for s in ["2023-02-29", "2024-13-01", "2024-1-01", "2024-01-01T25:00", "2024-01-01T24:00:01", "2024-01-01T10", "2024-01-01T10:60", "x", "", "2024",
+for s in ["2023-02-29", "2024-13-01", "2024-1-01", "2024-01-01T25:00", "2024-01-01T24:00:01", "2024-01-01T10", "2024-01-01T10:60", "x",
+  "", "2024",
   "2024-01-01T10:00:00.", "2024-01-01T10:00+2", "2024-01-01T10:00Z ", "2024-01-01X10:00", "2024-01-01T10:00:00+24:00"]:
   case({"s": s}, "error")
 case({"s": "2024-02-29T24:00"}, 1709251200000)
@@ -171,10 +178,12 @@ for s in "", "-", ".5", "1.", "1e3", "0x10", " 1", "1 ", "1.2.3", "9999999999999
 
   it('refuses what does not fit, and says where', function()
     for call, expected in pairs {
-      ["tm.date.parse('2024-13-01', '%Y-%m-%d')"] = "'2024-13-01' does not fit '%Y-%m-%d': expected a month (01 to 12) at byte 6, found '13-01'",
+      ["tm.date.parse('2024-13-01', '%Y-%m-%d')"] =
+        "'2024-13-01' does not fit '%Y-%m-%d': expected a month (01 to 12) at byte 6, found '13-01'",
       ["tm.date.parse('2023-02-29', '%F')"] = "expected a day that the month has at byte 11, found its end",
       ["tm.date.parse('2024x', '%Y')"] = "expected the end at byte 5, found 'x'",
-      ["tm.date.parse('10:00 XYZ', '%H:%M %Z', 'Europe/Berlin')"] = "expected UTC, GMT, Z or a name of the zone's own, such as CET at byte 7",
+      ["tm.date.parse('10:00 XYZ', '%H:%M %Z', 'Europe/Berlin')"] =
+        "expected UTC, GMT, Z or a name of the zone's own, such as CET at byte 7",
       ["tm.date.parse('2024', '%Q')"] = "the format's '%Q' cannot be read",
       ["tm.date.parse('2024-W54-1', '%G-W%V-%u')"] = 'expected a week (01 to 53) at byte 7',
       ["tm.date.parse('2021-W53-1', '%G-W%V-%u')"] = 'expected a week that the year has',
@@ -185,11 +194,13 @@ for s in "", "-", ".5", "1.", "1e3", "0x10", " 1", "1 ", "1.2.3", "9999999999999
       ["tm.date.parse(nil)"] = 'tm.date.parse takes a string as its first argument, got nil',
       ["tm.date.parse(1e30, 's')"] = 'tm.date.parse: 1e+30 s lies outside of the years 0 to 9999',
       ["tm.date.parse('2024', '%Y', 'Europe/Berlinn')"] = "no time zone is called 'Europe/Berlinn' (did you mean 'Europe/Berlin'?)",
-      ["tm.date.parse('2024', '%Y', '../../../etc/passwd')"] = "no time zone is called '../../../etc/passwd'; it is a name such as 'Europe/Berlin'",
+      ["tm.date.parse('2024', '%Y', '../../../etc/passwd')"] =
+        "no time zone is called '../../../etc/passwd'; it is a name such as 'Europe/Berlin'",
       ["tm.date.parse('2024', '%Y', 'tzdata.zi')"] = "no time zone is called 'tzdata.zi'",
       ["tm.date.parse('2024', '%Y', 'Europe')"] = "no time zone is called 'Europe'",
       ["tm.date.parse('2024', '%Y', 'zone1970')"] = "no time zone is called 'zone1970'",
-      ["tm.date.parse('2024', '%Y', 5)"] = "tm.date.parse takes the name of a time zone such as 'Europe/Berlin' as its third argument (zone), got a number",
+      ["tm.date.parse('2024', '%Y', 5)"] =
+        "tm.date.parse takes the name of a time zone such as 'Europe/Berlin' as its third argument (zone), got a number",
       ["tm.date.format('x')"] = 'tm.date.format takes a number (ms since 1970) as its first argument, got a string',
       ["tm.date.format(0/0)"] = 'the years 0 to 9999 are known, not ms ',
       ["tm.date.format(1e300)"] = 'the years 0 to 9999 are known, not ms 1.0000000000000001e+300',
@@ -210,7 +221,8 @@ for s in "", "-", ".5", "1.", "1e3", "0x10", " 1", "1 ", "1.2.3", "9999999999999
   end)
 
   it('never looks at the environment', function()
-    local code = [[stream:map(function(e) return { a = tm.date.parse('2024-01-01 00:00', '%F %R'), b = tm.date.format(0, '%F %R %Z') } end)]]
+    local code = [[stream:map(function(e) return { a = tm.date.parse('2024-01-01 00:00', '%F %R'), b = tm.date.format(0,
+      '%F %R %Z') } end)]]
     local r = h.shell('TZ=Asia/Tokyo LC_ALL=de_DE.UTF-8 ' .. h.command { 'run', '--quiet', '-e', code }, '{}\n')
     assert.equal('{"a":1704067200000,"b":"1970-01-01 00:00 UTC"}\n', r.out)
   end)

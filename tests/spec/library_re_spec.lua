@@ -21,7 +21,8 @@ def can_be_empty(p): return re.compile(p).match("") is not None or re.compile(p)
 def piece(depth):
   a = atom(depth)
   if r.random() < .35 and "(" not in a: a += r.choice(["*", "+", "?", "{1,2}", "{2}", "*?", "+?", "??"])
-  elif r.random() < .1 and "(" in a and not re.search(r"[*?|]", a): a = "(?:" + a.replace("(?:", "(").replace("(", "(?:") + ")" + r.choice(["+", "{1,2}"])
+  elif r.random() < .1 and "(" in a and not re.search(r"[*?|]", a): a = "(?:" + a.replace("(?:", "(").replace("(",
+    "(?:") + ")" + r.choice(["+", "{1,2}"])
   return a
 def sequence(depth): return "".join(piece(depth) for _ in range(r.randrange(1, 4)))
 def alternatives(depth): return "|".join(sequence(depth) for _ in range(r.choice([1, 1, 2])))
@@ -70,9 +71,11 @@ end]==])
     assert.equal('{"a":"2024","b":"07","n":2}\n', e([[local re = tm.re '(\\d+)-(\\d+)'
       return stream:map(function(e) local m = re:match(e.s) return { a = m[1], b = m[2], n = #m } end)]], '{"s":"on 2024-07"}'))
     assert.equal('{"a":"2024","b":"07","c":"2024","none":true}\n', e([[local re = tm.re '(?<year>\\d+)-(?<month>\\d+)(?<day>-\\d+)?'
-      return stream:map(function(e) local m = re:match(e.s) return { a = m.year, b = m.month, c = m[1], none = m.day == nil and m[3] == nil } end)]],
+      return stream:map(function(e) local m = re:match(e.s) return { a = m.year, b = m.month, c = m[1],
+        none = m.day == nil and m[3] == nil } end)]],
       '{"s":"2024-07"}'))
-    assert.equal('{"a":"abc"}\n', e([[local re = tm.re 'a.c' return stream:map(function(e) return { a = re:match(e.s)[1] } end)]], '{"s":"xabcx"}'))
+    assert.equal('{"a":"abc"}\n', e([[local re = tm.re 'a.c' return stream:map(function(e) return { a = re:match(e.s)[1] } end)]],
+      '{"s":"xabcx"}'))
     -- as a row: the names
     assert.equal('{"month":"07","year":"2024"}\n', e([[local re = tm.re '(?<year>\\d+)-(?<month>\\d+)'
       return stream:map(function(e) return re:match(e.s) end)]], '{"s":"2024-07"}', '{"s":"none"}'))
@@ -93,7 +96,8 @@ end]==])
       ["tm.re 'a' == tm.re 'a'"] = 'true', ["tm.re 'a' == tm.re('a', 'i')"] = 'false', ["tm.re 'b':find('aba', 3)"] = 'nil',
       ["tm.re 'a':find('aba', 2)"] = '3', ["tm.re 'a':find('aba', -1)"] = '3', ["tm.re 'a':find('aba', 5)"] = 'nil',
       ["tm.re '$':find('aba', 4)"] = '4', ["tm.re 'a':find('aba', -9)"] = '1', ["select(2, tm.re '':gsub('abc', '-'))"] = '4',
-      ["tm.re '(?<n>b)':gsub('abc', '[%{n}%1%0%%]')"] = 'a[bbb%]c', ["tm.re '\\\\d+':gsub('1 22 3', function(m) return #m[1] > 1 and 'x' or nil end)"] =
+      ["tm.re '(?<n>b)':gsub('abc', '[%{n}%1%0%%]')"] = 'a[bbb%]c',
+        ["tm.re '\\\\d+':gsub('1 22 3', function(m) return #m[1] > 1 and 'x' or nil end)"] =
         '1 x 3', ["tm.re 'x*':gsub('中a', '-')"] = '-中-a-', ["tm.re('x*', 'b'):gsub('é', '-'):len()"] = '5',
     } do
       local out = e('stream:map(function(e) local v = ' .. call .. ' return { v = tostring(v) } end)', '{}')
@@ -130,7 +134,8 @@ end]==])
     local out = e([[local words, lazy = tm.re '(\\w+) (\\w+)=', tm.re '^(.*?)='
       return stream:map(function(e)
         local s = ('some words here and 12 numbers '):rep(100000)
-        return { n = select(2, tm.re '\\d+':gsub(s, '')), a = words:test(s), b = lazy:test(s), c = tm.re '^.*$':test(s), d = #tm.re '[a-z]+':gsub(s, '') }
+        return { n = select(2, tm.re '\\d+':gsub(s, '')), a = words:test(s), b = lazy:test(s), c = tm.re '^.*$':test(s),
+          d = #tm.re '[a-z]+':gsub(s, '') }
       end)]], '{}')
     assert.equal('{"a":false,"b":false,"c":true,"d":800000,"n":100000}\n', out)
     -- a match a place, empty ones too: linear
@@ -142,15 +147,18 @@ end]==])
   it('refuses patterns, flags and calls that mean nothing, and says what is meant', function()
     for call, expected in pairs {
       ["tm.re '(a'"] = "tm.re: the pattern '(a' does not compile: missing closing parenthesis, at byte 3",
-      ["tm.re('a', 'g')"] = "tm.re has no flag 'g'; it has i (any case)", ["tm.re(5)"] = 'tm.re takes a string as its first argument (pattern), got a number',
+      ["tm.re('a', 'g')"] = "tm.re has no flag 'g'; it has i (any case)",
+        ["tm.re(5)"] = 'tm.re takes a string as its first argument (pattern), got a number',
       ["tm.re 'a':match(e.n)"] = 'the method match of tm.re takes a string, got a number', ["tm.re 'a':match(nil)"] =
         'the method match of tm.re takes a string, got nil', ["tm.re 'a'.match('a')"] = 'call match with a colon: expression:match(text)',
       ["tm.re 'a':find('a', 1.5)"] = 'the method find of tm.re takes a whole number as its second argument (where to begin)',
-      ["tm.re '(a)':gsub('a', '%2')"] = "gsub: the replacement has a % that is not %0 to %9, %{name} or %%, or names a group that '(a)' does not have",
+      ["tm.re '(a)':gsub('a', '%2')"] =
+        "gsub: the replacement has a % that is not %0 to %9, %{name} or %%, or names a group that '(a)' does not have",
       ["tm.re 'a':gsub('a', 'x%')"] = 'gsub: the replacement has a %', ["tm.re 'a':gsub('a', '%{b}')"] = 'gsub: the replacement has a %',
       ["tm.re 'a':gsub('a', {})"] = 'gsub takes a string or a function as its second argument (replacement), got a table',
       ["tm.re 'a':gsub('a', function() return 5 end)"] = 'gsub takes a function that returns a string or nil, got a number',
-      ["tm.re(('a'):rep(70000))"] = 'it is too long (64 KiB)', ["tm.re '((((a{200}){200}){200}){200})'"] = 'regular expression is too large',
+      ["tm.re(('a'):rep(70000))"] = 'it is too long (64 KiB)', ["tm.re '((((a{200}){200}){200}){200})'"] =
+        'regular expression is too large',
       ["tm.re '(*NO_JIT)a'"] = 'it cannot be compiled to machine code',
     } do
       local said = oracle.error_of(call)
@@ -165,15 +173,18 @@ end]==])
     local lines = {}
     for i = 1, 3000 do
       -- texts with escapes, without, beyond ASCII, that do not match, that are none
-      lines[i] = ({ '{"s":"u%d@h%d.org \\"q\\""}', '{"s":"u%d@h%d.org"}', '{"s":"ü%d@h\\u00e9%d.org"}', '{"s":"none%d %d"}', '{"s":"a%d@b%d","host":1}' })[i % 5 + 1]:format(i, i)
+      lines[i] = ({ '{"s":"u%d@h%d.org \\"q\\""}', '{"s":"u%d@h%d.org"}', '{"s":"ü%d@h\\u00e9%d.org"}', '{"s":"none%d %d"}',
+        '{"s":"a%d@b%d","host":1}' })[i % 5 + 1]:format(i, i)
     end
     local input = table.concat(lines, '\n') .. '\n'
     local function run(steps, ...)
-      local r = h.script("local tm = require 'tidemill'\nlocal re = tm.re [[^(?<user>[^@]+)@(?<host>\\S+)(?<rest> .*)?$]]\n" .. steps, input, ...)
+      local r = h.script("local tm = require 'tidemill'\nlocal re = tm.re [[^(?<user>[^@]+)@(?<host>\\S+)(?<rest> .*)?$]]\n" .. steps,
+        input, ...)
       assert.equal(0, r.code, r.err)
       return r.out
     end
-    for _, behind in ipairs { '', ":map(function(e) e.n = #e.host e.host = e.host .. '!' return e end)", ":filter(function(e) return e.user > 'u2' end)",
+    for _, behind in ipairs { '', ":map(function(e) e.n = #e.host e.host = e.host .. '!' return e end)",
+      ":filter(function(e) return e.user > 'u2' end)",
       ":select { 'host', 'user' }", ":rename { host = 'at' }:drop { 'rest' }", ':set { both = function(e) return e.user .. e.host end }',
       ":map(function(e) return { copy = tm.copy(e), raw = tm.raw(e) } end)", ":flat_map(function(e, emit) emit(e) emit { e = e } end)",
       ":schema { user = 'string' }", ":key_by 'host':running('r', { n = tm.agg.count(), last = tm.agg.last 'user' }, { unbounded = true })",
@@ -186,18 +197,22 @@ end]==])
       assert.is_true(packed == run("return tm.pipeline 'p':map(re:fields 's')" .. behind, '--out-format', 'msgpack'), behind)
     end
     -- where the pipeline forks, and where the field was written
-    for _, text in ipairs { "local s = tm.pipeline 'p':map(%s) return { s:filter(function(e) e.host = 'x' return true end), s:select { 'user' } }",
-      "return tm.pipeline 'p':map(function(e) e.s = e.s .. ' more' return e end):map(%s)", "return tm.pipeline 'p':schema { user = 'string' }:map(%s)" } do
+    for _, text in ipairs {
+      "local s = tm.pipeline 'p':map(%s) return { s:filter(function(e) e.host = 'x' return true end), s:select { 'user' } }",
+      "return tm.pipeline 'p':map(function(e) e.s = e.s .. ' more' return e end):map(%s)",
+        "return tm.pipeline 'p':schema { user = 'string' }:map(%s)" } do
       assert.is_true(run(text:format 'function(e) return re:match(e.s) end') == run(text:format "re:fields 's'"), text)
     end
   end)
 
   it('fields fails the event alone whose text cannot be written, and refuses what it cannot do', function()
-    local r = h.run({ 'run', '-e', "local re = tm.re '(?<a>[0-9]+)' return stream:map(re:fields 's')" }, '{"s":5}\n{"s":"x7"}\n{}\n{"s":null}\n{"s":["1"]}\n')
+    local r = h.run({ 'run', '-e', "local re = tm.re '(?<a>[0-9]+)' return stream:map(re:fields 's')" },
+      '{"s":5}\n{"s":"x7"}\n{}\n{"s":null}\n{"s":["1"]}\n')
     assert.equal('{"a":"7"}\n', r.out)
     assert.truthy(r.err:find("-e:1: fields: the field 's' is no text but a number [type]", 1, true), r.err)
     for call, expected in pairs {
-      ["tm.re 'a(b)':fields 's'"] = "fields: group 1 of 'a(b)' has no name: write (?<name>…)", ["tm.re 'a':fields 's'"] = "fields: 'a' has no groups, so no fields",
+      ["tm.re 'a(b)':fields 's'"] = "fields: group 1 of 'a(b)' has no name: write (?<name>…)", ["tm.re 'a':fields 's'"] =
+        "fields: 'a' has no groups, so no fields",
       ["tm.re '(?<a>b)':fields(5)"] = "the method fields of tm.re takes a field's name, got a number",
       ["tm.re '(?<a>b)':fields 's' {}"] = "fields: it is a function for map: stream:map(expression:fields 's')",
     } do
@@ -214,7 +229,8 @@ end]==])
         local kinds = {}
         for _, v in pairs(state) do kinds[#kinds + 1] = type(v) end
         local ok = pcall(function() state[3] = 1e9 return iter(state) end)
-        return { type(re), tostring(re), tostring(getmetatable(re)), tostring(pcall(setmetatable, re, {})), tostring(pcall(rawset, re, 'x', 1)),
+        return { type(re), tostring(re), tostring(getmetatable(re)), tostring(pcall(setmetatable, re, {})), tostring(pcall(rawset, re,
+          'x', 1)),
           tostring(pcall(function() re.match = 1 end)), tostring(re.re), tostring(re.spans), tostring(getmetatable(m)),
           tostring(pcall(setmetatable, m, {})), table.concat(kinds, ' '), tostring(ok), type(getmetatable(tm.re)) }
       end):map(function(e) return e end)]], '{}\n')

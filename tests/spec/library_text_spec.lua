@@ -7,7 +7,8 @@ local h = require 'spec.helper'
 local oracle = require 'spec.oracle'
 
 local TEXTS = [[
-alphabet = ["a", "B", ",", ", ", " ", "\t", "%", "+", "&", "=", "\"", "\\", "é", "ß", "Ä", "中", "😀", "x", "/", "?", "#", ":", "@", ".", "\n"]
+alphabet = ["a", "B", ",", ", ", " ", "\t", "%", "+", "&", "=", "\"", "\\", "é", "ß", "Ä", "中", "😀", "x", "/", "?", "#", ":", "@", ".",
+  "\n"]
 def text(n=12): return "".join(r.choice(alphabet) for _ in range(r.randrange(n)))
 ]]
 
@@ -34,7 +35,8 @@ for _ in range(4000):
   case({"s": s, "p": p, "by": by}, [s.split(p), s.replace(p, by), s.strip(" \t\n\r\v\f"), s.startswith(p), s.endswith(p), p in s])
 for n in range(40): case({"s": ",".join("x" * k for k in range(n)), "p": ",", "by": ""}, [[("x" * k) for k in range(n)] or [""],
   "".join("x" * k for k in range(n)), ",".join("x" * k for k in range(n)), n > 1 or False, 1 < 0 or (n == 1 and False), n > 1])
-]==], 'return { tm.split(e.s, e.p), tm.replace(e.s, e.p, e.by), tm.trim(e.s), tm.starts(e.s, e.p), tm.ends(e.s, e.p), tm.contains(e.s, e.p) }')
+]==], 'return { tm.split(e.s, e.p), tm.replace(e.s, e.p, e.by), tm.trim(e.s), tm.starts(e.s, e.p), ' ..
+      'tm.ends(e.s, e.p), tm.contains(e.s, e.p) }')
   end)
 
   it('an empty prefix, suffix or part is in every text; what is looked for is not empty', function()
@@ -60,12 +62,15 @@ def word(): return "".join(r.choice("abcXYZ019-._~%+") for _ in range(r.randrang
 for _ in range(4000):
   host = r.choice([word().replace("%", ""), "[2001:DB8::1]", "example.org", "127.0.0.1", ""])
   s = r.choice(["http:", "HTTPS:", "ftp:", "", "a+b:", "1x:"])
-  if r.random() < .8: s += "//" + r.choice(["", "", word() + "@", word() + ":" + word() + "@", "@"]) + host + r.choice(["", "", ":80", ":8443", ":"])
+  if r.random() < .8: s += "//" + r.choice(["", "", word() + "@", word() + ":" + word() + "@", "@"]) + host + r.choice(["", "", ":80",
+    ":8443", ":"])
   elif s in ("", "1x:"): s = ""
-  s += r.choice(["", "/", "/" + word(), "/" + word() + "/" + word() + "/"]) + r.choice(["", "", "?" + word(), "?a=1&b=2", "?x?y"]) + r.choice(["", "", "#" + word(), "#a?b#c"])
+  s += r.choice(["", "/", "/" + word(), "/" + word() + "/" + word() + "/"]) + r.choice(["", "", "?" + word(), "?a=1&b=2",
+    "?x?y"]) + r.choice(["", "", "#" + word(), "#a?b#c"])
   u = urlsplit(s)
   query = s.split("#")[0].partition("?")
-  out = {"scheme": u.scheme or None, "path": u.path, "query": query[2] if query[1] else None, "fragment": s.partition("#")[2] if "#" in s else None}
+  out = {"scheme": u.scheme or None, "path": u.path, "query": query[2] if query[1] else None, "fragment": s.partition("#")[2]
+    if "#" in s else None}
   if "//" in s[:s.find("/") + 2] and s.split("/")[0] in ("", u.scheme + ":", u.scheme.upper() + ":"):
     out.update(host=u.hostname or "", port=u.port, user=u.username, password=u.password)
   case({"s": s}, {k: v for k, v in out.items() if v is not None})
@@ -85,7 +90,8 @@ for _ in range(3000):
   url = r.choice(["", "http://h/p?", "?", "/x?"]) + q + r.choice(["", "", "#a=b&c=d"])
   s = text(20)
   broken = "".join(r.choice(["%", "4", "1", "g", "%41", "%zz", "+"]) for _ in range(8))
-  case({"u": url, "n": name, "s": s, "b": broken}, [first or [], first.get(name) or "", quote(s, safe=""), s, unquote_to_bytes(broken).hex()])
+  case({"u": url, "n": name, "s": s, "b": broken}, [first or [], first.get(name) or "", quote(s, safe=""), s,
+    unquote_to_bytes(broken).hex()])
 ]==], [[local all = tm.url.query(e.u)
   return { next(all) and all or tm.array {}, tm.url.query(e.u, e.n) or '', tm.url.encode(e.s), tm.url.decode(tm.url.encode(e.s)),
     tm.hex.encode(tm.url.decode(e.b)) }]])
@@ -96,7 +102,8 @@ describe('tm.ip', function()
   it('knows addresses and their one spelling as ipaddress does', function()
     oracle.agree([==[
 import ipaddress as ip
-def v6(): return ip.IPv6Address(r.choice([r.getrandbits(128), r.getrandbits(128) & r.getrandbits(128) & r.getrandbits(128) & r.getrandbits(128), r.getrandbits(16) << 112 | r.getrandbits(16)]))
+def v6(): return ip.IPv6Address(r.choice([r.getrandbits(128),
+  r.getrandbits(128) & r.getrandbits(128) & r.getrandbits(128) & r.getrandbits(128), r.getrandbits(16) << 112 | r.getrandbits(16)]))
 def spell(a):
   s = r.choice([str(a), a.exploded, str(a).upper()])
   if a.version == 6 and r.random() < .3:
@@ -119,7 +126,8 @@ for _ in range(4000):
   inside = lambda *nets: any(b in ip.ip_network(n) for n in nets)
   case({"s": s}, {"version": a.version, "text": own, "loopback": inside("127.0.0.0/8", "::1/128"),
     "private": inside("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")})
-for s in ["", ":", "::", ":::", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "::1.2.3.4", "1::2::3", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1.2.3.4::", "::ffff:1.2.3.4", "12345::", "fe80::1%eth0"]:
+for s in ["", ":", "::", ":::", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "::1.2.3.4", "1::2::3", "1:2:3:4:5:6:7::",
+  "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1.2.3.4::", "::ffff:1.2.3.4", "12345::", "fe80::1%eth0"]:
   try: a = ip.ip_address(s) if "%" not in s else None
   except ValueError: a = None
   case({"s": s, "only": True}, a is not None)
@@ -132,13 +140,15 @@ import ipaddress as ip, random
 r = random.Random(9)
 for _ in range(2000):
   v = r.choice([4, 4, 6])
-  print(ip.ip_network((r.getrandbits(32), r.randrange(8, 33)), False) if v == 4 else ip.ip_network((0x20010db8 << 96 | r.getrandbits(64) << r.randrange(32), r.randrange(40, 129)), False))']]).out
+  print(ip.ip_network((r.getrandbits(32), r.randrange(8, 33)),
+    False) if v == 4 else ip.ip_network((0x20010db8 << 96 | r.getrandbits(64) << r.randrange(32), r.randrange(40, 129)), False))']]).out
     local list = {}
     for net in nets:gmatch '[^\n]+' do list[#list + 1] = ('%q'):format(net) end
     oracle.agree('import ipaddress as ip\nnets = [ip.ip_network(n) for n in [' .. table.concat(list, ',') .. ']]\n' .. [==[
 for _ in range(1500):
   net = r.choice(nets)
-  a = r.choice([net[0], net[-1], net[0] - 1 if int(net[0]) else net[0], net[-1] + 1 if int(net[-1]) < 2 ** net.max_prefixlen - 1 else net[-1], ip.IPv4Address(r.getrandbits(32)),
+  a = r.choice([net[0], net[-1], net[0] - 1 if int(net[0]) else net[0],
+    net[-1] + 1 if int(net[-1]) < 2 ** net.max_prefixlen - 1 else net[-1], ip.IPv4Address(r.getrandbits(32)),
     net[r.randrange(min(net.num_addresses, 1 << 60))]])
   one = r.choice(nets)
   s = str(a)
@@ -152,10 +162,12 @@ for _ in range(1500):
       return stream:map(function(e) local a = tm.ip.within('11.0.0.1', l) if e.n == 1 then l[2] = '11.0.0.1' end
         return { a = a, b = tm.ip.within('10.9.9.9', l), c = tm.ip.within('1.2.3.4', {}), d = tm.ip.within('1.2.3.4', '::/0'),
           e = tm.ip.within('1.2.3.4', '0.0.0.0/0'), f = tm.ip.within('::', '::/0') } end)]], { '{"n":1}', '{"n":2}' })
-    assert.equal('{"a":false,"b":true,"c":false,"d":false,"e":true,"f":true}\n{"a":true,"b":true,"c":false,"d":false,"e":true,"f":true}\n', out)
+    assert.equal('{"a":false,"b":true,"c":false,"d":false,"e":true,"f":true}\n' ..
+      '{"a":true,"b":true,"c":false,"d":false,"e":true,"f":true}\n', out)
     for call, expected in pairs {
       ["tm.ip.within('x', '10.0.0.0/8')"] = "tm.ip.within: 'x' is no IP address",
-      ["tm.ip.within('1.2.3.4', { '10.0.0.0/8', '10.0.0.0/33' })"] = "item 2 of the list is '10.0.0.0/33', no address or network such as '10.0.0.0/8'",
+      ["tm.ip.within('1.2.3.4', { '10.0.0.0/8', '10.0.0.0/33' })"] =
+        "item 2 of the list is '10.0.0.0/33', no address or network such as '10.0.0.0/8'",
       ["tm.ip.within('1.2.3.4', { 5 })"] = 'item 1 of the list is a number',
       ["tm.ip.within('1.2.3.4', '10.0.0.0/08')"] = "'10.0.0.0/08' is no address or network",
       ["tm.ip.within('1.2.3.4', '10.0.0.0/')"] = 'is no address or network',
@@ -177,7 +189,8 @@ for n in list(range(0, 300)) + [1000, 4096, 65537]:
   s, key = "".join(chr(r.randrange(1, 128)) for _ in range(n)), "".join(chr(r.randrange(1, 128)) for _ in range(r.randrange(200)))
   b, k = s.encode(), key.encode()
   kinds = ["md5", "sha1", "sha256", "sha512"]
-  case({"s": s, "k": key}, [hashlib.new(x, b).hexdigest() for x in kinds] + [hmac.new(k, b, x).hexdigest() for x in kinds] + ["%08x" % zlib.crc32(b)])
+  case({"s": s, "k": key}, [hashlib.new(x, b).hexdigest() for x in kinds] + [hmac.new(k, b, x).hexdigest()
+    for x in kinds] + ["%08x" % zlib.crc32(b)])
 ]==], [[local t = {}
   for i, kind in ipairs { 'md5', 'sha1', 'sha256', 'sha512' } do t[i], t[i + 4] = tm.hash[kind](e.s), tm.hmac[kind](e.k, e.s) end
   t[9] = tm.hash.crc32(e.s)
@@ -188,7 +201,8 @@ for n in list(range(0, 300)) + [1000, 4096, 65537]:
     -- RFC 1321 A.5, RFC 4231 test cases 1, 6; xxHash's own XSUM_XXH3 sanity values (seed 0) of the empty text
     for call, expected in pairs {
       ["tm.hash.md5 'message digest'"] = 'f96b697d7cb7938d525a2f31aaf161d0',
-      ["tm.hash.md5 '12345678901234567890123456789012345678901234567890123456789012345678901234567890'"] = '57edf4a22be3c955ac49da2e2107b67a',
+      ["tm.hash.md5 '12345678901234567890123456789012345678901234567890123456789012345678901234567890'"] =
+        '57edf4a22be3c955ac49da2e2107b67a',
       ["tm.hmac.sha256(('\\11'):rep(20), 'Hi There')"] = 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7',
       ["tm.hmac.sha256(('\\170'):rep(131), 'Test Using Larger Than Block-Size Key - Hash Key First')"] =
         '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54',
@@ -230,7 +244,8 @@ for n in range(400):
   end)
 
   it('are those of RFC 4648, section 10', function()
-    for plain, code in pairs { [''] = '', f = 'Zg==', fo = 'Zm8=', foo = 'Zm9v', foob = 'Zm9vYg==', fooba = 'Zm9vYmE=', foobar = 'Zm9vYmFy' } do
+    for plain, code in pairs { [''] = '', f = 'Zg==', fo = 'Zm8=', foo = 'Zm9v', foob = 'Zm9vYg==', fooba = 'Zm9vYmE=',
+      foobar = 'Zm9vYmFy' } do
       assert.equal('{"a":"' .. code .. '","b":"' .. plain .. '"}\n', (h.e(("stream:map(function(e) return { a = tm.base64.encode '%s', \z
         b = tm.base64.decode '%s' } end)"):format(plain, code), '{}\n')))
     end
@@ -284,7 +299,8 @@ def slow(s, pair, field):
   return out
 for _ in range(4000):
   pair, field = r.choice([(" ", "="), (" ", "="), (";", ":"), (", ", "=>"), ("&", "=")])
-  s = "".join(r.choice(["a", "b", "key", "é", " ", pair, pair, field, field, '"', "\\", "\\n", '\\"', "=", ";"]) for _ in range(r.randrange(16)))
+  s = "".join(r.choice(["a", "b", "key", "é", " ", pair, pair, field, field, '"', "\\", "\\n", '\\"', "=", ";"])
+    for _ in range(r.randrange(16)))
   case({"s": s, "p": pair, "f": field}, slow(s, pair, field) or [])
   t = {"k%d" % i: r.choice([text(8), r.randrange(1000), r.random() < .5]) for i in range(r.randrange(1, 5))}
   back = {k: "true" if v is True else "false" if v is False else str(v) for k, v in t.items()}
@@ -299,7 +315,8 @@ for _ in range(4000):
       ["tm.kv.format { a = {} }"] = "tm.kv.format: 'a' holds a table; it writes strings, numbers and booleans",
       ["tm.kv.format { a = 0/0 }"] = "tm.kv.format: 'a' holds NaN or infinity",
       ["tm.kv.format { ['a b'] = 1 }"] = "the key 'a b' cannot be written", ["tm.kv.format { [''] = 1 }"] = "the key '' cannot be written",
-      ["tm.kv.format { 1 }"] = "an object's keys must be strings, found a number", ["tm.kv.format(5)"] = 'tm.kv.format takes a table as its first argument',
+      ["tm.kv.format { 1 }"] = "an object's keys must be strings, found a number",
+        ["tm.kv.format(5)"] = 'tm.kv.format takes a table as its first argument',
       ["tm.kv.parse('', { pair = '' })"] = "option 'pair' is a text of 1 to 16 bytes without a quote, got ''",
       ["tm.kv.parse('', { filed = '=' })"] = "tm.kv.parse has no option 'filed' (did you mean 'field'?)",
     } do

@@ -50,7 +50,8 @@ end
 --- What a function says to a wrong call, with its place.
 function M.error_of(body, event)
   local r = h.run({ 'run', h.write("local tm = require 'tidemill'\nlocal function f(e)\n  local v = " .. body ..
-    "\n  return v\nend\nreturn tm.pipeline 'p':map(function(e) f(e) return e end)", h.path 'wrong.lua') }, (event or '{"s":"x","n":1}') .. '\n')
+    "\n  return v\nend\nreturn tm.pipeline 'p':map(function(e) f(e) return e end)", h.path 'wrong.lua') }, (event or '{"s":"x","n":1}') ..
+      '\n')
   return r.err:match 'warning: [^\n]*wrong%.lua:3: ([^\n]*)' or r.err
 end
 

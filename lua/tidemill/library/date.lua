@@ -39,7 +39,8 @@ local function open(name)
   if not file then
     local hint = require 'tidemill.suggest'.hint(name, names())
     return nil, 'no time zone is called ' .. shown(name) .. (hint ~= '' and hint or
-      "; it is a name such as 'Europe/Berlin', an offset such as '+02:00', or 'UTC'") .. (why and ' (' .. ZONES .. name .. ': ' .. why .. ')' or '')
+      "; it is a name such as 'Europe/Berlin', an offset such as '+02:00', or 'UTC'") .. (why and ' (' .. ZONES .. name .. ': ' .. why ..
+        ')' or '')
   end
   local zone = C.tm_ffi_zone_new(file, #file)
   if zone == nil then return nil, ZONES .. name .. ' is no file of a time zone' end

@@ -90,7 +90,8 @@ function M.format(t, options)
     put(key, pair, field)
     if key == '' or out.len - before ~= #key then
       out.len = from
-      raise('type', 'tm.kv.format: the key ' .. args.shown(key) .. ' cannot be written: it is empty, or has a separator, a quote or a blank')
+      raise('type', 'tm.kv.format: the key ' .. args.shown(key) ..
+        ' cannot be written: it is empty, or has a separator, a quote or a blank')
     end
     C.tm_ffi_buf_put(out, field, #field)
     put_value(key, t[key], pair, field)

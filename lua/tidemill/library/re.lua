@@ -147,7 +147,8 @@ end
 --- Where to begin, from 0: counted from 1, or back from the end as in string.find; -1 behind the text.
 local function begin(s, init, what)
   if init == nil then return 0 end
-  if type(init) ~= 'number' or init % 1 ~= 0 then wrong('the method ' .. what .. ' of tm.re', 'a whole number', init, 2, 'where to begin') end
+  if type(init) ~= 'number' or init % 1 ~= 0 then wrong('the method ' .. what .. ' of tm.re', 'a whole number', init, 2,
+    'where to begin') end
   if init > #s + 1 then return -1 end
   if init > 0 then return init - 1 end
   return init == 0 and 0 or init < -#s and 0 or #s + init
