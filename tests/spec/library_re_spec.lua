@@ -131,16 +131,18 @@ end]==])
   end)
 
   it('does long honest work on long texts', function()
-    local out = e([[local words, lazy = tm.re '(\\w+) (\\w+)=', tm.re '^(.*?)='
+    local out = h.e([[local words, lazy = tm.re '(\\w+) (\\w+)=', tm.re '^(.*?)='
       return stream:map(function(e)
         local s = ('some words here and 12 numbers '):rep(100000)
         return { n = select(2, tm.re '\\d+':gsub(s, '')), a = words:test(s), b = lazy:test(s), c = tm.re '^.*$':test(s),
           d = #tm.re '[a-z]+':gsub(s, '') }
-      end)]], '{}')
+      end)]],
+      '{}\n', '--deadline', '20s')
     assert.equal('{"a":false,"b":false,"c":true,"d":800000,"n":100000}\n', out)
     -- a match a place, empty ones too: linear
-    out = e([[stream:map(function(e) local s, n = ('ab'):rep(400000), 0 for _ in tm.re 'x*':each(s:sub(1, 200000)) do n = n + 1 end
-      return { n = select(2, tm.re 'x*':gsub(s, '-')), each = n, u = select(2, tm.re 'x*':gsub(('é'):rep(300000), '-')) } end)]], '{}')
+    out = h.e([[stream:map(function(e) local s, n = ('ab'):rep(400000), 0 for _ in tm.re 'x*':each(s:sub(1, 200000)) do n = n + 1 end
+      return { n = select(2, tm.re 'x*':gsub(s, '-')), each = n, u = select(2, tm.re 'x*':gsub(('é'):rep(300000), '-')) } end)]],
+      '{}\n', '--deadline', '20s')
     assert.equal('{"each":200001,"n":800001,"u":300001}\n', out)
   end)
 
