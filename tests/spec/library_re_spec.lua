@@ -198,6 +198,19 @@ end]==])
       local packed = run("return tm.pipeline 'p':map(function(e) return re:match(e.s) end)" .. behind, '--out-format', 'msgpack')
       assert.is_true(packed == run("return tm.pipeline 'p':map(re:fields 's')" .. behind, '--out-format', 'msgpack'), behind)
     end
+    -- the same texts from lines, CSV and msgpack
+    local texts = {}
+    for i, row in ipairs(h.rows(input)) do texts[i] = row.s end
+    for format, text in pairs { lines = table.concat(texts, '\n') .. '\n', csv = 's\n"' .. table.concat(texts, '"\n"'):gsub('\\"',
+      '"') .. '"\n' } do
+      local steps = ("local tm = require 'tidemill'\nlocal re = tm.re [[^(?<user>[^@]+)@(?<host>\\S+)(?<rest> .*)?$]]\n" ..
+        "return tm.pipeline 'p':map(%s)")
+      local field = format == 'lines' and 'line' or 's'
+      local a = h.script(steps:format('function(e) return re:match(e.' .. field .. ') end'), text, '--format', format)
+      local b = h.script(steps:format("re:fields '" .. field .. "'"), text, '--format', format)
+      assert.equal(0, b.code, b.err)
+      assert.is_true(#a.out > 10000 and a.out == b.out, format)
+    end
     -- where the pipeline forks, and where the field was written
     for _, text in ipairs {
       "local s = tm.pipeline 'p':map(%s) return { s:filter(function(e) e.host = 'x' return true end), s:select { 'user' } }",

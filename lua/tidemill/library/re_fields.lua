@@ -2,8 +2,8 @@
 re_fields.lua - tm.re's :fields: a step of map that reads a field's bytes where they lie and leaves the captures as written slots of
 the view, which a sink writes as they are. A Lua string is made of a capture when a later step reads it (lib.SPAN).
 
-Where the view forks or declares a capture's type, where the field was written before or is msgpack's, the captures go the general
-way, as a table.
+Where the view forks or declares a capture's type, where the field was written before, or needs more than JSON's escapes to be read,
+the captures go the general way, as a table.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -22,7 +22,7 @@ end
 --- What the step needs of a view; false where it is to go the general way.
 local function plan_of(V, r, name)
   local source = V.field(name)
-  if V.packed or V.log_undo or not V.batch or not source.col or source.typ then return false end
+  if V.log_undo or not V.batch or not source.col or source.typ then return false end
   local n = r.groups
   local plan = { source = source, groups = ffi.new('int32_t[?]', n), slots = ffi.new('int32_t[?]', n), list = {} }
   -- in the order in which they leave, which spares sorting them for each event
@@ -67,7 +67,7 @@ return function(r, name, failed)
     if not plan or st.writes ~= 0 or row == EMPTY_ROW then return general(e) end
     local cell = plan.source.col + row
     local kind, len, p = band(cell.tag, 15), rshift(cell.tag, 4), V.batch.raw + cell.off
-    if kind == 8 then
+    if kind == 8 and not V.packed then
       buf.len = 0
       if C.tm_ffi_json_unescape(p, len, buf) ~= 0 then raise('memory', 'a string is too long to read') end
       p, len = buf.data, buf.len
