@@ -1,18 +1,18 @@
 /* hash.c - digests of texts and HMAC (RFC 2104), as hexadecimal digits.
  *
  * MD5, SHA-1 and SHA-2 are OpenSSL's. Its library is loaded at the first use of one of them: linked, it would add 10 ms to every
- * start, for what few scripts use. Its configuration is never read. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is the one of gzip
- * and Ethernet (reflected 0x04c11db7). */
+ * start, for what few scripts use. Its configuration is never read. XXH3 is xxHash's (64 bits, seed 0), CRC-32 is zlib's. */
 #include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include <zlib.h>
 
 #include "../base/buf.h"
 #include "hex.h"
 
-enum { KINDS = TM_HASH_XXH3, SLICES = 8 };
+enum { KINDS = TM_HASH_XXH3 };
 
 #define TEXT_OF(x) #x
 #define VERSION_TEXT(x) TEXT_OF(x)
@@ -64,30 +64,6 @@ static unsigned digest(const EVP_MD *md, const void *a, size_t a_len, const void
   return ok ? n : 0;
 }
 
-static uint32_t crc32_of(const char *s, int32_t len) {
-  static uint32_t table[SLICES][256];
-  if (table[0][1] == 0) {
-    for (uint32_t i = 0; i < 256; i++) {
-      uint32_t v = i;
-      for (int bit = 0; bit < 8; bit++) v = v >> 1 ^ (v & 1 ? 0xedb88320U : 0);
-      table[0][i] = v;
-    }
-    for (uint32_t i = 0; i < 256; i++)
-      for (int k = 1; k < SLICES; k++) table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 255];
-  }
-  uint32_t v = 0xffffffffU;
-  for (; len >= SLICES; len -= SLICES, s += SLICES) {
-    uint32_t a, b;
-    memcpy(&a, s, 4);
-    memcpy(&b, s + 4, 4);
-    a ^= v;
-    v = table[7][a & 255] ^ table[6][a >> 8 & 255] ^ table[5][a >> 16 & 255] ^ table[4][a >> 24] ^ table[3][b & 255] ^
-        table[2][b >> 8 & 255] ^ table[1][b >> 16 & 255] ^ table[0][b >> 24];
-  }
-  for (; len > 0; len--, s++) v = v >> 8 ^ table[0][(v ^ (unsigned char)*s) & 255];
-  return ~v;
-}
-
 static int32_t number_put(uint64_t v, int32_t bytes, struct tm_buf *out) {
   unsigned char digits[8];
   for (int32_t i = 0; i < bytes; i++) digits[i] = (unsigned char)(v >> 8 * (bytes - 1 - i));
@@ -98,7 +74,7 @@ int32_t tm_ffi_hash(int32_t kind, const char *s, int32_t len, struct tm_buf *out
   unsigned char bytes[EVP_MAX_MD_SIZE];
   out->len = 0;
   if (kind == TM_HASH_XXH3) return number_put(XXH3_64bits(s, (size_t)len), 8, out);
-  if (kind == TM_HASH_CRC32) return number_put(crc32_of(s, len), 4, out);
+  if (kind == TM_HASH_CRC32) return number_put(crc32_z(0, (const unsigned char *)s, (size_t)len), 4, out);
   const EVP_MD *md = digest_of(kind);
   unsigned n = md == NULL ? 0 : digest(md, s, (size_t)len, "", 0, bytes);
   return n > 0 ? tm_hex_put(out, bytes, (int32_t)n) : -2;

@@ -22,21 +22,21 @@ local list = {
       "zone: a name such as 'Europe/Berlin', an offset such as '+02:00', or 'UTC' (the default); an offset in the text goes before it.",
       'A time that the clocks show twice is the first one; one that they leave out is reckoned with the offset before the change.',
       'What is beyond a millisecond is cut off; a year that is missing is 1970. Raises where text and format do not fit.' }),
-  entry('tm.date.format', "tm.date.format(ms [, format [, zone]])", 300, 'A point in time as text.',
+  entry('tm.date.format', "tm.date.format(ms [, format [, zone]])", 1000, 'A point in time as text.',
     "tm.date.format(e.s, '%Y-%m-%d %H:%M %Z', 'Europe/Berlin')", '{"s":1719828000000}', '"2024-07-01 12:00 CEST"', {
       "format: strftime's letters, flags and widths as GNU date has them, %f for microseconds, %L for milliseconds; or the names that",
       'tm.date.parse takes. zone: likewise.' }),
-  entry('tm.json.decode', 'tm.json.decode(s)', 1000, 'The value of a JSON text; raises where it is none.',
+  entry('tm.json.decode', 'tm.json.decode(s)', 3000, 'The value of a JSON text; raises where it is none.',
     'tm.json.decode(e.s).a[2]', [[{"s":"{\"a\":[1,2]}"}]], '2',
       { 'null is tm.null. Integers beyond 2^53 raise. Cost is that of four members.' }),
-  entry('tm.json.encode', 'tm.json.encode(v)', 1000, 'A value as JSON text, keys in byte order.',
+  entry('tm.json.encode', 'tm.json.encode(v)', 3000, 'A value as JSON text, keys in byte order.',
     'tm.json.encode { b = 1, a = e.s }', '{"s":"x"}', [["{\"a\":\"x\",\"b\":1}"]]),
-  entry('tm.kv.parse', 'tm.kv.parse(s [, options])', 1000, 'A line of pairs (logfmt and the like) as a table of texts.',
+  entry('tm.kv.parse', 'tm.kv.parse(s [, options])', 3000, 'A line of pairs (logfmt and the like) as a table of texts.',
     'tm.kv.parse(e.s).msg', [[{"s":"level=warn msg=\"disk full\" n=3"}]], '"disk full"', {
       'A key without a value is true; of equal keys the last counts. In quotes \\" \\\\ \\n \\r \\t are read.',
       'Cost is that of four pairs.' },
     KV_OPTIONS),
-  entry('tm.kv.format', 'tm.kv.format(t [, options])', 1000, 'A table as a line of pairs, keys in byte order.',
+  entry('tm.kv.format', 'tm.kv.format(t [, options])', 3000, 'A table as a line of pairs, keys in byte order.',
     "tm.kv.format { level = 'warn', msg = e.s }", '{"s":"disk full"}', [["level=warn msg=\"disk full\""]],
     { 'Values are strings, numbers and booleans; those that need quotes have them.' }, KV_OPTIONS),
   entry('tm.url.parse', 'tm.url.parse(s)', 1000,
@@ -46,9 +46,9 @@ local list = {
   entry('tm.url.query', "tm.url.query(s [, 'name'])", 300, "A value of a URL's query, decoded; without a name a table of all.",
     "tm.url.query(e.s, 'q')", '{"s":"/search?q=two+words&n=1"}', '"two words"',
     { 'The first one of that name, or nil. A text without a ? is taken for the query itself.' }),
-  entry('tm.url.decode', 'tm.url.decode(s)', 100, '%41 as A.', 'tm.url.decode(e.s)', '{"s":"100%25"}', '"100%"',
+  entry('tm.url.decode', 'tm.url.decode(s)', 1000, '%41 as A.', 'tm.url.decode(e.s)', '{"s":"100%25"}', '"100%"',
     { 'A % without two hexadecimal digits stays, and so does +.' }),
-  entry('tm.url.encode', 'tm.url.encode(s)', 100, 'All but letters, digits and - . _ ~ as %XX.', 'tm.url.encode(e.s)', '{"s":"a/b"}',
+  entry('tm.url.encode', 'tm.url.encode(s)', 1000, 'All but letters, digits and - . _ ~ as %XX.', 'tm.url.encode(e.s)', '{"s":"a/b"}',
     '"a%2Fb"'),
   { name = 'tm.re', signature = 'tm.re(pattern [, flags])', cost_ns = 3000,
     about = 'A regular expression (PCRE2), compiled to machine code once: :match :test :find :each :gsub.',
@@ -79,15 +79,15 @@ local list = {
     'math.floor(tm.geo.km(52.52, 13.405, 48.8566, 2.3522))', '{"s":1}', '877'),
   entry('tm.geo.bearing', 'tm.geo.bearing(lat1, lon1, lat2, lon2)', 100, 'The direction in which the way begins: 0 is north, 90 east.',
     'math.floor(tm.geo.bearing(52.52, 13.405, 48.8566, 2.3522))', '{"s":1}', '246'),
-  entry('tm.base64.encode', "tm.base64.encode(s [, 'url'])", 100, "Bytes as base64; 'url': - and _ for + and /, no padding.",
+  entry('tm.base64.encode', "tm.base64.encode(s [, 'url'])", 300, "Bytes as base64; 'url': - and _ for + and /, no padding.",
     'tm.base64.encode(e.s)', '{"s":"hello"}', '"aGVsbG8="'),
   entry('tm.base64.decode', 'tm.base64.decode(s)', 100, 'The bytes of base64, either alphabet, with padding or without.',
     'tm.base64.decode(e.s)', '{"s":"aGVsbG8"}', '"hello"'),
   entry('tm.hex.encode', 'tm.hex.encode(s)', 100, 'Bytes as hexadecimal digits.', 'tm.hex.encode(e.s)', '{"s":"hi"}', '"6869"'),
   entry('tm.hex.decode', 'tm.hex.decode(s)', 100, 'The bytes of hexadecimal digits.', 'tm.hex.decode(e.s)', '{"s":"6869"}', '"hi"'),
-  entry('tm.lower', 'tm.lower(s)', 100, "Small letters, by Unicode's simple mapping.", 'tm.lower(e.s)', '{"s":"STRASSE Ä"}', '"strasse ä"',
+  entry('tm.lower', 'tm.lower(s)', 300, "Small letters, by Unicode's simple mapping.", 'tm.lower(e.s)', '{"s":"STRASSE Ä"}', '"strasse ä"',
     { "One character becomes one: 'ß' stays in tm.upper. Bytes that are no UTF-8 stay too. string.lower is ASCII's." }),
-  entry('tm.upper', 'tm.upper(s)', 100, "Capital letters, by Unicode's simple mapping.", 'tm.upper(e.s)', '{"s":"é1"}', '"É1"'),
+  entry('tm.upper', 'tm.upper(s)', 300, "Capital letters, by Unicode's simple mapping.", 'tm.upper(e.s)', '{"s":"é1"}', '"É1"'),
   entry('tm.trim', 'tm.trim(s)', 100, "Without the white space (ASCII's) at both ends.", 'tm.trim(e.s)', '{"s":"  a b "}', '"a b"'),
   entry('tm.split', 'tm.split(s, separator)', 300, 'The parts between separators, which are plain text; empty ones too.',
     "tm.split(e.s, ',')", '{"s":"a,,b"}', '["a","","b"]'),
@@ -109,7 +109,7 @@ local digests = {
   { 'crc32', "CRC-32 (gzip's), not against forgers", '352441c2' },
 }
 for _, d in ipairs(digests) do
-  list[#list + 1] = entry('tm.hash.' .. d[1], 'tm.hash.' .. d[1] .. '(s)', 300, d[2] .. ', as hexadecimal digits.',
+  list[#list + 1] = entry('tm.hash.' .. d[1], 'tm.hash.' .. d[1] .. '(s)', 1000, d[2] .. ', as hexadecimal digits.',
     'tm.hash.' .. d[1] .. '(e.s)',
     '{"s":"abc"}', '"' .. d[3] .. '"')
 end
@@ -122,7 +122,7 @@ local signatures = {
     b4b636e070a38bce737' },
 }
 for _, d in ipairs(signatures) do
-  list[#list + 1] = entry('tm.hmac.' .. d[1], 'tm.hmac.' .. d[1] .. '(key, s)', 1000, 'HMAC with ' .. d[2] .. ', as hexadecimal digits.',
+  list[#list + 1] = entry('tm.hmac.' .. d[1], 'tm.hmac.' .. d[1] .. '(key, s)', 3000, 'HMAC with ' .. d[2] .. ', as hexadecimal digits.',
     'tm.hmac.' .. d[1] .. "('Jefe', e.s)", '{"s":"what do ya want for nothing?"}', '"' .. d[3] .. '"')
 end
 

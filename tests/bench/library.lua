@@ -45,8 +45,8 @@ local calls = {
 
 local HEAD = [==[
 local tm = require 'tidemill'
-local re, one = tm.re [=[^(?<addr>\S+) - (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) [^"]*" (?<status>\d+)\x20]=] ..
-    [=[(?<bytes>\d+) "(?<referer>[^"]*)" "(?<agent>[^"]*)"]=],
+local re, one = tm.re([=[^(?<addr>\S+) - (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) [^"]*" (?<status>\d+)\x20]=] ..
+    [=[(?<bytes>\d+) "(?<referer>[^"]*)" "(?<agent>[^"]*)"]=]),
   tm.re [=[\[([^\]]+)\]]=]
 local nets = {}
 for i = 1, 5000 do nets[i] = ('10.%d.%d.%d/30'):format(i % 256, i * 7 % 256, i % 64 * 4) end
@@ -75,19 +75,20 @@ local function cpu(field, call)
   f:close()
   local cost = lib.run(measure, { words = { build .. '/tidemill', 'run', '--quiet', '--from', input, script }, output = '/dev/null' })
   os.remove(script)
-  assert(cost.code == 0, 'the run failed: ' .. (call or field))
+  assert(cost.code == 0, 'the run failed (' .. cost.code .. '): ' .. (call or field))
   return cost.cpu
 end
 
 print('| call | ns |\n|---|---|')
 for _, c in ipairs(calls) do
   if c[1]:find(pattern, 1, true) or pattern == '' then
-    local field, list = c[2]:match '(e%.%a+)' or 'e.n', {}
+    local field, list = c[2]:match '%f[%w]e%.%a+' or 'e.n', {}
     for i = 1, runs do
       local base = cpu(field)
       list[i] = (cpu(field, c[2]) - base) / events * 1e9
     end
-    print(('| %s | %.0f |'):format(c[1], math.max(0, lib.median(list))))
+    local ns = lib.median(list)
+    print(('| %s | %s |'):format(c[1], ns < 20 and '< 20' or ('%.0f'):format(ns)))
     io.flush()
   end
 end
