@@ -266,6 +266,8 @@ for n, step in enumerate(["product", "cart", "checkout", "paid"], 1):
     got += all(want in it for want in ["product", "cart", "checkout", "paid"][:n])
   if got: print(json.dumps({"step": n, "page": step, "visitors": got}))
 ]], 'clicks.ndjson')), normal(r.out))
+  end)
+
   it('access_log.lua makes rows of requests and counts their statuses', function()
     local dir = h.folder()
     local r = example('access_log.lua', 'access_log.ndjson', dir)
