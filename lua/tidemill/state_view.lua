@@ -285,8 +285,8 @@ function M.make(rec, state, add, key_now, moment, only_now)
     if field.container then containers[i] = container_view(field, field.index, state, box) end
     local get, set
     if field.type == 'any' then
-      local read, write, settle, forget = lib.load 'tidemill.state_any' (lib, any, state_of, ptr, box, field)
-      get, set = 'return ' .. any_call(read) .. '()', any_call(write) .. '(v)'
+      local load_any, store_any, settle, forget = lib.load 'tidemill.state_any' (lib, any, state_of, ptr, box, field)
+      get, set = 'return ' .. any_call(load_any) .. '()', any_call(store_any) .. '(v)'
       settles[#settles + 1], forgets[#forgets + 1] = any_call(settle) .. '()', any_call(forget) .. '()'
     else
       get, set = access(field)
