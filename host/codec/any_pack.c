@@ -263,7 +263,7 @@ static int meta_put(struct packer *w, int32_t depth) {
 }
 
 static int opaque_put(struct packer *w) {
-  int bin = *w->p++, type = bin ? 0 : *w->p++;
+  int bin = *w->p++ == 1, type = bin ? 0 : (unsigned char)*w->p++;
   uint32_t n = read_length(w);
   const char *s = w->p;
   w->p += n;

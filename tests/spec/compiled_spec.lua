@@ -61,8 +61,9 @@ local pipelines = {
   ['sample, each third'] = [[:sample { every = 3 }]],
   ['throttle'] = [[:event_time { field = 'id' }:throttle('t', { by = 'country', rate = { 2, per = '9ms' }, max_keys = 10 })]],
   ['suppress'] = [[:event_time { field = 'id' }:suppress('s', { by = 'country', within = '9ms', max_keys = 10 })]],
-  ['process that keeps a table'] = [[:key_by 'country':process('p', { max_keys = 100, state = { t = 'any' }, on_event = function(e, s, ctx)
-    local t = s.t or { n = 0, last = { id = 0 } } t.n = t.n + 1 t.last.id = e.id s.t = t if t.n % 2 == 0 then ctx.emit { n = s.t.n } end end })]],
+  ['process that keeps a table'] = [[:key_by 'country':process('p', { max_keys = 100, state = { t = 'any' },
+    on_event = function(e, s, ctx) local t = s.t or { n = 0, last = { id = 0 } } t.n = t.n + 1 t.last.id = e.id s.t = t
+    if t.n % 2 == 0 then ctx.emit { n = s.t.n } end end })]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }
 

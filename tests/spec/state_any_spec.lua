@@ -41,7 +41,10 @@ local function through(what, list)
   return out
 end
 
-local function hex(bytes) return type(bytes) == 'string' and (bytes:gsub('.', function(c) return ('%02x'):format(c:byte()) end)) or bytes end
+local function hex(bytes)
+  if type(bytes) ~= 'string' then return bytes end
+  return (bytes:gsub('.', function(c) return ('%02x'):format(c:byte()) end))
+end
 
 --- Compares lists of bytes; of those that differ the shortest is told.
 local function same_bytes(want, got, names)
@@ -52,7 +55,8 @@ local function same_bytes(want, got, names)
   if bad then
     local g, at = tostring(hex(got[bad])), 1
     while g:sub(at, at) == want[bad]:sub(at, at) do at = at + 1 end
-    error(('%s: at byte %d wanted …%s, got …%s'):format(names[bad]:sub(1, 1000), (at - 1) / 2, want[bad]:sub(at, at + 60), g:sub(at, at + 60)))
+    error(('%s: at byte %d wanted …%s, got …%s'):format(names[bad]:sub(1, 1000), (at - 1) / 2, want[bad]:sub(at, at + 60),
+      g:sub(at, at + 60)))
   end
 end
 
@@ -165,12 +169,16 @@ describe('state of type any', function()
     local r = h.script('local EITHER = false ' .. script [[
       local deep = 1
       for i = 1, 511 do deep = i % 2 == 0 and { deep } or { x = deep } end
-      local values = { 1, -0.0, 0, 1 / 0, -1 / 0, 0 / 0, 2 ^ 53, 2 ^ 60, -2 ^ 63, 0.1, true, false, '', 'text', '\255\254\0x', ('long '):rep(20000),
-        tm.null, {}, tm.array {}, { 1, 2, 3 }, { a = {} }, { a = tm.array {} }, { tm.null }, { n = tm.null, { tm.null } },
-        tm.bin '', tm.bin '\0\255', { b = tm.bin(('x'):rep(300)) }, tm.ext(5, 'abc'), tm.ext(-128, ''), { tm.timestamp(1e9, 5), tm.timestamp(-1, 0) },
-        { [1] = 'a', [3] = 'c' }, { [0] = 1 }, { 1, 2, x = 3 }, { [1.5] = 1, [-1] = 2, [true] = 3, [false] = 4, s = 5 }, { [2] = 2, [1] = 1 },
+      local values = { 1, -0.0, 0, 1 / 0, -1 / 0, 0 / 0, 2 ^ 53, 2 ^ 60, -2 ^ 63, 0.1, true, false, '', 'text', '\255\254\0x',
+        ('long '):rep(20000), tm.null, {}, tm.array {}, { 1, 2, 3 }, { a = {} }, { a = tm.array {} }, { tm.null },
+        { n = tm.null, { tm.null } },
+        tm.bin '', tm.bin '\0\255', { b = tm.bin(('x'):rep(300)) }, tm.ext(5, 'abc'), tm.ext(-128, ''),
+        { tm.timestamp(1e9, 5), tm.timestamp(-1, 0) },
+        { [1] = 'a', [3] = 'c' }, { [0] = 1 }, { 1, 2, x = 3 },
+        { [1.5] = 1, [-1] = 2, [true] = 3, [false] = 4, s = 5 }, { [2] = 2, [1] = 1 },
         { ['\255'] = '\254' }, { [''] = 1 }, deep, { deep = deep, b = tm.bin 'x' }, { { { { {} } } } } }
-      return tm.pipeline 'p':key_by 'k':process('p', { max_keys = 9, state = { t = 'any', l = tm.state.list { of = 'any' }, m = tm.state.map { of = 'any' } },
+      return tm.pipeline 'p':key_by 'k':process('p', { max_keys = 9,
+        state = { t = 'any', l = tm.state.list { of = 'any' }, m = tm.state.map { of = 'any' } },
         on_event = function(e, s, ctx)
           local v = values[e.i]
           if not e.read then
@@ -180,7 +188,7 @@ describe('state of type any', function()
           local function check(what, got) if not same(got, v) then error(what .. ' of value ' .. e.i .. ' differs') end end
           check('field', s.t) check('item', s.l:get(1)) check('walked item', (function() for _, x in s.l:each() do return x end end)())
           check('mapped', s.m:get 'x') check('shifted', s.l:shift())
-          if type(v) == 'table' and v ~= tm.null and #v > 0 and getmetatable(s.t) ~= 'array' and next(s.t) == 1 and #v == 3 and v[3] == 3 then error 'array' end
+          if e.i == 20 and getmetatable(s.t) ~= 'array' then error 'no array' end
           s.l:clear()
           ctx.emit { ok = e.i, n = #values }
         end })]], (function()
@@ -200,8 +208,8 @@ describe('state of type any', function()
       if s.n == 1 then s.t = e elseif s.n == 2 then ctx.emit { t = s.t } s.t = { o = e.o, l = { e, e.o } } else ctx.emit { t = s.t } end
     end })]], { '{"k":1,"o":{"a":[1,null,{}],"b":{}}}', '{"k":1,"o":{"x":null}}', '{"k":1}' })
     assert.equal('', r.err)
-    assert.same({ { t = { k = 1, o = { a = { 1, h.null, {} }, b = {} } } }, { t = { o = { x = h.null }, l = { { k = 1, o = { x = h.null } }, { x = h.null } } } } },
-      h.rows(out))
+    local o = { x = h.null }
+    assert.same({ { t = { k = 1, o = { a = { 1, h.null, {} }, b = {} } } }, { t = { o = o, l = { { k = 1, o = o }, o } } } }, h.rows(out))
   end)
 
   it('cannot hold what is no value, and says where it was found', function()
@@ -211,10 +219,12 @@ describe('state of type any', function()
       ['s.t = { ["odd key"] = print }'] = "found at t[\"odd key\"]",
       ['s.t = s.t or {} s.t.f = print'] = "state field 't' cannot hold a function, found at t.f",
       ['local t = { x = {} } t.x.y = t s.t = t'] = "state field 't' cannot hold a table that holds itself, found at t.x.y",
-      ['local t = { x = 1 } s.t = { a = t, b = { t } } s.t = { [t] = 1 }'] = "state field 't' cannot hold a table with a table as a key, found at t",
+      ['local t = { x = 1 } s.t = { a = t, b = { t } } s.t = { [t] = 1 }'] =
+        "state field 't' cannot hold a table with a table as a key, found at t",
       ['s.t = { { [tm.null] = 1 } }'] = "cannot hold a table with a null as a key, found at t[1]",
       ['s.t = { { [tm.bin "x"] = 1 } }'] = "cannot hold a table with a userdata as a key, found at t[1]",
-      ['local t = 1 for i = 1, 513 do t = { t } end s.t = t'] = "state field 't' cannot hold tables nested deeper than 512, found at t[1][1]",
+      ['local t = 1 for i = 1, 513 do t = { t } end s.t = t'] =
+        "state field 't' cannot hold tables nested deeper than 512, found at t[1][1]",
       ['s.l:push { x = print }'] = "state field 'l' cannot hold a function, found at value.x",
       ['s.l:push(nil)'] = "state field 'l' takes a value, got nil",
       ['s.t = { ("x"):rep(17e6) }'] = "state field 't' cannot hold a value of more than 16 MiB",

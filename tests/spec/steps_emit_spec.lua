@@ -83,7 +83,8 @@ describe('emit(e)', function()
           all[i] = w .. ' emit(e)'
           want[i] = h.lines(map(i, json, 'json'))
         end
-        local got = h.lines(rows_of(('stream%s:flat_map(function(e, emit) %s %s end)'):format(chain, OBJ, table.concat(all, ' ')), json, 'json'))
+        local each = ('stream%s:flat_map(function(e, emit) %s %s end)'):format(chain, OBJ, table.concat(all, ' '))
+        local got = h.lines(rows_of(each, json, 'json'))
         assert.is_true(#got == #list * #want[1] and #got > 300)
         for k, line in ipairs(got) do assert.equal(want[(k - 1) % #list + 1][math.floor((k - 1) / #list) + 1], line) end
         -- of msgpack one row an event, as nothing here can tell where a row ends
