@@ -4,8 +4,8 @@
 #   tests/run.sh BUILD
 #
 # A test program that ends badly without having counted a failure counts as one, so that a crash is never "0 failed".
-# Specs run on LuaJIT, as the host does; they find the program in TIDEMILL_BIN. Environment: SPEC, a pattern of spec
-# files (Lua pattern, default _spec); SPEC_NOT, one of files to leave out; UNIT, a shell pattern of unit tests (default *).
+# Specs run on LuaJIT, as the host does; they find the program in TIDEMILL_BIN. Environment: SPEC, a pattern of spec files to run
+# (as grep -E has it); SPEC_NOT, one of files to leave out; UNIT, a shell pattern of unit tests (default *); SPEC_JOBS (2).
 set -u
 build=${1:-build}
 logs=$build/test-logs
@@ -30,21 +30,31 @@ unit_run() {
   add "$1" "$2" "$3"
 }
 
+# One busted a file, SPEC_JOBS (2) at a time; the largest files first, as they take longest.
+# LeakSanitizer cannot see into LuaJIT's own memory, where the host's objects are held: off for the program itself.
 spec_run() {
-  log=$logs/spec.log
-  # LeakSanitizer cannot see into LuaJIT's own memory, where the host's objects are held: off for the program itself
-  ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" TIDEMILL_BIN=$(cd "$build" && pwd)/tidemill LUA_PATH="lua/?.lua;lua/?/init.lua;tests/?.lua;;" \
-    luajit "$(command -v busted)" --ignore-lua --output=plainTerminal --pattern="${SPEC:-_spec}" --exclude-pattern="${SPEC_NOT:-^%.}" \
-    tests/spec >"$log" 2>&1 </dev/null
-  code=$?
-  cat "$log"
+  bin=$(cd "$build" && pwd)/tidemill
+  rm -f "$logs"/*_spec.lua.log "$logs"/*_spec.lua.code
+  # shellcheck disable=SC2012,SC2016  # names of our own; expanded by the inner shell
+  ls -S tests/spec/*_spec.lua | grep -E "${SPEC:-.}" | grep -Ev "${SPEC_NOT:-^$}" |
+    ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" TIDEMILL_BIN=$bin LUA_PATH="lua/?.lua;lua/?/init.lua;tests/?.lua;;" \
+    xargs -P"${SPEC_JOBS:-2}" -n1 sh -c 'log=$0/$(basename "$1")
+      luajit "$(command -v busted)" --ignore-lua --output=plainTerminal "$1" >"$log.log" 2>&1 </dev/null
+      echo $? >"$log.code"' "$logs"
+  for code in "$logs"/*_spec.lua.code; do spec_add "${code%.code}" "$(cat "$code")"; done
+}
+
+# adds what a file's log says; name without .log, exit code
+spec_add() {
   # N successes / N failures / N errors / N pending
-  got=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log" | tail -n 1)
-  [ -n "$got" ] || got="0 1 0 0"
+  got=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$1.log" | tail -n 1)
+  name=$(basename "$1" .lua) code=$2
   # shellcheck disable=SC2086  # four numbers
-  set -- $got
+  set -- ${got:-0 1 0 0} "$1.log"
   bad=$(($2 + $3))
   if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+  [ "$bad" -eq 0 ] || cat "$5"
+  echo "$name: $1 passed, $bad failed, $4 skipped"
   add "$1" "$bad" "$4"
 }
 
