@@ -142,7 +142,7 @@ end
 
 function M.formats(ways, n)
   local out = {}
-  say('\nT1 from both formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))
+  say('\nT1 from all formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))
   say('%-20s %9s %9s %9s %9s', '', 'median', 'worst', 'ratio', 'worst')
   for _, way in ipairs(ways) do
     local ratio = {}
@@ -155,6 +155,11 @@ function M.formats(ways, n)
   local figures = out['msgpack to json']
   bar('t1: from msgpack over from json', ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst),
     figures.ratio_median >= 1.3, '1.3x')
+  figures = out['csv to json']
+  bar('t1: from CSV over from json', ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst), figures.ratio_median >= 1, '1x')
+  figures = out['access log to json']
+  bar('access log, nine captures, M lines per cpu-second', ('%.2f'):format(figures.median / 1e6), figures.median >= 1e6,
+    'at least 1')
   return out
 end
 

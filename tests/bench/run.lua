@@ -85,25 +85,42 @@ local function rounds_run()
   result.rates = report.rounds(contenders, costs, task_events)
 end
 
--- The same events as msgpack, written by the program itself, and T1 from them beside T1 from lines.
+-- The cards in another format, written by the program itself.
+local function cards_as(format, n)
+  local path = ('%s/cards-%d.%s'):format(bench, n, format)
+  if not lib.exists(path) then
+    report.step(('writing %s events to %s'):format(lib.count(n), path))
+    local command = '%s run -e stream --from %s --out-format %s --quiet > %s.new && mv %s.new %s'
+    if not lib.output(command:format(lib.quote(tidemill), cards(n), format, path, path, path)) then error('cannot write ' .. path) end
+  end
+  return path
+end
+
+-- T1 from msgpack and CSV beside T1 from lines of JSON; and a web server's log taken apart.
 local function formats()
   local n = math.min(events, 5000000)
-  local lines = cards(n)
-  local packed = ('%s/cards-%d.msgpack'):format(bench, n)
-  if not lib.exists(packed) then
-    report.step(('writing %s events to %s'):format(lib.count(n), packed))
-    local command = '%s run -e stream --from %s --out-format msgpack --quiet > %s.new && mv %s.new %s'
-    if not lib.output(command:format(lib.quote(tidemill), lines, packed, packed, packed)) then error('cannot write ' .. packed) end
+  local lines, packed, csv = cards(n), cards_as('msgpack', n), cards_as('csv', n)
+  local log = ('%s/access-%d.log'):format(bench, n)
+  if not lib.exists(log) then
+    local awk = [[awk -v n=%d 'BEGIN { srand(1); for (i = 0; i < n; i++) printf ]] ..
+      [["10.%%d.%%d.%%d - - [23/Nov/2026:%%02d:%%02d:%%02d +0000] \"GET /shop/item/%%d?ref=%%d HTTP/1.1\" %%d %%d \"https://example.org/list?page=%%d\" \"Mozilla/5.0 (X11; Linux x86_64) ]] ..
+      [[Gecko/20100101 Firefox/%%d.0\"\n", rand() * 256, rand() * 256, rand() * 256, i / 3600 %% 24, i / 60 %% 60, i %% 60, ]] ..
+      [[rand() * 1e6, rand() * 100, rand() < 0.95 ? 200 : 404, rand() * 1e5, rand() * 50, 100 + rand() * 40 }' > %s.new && mv %s.new %s]]
+    if not lib.output(awk:format(n, log, log, log)) then error('cannot write ' .. log) end
   end
   local ways = {
     { name = 'json to json', file = lines, from = 'json', to = 'json' },
     { name = 'msgpack to json', file = packed, from = 'msgpack', to = 'json' },
     { name = 'msgpack to msgpack', file = packed, from = 'msgpack', to = 'msgpack' },
+    { name = 'csv to json', file = csv, from = 'csv', to = 'json', script = 't1_csv.lua' },
+    { name = 'csv to csv', file = csv, from = 'csv', to = 'csv', script = 't1_csv.lua' },
+    { name = 'access log to json', file = log, from = 'lines', to = 'json', script = 'access_log.lua' },
   }
   for round = 1, rounds do
-    report.step(('t1 from both formats, round %d of %d'):format(round, rounds))
+    report.step(('t1 from all formats, round %d of %d'):format(round, rounds))
     for _, way in ipairs(ways) do
-      way.words = { tidemill, 'run', here .. '/t1.lua', '--from', way.file, '--format', way.from, '--out-format', way.to, '--quiet' }
+      way.words = { tidemill, 'run', here .. '/' .. (way.script or 't1.lua'), '--from', way.file, '--format', way.from,
+        '--out-format', way.to, '--quiet' }
       local cost = lib.run(measure, { words = way.words, output = '/dev/null' })
       if cost.code ~= 0 then
         report.note('formats: failed: ' .. lib.line(way.words))
