@@ -156,7 +156,8 @@ function M.formats(ways, n)
   bar('t1: from msgpack over from json', ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst),
     figures.ratio_median >= 1.3, '1.3x')
   figures = out['csv to json']
-  bar('t1: from CSV over from json', ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst), figures.ratio_median >= 1, '1x')
+  bar('t1: from CSV over from json', ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst),
+    figures.ratio_median >= 1, '1x')
   figures = out['access log to json']
   bar('access log, nine captures, M lines per cpu-second', ('%.2f'):format(figures.median / 1e6), figures.median >= 1e6,
     'at least 1')

@@ -103,7 +103,8 @@ local function formats()
   local log = ('%s/access-%d.log'):format(bench, n)
   if not lib.exists(log) then
     local awk = [[awk -v n=%d 'BEGIN { srand(1); for (i = 0; i < n; i++) printf ]] ..
-      [["10.%%d.%%d.%%d - - [23/Nov/2026:%%02d:%%02d:%%02d +0000] \"GET /shop/item/%%d?ref=%%d HTTP/1.1\" %%d %%d \"https://example.org/list?page=%%d\" \"Mozilla/5.0 (X11; Linux x86_64) ]] ..
+      [["10.%%d.%%d.%%d - - [23/Nov/2026:%%02d:%%02d:%%02d +0000] \"GET /shop/item/%%d?ref=%%d ]] ..
+      [[HTTP/1.1\" %%d %%d \"https://example.org/list?page=%%d\" \"Mozilla/5.0 (X11; Linux x86_64) ]] ..
       [[Gecko/20100101 Firefox/%%d.0\"\n", rand() * 256, rand() * 256, rand() * 256, i / 3600 %% 24, i / 60 %% 60, i %% 60, ]] ..
       [[rand() * 1e6, rand() * 100, rand() < 0.95 ? 200 : 404, rand() * 1e5, rand() * 50, 100 + rand() * 40 }' > %s.new && mv %s.new %s]]
     if not lib.output(awk:format(n, log, log, log)) then error('cannot write ' .. log) end
