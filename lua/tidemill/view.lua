@@ -462,8 +462,7 @@ function V.text_of(node)
 end
 
 V.gens, V.vals, V.written, V.nodes, V.overlay, V.slots = gens, vals, written, nodes, overlay, slots_c
-V.packed = packed
-V.learn, V.eff, V.read_base, V.unescape = learn, eff, read_base, unescape
+V.learn, V.eff, V.read_base, V.unescape, V.packed = learn, eff, read_base, unescape, packed
 V.expand, V.clear_below, V.written_in = expand, clear_below, written_in
 V.arr_node, V.arr_table, V.arr_text = arr_node, arr_table, arr_text
 lib.load 'tidemill.view_write' (lib, spec, V)

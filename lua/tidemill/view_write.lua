@@ -206,9 +206,10 @@ function V.begin()
   end
 end
 
---- After an error: nothing written holds, nothing is handed out.
+--- After an error: nothing written holds, nothing is handed out. `dirty` is set before all the others.
 function V.abandon()
   settling = false
+  if st.dirty == 0 then return end
   st.arrays, st.log, st.base, st.writes, st.dirty = 0, 0, 0, 0, 0
   st.gen_top = st.gen_top + 1
   st.gen = st.gen_top

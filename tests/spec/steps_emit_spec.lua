@@ -119,6 +119,22 @@ describe('emit(e)', function()
 ]], out)
   end)
 
+  it('holds captures of tm.re, which lie in the event', function()
+    local out = h.e([[stream:map(tm.re '^(?<a>\\w+) (?<b>\\w+)':fields 'line')
+      :flat_map(function(e, emit) emit(e) e.c = 1 emit(e) end):filter(function(r) return r.a ~= 'x' end)]],
+      { '{"line":"hello world"}', '{"line":"x y"}' })
+    assert.equal('{"a":"hello","b":"world"}\n{"a":"hello","b":"world","c":1}\n', out)
+  end)
+
+  it('survives many objects written among odd neighbours (a compiled next() lost half of a pointer)', function()
+    for _ = 1, 12 do
+      local r = h.run { 'run', '--quiet', '--from', json, '-e', [[stream:rename { a = 'd2', c = 'a' }:set { k2 = function(e) return e.k end }
+        :map(function(e) local geo = e.geo e.k = e.k return e end)]] }
+      assert.equal('', r.err)
+      assert.equal(200, #h.lines(r.out))
+    end
+  end)
+
   it('of an event that fails leaves nothing, and the next one is not touched', function()
     local out, r = h.e([[stream:key_by 'k':process('p', { max_keys = 9, state = { n = 0 }, on_event = function(e, s, ctx)
       s.n = s.n + 1 e.n = s.n ctx.emit(e) e.n = nil ctx.emit(e) if e.bad then error 'as asked' end end })]],
