@@ -128,7 +128,8 @@ describe('emit(e)', function()
 
   it('survives many objects written among odd neighbours (a compiled next() lost half of a pointer)', function()
     for _ = 1, 12 do
-      local r = h.run { 'run', '--quiet', '--from', json, '-e', [[stream:rename { a = 'd2', c = 'a' }:set { k2 = function(e) return e.k end }
+      local r = h.run { 'run', '--quiet', '--from', json, '-e', [[
+        stream:rename { a = 'd2', c = 'a' }:set { k2 = function(e) return e.k end }
         :map(function(e) local geo = e.geo e.k = e.k return e end)]] }
       assert.equal('', r.err)
       assert.equal(200, #h.lines(r.out))
