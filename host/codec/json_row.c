@@ -169,7 +169,7 @@ static inline int32_t place_of(const struct tm_batch *b, const struct tm_cell *c
 static int can_splice(const struct tm_batch *b, const struct tm_view *v, const struct tm_overlay *ov, int32_t format,
                       struct tm_splices *s) {
   int packed = b->format == TM_FORMAT_MSGPACK;
-  if (packed && format != TM_FORMAT_MSGPACK) return 0;
+  if (packed ? format != TM_FORMAT_MSGPACK : b->format != TM_FORMAT_JSON) return 0;
   if (b->twice[v->row] || v->writes > TM_SPLICE_MAX || (!packed && b->len[v->row] < EMPTY_OBJECT_MAX)) return 0;
   s->present_n = s->news_n = 0;
   for (int32_t i = 0; i < v->writes; i++) {
