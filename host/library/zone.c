@@ -266,7 +266,7 @@ static int changes_read(struct tm_zone *z, const char *p, const struct head *h, 
 }
 
 static int file_read(struct tm_zone *z, const char *p, int64_t len) {
-  struct head h;
+  struct head h = {0};
   int time_bytes = 4;
   if (head_read(p, len, &h) != 0) return -1;
   if (p[4] >= '2') {   /* the same once more with times of 64 bits */

@@ -138,7 +138,7 @@ static double update_some(struct tm_changes *c, struct tm_state *s, uint64_t n, 
 static double miss(double bytes) {
   enum { READS = 2000000, LINE = 64 };
   uint64_t n = (uint64_t)bytes / LINE;
-  struct line { uint64_t next; char rest[LINE - sizeof(uint64_t)]; } *lines = malloc(n * sizeof *lines);
+  struct line { uint64_t next; char rest[LINE - sizeof(uint64_t)]; } *lines = calloc(n, sizeof *lines);
   if (lines == NULL) exit(1);
   for (uint64_t i = 0; i < n; i++) lines[i].next = i;
   for (uint64_t i = n - 1; i > 0; i--) {
