@@ -13,9 +13,15 @@
 
 enum { ROW_MAX = 64 * 1024, FILES = 3, LOOKED = 1024, TEXT = 256 };
 
-static const char rows[] = "a,1\n\"b\",2\na,3\nc,\"x\ny\"\nb,\"\"\"\"\n";
+/* scanners read beyond both ends */
+static const struct {
+  char before[TM_PAD], rows[31], behind[TM_PAD];
+} padded = {.rows = "a,1\n\"b\",2\na,3\nc,\"x\ny\"\nb,\"\"\"\"\n"};
+static const char *const rows = padded.rows;
+enum { ROWS_LEN = 29 };
 static struct tm_csv_names columns;
 static struct tm_files *files;
+static struct { struct tm_files *files; struct tm_csv_out *csv; } made[2];  /* they live as long as their worker */
 static struct tm_undo *undo;
 static int32_t *taken;                    /* shared */
 static char dir[] = "/tmp/tidemill-unit-XXXXXX", names[FILES][64];
@@ -43,8 +49,8 @@ static int64_t sizes(void) {
 static int work(void) {
   struct tm_err err = {0};
   int refused, rc = 1;
-  while (*taken < (int32_t)sizeof rows - 1)
-    if (tm_files_take(files, rows + *taken, (int32_t)sizeof rows - 1 - *taken, taken, &err) <= 0) return -1;
+  while (*taken < ROWS_LEN)
+    if (tm_files_take(files, rows + *taken, ROWS_LEN - *taken, taken, &err) <= 0) return -1;
   while (rc == 1 && tm_files_busy(files, 1, 1)) rc = tm_files_write(files, 1, 1, &refused, &err);
   return rc < 0 ? -1 : 0;
 }
@@ -110,6 +116,8 @@ static void deaths(const struct file_case *c) {
   make_files();
   snprintf(path, sizeof path, "%s/%s", dir, c->path);
   files = tm_files_new(path, &how, TM_FORMAT_CSV, csv, ROW_MAX, &m, &tm_io_real, undo, &err);
+  made[c - cases].files = files;
+  made[c - cases].csv = csv;
   CHECK(files != NULL && tm_files_open(files, &err) == 0, "%s: %s", c->path, err.detail);
   step.areas[0] = (struct step_area){.at = m.state, .size = LOOKED};
   step.areas[1] = (struct step_area){.at = m.state->files, .size = (size_t)how.max_files * sizeof *m.state->files};
