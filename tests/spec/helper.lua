@@ -16,6 +16,11 @@ M.null = dkjson.null
 --- The program under test.
 M.bin = os.getenv 'TIDEMILL_BIN' or 'build/tidemill'
 
+--- How much longer things may take: 1, or with sanitizers in the program 4.
+function M.slowness()
+  return M.read(M.bin):find('__asan_init', 1, true) and 4 or 1
+end
+
 --- A text as one word of the shell.
 function M.quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"

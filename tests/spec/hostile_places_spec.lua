@@ -9,7 +9,8 @@ attack.
 
 local h = require 'spec.helper'
 
-local DEADLINE_MS = 250
+local SLOW = h.slowness()
+local DEADLINE_MS = 250 * SLOW
 
 local ATTACKS = {   -- name, code of the dead letter, what it does
   { 'loop', 'deadline', 'while true do end' },
@@ -110,7 +111,7 @@ local function attacked(place, ...)
     if a[2] == 'deadline' then overdue = overdue + 1 end
   end
   assert.equal(quiet.out, r.out)
-  assert.is_true(r.seconds < quiet.seconds + #ATTACKS * 2 * DEADLINE_MS / 1000 + 2, r.seconds)
+  assert.is_true(r.seconds < quiet.seconds + #ATTACKS * 2 * DEADLINE_MS / 1000 + 2 * SLOW, r.seconds)
 end
 
 describe('every attack', function()
@@ -132,7 +133,7 @@ describe('every attack', function()
         ['stack-overflow'] = 'overflow',
         lua = a[1] == 'large' and 'made 10000000' or "attempt to index local 'x'" })[a[2]]
       assert.truthy(r.err:find('tidemill: error: ' .. at .. '[^\n]*' .. said), r.err)
-      assert.is_true(r.seconds < 2 * DEADLINE_MS / 1000 + 3, r.seconds)
+      assert.is_true(r.seconds < 2 * DEADLINE_MS / 1000 + 3 * SLOW, r.seconds)
     end)
   end
 end)
