@@ -330,68 +330,6 @@ for line in sys.stdin:
     assert.equal(1, json_summary(r).counters.events_failed)
   end)
 
-  it('access_log.lua makes rows of requests and counts their statuses', function()
-    local dir = h.folder()
-    local r = example('access_log.lua', 'access_log.ndjson', dir)
-    assert.equal(0, r.code)
-    local judge = [==[
-import re, zlib, ipaddress
-from datetime import datetime
-from urllib.parse import urlsplit, parse_qs
-form = re.compile(r'(\S+) \S+ \S+ \[([^\]]+)\] "([A-Z]+) (\S+) [^"]+" (\d{3}) (\d+|-) "[^"]*" "([^"]*)"')
-nets = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
-totals, bad = {}, []
-for line in sys.stdin:
-  line = json.loads(line)["line"]
-  m = form.match(line)
-  if not m: bad.append(line); continue
-  client, time, method, target, status, size, agent = m.groups()
-  u, address = urlsplit(target), ipaddress.ip_address(client)
-  row = {"time": int(datetime.strptime(time, "%d/%b/%Y:%H:%M:%S %z").timestamp() * 1000), "client": client,
-    "inside": any(address in n for n in nets if n.version == address.version), "method": method, "path": u.path,
-    "status": int(status), "bytes": 0 if size == "-" else int(size), "agent": "%08x" % zlib.crc32(agent.encode())}
-  if "q" in parse_qs(u.query): row["search"] = parse_qs(u.query)["q"][0]
-  t = totals.setdefault(status, {"status": int(status), "n": 0, "bytes": 0})
-  t["n"] += 1
-  t["bytes"] += row["bytes"]
-  requests(row)
-]==]
-    assert.equal(normal(python('def requests(row): print(json.dumps(row))\n' .. judge, 'access_log.ndjson')), normal(r.out))
-    assert.equal(normal(python('def requests(row): pass\n' .. judge .. 'for t in totals.values(): print(json.dumps(t))',
-      'access_log.ndjson')),
-      normal(h.read(dir .. '/statuses.ndjson')))
-    local lines = {}
-    for i, letter in ipairs(h.rows(h.read(dir .. '/access_log.bad.ndjson'))) do lines[i] = letter.event.line end
-    assert.same(h.decode(python('def requests(row): pass\n' .. judge .. 'print(json.dumps(bad))', 'access_log.ndjson')), lines)
-  end)
-
-  it('syslog.lua reads both forms, the examples of both RFCs', function()
-    local r = example('syslog.lua', 'syslog.ndjson', nil, '--set', 'zone=Europe/Berlin', '--json')
-    assert.equal(0, r.code)
-    assert.equal(normal(python([==[
-import re
-from datetime import datetime
-from zoneinfo import ZoneInfo
-names = "emerg alert crit err warning notice info debug".split()
-for line in sys.stdin:
-  line = json.loads(line)["line"]
-  row = {}
-  m = re.fullmatch(r'<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) (-|(?:\[(?:[^\]\\]|\\.)*\])+)(?: (.*))?', line)
-  if m:
-    pri, time, row["host"], row["app"], row["pid"], row["id"], data, row["text"] = m.groups()
-    row["data"] = {k: re.sub(r'\\(["\\\]])', r'\1', v) for k, v in re.findall(r' ([^ ="\]]+)="((?:[^"\\\]]|\\.)*)"', data)} or None
-    if time != "-": row["time"] = int(datetime.fromisoformat(time).timestamp() * 1000)
-  else:
-    m = re.fullmatch(r'<(\d+)>(\w{3} [ \d]\d \d\d:\d\d:\d\d) (\S+) ([^\s:\[]+)(?:\[(\d+)\])?: ?(.*)', line)
-    if not m: continue
-    pri, time, row["host"], row["app"], row["pid"], row["text"] = m.groups()
-    row["time"] = int(datetime.strptime("2024 " + time, "%Y %b %d %H:%M:%S").replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
-  row["facility"], row["severity"] = int(pri) // 8, names[int(pri) % 8]
-  print(json.dumps({k: v for k, v in row.items() if v not in (None, "-")}))
-]==], 'syslog.ndjson')), normal(r.out))
-    assert.equal(1, json_summary(r).counters.events_failed)
-  end)
-
   it('each passes check without a word about what it does wrong', function()
     local listed = h.shell 'ls scripts/examples/*.lua | grep -v /cards.lua'
     for _, path in ipairs(h.lines(listed.out)) do
