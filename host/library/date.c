@@ -1,5 +1,6 @@
 /* date.c - see date.h. Days and dates: Howard Hinnant, "chrono-compatible low-level date algorithms". */
 #include "date.h"
+#include <stddef.h>
 
 const char *const tm_date_months[TM_DATE_MONTHS] = {"January", "February", "March", "April", "May", "June", "July", "August",
                                                     "September", "October", "November", "December"};
@@ -136,4 +137,16 @@ int32_t tm_date_iso8601(const char *p, int32_t len, int64_t *ms, int32_t *offset
   if (t.at == len) return 0;
   if (!take(&t, "Tt ") || clock_time(&t, ms, offset_s) != 0) return -1 - t.at;
   return 0;
+}
+
+const char *tm_date_composed(char letter) {
+  switch (letter) {
+  case 'D': case 'x': return "%m/%d/%y";
+  case 'F': return "%Y-%m-%d";
+  case 'T': case 'X': return "%H:%M:%S";
+  case 'R': return "%H:%M";
+  case 'r': return "%I:%M:%S %p";
+  case 'c': return "%a %b %e %H:%M:%S %Y";
+  default: return NULL;
+  }
 }

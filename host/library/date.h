@@ -22,6 +22,9 @@ int32_t tm_date_weekday(int64_t days);
 /* the Monday of a year's first week, as ISO 8601 counts them */
 int64_t tm_date_week_first(int32_t year);
 
+/* What a letter of strftime stands for that is made of others, %F for one; NULL for a letter that is none of these. */
+const char *tm_date_composed(char letter);
+
 /* Reads ISO 8601's date, or date and time: yyyy-mm-dd[Thh:mm[:ss[.digits]][zone]]; zone Z or +hh[[:]mm], a blank or t for T.
  * 24:00 is the end of the day, second 60 that of the minute. *ms is reckoned as if UTC's clocks showed it; *offset_s what the
  * text says of its zone, INT32_MIN nothing. 0, or -1 - the byte at which it ceases to be one. */

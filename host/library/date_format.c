@@ -146,19 +146,6 @@ static int put_numeric(struct tm_buf *out, const struct shown *d, char letter, c
   return put_number(out, v, width, pad, k) == 0 ? 1 : -1;
 }
 
-/* What a letter stands for that is made of others, or NULL. */
-static const char *composed(char letter) {
-  switch (letter) {
-  case 'D': case 'x': return "%m/%d/%y";
-  case 'F': return "%Y-%m-%d";
-  case 'T': case 'X': return "%H:%M:%S";
-  case 'R': return "%H:%M";
-  case 'r': return "%I:%M:%S %p";
-  case 'c': return "%a %b %e %H:%M:%S %Y";
-  default: return NULL;
-  }
-}
-
 /* Other letters: 1 done, 0 there is no such letter, -1 no room. */
 static int put_other(struct tm_buf *out, const struct shown *d, char letter, const struct look *k) {
   const char *month = tm_date_months[d->month - 1], *weekday = tm_date_weekdays[d->weekday];
@@ -219,7 +206,7 @@ static int format_put(struct tm_buf *out, const struct shown *d, const char *for
     int32_t at = i + 1;
     i = look_read(format, len, at, &k);
     if (i >= len || (k.colons > 0 && format[i] != 'z')) return refuse(out, from, format, at - 1);
-    const char *parts = composed(format[i]);
+    const char *parts = tm_date_composed(format[i]);
     int r = parts != NULL ? (format_put(out, d, parts, (int32_t)strlen(parts)) == 0 ? 1 : -1) : put_numeric(out, d, format[i], &k);
     if (r == 0) r = put_other(out, d, format[i], &k);
     if (r < 0) return -1;

@@ -168,18 +168,6 @@ static int letter(struct parsed *d, char c) {
   }
 }
 
-static const char *composed(char c) {
-  switch (c) {
-  case 'D': case 'x': return "%m/%d/%y";
-  case 'F': return "%Y-%m-%d";
-  case 'T': case 'X': return "%H:%M:%S";
-  case 'R': return "%H:%M";
-  case 'r': return "%I:%M:%S %p";
-  case 'c': return "%a %b %e %H:%M:%S %Y";
-  default: return NULL;
-  }
-}
-
 /* Reads the text by the format: 0, -1 it does not fit, -2 a letter that cannot be read, at *at. */
 static int read_by(struct parsed *d, const char *format, int32_t len, int32_t *at) {
   static char one[2];
@@ -199,7 +187,7 @@ static int read_by(struct parsed *d, const char *format, int32_t len, int32_t *a
     }
     for (i++; i < len && memchr("-_0^#:3679", format[i], 10) != NULL;) i++;
     if (i >= len) return -2;
-    const char *parts = composed(format[i]);
+    const char *parts = tm_date_composed(format[i]);
     if (parts == NULL && memchr("deHkIlmMSyYjs", format[i], 13) != NULL) skip_blanks(d);
     int32_t inner;
     int r = parts != NULL ? read_by(d, parts, (int32_t)strlen(parts), &inner) : letter(d, format[i]);

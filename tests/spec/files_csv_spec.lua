@@ -7,11 +7,7 @@ local h = require 'spec.helper'
 local r = require 'spec.running'
 local kill = require 'spec.kill'
 
-local function sh(line, ...)
-  local got = h.shell(line:format(...))
-  assert(got.code == 0, line .. ': ' .. got.err)
-  return got.out
-end
+local sh = h.sh
 
 --- What is below a folder, unpacked: { ['a/b'] = text }.
 local function tree(dir)

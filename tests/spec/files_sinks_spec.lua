@@ -7,11 +7,7 @@ local h = require 'spec.helper'
 local r = require 'spec.running'
 local kill = require 'spec.kill'
 
-local function sh(line, ...)
-  local got = h.shell(line:format(...))
-  assert(got.code == 0, line .. ': ' .. got.err)
-  return got.out
-end
+local sh = h.sh
 
 local python = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'   -- the one of python3-msgpack
 

@@ -91,6 +91,13 @@ function M.shell(line, stdin_text)
   return result
 end
 
+--- What a shell command prints that is made as by string.format; raises when it fails.
+function M.sh(line, ...)
+  local got = M.shell(line:format(...))
+  assert(got.code == 0, line .. ': ' .. got.err)
+  return got.out
+end
+
 --- The command line that runs the program with these arguments, for pipes and the like.
 function M.command(args, options)
   options = options or {}
