@@ -496,7 +496,7 @@ static int32_t whole_batch(int32_t used, int32_t rows) {
 static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int final, int is_long) {
   struct tm_source_state *st = s->state;
   st->batch_off = st->head;
-  st->batch_len = len;
+  st->batch_len = st->batch_seen = len;
   st->batch_final = final;
   st->batch_long = is_long;
   st->batch_line = st->line;
@@ -513,15 +513,11 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
   s->least = cut.used == 0 ? cut.need : 0;
   s->need = cut.used == 0 ? need_of(s, len, cut.need) : 0;
   st->batch_len = cut.used;
-  st->batch_final = final && cut.used == len;
   st->head += cut.used;
   st->line += cut.lines;
   s->lines_blank += cut.blank;
   if (s->batch->rows > 0) s->whole = whole_batch(cut.used, s->batch->rows + cut.blank);
-  if (cut.broken != NULL) {
-    st->batch_final = 1;
-    give_up(s, st->batch_line + cut.broken_at, cut.broken);
-  }
+  if (cut.broken != NULL) give_up(s, st->batch_line + cut.broken_at, cut.broken);
   if (s->batch->rows == 0) return TM_SOURCE_MORE;
   st->active = 1;
   return TM_SOURCE_BATCH;
@@ -610,7 +606,7 @@ void tm_source_resume(struct tm_source *s) {
   if (st->batch_long)
     long_batch(s);
   else
-    decode(s, st->batch_off, st->batch_len, st->batch_final, &cut);
+    decode(s, st->batch_off, st->batch_seen, st->batch_final, &cut);
 }
 
 const char *tm_source_origin(const struct tm_source *s) {

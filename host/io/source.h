@@ -40,7 +40,8 @@ struct tm_source_state {
   int32_t firing;            /* it is a pseudo batch of the end of input (tm_flow.firing) */
   int32_t batch_off;
   int32_t batch_len;
-  int32_t batch_final;       /* the batch's text ends the file */
+  int32_t batch_seen;        /* bytes that were looked at to cut it: what stands behind it may decide what in it is an event */
+  int32_t batch_final;       /* they end the file */
   int32_t batch_long;        /* the batch is the one bad slot of an event that is too long */
   int32_t opened;            /* `base` is known */
   int32_t reading;           /* bytes that a read of a pipe at hand takes for certain, if it takes any; 0 none at hand */

@@ -129,6 +129,33 @@ static void areas(struct step *s) {
   *a++ = (struct step_area){.at = names->text, .size = 64};
 }
 
+/* A quote that is not closed makes its own line bad when what it would run to, far behind this batch, makes no sense. */
+static void an_open_quote(void) {
+  enum { ROWS = 1500, OPEN = 900 };
+  struct tm_err err = {0};
+  struct tm_csv_options options = {.delimiter = ',', .header = 1};
+  char path[80];
+  const char *list[1] = {path};
+  snprintf(path, sizeof path, "%s/open.csv", folder);
+  FILE *f = fopen(path, "w");
+  if (f == NULL) abort();
+  fputs("id\n", f);
+  for (int i = 0; i < ROWS; i++) fprintf(f, i == OPEN || i == ROWS - 1 ? "\"oops %d\n" : "%d\n", i);
+  if (fclose(f) != 0) abort();
+  struct tm_source *s = tm_flow_add_source(&flows, "file", "open", list, 1, -1, TM_FORMAT_CSV, &options, &err);
+  if (s == NULL || tm_source_open(s, &err) != 0) abort();
+  enum tm_source_got got;
+  while ((got = tm_source_next(s)) == TM_SOURCE_MORE) {
+    if (tm_source_fill(s, &err) < 0) abort();
+  }
+  int32_t rows = s->batch->rows, bad = s->batch->bad;
+  CHECK(got == TM_SOURCE_BATCH && rows == TM_BATCH_ROWS && bad == 1, "%d rows, %d bad", rows, bad);
+  tm_source_resume(s);
+  CHECK(s->batch->rows == rows && s->batch->bad == bad, "taken up: %d rows of %d, %d bad", s->batch->rows, rows, s->batch->bad);
+  tm_csv_free(s->batch->csv);
+  unlink(path);
+}
+
 int main(void) {
   struct step step = {.act = act, .look = take_up};
   set_up();
@@ -136,6 +163,7 @@ int main(void) {
   if (step_through(&step)) CHECK(step.looks > 300 && midway > 100, "%ld states, %d behind the first file", step.looks, midway);
   else printf("nobody may be traced here\n");
   CHECK(wrong == 0, "of %ld states in which it was killed %d could not be taken up", step.looks, wrong);
+  an_open_quote();
   for (int i = 0; i < FILES; i++) unlink(paths[i]);
   rmdir(folder);
   tm_csv_free(source->batch->csv);
