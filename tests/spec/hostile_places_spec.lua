@@ -84,7 +84,7 @@ end
 local function run(text, with, ...)
   local dir = h.folder { ['attacks.lua'] = attacks_file(), ['main.lua'] = text }
   local r = h.run({ 'run', '--json', '--deadline', DEADLINE_MS .. 'ms', '--script-memory', '48M', 'main.lua', ... }, input(with),
-    { cwd = dir, timeout = 60 })
+    { cwd = dir, timeout = 60 * SLOW })
   r.letters = h.rows(h.read(dir .. '/dead.ndjson'))
   os.execute('rm -rf ' .. h.quote(dir))
   return r
@@ -111,12 +111,13 @@ local function attacked(place, ...)
     if a[2] == 'deadline' then overdue = overdue + 1 end
   end
   assert.equal(quiet.out, r.out)
-  assert.is_true(r.seconds < quiet.seconds + #ATTACKS * 2 * DEADLINE_MS / 1000 + 2 * SLOW, r.seconds)
+  assert.is_true(r.seconds < quiet.seconds + SLOW * (#ATTACKS * 2 * DEADLINE_MS / 1000 + 2), r.seconds)
 end
 
 describe('every attack', function()
-  for _, place in ipairs(PLACES) do
-    it('in ' .. place[1], function() attacked(place[2]) end)
+  -- a run takes a minute under sanitizers, and what they look at are the attacks more than the places
+  for i, place in ipairs(PLACES) do
+    if SLOW == 1 or i % 3 == 0 then it('in ' .. place[1], function() attacked(place[2]) end) end
   end
 
   it('in map, without the compiler', function() attacked(PLACES[2][2], '--no-jit') end)
