@@ -219,6 +219,20 @@ double tm_ffi_time_text(const char *text, int32_t len, int32_t unit);
  * msgpack that are no plain numbers or strings). Returns how many rows that are events have none. */
 int32_t tm_ffi_time_column(const struct tm_batch *b, const struct tm_cell *cells, int32_t unit, double *times);
 
+/* The event time of a pipeline's rows, written by its loop. Points in time are ms. */
+struct tm_clock {
+  double highest;           /* the largest time so far; -inf none */
+  double w;                 /* the watermark before the event at hand */
+  double trip;              /* when highest reaches this, something is due */
+  double due;               /* the least watermark at which it is */
+  double distance;          /* from highest to the watermark: out_of_order + 1 */
+  double limit;             /* times beyond are too far ahead of the clock */
+};
+/* Watermarks: highest[i] gets the greatest of `from` and the times of rows [0, i), those beyond `limit` left out; i up to rows. */
+void tm_ffi_time_highest(const double *times, int32_t rows, double from, double limit, double *highest);
+/* the first row of [first, last] behind which highest has reached `trip`; last + 1: none */
+int32_t tm_ffi_time_trip(const double *highest, int32_t first, int32_t last, double trip);
+
 /* Changes to one object, applied to its text in one walk. Keys and texts must live until it is applied.
  * Later changes to the same key replace earlier ones, in the earlier one's place. */
 struct tm_patch;
@@ -272,17 +286,28 @@ struct tm_out {
   int32_t row;              /* where the row begun by tm_ffi_out_begin starts in buf */
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
   struct tm_csv_out *csv;   /* how rows of CSV or lines are written (codec/csv_write.h); set by each worker */
+  int32_t after;            /* TM_AFTER while the rows made are none of the event's: `event` is its slot + after then */
+  int32_t pad;
 };
 struct tm_out_event { int32_t event; int32_t off; };
 /* Events of a pipeline that made at least one row: the others were dropped. `before` the event at hand there were so
  * many; it is stored first, then event, then events, so that a process killed in between can be taken up. */
-struct tm_out_tally { double events; double before; int32_t event; int32_t pad; };
+struct tm_out_tally {
+  double events; double before; int32_t event;
+  int32_t late_event;       /* the same for late events: counted by tm_ffi_late */
+  double late; double late_before;
+};
+/* What follows an event that is done: timers and windows that became due with it. Their rows belong to its slot, but each is
+ * taken back by itself. The marker's row, and the event of an out, are the slot + TM_AFTER then. */
+enum { TM_AFTER = -2147483647 - 1 };
+/* an event of this row came too late for a step: counted once for each event and call */
+void tm_ffi_late(struct tm_out_tally *t, int32_t row);
 
 /* Where the worker is: read by the deadline's signal handler and, after a death, by the next worker. */
 struct tm_marker {
   double serial;            /* counts calls into Lua; 0: no user code is running */
   int32_t pipeline;
-  int32_t row;
+  int32_t row;              /* below 0: the event of slot row - TM_AFTER is done, what follows it is at work */
   int32_t step;
   int32_t sub;              /* row held inside an event (flat_map) */
 };
@@ -360,6 +385,8 @@ struct tm_flow {
   int32_t max_rows;
   int32_t firing;           /* 1: the rows are slots for what steps give at the end of input; 2: which came early */
   int32_t fired;            /* slots used */
+  int32_t due;              /* 1: the loop returned in the middle of what follows the event before `next` */
+  int32_t pad;
 };
 
 /* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written, -3 the row does not fit the
@@ -515,6 +542,10 @@ int32_t tm_ffi_key_cell(struct tm_key *k, const struct tm_batch *b, const struct
 /* the parts of a key: how many; kinds NIL NUMBER STRING FALSE TRUE INTEGER, texts lie in bytes. out has room for 16 */
 int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out);
 
+/* Part `part` of a record's key becomes the written slot of a view: 1, or 0 where it is no text and nothing was done. The text lies
+ * in the state. */
+int32_t tm_ffi_key_slot(struct tm_state *s, const void *record, int32_t part, struct tm_view *v, struct tm_overlay *ov, int32_t slot);
+
 /* Where a key falls in [0, 1): XXH64 of its bytes with this seed (a whole number), the same on every machine and in every run. */
 double tm_ffi_key_share(const struct tm_key *k, double seed);
 
@@ -556,6 +587,8 @@ struct tm_state_cursor {
 struct tm_state_cursor *tm_ffi_cursor_new(struct tm_state *s);
 /* the next record, only to be read; NULL: see done; not done: a long gap, ask again */
 void *tm_ffi_cursor_next(struct tm_state_cursor *w);
+/* what it returned last, if that is still there; NULL */
+const void *tm_ffi_cursor_at(const struct tm_state_cursor *w);
 void tm_ffi_cursor_free(struct tm_state_cursor *w);
 
 /* Values hanging off a record. `field` is an index into the options' fields. Each announces what it changes, the

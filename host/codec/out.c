@@ -61,8 +61,8 @@ void tm_out_batch_reset(struct tm_out *o) {
   o->events_n = 0;
 }
 
-void tm_out_rollback(struct tm_out *o, int32_t row) {
-  if (o->event != row) return;
+void tm_out_rollback(struct tm_out *o, int32_t event) {
+  if (o->event != event) return;
   o->buf.len = o->mark;
   o->rows = o->rows_mark;
   o->event_rows = 0;
@@ -92,13 +92,30 @@ void tm_out_tally_rollback(struct tm_out_tally *t, int32_t row) {
   t->event = -1;
 }
 
+void tm_ffi_late(struct tm_out_tally *t, int32_t row) {
+  if (t->late_event != row) {
+    t->late_before = t->late;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    t->late_event = row;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  }
+  t->late += 1;
+}
+
+void tm_out_late_rollback(struct tm_out_tally *t, int32_t row) {
+  if (t->late_event != row) return;
+  t->late = t->late_before;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  t->late_event = -1;
+}
+
 /* an event's first row */
 static void event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   int32_t origin = b->origin[row];
   o->mark = o->buf.len;
   o->event_rows = 0;
   o->rows_mark = o->rows;
-  if (o->tally != NULL) tally_begin(o->tally, row);
+  if (o->tally != NULL && o->after == 0) tally_begin(o->tally, row);
   if (o->events_n == 0 || o->events[o->events_n - 1].event != origin) {
     TM_ASSERT(o->events_n < TM_BATCH_ROWS);
     o->events[o->events_n] = (struct tm_out_event){origin, o->mark};
@@ -108,11 +125,11 @@ static void event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   }
   /* last: whoever takes up after a death rolls back to a mark that is this event's */
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  o->event = row;
+  o->event = row + o->after;
 }
 
 static inline void row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
-  if (o->event != row && row != TM_ROW_EMPTY) event_begin(o, b, row);
+  if (o->event != row + o->after && row != TM_ROW_EMPTY) event_begin(o, b, row);
 }
 
 int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f) {

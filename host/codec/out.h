@@ -23,13 +23,16 @@ void tm_out_init(struct tm_out *o, char *data, int32_t cap, int32_t soft, int32_
 /* A new batch begins: no event is at hand, `events` is empty (whoever reads it has done so). */
 void tm_out_batch_reset(struct tm_out *o);
 
-/* Takes back all rows of the event at hand, if that is `row`; a row begun but not ended goes too. */
-void tm_out_rollback(struct tm_out *o, int32_t row);
+/* Takes back all rows of the event at hand, if that is `event` (a row, + TM_AFTER of what follows it); a row begun but not
+ * ended goes too. */
+void tm_out_rollback(struct tm_out *o, int32_t event);
 
 /* The row begun is written as its format wants it: counts it. 0, -1 the event's rows are too large. */
 int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f);
 
 /* The event in `row`, if it is the one at hand, has made no row. */
 void tm_out_tally_rollback(struct tm_out_tally *t, int32_t row);
+/* it was not late */
+void tm_out_late_rollback(struct tm_out_tally *t, int32_t row);
 
 #endif

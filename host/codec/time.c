@@ -209,3 +209,16 @@ int32_t tm_ffi_time_column(const struct tm_batch *b, const struct tm_cell *cells
   }
   return without;
 }
+
+void tm_ffi_time_highest(const double *times, int32_t rows, double from, double limit, double *highest) {
+  for (int32_t row = 0; row < rows; row++) {
+    highest[row] = from;
+    if (times[row] > from && times[row] <= limit) from = times[row];
+  }
+  highest[rows] = from;
+}
+
+int32_t tm_ffi_time_trip(const double *highest, int32_t first, int32_t last, double trip) {
+  while (first <= last && highest[first + 1] < trip) first++;
+  return first;
+}

@@ -135,6 +135,7 @@ static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t
   int32_t len, slot;
 
   out[0] = '\0';
+  if (row < -1) row -= TM_AFTER;
   if (!batch_holds(s, b, row)) return;
   len = b->len[row];
   slot = b->origin[row];

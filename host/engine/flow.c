@@ -48,7 +48,7 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;
     p->state->next = 0;
-    p->tally->event = -1;
+    p->tally->event = p->tally->late_event = -1;
     for (int32_t k = 0; k < p->outs_n; k++) p->outs[k]->event = -1;
   }
   if (root) {
@@ -112,16 +112,16 @@ static void run(struct tm_flows *f, struct tm_pipeline *p) {
   const struct tm_batch *b = p->source->batch;
   f->shared->batch = b;
   f->shared->batch_good = p->source->state->good;
-  while (p->state->next < b->rows && has_room(p)) {
+  while (!tm_flow_at_end(p) && has_room(p)) {
     int32_t first = p->state->next;
-    if (b->status[first] != TM_LINE_OK) {
+    if (!p->state->due && b->status[first] != TM_LINE_OK) {
       char why[256];
       explain(f, b, first, why, sizeof why);
       pass_over(f, p, first, bad_code(b->status[first]), why, 0);
       continue;
     }
-    int32_t last = b->rows - 1;
-    if (b->bad > 0) {
+    int32_t last = p->state->due ? first - 1 : b->rows - 1;
+    if (b->bad > 0 && !p->state->due) {
       last = first;
       while (last + 1 < b->rows && b->status[last + 1] == TM_LINE_OK) last++;
     }
@@ -218,7 +218,7 @@ double tm_flow_dropped(const struct tm_pipeline *p) {
 
 void tm_flow_count(struct tm_flows *f) {
   struct tm_counters *c = &f->shared->counters;
-  double rows = 0, dead = 0, none = 0, thrown = 0, taken = 0, read = 0;
+  double rows = 0, dead = 0, none = 0, late = 0, thrown = 0, taken = 0, read = 0;
   for (int32_t i = 0; i < f->sources_n; i++) read += f->sources[i]->state->bytes;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
@@ -231,6 +231,7 @@ void tm_flow_count(struct tm_flows *f) {
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     none += tm_flow_dropped(p);
+    late += p->tally->late;
     for (int32_t k = 0; k < p->outs_n; k++) {
       const struct tm_out *out = p->outs[k];
       if (p->out_counts[k] == NULL) continue;
@@ -247,6 +248,7 @@ void tm_flow_count(struct tm_flows *f) {
   c->rows_dead = (uint64_t)dead;
   c->rows_discarded = (uint64_t)thrown;
   c->events_dropped = (uint64_t)none;
+  c->events_late = (uint64_t)late;
 }
 
 /* ---- links ---- */
@@ -296,8 +298,8 @@ static int run_all(struct tm_flows *f, struct tm_source *s) {
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;
-    if (p->state->next < s->batch->rows) run(f, p);
-    if (p->state->next < s->batch->rows) all = 0;
+    if (!tm_flow_at_end(p)) run(f, p);
+    if (!tm_flow_at_end(p)) all = 0;
   }
   return all;
 }
@@ -351,12 +353,15 @@ int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *e
 
 void tm_flow_rollback(struct tm_pipeline *p, int32_t row) {
   for (int32_t i = 0; i < p->outs_n; i++) tm_out_rollback(p->outs[i], row);
-  if (row >= 0) tm_out_tally_rollback(p->tally, row);
+  if (row < 0) return;
+  tm_out_tally_rollback(p->tally, row);
+  tm_out_late_rollback(p->tally, row);
 }
 
 void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int32_t row, char *out, size_t out_size,
                       const char **name, double *line) {
   const struct tm_source *s = p->source;
+  if (row < -1) row -= TM_AFTER;
   int32_t slot = row >= 0 && row < TM_BATCH_ROWS ? s->batch->origin[row] : 0;
   if (s->kind == TM_SOURCE_LINK && f->root != NULL) s = f->root;
   double at = s->batch->line_first + s->batch->line[slot];
@@ -375,8 +380,15 @@ static void mend_event(struct tm_flows *f) {
   struct tm_shared *sh = f->shared;
   if (sh->death.pipeline < 0 || sh->death.pipeline >= f->pipelines_n) return;
   struct tm_pipeline *p = f->pipelines[sh->death.pipeline];
-  int32_t row = sh->death.row;
-  if (!p->source->state->active || row < 0 || row >= p->source->batch->rows || p->state->next > row) return;
+  int32_t row = sh->death.row, after = row < -1;
+  if (after) row -= TM_AFTER;
+  if (!p->source->state->active || row < 0 || row >= p->source->batch->rows || p->state->next > row + after) return;
+  if (after) {
+    /* the event is done, and what was to follow it is gone with the worker's state */
+    tm_flow_rollback(p, row + TM_AFTER);
+    p->state->next = row + 1;
+    return;
+  }
   tm_flow_rollback(p, row);
   p->state->next = row;
   sh->flow.marker.step = sh->death.step;
@@ -385,6 +397,10 @@ static void mend_event(struct tm_flows *f) {
 
 void tm_flow_recover(struct tm_flows *f) {
   struct tm_shared *sh = f->shared;
+  for (int32_t i = 0; i < f->pipelines_n; i++) {
+    f->pipelines[i]->state->due = 0;
+    for (int32_t k = 0; k < f->pipelines[i]->outs_n; k++) f->pipelines[i]->outs[k]->after = 0;
+  }
   for (int32_t i = 0; i < f->sources_n; i++) {
     struct tm_source *s = f->sources[i];
     tm_source_resume(s);

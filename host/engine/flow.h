@@ -28,6 +28,8 @@ struct tm_pipeline_state {
   int32_t fired;             /* it is at its end: events dropped were counted */
   double failed;             /* events that failed so far, bad lines not included */
   double dropped;            /* events passed without a row, once fired */
+  int32_t due;               /* what follows the event before `next` is not all done (tm_flow.due) */
+  int32_t pad;
 };
 
 /* How much of an out's rows the merged out has. */
@@ -146,8 +148,12 @@ int tm_flow_fire_done(struct tm_flows *f, struct tm_source *s);
 /* After a death, when all is open and what was half changed has been put back: batches are decoded again; the event at
  * which the worker died is undone, or quarantined when it was the second time. */
 void tm_flow_recover(struct tm_flows *f);
-/* Takes back the rows pipeline p made of this row of its batch. */
+/* Takes back the rows pipeline p made of this row of its batch; row + TM_AFTER: those of the unit at work behind it. */
 void tm_flow_rollback(struct tm_pipeline *p, int32_t row);
+/* Has p passed all of the batch at hand? */
+static inline int tm_flow_at_end(const struct tm_pipeline *p) {
+  return p->state->next >= p->source->batch->rows && !p->state->due;
+}
 /* Where a pipeline's row came from: "name:line" or "name:@byte" into out, and name and place apart (both may be NULL). */
 void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int32_t row, char *out, size_t out_size,
                       const char **name, double *line);

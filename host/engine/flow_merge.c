@@ -48,6 +48,7 @@ static int32_t passed_link(const struct tm_flows *f, const struct tm_pipeline *p
   const struct tm_outlet *o = f->links[s->index];
   int32_t at = o->sink.state->sent, least = INT32_MAX;
   if (s->state->active) {
+    if (p->state->due) return s->batch->origin[p->state->next - 1];
     if (p->state->next < s->batch->rows) return s->batch->origin[p->state->next];
     at += s->state->batch_len;
   }
@@ -65,6 +66,7 @@ static int32_t passed_link(const struct tm_flows *f, const struct tm_pipeline *p
 int32_t tm_flow_passed(const struct tm_flows *f, const struct tm_pipeline *p) {
   const struct tm_source *s = p->source;
   if (s->kind == TM_SOURCE_LINK) return passed_link(f, p);
+  if (s == f->root && p->state->due) return p->state->next - 1;
   return s != f->root || p->state->next >= s->batch->rows ? INT32_MAX : p->state->next;
 }
 

@@ -422,6 +422,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   lua_State *L = s->L;
   int top = lua_gettop(L);
   *failed = 0;
+  s->shared->flow.due = 0;
   push_handler(s);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_loops[p->index]);
   lua_pushinteger(L, first);
@@ -432,6 +433,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   if (rc == 0) {
     int32_t next = (int32_t)lua_tointeger(L, -1);
     p->state->next = next;  /* before the marker is cleared: it tells that the event at the marker is done */
+    p->state->due = s->shared->flow.due;
     marker_clear(s);
     lua_settop(L, top);
     return next;
@@ -452,12 +454,14 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     s->shared->counters.events_failed++;
     s->shared->strict_failed = 1;
   }
-  p->state->failed += 1;
-  p->state->next = row + 1;
+  /* what fails behind an event leaves that event done */
+  p->state->due = row < 0;
+  p->state->failed += row >= 0;
+  p->state->next = (row < 0 ? row - TM_AFTER : row) + 1;
   tm_undo_done(u);
   marker_clear(s);
   lua_settop(L, top);
-  return row + 1;
+  return p->state->next;
 }
 
 void tm_script_bad_line(struct tm_script *s, struct tm_pipeline *p, int32_t row, const char *code, const char *why) {

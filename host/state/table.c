@@ -470,3 +470,30 @@ void *tm_ffi_cursor_next(struct tm_state_cursor *pub) {
   if (w->at > a->end) w->at = a->end;
   return NULL;
 }
+
+const void *tm_ffi_cursor_at(const struct tm_state_cursor *pub) {
+  const struct tm_cursor *w = (const struct tm_cursor *)(const void *)pub;
+  const struct tm_arrival *a = &w->table->core.arrival;
+  if (w->at <= a->head || w->at > a->end) return NULL;
+  uint32_t at = a->ring[(w->at - 1) & a->mask];
+  return at == 0 ? NULL : tm_record_at(w->table, at);
+}
+
+int32_t tm_ffi_key_slot(struct tm_state *s, const void *record, int32_t part, struct tm_view *v, struct tm_overlay *ov, int32_t slot) {
+  struct tm_table *t = tm_table_of(s);
+  struct tm_item *it = tm_item_at(t, tm_item_handle(t, record));
+  struct tm_value parts[TM_KEY_PARTS_MAX];
+  const struct tm_value *k = parts + part;
+  uint32_t n;
+  if (it->key_len > 0 && tm_key_short(it->key, &n) && n + 1 == it->key_len) {
+    parts[0] = (struct tm_value){.text = it->key + 1, .len = (int32_t)n, .kind = TM_VALUE_STRING};
+  } else if (tm_ffi_key_parts(it->key, it->key_len, parts) <= part) {
+    return 0;
+  }
+  if (k->kind != TM_VALUE_STRING) return 0;
+  ov->gens[slot] = v->gen;
+  ov->slots[slot] = (struct tm_slot){.text = k->text, .len = k->len, .kind = TM_SLOT_STRING};
+  ov->written[v->base + ++v->writes] = slot;
+  v->dirty = 1;
+  return 1;
+}

@@ -223,6 +223,7 @@ function M.make(settings)
   local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
+  tm.window = strict('tm.window', stream.window)
   tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)
   tm.i64 = strict('tm.i64', types.i64)
 
@@ -233,7 +234,7 @@ function M.make(settings)
     local node = node_of('tm.raw', e)
     local V = node.V
     local row = lib.flow.marker.row
-    if V.batch and V.level == 0 and not node.parent then
+    if V.batch and V.level == 0 and row >= 0 and not node.parent then
       return ffi_string(V.batch.raw + V.batch.off[row], V.batch.len[row])
     end
     return value.json(e)

@@ -104,13 +104,18 @@ local operators = {
 end })]],
     input = { '{"card":"a","amount":1}', '{"card":"b","amount":2}', '{"card":"a","amount":3}' },
     output = { '{"card":"a","second":3}' } },
-  { name = 'event_time', signature = ":event_time { field = 'ts' [, unit = 'ms'] }", cost_ns = 10,
+  { name = 'event_time', signature = ":event_time { field = 'ts' [, unit = 'ms'] [, out_of_order = '5s'] … }", cost_ns = 10,
     about = 'Declares the time of events, which tm.time(e) and ctx.time read: milliseconds since 1970.',
     more = { 'An event whose field is missing, or no time, fails. Numbers may be text; iso8601 may have a zone (+01:00), else it is UTC.',
       'May stand anywhere, also twice: the last one in front of a step counts. Rows made of an event have its time; a pipeline that',
       'reads another one declares its own. What is finer than a millisecond is cut off.' },
     options = { { 'field', 'string', 'the field that holds the time', required = true },
-      { 'unit', 'string', 'what it counts', one_of = { 's', 'ms', 'us', 'ns', 'iso8601' }, default = 'ms' } },
+      { 'unit', 'string', 'what it counts', one_of = { 's', 'ms', 'us', 'ns', 'iso8601' }, default = 'ms' },
+      { 'out_of_order', 'any', "how late an event may come: the watermark, from which on nothing older is waited for, follows the " ..
+        'largest time at this distance', default = 'nothing' },
+      { 'max_ahead', 'any', 'an event further ahead of the clock at its arrival is sent to late_to and moves no watermark',
+        default = "files: none; live input '1h'" },
+      { 'idle_after', 'any', 'an input that brought nothing for so long is not waited for', default = "'1m'" } },
     example = "stream:event_time { field = 'at', unit = 'iso8601' }:set { ms = tm.time }",
     input = { '{"at":"1970-01-01T01:00:00.5+01:00"}' }, output = { '{"at":"1970-01-01T01:00:00.5+01:00","ms":500}' } },
   { name = 'dedup', signature = ":dedup('name', { on = 'id', … })", cost_ns = 100, state = true, bounds = { 'max_keys', 'unbounded' },
@@ -371,6 +376,9 @@ local functions = {
 }
 
 for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions + 1] = e end
+local windows = require 'tidemill.catalog_windows'
+for _, e in ipairs(windows.operators) do operators[#operators + 1] = e end
+for _, e in ipairs(windows.functions) do functions[#functions + 1] = e end
 
 --- The kinds, in the order of `list`: { kind, what `list` calls them, entries }.
 M.kinds = {

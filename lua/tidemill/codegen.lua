@@ -433,6 +433,7 @@ end
 
 require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
+require 'tidemill.codegen_windows'(emit, Gen)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
@@ -452,6 +453,16 @@ local function uses(pipeline, is)
   return false
 end
 
+--- Has the pipeline a step that sends a row of its own beside the event at hand?
+local function sends_more(pipeline)
+  for _, step in ipairs(pipeline.steps) do
+    if step.kind == 'suppress' then return true end
+    local e = step.kind == 'aggregate' and step.rec.emit
+    if e and (e.mode == 'updates' or e.count or step.rec.window.lateness > 0) then return true end
+  end
+  return false
+end
+
 local function keeps_state(kind)
   local entry = catalog.find('operator', kind)
   return entry and entry.state
@@ -463,7 +474,7 @@ local function leading_filter(pipeline)
   while #at.next == 1 do
     at = at.next[1]
     if at.kind == 'filter' then return at.rec.fn end
-    if at.kind ~= 'event_time' and at.kind ~= 'on_error' then break end
+    if at.kind ~= 'event_time' and at.kind ~= 'on_error' and at.kind ~= 'late_to' then break end
     at.lead = true
   end
   return nil
@@ -473,18 +484,24 @@ end
 function M.compile(pipeline, checked)
   local g = setmetatable({
     pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
-    forks = has_forks(pipeline.tree) or uses(pipeline, function(kind) return kind == 'suppress' end),
+    forks = has_forks(pipeline.tree) or sends_more(pipeline),
     keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {},
+    windowed = uses(pipeline, function(kind) return kind == 'aggregate' end),
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
   }, Gen)
-  local filtered_by = leading_filter(pipeline)
+  local filtered_by = not checked and leading_filter(pipeline) or nil
   local view = g:new_view()
+  g.may_drop = filtered_by ~= nil
   local first = pipeline.tree.next[1]
   g.first_step = first and first.id
   g:follow(pipeline.tree, view)
   g:seal()
+  -- types that steps further behind declare are known now
+  local dropper = filtered_by and filter.compile(filtered_by, view, pipeline.source.fields) or nil
+  pipeline.filtered = dropper ~= nil
+  if not dropper then g:clocks_without_rows() end
   for n, get in pairs(g.lates) do g.consts[n] = get() end
   local body = table.concat(g.lines, ' ')
   local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows, env = ...' }
@@ -504,30 +521,42 @@ function M.compile(pipeline, checked)
   -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
   -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
   -- that the loop itself may not name an upvalue.
-  local dropper = not checked and filtered_by and filter.compile(filtered_by, view, pipeline.source.fields) or nil
-  pipeline.filtered = dropper ~= nil
   local row, start, done = 'st0.home + 1', 'st0.home, st0.last = first - 1, last', 'st0.home + 1'
+  local clock = g:clock_of_rows()
+  local hold = ''
   if dropper then
     row = 'rows[st0.at + 1]'
     -- an event without a time fails, also one that the filter would drop
-    start = 'local n = pick(' .. (g.timed and 'untimed == 0 and dropper or nil' or 'dropper') ..
-      ', batch, first, last, rows) if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
+    local picked = 'local n = pick(' .. (g.timed and 'untimed == 0 and dropper or nil' or 'dropper') .. ', batch, first, last, rows) '
+    if clock then
+      start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
+      hold = ('if %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
+    else
+      start = picked .. 'if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
+    end
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end
-  local text = table.concat(head, '\n') .. '\n' .. rows .. '\nlocal function event() local i, full = ' .. row .. ', nil ' ..
+  local text = table.concat(head, '\n') .. '\n' .. rows .. '\n' .. fires ..
+    'local function event() local i, full = ' .. row .. ', nil ' .. hold ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
     ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') ..
     (g.timed and 'st0.time = none ' or '') .. body ..
     ' if st0.dirty ~= 0 then begin0() end ' .. (g.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '') ..
-    'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last end\n' ..
-    fires .. 'return function(first, last) ' .. g:fire_call() .. 'local event = event ' .. start ..
-    ' repeat until event() return ' .. done .. ' end\n'
+    'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last' .. g:tripped() .. ' end\n' ..
+    'return function(first, last) ' .. g:fire_call()
+  if #g.clocks > 0 then
+    text = text .. 'st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
+      'local event, turn = event, turn ' .. start .. ' repeat repeat until event() until turn() return result end\n'
+  else
+    text = text .. 'local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
+  end
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
+  pipeline.unit = g.windowed and g:unit_at_work() or nil
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end

@@ -25,10 +25,11 @@ return function(emit, Gen)
     end
     local look = ("time_of%d(%s, %d, '%s')"):format(n, g:const(node), UNITS[rec.unit], rec.unit)
     g:at(step)
+    local column
     if n == 0 and node.col then
       C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
       local times = ffi.new('double[?]', C.TM_BATCH_ROWS + 1)
-      local column = { times = g:const(cast('double *', times)), cells = g:const(node.col), unit = UNITS[rec.unit], lead = step.lead }
+      column = { times = g:const(cast('double *', times)), cells = g:const(node.col), unit = UNITS[rec.unit], lead = step.lead }
       g.anchors[#g.anchors + 1] = times
       g.columns[#g.columns + 1] = column
       g:put('do local t = none if st0.writes == 0 and st0.row == i then t = %s[i] end if t ~= t then t = %s end st0.time = t end',
@@ -36,7 +37,19 @@ return function(emit, Gen)
     else
       g:put('st%d.time = %s', n, look)
     end
+    if not g.windowed then return g:follow(step, view) end
+    local outer = g.clock
+    g.clock = g:new_clock(step, view, column)
+    g:move_clock(g.clock, view)
+    local ahead = g.clock.ahead
+    if ahead then
+      g:put('if st%d.time > batch.received_ms + %.0f then', n, ahead)
+      g:put_late(view)
+      g:put('else')
+    end
     g:follow(step, view)
+    if ahead then g:put('end') end
+    g.clock = outer
   end
 
   --- Text that runs before the first event of a batch: times of columns. `untimed`: events whose time is not in its column.
@@ -45,6 +58,10 @@ return function(emit, Gen)
     for _, c in ipairs(self.columns) do
       text[#text + 1] = ('%sC.tm_ffi_time_column(batch, %s, %d, %s) '):format(c.lead and 'untimed = untimed + ' or 'local _ = ', c.cells,
         c.unit, c.times)
+      if c.highest then
+        local limit = c.clock.ahead and ('batch.received_ms + %.0f'):format(c.clock.ahead) or '1 / 0'
+        text[#text + 1] = ('highest(%s, batch.rows, %s.highest, %s, %s) '):format(c.times, c.clock.name, limit, c.highest)
+      end
     end
     return table.concat(text)
   end
@@ -167,7 +184,7 @@ return function(emit, Gen)
     g:at(step)
     g:put('do')
     if rec.every then
-      g:put('if (batch.before + mk.row + 1) %% %.0f == 0 then', rec.every)
+      g:put('if (batch.before + st0.home + 1) %% %.0f == 0 then', rec.every)
     else
       if rec.on then
         local own = g:own_key(step, view)
@@ -176,7 +193,7 @@ return function(emit, Gen)
         own.put_value()
         g:put('rc = set_key(c, %s) end if rc ~= 0 then key_failed(rc) end', g:const(own.names))
       else
-        g:put 'key_buf.len = 0 C.tm_ffi_key_number(key_buf, batch.before + mk.row + 1)'
+        g:put 'key_buf.len = 0 C.tm_ffi_key_number(key_buf, batch.before + st0.home + 1)'
       end
       g:put('if C.tm_ffi_key_share(key_buf, %.0f) < %.17g then', rec.seed, rec.rate)
     end

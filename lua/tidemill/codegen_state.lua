@@ -19,7 +19,7 @@ local ROW_KEY = lib.ROW_KEY
 local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2^53, strings
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
-  'key_buf', 'set_key', 'key_failed', 'no_own', 'none' }
+  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN' }
 
 --- An event without what a step of its own key tells it by.
 local function no_own(what)
@@ -36,7 +36,7 @@ return function(emit, Gen, node_list)
     local state = require 'tidemill.state'
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
-      state.key, state.set_key, state.key_failed, no_own, 0 / 0 }
+      state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip, C.tm_ffi_time_highest, lib.SPAN }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
@@ -105,16 +105,18 @@ return function(emit, Gen, node_list)
     return key
   end
 
-  --- Text that finds the record of a state for the event at hand: local r. own: the step's own key (own_key).
-  function Gen:find_record(state, view, own)
-    local ptr, name = self:const(state.ptr), 'v' .. view.level .. '.key'
+  --- Text that finds the record of a state for the event at hand: local r. own: the step's own key (own_key). ptr: the state, as
+  --- text, where it is not always the same one; ahead: that of the one the next events will need, perhaps.
+  function Gen:find_record(state, view, own, ptr, ahead)
+    local name = 'v' .. view.level .. '.key'
+    ptr = ptr or self:const(state.ptr)
     local by_value = ('p = record_of(%s, %s, %s)'):format(ptr, own and 'c' or self.key and name or 'nil',
       self:const(own and own.names or self.key and self.key.names or {}))
     local cols = own and own.cols or not own and self.key and self.key.cols
     self:put 'local p'
     if cols then
       cols = self:const(cols)
-      self.ahead[#self.ahead + 1] = { ptr = ptr, cols = cols }
+      self.ahead[#self.ahead + 1] = { ptr = ahead or ptr, cols = cols }
       self:put('if %s then p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0]) else',
         own and self:row_key_test(own) or name .. ' == ROW_KEY', ptr, cols)
     else
@@ -221,6 +223,8 @@ return function(emit, Gen, node_list)
     end
   end
 
+  Gen.put_row, Gen.key_fields, Gen.text_refs = put_row, key_fields, text_refs
+
   --- The row that a record of running gives at the end of input, and what comes behind.
   local function fire_row(g, step, state, compiled)
     local view, ptr = g.views[1], g:const(state.ptr)
@@ -276,6 +280,7 @@ return function(emit, Gen, node_list)
   --- pseudo rows are used up, an output is full, or the cursor gave no record.
   function Gen:fire(step, state, body)
     local outer, first, n = self.lines, self.first_step, self:fires_in_turn(state)
+    self.fires[n].walks = true
     self.lines, self.first_step = {}, nil
     self:put('local function fire%d() local p = C.tm_ffi_cursor_next(cursor) if p == nil then return true end', n)
     self:put('local i, full = st0.home + 1, nil mk.row = i st0.home = i st0.row = i flow.fired = flow.fired + 1')
@@ -299,20 +304,29 @@ return function(emit, Gen, node_list)
     local parts, list = {}, {}
     for n, f in ipairs(self.fires) do
       parts[n] = f.text
-      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(n, self:const(f.state))
+      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(n, f.walks and self:const(f.state) or 'false')
     end
-    self.fired = 'local cursor\n' .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' .. table.concat(list, ', ') .. [[ }, 1
+    self.fired = 'local cursor, ended\n' .. self:after_text() .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' ..
+      table.concat(list, ', ') .. [[ }, 1
 local function fire(first, last)
   st0.home, st0.last = first - 1, last
   while fires[at] and st0.home < last and flow.stop == 0 do
-    cursor = cursor or C.tm_ffi_cursor_new(fires[at][2].ptr)
-    if cursor == nil then mk.row = st0.home + 1 no_memory() end
+    local state = fires[at][2]
+    if state then
+      cursor = cursor or C.tm_ffi_cursor_new(state.ptr)
+      if cursor == nil then mk.row = st0.home + 1 no_memory() end
+    end
+    ended = false
     fires[at][1]()
-    if cursor.done ~= 0 then C.tm_ffi_cursor_free(cursor) cursor, at = nil, at + 1 end
+    if state and cursor.done ~= 0 then
+      C.tm_ffi_cursor_free(cursor)
+      cursor, ended = nil, true
+    end
+    if ended then at = at + 1 end
   end
   return fires[at] and st0.home + 1 or last + 1
 end
-]]
+]] .. self:advance_text()
     return self.fired
   end
 
@@ -326,8 +340,8 @@ end
   function Gen:ahead_text()
     local text = { #self.columns > 0 and self:columns_text() or nil }
     for _, a in ipairs(self.ahead) do
-      text[#text + 1] = ('if %s.keys > 30000 then C.tm_ffi_state_ahead(%s, batch, %s, first, last, serial[0]) end '):format(a.ptr,
-        a.ptr, a.cols)
+      text[#text + 1] = ('if PTR ~= nil and PTR.keys > 30000 then C.tm_ffi_state_ahead(PTR, batch, %s, first, last, serial[0]) end ')
+        :format(a.cols):gsub('PTR', a.ptr)
     end
     return #text == 0 and '' or 'if ahead ~= serial[0] then ahead = serial[0] ' .. table.concat(text) .. 'end '
   end

@@ -181,20 +181,24 @@ local function shown(batch, row, is_bad)
   return ffi_string(buf.data, math.min(buf.len, SHOWN_MAX))
 end
 
+--- row: of the batch; below 0 what failed follows its event, and letter.row says what it is.
 local function write_letter(pipeline, row, letter, is_bad)
   local step = pipeline.on_error
   if not step then return false end
   local out, batch = step.out.ptr, pipeline.source.batch
-  C.tm_ffi_out_begin(out, batch, row)
+  C.tm_ffi_out_begin(out, batch, row < 0 and row - C.TM_AFTER or row)
   local buf = out.buf
   put(buf, '{"at":') put_string(buf, letter.at)
   put(buf, ',"code":') put_string(buf, letter.code)
-  put(buf, ',"event":')
-  if is_bad then put_bad(buf, batch, row) else put_event(buf, batch, row, out.format) end
+  if row >= 0 then
+    put(buf, ',"event":')
+    if is_bad then put_bad(buf, batch, row) else put_event(buf, batch, row, out.format) end
+  end
   if letter.key ~= nil then put_key(buf, letter.key) end
   put(buf, ',"pipeline":') put_string(buf, pipeline.name)
   put(buf, ',"position":') put_string(buf, letter.position)
   put(buf, ',"reason":') put_string(buf, letter.reason)
+  if letter.row then put(buf, ',"row":') value.encode(buf, letter.row) end
   put(buf, ',"step":') put_string(buf, letter.step)
   put(buf, '}')
   C.tm_ffi_out_end(out, lib.flow)
@@ -246,8 +250,12 @@ function M.fail(pipeline, row, e)
   local at, label = at_of(e, step), step and step.label or 'read'
   local told, first = true, false
   if not again then told, first = cause_of(pipeline, label, e.code, at, e.message) end
-  local key
-  if pipeline.on_error then key = views and views[(step and step.level or 0) + 1].key_letter() end
+  local key, unit
+  if row < 0 and pipeline.unit then
+    key, unit = pipeline.unit()
+  elseif pipeline.on_error then
+    key = views and views[(step and step.level or 0) + 1].key_letter()
+  end
   pipeline.abandon()
   host.rollback(pipeline.index, row)
   if told then
@@ -258,9 +266,10 @@ function M.fail(pipeline, row, e)
     end
   end
   local batch = pipeline.source.batch
-  local letter = { at = at, code = e.code, reason = e.message, position = position_of(pipeline, row), step = label, key = key }
+  local letter = { at = at, code = e.code, reason = e.message, position = position_of(pipeline, row), step = label, key = key,
+    row = unit }
   write_letter(pipeline, row, letter, false)
-  report(pipeline, letter, first, shown(batch, row, false), e.traceback)
+  report(pipeline, letter, first, unit and value.json(unit) or row >= 0 and shown(batch, row, false) or '', e.traceback)
   e.traceback = nil   -- the same error of another pipeline needs it no more
 end
 

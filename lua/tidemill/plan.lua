@@ -184,6 +184,14 @@ function Plan:build_step(rec, pipeline, live)
     end
     pipeline.on_error = step
     step.out = out_of(pipeline, self:sink(d), true)
+  elseif rec.kind == 'late_to' then
+    local other = pipeline.late_to
+    if other and sink_key(other.rec.sink) ~= sink_key(rec.sink) then
+      fault(rec.place, "pipeline '" .. pipeline.name .. "' has two different late_to (the other: " .. other.place ..
+        '); it holds for the whole pipeline')
+    end
+    pipeline.late_to = step
+    step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
   elseif rec.kind == 'schema' then
     pipeline.schemas[#pipeline.schemas + 1] = step
   end

@@ -64,7 +64,14 @@ function M.open(name, numbers, refs, options)
   o.on_full = C[ON_FULL[options.on_full or 'oldest']]
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
-  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options }
+  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options, made_of = o, anchor = fields }
+end
+
+--- One more state of the same name and layout: its struct tm_state *.
+function M.again(opened)
+  local ptr = C.tm_ffi_state_new(changes, opened.made_of)
+  if ptr == nil then raise('memory', "no memory for the state '" .. opened.name .. "' (--memory)") end
+  return ptr
 end
 
 --- Raises what a negative code of a key means.

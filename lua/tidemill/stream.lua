@@ -147,6 +147,9 @@ end
 
 local function step(s, kind, fields)
   local parent = chain(s)
+  if parent.kind == 'window' and kind ~= 'aggregate' then
+    fault(place(), "behind window stands what becomes of its events, such as :aggregate { n = tm.agg.count() }; got " .. kind)
+  end
   fields.kind, fields.parent, fields.pipeline = kind, parent, parent.pipeline
   return new(fields)
 end
@@ -357,6 +360,7 @@ end
 -- lib is there only inside the host: list and help read no state
 require 'tidemill.stream_state'(methods, step, M)
 require 'tidemill.stream_operators'(methods, step, M)
+require 'tidemill.stream_windows'(methods, step, M)
 
 local names = {}
 for name, method in pairs(methods) do
@@ -371,7 +375,7 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[window aggregate emit late_to over join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = ' is' end
+for name in ([[over join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = ' is' end
 later.processing_time = ' needs watermarks, which are'
 
 stream_mt.__index = function(_, name)

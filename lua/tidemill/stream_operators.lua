@@ -57,16 +57,9 @@ return function(methods, step, stream)
     return ms
   end
 
-  local WATERMARKS = { 'idle_after', 'lateness', 'max_ahead', 'out_of_order' }
-
-  --- Declares what tm.time(e) and ctx.time read.
+  --- Declares what tm.time(e) and ctx.time read, and how the watermark follows from it.
   function methods:event_time(options)
     local where = place()
-    for _, name in ipairs(WATERMARKS) do
-      if type(options) == 'table' and options[name] ~= nil then
-        fault(where, "event_time: option '" .. name .. "' needs watermarks, which are not in this version")
-      end
-    end
     if type(options) ~= 'table' then
       fault(where, "event_time takes a table { field = 'ts', unit = 'ms' }, got " .. describe(options))
     end
@@ -74,7 +67,13 @@ return function(methods, step, stream)
     if options.field == nil or options.field == '' then
       fault(where, "event_time takes the field that holds the time: { field = 'ts', unit = 'ms' }")
     end
-    return step(self, 'event_time', { field = options.field, unit = options.unit or 'ms' })
+    local function ms_of(name, sign)
+      local v = options[name]
+      return v ~= nil and stream.ms_of(where, "event_time: '" .. name .. "'", v, sign) or nil
+    end
+    return step(self, 'event_time', { field = options.field, unit = options.unit or 'ms',
+      out_of_order = ms_of('out_of_order', 'not negative') or 0, idle_after = ms_of('idle_after', 'positive') or 60000,
+      max_ahead = ms_of('max_ahead', 'positive') })
   end
 
   --- Drops events that are there already, by `on` or the key; keep = 'last': sends what changed.

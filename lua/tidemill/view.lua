@@ -36,7 +36,6 @@ local packed = batch and batch.format ~= C.TM_FORMAT_JSON
 local place = ffi.new 'struct tm_view'
 -- a pointer is a constant to the compiler, a struct is not
 local st = ffi.cast('struct tm_view *', place)
-local mk = lib.flow.marker
 local found = ffi.new 'struct tm_cell[1]'
 local overlay = C.tm_ffi_overlay_new()
 if overlay == nil then raise('memory', 'no memory for a view') end
@@ -332,7 +331,7 @@ function eff(node)
   if gens[node.slot] == st.gen then
     local v = vals[node.slot]
     if type(v) == 'table' then
-      if v.raw then return v.raw, mk.row end
+      if v.raw then return v.raw, st.home end
       if v.kind == 9 then expand(node, v) end
     end
     return node, EMPTY_ROW
@@ -376,7 +375,7 @@ local function read_special(node, v)
     if v.got == nil then v.got = value.decode(v.text, node) end
     return v.got
   end
-  return read_from(node, v.raw, mk.row)
+  return read_from(node, v.raw, st.home)
 end
 
 function read_written(node)
@@ -410,7 +409,7 @@ function V.is_null(node, name)
     local v = vals[child.slot]
     if v == NULL then return true end
     if type(v) ~= 'table' then return false end
-    if v.raw then return (V.cell(v.raw, mk.row)) == 1 end
+    if v.raw then return (V.cell(v.raw, st.home)) == 1 end
     return v.kind == 1
   end
   if row == EMPTY_ROW then return false end
@@ -453,7 +452,7 @@ end
 
 --- The base's value at `node` as a text; nil if it is absent.
 function V.text_of(node)
-  local kind, p, len, num = V.cell(node, mk.row)
+  local kind, p, len, num = V.cell(node, st.home)
   if kind == 0 then return nil end
   if kind == 7 or kind == 8 or kind == 11 then p, len = p - 1, len + 2 end
   -- NaN and the infinities are what their note says

@@ -89,8 +89,8 @@ local function put_text(node, buf)
     check_put(C.tm_ffi_buf_put(buf, v.text, #v.text), node)
   else
     if node.view and V.written_below(node) then return encode_object(node, buf) end
-    if v.raw.col then return check_put(C.tm_ffi_cell_put(buf, batch, v.raw.col + mk.row), node) end
-    local kind, p, len = V.cell(v.raw, mk.row)
+    if v.raw.col then return check_put(C.tm_ffi_cell_put(buf, batch, v.raw.col + st.home), node) end
+    local kind, p, len = V.cell(v.raw, st.home)
     if kind == 7 or kind == 8 or kind == 11 then p, len = p - 1, len + 2 end
     check_put(C.tm_ffi_buf_put(buf, p, len), node)
   end
@@ -295,7 +295,7 @@ function V.emit(out)
   if rc == -1 or rc == -3 then out_failed(rc, out) end
   -- nested objects are Lua's; so is saying which value cannot be written
   out.buf.len = len
-  C.tm_ffi_out_begin(out, batch, mk.row)
+  C.tm_ffi_out_begin(out, batch, st.home)
   V.encode(out.buf)
   rc = C.tm_ffi_out_end(out, flow)
   if rc ~= 0 then out_failed(rc, out) end
@@ -321,7 +321,7 @@ function V.emit_nothing(out, tally)
   local row = mk.row
   if out.event ~= row then
     out.event_rows, out.rows_mark = 0, out.rows
-    if tally.event ~= row then
+    if row >= 0 and tally.event ~= row then
       tally.before = tally.events
       tally.event = row
       tally.events = tally.before + 1

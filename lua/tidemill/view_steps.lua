@@ -12,7 +12,7 @@ local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
 local value, types, raise = lib.value, lib.types, lib.raise
 local batch, fields = spec.batch, spec.fields
-local st, mk, gens, vals, root = V.st, lib.flow.marker, V.gens, V.vals, V.root
+local st, gens, vals, root = V.st, V.gens, V.vals, V.root
 local put, make_view = V.put, V.make_view
 local packed = batch and batch.format == C.TM_FORMAT_MSGPACK
 
@@ -136,7 +136,7 @@ function V.accept(node, v)
   if type(v) ~= 'table' then return node.rule.write(node, v) end
   if v == NULL or v == REMOVED then return v end
   if v.raw then
-    check(node, V.cell(v.raw, mk.row))
+    check(node, V.cell(v.raw, st.home))
   elseif v.text then
     local p, len = ffi.cast('const char *', v.text), #v.text
     if v.kind == 7 or v.kind == 8 then p, len = p + 1, len - 2 end
@@ -202,7 +202,7 @@ end
 
 --- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
 local function key_form(part)
-  local key, row = V.key, mk.row
+  local key, row = V.key, st.home
   if key == lib.ROW_KEY then
     local def = V.key_def
     if not def.composite then return read_part(def.nodes[1], row, part) end
@@ -303,7 +303,7 @@ function V.time_of(node, code, unit)
   elseif t == 'boolean' then no_time(node, unit, 'a boolean') end
   if v == NULL then no_time(node, unit, 'null') end
   if v.raw then
-    local kind, p, len = V.cell(v.raw, mk.row)
+    local kind, p, len = V.cell(v.raw, st.home)
     return time_in(node, kind, p, len, code, unit)
   end
   local p, len = v.text, #v.text

@@ -9,7 +9,7 @@ local type, rawnext = type, next
 local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
 local raise, value, owner = lib.raise, lib.value, lib.owner
 local LOG = spec.log
-local st, root, mk = V.st, V.root, lib.flow.marker
+local st, root = V.st, V.root
 local gens, vals, written, nodes, slots_c = V.gens, V.vals, V.written, V.nodes, V.slots
 local SLOTS_MAX = lib.C.TM_SLOTS_MAX - 1
 local arr_node, arr_table, arr_text = V.arr_node, V.arr_table, V.arr_text
@@ -104,7 +104,7 @@ local function is_object_now(node)
     local v = vals[node.slot]
     if v == OBJECT then return true end
     if type(v) ~= 'table' then return false end
-    if v.raw then return (V.cell(v.raw, mk.row)) == 9 end
+    if v.raw then return (V.cell(v.raw, st.home)) == 9 end
     if v.kind == 9 then expand(node, v) end
     return v.kind == 9 or v.order ~= nil
   end

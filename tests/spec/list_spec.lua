@@ -78,6 +78,8 @@ describe('the catalog', function()
   local before = {
     key_by = "key_by('card', ", running = "running('r', { n = tm.agg.count() }, ", process = "process('p', ", event_time = 'event_time(',
     dedup = "dedup('d', ", top = "top('t', 3, 'v', ", sample = 'sample(', throttle = "throttle('t', ", suppress = "suppress('s', ",
+    window = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m', ",
+    emit = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:emit(",
   }
 
   it('has options that are taken, and an unknown one is refused with what was meant', function()
@@ -85,6 +87,8 @@ describe('the catalog', function()
       for _, o in ipairs(e.options) do
         -- a value of no type: an option that exists is refused for its value, not for its name
         local call = ('%s { %s = tm.null }'):format(e.name, o.name)
+        if e.name == 'tm.window.tumbling' then call = ("tm.window.tumbling('1m', { %s = tm.null })"):format(o.name) end
+        if e.name == 'tm.window.hopping' then call = ("tm.window.hopping('2m', '1m', { %s = tm.null })"):format(o.name) end
         if before[e.name] then call = ('stream:%s{ %s = tm.null })'):format(before[e.name], o.name) end
         if e.name:find '^tm%.kv%.' then
           call = ("%s(%s, { %s = tm.null })"):format(e.name, e.name == 'tm.kv.parse' and "''" or '{}', o.name)

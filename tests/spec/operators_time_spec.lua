@@ -192,9 +192,9 @@ describe('event_time', function()
       [":event_time {}"] = 'event_time takes the field that holds the time',
       [":event_time { fild = 'ts' }"] = "event_time has no option 'fild' (did you mean 'field'?)",
       [":event_time { field = 'ts', unit = 'min' }"] = "event_time: option 'unit' is one of 's', 'ms', 'us', 'ns', 'iso8601', got 'min'",
-      [":event_time { field = 'ts', out_of_order = '5s' }"] =
-        "event_time: option 'out_of_order' needs watermarks, which are not in this version",
-      [":event_time { field = 'ts', lateness = '5s' }"] = "option 'lateness' needs watermarks",
+      [":event_time { field = 'ts', out_of_order = 5 }"] = "event_time: 'out_of_order': a duration needs a unit",
+      [":event_time { field = 'ts', out_of_order = '-5s' }"] = "event_time: 'out_of_order' is not negative, got '-5s'",
+      [":event_time { field = 'ts', lateness = '5s' }"] = "event_time has no option 'lateness'",
       [":processing_time()"] = "the operator 'processing_time' needs watermarks, which are not in this version",
       [":schema { ts = 'time_s' }:event_time { field = 'ts' }"] = "event_time reads field 'ts' in 'ms', which :schema declares time_s",
     } do

@@ -1,0 +1,414 @@
+--[[
+codegen_windows.lua - the text of windows, and of what follows an event when the watermark has moved far enough.
+
+Behind each event the loop compares one number (trip). Only where it is reached, `advance` takes the steps of the pipeline in their
+order through all that is due, one record at a time: each is a unit that may fail by itself, and belongs to the slot of the event
+that moved the watermark. It rests where an output is full, and the loop is called again.
+
+  kN       a clock (struct tm_clock *), a step's windows (windows.lua)
+  intoN    takes the event at hand into a window w
+  fireN    the next unit of a step; `ended`: there was none
+  step     1 at the end of input, where each unit has a slot of its own (engine/flow_fire.c), else 0
+  after    TM_AFTER behind an event, else 0
+]]
+
+local lib = require 'tidemill.lib'
+local aggregate = require 'tidemill.aggregate'
+local windows = require 'tidemill.windows'
+local C, ffi = lib.C, lib.ffi
+
+local UNROLLED = 8   -- windows of an event written out one by one
+
+return function(emit, Gen)
+  function emit.window(g, step, view) g:follow(step, view) end
+  function emit.late_to(g, step, view) g:follow(step, view) end
+
+  -- Clocks ------------------------------------------------------------------
+
+  --- The clock of an event_time: its text once the event's time is known. `t` is that time, `column` where times of the batch are.
+  function Gen:new_clock(step, view, column)
+    local rec = step.rec
+    local clock = ffi.new 'struct tm_clock'
+    clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
+    clock.distance, clock.limit = rec.out_of_order + 1, math.huge
+    local source = self.pipeline.source
+    local ahead = rec.max_ahead or (source.kind ~= 'file' or source.follow) and 3600000 or nil
+    local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, ahead = ahead }
+    at.name = self:const(at.ptr)
+    self.anchors[#self.anchors + 1] = clock
+    self.clocks[#self.clocks + 1] = at
+    if column and column.lead and self.may_drop and view.level == 0 then
+      local highest = ffi.new('double[?]', C.TM_BATCH_ROWS + 1)
+      self.anchors[#self.anchors + 1] = highest
+      at.rows = self:const(ffi.cast('double *', highest))
+      column.highest, column.clock = at.rows, at
+    end
+    return at
+  end
+
+  --- Text that moves the clock by the event at hand.
+  function Gen:move_clock(clock, view)
+    local c, t = clock.name, 'st' .. view.level .. '.time'
+    self:put('do local t, m = %s, %s.highest', t, c)
+    if clock.rows then
+      self:put('do local h = %s[st0.home] if h > m then m = h end end', clock.rows)
+      clock.rows_text, clock.lines, clock.line = self.lines[#self.lines], self.lines, #self.lines
+    end
+    self:put('%s.w = m - %s.distance', c, c)
+    if clock.ahead then self:put('if t <= batch.received_ms + %.0f then', clock.ahead) end
+    self:put('if t > m then %s.highest = t end', c)
+    self:put(clock.ahead and 'end end' or 'end')
+  end
+
+  --- The loop sees all rows: clocks need not look at those it would have left out.
+  function Gen:clocks_without_rows()
+    for _, clock in ipairs(self.clocks) do
+      if clock.rows then
+        clock.rows, clock.lines[clock.line] = nil, ''
+        for _, column in ipairs(self.columns) do if column.clock == clock then column.highest = nil end end
+      end
+    end
+  end
+
+  --- Text for an event that came too late, or from too far ahead.
+  function Gen:put_late(view)
+    local out = self.pipeline.late_to
+    if out then
+      self:put('emit%d(%s)', view.level, self:const(out.out.ptr))
+      self:watch_room(view)
+    end
+    self:put('late(%s, st0.home)', self:const(self:any_tally()))
+  end
+
+  function Gen:any_tally()
+    for _, out in ipairs(self.pipeline.outs) do
+      if out.ptr.tally ~= nil then return out.ptr.tally end
+    end
+  end
+
+  -- Windows -----------------------------------------------------------------
+
+  --- Text that makes the event at hand the row of record r of state S in window w. Fields are written in byte order, which spares
+  --- sorting them. fired: the key lies in the record alone.
+  local function put_row(g, view, rec, compiled, fired)
+    local n, values, writes = view.level, {}, {}
+    for i = 1, #rec.aggregates do values[i] = 'x' .. i end
+    g:put('local %s = %s(r, S) replaced%d()', table.concat(values, ', '), g:const(compiled.results), n)
+    for i, a in ipairs(rec.aggregates) do
+      view.field(a.name)
+      writes[#writes + 1] = { a.name, ('%s(x%d)'):format(g:writer(view, a.name), i) }
+    end
+    if rec.window.window.kind ~= 'global' then
+      for name, from in pairs { window_start = 'from', window_end = 'to' } do
+        writes[#writes + 1] = { name, ('%s(w.%s)'):format(g:writer(view, name), from) }
+      end
+      g:put('st%d.time = w.to - 1', n)
+    elseif g.timed then
+      g:put('st%d.time = r.at', n)
+    end
+    if not fired then g.key_fields(g, view) end
+    local key = fired and g.key
+    for i, name in ipairs(key and key.names or {}) do
+      local node = view.field(name)
+      local from = key.composite and ('key and key[%q]'):format(name) or 'key'
+      local plain = ('do local k = %s if k ~= nil then put_key%d(%s, k) end end'):format(from, n, g:const(node))
+      if fired == 'text' then
+        plain = ('if C.tm_ffi_key_slot(S, r, %d, st%d, v%d.overlay, %d) == 1 then v%d.vals[%d] = SPAN ' ..
+          'else local key = key_of(S, r, %s, %s) %s end'):format(i - 1, n, n, node.slot, n, node.slot, g:const(key.names),
+            tostring(key.composite), plain)
+      end
+      writes[#writes + 1] = { name, plain }
+    end
+    table.sort(writes, function(x, y) return x[1] < y[1] end)
+    for _, w in ipairs(writes) do g:put('%s', w[2]) end
+  end
+
+  --- Text that empties what was sent of a record; announce: it was only read so far.
+  local function put_reset(g, rec, compiled, announce)
+    if rec.emit.accumulate then return end
+    if announce then g:put('if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end') end
+    for _, name in ipairs(compiled.counted) do g:put('r.%s = 0', name) end
+    for i = 1, #compiled.texts do g:put('C.tm_ffi_state_empty(S, r, %d)', i - 1) end
+  end
+
+  --- Text that sends a row in the middle of an event, which is as it was behind it. put_more: text of further fields.
+  local function send(g, view, rec, compiled, behind, put_more)
+    g:put('do local record, window, state = r, w, S')
+    g:save(view)
+    g:put('do local r, w, S = record, window, state')
+    put_row(g, view, rec, compiled)
+    if put_more then put_more() end
+    g:put('%s', behind)
+    g:put('end')
+    -- the row wrote in generations of its own: where the event has no writes nothing of it is covered, and undoing is a loop
+    local n = view.level
+    g:put('if w == 0 then st%d.row, st%d.gen, st%d.writes, st%d.base = r, g, w, b end', n, n, n, n)
+    g:restore(view, 'if w ~= 0 then ')
+    g:put('end')
+  end
+
+  --- The function that takes the event at hand into window w.
+  local function put_into(g, step, view, W, state, compiled, behind)
+    local rec, n = step.rec, view.level
+    local e, lateness = rec.emit, rec.window.lateness
+    local outer, first = g.lines, g.first_step
+    g.lines, g.first_step = {}, nil
+    g:put('local S = w.ptr')
+    g:find_record(state, view, nil, 'S', W .. '.cur.ptr')
+    local call = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
+    local function op(sign) return function() g:put("%s('%s')", g:writer(view, 'op'), sign) end end
+    if e.mode == 'retract' then
+      g:put('if w.fired and r.sent > 0 then')
+      send(g, view, rec, compiled, call, op '-')
+      g:put('end')
+    end
+    g:put('%s', g:call(compiled.update, view, ('r, S, st%d.time'):format(n)))
+    g:sync(view)
+    if rec.window.window.kind == 'global' and g.timed then g:put('r.at = st%d.time', n) end
+    if e.mode == 'updates' then
+      send(g, view, rec, compiled, call)
+    elseif e.count then
+      g:put('r.more = r.more + 1 if r.more >= %.0f then r.more = 0', e.count)
+      send(g, view, rec, compiled, call)
+      put_reset(g, rec, compiled)
+      g:put('end')
+    end
+    if lateness > 0 and e.mode ~= 'closed' and e.mode ~= 'updates' then
+      g:put('if w.fired then local revision = r.sent r.sent = revision + 1')
+      send(g, view, rec, compiled, call, function()
+        if e.mode == 'retract' then
+          op '+'()
+        else
+          g:put('if revision > 0 then %s(revision) end', g:writer(view, 'revision'))
+        end
+      end)
+      put_reset(g, rec, compiled)
+      g:put('end')
+    end
+    local name = 'into' .. #g.functions + 1
+    g.functions[#g.functions + 1] = ('local function %s(i, w) local full %s return full end'):format(name, table.concat(g.lines, ' '))
+    g.lines, g.first_step = outer, first
+    return name
+  end
+
+  local function put_assign(g, view, rec, W, into)
+    local w = rec.window.window
+    local take = view.level == 0 and 'full = ' .. into .. '(i, w) or full' or into .. '(nil, w)'
+    g:put('do local t = st%d.time', view.level)
+    if w.kind == 'global' then
+      g:put('local w = %s.cur if w == %s.none then w = %s.whole() end %s', W, W, W, take)
+    elseif w.kind == 'tumbling' then
+      g:put('local w = %s.cur if not (t >= w.from and t < w.to) then w = %s.find(t) end', W, W)
+      g:put('if w then %s else', take)
+      g:put_late(view)
+      g:put('end')
+    else
+      local n = math.ceil(w.size / w.slide)
+      g:put('local w = %s.find(t, 0) if w == nil then', W)
+      g:put_late(view)
+      g:put('elseif w then %s', take)
+      if n <= UNROLLED then
+        for j = 1, n - 1 do g:put('do local w = %s.find(t, %d) if w then %s end end', W, j, take) end
+      else
+        g:put('for j = 1, %d do local w = %s.find(t, j) if w then %s end end', n - 1, W, take)
+      end
+      g:put('end')
+    end
+    g:put('end')
+  end
+
+  local DATA = { to = true, select = true, drop = true, rename = true, on_error = true, late_to = true }
+
+  --- Are the steps behind such as ask for no key and call nothing?
+  local function only_data(step)
+    for _, child in ipairs(step.next) do
+      if not DATA[child.kind] or not only_data(child) then return false end
+    end
+    return true
+  end
+
+  --- The function that makes the next record due a row.
+  local function put_fire(g, step, view, W, state, compiled, behind)
+    local rec, n = step.rec, view.level
+    local e, key = rec.emit, g.key
+    local outer, first, at = g.lines, g.first_step, g:fires_in_turn(state)
+    g.lines, g.first_step = {}, nil
+    g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
+    g:put('local i, full = st0.home + step, nil mk.row = i + after mk.sub = mk.sub + 1 st0.home = i st0.row = %d unit()', lib.EMPTY_ROW)
+    g:put('flow.fired = flow.fired + step')
+    g:at(step)
+    if n > 0 then g:put('st%d.home = i begin%d() st%d.row = %d', n, n, n, lib.EMPTY_ROW) end
+    g:put('do local r, w = cast(%s, p), %s.at local S = w.ptr', g:const(state.type), W)
+    local fired = only_data(step) and not view.log_undo and 'text' or 'value'
+    for _, name in ipairs(key and key.names or {}) do
+      if view.field(name).rule then fired = 'value' end
+    end
+    if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
+    if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
+    local revised = rec.window.lateness > 0 and e.mode ~= 'closed'
+    if revised then
+      g:put('if %s.final then if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end r.sent = 1 end', W)
+    end
+    if e.mode == 'updates' then g:put('if false then') end   -- each event has given its row
+    put_row(g, view, rec, compiled, fired)
+    if e.mode == 'retract' then g:put("%s('+')", g:writer(view, 'op')) end
+    g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
+    g:put('%s', n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    put_reset(g, rec, compiled, true)
+    if e.mode == 'updates' then g:put('end') end
+    g.key = key
+    g:put('end if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end')
+    g:put('return full or flow.stop ~= 0 or (step == 1 and i >= st0.last) end')
+    g.fires[at].text = table.concat(g.lines, ' ')
+    g.lines, g.first_step = outer, first
+  end
+
+  function emit.aggregate(g, step, view)
+    local rec = step.rec
+    local compiled = aggregate.compile(rec.aggregates, function(field)
+      local node = view.root.kids[field]
+      return node and node.rule or nil
+    end)
+    for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
+    compiled.counted = { unpack(compiled.numbers) }
+    local numbers = compiled.numbers
+    numbers[#numbers + 1] = 'sent'
+    numbers[#numbers + 1] = 'more'
+    numbers[#numbers + 1] = 'at'
+    local state = g:open_state(step, numbers, g.text_refs(compiled.texts))
+    state.results, state.shown, state.view = compiled.results, rec.aggregates, view
+    local clock = g.clock
+    local opened = windows.new(rec, state, clock and clock.ptr)
+    local W = g:const(opened)
+    local at = g:fires_in_turn(state)
+    g.fires[at].windows, g.fires[at].opened = W, opened
+    if clock then clock.timed[#clock.timed + 1] = { at = at, W = W } end
+    local behind = g:behind(step, view)
+    g:at(step)
+    put_assign(g, view, rec, W, put_into(g, step, view, W, state, compiled, behind))
+    put_fire(g, step, view, W, state, compiled, behind)
+  end
+
+  -- What is due -----------------------------------------------------------------
+
+  --- Text in front of the fire functions: what they share.
+  function Gen:after_text()
+    if not self.windowed then return '' end
+    local units = {}
+    for i, out in ipairs(self.pipeline.outs) do units[i] = self:const(out.ptr) .. '.event = -1' end
+    return 'local upto, step, after, pending, turn_at, huge, held, last_row = 1 / 0, 1, 0, nil, 1, 1 / 0, nil, 0\n' ..
+      'local function unit() if after ~= 0 then ' ..
+      table.concat(units, ' ') .. ' end end\n'
+  end
+
+  --- Text of `settle`, which does all that is due behind the event at st0.home (false: it rests), and of `turn`, which is called where
+  --- the loop has stopped (true: it is to return `result`).
+  function Gen:advance_text()
+    if #self.clocks == 0 then return '' end
+    local set, clocks, rows = {}, {}, nil
+    for i, out in ipairs(self.pipeline.outs) do set[i] = self:const(out.ptr) .. '.after = after' end
+    for i, clock in ipairs(self.clocks) do
+      local list = {}
+      for k, t in ipairs(clock.timed) do
+        list[k] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(t.at, t.W)
+      end
+      clocks[i] = ('{ %s, { %s } }'):format(clock.name, table.concat(list, ', '))
+      if clock.rows then rows = clock end
+    end
+    local text = 'local clocks = { ' .. table.concat(clocks, ', ') .. ' }\nlocal function set_after() ' .. table.concat(set, ' ') ..
+      ' end\n' .. [[
+local function advance(clock)
+  local k, list = clock[1], clock[2]
+  if not pending then
+    pending, turn_at, upto, step, after = clock, 1, k.highest - k.distance, 0, -2147483648
+    set_after()
+    mk.row = st0.home + after
+  end
+  while list[turn_at] do
+    ended = false
+    list[turn_at][1]()
+    if not ended then return false end
+    turn_at = turn_at + 1
+  end
+  local due = huge
+  for n = 1, #list do
+    local d = list[n][2].judge_due()
+    if d < due then due = d end
+  end
+  k.due, k.trip, k.w = due, due + k.distance, upto
+  pending, upto, step, after = nil, huge, 1, 0
+  set_after()
+  return true
+end
+local function settle()
+  if pending and not advance(pending) then return false end
+  for n = 1, #clocks do
+    local c = clocks[n]
+    if c[1].highest >= c[1].trip and not advance(c) then return false end
+  end
+  return true
+end
+local result
+]]
+    if not rows then
+      return text .. [[
+local function turn()
+  if not settle() then flow.due = 1 result = st0.home + 1 return true end
+  result = st0.home + 1
+  return st0.home >= st0.last or flow.stop ~= 0
+end
+]]
+    end
+    local c, highest = rows.name, rows.rows
+    return text .. ([[
+local function settle_rows(before)
+  while HIGHEST[before] >= CLOCK.trip do
+    local from = st0.home < 0 and 0 or st0.home
+    local j = trip(HIGHEST, from, before - 1, CLOCK.trip)
+    if HIGHEST[j + 1] > CLOCK.highest then CLOCK.highest = HIGHEST[j + 1] end
+    st0.home = j
+    if not settle() then return false end
+  end
+  if HIGHEST[before] > CLOCK.highest then CLOCK.highest = HIGHEST[before] end
+  return settle()
+end
+local function turn()
+  local done = not held and st0.at >= st0.last
+  local before = held or done and last_row + 1 or st0.home + 1
+  held = nil
+  if not settle_rows(before) then flow.due = 1 result = st0.home + 1 return true end
+  result = done and last_row + 1 or st0.home + 1
+  return done or flow.stop ~= 0
+end
+]]):gsub('HIGHEST', highest):gsub('CLOCK', c)
+  end
+
+  --- A function that says what the unit at work is: its key, and a table of what the row begins with.
+  function Gen:unit_at_work()
+    local steps, marker, key_of = {}, lib.flow.marker, require('tidemill.state').key_of
+    for _, f in ipairs(self.fires) do if f.windows then steps[#steps + 1] = f end end
+    return function()
+      -- the step that fires is the last one not behind the step that failed
+      local found
+      for _, f in ipairs(steps) do if f.state.step.id <= marker.step then found = f end end
+      local W = found and found.opened
+      local record = W and W.record()
+      if not record then return nil end
+      local w = W.at
+      local bounds = w.from > -math.huge and { window_start = w.from, window_end = w.to } or {}
+      return key_of(w.ptr, record, found.state.names, found.state.composite), bounds
+    end
+  end
+
+  --- The test that something is due behind an event, as text that goes on an `or`.
+  function Gen:tripped()
+    local parts = {}
+    for i, clock in ipairs(self.clocks) do parts[i] = (' or %s.highest >= %s.trip'):format(clock.name, clock.name) end
+    return table.concat(parts)
+  end
+
+  --- The clock that also moves with rows which the loop never sees, or nil.
+  function Gen:clock_of_rows()
+    for _, clock in ipairs(self.clocks) do if clock.rows then return clock end end
+  end
+end

@@ -1,0 +1,213 @@
+--[[
+windows.lua - the windows of a step that are open, and what is to be done with them as the watermark passes.
+
+Each open window is a keyed state of its own, with a record a key: in order of the keys' first arrival, given back as a whole when
+nothing more can come. A window that no event fell into does not exist.
+
+  entry   { from, to, over, ptr, fired }   from and to: its bounds; over: when nothing more can come, to - 1 + lateness; fired: its
+          rows were sent; ptr: its state
+  job     what is being done with a window: 'tick' an early row, 'final' its row, 'over' it goes. One record at a time (next), so it
+          can rest where an output is full. `next` has no loop of its own where it can be helped: it is part of a trace.
+In order of time, then of the windows' starts; at the same time early rows come before final ones.
+]]
+
+local lib = require 'tidemill.lib'
+local state = require 'tidemill.state'
+local C, raise = lib.C, lib.raise
+local floor, huge = math.floor, math.huge
+
+local M = {}
+
+--- From which watermark on there is something to do in a pipeline.
+function M.set_due(clock, due)
+  clock.due, clock.trip = due, due + clock.distance
+end
+
+local IDLE_MAX = 4   -- empty states kept for windows to come
+
+-- stands where no window is
+local NONE = { from = huge, to = -huge, over = huge, ptr = lib.ffi.cast('struct tm_state *', nil), fired = false }
+
+---@param rec table the step's: window, lateness, emit
+---@param opened table of state.open; the first window's
+---@return table cur: the window met last, ptr: a state to start with; find(t): the window of a time, or nil when it is too late;
+---   due: the watermark at which there is something to do
+function M.new(rec, opened, clock)
+  local w, lateness, emit = rec.window.window, rec.window.lateness, rec.emit
+  local size, slide, offset, every = w.size, w.slide, w.offset, emit.every
+  local closed, open_max = emit.mode == 'closed', rec.window.open_max
+  local open, idle = {}, { opened.ptr }
+  local job, cursor, tick = nil, nil, huge
+  local W = { cur = NONE, due = huge, none = NONE, at = NONE, kind = false }
+
+  local function judge_due()
+    local due = tick
+    for i = 1, #open do
+      local e = open[i]
+      if not e.fired and not closed and e.to - 1 < due then due = e.to - 1 end
+      if e.over < due then due = e.over end
+    end
+    W.due = due
+    return due
+  end
+  W.judge_due = judge_due
+
+  local function make(from, to)
+    if #open >= open_max then
+      raise('state-full', ("step '%s' has %d open windows, and no more can be; is a time far off, or out_of_order too long?")
+        :format(rec.name, open_max))
+    end
+    local ptr = table.remove(idle) or state.again(opened)
+    local e = { from = from, to = to, over = to - 1 + lateness, ptr = ptr, fired = false, size = to - from }
+    local i = #open
+    while i > 0 and open[i].from > from do
+      open[i + 1] = open[i]
+      i = i - 1
+    end
+    open[i + 1] = e
+    if every and tick == huge then
+      local low = clock.w > -huge and clock.w or clock.highest - clock.distance
+      tick = (floor(low / every) + 1) * every
+    end
+    judge_due()
+    if clock and W.due < clock.due then M.set_due(clock, W.due) end
+    return e
+  end
+
+  --- The window that begins at `from`, made if it is new; nil: nothing more may come into it.
+  local function at(from)
+    local to = from + size
+    if to - 1 + lateness <= clock.w then return nil end
+    for i = #open, 1, -1 do
+      if open[i].from == from then return open[i] end
+    end
+    return make(from, to)
+  end
+
+  --- The window of a time (tumbling), or the j-th latest of them from 0 (hopping): nil it is too late, false there is none.
+  function W.find(t, j)
+    local from = floor((t - offset) / slide) * slide + offset - (j or 0) * slide
+    if t >= from + size then return false end
+    local e = at(from)
+    if e and not j then W.cur = e end
+    return e
+  end
+
+  --- The one window for all time.
+  function W.whole()
+    local e = open[1] or make(-huge, huge)
+    W.cur = e
+    return e
+  end
+
+  local function drop(e)
+    for i = 1, #open do
+      if open[i] == e then
+        table.remove(open, i)
+        break
+      end
+    end
+    if W.cur == e then W.cur = NONE end
+    if #idle < IDLE_MAX then
+      local rc = C.tm_ffi_state_clear(e.ptr)
+      if rc < 0 then state.failed(e.ptr, rc) end
+      C.tm_ffi_changes_commit(state.changes)
+      idle[#idle + 1] = e.ptr
+    else
+      C.tm_ffi_state_free(e.ptr)
+    end
+    if #open == 0 then tick = huge end
+  end
+
+  --- What is to be done first until the watermark is `to`; nil: nothing.
+  local function next_job(to)
+    local best, time, rank
+    for i = 1, #open do
+      local e = open[i]
+      local t, r = e.to - 1, 2
+      if closed then t = e.over end
+      if e.fired then t, r = e.over, 3 end
+      if t <= to and (not time or t < time or (t == time and r < rank)) then best, time, rank = e, t, r end
+    end
+    -- the end of input is no multiple of anything
+    if tick <= to and to < huge and (not time or tick <= time) then
+      local list = {}
+      for i = 1, #open do if not open[i].fired then list[#list + 1] = open[i] end end
+      if #list > 0 then return { kind = 'tick', list = list, n = 1 } end
+      tick = huge
+    end
+    if not best then return nil end
+    return { kind = rank == 2 and 'final' or 'over', e = best }
+  end
+
+  local function begin_cursor(e)
+    local made = C.tm_ffi_cursor_new(e.ptr)
+    if made == nil then raise('memory', 'no memory to walk a state (--memory)') end
+    return made
+  end
+
+  --- The job is done: what follows from that.
+  local function finish()
+    local j = job
+    if j.kind == 'tick' then
+      if j.n < #j.list then
+        j.n = j.n + 1
+        return
+      end
+      tick = tick + every
+    elseif j.kind == 'final' and j.e.over > j.e.to - 1 and not closed then
+      j.e.fired = true
+    else
+      drop(j.e)
+    end
+    job = nil
+    judge_due()
+  end
+
+  --- The first record of the next window at work; nil: nothing is left until the watermark is `to`.
+  local function first_of_next(to)
+    while true do
+      if cursor and cursor.done ~= 0 then
+        C.tm_ffi_cursor_free(cursor)
+        cursor = nil
+        finish()
+      end
+      if not job then
+        job = next_job(to)
+        if not job then return nil end
+      end
+      if job.kind == 'over' then
+        finish()
+      else
+        if not cursor then
+          W.at, W.final = job.kind == 'tick' and job.list[job.n] or job.e, job.kind == 'final'
+          cursor = begin_cursor(W.at)
+        end
+        local p = C.tm_ffi_cursor_next(cursor)
+        if p ~= nil then return p end
+      end
+    end
+  end
+
+  --- The next record to make a row of until the watermark is `to`: a pointer, its window in W.at; nil: nothing is left.
+  function W.next(to)
+    if cursor then
+      local p = C.tm_ffi_cursor_next(cursor)
+      if p ~= nil then return p end
+    end
+    return first_of_next(to)
+  end
+
+  --- The record next gave last, if it is still there; its window is W.at.
+  function W.record()
+    local p = cursor and C.tm_ffi_cursor_at(cursor)
+    return p ~= nil and p or nil
+  end
+
+  --- For tests and `state`: the windows that are open.
+  function W.list() return open end
+
+  return W
+end
+
+return M

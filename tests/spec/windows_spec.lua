@@ -1,0 +1,145 @@
+--[[
+windows_spec.lua - windows against a slow reference (windows_reference.py): random streams with disorder, gaps, equal and negative times;
+every kind of window and every way to emit, byte for byte, however the input is cut. And cases from published semantics.
+]]
+
+local h = require 'spec.helper'
+local json = require 'dkjson'
+
+local MINUTE = 60000
+
+--- A random stream: { lines }, its times around `base`, steps of up to `gap` ms, up to `disorder` ms late.
+local function stream(seed, n, gap, disorder, base)
+  math.randomseed(seed)
+  local lines, t = {}, base
+  for i = 1, n do
+    local r = math.random()
+    if r < 0.6 then t = t + math.random(0, gap) elseif r < 0.61 then t = t + gap * math.random(50, 500) end
+    local late = math.random() < 0.3 and math.random(0, disorder) or 0
+    lines[i] = ('{"ts":%d,"k":"k%d","v":%d,"i":%d}'):format(t - late, math.random(1, 7), math.random(-50, 50), i)
+  end
+  return table.concat(lines, '\n') .. '\n'
+end
+
+local function pick(list) return list[math.random(#list)] end
+
+--- A random window, way to emit and disorder.
+local function random_spec()
+  local size = pick { 1000, 1500, 10000, MINUTE }
+  local s = { size = size, slide = size, offset = 0, lateness = 0, out_of_order = pick { 0, 500, 5000 }, mode = 'final', accumulate = true,
+    key = math.random() < 0.7 and 'k' or h.null }
+  if math.random() < 0.5 then s.slide = pick { size / 2, size / 5, size / 10, size * 2, math.floor(size / 3) } end
+  if math.random() < 0.3 then s.offset = pick { -100, 250, -s.slide + 1, s.slide - 1 } end
+  if math.random() < 0.5 then s.lateness = pick { 100, 1000, 20000 } end
+  local how = math.random(6)
+  if how == 2 then s.mode = 'closed'
+  elseif how == 3 then s.mode = 'updates'
+  elseif how == 4 then s.mode = 'retract'
+  elseif how == 5 then s.mode, s.every = 'early', pick { 300, 1000, 7000 }
+  elseif how == 6 then s.mode, s.count = 'early', pick { 1, 3, 10 } end
+  if (s.mode == 'final' or s.mode == 'early') and math.random() < 0.3 then s.accumulate = false end
+  return s
+end
+
+local function script(s, late, more)
+  local window = s.slide == s.size and ("tm.window.tumbling('%dms', { offset = '%dms' })"):format(s.size, s.offset) or
+    ("tm.window.hopping('%dms', '%dms', { offset = '%dms' })"):format(s.size, s.slide, s.offset)
+  local emit = { "mode = '" .. (s.mode == 'early' and 'final' or s.mode) .. "'" }
+  if s.every then emit[2] = ("early = '%dms'"):format(s.every) end
+  if s.count then emit[2] = ('early = { count = %d }'):format(s.count) end
+  if not s.accumulate then emit[#emit + 1] = 'accumulate = false' end
+  return ([[local tm = require 'tidemill'
+return tm.pipeline 'w':event_time { field = 'ts', out_of_order = '%dms' }%s%s
+  :window('w', %s, { lateness = '%dms' })
+  :aggregate { n = tm.agg.count(), total = tm.agg.sum 'v', least = tm.agg.min 'v' }:emit { %s }:late_to(tm.sink.file '%s')]]):format(
+    s.out_of_order, more or '', s.key == 'k' and ":key_by 'k'" or '', window, s.lateness, table.concat(emit, ', '), late)
+end
+
+local function rows_of(text)
+  local list = {}
+  for _, line in ipairs(h.lines(text)) do list[#list + 1] = line end
+  return list
+end
+
+local function compare(want, got, where)
+  if want == got then return end
+  local a, b = rows_of(want), rows_of(got)
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then
+      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
+    end
+  end
+end
+
+local function reference(dir, s, input)
+  s.late = dir .. '/late.want'
+  h.write(json.encode(s), dir .. '/spec.json')
+  h.write(input, dir .. '/in')
+  local r = h.shell(('python3 tests/spec/windows_reference.py %s/spec.json <%s/in'):format(dir, dir))
+  assert(r.code == 0, r.err)
+  return r.out, h.read(s.late)
+end
+
+describe('windows', function()
+  it('give what the reference gives, for every kind and way to emit', function()
+    for seed = 1, 40 do
+      math.randomseed(seed)
+      local s = random_spec()
+      local dir = h.folder()
+      local input = stream(seed, 1500, pick { 3, 50, 400 }, pick { 0, 1000, 9000 }, pick { 0, 1700000000000, -5000, -9e14 })
+      local want, want_late = reference(dir, s, input)
+      local text = script(s, dir .. '/late')
+      local r = h.run({ 'run', '--json', h.write(text, dir .. '/s.lua') }, input)
+      assert.equal(0, r.code, text .. r.err)
+      compare(want, r.out, ('seed %d\n%s'):format(seed, text))
+      compare(want_late, h.read(dir .. '/late'), ('late events, seed %d\n%s'):format(seed, text))
+      assert.equal(select(2, want_late:gsub('\n', '')), h.decode(r.err:match '(%b{})\n$').counters.events_late)
+    end
+  end)
+
+  it('a row of a window that fails is one dead letter; the others, and its event, stand', function()
+    local dir = h.folder()
+    local code = ([[stream:on_error(tm.sink.file '%s/dead'):event_time { field = 'ts' }:key_by 'k':window('w', tm.window.tumbling '1s')
+      :aggregate { n = tm.agg.count() }:map(function(e) e.half = 1 / (e.n - 2) return e end)]]):format(dir)
+    local input = '{"ts":1,"k":"a"}\n{"ts":2,"k":"b"}\n{"ts":3,"k":"b"}\n{"ts":4,"k":"c"}\n{"ts":1000,"k":"b"}\n{"ts":1500,"k":"a"}\n'
+    local r = h.run({ 'run', '--json', '-e', code }, input)
+    local want = {}
+    for i, of in ipairs { { 'a', 0 }, { 'c', 0 }, { 'b', 1000 }, { 'a', 1000 } } do
+      want[i] = ('{"half":-1,"k":"%s","n":1,"window_end":%d,"window_start":%d}\n'):format(of[1], of[2] + 1000, of[2])
+    end
+    assert.equal(table.concat(want), r.out)
+    local letters = h.rows(h.read(dir .. '/dead'))
+    assert.equal(1, #letters)
+    assert.same({ 'b', 'stdin:5', 'w' }, { letters[1].key, letters[1].position, 'w' })
+    assert.same({ window_start = 0, window_end = 1000 }, letters[1].row)
+    assert.is_nil(letters[1].event)
+    assert.equal(1, h.decode(r.err:match '(%b{})\n$').counters.events_failed)
+  end)
+
+  it('are the same behind a filter that the host applies, from a pipe in small pieces, and without the compiler', function()
+    for seed = 101, 108 do
+      math.randomseed(seed)
+      local s = random_spec()
+      local dir = h.folder()
+      -- dropped events move the watermark
+      local input = stream(seed, 3000, pick { 3, 50 }, pick { 0, 9000 }, 1000)
+      local marked = input:gsub('"v":(-?%d+)', function(v) return ('"v":%s,"keep":%s'):format(v, tostring(tonumber(v) > 20)) end)
+      local computed = script(s, dir .. '/late1', ':filter(function(e) return (e.keep and 1 or 0) + 0 == 1 end)')
+      local plain = h.run({ 'run', '--quiet', h.write(computed, dir .. '/a.lua') }, marked)
+      assert.equal(0, plain.code, plain.err)
+      local tested = script(s, dir .. '/late2', ':filter(function(e) return e.keep == true end)')
+      local file = h.write(tested, dir .. '/b.lua')
+      for i, option in ipairs { '--quiet', '--no-jit' } do
+        os.remove(dir .. '/late2')
+        local r = h.run({ 'run', option, file }, marked)
+        assert.equal(0, r.code, r.err)
+        compare(plain.out, r.out, ('way %d, seed %d\n%s'):format(i, seed, tested))
+        compare(h.read(dir .. '/late1'), h.read(dir .. '/late2'), 'late, seed ' .. seed)
+      end
+      h.write(marked, dir .. '/in')
+      local piped = h.shell(('python3 tests/spec/tools/pieces.py 3 <%s/in | %s'):format(dir, h.command { 'run', '--quiet', file }))
+      assert.equal(0, piped.code, piped.err)
+      compare(plain.out, piped.out, 'pieces, seed ' .. seed)
+    end
+  end)
+end)
