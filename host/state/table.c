@@ -293,8 +293,7 @@ int32_t tm_ffi_state_announce(struct tm_state *s, void *record) {
   return tm_item_at(t, at)->key_len == TM_ITEM_GONE ? TM_STATE_GONE : item_announce(t, at);
 }
 
-void *tm_table_write(struct tm_table *t, const struct tm_seek *k) {
-  uint32_t at = tm_table_find(t, k);
+void *tm_table_write(struct tm_table *t, const struct tm_seek *k, uint32_t at) {
   if (at == 0) return item_insert(t, k);
   t->pub.code = item_announce(t, at);
   return t->pub.code == 0 ? tm_record_at(t, at) : NULL;
@@ -303,7 +302,7 @@ void *tm_table_write(struct tm_table *t, const struct tm_seek *k) {
 void *tm_ffi_state_write(struct tm_state *s, const struct tm_key *k) {
   struct tm_table *t = tm_table_of(s);
   struct tm_seek seek = tm_seek_key(t->log, k->bytes, (uint32_t)k->len);
-  return tm_table_write(t, &seek);
+  return tm_table_write(t, &seek, tm_table_find(t, &seek));
 }
 
 const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k) {
@@ -350,6 +349,7 @@ int32_t tm_ffi_state_clear(struct tm_state *s) {
   a->head = a->end = (old->arrival.end + TM_PAGE) & ~(uint64_t)(TM_PAGE - 1);
   a->counted_from = a->counted_to = a->head;
   t->core = fresh;
+  t->moves++;
   s->base = t->core.heap.mem.base;
   keys_count(t);
   return 0;
@@ -362,6 +362,7 @@ static void clear_undo(struct tm_table *t, const void *bytes) {
   memcpy(&what, bytes, sizeof what);
   tm_core_fini(&t->core);
   t->core = *what.core;
+  t->moves++;
   t->pub.base = t->core.heap.mem.base;
   tm_account_free(&t->account, what.core, sizeof *what.core);
 }
@@ -379,6 +380,7 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
       TM_ASSERT(it->arrival == (uint32_t)(t->core.arrival.end - 1));
       tm_arrival_pop(&t->core.arrival);
       tm_heap_free(&t->core.heap, e->at);
+      t->moves++;
       break;
     case TM_CHANGE_REMOVE:
       memcpy(&it->key_len, bytes, sizeof it->key_len);
