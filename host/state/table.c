@@ -272,18 +272,21 @@ fail:
   return NULL;
 }
 
-static int32_t item_announce(struct tm_table *t, uint32_t at) {
-  int32_t mark = t->log->pub.used;
-  char *to = tm_changes_put(t->log, TM_CHANGE_RECORD, t, at, t->record_size);
-  const char *from = tm_record_at(t, at);
-  if (to == NULL) return TM_STATE_NO_MEMORY;
-  for (uint32_t i = 0; i < t->record_size; i += 8) {
-    memcpy(to + i, from + i, 8);
-    /* records are short: as one memcpy of a length not known it would be a call */
+/* Records are short, and their length, a multiple of 8, is not known when this is compiled: one memcpy would be a call. */
+static inline void record_copy(char *to, const char *from, uint32_t n) {
+  for (; n >= 16; n -= 16, to += 16, from += 16) {
+    memcpy(to, from, 16);
     __asm__ volatile("");
   }
-  if (tm_table_touch(t, at) == 0) return 0;
-  tm_changes_undo(t->log, mark);
+  if (n != 0) memcpy(to, from, 8);
+}
+
+static inline int32_t item_announce(struct tm_table *t, uint32_t at) {
+  char *to = tm_changes_put(t->log, TM_CHANGE_RECORD, t, at, t->record_size);
+  if (to == NULL) return TM_STATE_NO_MEMORY;
+  record_copy(to, tm_record_at(t, at), t->record_size);
+  if (!t->links || tm_table_touch(t, at) == 0) return 0;
+  tm_changes_undo(t->log, (int32_t)(to - t->log->mem.base));
   return TM_STATE_NO_MEMORY;
 }
 
@@ -373,7 +376,7 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
   struct tm_links l;
   switch (e->kind_len & 15) {
     case TM_CHANGE_RECORD:
-      memcpy(tm_record_at(t, e->at), bytes, t->record_size);
+      record_copy(tm_record_at(t, e->at), bytes, t->record_size);
       break;
     case TM_CHANGE_INSERT:
       item_unlink(t, e->at);
