@@ -569,7 +569,8 @@ const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k);
  * any number that is another one for each batch; with it what tm_ffi_state_ahead found out is used. */
 void *tm_ffi_state_write_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row, double serial);
 const void *tm_ffi_state_find_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row, double serial);
-/* Fetches what rows [first, last) will need into the caches and remembers their hashes. A hint: it changes no answer. */
+/* What rows [first, last) will need is fetched into the caches, some rows before a call by row comes to them, and what was found is
+ * remembered. A hint: it changes no answer. */
 void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first, int32_t last, double serial);
 /* removes a key with all it holds: 0, NO_MEMORY (the log) or GONE */
 int32_t tm_ffi_state_remove(struct tm_state *s, void *record);

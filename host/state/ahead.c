@@ -1,14 +1,29 @@
 /* ahead.c - looking up by a row of a batch, and fetching what the next rows will need.
  *
- * A lookup among millions of keys waits for memory twice: for the index's slot, then for the item. For many rows at once
- * both waits overlap: a first round works out hashes and asks for the slots, a second asks for the items the slots name.
+ * A lookup among millions of keys waits for memory twice: for the index's slot, then for the item. Rows of a batch come in
+ * order, so both are asked for before their row is due:
  *
- * The hashes are remembered by row. One is used again only for the same batch (its serial, given by the caller), the same
- * columns and the same place and length of every cell, so a column that was filled or written over since is hashed anew. */
+ *   row asked about      + NEAR: its slot came, its item is asked for      + FAR: hashed, its slot is asked for
+ *
+ * Each lookup by row moves this window on. More ahead would be lost again: what a processor remembers of pages is soon used up.
+ *
+ * Hash and item are remembered by row. They are used again only for the same batch (its serial, given by the caller), the
+ * same columns and the same place and length of every cell, so a column that was filled or written over since is hashed
+ * anew; an item only while no item of the table was freed or moved, and its key is compared in any case. */
 #include "../base/err.h"
 #include "../codec/json_walk.h"
 #include "key.h"
 #include "table.h"
+
+enum { NEAR = 32, FAR = 64, STEP = 16, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
+
+struct tm_ahead_row {
+  uint64_t place;
+  uint32_t stamp;                       /* the hash is good if it is that of tm_ahead */
+  uint32_t hash;
+  uint32_t at;                          /* an item of that hash, or 0 */
+  uint32_t moves;                       /* tm_table.moves when it was found */
+};
 
 struct tm_ahead {
   const struct tm_batch *batch;
@@ -17,10 +32,9 @@ struct tm_ahead {
   int32_t cells_n;
   int32_t missing;
   double serial;
-  uint32_t stamp;                       /* of the hashes that are good */
-  uint32_t stamps[TM_BATCH_ROWS + 1];
-  uint32_t hashes[TM_BATCH_ROWS + 1];
-  uint64_t places[TM_BATCH_ROWS + 1];
+  uint32_t stamp;
+  int32_t found, hashed, last;          /* rows before found have their items, before hashed their slots; none from last on */
+  struct tm_ahead_row rows[TM_BATCH_ROWS + 1];
 };
 
 void tm_ahead_free(struct tm_table *t) {
@@ -56,7 +70,7 @@ static void begin(struct tm_ahead *a, const struct tm_batch *b, const struct tm_
   a->missing = cols->missing;
   for (int32_t i = 0; i < cols->n; i++) a->cells[i] = cols->cells[i];
   if (++a->stamp == 0) {
-    memset(a->stamps, 0, sizeof a->stamps);
+    memset(a->rows, 0, sizeof a->rows);
     a->stamp = 1;
   }
 }
@@ -81,44 +95,75 @@ static inline int row_seek(struct tm_key *k, const struct tm_batch *b, const str
   return 0;
 }
 
+static void slot_fetch(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+  const struct tm_index *x = &t->core.index;
+  struct tm_ahead_row *r = t->ahead->rows + row;
+  struct tm_seek k;
+  if (b->status[row] != 0 || row_seek(t->log->key, b, cols, row, &k) != 0) return;
+  tm_seek_hash(t->log, &k);
+  *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0};
+  const struct tm_index_slot *home = x->slots + tm_index_home(x, k.hash);
+  __builtin_prefetch(home);
+  __builtin_prefetch(home + 4);
+}
+
+static void item_fetch(struct tm_table *t, int32_t row) {
+  struct tm_ahead_row *r = t->ahead->rows + row;
+  if (r->stamp != t->ahead->stamp) return;
+  const struct tm_index_slot *i = tm_index_seek(&t->core.index, r->hash);
+  if (i->hash != r->hash) return;
+  r->at = i->at;
+  r->moves = t->moves;
+  const char *p = tm_heap_at(&t->core.heap, i->at), *key = tm_item_at(t, i->at)->key + KEY_GUESS - 1;
+  for (int n = 0; n < LINES_MAX && p < key; n++, p += LINE) __builtin_prefetch(p, 1);
+  __builtin_prefetch(key);
+}
+
+/* row is due; those up to NEAR and FAR behind it, and STEP more, are asked for */
+static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+  struct tm_ahead *a = t->ahead;
+  int32_t far = row + FAR + STEP, near = row + NEAR + STEP;
+  if (far > a->last) far = a->last;
+  if (near > a->last) near = a->last;
+  if (a->hashed < row) a->hashed = row;
+  if (a->found < row) a->found = row;
+  while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
+  while (a->found < near) item_fetch(t, a->found++);
+}
+
 void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first,
                         int32_t last, double serial) {
   struct tm_table *t = tm_table_of(s);
-  const struct tm_index *x = &t->core.index;
-  struct tm_seek k;
   TM_ASSERT(first >= 0 && last <= TM_BATCH_ROWS && cols->n > 0 && cols->n <= TM_KEY_PARTS_MAX);
   if (t->ahead == NULL) t->ahead = tm_account_alloc(&t->account, sizeof *t->ahead);
   struct tm_ahead *a = t->ahead;
   if (a == NULL) return;
   begin(a, b, cols, serial);
-  for (int32_t row = first; row < last; row++) {
-    if (b->status[row] != 0 || row_seek(t->log->key, b, cols, row, &k) != 0) continue;
-    tm_seek_hash(t->log, &k);
-    a->hashes[row] = k.hash;
-    a->places[row] = place_of(cols, row);
-    a->stamps[row] = a->stamp;
-    __builtin_prefetch(x->slots + tm_index_home(x, k.hash));
-  }
-  for (int32_t row = first; row < last; row++) {
-    if (a->stamps[row] != a->stamp) continue;
-    const struct tm_index_slot *i = tm_index_seek(x, a->hashes[row]);
-    if (i->hash != a->hashes[row]) continue;
-    __builtin_prefetch(tm_heap_at(&t->core.heap, i->at), 1);
-    __builtin_prefetch(tm_item_at(t, i->at));
-  }
+  a->found = a->hashed = first;
+  a->last = last;
+  window_move(t, b, cols, first);
 }
 
-/* the key of a row with its hash: 0 or a code */
+/* The key of a row with its hash, and what is known of its item: 0 or a code. */
 static int row_key(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row,
-                   double serial, struct tm_seek *k) {
-  const struct tm_ahead *a = t->ahead;
+                   double serial, struct tm_seek *k, uint32_t *at) {
+  struct tm_ahead *a = t->ahead;
+  *at = 0;
+  if (a == NULL || !same(a, b, cols, serial)) {
+    int code = row_seek(t->log->key, b, cols, row, k);
+    if (code == 0) tm_seek_hash(t->log, k);
+    return code;
+  }
+  if (a->found < row + NEAR && a->found < a->last) window_move(t, b, cols, row);
   int code = row_seek(t->log->key, b, cols, row, k);
   if (code != 0) return code;
-  if (a != NULL && a->stamps[row] == a->stamp && same(a, b, cols, serial) && a->places[row] == place_of(cols, row)) {
-    k->hash = a->hashes[row];
-  } else {
+  const struct tm_ahead_row *r = a->rows + row;
+  if (r->stamp != a->stamp || r->place != place_of(cols, row)) {
     tm_seek_hash(t->log, k);
+    return 0;
   }
+  k->hash = r->hash;
+  if (r->at != 0 && r->moves == t->moves && tm_item_is(tm_item_at(t, r->at), k)) *at = r->at;
   return 0;
 }
 
@@ -126,16 +171,19 @@ void *tm_ffi_state_write_row(struct tm_state *s, const struct tm_batch *b, const
                              int32_t row, double serial) {
   struct tm_table *t = tm_table_of(s);
   struct tm_seek k;
-  s->code = row_key(t, b, cols, row, serial, &k);
-  return s->code != 0 ? NULL : tm_table_write(t, &k);
+  uint32_t at;
+  s->code = row_key(t, b, cols, row, serial, &k, &at);
+  if (s->code != 0) return NULL;
+  return tm_table_write(t, &k, at != 0 ? at : tm_table_find(t, &k));
 }
 
 const void *tm_ffi_state_find_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols,
                                   int32_t row, double serial) {
   struct tm_table *t = tm_table_of(s);
   struct tm_seek k;
-  s->code = row_key(t, b, cols, row, serial, &k);
+  uint32_t at;
+  s->code = row_key(t, b, cols, row, serial, &k, &at);
   if (s->code != 0) return NULL;
-  uint32_t at = tm_table_find(t, &k);
+  if (at == 0) at = tm_table_find(t, &k);
   return at == 0 ? NULL : tm_record_at(t, at);
 }

@@ -44,6 +44,7 @@ static int item_free(struct tm_table *t, uint32_t at, int32_t *steps) {
 void tm_item_ruin(struct tm_table *t, uint32_t at) {
   struct tm_dead_item *dead = dead_at(t, at);
   int32_t steps = RUIN_NOW;
+  t->moves++;
   if (t->fields_n == 0) {
     tm_heap_free(&t->core.heap, at);
     return;
@@ -123,6 +124,7 @@ static uint32_t item_move(struct tm_table *t, struct tm_index_slot *s) {
   struct tm_core *c = &t->core;
   uint32_t old = s->at, at = tm_heap_leaving(&c->heap, old) ? tm_heap_move(&c->heap, old) : old;
   if (at == old) return at;
+  t->moves++;
   s->at = at;
   *tm_arrival_at(&c->arrival, tm_item_at(t, at)->arrival) = at;
   if (!t->links) return at;

@@ -43,6 +43,7 @@ int tm_changes_grow(struct tm_log *log, size_t more) {
   if (need > to || tm_region_open(&log->mem, to) != 0) return -1;
   if (tm_account_take(&log->account, to - log->counted) != 0) return -1;
   log->counted = to;
+  if (to > LOG_KEPT) log->deferred = 1;
   return 0;
 }
 
@@ -120,9 +121,11 @@ static int care_once(struct tm_log *log, int32_t steps) {
 
 void tm_ffi_changes_commit(struct tm_changes *c) {
   struct tm_log *log = (struct tm_log *)(void *)c;
-  if (log->deferred) entries_end(log);
+  if (log->deferred) {
+    entries_end(log);
+    log_reset(log);
+  }
   c->used = 0;
-  if (log->deferred || log->counted > LOG_KEPT) log_reset(log);
   if (c->care) care_once(log, CARE_STEPS);
 }
 

@@ -42,7 +42,7 @@ struct tm_log {
   double share;
   size_t counted;
   uint64_t seed;
-  int32_t deferred;       /* 1: an entry wants more of the commit than to be forgotten */
+  int32_t deferred;       /* 1: the commit has more to do than to forget the entries */
   struct tm_table *caring; /* tables with housekeeping to do */
   struct tm_core *dying;  /* what cleared tables had */
   struct tm_key *key;     /* scratch */

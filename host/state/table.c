@@ -272,18 +272,21 @@ fail:
   return NULL;
 }
 
-static int32_t item_announce(struct tm_table *t, uint32_t at) {
-  int32_t mark = t->log->pub.used;
-  char *to = tm_changes_put(t->log, TM_CHANGE_RECORD, t, at, t->record_size);
-  const char *from = tm_record_at(t, at);
-  if (to == NULL) return TM_STATE_NO_MEMORY;
-  for (uint32_t i = 0; i < t->record_size; i += 8) {
-    memcpy(to + i, from + i, 8);
-    /* records are short: as one memcpy of a length not known it would be a call */
+/* Records are short, and their length, a multiple of 8, is not known when this is compiled: one memcpy would be a call. */
+static inline void record_copy(char *to, const char *from, uint32_t n) {
+  for (; n >= 16; n -= 16, to += 16, from += 16) {
+    memcpy(to, from, 16);
     __asm__ volatile("");
   }
-  if (tm_table_touch(t, at) == 0) return 0;
-  tm_changes_undo(t->log, mark);
+  if (n != 0) memcpy(to, from, 8);
+}
+
+static inline int32_t item_announce(struct tm_table *t, uint32_t at) {
+  char *to = tm_changes_put(t->log, TM_CHANGE_RECORD, t, at, t->record_size);
+  if (to == NULL) return TM_STATE_NO_MEMORY;
+  record_copy(to, tm_record_at(t, at), t->record_size);
+  if (!t->links || tm_table_touch(t, at) == 0) return 0;
+  tm_changes_undo(t->log, (int32_t)(to - t->log->mem.base));
   return TM_STATE_NO_MEMORY;
 }
 
@@ -293,8 +296,7 @@ int32_t tm_ffi_state_announce(struct tm_state *s, void *record) {
   return tm_item_at(t, at)->key_len == TM_ITEM_GONE ? TM_STATE_GONE : item_announce(t, at);
 }
 
-void *tm_table_write(struct tm_table *t, const struct tm_seek *k) {
-  uint32_t at = tm_table_find(t, k);
+void *tm_table_write(struct tm_table *t, const struct tm_seek *k, uint32_t at) {
   if (at == 0) return item_insert(t, k);
   t->pub.code = item_announce(t, at);
   return t->pub.code == 0 ? tm_record_at(t, at) : NULL;
@@ -303,7 +305,7 @@ void *tm_table_write(struct tm_table *t, const struct tm_seek *k) {
 void *tm_ffi_state_write(struct tm_state *s, const struct tm_key *k) {
   struct tm_table *t = tm_table_of(s);
   struct tm_seek seek = tm_seek_key(t->log, k->bytes, (uint32_t)k->len);
-  return tm_table_write(t, &seek);
+  return tm_table_write(t, &seek, tm_table_find(t, &seek));
 }
 
 const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k) {
@@ -350,6 +352,7 @@ int32_t tm_ffi_state_clear(struct tm_state *s) {
   a->head = a->end = (old->arrival.end + TM_PAGE) & ~(uint64_t)(TM_PAGE - 1);
   a->counted_from = a->counted_to = a->head;
   t->core = fresh;
+  t->moves++;
   s->base = t->core.heap.mem.base;
   keys_count(t);
   return 0;
@@ -362,6 +365,7 @@ static void clear_undo(struct tm_table *t, const void *bytes) {
   memcpy(&what, bytes, sizeof what);
   tm_core_fini(&t->core);
   t->core = *what.core;
+  t->moves++;
   t->pub.base = t->core.heap.mem.base;
   tm_account_free(&t->account, what.core, sizeof *what.core);
 }
@@ -372,13 +376,14 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
   struct tm_links l;
   switch (e->kind_len & 15) {
     case TM_CHANGE_RECORD:
-      memcpy(tm_record_at(t, e->at), bytes, t->record_size);
+      record_copy(tm_record_at(t, e->at), bytes, t->record_size);
       break;
     case TM_CHANGE_INSERT:
       item_unlink(t, e->at);
       TM_ASSERT(it->arrival == (uint32_t)(t->core.arrival.end - 1));
       tm_arrival_pop(&t->core.arrival);
       tm_heap_free(&t->core.heap, e->at);
+      t->moves++;
       break;
     case TM_CHANGE_REMOVE:
       memcpy(&it->key_len, bytes, sizeof it->key_len);

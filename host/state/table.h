@@ -81,6 +81,7 @@ struct tm_table {
   struct tm_core core;
   struct tm_cursor *cursors;
   struct tm_ahead *ahead;         /* made when first asked for */
+  uint32_t moves;                 /* another number when an item's handle may name something else than before */
   struct tm_table *caring_next;
   int32_t caring;
   int32_t gone;                   /* during a commit: earlier entries are about what the table had before it was cleared */
@@ -112,8 +113,8 @@ struct tm_seek {
  * its tag apart: tm_seek_key. */
 void tm_seek_hash(const struct tm_log *log, struct tm_seek *k);
 struct tm_seek tm_seek_key(const struct tm_log *log, const char *key, uint32_t len);
-/* As tm_ffi_state_write. */
-void *tm_table_write(struct tm_table *t, const struct tm_seek *k);
+/* As tm_ffi_state_write; at: what tm_table_find says of the key. */
+void *tm_table_write(struct tm_table *t, const struct tm_seek *k, uint32_t at);
 
 /* No call for keys, which are short; nothing beyond len is read. */
 static inline int tm_bytes_equal(const char *a, const char *b, uint32_t len) {

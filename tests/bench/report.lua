@@ -113,17 +113,26 @@ function M.keyed(ways)
   return out
 end
 
+--- Of each size of events the ratio of the most keys to the fewest, round by round.
 function M.keys(list)
-  local out = {}
-  say('\nAn event that updates a key, ns of cpu, by number of keys (reading twice less reading once)')
-  for _, item in ipairs(list) do
-    local figures = { keys = item.keys, median = lib.median(item), worst = lib.max(item) }
-    say('%12s keys %8.0f, worst %8.0f   $ %s', lib.count(item.keys), figures.median, figures.worst, lib.line(item.twice))
-    out[#out + 1] = figures
+  local out, few = {}, {}
+  say('\nAn event that updates a key, ns of cpu, by its size and the number of keys (all read less the new keys alone)')
+  say('%-6s %12s %8s %8s %8s', '', 'keys', 'median', 'worst', 'ratio')
+  for i, item in ipairs(list) do
+    few[item.size] = few[item.size] or item
+    local ratio = {}
+    for round = 1, #item do ratio[round] = item[round] / few[item.size][round] end
+    local figures = { size = item.size, keys = item.keys, median = lib.median(item), worst = lib.max(item),
+      ratio_median = lib.median(ratio), ratio_worst = lib.max(ratio) }
+    out[i] = figures
+    say('%-6s %12s %8.0f %8.0f %7.2fx   $ %s', item.size, lib.count(item.keys), figures.median, figures.worst, figures.ratio_median,
+      lib.line(item.all))
+    local last = list[i + 1] == nil or list[i + 1].size ~= item.size
+    if last and few[item.size] ~= item then
+      bar(('a %s event with %s keys over one with %s'):format(item.size, lib.count(item.keys), lib.count(few[item.size].keys)),
+        ('%.2fx, worst %.2fx'):format(figures.ratio_median, figures.ratio_worst), figures.ratio_median <= 2, 'at most 2x')
+    end
   end
-  local few, many = out[1].median, out[#out].median
-  bar(('an event with %s keys over one with %s'):format(lib.count(out[#out].keys), lib.count(out[1].keys)),
-    ('%.2fx'):format(many / few), many <= 2 * few, 'at most 2x')
   return out
 end
 

@@ -133,14 +133,21 @@ local function formats()
   result.formats = report.formats(ways, n)
 end
 
+-- A file that gen_keys writes; from: the event it begins with.
+local function keys_file(size, n, count, from)
+  local path = ('%s/keys-%s-%d-of-%d-from-%d.ndjson'):format(bench, size, n, count, from)
+  if not lib.exists(path) and not lib.output(('%s/gen_keys %s %d %d %d > %s.new && mv %s.new %s'):format(
+    bench, size, n, count, from, path, path, path)) then
+    error('cannot write ' .. path)
+  end
+  return path
+end
+
 -- Keyed state: T2 beside LuaJIT + lua-cjson in the same rounds, a process with four fields, a stream that always fails.
 local function keyed()
   local n = math.min(events, 5000000)
   local few = math.min(n, 1000000)
-  local many = ('%s/keys-%d-of-million.ndjson'):format(bench, n)
-  if not lib.exists(many) and not lib.output(('%s/gen_keys %d 1000000 > %s.new && mv %s.new %s'):format(bench, n, many, many, many)) then
-    error('cannot write ' .. many)
-  end
+  local many = keys_file('small', n, 1000000, 0)
   local function dedup(path, on)
     return { tidemill, 'run', here .. '/dedup.lua', '--set', 'on=' .. on, '--from', path, '--quiet' }
   end
@@ -166,31 +173,36 @@ local function keyed()
   result.keyed = report.keyed(ways)
 end
 
--- Cost of an event that updates a key, by how many keys there are: the input read twice less the input read once.
+-- Cost of an event that updates a key, by size of events and by how many keys there are: a file that has each key once and one of
+-- updates read twice, less the first file alone. So start, growth and the end are in neither.
 local function keys()
-  local n, list = math.min(2 * events, 10000000), {}
-  for _, count in ipairs { 10000, 100000, 1000000, 10000000 } do
-    if count <= n then
-      local path = ('%s/keys-%d-%d.ndjson'):format(bench, n, count)
-      local again = path .. '.again'
-      local made = lib.exists(again) or lib.output(('%s/gen_keys %d %d > %s.new && mv %s.new %s && ln -sf %s %s'):format(
-        bench, n, count, path, path, path, path:match '[^/]*$', again))
-      if not made then error('cannot write ' .. path) end
-      list[#list + 1] = { keys = count, once = { tidemill, 'run', here .. '/keys.lua', '--from', path, '--quiet' } }
-      local twice = { unpack(list[#list].once) }
-      twice[#twice] = '--from' twice[#twice + 1] = again twice[#twice + 1] = '--quiet'
-      list[#list].twice = twice
+  local n, list = events, {}
+  for _, size in ipairs { 'small', 'large' } do
+    for _, count in ipairs { 10000, 100000, 1000000, 10000000 } do
+      if count <= 2 * n then
+        local updates = keys_file(size, n, count, count)
+        local again = updates .. '.again'
+        if not lib.output(('ln -sf %s %s'):format(updates:match '[^/]*$', again)) then error('cannot link ' .. again) end
+        local item = { size = size, keys = count, new = { tidemill, 'run', here .. '/keys.lua', '--quiet', '--from',
+          keys_file(size, count, count, 0) } }
+        item.all = { unpack(item.new) }
+        for _, path in ipairs { updates, again } do
+          item.all[#item.all + 1] = '--from'
+          item.all[#item.all + 1] = path
+        end
+        list[#list + 1] = item
+      end
     end
   end
-  for round = 1, math.min(rounds, 3) do
-    report.step(('updates over %s events by number of keys, round %d'):format(lib.count(n), round))
+  for round = 1, rounds do
+    report.step(('%s updates by size and number of keys, round %d of %d'):format(lib.count(2 * n), round, rounds))
     for _, item in ipairs(list) do
-      local once, twice = lib.run(measure, { words = item.once }), lib.run(measure, { words = item.twice })
-      if once.code ~= 0 or twice.code ~= 0 then
-        report.note('updates by number of keys: failed: ' .. lib.line(item.twice))
+      local new, all = lib.run(measure, { words = item.new }), lib.run(measure, { words = item.all })
+      if new.code ~= 0 or all.code ~= 0 then
+        report.note('updates by number of keys: failed: ' .. lib.line(item.all))
         return
       end
-      item[round] = (twice.cpu - once.cpu) / n * 1e9
+      item[round] = (all.cpu - new.cpu) / (2 * n) * 1e9
     end
   end
   result.keys = report.keys(list)

@@ -3,7 +3,7 @@
  *
  * What is expected is api.md's and semantics.md's sentences, written as a table of texts and the values they stand for.
  * Looking ahead is a hint: each answer is compared with the one of a key made by hand, also after cells were written
- * over, a batch was read into the same memory and rows were absent. */
+ * over, a batch was read into the same memory, rows were absent or passed over, and keys went, were taken back or moved. */
 #include <math.h>
 
 #include "../../host/base/buf.h"
@@ -160,8 +160,27 @@ static void lengths(void) {
 
 static const struct tm_state_field no_fields[1];
 
+enum ahead { NOT_AHEAD, BY_64, BY_BATCH };
+
+/* Most keys go, so that what is left moves; sometimes all. */
+static void most_go(struct tm_changes *c, struct tm_state *s) {
+  struct tm_state_cursor *w = tm_ffi_cursor_new(s);
+  while (!w->done) {
+    void *record = tm_ffi_cursor_next(w);
+    if (record == NULL || run_below(8) == 0) continue;
+    tm_ffi_state_remove(s, record);
+    if (run_below(10) == 0) tm_ffi_changes_rollback(c, 0);
+    else tm_ffi_changes_commit(c);
+  }
+  tm_ffi_cursor_free(w);
+  if (run_below(4) == 0) tm_ffi_state_clear(s);
+  if (run_below(2) == 0) tm_ffi_changes_rollback(c, 0);
+  else tm_ffi_changes_commit(c);
+  for (int i = 0; i < 200; i++) tm_ffi_changes_care(c, 1000);
+}
+
 /* rows of random cells: what write_row and find_row answer is what a key made by hand gives */
-static void rows_run(int ahead, int columns_n) {
+static void rows_run(enum ahead ahead, int columns_n) {
   struct tm_budget budget;
   struct tm_changes *c = run_changes(&budget, 0);
   struct tm_state *s = run_table(c, 8, 0, 0, no_fields, 0);
@@ -174,17 +193,20 @@ static void rows_run(int ahead, int columns_n) {
     for (int i = 0; i < rows; i++) {
       static const char *const forms[] = {"{\"p\":\"c%u\",\"r\":%u}\n", "{\"p\":%u,\"r\":%u}\n", "{\"p\":\"\\u0063%u\",\"r\":%u}\n", "{\"r\":%u}\n", "{\"p\":[%u]}\n",
                                           "{\"p\":%u\n", "{\"p\":\"%u and a text of more than sixteen bytes\",\"r\":%u}\n"};
-      p += sprintf(p, forms[run_below(7)], run_below(3000), run_below(5));
+      p += sprintf(p, forms[run_below(7)], run_below(ahead == BY_BATCH ? 30000 : 3000), run_below(5));
     }
     cols.cells[1] = read_column(ndjson, "r", 1);
     cols.cells[0] = read_column(ndjson, "p", 0);
     cols.missing = round % 3 == 0;
     for (int row = 0; row < batch.rows; row++) {
-      if (ahead && row % 64 == 0) {
+      if (ahead == BY_64 && row % 64 == 0) {
         int last = row + 64 < batch.rows ? row + 64 : batch.rows;
         tm_ffi_state_ahead(s, &batch, &cols, row, last, round);
       }
-      if (batch.status[row] != 0) continue;
+      if (ahead == BY_BATCH && row == 0) tm_ffi_state_ahead(s, &batch, &cols, 0, batch.rows, round);
+      if (ahead == BY_BATCH && run_below(3000) == 0) most_go(c, s);
+      if (ahead == BY_BATCH && run_below(100) == 0) row += (int)run_below(150);
+      if (row >= batch.rows || batch.status[row] != 0) continue;
       /* sometimes another row's value is written over this one's after all was fetched */
       if (row > 0 && run_below(20) == 0) {
         struct tm_cell *cell = (struct tm_cell *)(uintptr_t)(cols.cells[0] + row);
@@ -204,9 +226,57 @@ static void rows_run(int ahead, int columns_n) {
       else tm_ffi_changes_commit(c);
     }
   }
-  CHECK(ok && s->keys > 3000, "rows, ahead %d, %d columns: %.0f keys", ahead, columns_n, s->keys);
+  CHECK(ok && s->keys > (ahead == BY_BATCH ? 100 : 3000), "rows, ahead %d, %d columns: %.0f keys", (int)ahead, columns_n, s->keys);
   tm_ffi_changes_free(c);
   CHECK(budget.used == 0, "%.0f bytes are still counted", budget.used);
+}
+
+/* What was an item when it was looked at ahead is bytes of a text when its row comes, and they say what the item said.
+ * Items of the rows: 0 another one, 1 and 2 the key. */
+enum gone { REMOVED, INSERT_UNDONE, CLEARED, CLEAR_UNDONE, GONE_WAYS };
+
+static void row_write(struct tm_state *s, const struct tm_key_columns *cols, int32_t row) {
+  CHECK(tm_ffi_state_write_row(s, &batch, cols, row, 2) != NULL, "row %d is made", row);
+}
+
+static void text_write(struct tm_state *s, const struct tm_key_columns *cols, const char *item, size_t size, size_t place) {
+  void *other = tm_ffi_state_write_row(s, &batch, cols, 0, 2);
+  CHECK(other != NULL && tm_ffi_text_set(s, other, 0, item, (int32_t)size) >= 0, "a text");
+  CHECK((size_t)((const struct tm_state_ref *)other)->at == place, "the text lies where the item was");
+}
+
+static void text_in_place(enum gone gone) {
+  static const struct tm_state_field field = {0, TM_FIELD_TEXT, 0, TM_VALUE_STRING, 0, 0};
+  struct tm_budget budget;
+  struct tm_changes *c = run_changes(&budget, 0);
+  struct tm_state *s = run_table(c, 8, 0, 0, &field, 1);
+  struct tm_key_columns cols = {{NULL}, 1, 0};
+  char item[64];
+  size_t size = 8 + offsetof(struct tm_item, key) + 12;
+  cols.cells[0] = read_column("{\"p\":\"other\"}\n{\"p\":\"the key, 32\"}\n{\"p\":\"the key, 32\"}\n", "p", 0);
+  row_write(s, &cols, 0);
+  tm_ffi_changes_commit(c);
+  char *record = tm_ffi_state_write_row(s, &batch, &cols, 1, 2);
+  size_t place = (size_t)(record - s->base) / 8;
+  memcpy(item, record, size);
+  if (gone == CLEAR_UNDONE) {
+    tm_ffi_changes_rollback(c, 0);
+    text_write(s, &cols, item, size, place);
+    tm_ffi_changes_commit(c);
+    tm_ffi_state_clear(s);
+    row_write(s, &cols, 0);
+    row_write(s, &cols, 1);
+  } else if (gone != INSERT_UNDONE) {
+    tm_ffi_changes_commit(c);
+  }
+  tm_ffi_state_ahead(s, &batch, &cols, 0, 3, 2);
+  if (gone == REMOVED) CHECK(tm_ffi_state_remove(s, record) == 0, "it is removed");
+  if (gone == CLEARED) CHECK(tm_ffi_state_clear(s) == 0, "all are removed");
+  if (gone == INSERT_UNDONE || gone == CLEAR_UNDONE) tm_ffi_changes_rollback(c, 0);
+  else tm_ffi_changes_commit(c);
+  if (gone != CLEAR_UNDONE) text_write(s, &cols, item, size, place);
+  CHECK(tm_ffi_state_find_row(s, &batch, &cols, 2, 2) == NULL && s->code == 0, "way %d: the key is not there any more", (int)gone);
+  tm_ffi_changes_free(c);
 }
 
 int main(void) {
@@ -214,10 +284,12 @@ int main(void) {
   cells();
   parts();
   lengths();
-  rows_run(0, 1);
-  rows_run(1, 1);
-  rows_run(0, 2);
-  rows_run(1, 2);
+  for (int n = 1; n <= 2; n++) {
+    rows_run(NOT_AHEAD, n);
+    rows_run(BY_64, n);
+    rows_run(BY_BATCH, n);
+  }
+  for (enum gone gone = REMOVED; gone < GONE_WAYS; gone++) text_in_place(gone);
   tm_fields_free(columns);
   return unit_end("state_keys");
 }
