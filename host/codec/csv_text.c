@@ -142,7 +142,7 @@ static const struct tm_csv_members *members_get(struct tm_csv *csv) {
 static const char *span_text(const char *raw, const struct tm_csv_span *span, int32_t *len) {
   static struct tm_buf scratch;
   *len = span->len;
-  if (!span->doubled) return raw + span->off;
+  if (tm_csv_span_plain(span)) return raw + span->off;
   if (scratch.cap_max == 0) tm_buf_init(&scratch, INT32_MAX - TM_PAD);
   scratch.len = 0;
   if (tm_csv_span_put(&scratch, raw, span) != 0) return NULL;
@@ -221,8 +221,9 @@ const char *tm_csv_cell_raw(const struct tm_batch *b, const struct tm_cell *c, i
     *len = from.len;
     return b->raw + from.off;
   }
-  /* a field that begins with a quote is quoted; in front of one that does not stands no quote */
-  int quoted = text[-1] == '"';
+  /* A field that begins with a quote is quoted; in front of one that does not stands no quote. In front of the batch's text stands
+   * what was read before, of another file perhaps. */
+  int quoted = c->off > 0 && text[-1] == '"';
   *len = tm_cell_len(c) + 2 * quoted;
   return text - quoted;
 }
