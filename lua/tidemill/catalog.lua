@@ -26,8 +26,8 @@ local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no 
 local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
 local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first in each file, but not into one that has something in it',
   default = 'true' }
-local RECORD = { 'record', 'table', "lines: { start = '^%d%d%d%d%-', max_lines = 1000, timeout = '5s' }: an event is several lines, from one " ..
-  'that the Lua pattern start matches up to the next such line', default = 'a line is an event' }
+local RECORD = { 'record', 'table', "lines: { start = '^%d%d%d%d%-', max_lines = 1000, timeout = '5s' }: an event is several lines, " ..
+  'from one that the Lua pattern start matches up to the next such line', default = 'a line is an event' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 
@@ -249,7 +249,8 @@ local sources = {
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
     more = { 'gzip and zstd are recognized by content.' },
-    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RECORD, RATE, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RECORD, RATE,
+      { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.source.every', signature = "tm.source.every('10s' | { '10s', … })", cost_ns = 1000,
     about = 'A clock: { time, n } at every full period since the run began.',
