@@ -221,9 +221,8 @@ const char *tm_csv_cell_raw(const struct tm_batch *b, const struct tm_cell *c, i
     *len = from.len;
     return b->raw + from.off;
   }
-  /* A field that begins with a quote is quoted; in front of one that does not stands no quote. In front of the batch's text stands
-   * what was read before, of another file perhaps. */
-  int quoted = c->off > 0 && text[-1] == '"';
+  /* a field that begins with a quote is quoted; in front of one that does not stands no quote */
+  int quoted = text[-1] == '"';
   *len = tm_cell_len(c) + 2 * quoted;
   return text - quoted;
 }

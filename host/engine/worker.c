@@ -158,7 +158,7 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
     if (got != TM_SOURCE_MORE) return (int)got;
     int pending = tm_source_pending(s);
     if (w->ending && !(s->live && pending)) {
-      if (!tm_source_end_held(s)) stop(s);
+      if (!tm_source_end_held(s) && !tm_source_read_held(s)) stop(s);
       continue;
     }
     if (s->live && !pending && (reads++ > 0 || is_watched(w, s))) return TM_SOURCE_WAIT;

@@ -393,6 +393,18 @@ int tm_follow_pick(struct tm_source *s, struct tm_err *err) {
   take(s, found);
   return 1;
 }
+int64_t tm_follow_pick_held(struct tm_source *s) {
+  const struct tm_follow *f = s->follow;
+  if (f->state->at > 0) leave(s, 0);
+  for (int32_t i = 0; i < TM_FOLLOW_MAX; i++) {
+    const struct tm_follow_file *file = &f->state->files[i];
+    if (!file->used || !file->held || file->left_out || f->fds[i] < 0) continue;
+    take(s, i);
+    return file->seen - file->offset;
+  }
+  return 0;
+}
+
 int tm_follow_advanced(const struct tm_source *s) {
   const struct tm_follow_state *f = s->follow->state;
   return s->state->offset - (s->state->tail - s->state->head) > f->files[f->at - 1].offset;

@@ -55,6 +55,8 @@ struct tm_follow *tm_follow_open(struct tm_source *s, struct tm_follow_state *st
  * file stays at hand, and the record it holds has ended, as nothing has come for its timeout, or it was truncated. */
 enum { TM_FOLLOW_ENDS = 2 };
 int tm_follow_pick(struct tm_source *s, struct tm_err *err);
+/* Takes a file that holds a record, for the last time: how many bytes of it were read before; 0 there is none. */
+int64_t tm_follow_pick_held(struct tm_source *s);
 /* What there is of the file at hand is read: 1 it was left, 0 it is final, its last line as it is (then tm_follow_done). */
 int tm_follow_leave(struct tm_source *s);
 /* Something of the file at hand was cut since it was taken: 1. If not, it would be read in vain again and again. */

@@ -295,6 +295,17 @@ static int64_t end_followed(struct tm_source *s) {
   return 1;
 }
 
+int tm_source_read_held(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  int64_t n = s->follow != NULL && tm_source_record(s) != NULL ? tm_follow_pick_held(s) : 0;
+  if (n == 0) return 0;
+  tm_source_make_room(s);
+  if (n > s->buf.cap - st->tail) n = s->buf.cap - st->tail;
+  int64_t got = tm_io_read_all(s->io, s->fd, s->buf.data + st->tail, (size_t)n);
+  if (got > 0) took(s, (int32_t)got, s->io->mono_ns(s->io));
+  return 1;
+}
+
 /* A row for each tick that is over. */
 static int64_t fill_clock(struct tm_source *s) {
   struct tm_source_state *st = s->state;

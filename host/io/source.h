@@ -150,6 +150,8 @@ static inline int tm_source_holds(const struct tm_source *s) {
 }
 /* What a live source holds is the next batch, as it is: 1; 0: nothing is held. */
 int tm_source_end_held(struct tm_source *s);
+/* Nothing more will come: reads what a followed file holds again. 1; 0: none holds anything. */
+int tm_source_read_held(struct tm_source *s);
 /* The name of the file (or the source) the batch at hand came from. */
 const char *tm_source_origin(const struct tm_source *s);
 
