@@ -76,10 +76,12 @@ describe('records of several lines', function()
     local dir = h.folder { ['a.log'] = 'x\n\n2026-01-01 a\n b', ['b.log'] = ' c\n2026-01-02 d\n e\n' }
     local code = h.write(([[
 local tm = require 'tidemill'
-return tm.pipeline 'p':from(tm.source.file { path = '%s', format = 'lines', record = { start = '%s' } })
+return tm.pipeline 'p':from(tm.source.file { path = '%s', format = 'lines',
+    record = { start = '%s' } })
   :set { at = function(e) return tm.meta(e).source:match '[^/]*$' .. ':' .. tm.meta(e).position end, n = function(e) return #e.line end }]])
       :format(dir, START))
-    assert.equal('{"line":"x\\n","at":"a.log:1","n":2}\n{"line":"2026-01-01 a\\n b","at":"a.log:3","n":15}\n{"line":" c","at":"b.log:1","n":2}\n' ..
+    assert.equal('{"line":"x\\n","at":"a.log:1","n":2}\n' ..
+      '{"line":"2026-01-01 a\\n b","at":"a.log:3","n":15}\n{"line":" c","at":"b.log:1","n":2}\n' ..
       '{"line":"2026-01-02 d\\n e","at":"b.log:2","n":15}\n', h.run({ 'run', '--quiet', code }).out)
   end)
 
@@ -88,12 +90,11 @@ return tm.pipeline 'p':from(tm.source.file { path = '%s', format = 'lines', reco
     local got = h.run({ 'run', '--json', script('stdin', 'max_lines = 3') }, text)
     assert.equal(4, #h.lines(got.out))
     assert.equal(3, counters(got).records_cut)
-    says(got, 'stdin:4: this line is no start of a record, and begins one all the same: the one before has max_lines = 3 lines (further ones ' ..
-      'are counted: records_cut)')
+    local told = 'stdin:4: this line is no start of a record, and begins one all the same: '
+    says(got, told .. 'the one before has max_lines = 3 lines (further ones are counted: records_cut)')
     assert.equal(1, select(2, got.err:gsub('begins one all the same', '')))
     got = h.run({ 'run', '--json', '--max-event', '20', script 'stdin' }, text)
-    says(got, 'stdin:4: this line is no start of a record, and begins one all the same: with it the one before would have more than 20 bytes ' ..
-      '(--max-event)')
+    says(got, told .. 'with it the one before would have more than 20 bytes (--max-event)')
   end)
 
   it('whose first line is too long, or which are not UTF-8, are no events', function()
@@ -117,7 +118,7 @@ return tm.pipeline 'p':from(tm.source.file { path = '%s', format = 'lines', reco
 
   it('go on in the next worker, whenever one is killed', function()
     local log = random_log(77, 60000, 'mixed')
-    local want = reference(log, 40)
+    local want, parts = reference(log, 40)
     for _, how in ipairs { 'file', 'gzip', 'pipe' } do
       local out, stdin = h.path 'out', nil
       local source = script('stdin', 'max_lines = 40')
@@ -128,11 +129,12 @@ return tm.pipeline 'p':from(tm.source.file { path = '%s', format = 'lines', reco
         if how == 'gzip' then sh('gzip -kf %s', quote(log)) end
         source = script('file', 'max_lines = 40', ("path = '%s', rate = '40000/s'"):format(log .. (how == 'gzip' and '.gz' or '')))
       end
-      local p = r.start({ 'run', '--quiet', source, '--to', out }, { stdin = stdin })
+      local p = r.start({ 'run', '--json', source, '--to', out }, { stdin = stdin })
       local kills, code = kill.often(p, function() return r.size(out) end, 6)
       assert.equal(0, code, p:err())
       assert.is_true(kills >= 3, how .. ': ' .. kills .. ' kills')
       same_rows(want, h.read(out))
+      assert.equal(parts, counters({ err = p:err() }).records_cut)
     end
   end)
 end)
@@ -221,7 +223,8 @@ describe('a record that is held', function()
     r.wait_until('what is written anew', function() return count(out) == 3 end)
     p:signal 'TERM'
     assert.equal(0, p:wait())
-    assert.equal('{"line":"2026-01-01 a"}\n{"line":"2026-01-03 f\\n g"}\n{"line":"2026-01-04 h\\n i"}\n{"line":"2026-01-05 j"}\n', h.read(out))
+    assert.equal('{"line":"2026-01-01 a"}\n{"line":"2026-01-03 f\\n g"}\n{"line":"2026-01-04 h\\n i"}\n{"line":"2026-01-05 j"}\n',
+      h.read(out))
     assert.equal(0, counters({ err = p:err() }).records_cut)
   end)
 
@@ -304,8 +307,8 @@ end)
 describe('records leave', function()
   local text = 'x\n\n2026-01-01 "a",\r\n b\n\n2026-01-02 c\n'
   local function run(body, input, ...)
-    return h.run({ 'run', '--quiet', h.write(("local tm = require 'tidemill'\nlocal s = tm.pipeline 'p':from(tm.source.stdin { format = 'lines', \z
-      record = { start = '%s' } })\n%s"):format(START, body), h.path 'leave.lua'), ... }, input or text)
+    return h.run({ 'run', '--quiet', h.write(("local tm = require 'tidemill'\nlocal s = tm.pipeline 'p':from(tm.source.stdin { \z
+      format = 'lines', record = { start = '%s' } })\n%s"):format(START, body), h.path 'leave.lua'), ... }, input or text)
   end
 
   it('as lines with their line breaks, also by way of other pipelines and steps', function()
@@ -346,30 +349,29 @@ describe('what is no record', function()
       source or "stdin { format = 'lines'", record), h.path 'bad.lua')
     local got = h.run { 'check', path }
     assert.equal(3, got.code, got.err)
-    says(got, path .. ':2: ' .. text)
+    says(got, path .. ':2: ' .. (source and '' or 'tm.source.stdin record') .. text)
   end
 
   it('is told with its place, what was found and what to write', function()
-    refused("{ strat = '^%d' }", "tm.source.stdin record has no option 'strat' (did you mean 'start'?)")
-    refused("{ start = '^%d', max_line = 3 }", "tm.source.stdin record has no option 'max_line' (did you mean 'max_lines'?)")
-    refused('{}', "tm.source.stdin record: start takes the Lua pattern that the first line of a record matches, such as '^%d%d%d%d%-'; got nil")
-    refused("{ start = '' }", "tm.source.stdin record: start takes the Lua pattern that the first line of a record matches, such as " ..
+    refused("{ strat = '^%d' }", " has no option 'strat' (did you mean 'start'?)")
+    refused("{ start = '^%d', max_line = 3 }", " has no option 'max_line' (did you mean 'max_lines'?)")
+    refused('{}', ": start takes the Lua pattern that the first line of a record matches, such as '^%d%d%d%d%-'; got nil")
+    refused("{ start = '' }", ": start takes the Lua pattern that the first line of a record matches, such as " ..
       "'^%d%d%d%d%-'; got an empty text")
-    refused('{ start = 7 }', 'tm.source.stdin record: start takes the Lua pattern')
-    refused("{ start = '[a' }", "tm.source.stdin record: start '[a' is no Lua pattern: malformed pattern (missing ']')")
-    refused("{ start = '(a' }", "tm.source.stdin record: start '(a' is no Lua pattern: unfinished capture")
-    refused([=[{ start = [[^\d+]] }]=], [[tm.source.stdin record: start '^\d+' has \d, and is a Lua pattern, where classes are written with %]])
-    refused("{ start = '%s*' }", "tm.source.stdin record: start '%s*' matches every line, so that each would be a record of its own")
-    refused("{ start = '" .. ('a'):rep(1001) .. "' }", 'tm.source.stdin record: start is a pattern of at most 1000 bytes, got 1001')
-    refused("{ start = '^%d', max_lines = 0 }", 'tm.source.stdin record: max_lines is a whole number from 1 to 1000000, got ')
-    refused("{ start = '^%d', max_lines = 1.5 }", 'tm.source.stdin record: max_lines is a whole number')
-    refused("{ start = '^%d', timeout = 5 }", "tm.source.stdin record: timeout: a duration needs a unit: write '5s' for seconds or '5ms' for milliseconds")
-    refused("{ start = '^%d', timeout = '0s' }", "tm.source.stdin record: timeout: from '1ms' to '1d', got '0s'")
-    refused("{ start = '^%d' }", "tm.source.stdin: 'record' makes events of several lines and belongs to the format lines, and this is 'json'; " ..
-      "write format = 'lines'", "stdin { name = 'x'")
-    refused("{ start = '^%d' }", "tm.source.file: 'record' makes events of several lines and belongs to the format lines, and this is 'csv'",
-      "file { path = 'x.csv'")
-    refused("'^%d'", "tm.source.stdin: option 'record' takes a table")
+    refused('{ start = 7 }', ': start takes the Lua pattern')
+    refused("{ start = '[a' }", ": start '[a' is no Lua pattern: malformed pattern (missing ']')")
+    refused("{ start = '(a' }", ": start '(a' is no Lua pattern: unfinished capture")
+    refused([=[{ start = [[^\d+]] }]=], [[: start '^\d+' has \d, and is a Lua pattern, where classes are written with %]])
+    refused("{ start = '%s*' }", ": start '%s*' matches every line, so that each would be a record of its own")
+    refused("{ start = '" .. ('a'):rep(1001) .. "' }", ': start is a pattern of at most 1000 bytes, got 1001')
+    refused("{ start = '^%d', max_lines = 0 }", ': max_lines is a whole number from 1 to 1000000, got ')
+    refused("{ start = '^%d', max_lines = 1.5 }", ': max_lines is a whole number')
+    refused("{ start = '^%d', timeout = 5 }", ": timeout: a duration needs a unit: write '5s' for seconds or '5ms' for milliseconds")
+    refused("{ start = '^%d', timeout = '0s' }", ": timeout: from '1ms' to '1d', got '0s'")
+    local belongs = ": 'record' makes events of several lines and belongs to the format lines, and this is "
+    refused("{ start = '^%d' }", 'tm.source.stdin' .. belongs .. "'json'; write format = 'lines'", "stdin { name = 'x'")
+    refused("{ start = '^%d' }", 'tm.source.file' .. belongs .. "'csv'", "file { path = 'x.csv'")
+    refused("'^%d'", "tm.source.stdin: option 'record' takes a table", "stdin { format = 'lines'")
   end)
 
   it('one file is read in one way', function()
