@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/buf.h"
+#include "../base/err.h"
 #include "pattern.h"
 
 enum { STEPS = 10000000, STEPS_OF_LINE = 100000, STEPS_A_BYTE = 8, LEVELS = 200, SPAN = 16 };
@@ -255,6 +256,7 @@ int32_t tm_ffi_pattern_find(const struct tm_pattern *program, const char *s, int
 int tm_pattern_is_in(const struct tm_pattern *program, const char *s, int32_t len) {
   struct run r = run_on(s, len);
   const char *first;
+  TM_ASSERT(s != NULL);
   r.steps -= STEPS - STEPS_OF_LINE;
   captures_clear(&r, program);
   int found = search(&r, program, s, &first) != NULL;

@@ -356,7 +356,8 @@ for part in re.split(r"\n(?=\d{4}-\d\d-\d\d )", text):
     assert.equal(normal(python(judge .. 'for row in rows: print(json.dumps(row))', 'app.log')), normal(r.out))
     assert.equal(normal(python(judge .. 'for f in failures.values(): print(json.dumps(f))', 'app.log')),
       normal(h.read(dir .. '/failures.ndjson')))
-    assert.equal(h.decode(python(judge .. 'print(json.dumps(rest))', 'app.log')), h.rows(h.read(dir .. '/app_log.bad.ndjson'))[1].event.line)
+    local letter = h.rows(h.read(dir .. '/app_log.bad.ndjson'))[1]
+    assert.equal(h.decode(python(judge .. 'print(json.dumps(rest))', 'app.log')), letter.event.line)
   end)
 
   it('each passes check without a word about what it does wrong', function()
