@@ -10,7 +10,7 @@
 struct tm_record *tm_record_new(const char *start, int32_t len, int32_t lines_max, double timeout_ms) {
   struct tm_record *r = calloc(1, sizeof *r);
   if (r == NULL) return NULL;
-  r->text = malloc((size_t)len + 1);
+  r->text = calloc((size_t)len + 1, 1);
   r->start = calloc((size_t)tm_ffi_pattern_room(len), sizeof *r->start);
   if (r->text == NULL || r->start == NULL) {
     tm_record_free(r);

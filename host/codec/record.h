@@ -23,7 +23,7 @@ enum { TM_RECORD_LINES = 1000, TM_RECORD_LINES_MAX = 1000000, TM_RECORD_PATTERN_
 enum tm_record_end { TM_RECORD_UNKNOWN = 0, TM_RECORD_BY_LINES, TM_RECORD_BY_BYTES, TM_RECORD_BY_SILENCE };
 
 struct tm_record {
-  char *text;                /* of the pattern */
+  char *text;                /* of the pattern, ended by a zero byte */
   int32_t text_len;
   struct tm_pattern *start;
   int32_t lines_max;
