@@ -662,6 +662,8 @@ enum {
 int32_t tm_ffi_pattern_room(int32_t len);
 /* Never fails: faults are instructions, as they are told only when a match gets there. anchor 0: ^ is a character. */
 void tm_ffi_pattern_compile(const char *pattern, int32_t len, int32_t anchor, struct tm_pattern *program);
+/* What some text would find wrong with it, were it to get there: enum tm_pattern_fault; 0 nothing */
+int32_t tm_ffi_pattern_fault(const struct tm_pattern *program);
 /* The first match at or behind `init` (Lua's: negative from the end): how many captures it has, from 0; -1000 there is none;
  * else a fault, negated; found is filled too where that is UNFINISHED. Steps are bounded. */
 int32_t tm_ffi_pattern_find(const struct tm_pattern *program, const char *s, int32_t len, double init, int32_t *found);

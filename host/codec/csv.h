@@ -5,13 +5,14 @@
  * elsewhere is a character; an empty line is no row. A row has as many fields as there are columns and is UTF-8.
  * Where the quotes of a row make no sense only its first line is bad, and reading goes on at the next one: a field that
  * is opened and never closed costs one line, and no byte is looked at more than a fixed number of times.
- * `lines` is the same with one column, without delimiter, quotes and blank lines. */
+ * `lines` is the same with one column, without delimiter, quotes and blank lines; with a record (record.h) several lines are a row. */
 #ifndef TM_CODEC_CSV_H
 #define TM_CODEC_CSV_H
 
 #include "../abi_c.h"
 #include "../event/fields.h"
 #include "format.h"
+#include "record.h"
 
 enum {
   TM_CSV_COLUMNS_MAX = 16384,
@@ -32,6 +33,7 @@ struct tm_csv {
   int header;                       /* the first row of a file is no event */
   const struct tm_csv_names *given; /* the columns, whatever the header says; NULL: it names them */
   struct tm_csv_names *shared;      /* those of the file at hand; outlives a worker */
+  struct tm_record *record;         /* lines: a row is a record of several; NULL: it is one. Owned */
   const struct tm_csv_names *names; /* one of these two */
   double serial;                    /* counts changes of `names` */
   struct tm_csv_members *members;   /* the names as members of JSON (csv_text.c) */
@@ -45,6 +47,8 @@ struct tm_csv_options {
                                        written */
   int crlf;                         /* sink: rows end with CR LF */
   struct tm_csv_names *columns;     /* taken over; NULL: not given */
+  struct tm_record *record;         /* source of lines: taken over; NULL: a line is an event */
+  int breaks;                       /* sink of lines: a row may have several */
 };
 
 /* One field of a row: its bytes, without quotes around. */
@@ -53,7 +57,11 @@ struct tm_csv_span {
   int32_t len;
   uint8_t quoted;
   uint8_t doubled;                  /* quotes in it stand twice */
+  uint8_t crlf;                     /* lines in it end with CR LF, and it says LF */
 };
+
+/* Are its bytes what it says? */
+static inline int tm_csv_span_plain(const struct tm_csv_span *span) { return !(span->doubled | span->crlf); }
 
 /* A row, one field after the other. */
 enum tm_csv_walked { TM_CSV_DONE, TM_CSV_MORE, TM_CSV_OPEN, TM_CSV_BEHIND };
@@ -95,7 +103,7 @@ static inline const char *tm_csv_name(const struct tm_csv_names *n, int32_t i, i
 
 /* Heap. shared: the caller's; NULL: no memory. given: owned by the caller, or NULL. */
 struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const struct tm_csv_names *given, struct tm_csv_names *shared);
-/* What hangs off it too; not the names. */
+/* What hangs off it too; not the names. NULL is nothing. */
 void tm_csv_free(struct tm_csv *csv);
 /* Reads the head of a file from text[0..len) into `shared`: 1 it is passed, 0 more is needed, -1 it is no header: cut->broken
  * says why, until the next call. */
@@ -110,7 +118,7 @@ const struct tm_csv_span *tm_csv_row_spans(const struct tm_batch *b, int32_t row
 /* csv_text.c */
 
 /* What a STRING's num tells of its text (tm_cell_head): it lies in the row; it was written out beside the row since quotes stand
- * twice there; it was made JSON (tm_ffi_cell_text), with quotes around the span. */
+ * twice or lines end with CR LF there; it was made JSON (tm_ffi_cell_text), with quotes around the span. */
 enum { TM_CSV_IN_ROW = 0, TM_CSV_UNDOUBLED = 1, TM_CSV_JSON = 2 };
 
 void tm_csv_members_free(struct tm_csv_members *m);

@@ -4,7 +4,7 @@
  * slow way (csv_walk.c), which also decides what is no row. A row whose quotes make no sense is bad up to its first LF and reading
  * goes on behind that: from there to the place where it stopped making sense no quote stands alone, so nothing there is
  * opened again and every byte is walked over twice at most. A row that fits the quotes but not the columns, or is not
- * UTF-8, is bad as a whole. One thread. */
+ * UTF-8, is bad as a whole. Which lines are one record is record.c's to say. One thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "json.h"
 #include "msgpack_bytes.h"
 
-enum { BATCH_BYTES = 1 << 20, EVENT_BYTES = (1 << 27) - 1 };
+enum { BATCH_BYTES = 1 << 20, EVENT_BYTES = (1 << 27) - 1, GIVEN_UP_MAX = 1000 };
 
 /* Where the fields of scripts stand in the file at hand. */
 struct tm_csv_map {
@@ -70,6 +70,7 @@ struct tm_csv *tm_csv_new(int32_t format, char delimiter, int header, const stru
 void tm_csv_free(struct tm_csv *csv) {
   if (csv == NULL) return;
   tm_csv_members_free(csv->members);
+  tm_record_free(csv->record);
   free(csv->map->wants);
   free(csv->map->spans);
   free(csv->map);
@@ -120,10 +121,10 @@ static struct tm_csv_map *map_get(struct tm_batch *b) {
 
 /* ---- rows ---- */
 
-/* A value with doubled quotes is written out beside the text: the cell knows where it came from. */
-static void put_doubled(struct tm_batch *b, const struct tm_csv_want *w, int32_t row, const struct tm_csv_span *span) {
+/* A value that is not what its bytes are is written out beside the text: the cell knows where it came from. */
+static void put_beside(struct tm_batch *b, const struct tm_csv_want *w, int32_t row, const struct tm_csv_span *span) {
   struct tm_buf room;
-  struct tm_cell_origin from = {.off = span->off - 1, .len = span->len + 2};
+  struct tm_cell_origin from = {.off = span->off - span->quoted, .len = span->len + 2 * span->quoted};
   struct tm_cell *c = &w->cells[row];
   tm_buf_init_fixed(&room, b->side, b->side_cap);
   room.len = b->side_len;
@@ -139,7 +140,7 @@ static void put_doubled(struct tm_batch *b, const struct tm_csv_want *w, int32_t
 }
 
 static void put_span(struct tm_batch *b, const struct tm_csv_want *w, int32_t row, const struct tm_csv_span *span) {
-  if (span->doubled) put_doubled(b, w, row, span);
+  if (!tm_csv_span_plain(span)) put_beside(b, w, row, span);
   else scanner()->put(w, row, b->raw, span->off, span->len);
 }
 
@@ -206,6 +207,43 @@ static int32_t row_slow(struct reader *r, int32_t at) {
   return row.next;
 }
 
+/* A record of several lines. */
+static int32_t record_read(struct reader *r, int32_t at, struct tm_cut *cut) {
+  struct tm_batch *b = r->b;
+  struct tm_record *record = b->csv->record;
+  struct tm_record_row row;
+  enum tm_record_end why = record->why;
+  enum tm_record_walked walked = tm_record_walk(record, b->raw, at, r->len, r->final, r->max_event, &row);
+  if (walked != TM_RECORD_DONE) return walked == TM_RECORD_MORE ? WAIT : TOO_LONG;
+  if (row.next > BATCH_BYTES && b->rows > 0) {
+    tm_record_forget(record);
+    record->begins = row.begins;
+    record->why = why;
+    return NO_ROOM;
+  }
+  if (!row.begins && b->line_first + r->lines > 1 && cut->parts++ == 0) {
+    cut->parts_at = r->lines;
+    cut->parts_why = (int32_t)why;
+  }
+  *spans_get(b->csv) = (struct tm_csv_span){.off = at, .len = row.stop - at, .crlf = (uint8_t)row.crlf};
+  row_put(r, at, row.stop, tm_msgpack_utf8(b->raw + at, (uint32_t)(row.stop - at)) ? TM_LINE_OK : TM_LINE_SYNTAX);
+  r->lines += row.lines;
+  return row.next;
+}
+
+/* Where it stopped: *next says why. A batch of lines that the pattern does not get through with ends sooner, as each takes its time. */
+static int32_t records_read(struct reader *r, int32_t *next, struct tm_cut *cut) {
+  struct tm_record *record = r->b->csv->record;
+  int32_t at = 0;
+  while (at < r->len && r->b->rows < TM_BATCH_ROWS && (r->b->rows == 0 || record->broken_off < GIVEN_UP_MAX)) {
+    if ((*next = record_read(r, at, cut)) < 0) break;
+    at = *next;
+  }
+  cut->given_up = record->broken_off;
+  record->broken_off = 0;
+  return at;
+}
+
 /* Indexes the text from `at` on. */
 static void piece_begin(const struct tm_csv_scanner *sc, struct tm_csv_scan *s, const struct reader *r, int32_t at) {
   s->piece = r->b->raw + at;
@@ -227,19 +265,17 @@ static void piece_go_on(struct tm_csv_scan *s, int32_t at) {
   s->mark = s->line == 0 ? 0 : s->lines[s->line - 1] + 1;
 }
 
-void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final, int32_t max_event, struct tm_cut *cut) {
+/* As records_read, of rows that are no records. */
+static int32_t rows_read(struct reader *r, int32_t *next) {
   const struct tm_csv_scanner *sc = scanner();
-  struct reader r = {.b = b, .map = map_get(b), .len = len, .final = final, .max_event = max_event < EVENT_BYTES ? max_event : EVENT_BYTES};
-  struct tm_csv_scan *s = &r.map->scan;
-  int32_t at = 0, next = 0;
-  b->raw = text;
-  b->rows = b->bad = b->side_len = b->text_row = 0;
-  *cut = (struct tm_cut){0};
+  struct tm_csv_scan *s = &r->map->scan;
+  struct tm_batch *b = r->b;
+  int32_t at = 0, len = r->len;
   int indexed = 0;
   while (at < len && b->rows < TM_BATCH_ROWS) {
-    if (!indexed) piece_begin(sc, s, &r, at);
+    if (!indexed) piece_begin(sc, s, r, at);
     indexed = 1;
-    sc->rows(s, b, BATCH_BYTES, r.max_event, &r.lines);
+    sc->rows(s, b, BATCH_BYTES, r->max_event, &r->lines);
     at = s->base + s->row_at;
     if (b->rows == TM_BATCH_ROWS || at == len) break;
     /* the piece ends inside a row that began behind its start: the next one begins there */
@@ -247,11 +283,21 @@ void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final,
       indexed = 0;
       continue;
     }
-    if ((next = row_slow(&r, at)) < 0) break;
-    at = next;
+    if ((*next = row_slow(r, at)) < 0) break;
+    at = *next;
     if (at - s->base < s->len) piece_go_on(s, at - s->base);
     else indexed = 0;
   }
+  return at;
+}
+
+void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final, int32_t max_event, struct tm_cut *cut) {
+  struct reader r = {.b = b, .map = map_get(b), .len = len, .final = final, .max_event = max_event < EVENT_BYTES ? max_event : EVENT_BYTES};
+  int32_t next = 0;
+  b->raw = text;
+  b->rows = b->bad = b->side_len = b->text_row = 0;
+  *cut = (struct tm_cut){0};
+  int32_t at = b->csv->record != NULL ? records_read(&r, &next, cut) : rows_read(&r, &next);
   cut->used = at;
   cut->lines = r.lines;
   cut->blank = r.blank;
@@ -260,10 +306,17 @@ void tm_csv_decode(struct tm_batch *b, const char *text, int32_t len, int final,
   if (at == 0 && next == TOO_LONG) cut->need = r.max_event + 1;
 }
 
+/* A line, or a record of several, is its own only field. */
+static void line_span(const struct tm_batch *b, int32_t row, struct tm_csv_span *span) {
+  *span = (struct tm_csv_span){.off = b->off[row], .len = b->len[row]};
+  span->crlf = b->csv->record != NULL && memmem(b->raw + span->off, (size_t)span->len, "\r\n", 2) != NULL;
+}
+
 const struct tm_csv_span *tm_csv_row_spans(const struct tm_batch *b, int32_t row) {
   struct tm_csv_span *spans = spans_get(b->csv);
   struct tm_csv_row walked;
-  tm_csv_walk(b->raw, b->off[row], b->off[row] + b->len[row], TM_CSV_WHOLE, b->csv->delimiter, &walked, spans, b->csv->names->n);
+  if (b->csv->delimiter == TM_CSV_NO_DELIMITER) line_span(b, row, spans);
+  else tm_csv_walk(b->raw, b->off[row], b->off[row] + b->len[row], TM_CSV_WHOLE, b->csv->delimiter, &walked, spans, b->csv->names->n);
   return spans;
 }
 

@@ -142,7 +142,7 @@ static const struct tm_csv_members *members_get(struct tm_csv *csv) {
 static const char *span_text(const char *raw, const struct tm_csv_span *span, int32_t *len) {
   static struct tm_buf scratch;
   *len = span->len;
-  if (!span->doubled) return raw + span->off;
+  if (tm_csv_span_plain(span)) return raw + span->off;
   if (scratch.cap_max == 0) tm_buf_init(&scratch, INT32_MAX - TM_PAD);
   scratch.len = 0;
   if (tm_csv_span_put(&scratch, raw, span) != 0) return NULL;

@@ -105,13 +105,15 @@ enum tm_csv_walked tm_csv_walk(const char *text, int32_t from, int32_t len, int 
 
 int32_t tm_csv_span_put(struct tm_buf *out, const char *text, const struct tm_csv_span *span) {
   const char *p = text + span->off, *end = p + span->len;
-  if (!span->doubled) return tm_buf_put(out, p, span->len);
+  if (tm_csv_span_plain(span)) return tm_buf_put(out, p, span->len);
   if (tm_buf_reserve(out, span->len) != 0) return -1;
   while (p < end) {
-    const char *q = find(p, end, '"', '"');
-    if (q < end) q++;  /* one of the two */
-    if (tm_buf_put(out, p, (int32_t)(q - p)) != 0) return -1;
-    p = q < end ? q + 1 : q;
+    /* one of two quotes is left out, or the CR in front of a LF */
+    const char *q = span->doubled ? find(p, end, '"', '"') : find(p, end, '\n', '\n');
+    const char *stop = q == end ? end : span->doubled ? q + 1 : q - (q > p && q[-1] == '\r');
+    if (tm_buf_put(out, p, (int32_t)(stop - p)) != 0) return -1;
+    if (q < end && span->crlf && tm_buf_put(out, "\n", 1) != 0) return -1;
+    p = q < end ? q + 1 + span->doubled : q;
   }
   return 0;
 }

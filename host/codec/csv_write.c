@@ -118,7 +118,7 @@ static int32_t value_put(struct tm_buf *out, const struct tm_csv_out *csv, const
   struct tm_buf *scratch = &csv->row->scratch;
   scratch->len = 0;
   if (v->kind == TM_KIND_ABSENT || v->kind == TM_KIND_NULL) return text_put(out, csv, "", 0);
-  if (v->span != NULL && v->span->doubled) {
+  if (v->span != NULL && !tm_csv_span_plain(v->span)) {
     if (tm_csv_span_put(scratch, v->text, v->span) != 0) return -1;
     return text_put(out, csv, scratch->data, scratch->len);
   }
@@ -181,14 +181,29 @@ static int32_t values_put(struct tm_out *o) {
 
 /* ---- plain lines ---- */
 
+/* The line breaks behind `from` become those of the sink. */
+static int32_t breaks_put(struct tm_buf *out, int32_t from) {
+  int32_t n = 0;
+  for (int32_t i = from; i < out->len; i++) n += out->data[i] == '\n';
+  if (tm_buf_reserve(out, n) != 0) return -1;
+  for (int32_t i = out->len - 1, to = i + n; to > i; i--) {
+    out->data[to--] = out->data[i];
+    if (out->data[i] == '\n') out->data[to--] = '\r';
+  }
+  out->len += n;
+  return 0;
+}
+
 static int32_t line_put(struct tm_out *o, const struct value *v) {
   struct tm_csv_out *csv = o->csv;
   int32_t from = o->buf.len;
   if (v->kind == TM_KIND_ABSENT || v->kind == TM_KIND_NULL) return refuse(csv->row, NO_LINE, NULL, 0);
   int32_t rc = v->kind == TM_KIND_ESCAPED ? tm_ffi_json_unescape(v->text, v->len, &o->buf) : tm_buf_put(&o->buf, v->text, v->len);
   if (rc != 0) return rc;
-  if (o->buf.len > from && memchr(o->buf.data + from, '\n', (size_t)(o->buf.len - from)) != NULL)
-    return refuse(csv->row, NOT_A_LINE, NULL, 0);
+  if (o->buf.len > from && memchr(o->buf.data + from, '\n', (size_t)(o->buf.len - from)) != NULL) {
+    if (!csv->breaks) return refuse(csv->row, NOT_A_LINE, NULL, 0);
+    if (csv->crlf && breaks_put(&o->buf, from) != 0) return -1;
+  }
   return tm_csv_end_put(&o->buf, csv);
 }
 
@@ -282,7 +297,7 @@ int32_t tm_csv_put_row(struct tm_out *o, const struct tm_batch *b, int32_t row) 
   if (!csv->given && o->rows == 0) columns_of_names(csv, from->names);
   if (columns_compare(csv, from) != 0) return -1;
   /* a CR at the end belongs to the last value, but would be read as part of the line's end */
-  if (csv->row->same && (csv->delimiter == TM_CSV_NO_DELIMITER || text[len - 1] != '\r')) {
+  if (csv->row->same && (csv->delimiter == TM_CSV_NO_DELIMITER ? from->record == NULL : text[len - 1] != '\r')) {
     rc = tm_csv_begin(o);
     if (rc == 0) rc = tm_buf_put(&o->buf, text, len);
     return rc != 0 ? rc : tm_csv_end_put(&o->buf, csv);
@@ -297,7 +312,7 @@ int32_t tm_csv_put_row(struct tm_out *o, const struct tm_batch *b, int32_t row) 
   }
   if (csv->delimiter != TM_CSV_NO_DELIMITER) return values_put(o);
   struct value *line = &values[0];
-  if (line->span != NULL && line->span->doubled) {
+  if (line->span != NULL && !tm_csv_span_plain(line->span)) {
     csv->row->scratch.len = 0;
     if (tm_csv_span_put(&csv->row->scratch, b->raw, line->span) != 0) return -1;
     return line_put(o, &(struct value){csv->row->scratch.data, csv->row->scratch.len, TM_KIND_STRING, NULL});
@@ -316,6 +331,7 @@ int32_t tm_csv_put_cell(struct tm_buf *out, const struct tm_csv_out *csv, const 
     const char *raw = tm_csv_cell_raw(b, c, &len);
     if (b->csv->delimiter == csv->delimiter && len > 0 && (*raw == '"' || raw[len - 1] != '\r')) return tm_buf_put(out, raw, len);
     struct tm_csv_span span = {.off = (int32_t)(raw - b->raw), .len = len};
+    span.crlf = b->csv->record != NULL && memmem(raw, (size_t)len, "\r\n", 2) != NULL;
     if (len > 0 && *raw == '"' && b->csv->delimiter != TM_CSV_NO_DELIMITER) {
       span = (struct tm_csv_span){.off = span.off + 1, .len = len - 2, .quoted = 1};
       span.doubled = memchr(raw + 1, '"', (size_t)span.len) != NULL;

@@ -14,6 +14,7 @@ struct tm_csv_out {
   char delimiter;
   int crlf;
   int header;                  /* the first row of an out has the header in front */
+  int breaks;                  /* lines: a row may hold line breaks, and is several lines then; its maker sets it */
   int given;                   /* the columns are; 0: the first row says them */
   struct tm_csv_names *names;  /* given: only read; else shared, written while an out has no row */
   struct tm_csv_row_out *row;  /* the row at hand (csv_write.c) */

@@ -15,6 +15,10 @@ struct tm_cut {
   int32_t need;              /* nothing consumed: bytes that the first event takes at least */
   const char *broken;        /* the last row is where the text stops making sense, and why; nothing behind it can be read */
   int32_t broken_at;         /* at this byte */
+  int32_t parts;             /* records (record.h) that are what another one was cut off from */
+  int32_t parts_at;          /* line of the first, and why that one was ended: enum tm_record_end */
+  int32_t parts_why;
+  int32_t given_up;          /* lines with which the pattern of records did not get through */
 };
 
 /* Inside an event that is too long: how much of it is still to come. All zero at its start. Outlives a worker. */

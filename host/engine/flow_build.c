@@ -96,7 +96,9 @@ static int add_csv(struct tm_flows *f, struct tm_source *s, int32_t format, cons
   if (shared == NULL) return -1;
   const struct tm_csv_names *given = format == TM_FORMAT_LINES ? tm_csv_names_line() : csv->columns;
   s->batch->csv = tm_csv_new(format, csv->delimiter, csv->header, given, shared);
-  return s->batch->csv != NULL ? 0 : no_memory(err, "a source");
+  if (s->batch->csv == NULL) return no_memory(err, "a source");
+  s->batch->csv->record = csv->record;
+  return 0;
 }
 
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
@@ -180,7 +182,9 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
   struct tm_csv_names *shared = given != NULL ? NULL : region(f, "sink-columns", o->sink.index, 0, sizeof *shared, err);
   if (given == NULL && shared == NULL) return -1;
   o->csv = tm_csv_out_new(o->sink.format, csv->delimiter, csv->crlf, csv->header, given, shared);
-  return o->csv != NULL ? 0 : no_memory(err, "a sink");
+  if (o->csv == NULL) return no_memory(err, "a sink");
+  o->csv->breaks = csv->breaks;
+  return 0;
 }
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
@@ -372,7 +376,9 @@ static uint64_t hash_names(uint64_t h, const struct tm_csv_names *n) {
 }
 
 static uint64_t hash_csv(uint64_t h, const struct tm_csv *csv) {
-  return csv == NULL ? h : hash_names(h ^ (uint64_t)(csv->delimiter + 256 * csv->header), csv->given);
+  if (csv == NULL) return h;
+  h = hash_names(h ^ (uint64_t)(csv->delimiter + 256 * csv->header), csv->given);
+  return csv->record == NULL ? h : hash_text(h, csv->record->text) + (uint64_t)csv->record->lines_max;
 }
 
 static uint64_t hash_csv_out(uint64_t h, const struct tm_csv_out *csv) {

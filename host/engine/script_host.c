@@ -112,10 +112,29 @@ static int raise_err(lua_State *L, const struct tm_err *err) {
   return lua_error(L);
 }
 
-/* delimiter, header, columns, crlf, from that argument on */
+static double number_of(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  double v = lua_type(L, -1) == LUA_TBOOLEAN ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+static struct tm_record *record_arg(lua_State *L, int table) {
+  size_t len;
+  lua_getfield(L, table, "start");
+  const char *start = luaL_checklstring(L, -1, &len);
+  struct tm_record *record = tm_record_new(start, (int32_t)len, (int32_t)number_of(L, table, "max_lines"), number_of(L, table, "timeout_ms"));
+  lua_pop(L, 1);
+  if (record == NULL) luaL_error(L, "no memory for records");
+  return record;
+}
+
+/* delimiter, header, columns, crlf, and { start, max_lines, timeout_ms } or whether line breaks are allowed, from that argument on */
 static struct tm_csv_options csv_args(lua_State *L, int at) {
   const char *delimiter = luaL_optstring(L, at, ",");
   struct tm_csv_options o = {.delimiter = delimiter[0], .header = lua_toboolean(L, at + 1), .crlf = lua_toboolean(L, at + 3)};
+  o.breaks = lua_toboolean(L, at + 4);
+  if (lua_istable(L, at + 4)) o.record = record_arg(L, at + 4);
   if (!lua_istable(L, at + 2)) return o;
   o.columns = calloc(1, sizeof *o.columns);
   if (o.columns == NULL) luaL_error(L, "no memory for columns");
@@ -149,13 +168,6 @@ static int host_add_source(lua_State *L) {
   lua_pushlightuserdata(L, source->batch);
   lua_pushlightuserdata(L, source->fields);
   return 2;
-}
-
-static double number_of(lua_State *L, int table, const char *name) {
-  lua_getfield(L, table, name);
-  double v = lua_type(L, -1) == LUA_TBOOLEAN ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  return v;
 }
 
 /* source_how(index, { follow, rate, period_ms, count }) */

@@ -104,7 +104,7 @@ static int64_t generate(struct tm_worker *w, struct tm_source *s, struct tm_err 
 /* Nothing more is read: of a live source an unfinished line is told, as it is gone; files can be read again. */
 static void stop(struct tm_source *s) {
   int32_t rest = tm_source_stop(s);
-  if (rest > 0 && s->live)
+  if (rest > 0 && s->live && s->follow == NULL)
     tm_log_warning("%s: %d bytes of an unfinished last line were read and not processed", s->name, rest);
 }
 
@@ -122,12 +122,14 @@ static void count_files(struct tm_worker *w, struct tm_source *s) {
 /* The next batch out of what was read; when there is one it is begun. One change with all that counts it. */
 static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   struct tm_undo *u = &w->shared->undo;
-  uint64_t *blank = &w->shared->counters.lines_blank;
+  struct tm_counters *c = &w->shared->counters;
   tm_undo_keep(u, s->state, sizeof *s->state);
-  tm_undo_keep(u, blank, sizeof *blank);
+  tm_undo_keep(u, &c->lines_blank, sizeof c->lines_blank);
+  tm_undo_keep(u, &c->records_cut, sizeof c->records_cut);
   enum tm_source_got got = tm_source_next(s);
-  *blank += (uint64_t)s->lines_blank;
-  s->lines_blank = 0;
+  c->lines_blank += (uint64_t)s->lines_blank;
+  c->records_cut += (uint64_t)s->records_cut;
+  s->lines_blank = s->records_cut = 0;
   if (s->files_empty + s->files_gone > 0) count_files(w, s);
   if (got == TM_SOURCE_BATCH) {
     w->current = s;
@@ -140,7 +142,8 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
 /* Is it known that there is nothing, until somebody tells? */
 static int is_watched(const struct tm_worker *w, const struct tm_source *s) {
   if (!ev_is_active(&w->readable[s->index])) return 0;
-  return s->follow == NULL || w->io->mono_ns(w->io) < tm_source_due(s);
+  uint64_t due = tm_source_due(s);
+  return due == 0 || w->io->mono_ns(w->io) < due;
 }
 
 /* Begins the next batch of a source: BATCH, WAIT (live, nothing there), END; -1 err. */
@@ -148,13 +151,14 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
   int reads = 0;
   s->closing = w->ending;
   if (s->rate > 0 && !w->ending && w->io->mono_ns(w->io) < s->next_ns) return TM_SOURCE_WAIT;
+  s->next_ns = 0;  /* passed: nothing is due for the rate's sake until a batch is cut */
   for (;;) {
     if (w->ending) s->whole = 0;  /* what was read goes through, though it be less than a batch */
     enum tm_source_got got = cut(w, s);
     if (got != TM_SOURCE_MORE) return (int)got;
     int pending = tm_source_pending(s);
     if (w->ending && !(s->live && pending)) {
-      stop(s);
+      if (!tm_source_end_held(s) && !tm_source_read_held(s)) stop(s);
       continue;
     }
     if (s->live && !pending && (reads++ > 0 || is_watched(w, s))) return TM_SOURCE_WAIT;
@@ -304,7 +308,7 @@ static void wait_for_sources(struct tm_worker *w) {
     if (due > 0 && (first == 0 || due < first)) first = due;
     int fd = tm_source_fd(s);
     if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i])) continue;
-    if (due > now && s->follow == NULL) continue;
+    if (s->next_ns > now) continue;
     /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
     if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], fd, EV_READ);
     w->readable[i].data = s;

@@ -26,6 +26,8 @@ struct tm_follow {
   int notify;
   int names_changed;                  /* names are to be looked at */
   int final;                          /* the file at hand is read for the last time */
+  int silent;                         /* the file at hand was taken since it is silent */
+  int lingers;                        /* there was no more in the file at hand */
   int told;                           /* warnings given */
   uint64_t look_ns;                   /* when names were looked at */
   uint64_t asked_ns;                  /* when sizes were */
@@ -254,10 +256,12 @@ static void hear(struct tm_follow *f) {
 
 static void begin_anew(struct tm_source *s, struct tm_follow_file *file) {
   tm_log_info("%s: was truncated; it is read from its start", file->path);
+  if (file->held)
+    tm_log_warning("%s: its last record was still open, as no start of another followed, and is lost with what was truncated", file->path);
   tm_undo_keep(s->undo, file, offsetof(struct tm_follow_file, path));
   file->offset = file->seen = 0;
   file->line = tm_formats[s->batch->format].first;
-  file->begun = file->looked = file->skipping = file->left_out = file->last_n = 0;
+  file->begun = file->looked = file->skipping = file->left_out = file->held = file->last_n = 0;
   tm_undo_done(s->undo);
 }
 
@@ -265,25 +269,39 @@ static void begin_anew(struct tm_source *s, struct tm_follow_file *file) {
 static int is_another(const struct tm_follow_file *file, int fd, int64_t size) {
   char last[LAST];
   if (size < file->offset) return 1;
-  return file->last_n > 0 && (pread(fd, last, (size_t)file->last_n, file->offset - file->last_n) != file->last_n ||
+  return file->last_n > 0 && (pread(fd, last, (size_t)file->last_n, file->last_at - file->last_n) != file->last_n ||
                               memcmp(last, file->last, (size_t)file->last_n) != 0);
 }
 
-/* Is there something to be read of file i? 2: for the last time. */
-static int has_news(struct tm_source *s, int32_t i, uint64_t now) {
+enum news { NEWS_NONE, NEWS_MORE, NEWS_FINAL, NEWS_SILENT };
+
+/* When the record it holds is ended, if nothing comes; 0 it holds none. */
+static uint64_t silent_at(const struct tm_source *s, int32_t i) {
+  const struct tm_follow *f = s->follow;
+  const struct tm_follow_file *file = &f->state->files[i];
+  if (!file->used || !file->held || file->left_out) return 0;
+  return f->moved_ns[i] + (uint64_t)(tm_source_record(s)->timeout_ms * 1e6);
+}
+
+/* Is there something to be read of file i? */
+static enum news has_news(struct tm_source *s, int32_t i, uint64_t now) {
   struct tm_follow *f = s->follow;
   struct tm_follow_file *file = &f->state->files[i];
   struct stat st;
-  if (f->fds[i] < 0 || fstat(f->fds[i], &st) != 0) return 0;
-  if (st.st_size != file->seen && is_another(file, f->fds[i], st.st_size)) begin_anew(s, file);
+  if (f->fds[i] < 0 || fstat(f->fds[i], &st) != 0) return NEWS_NONE;
+  if (st.st_size != file->seen && is_another(file, f->fds[i], st.st_size)) {
+    if (i == f->state->at - 1) return NEWS_SILENT;  /* what was read of it first */
+    begin_anew(s, file);
+  }
   if (st.st_size > file->seen && !file->left_out) {
     f->moved_ns[i] = now;
-    return 1;
+    return NEWS_MORE;
   }
-  if (!file->gone || now - f->moved_ns[i] < (uint64_t)TM_FOLLOW_QUIET_S * 1000000000U) return 0;
-  if (file->seen > file->offset && !file->left_out) return 2;
+  if (silent_at(s, i) > 0 && now >= silent_at(s, i)) return NEWS_SILENT;
+  if (!file->gone || now - f->moved_ns[i] < (uint64_t)TM_FOLLOW_QUIET_S * 1000000000U) return NEWS_NONE;
+  if (file->seen > file->offset && !file->left_out) return NEWS_FINAL;
   forget(s, i);
-  return 0;
+  return NEWS_NONE;
 }
 
 /* i becomes the file at hand. */
@@ -307,41 +325,20 @@ static void take(struct tm_source *s, int32_t i) {
   s->fd = f->fds[i];
 }
 
-int tm_follow_pick(struct tm_source *s, struct tm_err *err) {
-  struct tm_follow *f = s->follow;
-  int32_t found = -1;
-  f->asked_ns = now_ns(s);
-  hear(f);
-  if ((f->names_changed || f->asked_ns - f->look_ns >= (uint64_t)LOOK_MS * 1000000U) && look(s, err) != 0) return -1;
-  uint64_t now = now_ns(s);  /* behind what look() notes */
-  f->final = 0;
-  /* old ones first: what they hold was written before */
-  for (int pass = 0; pass < 2 && found < 0; pass++) {
-    for (int32_t k = 0; k < TM_FOLLOW_MAX && found < 0; k++) {
-      int32_t i = pass == 0 ? k : (f->state->next + k) % TM_FOLLOW_MAX;
-      if (!f->state->files[i].used || f->state->files[i].gone != (pass == 0)) continue;
-      int news = has_news(s, i, now);
-      if (news == 0) continue;
-      found = i;
-      f->final = news == 2;
-    }
-  }
-  if (found < 0) return 0;
-  take(s, found);
-  return 1;
-}
-
-static void leave(struct tm_source *s, int left_out) {
-  struct tm_follow *f = s->follow;
-  struct tm_follow_file *file = &f->state->files[f->state->at - 1];
-  struct tm_source_state *st = s->state;
-  int64_t offset = st->offset - (st->tail - st->head);
-  char last[LAST];
-  int32_t n = offset < LAST ? (int32_t)offset : LAST;
-  if (pread(s->fd, last, (size_t)n, offset - n) != n) n = 0;
-  tm_undo_keep(s->undo, st, sizeof *st);
-  tm_undo_keep(s->undo, &f->state->at, sizeof f->state->at);
+/* What is known of the file at hand, as far as it was cut. Part of a change under way. Bytes that were noted are noted once, as the file
+ * may have been written anew since. */
+static void note(struct tm_source *s, struct tm_follow_file *file, int left_out) {
+  const struct tm_source_state *st = s->state;
+  int64_t offset = st->offset - (st->tail - st->head), end;
   tm_undo_keep(s->undo, file, offsetof(struct tm_follow_file, path));
+  file->held = tm_source_holds(s);
+  end = file->held ? st->offset : offset;
+  if (file->last_n == 0 || file->last_at < end) {
+    file->last_n = end < LAST ? (int32_t)end : LAST;
+    file->last_at = end;
+    if (pread(s->fd, file->last, (size_t)file->last_n, end - file->last_n) != file->last_n) file->last_n = 0;
+  }
+  if (st->offset > file->seen) s->follow->moved_ns[file - s->follow->state->files] = now_ns(s);
   file->offset = offset;
   file->seen = st->offset;
   file->line = st->line;
@@ -350,20 +347,89 @@ static void leave(struct tm_source *s, int left_out) {
   file->skipping = st->skipping;
   file->skip = st->skip;
   file->left_out = left_out;
-  file->last_n = n;
-  memcpy(file->last, last, (size_t)n);
+}
+
+static void leave(struct tm_source *s, int left_out) {
+  struct tm_follow *f = s->follow;
+  struct tm_source_state *st = s->state;
+  tm_undo_keep(s->undo, st, sizeof *st);
+  tm_undo_keep(s->undo, &f->state->at, sizeof f->state->at);
+  note(s, &f->state->files[f->state->at - 1], left_out);
   st->tail = st->head;
   f->state->at = 0;
   tm_undo_done(s->undo);
+  f->lingers = 0;
   s->buf.len = st->tail;
-  s->need = s->least = 0;
+  tm_source_forget(s);
   s->fd = -1;
+}
+
+int tm_follow_pick(struct tm_source *s, struct tm_err *err) {
+  struct tm_follow *f = s->follow;
+  int32_t found = -1;
+  enum news news = NEWS_NONE;
+  f->asked_ns = now_ns(s);
+  hear(f);
+  if ((f->names_changed || f->asked_ns - f->look_ns >= (uint64_t)LOOK_MS * 1000000U) && look(s, err) != 0) return -1;
+  uint64_t now = now_ns(s);  /* behind what look() notes */
+  f->final = f->silent = 0;
+  /* old ones first: what they hold was written before */
+  for (int pass = 0; pass < 2 && found < 0; pass++) {
+    for (int32_t k = 0; k < TM_FOLLOW_MAX && found < 0; k++) {
+      int32_t i = pass == 0 ? k : (f->state->next + k) % TM_FOLLOW_MAX;
+      if (!f->state->files[i].used || f->state->files[i].gone != (pass == 0)) continue;
+      news = has_news(s, i, now);
+      if (news != NEWS_NONE) found = i;
+    }
+  }
+  if (found < 0) return 0;
+  f->final = news == NEWS_FINAL;
+  if (found == f->state->at - 1) {
+    f->lingers = news == NEWS_SILENT;
+    return news == NEWS_SILENT ? TM_FOLLOW_ENDS : 1;
+  }
+  if (f->state->at > 0) leave(s, 0);
+  f->silent = news == NEWS_SILENT;
+  take(s, found);
+  return 1;
+}
+int64_t tm_follow_pick_held(struct tm_source *s) {
+  const struct tm_follow *f = s->follow;
+  if (f->state->at > 0) leave(s, 0);
+  for (int32_t i = 0; i < TM_FOLLOW_MAX; i++) {
+    const struct tm_follow_file *file = &f->state->files[i];
+    if (!file->used || !file->held || file->left_out || f->fds[i] < 0) continue;
+    take(s, i);
+    return file->seen - file->offset;
+  }
+  return 0;
+}
+
+int tm_follow_advanced(const struct tm_source *s) {
+  const struct tm_follow_state *f = s->follow->state;
+  return s->state->offset - (s->state->tail - s->state->head) > f->files[f->at - 1].offset;
 }
 
 int tm_follow_leave(struct tm_source *s) {
   if (s->follow->final) return 0;
   leave(s, 0);
   return 1;
+}
+
+int tm_follow_linger(struct tm_source *s) {
+  struct tm_follow *f = s->follow;
+  if (f->final) return 0;
+  note(s, &f->state->files[f->state->at - 1], 0);
+  tm_undo_done(s->undo);
+  f->lingers = 1;
+  return 1;
+}
+
+int tm_follow_lingers(const struct tm_follow *f) { return f->lingers; }
+
+int tm_follow_is_silent(const struct tm_source *s) {
+  const struct tm_follow *f = s->follow;
+  return f->silent && s->state->offset == f->state->files[f->state->at - 1].seen;
 }
 
 void tm_follow_done(struct tm_source *s) {
@@ -377,10 +443,10 @@ void tm_follow_done(struct tm_source *s) {
   } else {
     file->left_out = 1;
     file->offset = file->seen = s->state->offset;
-    file->last_n = 0;
+    file->held = file->last_n = 0;
   }
   f->state->at = 0;
-  f->final = 0;
+  f->final = f->lingers = 0;
   s->state->eof = TM_EOF_NOT;
   s->fd = -1;
 }
@@ -393,8 +459,14 @@ void tm_follow_refuse(struct tm_source *s) {
 
 int tm_follow_fd(const struct tm_follow *f) { return f->notify; }
 
-uint64_t tm_follow_due(const struct tm_follow *f) {
-  return f->asked_ns + (uint64_t)(f->notify >= 0 ? LOOK_MS : TM_FOLLOW_POLL_MS) * 1000000U;
+uint64_t tm_follow_due(const struct tm_source *s) {
+  const struct tm_follow *f = s->follow;
+  uint64_t due = f->asked_ns + (uint64_t)(f->notify >= 0 ? LOOK_MS : TM_FOLLOW_POLL_MS) * 1000000U;
+  for (int32_t i = 0; i < TM_FOLLOW_MAX && tm_source_record(s) != NULL; i++) {
+    uint64_t silent = silent_at(s, i);
+    if (silent > 0 && silent < due) due = silent;
+  }
+  return due;
 }
 
 const char *tm_follow_name(const struct tm_follow *f) { return f->state->at > 0 ? f->state->files[f->state->at - 1].path : NULL; }

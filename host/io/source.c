@@ -1,4 +1,4 @@
-/* source.c - reading and cutting (source.h).
+/* source.c - opening and reading (source.h); what was read is cut into batches by source_cut.c.
  *
  * What is left of a line is copied to the front before the next block is read behind it, so that the same few pages are
  * used again and again; a long rest waits until a block does not fit any more. It is moved only where old and new place
@@ -26,17 +26,11 @@
 #include "paths.h"
 
 enum {
-  LONG_SAMPLE = 1024,        /* bytes kept of an event that is too long */
-  NEED_SOME = 1 << 20,       /* an event that is larger is looked at again when there is a quarter more of it */
   READ_SMALL = 16 * 1024,    /* less is not worth a call */
-  PIECE_SMALL = 256,         /* of text, the least that is cut at a time under a rate */
-  PIECES_A_SECOND = 50,
   BLOCKS_IN_TURN = 64,       /* of one file that is followed */
   REST_SMALL = TM_BLOCK,     /* a rest up to this is moved before each read */
   UNREAD_LAST = 0xFF         /* in no UTF-8 text */
 };
-
-static const struct tm_format *format_of(const struct tm_source *s) { return &tm_formats[s->batch->format]; }
 
 /* ---- opening ---- */
 
@@ -128,19 +122,6 @@ void tm_source_make_room(struct tm_source *s) {
   st->head = 0;
   st->tail = rest;
   tm_undo_done(s->undo);
-}
-
-static void next_file(struct tm_source *s) {
-  if (s->fd >= 0) s->io->close(s->io, s->fd);
-  s->fd = -1;
-  s->live = s->fifo = 0;  /* of the file that was at hand */
-  s->state->file++;
-  s->state->offset = 0;
-  s->state->eof = 0;
-  s->state->looked = TM_LOOK_NOT;
-  s->state->begun = s->state->headed = 0;
-  s->state->line = format_of(s)->first;
-  s->need = s->least = 0;
 }
 
 /* What a read of a live source would bring: bytes there, at most `room`; 0 its end, or not known; -1 it would wait. */
@@ -298,15 +279,30 @@ int tm_source_pending(const struct tm_source *s) {
  * others waiting. */
 static int next_followed(struct tm_source *s, struct tm_err *err) {
   if (s->closing) return 0;
-  if (s->fd >= 0 && ++s->blocks > BLOCKS_IN_TURN && tm_follow_leave(s)) s->blocks = 0;
-  return s->fd >= 0 ? 1 : tm_follow_pick(s, err);
+  int lingers = tm_follow_lingers(s->follow);
+  if (s->fd >= 0 && lingers && !tm_source_holds(s)) tm_follow_leave(s);
+  else if (s->fd >= 0 && !lingers && ++s->blocks > BLOCKS_IN_TURN && tm_follow_advanced(s) && tm_follow_leave(s)) s->blocks = 0;
+  return s->fd >= 0 && !lingers ? 1 : tm_follow_pick(s, err);
 }
 
 /* There is no more in the file at hand: 1, so that others are looked at. */
 static int64_t end_followed(struct tm_source *s) {
   s->blocks = 0;
   if (s->closing) return 0;
+  if (tm_follow_is_silent(s) && tm_source_end_held(s)) return 1;
+  if (tm_source_holds(s) && tm_follow_linger(s)) return 0;
   if (!tm_follow_leave(s)) s->state->eof = TM_EOF_REACHED;
+  return 1;
+}
+
+int tm_source_read_held(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  int64_t n = s->follow != NULL && tm_source_record(s) != NULL ? tm_follow_pick_held(s) : 0;
+  if (n == 0) return 0;
+  tm_source_make_room(s);
+  if (n > s->buf.cap - st->tail) n = s->buf.cap - st->tail;
+  int64_t got = tm_io_read_all(s->io, s->fd, s->buf.data + st->tail, (size_t)n);
+  if (got > 0) took(s, (int32_t)got, s->io->mono_ns(s->io));
   return 1;
 }
 
@@ -336,23 +332,37 @@ static int64_t fill_clock(struct tm_source *s) {
   return st->tail - from;
 }
 
+/* Of a source that is taken as it comes, and has given lines that are held as a record: when they have been for long enough. */
+static uint64_t silence_due(const struct tm_source *s) {
+  const struct tm_record *record = tm_source_record(s);
+  if (record == NULL || record->held == 0 || !s->live || s->follow != NULL) return 0;
+  return s->state->read_ns + (uint64_t)(record->timeout_ms * 1e6);
+}
+
 uint64_t tm_source_due(const struct tm_source *s) {
   const struct tm_source_state *st = s->state;
-  uint64_t due = 0;
+  uint64_t due = silence_due(s);
   if (st->done || s->kind == TM_SOURCE_LINK) return 0;
   if (s->kind == TM_SOURCE_EVERY) due = st->began_ns + (uint64_t)(st->generated + 1) * (uint64_t)s->period_ms * 1000000U;
-  if (s->follow != NULL) due = tm_follow_due(s->follow);
+  if (s->follow != NULL) due = tm_follow_due(s);
   return due > s->next_ns ? due : s->next_ns;
+}
+
+/* A read has just brought nothing. */
+static void end_silent(struct tm_source *s) {
+  uint64_t due = silence_due(s);
+  if (due > 0 && !s->state->eof && s->io->mono_ns(s->io) >= due) tm_source_end_held(s);
 }
 
 int tm_source_fd(const struct tm_source *s) { return s->follow != NULL ? tm_follow_fd(s->follow) : s->fd; }
 
 int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   struct tm_source_state *st = s->state;
-  int rc;
+  int rc = 0;
   if (st->eof || st->done) return 0;
   if (s->kind == TM_SOURCE_EVERY) return fill_clock(s);
   if (s->follow != NULL && (rc = next_followed(s, err)) <= 0) return rc;
+  if (rc == TM_FOLLOW_ENDS) return tm_source_end_held(s);
   if (s->fd < 0 && open_path(s, err) != 0) return -1;
   if (s->fd < 0) return 0;
   tm_source_make_room(s);
@@ -365,226 +375,19 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   if (room <= 0) return 0;
   if (st->looked == TM_LOOK_NOT && st->tail > st->head && look(s, err) != 0) return -1;  /* a worker died before it looked */
   if (s->fd < 0) return 1;
-  if (st->looked == TM_LOOK_PACKED) return fill_packed(s, room, err);
+  if (st->looked == TM_LOOK_PACKED) {
+    int64_t made = fill_packed(s, room, err);
+    if (made == 0) end_silent(s);
+    return made;
+  }
   int64_t n = read_some(s, s->buf.data + st->tail, room, err);
   if (n == 0 && s->follow != NULL) return end_followed(s);
+  if (n == 0) end_silent(s);
   if (n > 0 && st->looked == TM_LOOK_NOT && look(s, err) != 0) return -1;
   return n;
 }
 
-int32_t tm_source_stop(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  int32_t rest = st->eof || st->done ? 0 : st->tail - st->head;
-  tm_undo_keep(s->undo, st, sizeof *st);
-  if (!st->eof) {
-    st->head = st->tail;
-    st->eof = TM_EOF_REACHED;
-  }
-  if (s->kind == TM_SOURCE_FILE && s->follow == NULL) st->file = s->paths_n - 1;
-  tm_undo_done(s->undo);
-  return rest;
-}
-
-/* ---- cutting ---- */
-
-/* A byte order mark at the start of a file is no part of its first line. */
-static int skip_mark(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  const char *mark = format_of(s)->mark;
-  if (st->begun) return 1;
-  if (st->looked == TM_LOOK_NOT && !st->eof && s->kind <= TM_SOURCE_STDIN) return 0;
-  if (mark != NULL) {
-    int32_t n = st->tail - st->head, len = (int32_t)strlen(mark);
-    if (n < len && !st->eof) return 0;
-    if (n >= len && memcmp(s->buf.data + st->head, mark, (size_t)len) == 0) st->head += len;
-  }
-  st->begun = 1;
-  return 1;
-}
-
-/* Nothing behind this place of the input makes sense: what is left of the file is not read. */
-static void give_up(struct tm_source *s, double at, const char *why) {
-  struct tm_source_state *st = s->state;
-  tm_log_error("%s: byte %.0f: %s; nothing behind it can be read", tm_source_origin(s), at, why);
-  st->head = st->tail;
-  st->eof = TM_EOF_REACHED;
-  st->skipping = 0;
-  st->broken = 1;
-}
-
-/* What a file begins with that is no event. Nothing of the file before is at hand any more, and until `headed` holds for good it is
- * read again. */
-static int read_head(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  struct tm_cut cut;
-  if (st->headed || format_of(s)->head == NULL) return 1;
-  int rc = format_of(s)->head(s->batch, s->buf.data + st->head, st->tail - st->head, st->eof != 0, &cut);
-  if (rc == 0) return 0;
-  st->headed = 1;
-  st->line += cut.lines;
-  s->lines_blank += cut.blank;
-  if (rc > 0) {
-    st->head += cut.used;
-    return 1;
-  }
-  tm_log_error("%s:%.0f: %s; nothing of it is read. Name the columns with columns = {…} or --columns, and header = true "
-               "where the file has a header all the same", tm_source_origin(s), st->line, cut.broken);
-  st->head = st->tail;
-  st->eof = TM_EOF_REACHED;
-  st->broken = 1;
-  return 1;
-}
-
-/* Inside an event that is too long: drops bytes up to its end. 1 when it is over. */
-static int skip_long(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  const char *broken;
-  int32_t n = format_of(s)->skip(&st->skip, s->buf.data + st->head, st->tail - st->head, &broken);
-  int in_bytes = st->skip.begun;
-  st->head += n;
-  if (in_bytes) st->line += n;
-  if (broken == NULL && !st->skip.over) {
-    if (!st->eof) return 0;
-    if (in_bytes) broken = "the input ends inside a message";
-  }
-  if (broken != NULL) give_up(s, st->line, broken);
-  else if (!in_bytes) st->line += 1;
-  st->skipping = 0;
-  return 1;
-}
-
-static void origins(struct tm_batch *b) {
-  if (b->rows > 0 && b->origin[b->rows - 1] == b->rows - 1) return;  /* never changes for a source of its own */
-  for (int32_t i = 0; i < TM_BATCH_ROWS; i++) b->origin[i] = i;
-}
-
-/* One bad slot that stands for an event longer than max_event. */
-static void long_batch(struct tm_source *s) {
-  struct tm_batch *b = s->batch;
-  tm_fields_clear(s->fields, 1);
-  b->raw = s->buf.data + s->state->batch_off;
-  b->rows = b->bad = 1;
-  b->off[0] = 0;
-  b->len[0] = s->state->batch_len < LONG_SAMPLE ? s->state->batch_len : LONG_SAMPLE;
-  b->line[0] = 0;
-  b->status[0] = TM_LINE_TOO_LONG;
-  b->line_first = s->state->batch_line;
-  origins(b);
-}
-
-static void decode(struct tm_source *s, int32_t off, int32_t len, int final, struct tm_cut *cut) {
-  struct tm_batch *b = s->batch;
-  b->line_first = s->state->batch_line;
-  format_of(s)->decode(b, s->buf.data + off, len, final, s->max_event, cut);
-  origins(b);
-}
-
-/* What of the event at head must be there before it is worth looking at it again. More of a file comes at once, and its end
- * is found; what a live source has not sent it may not send for long. */
-static int32_t need_of(const struct tm_source *s, int32_t len, int32_t need) {
-  return s->live || len < NEED_SOME || need > len + len / 4 ? need : len + len / 4;
-}
-
-/* How much text a full batch takes, to judge by the last one, and some to spare. What can be read at once is read until
- * there is as much: a rest of some dozen rows costs every pipeline nearly as much as a whole batch. */
-static int32_t whole_batch(int32_t used, int32_t rows) {
-  int64_t text = (int64_t)used * TM_BATCH_ROWS / rows;
-  text += text / 32;
-  return text < 2 * TM_BLOCK ? (int32_t)text : 2 * TM_BLOCK;
-}
-
-static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int final, int is_long) {
-  struct tm_source_state *st = s->state;
-  st->batch_off = st->head;
-  st->batch_len = st->batch_seen = len;
-  st->batch_final = final;
-  st->batch_long = is_long;
-  st->batch_line = st->line;
-  if (is_long) {
-    long_batch(s);
-    st->active = 1;
-    st->skipping = 1;
-    st->skip = (struct tm_skip){0};
-    s->need = s->least = 0;
-    return TM_SOURCE_BATCH;
-  }
-  struct tm_cut cut;
-  decode(s, st->head, len, final, &cut);
-  s->least = cut.used == 0 ? cut.need : 0;
-  s->need = cut.used == 0 ? need_of(s, len, cut.need) : 0;
-  st->batch_len = cut.used;
-  st->head += cut.used;
-  st->line += cut.lines;
-  s->lines_blank += cut.blank;
-  if (s->batch->rows > 0) s->whole = whole_batch(cut.used, s->batch->rows + cut.blank);
-  if (cut.broken != NULL) give_up(s, st->batch_line + cut.broken_at, cut.broken);
-  if (s->batch->rows == 0) return TM_SOURCE_MORE;
-  st->active = 1;
-  return TM_SOURCE_BATCH;
-}
-
-/* The rest of an input that was cut off is no event, though it may look like one. */
-static void drop_rest(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  if (st->tail > st->head) tm_log_info("%s: the last %d bytes before that are no whole line and left out", tm_source_origin(s), st->tail - st->head);
-  st->head = st->tail;
-}
-
-/* Under a rate a batch is what may pass in a fiftieth of a second, about; what it holds is counted against the rate. */
-static void pace(struct tm_source *s) {
-  double rows = s->rate / PIECES_A_SECOND, bytes = s->batch->rows > 0 ? (double)s->state->batch_len / s->batch->rows : PIECE_SMALL;
-  uint64_t now = s->io->mono_ns(s->io);
-  bytes *= rows < 1 ? 1 : rows;
-  s->piece = bytes > TM_BLOCK ? TM_BLOCK : bytes < PIECE_SMALL ? PIECE_SMALL : (int32_t)bytes;
-  s->next_ns = (s->next_ns > now ? s->next_ns : now) + (uint64_t)(s->batch->rows * 1e9 / s->rate);
-}
-
-enum tm_source_got tm_source_next(struct tm_source *s) {
-  struct tm_source_state *st = s->state;
-  for (;;) {
-    if (st->done) return TM_SOURCE_END;
-    int32_t before = st->head;
-    int final = st->eof && st->eof != TM_EOF_CUT;
-    if (skip_mark(s) && read_head(s) && (!st->skipping || skip_long(s))) {
-      int32_t len = st->tail - st->head;
-      if (s->rate > 0 && len > s->piece) len = s->piece;
-      if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
-      if (len > 0) {
-        if (len >= s->need || st->eof || len > s->max_event) {
-          enum tm_source_got got = begin_batch(s, len, final && len == st->tail - st->head, 0);
-          if (got == TM_SOURCE_BATCH && s->rate > 0) pace(s);
-          if (got == TM_SOURCE_BATCH) return got;
-        }
-        if (st->head == before && len < st->tail - st->head) {
-          s->piece *= 2;
-          continue;
-        }
-        if (st->head == before && (len > s->max_event || s->least > s->max_event)) return begin_batch(s, len, 0, 1);
-        if (st->head != before && st->tail > st->head) continue;
-      }
-    }
-    if (!st->eof) return TM_SOURCE_MORE;
-    if (st->eof == TM_EOF_CUT) drop_rest(s);
-    if (s->follow != NULL && !s->closing) {
-      tm_follow_done(s);
-      return TM_SOURCE_MORE;
-    }
-    s->files_empty += st->eof == TM_EOF_EMPTY;
-    s->files_gone += st->eof == TM_EOF_GONE;
-    if (s->kind == TM_SOURCE_FILE && s->follow == NULL && st->file + 1 < s->paths_n) {
-      next_file(s);
-      return TM_SOURCE_MORE;
-    }
-    st->done = 1;
-  }
-}
-
-void tm_source_batch_done(struct tm_source *s) {
-  tm_undo_fence();
-  s->state->active = 0;
-  tm_undo_fence();
-  s->last_rows = s->batch->rows;
-}
+/* ---- after a death ---- */
 
 void tm_source_resume(struct tm_source *s) {
   struct tm_source_state *st = s->state;
@@ -601,12 +404,7 @@ void tm_source_resume(struct tm_source *s) {
   }
   if (packed) tm_unpack_resume(s->unpack, s->undo);
   s->buf.len = st->tail;
-  if (!st->active) return;
-  struct tm_cut cut;
-  if (st->batch_long)
-    long_batch(s);
-  else
-    decode(s, st->batch_off, st->batch_seen, st->batch_final, &cut);
+  if (st->active) tm_source_cut_again(s);
 }
 
 const char *tm_source_origin(const struct tm_source *s) {

@@ -2,7 +2,10 @@
  *
  * A source reads blocks into its buffer and cuts decoded batches from it. It knows its position (file, byte, line)
  * and does nothing until asked, so pausing it is not asking. Position, buffer and batch lie in memory that outlives
- * a worker: the next one takes up the batch that was at hand (tm_source_resume). */
+ * a worker: the next one takes up the batch that was at hand (tm_source_resume). source.c opens and reads, source_cut.c cuts.
+ *
+ * Lines that are records of several (codec/record.h) are held until it is known where the last one ends. What is held is text that was not
+ * consumed, so no death loses it; of live sources it is cut as it is when nothing came for the record's timeout. */
 #ifndef TM_IO_SOURCE_H
 #define TM_IO_SOURCE_H
 
@@ -10,6 +13,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 #include "../base/undo.h"
+#include "../codec/csv.h"
 #include "../codec/format.h"
 #include "../event/fields.h"
 #include "unpack.h"
@@ -41,7 +45,7 @@ struct tm_source_state {
   int32_t batch_off;
   int32_t batch_len;
   int32_t batch_seen;        /* bytes that were looked at to cut it: what stands behind it may decide what in it is an event */
-  int32_t batch_final;       /* they end the file */
+  int32_t batch_final;       /* they end the file, or what is held of a record */
   int32_t batch_long;        /* the batch is the one bad slot of an event that is too long */
   int32_t opened;            /* `base` is known */
   int32_t reading;           /* bytes that a read of a pipe at hand takes for certain, if it takes any; 0 none at hand */
@@ -98,7 +102,11 @@ struct tm_source {
   int closing;               /* what was read is gone through, and nothing further is read */
   int32_t least;             /* bytes that the event at head takes at least; 0 not known */
   int32_t need;              /* bytes to be there before the event at head is looked at again */
-  double lines_blank;        /* counted here, taken by the worker; so are files_empty and files_gone */
+  int ends_held;             /* the record that is held is cut as it is */
+  int parts_told;
+  int given_up_told;
+  double lines_blank;        /* counted here, taken by the worker; so are records_cut, files_empty and files_gone */
+  double records_cut;
   int32_t files_empty;
   int32_t files_gone;        /* found when the run began, not there any more when it was their turn */
   int empty_told;
@@ -129,6 +137,21 @@ void tm_source_batch_done(struct tm_source *s);
 /* After a death: takes up a read that was cut off, and decodes the batch that was at hand again from the same bytes.
  * The source is open. */
 void tm_source_resume(struct tm_source *s);
+/* Decodes the batch at hand again, of the same bytes. */
+void tm_source_cut_again(struct tm_source *s);
+/* Other text is at the head: what was learnt of the event there is forgotten. */
+void tm_source_forget(struct tm_source *s);
+/* How lines are records; NULL: they are not. */
+static inline struct tm_record *tm_source_record(const struct tm_source *s) { return s->batch->csv != NULL ? s->batch->csv->record : NULL; }
+/* Whole lines of a record are at the head of which nothing tells yet whether it goes on. */
+static inline int tm_source_holds(const struct tm_source *s) {
+  const struct tm_record *record = tm_source_record(s);
+  return record != NULL && record->held > 0;
+}
+/* What a live source holds is the next batch, as it is: 1; 0: nothing is held. */
+int tm_source_end_held(struct tm_source *s);
+/* Nothing more will come: reads what a followed file holds again. 1; 0: none holds anything. */
+int tm_source_read_held(struct tm_source *s);
 /* The name of the file (or the source) the batch at hand came from. */
 const char *tm_source_origin(const struct tm_source *s);
 

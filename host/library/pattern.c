@@ -9,9 +9,10 @@
 #include <string.h>
 
 #include "../base/buf.h"
+#include "../base/err.h"
 #include "pattern.h"
 
-enum { STEPS = 10000000, STEPS_A_BYTE = 8, LEVELS = 200, SPAN = 16 };
+enum { STEPS = 10000000, STEPS_OF_LINE = 100000, STEPS_A_BYTE = 8, LEVELS = 200, SPAN = 16 };
 
 struct run {
   const char *begin, *end;
@@ -250,6 +251,16 @@ int32_t tm_ffi_pattern_find(const struct tm_pattern *program, const char *s, int
   found[TM_FOUND_FIRST] = (int32_t)(first - s) + 1;
   found[TM_FOUND_LAST] = (int32_t)(got - s);
   return program->byte2 > 0 && tell(&r, program, found) > 0 ? -TM_PATTERN_UNFINISHED : program->byte2;
+}
+
+int tm_pattern_is_in(const struct tm_pattern *program, const char *s, int32_t len) {
+  struct run r = run_on(s, len);
+  const char *first;
+  TM_ASSERT(s != NULL);
+  r.steps -= STEPS - STEPS_OF_LINE;
+  captures_clear(&r, program);
+  int found = search(&r, program, s, &first) != NULL;
+  return r.fault != 0 ? -1 : found;
 }
 
 /* Appends capture number i (0: the first, which without any is the whole) of a match: 0, or a fault. */

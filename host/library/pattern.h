@@ -35,6 +35,10 @@ enum { TM_PATTERN_SET_SIZE = 4 };  /* instructions that 32 bytes take */
 
 _Static_assert(sizeof(struct tm_pattern) * TM_PATTERN_SET_SIZE == 32, "a set is 256 bits");
 
+/* Does the pattern match somewhere in s? 1, 0; -1 it takes too many steps to say: far fewer than a script may take. For what is
+ * asked of every line. */
+int tm_pattern_is_in(const struct tm_pattern *program, const char *s, int32_t len);
+
 static inline int tm_pattern_size(const struct tm_pattern *p) {
   return p->op == TM_OP_SET || p->op == TM_OP_FRONTIER ? 1 + TM_PATTERN_SET_SIZE : 1;
 }

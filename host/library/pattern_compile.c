@@ -207,6 +207,15 @@ void tm_ffi_pattern_compile(const char *pattern, int32_t len, int32_t anchor, st
   look_ahead(program, c.out);
 }
 
+int32_t tm_ffi_pattern_fault(const struct tm_pattern *program) {
+  int open = 0;
+  for (const struct tm_pattern *p = program; p->op != TM_OP_END; p += tm_pattern_size(p)) {
+    if (p->op == TM_OP_FAULT) return p->byte;
+    open += (p->op == TM_OP_OPEN) - (p->op == TM_OP_CLOSE);
+  }
+  return open > 0 ? TM_PATTERN_UNFINISHED : 0;
+}
+
 int32_t tm_ffi_pattern_is_plain(const char *pattern, int32_t len) {
   for (int32_t i = 0; i < len; i++)
     if (pattern[i] != 0 && strchr("^$*+?.([%-", pattern[i]) != NULL) return 0;

@@ -12,6 +12,7 @@ local library = require 'tidemill.library'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
 local csv = require 'tidemill.csv'
+local record = require 'tidemill.record'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
@@ -55,7 +56,12 @@ end
 local function format_of(where, what, given, paths, is_sink)
   local function fail(message) fault(where, what .. ': ' .. message) end
   local format, told = csv.format(fail, given.format, paths)
-  return format, csv.options(fail, format, given, told, is_sink)
+  local options = csv.options(fail, format, given, told, is_sink)
+  if given.record ~= nil then
+    local checked = record.options(where, what, format, given.record)   -- fails where there are no options of lines
+    options.record = checked
+  end
+  return format, options
 end
 
 --- Events a second from the option `rate`; nil without it.

@@ -211,14 +211,15 @@ local function bind(o)
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
     local c = d.csv or {}
-    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf)
+    d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf,
+      d.breaks or false)
     if d.files and path == d.path then host.sink_how(d.host, d.files) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
     local c = d.csv or {}
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
-      lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns)
+      lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, false, c.record)
     if kind == d.kind then
       local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
       host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })

@@ -26,6 +26,8 @@ local IN_HEADER = { 'header', 'boolean', 'csv: the first row of each file is no 
 local OUT_COLUMNS = { 'columns', 'any', 'csv: the list of names', default = 'of select, else of the first row' }
 local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first in each file, but not into one that has something in it',
   default = 'true' }
+local RECORD = { 'record', 'table', "lines: { start = '^%d%d%d%d%-', max_lines = 1000, timeout = '5s' }: an event is several lines, " ..
+  'from one that the Lua pattern start matches up to the next such line', default = 'a line is an event' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 
@@ -240,14 +242,19 @@ local sources = {
       'regular files in it but hidden ones, not those of folders below. A file that is called like a pattern is meant itself.',
       'Found when the run starts: what comes later is not read. gzip and zstd are recognized by content.',
       'With follow = true files are read on as they grow, through rotation by renaming and by truncation, and new ones are',
-      'looked for; the run then ends when it is told to. Cost is that of checking and reading 228 bytes of JSON.' },
-    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER,
+      'looked for; the run then ends when it is told to. Cost is that of checking and reading 228 bytes of JSON.',
+      'With record = { start = pattern } an event is { line = … } of several lines: one that the Lua pattern start matches, and',
+      'all up to the next such line, blank ones too, joined by LF. A record also ends with max_lines (1000), before a line with',
+      'which it would be longer than --max-event, with its file, and, of what can be silent (a followed file, a pipe), when',
+      'nothing came for timeout (5s). Lines in front of the first start, or behind an end without one, are a record of their own.' },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RECORD,
       { 'follow', 'boolean', 'true: read on as files grow, as tail -F does', default = 'false' }, RATE, SOURCE_NAME },
     example = "stream:from(tm.source.file 'data/*.ndjson')",
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
-    more = { 'gzip and zstd are recognized by content.' },
-    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RATE, { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
+    more = { 'gzip and zstd are recognized by content. record is that of tm.source.file.' },
+    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RECORD, RATE,
+      { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.source.every', signature = "tm.source.every('10s' | { '10s', … })", cost_ns = 1000,
     about = 'A clock: { time, n } at every full period since the run began.',
@@ -400,7 +407,9 @@ function M.find(kind, name) return by_name[kind][name] end
 
 local option_maps = {}
 -- options that are tables themselves
-local parts = { ['tm.sink.file roll'] = { size = true, every = true } }
+local of_record = { start = true, max_lines = true, timeout = true }
+local parts = { ['tm.sink.file roll'] = { size = true, every = true }, ['tm.source.file record'] = of_record,
+  ['tm.source.stdin record'] = of_record }
 
 --- The options of a call as stream.options takes them: name -> type, list of what it may be, or true.
 ---@param what string an entry's name; an operator's without its colon

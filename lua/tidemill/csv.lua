@@ -2,7 +2,7 @@
 csv.lua - what scripts and the command line say of CSV: the options of sources and sinks and their checks, the format that a
 file's name tells, and the columns that are known of a sink before its first row.
 
-A description of a place (plan.lua) has `format`, and `csv` with delimiter, columns, header, crlf where it was said.
+A description of a place (plan.lua) has `format`, and `csv` with delimiter, columns, header, crlf, record (record.lua) where it was said.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -108,10 +108,12 @@ end
 local function text_of(csv)
   if not csv then return '' end
   local columns = csv.columns and table.concat(csv.columns, '\0') or ''
-  return table.concat({ csv.delimiter or '', tostring(csv.header), tostring(csv.crlf), columns }, '\1')
+  local r = csv.record
+  local record = r and ('%s\0%d\0%d'):format(r.start, r.max_lines, r.timeout_ms) or ''
+  return table.concat({ csv.delimiter or '', tostring(csv.header), tostring(csv.crlf), columns, record }, '\1')
 end
 
---- Do two descriptions say the same of CSV?
+--- Do two descriptions say the same of CSV and of lines?
 function M.same(a, b) return text_of(a) == text_of(b) end
 
 -- steps that leave the fields of an event as they are

@@ -83,6 +83,14 @@ local function compile(p, anchor)
   return program
 end
 
+--- What is wrong with a pattern, whatever text it meets; nil: nothing.
+---@param p string
+---@return string?
+function M.fault(p)
+  if #p > PATTERN_MAX then return faults[C.TM_PATTERN_DEEP] end
+  return faults[C.tm_ffi_pattern_fault(compile(p, 1))]
+end
+
 --- The program of a text met for the first time.
 local function meet(p)
   local program = compile(p, 1)

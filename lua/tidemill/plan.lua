@@ -8,6 +8,7 @@ Two pipelines of one name, streams nobody reads or writes, and unknown wiring ar
 ]]
 
 local csv = require 'tidemill.csv'
+local record = require 'tidemill.record'
 local stream = require 'tidemill.stream'
 local fault = stream.fault
 
@@ -26,7 +27,7 @@ local function same_format(found, d, what)
   end
   if not csv.same(found.csv, d.csv) then
     fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what ..
-      ' with different delimiter, columns, header or crlf; choose one')
+      ' with different delimiter, columns, header, crlf or record; choose one')
   end
   return found
 end
@@ -309,6 +310,7 @@ function M.make(results, canonical)
   plan.pipelines = order(pipelines)
   plan:link_formats()
   csv.columns(plan, fault)
+  record.breaks(plan)
   for i, p in ipairs(plan.pipelines) do p.index = i - 1 end
   return plan
 end

@@ -330,6 +330,36 @@ for line in sys.stdin:
     assert.equal(1, json_summary(r).counters.events_failed)
   end)
 
+  it('stack_traces.lua makes a row of each entry, and counts what was thrown where', function()
+    local dir = h.folder()
+    local r = example('stack_traces.lua', nil, dir)
+    assert.equal(0, r.code)
+    local judge = [==[
+import re
+from datetime import datetime, timezone
+text, rows, failures, rest = sys.stdin.read(), [], {}, ""
+form = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (\w+) +\[[^]]+\] (\S+) - (.*)")
+for part in re.split(r"\n(?=\d{4}-\d\d-\d\d )", text):
+  lines = part.split("\n")
+  m = form.match(lines[0])
+  if not m: rest = part; continue
+  time = datetime.strptime(m[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+  row = {"time": int(time.timestamp()) * 1000 + int(m[2]), "level": m[3], "logger": m[4], "message": m[5]}
+  at = [i for i, line in enumerate(lines) if line.startswith("\tat ")]
+  if at:
+    row["thrown"], row["frame"], row["frames"] = lines[at[0] - 1].split(":")[0], lines[at[0]][4:], len(at)
+    f = failures.setdefault((row["thrown"], row["frame"]), {"thrown": row["thrown"], "frame": row["frame"], "n": 0})
+    f["n"] += 1
+    f["last"] = row["message"]
+  rows.append(row)
+]==]
+    assert.equal(normal(python(judge .. 'for row in rows: print(json.dumps(row))', 'app.log')), normal(r.out))
+    assert.equal(normal(python(judge .. 'for f in failures.values(): print(json.dumps(f))', 'app.log')),
+      normal(h.read(dir .. '/failures.ndjson')))
+    local letter = h.rows(h.read(dir .. '/app_log.bad.ndjson'))[1]
+    assert.equal(h.decode(python(judge .. 'print(json.dumps(rest))', 'app.log')), letter.event.line)
+  end)
+
   it('each passes check without a word about what it does wrong', function()
     local listed = h.shell 'ls scripts/examples/*.lua | grep -v /cards.lua'
     for _, path in ipairs(h.lines(listed.out)) do
