@@ -151,7 +151,7 @@ describe('list', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
     assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\n', r.out)
     r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
-    assert.equal('7\n', r.out)
+    assert.equal('19\n', r.out)
   end)
 end)
 
