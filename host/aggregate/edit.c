@@ -41,7 +41,7 @@ int tm_edit_resize(struct tm_edit *e, uint32_t size, uint32_t copied) {
 }
 
 int tm_edit_keep(struct tm_edit *e, const void *p, uint32_t len) {
-  return tm_changes_keep(e->t->log, p, len) != 0 ? no_memory(e) : 0;
+  return len > 0 && tm_changes_keep(e->t->log, p, len) != 0 ? no_memory(e) : 0;
 }
 
 int32_t tm_edit_end(struct tm_edit *e) { return tm_field_end(e->t, e->mark, e->code); }

@@ -63,7 +63,7 @@ M.agg = {}
 --- How many events.
 function M.agg.count(options) return describe('count', {}, options) end
 for _, kind in ipairs { 'sum', 'avg', 'var', 'stddev', 'min', 'max', 'first', 'last' } do
-  M.agg[kind] = function(field, options) return describe(kind, { field = field }, options, need_field) end
+  M.agg[kind] = function(field, options) return describe(kind, { field = field }, options, function(d) need_field(d) end) end
 end
 
 --- The field `pick` of the event in which a field is least or greatest; a list: an object of fields; nothing: the event.
