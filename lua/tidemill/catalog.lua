@@ -256,7 +256,7 @@ local aggregates = {
     input = { '{"v":"a"}', '{"v":"b"}', '{"v":"a"}' }, output = { '{"x":1}', '{"x":2}', '{"x":2}' } },
   { name = 'tm.agg.quantile', signature = "tm.agg.quantile('field', share [, options])", cost_ns = 100, state = true,
     about = 'The value below which a share of all values lies, off by at most 1 % of itself: DDSketch.',
-    more = { 'Of n values in order it is about the one with number share * (n - 1), rounded down, counted from 0; null while there is none.',
+    more = { 'Of n values in order it is about the one with number share * (n - 1), rounded down, counted from 0; null if there is none.',
       'A key takes 12 bytes for each 2 % between its least and its greatest value that something lies in.' },
     options = { WHERE, { 'error', 'number', 'relative, from 0.001 to 0.5', default = '0.01' } },
     example = running "tm.agg.quantile('v', 0.5)" .. ":set { x = function(e) return math.floor(e.x + 0.5) end }",
