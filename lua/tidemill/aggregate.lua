@@ -272,12 +272,12 @@ local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 
 ---   merge(r, s, r2, s2): r takes in all that r2 holds, which is only read; nil with merges = false
 ---   values(e): with retracts, one value for each, nil where the event is skipped; add(r, s, t, v1, …): the same as update with them;
 ---     unupdate(r, s, v1, …): takes them back. nil if one of the list cannot: see list[i].can_retract
----   functions: the user's, which read the event
+---   functions: those that read the event, their first parameter; adders: the same of their second
 function M.compile(list, typ_of, options)
   if not parts then load_parts() end
   options = options or {}
   local layout = setmetatable({ numbers = {}, refs = {}, index = {} }, Layout)
-  local names, args, functions, begins = { 'A', 'W' }, { list, {} }, {}, {}
+  local names, args, functions, adders, begins = { 'A', 'W' }, { list, {} }, {}, {}, {}
   local function arg(name, v)
     names[#names + 1], args[#args + 1] = name, v
   end
@@ -296,7 +296,7 @@ function M.compile(list, typ_of, options)
       if n <= 20 then arg('w' .. n, a.where) end
       functions[#functions + 1] = a.where
     end
-    if a.add then functions[#functions + 1] = a.add end
+    if a.add then adders[#adders + 1] = a.add end
     if (part.time and a.timed) or a.kind == 'ewma' then begins.time = BEGIN.time end
     if part.arrival then begins.arrival = BEGIN.arrival end
     local function finish(s) return final_text(a, layout, s) end
@@ -334,7 +334,7 @@ function M.compile(list, typ_of, options)
   local update, results, merge, values_of, add, unupdate = assert(loadstring(chunk, '=tidemill.aggregate'))(unpack(args))
   functions[#functions + 1] = update
   return { numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
-    add = add, unupdate = unupdate, functions = functions }
+    add = add, unupdate = unupdate, functions = functions, adders = adders }
 end
 
 return M

@@ -240,6 +240,7 @@ return function(emit, Gen, node_list)
       return node and node.rule or nil
     end, { timed = g.timed or false, merges = false })
     for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
+    for _, fn in ipairs(compiled.adders) do g.called[#g.called + 1] = { view = view, fn = fn, param = 1 } end
     local final = rec.options.emit == 'final'
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
     local state = g:open_state(step, compiled.numbers, compiled.refs)

@@ -430,3 +430,14 @@ print(float(sum(int(v) * F(2) ** int(t) for v, t in r) / sum(F(2) ** int(t) for 
     check(math.abs(got - expected) < 1e-12 * math.abs(expected), got, expected)
   end
 end
+
+-- Refused at load -----------------------------------------------------------------------
+do
+  local add = function(acc) return acc end
+  local list = aggregate.list('test', 'test', { n = agg.count(), c = agg.custom { init = 0, add = add } })
+  local ok, why = pcall(aggregate.need_merge, list, 'x.lua:3', 'a session window')
+  local expected = "x.lua:3: a session window merges what it kept, so 'c' (tm.agg.custom at"
+  check(not ok and tostring(why.message):find(expected, 1, true), tostring(why))
+  list = aggregate.list('test', 'test', { c = agg.custom { init = 0, add = add, merge = add } })
+  aggregate.need_merge(list, 'x.lua:3', 'a session window')
+end
