@@ -616,6 +616,59 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
  * may be NULL. */
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
 
+/* ---- aggregates (aggregate/) ------------------------------------------ */
+/* What an aggregate keeps of any number of events is a text of its record. These change it in its place and announce that.
+ * Results, unless said otherwise: OK, or a negative enum tm_state_code. A merge takes in what the same field of another record
+ * holds, which is only read; the result is that of all events in one record. */
+
+/* Exact sums: what the pair of doubles h, l in the record cannot hold. add: v + w, finite. add_square: (hi + lo)^2, or with sign
+ * -1 less of it. A sum is h + l and the text. */
+int32_t tm_ffi_exact_add(struct tm_state *s, void *record, int32_t field, double v, double w);
+int32_t tm_ffi_exact_add_square(struct tm_state *s, void *record, int32_t field, double hi, double lo, double sign);
+int32_t tm_ffi_exact_merge(struct tm_state *s, void *record, int32_t field, struct tm_state *s2, const void *record2);
+/* rounded once, to the nearest double */
+double tm_ffi_exact_sum(struct tm_state *s, const void *record, int32_t field, double h, double l);
+/* an integer below 2^127 as digits, the point `places` from the right, into at most 48 bytes: their number; 0 it is none */
+int32_t tm_ffi_exact_digits(struct tm_state *s, const void *record, int32_t field, double h, double l, int32_t places, char *out);
+/* the sum over n * scale, rounded once */
+double tm_ffi_exact_mean(struct tm_state *s, const void *record, int32_t field, double h, double l, double n, double scale);
+/* The sample's variance (n - 1) over scale^2, or its root, rounded once. fields: of the sum and of the sum of squares; sums: h, l of
+ * either. n > 1 */
+double tm_ffi_exact_variance(struct tm_state *s, const void *record, const int32_t *fields, const double *sums, double n, double scale,
+                             int32_t root);
+
+/* How many different values, about: 2^precision registers (8 to 16). A value is its type, any number, and bytes. */
+int32_t tm_ffi_hll_add(struct tm_state *s, void *record, int32_t field, int32_t precision, int32_t type, const char *bytes, int32_t len);
+int32_t tm_ffi_hll_merge(struct tm_state *s, void *record, int32_t field, int32_t precision, struct tm_state *s2, const void *record2);
+double tm_ffi_hll_count(struct tm_state *s, const void *record, int32_t field, int32_t precision);
+
+/* Quantiles in buckets of numbers, each `exp(log_g)` times as wide as the one before. sign -1 takes a finite v back, which must
+ * be there. quantile: of a share from 0 to 1; NaN: there is nothing. */
+int32_t tm_ffi_buckets_add(struct tm_state *s, void *record, int32_t field, double log_g, double v, double sign);
+int32_t tm_ffi_buckets_merge(struct tm_state *s, void *record, int32_t field, struct tm_state *s2, const void *record2);
+double tm_ffi_buckets_quantile(struct tm_state *s, const void *record, int32_t field, double log_g, double share);
+
+/* The values (JSON texts) that come most often, max counted at once. json: at most `most` of them, an array of
+ * { count, error, value }; 0, or -1 out of space. */
+int32_t tm_ffi_heavy_add(struct tm_state *s, void *record, int32_t field, int32_t max, const char *value, int32_t len);
+int32_t tm_ffi_heavy_merge(struct tm_state *s, void *record, int32_t field, int32_t max, struct tm_state *s2, const void *record2);
+int32_t tm_ffi_heavy_json(struct tm_state *s, const void *record, int32_t field, int32_t most, struct tm_buf *out);
+
+/* The last max rows in an order. VALUES: by `at`, then arrival; bytes are a JSON text, and json gives them in order. The others:
+ * by value (NUMBERS: `at`; TEXTS: bytes; DIGITS: bytes, canonical), and json gives the last one first. json: 0, -1 out of space, -2 a
+ * value that cannot be written. */
+enum tm_ranked_kind { TM_RANKED_VALUES = 0, TM_RANKED_NUMBERS = 1, TM_RANKED_TEXTS = 2, TM_RANKED_DIGITS = 3 };
+struct tm_ranked {
+  int32_t kind;             /* enum tm_ranked_kind */
+  int32_t reverse;          /* 1: the order is the other way round */
+  int32_t max;
+};
+int32_t tm_ffi_ranked_put(struct tm_state *s, void *record, int32_t field, const struct tm_ranked *o, double at, double arrival,
+                          const char *bytes, int32_t len);
+int32_t tm_ffi_ranked_merge(struct tm_state *s, void *record, int32_t field, const struct tm_ranked *o, struct tm_state *s2,
+                            const void *record2);
+int32_t tm_ffi_ranked_json(struct tm_state *s, const void *record, int32_t field, const struct tm_ranked *o, struct tm_buf *out);
+
 /* ---- string patterns (library/pattern.c) ----------------------------- */
 
 enum {

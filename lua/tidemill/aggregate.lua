@@ -1,48 +1,178 @@
 --[[
-aggregate.lua - tm.agg: what is kept for each aggregate, how an event changes it, what a row shows of it.
+aggregate.lua - tm.agg: what scripts declare, and how a step's list of aggregates becomes functions over records.
 
 An aggregate is a passive description until a step compiles its list (compile): then each gets cells in the step's
 record, and text of its own in one function that updates them all, so that the loop's trace holds nothing but loads,
-additions and stores. Everything is additive, or keeps one value; windows build on the same parts.
+additions and stores. aggregates/* have the parts: what is kept for each kind, how an event changes it, how two records
+become one, what a row shows. A nil is skipped, another type than needed fails the event.
 
-Sums are double-double: the value and the rounding error of each addition are kept apart (Knuth, TAOCP 2, 4.2.2,
-theorem B; Dekker 1971). Integers are exact to 2^105 that way, whatever their order; decimals are summed as integers of
-their last place. A nil is skipped, another type than declared fails the event.
+A part: cells(a, layout) declares what is kept; update(a) is text that takes the value v (without a field: the event e), merge(a)
+takes what record r2 of state s2 holds, unupdate(a) takes v back (parts without it cannot), result(a) is the expression a row
+shows. time, arrival: the text uses t, the event's time, or seq, which counts updates. In texts @ is the number of the aggregate, #x@
+the index of its reference x, A@ the description; r the record, s the state.
 ]]
 
 local lib = require 'tidemill.lib'
 local stream = require 'tidemill.stream'
-local types = require 'tidemill.types'
-local value = require 'tidemill.value'
-local C, raise = lib.C, lib.raise
+local duration = require 'tidemill.duration'
 
 local M = {}
 local made = setmetatable({}, { __mode = 'k' })   -- what tm.agg.… returned -> its description
 
-local EXACT = 2 ^ 53
+local MOST = 100          -- aggregates of one step: a row's values are locals of one function
+local LISTED = 10000      -- rows of a list at most
 
 -- Descriptions ----------------------------------------------------------------
 
-local function description(kind, field, options)
-  local where = stream.place()
-  local what = 'tm.agg.' .. kind
-  if kind ~= 'count' and (type(field) ~= 'string' or field == '') then
-    stream.fault(where, what .. " takes the name of a field: " .. what .. " 'amount'; got " .. stream.describe(field))
+local function fault(d, ...) stream.fault(d.place, 'tm.agg.' .. d.kind .. table.concat { ... }) end
+
+local function is_whole(v, least, most) return type(v) == 'number' and v % 1 == 0 and v >= least and v <= most end
+
+--- An aggregate of that kind; `members` of it, what check(d, options) adds. Options are those of its entry in the catalog.
+local function describe(kind, members, options, check)
+  local d = { kind = kind, place = stream.place() }
+  for k, v in pairs(members) do d[k] = v end
+  options = stream.options(d.place, 'tm.agg.' .. kind, options)
+  if options.where ~= nil and type(options.where) ~= 'function' then
+    fault(d, ": option 'where' takes a function(e), got ", stream.describe(options.where))
   end
-  options = stream.options(where, what, options)
+  d.where = options.where
+  if check then check(d, options) end
   local agg = setmetatable({}, { __metatable = 'aggregate' })
-  made[agg] = { kind = kind, field = field, where = options.where, place = where }
+  made[agg] = d
   return agg
+end
+
+local function need_field(d, example)
+  if type(d.field) ~= 'string' or d.field == '' then
+    fault(d, ' takes the name of a field: tm.agg.', d.kind, example or " 'amount'", '; got ', stream.describe(d.field))
+  end
+end
+
+--- A whole number of an option, or its default.
+local function whole(d, options, name, default, least, most)
+  local v = options[name]
+  if v == nil then return default end
+  if not is_whole(v, least, most) then
+    fault(d, (": option '%s' is a whole number from %d to %d, got "):format(name, least, most), stream.describe(v))
+  end
+  return v
 end
 
 M.agg = {}
 --- How many events.
-function M.agg.count(options) return description('count', nil, options) end
-for _, kind in ipairs { 'sum', 'avg', 'min', 'max', 'first', 'last' } do
-  M.agg[kind] = function(field, options) return description(kind, field, options) end
+function M.agg.count(options) return describe('count', {}, options) end
+for _, kind in ipairs { 'sum', 'avg', 'var', 'stddev', 'min', 'max', 'first', 'last' } do
+  M.agg[kind] = function(field, options) return describe(kind, { field = field }, options, function(d) need_field(d) end) end
 end
 
---- The list a step was given, in byte order of the names: { { name, kind, field, where }, … }.
+--- The field `pick` of the event in which a field is least or greatest; a list: an object of fields; nothing: the event.
+local function at_extreme(kind)
+  return function(field, pick, options)
+    if type(pick) == 'table' and pick[1] == nil and options == nil then pick, options = nil, pick end
+    return describe(kind, { field = field, pick = pick }, options, function(d)
+      need_field(d, "('amount', 'card')")
+      local ok = pick == nil or (type(pick) == 'string' and pick ~= '')
+      if type(pick) == 'table' then
+        ok = #pick > 0
+        for i = 1, #pick do ok = ok and type(pick[i]) == 'string' and pick[i] ~= '' end
+      end
+      if not ok then fault(d, " picks a field, a list of fields or nothing, which is the event; got ", stream.describe(pick)) end
+    end)
+  end
+end
+M.agg.argmin, M.agg.argmax = at_extreme 'argmin', at_extreme 'argmax'
+
+--- The values of a field, or without one the events, as a list in order of time, then arrival.
+function M.agg.collect(field, options)
+  if type(field) == 'table' and options == nil then field, options = nil, field end
+  return describe('collect', { field = field }, options, function(d, o)
+    if field ~= nil then need_field(d, "('amount', { max = 100 })") end
+    d.max = whole(d, o, 'max', LISTED, 1, LISTED * 10)
+  end)
+end
+
+--- The n largest values of a field.
+function M.agg.top(n, field, options)
+  return describe('top', { field = field, size = n }, options, function(d, o)
+    if not is_whole(n, 1, LISTED) then
+      fault(d, " takes how many values, from 1 to ", LISTED, ", and a field: tm.agg.top(3, 'amount'); got ", stream.describe(n))
+    end
+    need_field(d, "(3, 'amount')")
+    d.order = o.order or 'desc'
+  end)
+end
+
+--- How many different values, exactly.
+function M.agg.distinct(field, options)
+  return describe('distinct', { field = field }, options, function(d, o)
+    need_field(d)
+    d.max = whole(d, o, 'max', nil, 1, 1e8)
+  end)
+end
+
+--- How many different values, about.
+function M.agg.approx_distinct(field, options)
+  return describe('approx_distinct', { field = field }, options, function(d, o)
+    need_field(d)
+    d.precision = whole(d, o, 'precision', 13, 8, 16)
+  end)
+end
+
+--- The value below which a share of all values lies.
+function M.agg.quantile(field, share, options)
+  return describe('quantile', { field = field, share = share }, options, function(d, o)
+    need_field(d, "('amount', 0.95)")
+    if type(share) ~= 'number' or not (share >= 0 and share <= 1) then
+      fault(d, " takes a share from 0 to 1: tm.agg.quantile('amount', 0.95); got ", stream.describe(share))
+    end
+    d.error = o.error == nil and 0.01 or o.error
+    if not (d.error >= 0.001 and d.error <= 0.5) then
+      fault(d, ": option 'error' is a share from 0.001 to 0.5, such as 0.01 for 1 %; got ", stream.describe(o.error))
+    end
+  end)
+end
+
+--- The n values of a field that come most often.
+function M.agg.heavy_hitters(field, n, options)
+  if type(n) == 'table' and options == nil then n, options = nil, n end
+  return describe('heavy_hitters', { field = field, size = n or 10 }, options, function(d, o)
+    need_field(d, "('card', 10)")
+    if not is_whole(d.size, 1, 1000) then
+      fault(d, " takes how many values, from 1 to 1000: tm.agg.heavy_hitters('card', 10); got ", stream.describe(n))
+    end
+    d.counters = whole(d, o, 'counters', math.max(100, 10 * d.size), d.size, LISTED)
+  end)
+end
+
+--- The mean of a field in which an event counts half as much as one that is half_life later.
+function M.agg.ewma(field, options)
+  return describe('ewma', { field = field }, options, function(d, o)
+    need_field(d, "('amount', { half_life = '5m' })")
+    if o.half_life == nil then fault(d, " needs a half-life: tm.agg.ewma('amount', { half_life = '5m' })") end
+    local ms, why = duration.parse(o.half_life)
+    if not ms or ms <= 0 then
+      fault(d, ": option 'half_life' is a duration above 0 such as '5m': ", why or 'got ' .. stream.describe(o.half_life))
+    end
+    d.half_life = ms
+  end)
+end
+
+--- An aggregate of functions: init (or a value), add(acc, e), merge(a, b), result(acc).
+function M.agg.custom(options)
+  return describe('custom', {}, options, function(d, o)
+    if o.init == nil then fault(d, ' needs init: the first accumulator, or a function that returns it') end
+    if type(o.add) ~= 'function' then fault(d, ' needs add = function(acc, e) … return acc end, got ', stream.describe(o.add)) end
+    for _, name in ipairs { 'merge', 'result' } do
+      if o[name] ~= nil and type(o[name]) ~= 'function' then
+        fault(d, (": option '%s' takes a function, got "):format(name), stream.describe(o[name]))
+      end
+    end
+    d.init, d.add, d.merge_fn, d.result_fn = o.init, o.add, o.merge, o.result
+  end)
+end
+
+--- The list a step was given, in byte order of the names: copies of the descriptions with their names.
 function M.list(where, what, given)
   if type(given) ~= 'table' or stream.record(given) then
     stream.fault(where, what .. ' takes a table { name = tm.agg.count(), … }, got ' .. stream.describe(given))
@@ -54,226 +184,157 @@ function M.list(where, what, given)
     if not d then
       stream.fault(where, what .. ": '" .. name .. "' must be an aggregate, such as tm.agg.count(), got " .. stream.describe(agg))
     end
-    list[#list + 1] = { name = name, kind = d.kind, field = d.field, where = d.where, place = d.place }
+    local copy = { name = name }
+    for k, v in pairs(d) do copy[k] = v end
+    list[#list + 1] = copy
   end
   if #list == 0 then stream.fault(where, what .. ' takes at least one aggregate') end
+  if #list > MOST then stream.fault(where, ('%s takes at most %d aggregates, got %d; use several steps'):format(what, MOST, #list)) end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list
 end
 
--- Arithmetic ------------------------------------------------------------------
-
---- The digits of hi + lo, two doubles that are whole numbers, with the point `places` from the right.
-local function exact_digits(hi, lo, places)
-  local a, b = ('%.0f'):format(math.abs(hi)), ('%.0f'):format(math.abs(lo))
-  local negative, same = hi < 0, (hi < 0) == (lo < 0)
-  local n, carry, out = math.max(#a, #b) + 1, 0, {}
-  a, b = ('0'):rep(n - #a) .. a, ('0'):rep(n - #b) .. b
-  for i = n, 1, -1 do
-    local x, y = a:byte(i) - 48, b:byte(i) - 48
-    local d = x + (same and y or -y) + carry
-    carry = math.floor(d / 10)
-    out[i] = d % 10
-  end
-  local text = table.concat(out)
-  if places > 0 then
-    text = ('0'):rep(places + 1 - #text) .. text
-    text = text:sub(1, -places - 1) .. '.' .. text:sub(-places):gsub('0+$', '')
-    text = text:gsub('%.$', '')
-  end
-  return (negative and '-' or '') .. text:gsub('^0+(%d)', '%1')
-end
-M.exact_digits = exact_digits
-
---- A sum as a value to write: a number, or where a double does not hold it the digits.
-local function total(hi, lo, places, scale)
-  if lo == 0 and hi < EXACT and hi > -EXACT then return hi / scale end
-  if hi % 1 ~= 0 or lo % 1 ~= 0 then return (hi + lo) / scale end
-  return lib.text(exact_digits(hi, lo, places), 5, (hi + lo) / scale)
-end
-
-local function wrong(agg, v, wanted)
-  raise('type', ("'%s': %s takes %s, but field '%s' holds %s"):format(agg.name, agg.kind, wanted, agg.field,
-    lib.owner[v] and 'an object' or 'a ' .. type(v)))
-end
-
--- Kept values: one of any type ----------------------------------------------------
-
--- what a kept value is; NUMBER is in its num, TEXT and JSON in its text
-local NUMBER, TEXT, FALSE, TRUE, JSON = 1, 2, 3, 4, 5
-
-local function check(state, rc)
-  if rc < 0 then require('tidemill.state').failed(state, rc) end
-end
-
-local function keep_text(state, record, ref, text)
-  check(state, C.tm_ffi_text_set(state, record, ref, text, #text))
-end
-
---- Puts a value into cells (num, kind, ref) of a record.
-local function keep(state, record, ref, v)
-  local t = type(v)
-  if t == 'string' then
-    keep_text(state, record, ref, v)
-    return 0, TEXT
-  elseif t == 'boolean' then
-    return 0, v and TRUE or FALSE
-  elseif t == 'table' then
-    keep_text(state, record, ref, lib.owner[v] and value.text(v).text or value.encode_string(v))
-    return 0, JSON
-  end
-  raise('type', 'a ' .. t .. ' cannot be kept')
-end
-
-local function kept(state, num, kind, ref)
-  if kind == NUMBER then return num
-  elseif kind == TRUE then return true
-  elseif kind == FALSE then return false
-  elseif kind == 0 then return lib.NULL end
-  local text = require('tidemill.state').text(state, ref)
-  if kind == TEXT then return text end
-  return lib.text(text, text:byte(1) == 0x5B and 10 or 9)
-end
-
--- Parts ---------------------------------------------------------------------------
--- Each: cells(a, layout) declares what is kept, update(a) is the text that takes the value v, result(a) the expression a
--- row shows. @ is the number of the aggregate; r the record, s the state, A[@] the description, R@ the index
--- of its text.
-
-local part = {}
-
-part.count = {
-  cells = function(a, layout) layout:number('n' .. a.n) end,
-  update = function() return 'r.n@ = r.n@ + 1' end,
-  result = function() return 'r.n@' end,
-}
-
-local ADD = [[local h = r.h@ local t = h + v local b = t - h local l = r.l@ + ((h - (t - b)) + (v - b))
-  local u = t + l r.l@ = l - (u - t) r.h@ = u]]
-
-local function sum_update(a)
-  if a.int64 then
-    return 'local v, low = halves(v) ' .. ADD .. ' v = low ' .. ADD:gsub('local ([htbu]) ', '%1 '):gsub('local l ', 'l ')
-  end
-  local number = "if type(v) ~= 'number' then wrong(A[@], v, 'numbers') end "
-  if a.places > 0 then number = number .. ('v = floor(v * %d + 0.5) '):format(a.scale) end
-  return number .. ADD
-end
-
-part.sum = {
-  cells = function(a, layout)
-    layout:number('h' .. a.n)
-    layout:number('l' .. a.n)
-  end,
-  update = sum_update,
-  result = function(a) return ('total(r.h@, r.l@, %d, %d)'):format(a.places, a.scale) end,
-}
-
-part.avg = {
-  cells = function(a, layout)
-    part.sum.cells(a, layout)
-    layout:number('n' .. a.n)
-  end,
-  update = function(a) return sum_update(a) .. ' r.n@ = r.n@ + 1' end,
-  result = function(a) return ('(r.n@ == 0 and NULL or (r.h@ + r.l@) / r.n@ / %d)'):format(a.scale) end,
-}
-
-local function extreme(sign)
-  return {
-    cells = function(a, layout) layout:value(a.n) end,
-    -- numbers among themselves are the rule; the rest is a function's business
-    update = function()
-      return ("if type(v) == 'number' and r.k@ <= 1 then if r.k@ == 0 or v %s r.v@ then r.k@ = 1 r.v@ = v end " ..
-        "else extreme%s(s, r, A[@], v, r.k@, r.v@) if type(v) == 'number' then r.k@ = 1 r.v@ = v else r.k@ = 2 end end")
-        :format(sign, sign == '<' and '_min' or '_max')
-    end,
-    result = function() return 'kept(s, r.v@, r.k@, r.t@)' end,
-  }
-end
-part.min, part.max = extreme '<', extreme '>'
-
-local KEEP = "if type(v) == 'number' then r.v@ = v r.k@ = 1 else r.v@, r.k@ = keep(s, r, R@, v) end"
-
-part.first = {
-  cells = function(a, layout) layout:value(a.n) end,
-  update = function() return 'if r.k@ == 0 then ' .. KEEP .. ' end' end,
-  result = function() return 'kept(s, r.v@, r.k@, r.t@)' end,
-}
-part.last = {
-  cells = part.first.cells,
-  update = function() return KEEP end,
-  result = part.first.result,
-}
-
---- Strings among themselves, by byte (int64: by value); a mix fails. Keeps the text where v is the new extreme.
-local function extreme_of(better)
-  return function(state, record, a, v, kind, num)
-    if type(v) ~= 'string' then wrong(a, v, kind == TEXT and 'texts here, as it did before, not numbers' or 'numbers or texts') end
-    if kind == NUMBER then wrong(a, v, 'numbers here, as it did before (' .. tostring(num) .. '), not texts') end
-    if kind == TEXT then
-      local old = require('tidemill.state').text(state, record['t' .. a.n])
-      local is_better
-      if a.int64 then is_better = better(types.i64.cmp(v, old), 0) else is_better = better(v, old) end
-      if not is_better then return end
+--- Refuses a list that cannot be merged, for a step that merges records (sessions, hopping windows).
+function M.need_merge(list, where, what)
+  for _, a in ipairs(list) do
+    if a.kind == 'custom' and not a.merge_fn then
+      stream.fault(where, ("%s merges what it kept, so '%s' (tm.agg.custom at %s) needs merge = function(a, b) … return acc end")
+        :format(what, a.name, a.place))
     end
-    keep_text(state, record, a.ref, v)
   end
 end
-local extreme_min = extreme_of(function(a, b) return a < b end)
-local extreme_max = extreme_of(function(a, b) return a > b end)
 
 -- Compiling -----------------------------------------------------------------------
 
 local Layout = {}
 Layout.__index = Layout
 function Layout:number(name) self.numbers[#self.numbers + 1] = name end
+--- What hangs off the record: { name, kind, … } as state.open takes it.
+function Layout:ref(ref)
+  self.refs[#self.refs + 1] = ref
+  self.index[ref.name] = #self.refs - 1
+end
+function Layout:text(name) self:ref { name = name, kind = 'text', of = 'string' } end
 --- A number v, its kind k, a text t.
 function Layout:value(n)
-  self.numbers[#self.numbers + 1] = 'v' .. n
-  self.numbers[#self.numbers + 1] = 'k' .. n
-  self.texts[#self.texts + 1] = 't' .. n
+  self:number('v' .. n)
+  self:number('k' .. n)
+  self:text('t' .. n)
 end
+
+-- loaded when a list is compiled: they need the host's side of state
+local parts, shared
+local function load_parts()
+  parts, shared = {}, {}
+  for _, name in ipairs { 'numbers', 'values', 'lists', 'sketches', 'custom' } do
+    local file = require('tidemill.aggregates.' .. name)
+    for kind, p in pairs(file.part) do parts[kind] = p end
+    for k, v in pairs(file.shared) do shared[k] = v end
+  end
+  shared.wrong, shared.NULL, shared.type = require('tidemill.aggregates.kept').wrong, lib.NULL, type
+end
+
+local Aggregate = {}
+Aggregate.__index = Aggregate
+
+--- A field's name in the text of a part; the name itself is put in last, as it may hold anything.
+function Aggregate:name_text(name)
+  self.names[#self.names + 1] = name
+  return 'F' .. #self.names .. 'F'
+end
+
+local function final_text(a, layout, text)
+  text = text:gsub('A@', 'A[@]'):gsub('#(%l)@', function(c) return layout.index[c .. a.n] end):gsub('@', a.n)
+  return (text:gsub('%s*\n%s*', ' '):gsub('F(%d+)F', function(i) return (('%q'):format(a.names[tonumber(i)]):gsub('\n', 'n')) end))
+end
+
+local function prepare(a, n, typ_of, options)
+  setmetatable(a, Aggregate)
+  local typ = a.field and typ_of(a.field)
+  a.n, a.names = n, {}
+  a.places = typ and typ.places or 0
+  a.scale = 10 ^ a.places
+  a.int64 = typ and typ.digits or false
+  a.timed, a.merges, a.retracts = options.timed ~= false, options.merges ~= false, options.retracts or false
+end
+
+local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 1 ' }
 
 --- Compiles a list of aggregates for one step.
 ---@param list table of M.list
 ---@param typ_of function field -> its declared type, or nil
----@return table { numbers, texts: names of the record's cells; update(e, r, s); results(r, s): one value each;
----   functions: the user's, which read the event }
-function M.compile(list, typ_of)
-  local layout = setmetatable({ numbers = {}, texts = {} }, Layout)
-  local names, args, body, results, functions = { 'lib' }, { lib }, {}, {}, {}
+---@param options table|nil timed = false: events have no time, t is not looked at; merges = false: records are never merged;
+---   retracts: values are taken back. What is not needed costs no cells.
+---@return table compiled
+---   numbers: names of the record's number cells; refs: what hangs off it, for state.open. These come first in the record's refs
+---   update(e, r, s, t): an event at time t (NaN: none) goes into record r of state s, which is announced
+---   results(r, s): one value for each of the list
+---   merge(r, s, r2, s2): r takes in all that r2 holds, which is only read; nil with merges = false
+---   values(e): with retracts, one value for each, nil where the event is skipped; add(r, s, t, v1, …): the same as update with them;
+---     unupdate(r, s, v1, …): takes them back. nil if one of the list cannot: see list[i].can_retract
+---   functions: those that read the event, their first parameter; adders: the same of their second
+function M.compile(list, typ_of, options)
+  if not parts then load_parts() end
+  options = options or {}
+  local layout = setmetatable({ numbers = {}, refs = {}, index = {} }, Layout)
+  local names, args, functions, adders, begins = { 'A', 'W' }, { list, {} }, {}, {}, {}
   local function arg(name, v)
     names[#names + 1], args[#args + 1] = name, v
   end
-  local shared = { A = list, wrong = wrong, keep = keep, kept = kept, total = total, halves = types.i64_halves, NULL = lib.NULL,
-    floor = math.floor, type = type, extreme_min = extreme_min, extreme_max = extreme_max }
+  local text = { update = {}, results = {}, merge = {}, values = {}, add = {}, unupdate = {} }
+  local retracts = options.retracts or false
   for n, a in ipairs(list) do
-    a.n = n
-    local typ = a.field and typ_of(a.field)
-    a.places = typ and typ.places or 0
-    a.scale = 10 ^ a.places
-    a.int64 = typ and typ.name == 'int64' or false
-    part[a.kind].cells(a, layout)
-    a.ref = #layout.texts - 1
+    local part = parts[a.kind]
+    prepare(a, n, typ_of, options)
+    part.cells(a, layout)
+    a.can_retract = part.unupdate ~= nil
+    retracts = retracts and a.can_retract
+    -- a function has at most 60 variables from outside
+    local where = a.where and (n <= 20 and 'w' .. n or 'W[' .. n .. ']')
     if a.where then
-      arg('w' .. n, a.where)
+      args[2][n] = a.where
+      if n <= 20 then arg('w' .. n, a.where) end
       functions[#functions + 1] = a.where
     end
-    local update = part[a.kind].update(a)
-    if a.field then update = ('local v = e[%q] if v ~= nil then %s end'):format(a.field, update) end
-    if a.where then update = ('if w%d(e) then %s end'):format(n, update) end
-    body[n] = 'do ' .. update:gsub('R@', a.ref):gsub('@', n) .. ' end'
-    results[n] = part[a.kind].result(a):gsub('@', n)
+    if a.add then adders[#adders + 1] = a.add end
+    if (part.time and a.timed) or a.kind == 'ewma' then begins.time = BEGIN.time end
+    if part.arrival then begins.arrival = BEGIN.arrival end
+    local function finish(s) return final_text(a, layout, s) end
+    local take, field = part.update(a), a.field and a:name_text(a.field)
+    local text_of = field and ('local v = e[%s] if v ~= nil then %s end'):format(field, take) or take
+    if where then text_of = ('if %s(e) then %s end'):format(where, text_of) end
+    text.update[n] = finish('do ' .. text_of .. ' end')
+    text.results[n] = finish(part.result(a))
+    text.merge[n] = finish('do ' .. part.merge(a) .. ' end')
+    if a.can_retract then
+      text.values[n] = finish(('local x@ %s x@ = %s end'):format(where and 'if ' .. where .. '(e) then' or 'do',
+        field and 'e[' .. field .. ']' or 'true'))
+      text.add[n] = finish('if x@ ~= nil then local v = x@ ' .. take .. ' end')
+      text.unupdate[n] = finish('if x@ ~= nil then local v = x@ ' .. part.unupdate(a) .. ' end')
+    end
   end
-  local text = table.concat(body, ' ') .. table.concat(results, ' ')
+  local values = {}
+  for n = 1, #list do values[n] = 'x' .. n end
+  values = table.concat(values, ', ')
+  local begin = (begins.time or '') .. (begins.arrival or '')
+  local function joined(which) return table.concat(text[which], ' ') end
+  local made_of = {
+    ('function(e, r, s, t) %s%s end'):format(begin, joined 'update'),
+    ('function(r, s) return %s end'):format(table.concat(text.results, ', ')),
+    options.merges ~= false and ('function(r, s, r2, s2) %s end'):format(joined 'merge') or 'nil',
+    retracts and ('function(e) %s return %s end'):format(joined 'values', values) or 'nil',
+    retracts and ('function(r, s, t, %s) %s%s end'):format(values, begin, joined 'add') or 'nil',
+    retracts and ('function(r, s, %s) %s end'):format(values, joined 'unupdate') or 'nil',
+  }
+  local body = table.concat(made_of, ', ')
   for name, v in pairs(shared) do
-    if text:find(name, 1, true) then arg(name, v) end
+    if body:find('%f[%w_]' .. name .. '%f[^%w_]') then arg(name, v) end
   end
-  local chunk = ('local %s = ... return function(e, r, s) %s end, function(r, s) return %s end'):format(
-    table.concat(names, ', '), table.concat(body, ' '), table.concat(results, ', '))
-  local update, show = assert(loadstring(chunk:gsub('%s*\n%s*', ' '), '=tidemill.aggregate'))(unpack(args))
+  local chunk = ('local %s = ... local seq = 0 return %s'):format(table.concat(names, ', '), body)
+  local update, results, merge, values_of, add, unupdate = assert(loadstring(chunk, '=tidemill.aggregate'))(unpack(args))
   functions[#functions + 1] = update
-  return { numbers = layout.numbers, texts = layout.texts, update = update, results = show, functions = functions }
+  return { numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
+    add = add, unupdate = unupdate, functions = functions, adders = adders }
 end
 
 return M

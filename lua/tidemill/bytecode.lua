@@ -74,13 +74,14 @@ local function place_of(f, pc)
   return (info.source:gsub('^@', '')) .. ':' .. info.currentline
 end
 
---- Names that function f reads from and writes to its first parameter, with the place of the first use.
-function M.fields_of(f)
+--- Names that function f reads from and writes to a parameter (0: the first), with the place of the first use.
+function M.fields_of(f, param)
   local reads, writes = {}, {}
-  if jutil.funcinfo(f).params < 1 then return reads, writes end
+  param = param or 0
+  if jutil.funcinfo(f).params <= param then return reads, writes end
   for pc = 1, jutil.funcinfo(f).bytecodes - 1 do
     local op, _, b, c = decode(jutil.funcbc(f, pc))
-    if (op == OP.TGETS or op == OP.TSETS) and b == 0 then
+    if (op == OP.TGETS or op == OP.TSETS) and b == param then
       local name = jutil.funck(f, -c - 1)
       local into = op == OP.TGETS and reads or writes
       if type(name) == 'string' and not into[name] then into[name] = place_of(f, pc) end

@@ -422,7 +422,7 @@ function Gen:seal()
     local reads, writes = {}, {}
     for _, call in ipairs(self.called) do
       if call.view == view then
-        local r, w = bytecode.fields_of(call.fn)
+        local r, w = bytecode.fields_of(call.fn, call.param)
         for name in pairs(r) do reads[#reads + 1], r[name] = name, nil end
         for name in pairs(w) do writes[#writes + 1], w[name] = name, nil end
       end

@@ -143,12 +143,6 @@ return function(emit, Gen, node_list)
     return state
   end
 
-  local function text_refs(names)
-    local refs = {}
-    for i, name in ipairs(names) do refs[i] = { name = name, kind = 'text', of = 'string' } end
-    return refs
-  end
-
   --- Text that makes the event the row of a record: the key's fields, then one field an aggregate.
   local function put_row(g, view, list, compiled, ptr, key_text)
     local n, values = view.level, {}
@@ -248,17 +242,18 @@ return function(emit, Gen, node_list)
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil
-    end)
+    end, { timed = g.timed or false, merges = false })
     for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
+    for _, fn in ipairs(compiled.adders) do g.called[#g.called + 1] = { view = view, fn = fn, param = 1 } end
     local final = rec.options.emit == 'final'
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
-    local state = g:open_state(step, compiled.numbers, text_refs(compiled.texts))
+    local state = g:open_state(step, compiled.numbers, compiled.refs)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, final and g.views[1] or view
     local ptr = g:const(state.ptr)
     g:at(step)
     g:put('do')
     g:find_record(state, view)
-    g:put('%s', g:call(compiled.update, view, 'r, ' .. ptr))
+    g:put('%s', g:call(compiled.update, view, ('r, %s%s'):format(ptr, g.timed and (', st%d.time'):format(view.level) or '')))
     g:sync(view)
     if final then
       g:put(g.timed and 'r.at = st%d.time end' or 'end', view.level)

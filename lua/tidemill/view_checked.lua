@@ -40,10 +40,10 @@ local function retire()
 end
 
 --- A user function (or one of the library that calls some) on a view that lives for this call only.
-function V.call(f, a, b)
+function V.call(f, a, b, c)
   current = lent(root.view)
   local proxy = current
-  local r = f(proxy, a, b)
+  local r = f(proxy, a, b, c)
   if r == proxy then
     r = V.event
   elseif type(r) == 'table' and r ~= NULL then

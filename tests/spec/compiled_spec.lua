@@ -64,6 +64,11 @@ local pipelines = {
   ['process that keeps a table'] = [[:key_by 'country':process('p', { max_keys = 100, state = { t = 'any' },
     on_event = function(e, s, ctx) local t = s.t or { n = 0, last = { id = 0 } } t.n = t.n + 1 t.last.id = e.id s.t = t
     if t.n % 2 == 0 then ctx.emit { n = s.t.n } end end })]],
+  ['running, numbers'] = [[:event_time { field = 'id' }:key_by 'country':running('r', { n = tm.agg.count(), s = tm.agg.sum 'amount',
+    a = tm.agg.avg 'lat', d = tm.agg.stddev 'amount', w = tm.agg.ewma('amount', { half_life = '1s' }), f = tm.agg.first 'id',
+    l = tm.agg.last 'amount', m = tm.agg.max('amount', { where = function(e) return e.amount < 400 end }) }, { max_keys = 100 })]],
+  ['running, lists and sketches'] = [[:key_by 'country':running('r', { a = tm.agg.argmax('amount', 'id'), d = tm.agg.distinct 'id',
+    h = tm.agg.approx_distinct 'id', q = tm.agg.quantile('amount', 0.9), t = tm.agg.top(3, 'amount') }, { max_keys = 100 })]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }
 

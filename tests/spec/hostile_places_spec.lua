@@ -60,6 +60,8 @@ local PLACES = {
   { 'where of an aggregate', [[:key_by 'k':running('r', { n = tm.agg.count(),
     m = tm.agg.sum('id', { where = function(e) attack(e) return true end }) },
     { unbounded = true })]] },
+  { 'add of tm.agg.custom', [[:key_by 'k':running('r', { n = tm.agg.count(), d = tm.agg.distinct 'id', h = tm.agg.heavy_hitters 'id',
+    c = tm.agg.custom { init = 0, add = function(acc, e) attack(e) return acc + 1 end } }, { unbounded = true })]] },
   { 'a step behind state', ":key_by 'k':running('r', { n = tm.agg.count(), attack = tm.agg.last 'attack' }, { unbounded = true })\
     :filter(function(e) attack(e) return true end):drop { 'attack' }" },
 }

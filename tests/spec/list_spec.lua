@@ -82,6 +82,11 @@ describe('the catalog', function()
     emit = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:emit(",
   }
 
+  local before_options = {
+    ['tm.agg.count'] = '{ %s = tm.null }', ['tm.agg.custom'] = '{ %s = tm.null }', ['tm.agg.top'] = "(3, 'v', { %s = tm.null })",
+    ['tm.agg.quantile'] = "('v', 0.5, { %s = tm.null })",
+  }
+
   it('has options that are taken, and an unknown one is refused with what was meant', function()
     for _, e in ipairs(entries) do
       for _, o in ipairs(e.options) do
@@ -94,7 +99,7 @@ describe('the catalog', function()
           call = ("%s(%s, { %s = tm.null })"):format(e.name, e.name == 'tm.kv.parse' and "''" or '{}', o.name)
         end
         if e.name == 'tm.source.generate' then call = ('tm.source.generate(function() end, { %s = tm.null })'):format(o.name) end
-        if e.kind == 'aggregate' and e.name ~= 'tm.agg.count' then call = ("%s('v', { %s = tm.null })"):format(e.name, o.name) end
+        if e.kind == 'aggregate' then call = e.name .. (before_options[e.name] or "('v', { %s = tm.null })"):format(o.name) end
         local r = h.run { 'check', '-e', call }
         assert.is_nil(r.err:find('has no option', 1, true), r.err)
         r = h.run { 'check', '-e', (call:gsub(o.name .. ' =', o.name .. 'x =')) }
@@ -150,7 +155,7 @@ describe('list', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
     assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\n', r.out)
     r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
-    assert.equal('7\n', r.out)
+    assert.equal('19\n', r.out)
   end)
 end)
 
