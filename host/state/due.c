@@ -176,16 +176,19 @@ static int drain(struct tm_table *t, struct tm_wheel *w, int32_t *steps) {
   return 0;
 }
 
-/* The first item due by `upto`, which is the first of its slot at level 0; *at gets it, or 0. 0 or a code: not done yet. */
+/* The first item due by `upto`, which is first in its slot; *at gets it, or 0. 0 or a code: not done yet. */
 static int first_find(struct tm_table *t, struct tm_wheel *w, uint64_t upto, uint32_t *at, int32_t *steps) {
   for (*at = 0;;) {
     int code = w->hand.drain != 0 ? drain(t, w, steps) : 0;
     if (code != 0) return code;
     if (w->levels == 0) return 0;
     uint32_t i = slot_first(w);
-    const struct tm_due_slot *s = w->slots + i;
+    struct tm_due_slot *s = w->slots + i;
+    /* one alone needs no draining, unless the log may bring back others, that were earlier */
+    int alone = s->head == s->tail && t->log->pub.used == 0;
+    if (alone) s->least = due_at(t, s->head)->time;
     if (s->least > upto) return 0;
-    if (i < LEVEL_SLOTS) {
+    if (alone || i < LEVEL_SLOTS) {
       *at = s->head;
       return 0;
     }
