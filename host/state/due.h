@@ -25,7 +25,7 @@
 struct tm_table;
 struct tm_change;
 
-enum { TM_DUE_DIGIT = 6, TM_DUE_LEVELS = 10, TM_DUE_SLOTS = TM_DUE_LEVELS << TM_DUE_DIGIT, TM_DUE_SLICE = 1024 };
+enum { TM_DUE_DIGIT = 6, TM_DUE_LEVELS = 10, TM_DUE_SLOTS = TM_DUE_LEVELS << TM_DUE_DIGIT, TM_DUE_SLICE = 512 };
 #define TM_DUE_NEVER UINT64_MAX
 
 /* In front of a record. */
