@@ -427,6 +427,7 @@ int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch 
 enum tm_state_code {
   TM_STATE_OK = 0,
   TM_STATE_NEW = 1,         /* done, and the key or element was not there before */
+  TM_STATE_MORE = 2,        /* not done within the bounds of one call: ask again */
   TM_STATE_NO_MEMORY = -1,  /* the budget is used up, or the system has no more */
   TM_STATE_FULL = -2,       /* max or max_keys reached, on_full is refuse: the event fails */
   TM_STATE_STOP = -3,       /* the same, on_full is stop: the run ends in order */
@@ -507,6 +508,8 @@ struct tm_state_options {
   int32_t record_size;      /* at most 32 KiB; rounded up to 8 */
   int32_t on_full;          /* enum tm_on_full; oldest: the key not written for longest goes */
   double max_keys;          /* 0: none */
+  int32_t timed;            /* 1: a record can be due (tm_ffi_due_set), which costs it 16 bytes */
+  int32_t pad;
 };
 
 /* A state. Read by Lua, written by C alone. */
@@ -519,6 +522,8 @@ struct tm_state {
   int32_t name_len;
   int32_t code;             /* why the last call that returns a pointer gave NULL; else OK, or NEW from a write */
   struct tm_state *next;
+  double due;               /* nothing is due before, ms: a lower bound, kept up by every call; +inf: nothing is armed */
+  double due_popped;        /* when the record that tm_ffi_due_pop gave last was due */
 };
 /* NULL: no memory, or options that cannot be */
 struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o);
@@ -591,6 +596,21 @@ void *tm_ffi_cursor_next(struct tm_state_cursor *w);
 /* what it returned last, if that is still there; NULL */
 const void *tm_ffi_cursor_at(const struct tm_state_cursor *w);
 void tm_ffi_cursor_free(struct tm_state_cursor *w);
+
+/* What is due, of a timed state: each record has at most one time, whole ms of either sign up to 2^53. Their order is that
+ * of times, and among equal times that of arming. They go with their record, and come back with it, to the same place. */
+/* Arms a record, or moves it, as if it were armed now; its own time again changes nothing, NaN is tm_ffi_due_cancel.
+ * OK, NEW (it was not armed), NO_MEMORY, GONE, or RANGE: no such time. */
+int32_t tm_ffi_due_set(struct tm_state *s, void *record, double time_ms);
+int32_t tm_ffi_due_cancel(struct tm_state *s, void *record);                          /* OK, also if it was not; NO_MEMORY, GONE */
+double tm_ffi_due_time(struct tm_state *s, const void *record);                       /* NaN: not armed */
+/* Takes the first that is due by upto_ms (+inf: by any time) off the wheel; its record is not announced. NULL: see code.
+ * OK: none, and tm_state.due is later than upto_ms. MORE: so many are due about now that finding the first goes on with
+ * the next call. NO_MEMORY (the log). Worth a call while due <= upto_ms, and due < inf. */
+void *tm_ffi_due_pop(struct tm_state *s, double upto_ms);
+/* The first time exactly, which is tm_state.due from then on until something changes; +inf: none. Code MORE: still a
+ * lower bound, as above. Who waits for a time has no need of it: tm_state.due costs no call. */
+double tm_ffi_due_first(struct tm_state *s);
 
 /* Values hanging off a record. `field` is an index into the options' fields. Each announces what it changes, the
  * record's key counts as written. Results: OK, NEW, or a negative code. */

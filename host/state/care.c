@@ -127,6 +127,7 @@ static uint32_t item_move(struct tm_table *t, struct tm_index_slot *s) {
   t->moves++;
   s->at = at;
   *tm_arrival_at(&c->arrival, tm_item_at(t, at)->arrival) = at;
+  if (t->timed) tm_due_moved(t, old, at);
   if (!t->links) return at;
   struct tm_links l = *tm_links_at(t, at);
   if (l.prev != 0) tm_links_at(t, l.prev)->next = at;

@@ -89,7 +89,7 @@ static void entries_end(struct tm_log *log) {
     const struct tm_change *e = entry_before(log, used, &bytes);
     int kind = (int)(e->kind_len & 15);
     used = (int32_t)(bytes - log->mem.base);
-    if (kind == TM_CHANGE_KEEP || kind == TM_CHANGE_RECORD || kind == TM_CHANGE_MOVED) continue;
+    if (kind < TM_CHANGE_INSERT) continue;
     cleared |= kind == TM_CHANGE_CLEAR;
     tm_table_end(log, e, bytes);
   }

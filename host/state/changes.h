@@ -20,13 +20,17 @@ struct tm_core;
 enum tm_change_kind {
   TM_CHANGE_KEEP = 0,     /* who: an address; its bytes were these */
   TM_CHANGE_RECORD = 1,   /* the record of item `at` held these bytes */
-  TM_CHANGE_INSERT = 2,   /* item `at` came */
-  TM_CHANGE_REMOVE = 3,   /* item `at` went; freed at the commit */
-  TM_CHANGE_MOVED = 4,    /* item `at` became the newest; bytes: its neighbours before */
-  TM_CHANGE_ALLOC = 5,    /* `at` was allocated; freed by a roll-back */
-  TM_CHANGE_FREE = 6,     /* `at` is freed at the commit */
-  TM_CHANGE_RUIN = 7,     /* the same for all that the note at `at` names (struct tm_ruin) */
-  TM_CHANGE_CLEAR = 8     /* the table began anew; bytes: a pointer to what it had */
+  TM_CHANGE_MOVED = 2,    /* item `at` became the newest; bytes: its neighbours before */
+  TM_CHANGE_ARMED = 3,    /* item `at` came into a wheel, last in its slot (due.h, as are the next three) */
+  TM_CHANGE_LEFT = 4,     /* item `at` left its slot; bytes: where it was */
+  TM_CHANGE_DRAINED = 5,  /* item `at`, the first of the slot being emptied, went to where it belongs */
+  TM_CHANGE_HUNG = 6,     /* a slot's list was hung in front of that of slot `at`; bytes: what it was */
+  TM_CHANGE_INSERT = 7,   /* item `at` came; from here on the commit has something to do */
+  TM_CHANGE_REMOVE = 8,   /* item `at` went; freed at the commit */
+  TM_CHANGE_ALLOC = 9,    /* `at` was allocated; freed by a roll-back */
+  TM_CHANGE_FREE = 10,    /* `at` is freed at the commit */
+  TM_CHANGE_RUIN = 11,    /* the same for all that the note at `at` names (struct tm_ruin) */
+  TM_CHANGE_CLEAR = 12    /* the table began anew; bytes: a pointer to what it had */
 };
 
 struct tm_change {

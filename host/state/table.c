@@ -6,6 +6,7 @@
  * in where it says it was. */
 #include "table.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "../base/err.h"
@@ -33,7 +34,10 @@ static int core_init(struct tm_core *core, struct tm_table *t) {
   if (tm_heap_init(&core->heap, &t->account, t->reserve) != 0) return -1;
   /* no item is smaller than 8 bytes, hardly one than 16 */
   if (tm_index_init(&core->index, &t->account, t->reserve / 16 * 3 / 2) == 0) {
-    if (tm_arrival_init(&core->arrival, &t->account, t->reserve / 8) == 0) return 0;
+    if (tm_arrival_init(&core->arrival, &t->account, t->reserve / 8) == 0) {
+      if (!t->timed || tm_due_init(t, &core->due) == 0) return 0;
+      tm_arrival_fini(&core->arrival);
+    }
     tm_index_fini(&core->index);
   }
   tm_heap_fini(&core->heap);
@@ -41,6 +45,7 @@ static int core_init(struct tm_core *core, struct tm_table *t) {
 }
 
 void tm_core_fini(struct tm_core *core) {
+  tm_account_free(&core->table->account, core->due, sizeof *core->due);
   tm_arrival_fini(&core->arrival);
   tm_index_fini(&core->index);
   tm_heap_fini(&core->heap);
@@ -80,7 +85,9 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   t->on_full = o->on_full;
   t->max_keys = (uint32_t)o->max_keys;
   t->links = t->max_keys != 0 && o->on_full == TM_ON_FULL_OLDEST;
-  t->record_off = t->links ? (uint32_t)sizeof(struct tm_links) : 0;
+  t->timed = o->timed != 0;
+  t->record_off = (uint32_t)(t->links * sizeof(struct tm_links) + t->timed * sizeof(struct tm_due_links));
+  t->pub.due = (double)INFINITY;
   t->fields_n = (uint32_t)o->fields_n;
   t->pub.name_len = o->name_len;
   t->reserve = reserve_for(c->budget);
@@ -221,8 +228,13 @@ static void item_unlink(struct tm_table *t, uint32_t at) {
 
 static int item_remove(struct tm_table *t, uint32_t at) {
   struct tm_item *it = tm_item_at(t, at);
+  int32_t mark = t->log->pub.used;
+  if (t->timed && tm_due_cancel(t, at) != 0) return -1;
   void *bytes = tm_changes_put(t->log, TM_CHANGE_REMOVE, t, at, sizeof it->key_len);
-  if (bytes == NULL) return -1;
+  if (bytes == NULL) {
+    tm_changes_undo(t->log, mark);
+    return -1;
+  }
   memcpy(bytes, &it->key_len, sizeof it->key_len);
   item_unlink(t, at);
   it->key_len = TM_ITEM_GONE;
@@ -259,6 +271,7 @@ static void *item_insert(struct tm_table *t, const struct tm_seek *k) {
   it->key_len = (uint16_t)len;
   it->arrival = tm_arrival_push(&c->arrival, at);
   if (t->links) newest_push(t, at);
+  if (t->timed) tm_due_none(t, at);
   memset(tm_record_at(t, at), 0, t->record_size);
   if (tagged) it->key[0] = (char)k->tag;
   memcpy(it->key + tagged, k->text, k->len);
@@ -355,6 +368,7 @@ int32_t tm_ffi_state_clear(struct tm_state *s) {
   t->moves++;
   s->base = t->core.heap.mem.base;
   keys_count(t);
+  if (t->timed) tm_due_tell(t);
   return 0;
 }
 
@@ -396,6 +410,12 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
       links_cut(t, e->at);
       links_restore(t, e->at, l);
       break;
+    case TM_CHANGE_ARMED:
+    case TM_CHANGE_LEFT:
+    case TM_CHANGE_DRAINED:
+    case TM_CHANGE_HUNG:
+      tm_due_undo(t, e, bytes);
+      break;
     case TM_CHANGE_ALLOC:
       tm_heap_free(&t->core.heap, e->at);
       break;
@@ -406,6 +426,7 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
       break;
   }
   keys_count(t);
+  if (t->timed) tm_due_tell(t);
 }
 
 void tm_table_end(struct tm_log *log, const struct tm_change *e, const void *bytes) {

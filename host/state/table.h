@@ -1,18 +1,20 @@
 /* table.h - a keyed table: struct tm_state of abi.h with all that is behind it.
  *
- *   item    | [ prev | next ] | record, zeroed when new | arrival | key_len | key bytes |
- *                              record_off                | struct tm_item
+ *   item    | [ prev | next ] | [ due ] | record, zeroed when new | arrival | key_len | key bytes |
+ *                                        record_off                | struct tm_item
  *
- * prev and next are there if the key that was not written for longest goes when the table is full. What a lookup
- * compares lies together. What hangs off a record's fields lies in the same heap. A record's address is stable between
+ * prev and next are there if the key that was not written for longest goes when the table is full, due (due.h) if the
+ * table is timed. What a lookup compares lies together. What hangs off a record's fields lies in the same heap. A record's address is stable between
  * commits; at a commit items may move (care.c). The hash of a key decides where it lies in the index and nothing that
  * can be seen: order is order of arrival.
- * table.c owns keys and records, care.c what is done between events, value.c deque.c list.c map.c what hangs off fields. */
+ * table.c owns keys and records, due.c when they are due, care.c what is done between events, value.c deque.c list.c
+ * map.c what hangs off fields. */
 #ifndef TM_STATE_TABLE_H
 #define TM_STATE_TABLE_H
 
 #include "arrival.h"
 #include "changes.h"
+#include "due.h"
 #include "heap.h"
 #include "index.h"
 
@@ -54,6 +56,7 @@ struct tm_core {
   uint32_t sweep_block;
   uint32_t sweep_item, sweep_field, sweep_pos;  /* an item with large values, visited in part */
   double sweep_waste;             /* what the last pass left */
+  struct tm_due *due;             /* of a timed table */
   struct tm_table *table;
   struct tm_core *next;           /* of tm_log.dying */
 };
@@ -73,6 +76,7 @@ struct tm_table {
   struct tm_account account;
   uint32_t record_size, record_off;
   uint32_t links;                 /* 1: items have them */
+  uint32_t timed;                 /* 1: and struct tm_due_links */
   int32_t on_full;
   uint32_t max_keys;              /* 0: none */
   uint32_t fields_n;

@@ -15,6 +15,10 @@
  *             each timed by itself. On a shared machine any call may seem long, so the same events are run four times,
  *             and a call's time is the least of its four. The clock's own cost is in it. Behind it: bytes a key at the
  *             end, as a multiple of a fresh table's
+ *   due       of a timed table whose keys are all there, times at random within an hour: arming each, moving so many at
+ *             random, 64 records an event, each looked up before; taking each in order, one an event, while the
+ *             watermark goes by seconds. Longest: a call of those that take, as above, also with all due
+ *             in two ms
  * QUICK in the environment leaves the longest calls out. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,8 +66,8 @@ static void row_set(int32_t row, uint64_t id) {
   cells[row].tag = KEY_LEN << 4 | TM_KIND_STRING;
 }
 
-static struct tm_state *table_new(struct tm_changes **c) {
-  struct tm_state_options o = {"bench", NULL, 5, 0, RECORD, TM_ON_FULL_REFUSE, 0};
+static struct tm_state *table_new(struct tm_changes **c, int timed) {
+  struct tm_state_options o = {"bench", NULL, 5, 0, RECORD, TM_ON_FULL_REFUSE, 0, timed, 0};
   *c = tm_ffi_changes_new(&budget, 12345);
   struct tm_state *s = *c == NULL ? NULL : tm_ffi_state_new(*c, &o);
   if (s == NULL) exit(1);
@@ -172,7 +176,7 @@ static double miss(double bytes) {
   return spent / READS;
 }
 
-/* one timed event; *least is the shortest time of this very call in all passes */
+/* one event that is timed; *least is the shortest time of this very call in all passes */
 static void timed(struct tm_changes *c, struct tm_state *s, float *least, int removing) {
   double from = now_ns();
   if (removing) {
@@ -189,7 +193,7 @@ static void timed(struct tm_changes *c, struct tm_state *s, float *least, int re
 /* the same events each time; returns bytes a key at the end */
 static double pass(uint64_t n, float *times) {
   struct tm_changes *c;
-  struct tm_state *s = table_new(&c);
+  struct tm_state *s = table_new(&c, 0);
   random_state = 7;
   for (uint64_t i = 0; i < n; i++) {
     row_set(0, i);
@@ -229,6 +233,79 @@ static void longest(uint64_t n, double fresh) {
   free(times);
 }
 
+/* ---- due ---- */
+
+enum { HOUR = 3600000 };
+
+/* Arms or moves all, or as many at random, to some time of so many ms from `from` on; ns each. */
+static double arm_all(struct tm_changes *c, struct tm_state *s, uint64_t n, double from, uint64_t ms, int at_random) {
+  double spent = 0;
+  for (uint64_t i = 0; i < n;) {
+    void *records[GROUP];
+    double times[GROUP];
+    int32_t rows = n - i < GROUP ? (int32_t)(n - i) : GROUP;
+    for (int32_t r = 0; r < rows; r++) row_set(r, at_random ? random_next() % n : i + (uint64_t)r);
+    serial++;
+    for (int32_t r = 0; r < rows; r++) {
+      records[r] = (void *)(uintptr_t)tm_ffi_state_find_row(s, &batch, &cols, r, serial);
+      times[r] = from + (double)(random_next() % ms);
+    }
+    double began = now_ns();
+    for (int32_t r = 0; r < rows; r++) {
+      if (tm_ffi_due_set(s, records[r], times[r]) < 0) exit(1);
+    }
+    tm_ffi_changes_commit(c);
+    spent += now_ns() - began;
+    i += (uint64_t)rows;
+  }
+  return spent / (double)n;
+}
+
+/* Takes all; times, if given, get each call's shortest. ns a record, with all calls that found none. */
+static double take_all(struct tm_changes *c, struct tm_state *s, double from, uint64_t n, float *times) {
+  uint64_t got = 0, calls = 0;
+  double began = now_ns();
+  for (double upto = from; s->due < from + 3 * HOUR; upto += 1000) {
+    while (s->due <= upto) {
+      double call = times == NULL ? 0 : now_ns();
+      got += tm_ffi_due_pop(s, upto) != NULL;
+      tm_ffi_changes_commit(c);
+      if (times == NULL) continue;
+      float took = (float)(now_ns() - call), *least = times + calls++;
+      if (*least == 0 || took < *least) *least = took;
+    }
+  }
+  if (got != n) exit(1);
+  return (now_ns() - began) / (double)n;
+}
+
+static void due(uint64_t n) {
+  enum { PASSES = 3 };
+  static const double base = 1.7e12;
+  struct tm_changes *c;
+  struct tm_state *s = table_new(&c, 1);
+  double worst;
+  insert_all(c, s, n, &worst);
+  double set = arm_all(c, s, n, base, HOUR, 0), move = arm_all(c, s, n, base + HOUR, HOUR, 1);
+  printf("  due, ns: set %.1f, move %.1f, pop %.1f", set, move, take_all(c, s, base, n, NULL));
+  for (int two_ms = 0; two_ms < 2 && getenv("QUICK") == NULL; two_ms++) {
+    float *times = calloc(2 * n + 10000, sizeof *times);
+    if (times == NULL) exit(1);
+    for (int i = 0; i < PASSES; i++) {
+      /* the same digits of time in each pass, so the same calls */
+      double from = base + i * (double)(1 << 24);
+      random_state = 7;
+      arm_all(c, s, n, from + HOUR, two_ms ? 1 : HOUR, 0);
+      arm_all(c, s, n, from, two_ms ? 1 : HOUR, 1);
+      take_all(c, s, from, n, times);
+    }
+    printf(two_ms ? ", all in two ms %.0f" : "; longest pop, us: %.0f", most(times, 2 * n));
+    free(times);
+  }
+  printf("\n");
+  tm_ffi_changes_free(c);
+}
+
 int main(int argc, char **argv) {
   static const char *const defaults[] = {"10000", "100000", "1000000", "10000000"};
   int n = argc > 1 ? argc - 1 : 4;
@@ -237,7 +314,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < n; i++) {
     uint64_t keys = strtoull(argc > 1 ? argv[i + 1] : defaults[i], NULL, 10);
     struct tm_changes *c;
-    struct tm_state *s = table_new(&c);
+    struct tm_state *s = table_new(&c, 0);
     double worst, insert = insert_all(c, s, keys, &worst), fresh = s->bytes / s->keys;
     double update[WAYS];
     update_all(c, s, keys, update);
@@ -246,6 +323,7 @@ int main(int argc, char **argv) {
     fflush(stdout);
     tm_ffi_changes_free(c);
     if (getenv("QUICK") == NULL) longest(keys, fresh);
+    due(keys);
     fflush(stdout);
   }
   return 0;
