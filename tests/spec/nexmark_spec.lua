@@ -79,7 +79,8 @@ print(json.dumps({
   "bid_bytes": mean([size(e) for e in bids]),
   "hot_auction": share(lambda b: (b["auction"] - 1000) % 100 == 0, late), "hot_bidder": share(lambda b: b["bidder"] % 100 == 1, late),
   "hot_seller": share(lambda a: a["seller"] % 100 == 0, auctions), "hot_channel": share(lambda b: b["channel"] in known, bids),
-  "channel_id": share(lambda b: "&channel_id=" in b["url"], others), "hot_id": share(lambda b: b["channel"] in known and "channel_id" in b["url"], bids),
+  "channel_id": share(lambda b: "&channel_id=" in b["url"], others),
+  "hot_id": share(lambda b: b["channel"] in known and "channel_id" in b["url"], bids),
   "pages": max(map(len, pages.values())), "channels": len(pages),
   "decades": mean(decades), "spread": mean([(d - 3) ** 2 for d in decades]), "least": min(decades), "most": max(decades),
   "categories": sorted({a["category"] for a in auctions}), "category": share(lambda a: a["category"] == 10, auctions),
@@ -95,7 +96,8 @@ print(json.dumps({
     assert.is_true(found.reserve)
     for name, want in pairs {
       -- of 1 / 2 and 3 / 4, and those whom chance chooses of the others (1 in 110, in 1,010)
-      person_bytes = { 200, 3 }, auction_bytes = { 500, 4 }, bid_bytes = { 100, 1 },
+      -- the public ones are 200, 500 and 100, less half a byte of rounding, without a person's time and one number of an auction
+      person_bytes = { 207.5, 1 }, auction_bytes = { 507.5, 2 }, bid_bytes = { 99.5, 0.5 },
       hot_auction = { 0.5 + 0.5 / 110, 0.01 }, hot_bidder = { 0.75 + 0.25 / 100, 0.01 }, hot_seller = { 0.75 + 0.25 / 100, 0.02 },
       hot_channel = { 0.5, 0.01 }, channel_id = { 0.9, 0.02 }, hot_id = { 0, 0 }, category = { 0.2, 0.02 },
       pages = { 1, 0 }, channels = { 10004 - 10000 * math.exp(-4.6), 60 },
@@ -147,7 +149,7 @@ end)
 describe('the SQL of NEXMark', function()
   for name, map in pairs {
     minutes = { events = 4000, rate = 20, start = 1795391880000, disorder = 60 },
-    days = { events = 2000, rate = 0.016, seed = 9 },
+    days = { events = 1200, rate = 0.01, seed = 9 },
   } do
     it('answers what a slow reference does: ' .. name, function()
       local dir, events = answers(name, map)
@@ -156,7 +158,7 @@ describe('the SQL of NEXMark', function()
       for i = 0, 22 do
         local file = ('/q%d.ndjson'):format(i)
         local want = h.read(other .. file)
-        assert.is_true(want ~= '' or name == 'days' and i == 8, file)   -- nobody sells within ten seconds there
+        assert.is_true(want ~= '' or name == 'days' and (i == 2 or i == 8), file)   -- few auctions, far apart in time
         assert.is_true(want == h.read(dir .. file), ('q%d: %s%s'):format(i, dir, file))
       end
     end)
@@ -227,7 +229,7 @@ describe('scripts/nexmark', function()
           return same(name, sample, files(dir))
         end
         same(name, sample, run(), query.form)
-        if query.final then same(name, sample, run('--set', 'emit=final')) end
+        if query.final and sample == 'sparse' then same(name, sample, run('--set', 'emit=final')) end
       end)
     end
   end
