@@ -6,14 +6,12 @@
 
 local tm = require 'tidemill'
 
---- The bid b, an event or a table, and its auction as one row.
-local function joined(b, auction, ctx)
-  ctx.emit {
-    auction = ctx.key, bidder = b.bidder, price = b.price, channel = b.channel, url = b.url, bid_ts = b.ts, bid_extra = b.extra,
-    item_name = auction.item_name, description = auction.description, initial_bid = auction.initial_bid, reserve = auction.reserve,
-    auction_ts = auction.ts, expires = auction.expires, seller = auction.seller, category = auction.category,
-    auction_extra = auction.extra,
-  }
+--- The bid b, an event or a table, with the auction that s holds. An event that is emitted itself costs less than a table.
+local function join(b, s, ctx)
+  b.bid_ts, b.bid_extra, b.item_name, b.description = b.ts, b.extra, s.item_name, s.description
+  b.initial_bid, b.reserve, b.auction_ts, b.expires = s.initial_bid, s.reserve, s.ts, s.expires
+  b.seller, b.category, b.auction_extra = s.seller, s.category, s.extra
+  ctx.emit(b)
 end
 
 return tm.pipeline 'q20'
@@ -21,20 +19,26 @@ return tm.pipeline 'q20'
   :key_by(function(e) return e.auction or e.id end, 'auction')
   :process('auctions', {
     max_keys = 1e6,
-    state = { known = false, auction = 'any', early = tm.state.list { of = 'any', max = 10000 } },   -- auction: nil in other categories
+    state = {
+      category = 'number', item_name = 'string', description = 'string', initial_bid = 'number', reserve = 'number', ts = 'number',
+      expires = 'number', seller = 'number', extra = 'string',
+      early = tm.state.list { of = 'any', max = 10000 },
+    },
     on_event = function(e, s, ctx)
-      if e.kind == 'auction' then
-        s.known = true
-        if e.category == 10 then
-          s.auction = tm.copy(e)
-          for _, b in s.early:each() do joined(b, s.auction, ctx) end
-        end
-        s.early:clear()
-      elseif not s.known then
-        s.early:push(tm.copy(e))
-      else
-        local auction = s.auction
-        if auction then joined(e, auction, ctx) end
+      if e.kind == 'bid' then
+        if s.category == 10 then join(e, s, ctx) elseif not s.category then s.early:push(tm.copy(e)) end
+        return
       end
+      s.category = e.category
+      if e.category == 10 then
+        s.item_name, s.description, s.initial_bid, s.reserve = e.item_name, e.description, e.initial_bid, e.reserve
+        s.ts, s.expires, s.seller, s.extra = e.ts, e.expires, e.seller, e.extra
+        for _, b in s.early:each() do join(b, s, ctx) end
+      end
+      s.early:clear()
     end,
   })
+  :select {
+    'auction', 'bidder', 'price', 'channel', 'url', 'bid_ts', 'bid_extra', 'item_name', 'description', 'initial_bid', 'reserve',
+    'auction_ts', 'expires', 'seller', 'category', 'auction_extra',
+  }
