@@ -52,14 +52,44 @@ local function print_line(...)
   host.print(table.concat(parts, '\t'))
 end
 
+-- string.format. For each number of arguments there is a function of its own, as neither `unpack` nor a loop over what was given
+-- stays in a compiled loop: 17 us an event with one format of seven arguments, 2 us so.
+local FORMATS_KEPT, DIRECT = 1000, 12
+local formats, formats_kept = {}, 0   -- those known to print no address
+
+local function admit(fmt)
+  if type(fmt) ~= 'string' then return end
+  if fmt:gsub('%%%%', ''):find '%%[-+ #0]*%d*%.?%d*p' then raise('type', "string.format: '%p' prints an address") end
+  if formats_kept == FORMATS_KEPT then
+    for known in pairs(formats) do formats[known] = nil end
+    formats_kept = 0
+  end
+  formats[fmt], formats_kept = true, formats_kept + 1
+end
+
+local by_count = {}
+for n = 0, DIRECT do
+  local names, checks = { 'fmt' }, {}
+  for i = 1, n do
+    names[i + 1] = 'a' .. i
+    checks[i] = ("t = type(a%d) if t ~= 'string' and t ~= 'number' and t ~= 'nil' and t ~= 'boolean' then a%d = describe(a%d) end"):format(
+      i, i, i)
+  end
+  local list = table.concat(names, ', ')
+  by_count[n] = loadstring(([[local format, describe, formats, admit, type = ...
+    return function(%s) if not formats[fmt] then admit(fmt) end local t %s return format(%s) end]]):format(list,
+    table.concat(checks, ' '), list), '=format')(string.format, describe, formats, admit, type)
+end
+
 local function safe_format(fmt, ...)
   local n = select('#', ...)
+  if n <= DIRECT then return by_count[n](fmt, ...) end
+  if not formats[fmt] then admit(fmt) end
   local args = { ... }
   for i = 1, n do
     local t = type(args[i])
     if t ~= 'string' and t ~= 'number' and t ~= 'nil' and t ~= 'boolean' then args[i] = describe(args[i]) end
   end
-  if type(fmt) == 'string' and fmt:find('%p', 1, true) then raise('type', "string.format: '%p' prints an address") end
   return string.format(fmt, unpack(args, 1, n))
 end
 

@@ -113,6 +113,31 @@ function M.keyed(ways)
   return out
 end
 
+-- Flink SQL 2.2, warm, 1 M events of NDJSON: K events per cpu-second. Others of the table were not measured.
+local flink = { q0 = 233, q1 = 225, q2 = 246, q3 = 188, q4 = 111, q5 = 161, q7 = 74, q8 = 186, q9 = 82, q11 = 150, q12 = 215, q14 = 213,
+  q15 = 124, q16 = 30, q17 = 173, q18 = 122, q19 = 106, q20 = 98, q21 = 186, q22 = 236 }
+-- M events per cpu-second; 0.7 for those that are not named
+local nexmark_bars = { q0 = 2, q1 = 2, q2 = 2, q14 = 2, q22 = 2, q5 = 1.2, q7 = 1.2, q8 = 1.2, q11 = 1.2, q12 = 1.2, q21 = 1.2 }
+
+function M.nexmark(ways, n)
+  local out = {}
+  say('\nNEXMark over %s events, K events per cpu-second', lib.count(n))
+  say('%-8s %9s %9s %9s %9s', '', 'median', 'worst', 'Flink', 'ratio')
+  for _, way in ipairs(ways) do
+    local figures, of_flink = { median = lib.median(way), worst = lib.min(way) }, flink[way.query]
+    local ratio = of_flink and figures.median / (of_flink * 1000)
+    say('%-8s %9.0f %9.0f %9s %9s   $ %s', way.query, figures.median / 1000, figures.worst / 1000, of_flink or '-',
+      ratio and ('%.1fx'):format(ratio) or '-', lib.line(way.words))
+    local want = nexmark_bars[way.query] or 0.7
+    bar(('NEXMark %s, M events per cpu-second'):format(way.query), ('%.2f, worst %.2f'):format(figures.median / 1e6, figures.worst / 1e6),
+      figures.median >= want * 1e6, ('at least %g'):format(want))
+    if ratio then bar(('NEXMark %s over Flink'):format(way.query), ('%.1fx'):format(ratio), ratio >= 5, 'at least 5x') end
+    figures.flink_ratio = ratio
+    out[way.query] = figures
+  end
+  return out
+end
+
 --- Of each size of events the ratio of the most keys to the fewest, round by round.
 function M.keys(list)
   local out, few = {}, {}

@@ -4,8 +4,8 @@
 --
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
--- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed keys guards robust
--- pipelines start latency"). Inputs and peers lie in BUILD/bench.
+-- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed nexmark keys guards
+-- robust pipelines start latency"). Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
 local lib, report = require 'lib', require 'report'
@@ -15,7 +15,7 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed keys guards robust pipelines start latency'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed nexmark keys guards robust pipelines start latency'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -173,6 +173,38 @@ local function keyed()
   result.keyed = report.keyed(ways)
 end
 
+-- NEXMark: each query there is, beside what Flink reached on other machines (figures, no peer that runs here).
+local function nexmark()
+  local n, ways = math.min(events, 2000000), {}
+  local scripts, dir = here .. '/../../scripts/nexmark', bench .. '/nexmark-files'
+  local path = ('%s/nexmark-%d.ndjson'):format(bench, n)
+  if not lib.exists(path) then
+    report.step(('writing %s events to %s'):format(lib.count(n), path))
+    local line = '%s run --quiet %s/generate.lua --set events=%d > %s.new && mv %s.new %s'
+    if not lib.output(line:format(lib.quote(tidemill), scripts, n, path, path, path)) then error('cannot write ' .. path) end
+  end
+  for i = 0, 22 do
+    local script = ('%s/q%d.lua'):format(scripts, i)
+    if lib.exists(script) then
+      ways[#ways + 1] = { query = 'q' .. i, words = { tidemill, 'run', script, '--from', path, '--quiet', '--set', 'dir=' .. dir } }
+    end
+  end
+  for round = 1, rounds do
+    for _, way in ipairs(ways) do
+      report.step(('NEXMark %s, round %d of %d'):format(way.query, round, rounds))
+      lib.output('rm -rf ' .. lib.quote(dir))   -- q10 appends to its files
+      local cost = lib.run(measure, { words = way.words, output = '/dev/null' })
+      if cost.code ~= 0 then
+        report.note('NEXMark: failed: ' .. lib.line(way.words))
+        return
+      end
+      way[round] = n / cost.cpu
+    end
+  end
+  lib.output('rm -rf ' .. lib.quote(dir))
+  result.nexmark = report.nexmark(ways, n)
+end
+
 -- Cost of an event that updates a key, by size of events and by how many keys there are: a file that has each key once and one of
 -- updates read twice, less the first file alone. So start, growth and the end are in neither.
 local function keys()
@@ -314,6 +346,7 @@ local function main()
   if here_now[1] and here_now[1].name == 'tidemill' then
     if wanted 'formats' then formats() end
     if wanted 'keyed' then keyed() end
+    if wanted 'nexmark' then nexmark() end
     if wanted 'keys' then keys() end
     if wanted 'guards' then guards() end
     if wanted 'robust' then robust(here_now[1]) end

@@ -93,10 +93,32 @@ describe('the sandbox', function()
     assert.same({ 'null', 'table function', '{"n":1}', 'mine' }, { unpack(h.rows(out)[1].t, 7, 10) })
     assert.falsy((out .. r.err):find '0x%x%x%x%x')
     for _, body in ipairs { 'error({})', 'error(print)', "local x = {} .. 'x'", 'error(tostring(e) .. tostring({}))',
-      "('%p'):format({})", "table.concat({ {} })" } do
+      "('%p'):format({})", "('%10p'):format('x')", "('%%%-4p'):format({})", "table.concat({ {} })" } do
       _, r = h.e('stream:map(function(e) ' .. body .. ' return e end)', { '{"n":1}' })
       assert.falsy(r.err:find '0x%x%x%x%x', body .. r.err)
       assert.truthy(r.err:find('warning', 1, true), body)
+    end
+  end)
+
+  it('string.format takes any number of arguments, and says what LuaJIT says of wrong ones', function()
+    -- expected: LuaJIT's own string.format
+    local function same(expression)
+      local out, r = h.e('stream:map(function(e) local ok, v = pcall(function() return ' .. expression ..
+        " end) return { ok = ok, v = type(v) == 'table' and v.message or v } end)", { '{"n":1}' })
+      assert.equal(0, r.code, r.err)
+      local ok, v = pcall(assert(loadstring('return ' .. expression)))
+      local row = h.rows(out)[1]
+      assert.equal(ok, row.ok, expression)
+      if ok then assert.equal(v, row.v) else assert.truthy(row.v:find(v:match "bad argument.*", 1, true), row.v) end
+    end
+    for n = 0, 20 do
+      local list = {}
+      for i = 1, n do list[i] = i % 3 == 0 and 'nil' or i % 3 == 1 and i or "'t" .. i .. "'" end
+      same(("string.format('%s|%%%%p'%s)"):format(('%s,'):rep(n), n > 0 and ', ' .. table.concat(list, ', ') or ''))
+    end
+    for _, expression in ipairs { "('%d'):format()", "('%s %s'):format(1)", "('%d'):format('x')", 'string.format(nil)',
+      "('%5.1f|'):format(2.25)" } do
+      same(expression)
     end
   end)
 
