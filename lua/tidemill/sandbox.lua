@@ -12,6 +12,7 @@ local order = require 'tidemill.order'
 local nesting = require 'tidemill.nesting'
 local pattern = require 'tidemill.pattern'
 local value = require 'tidemill.value'
+local sort = require 'tidemill.sort'.sort
 local jutil = require 'jit.util'
 local owner, shared, raise, NULL = lib.owner, lib.shared, lib.raise, lib.NULL
 local host = lib.host
@@ -80,10 +81,16 @@ for name, f in pairs(copy_functions(pattern, pattern_names)) do string_library[n
 
 local function table_library()
   local t = {}
-  function t.insert(a, ...) no_view(a, 'table.insert') return table.insert(a, ...) end
+  -- Lua 5.1 moves all items from there, in one call of C: from -1e9, a thousand million of them
+  function t.insert(a, ...)
+    no_view(a, 'table.insert')
+    local at = select('#', ...) == 2 and tonumber((...))
+    if at and at < 0 then raise('type', 'table.insert: position ' .. at .. ' lies before the list') end
+    return table.insert(a, ...)
+  end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
   function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
-  function t.sort(a, ...) no_view(a, 'table.sort') nesting.check() return table.sort(a, ...) end
+  function t.sort(a, ...) no_view(a, 'table.sort') nesting.check() return sort(a, ...) end
   function t.maxn(a) no_view(a, 'table.maxn') return table.maxn(a) end
   function t.unpack(a, ...) no_view(a, 'table.unpack') return unpack(a, ...) end
   function t.pack(...) return { n = select('#', ...), ... } end
