@@ -60,7 +60,9 @@ local function safe_format(fmt, ...)
     local t = type(args[i])
     if t ~= 'string' and t ~= 'number' and t ~= 'nil' and t ~= 'boolean' then args[i] = describe(args[i]) end
   end
-  if type(fmt) == 'string' and fmt:find('%p', 1, true) then raise('type', "string.format: '%p' prints an address") end
+  if type(fmt) == 'string' and fmt:gsub('%%%%', ''):find '%%[-+ #%d.]*p' then
+    raise('type', "string.format: '%p' prints an address")
+  end
   return string.format(fmt, unpack(args, 1, n))
 end
 
@@ -81,11 +83,11 @@ for name, f in pairs(copy_functions(pattern, pattern_names)) do string_library[n
 
 local function table_library()
   local t = {}
-  -- Lua 5.1 moves all items from there, in one call of C: from -1e9, a thousand million of them
+  -- Lua 5.1 moves all items from there, in one call of C: from -1e9, or what it takes for it (NaN, 2^31), a thousand million
   function t.insert(a, ...)
     no_view(a, 'table.insert')
     local at = select('#', ...) == 2 and tonumber((...))
-    if at and at < 0 then raise('type', 'table.insert: position ' .. at .. ' lies before the list') end
+    if at and not (at >= 0 and at < 2^31) then raise('type', 'table.insert: position ' .. at .. ' is no place in a list') end
     return table.insert(a, ...)
   end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
@@ -121,7 +123,12 @@ function M.environment(require)
   function env.rawget(t, k) no_view(t, 'rawget') return rawget(t, k) end
   function env.rawset(t, k, v) no_view(t, 'rawset') return rawset(t, k, v) end
   function env.rawequal(a, b) return rawequal(a, b) end
-  function env.rawlen(t) no_view(t, 'rawlen') return #t end
+  function env.rawlen(t)
+    if type(t) ~= 'table' and type(t) ~= 'string' then
+      raise('type', 'rawlen takes a table or a string, got ' .. (t == nil and 'nil' or 'a ' .. type(t)))
+    end
+    return #no_view(t, 'rawlen')
+  end
   function env.getmetatable(v)
     if type(v) == 'string' then return 'string' end
     return getmetatable(v)
