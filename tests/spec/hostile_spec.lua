@@ -244,11 +244,11 @@ describe('memory:', function()
   end
 
   it('kept from event to event: the run ends in order and says what holds it; nothing is lost on the way', function()
-    for _, keep in ipairs { 'kept[#kept + 1] = { id = e.id, name = "a name " .. e.id }', 'all = (all or "") .. ("x"):rep(2000)',
+    for _, keep in ipairs { 'kept[#kept + 1] = { id = e.id, name = "a name " .. e.id }', 'kept[e.id] = ("x"):rep(500) .. e.id',
       'kept["k" .. e.id] = function() return e end' } do
       local r = run(([[
 local tm = require 'tidemill'
-local kept, all = {}
+local kept = {}
 return tm.pipeline 'p':map(function(e)
   %s
   return { id = e.id }
