@@ -247,6 +247,10 @@ int32_t tm_ffi_patch_apply(struct tm_patch *p, const char *text, int32_t len, co
  * patch appends has off = -1 - (its index in order of the patch's changes). */
 int32_t tm_ffi_patch_keys(struct tm_patch *p, const char *text, int32_t len, struct tm_tape *keys);
 
+/* ---- Lua tables ------------------------------------------------------ */
+/* Does nothing, as the next call behind each next(): for the registers it empties (lua/tidemill/walk.lua). */
+void tm_ffi_table_walked(void);
+
 /* ---- values of type any ---------------------------------------------- */
 
 /* Lua tables as msgpack, one form for each value, by way of the bytes of LuaJIT's string.buffer (codec/any.h). */

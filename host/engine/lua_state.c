@@ -1,7 +1,10 @@
 /* lua_state.c - making the Lua state (lua_state.h).
  *
  * LuaJIT's own allocator is kept (it is fast and places memory where the VM wants it) and wrapped with a cap:
- * beyond it an allocation fails, which Lua raises as "not enough memory" in the script that asked.
+ * beyond it an allocation fails, which Lua raises as "not enough memory" in the script that asked. LuaJIT does not collect
+ * then, and left alone it collects when twice as much is in use as was after the last collection, be that beyond the cap or
+ * not: so it is paced here. What a failed allocation may cost is bounded: a full collection is paid for by what was allocated
+ * since the last one.
  *
  * Settings files get a state without any library: not even strings have methods, so there is nothing to forbid. */
 #include "lua_state.h"
@@ -27,17 +30,45 @@ static struct {
   void *ud;
   int64_t used;
   int64_t max;
+  int64_t fresh;    /* allocated since the last full collection, also what is free again */
+  int held;         /* failures in a row after which scripts held most of it all the same */
+  int eager;        /* the collector's pace */
 } memory;
+
+/* the cap's share that pays for a full collection; that scripts hold when it is theirs to blame; failures until they are given up */
+enum { PAYS_SHARE = 8, HELD_EIGHTHS = 7, HELD_MAX = 8, RESERVE = 2 << 20 };
+enum { PAUSE = 200, STEPS = 200, EAGER_SHARE = 3, EAGER_PAUSE = 120, EAGER_STEPS = 800 };
 
 static void *capped(void *ud, void *ptr, size_t osize, size_t nsize) {
   int64_t more = (int64_t)nsize - (ptr == NULL ? 0 : (int64_t)osize);
   if (more > 0 && memory.used + more > memory.max) return NULL;
   void *p = memory.alloc(ud, ptr, osize, nsize);
-  if (p != NULL || nsize == 0) memory.used += more;
+  if (p == NULL && nsize != 0) return NULL;
+  memory.used += more;
+  if (more > 0) memory.fresh += more;
   return p;
 }
 
 int64_t tm_lua_state_used(void) { return memory.used; }
+
+void tm_lua_state_pace(struct lua_State *L) {
+  int eager = memory.used > memory.max / EAGER_SHARE;
+  if (eager == memory.eager) return;
+  memory.eager = eager;
+  lua_gc(L, LUA_GCSETPAUSE, eager ? EAGER_PAUSE : PAUSE);
+  lua_gc(L, LUA_GCSETSTEPMUL, eager ? EAGER_STEPS : STEPS);
+}
+
+void tm_lua_state_reserve(int open) { memory.max += open ? RESERVE : -RESERVE; }
+
+int tm_lua_state_regain(struct lua_State *L) {
+  if (memory.fresh >= memory.max / PAYS_SHARE) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    memory.fresh = 0;
+  }
+  memory.held = memory.used > memory.max / 8 * HELD_EIGHTHS ? memory.held + 1 : 0;
+  return memory.held == HELD_MAX;
+}
 
 /* without libraries */
 static lua_State *state_capped(int64_t memory_max, struct tm_err *err) {
@@ -49,6 +80,7 @@ static lua_State *state_capped(int64_t memory_max, struct tm_err *err) {
   memory.alloc = lua_getallocf(L, &memory.ud);
   memory.used = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
   memory.max = memory_max;
+  memory.fresh = memory.held = memory.eager = 0;
   lua_setallocf(L, capped, memory.ud);
   return L;
 }

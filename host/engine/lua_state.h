@@ -18,6 +18,12 @@ struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *e
 void tm_lua_state_free(struct lua_State *L);
 /* Bytes in use. */
 int64_t tm_lua_state_used(void);
+/* Now and then: collects more eagerly where the cap is near. */
+void tm_lua_state_pace(struct lua_State *L);
+/* Room beyond the cap for what is not the script's: telling of an event that failed, beginning a batch; closed again by 0. */
+void tm_lua_state_reserve(int open);
+/* After an allocation failed. 1: scripts hold the memory, as the last failures in a row have shown; once. */
+int tm_lua_state_regain(struct lua_State *L);
 
 /* Evaluates a settings file: text that returns a table of values, in an empty environment, with no function to call,
  * interpreted, a million instructions and 4 MiB at most. Appends each entry of the table to out, keys in byte order:

@@ -110,6 +110,8 @@ static int pack(lua_State *L) {
   return 1;
 }
 
+void tm_ffi_table_walked(void) {}
+
 int tm_lua_table_packer(lua_State *L) {
   lua_settop(L, 2);
   lua_pushcclosure(L, pack, 2);

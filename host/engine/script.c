@@ -138,12 +138,22 @@ static void push_handler(struct tm_script *s) {
   lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_handler);
 }
 
+/* What holds the memory is the scripts' own, so nothing here can free it, and each further event would fail. */
+static void give_up(struct tm_script *s) {
+  if (!s->shared->failed)
+    tm_log_error("scripts hold nearly all of their %.1f MiB (--script-memory), and no collection frees it: globals or upvalues that grow "
+                 "with the events? Keep such things in the state of a step (process, running), which has bounds; the run ends",
+                 (double)s->script_memory / (1 << 20));
+  s->shared->failed = 1;
+  s->shared->drain = 1;
+}
+
 /* After a failed call: makes sure that a table is at the top. The handler made one, unless there was no memory (then it
  * is not called), the stack was full, or a function of the script that it asked (__tostring) never ended. */
 static void error_fill(struct tm_script *s, int rc) {
   lua_State *L = s->L;
   int overdue = tm_guard_disarm();
-  if (rc == LUA_ERRMEM) lua_gc(L, LUA_GCCOLLECT, 0);
+  if (rc == LUA_ERRMEM && tm_lua_state_regain(L)) give_up(s);
   if (lua_istable(L, -1)) return;
   lua_newtable(L);
   lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : overdue ? "deadline" : "stack-overflow");
@@ -440,6 +450,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     return next;
   }
   *failed = 1;
+  tm_lua_state_reserve(1);
   error_fill(s, rc);
   s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
   struct tm_undo *u = &s->shared->undo;
@@ -462,6 +473,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   tm_undo_done(u);
   marker_clear(s);
   lua_settop(L, top);
+  tm_lua_state_reserve(0);
   return p->state->next;
 }
 
@@ -472,16 +484,21 @@ void tm_script_bad_line(struct tm_script *s, struct tm_pipeline *p, int32_t row,
   lua_pushinteger(L, row);
   lua_pushstring(L, code);
   lua_pushstring(L, why);
+  tm_lua_state_reserve(1);
   if (lua_pcall(L, 4, 0, 0) != 0) library_failed(s, "a bad line could not be recorded");
+  tm_lua_state_reserve(0);
 }
 
 void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_t rows) {
   lua_State *L = s->L;
   tm_script_count_traces(s);
+  tm_lua_state_pace(L);
   push_function(s, "batch_begin");
   lua_pushinteger(L, source->index);
   lua_pushinteger(L, rows);
+  tm_lua_state_reserve(1);
   if (lua_pcall(L, 2, 0, 0) != 0) library_failed(s, "a batch could not be begun");
+  tm_lua_state_reserve(0);
 }
 
 int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_buf *buf, int32_t max_bytes, struct tm_err *err) {

@@ -24,6 +24,9 @@ _G.require = function(name)
 end
 
 local lib = require 'tidemill.lib'
+local walk = require 'tidemill.walk'
+_G.next, _G.pairs = walk.next, walk.pairs
+_G.tostring = lib.tostring
 local traces = require 'tidemill.traces'
 lib.types = require 'tidemill.types'
 lib.value = require 'tidemill.value'

@@ -16,6 +16,7 @@ local ffi_string = lib.ffi.string
 local M = {}
 
 local MESSAGE_MAX = 2000   -- bytes of what a script says went wrong
+local CODE_MAX = 40        -- bytes of an error's code
 local CAUSES_MAX = 1000    -- root causes reported one by one; further ones are counted
 
 local function user_traceback(level)
@@ -100,7 +101,10 @@ function M.handle(e, source, line)
   end
   local out = { source = source, line = line, at_source = source, at_line = line, traceback = traceback_once(source, line) }
   if type(e) == 'table' and debug.getmetatable(e) == lib.error_mt then
-    out.code, out.message = e.code, e.message
+    -- a script that caught it may have written into it
+    local code, message = rawget(e, 'code'), rawget(e, 'message')
+    out.code = type(code) == 'string' and #code <= CODE_MAX and code or 'lua'
+    out.message = type(message) == 'string' and message or describe(message)
   elseif type(e) == 'string' then
     describe_text(e, out)
     if #e < MESSAGE_MAX and said_n < CAUSES_MAX then said[e], said_n = out, said_n + 1 end

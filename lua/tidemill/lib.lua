@@ -39,6 +39,17 @@ M.SPAN = special 'span'
 --- a key that lies in the columns of the event at hand
 M.ROW_KEY = special 'row key'
 
+local plain = tostring
+
+--- tostring for the whole library: an address, which differs from run to run and helps attacks, gets into no message.
+function M.tostring(v)
+  local t = type(v)
+  if t == 'number' or t == 'string' or t == 'boolean' or t == 'nil' then return plain(v) end
+  local mt = debug.getmetatable(v)
+  if mt and rawget(mt, '__tostring') then return plain(v) end
+  return t
+end
+
 local text_mt = {}
 
 --- A value as its JSON text, bytes untouched. kind: enum tm_kind; num: a number's value; typ: its declared type.

@@ -48,6 +48,9 @@ function M.coroutine_library()
     return resume_end(resume(co, ...))
   end
   function t.wrap(f)
+    if type(f) ~= 'function' then
+      error(("bad argument #1 to 'wrap' (function expected, got %s)"):format(f == nil and 'no value' or type(f)), 2)
+    end
     local co = create(f)
     return function(...)
       resume_begin()

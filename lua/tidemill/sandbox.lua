@@ -12,6 +12,7 @@ local order = require 'tidemill.order'
 local nesting = require 'tidemill.nesting'
 local pattern = require 'tidemill.pattern'
 local value = require 'tidemill.value'
+local sort = require 'tidemill.sort'.sort
 local jutil = require 'jit.util'
 local owner, shared, raise, NULL = lib.owner, lib.shared, lib.raise, lib.NULL
 local host = lib.host
@@ -59,7 +60,7 @@ local formats, formats_kept = {}, 0   -- those known to print no address
 
 local function admit(fmt)
   if type(fmt) ~= 'string' then return end
-  if fmt:gsub('%%%%', ''):find '%%[-+ #0]*%d*%.?%d*p' then raise('type', "string.format: '%p' prints an address") end
+  if fmt:gsub('%%%%', ''):find '%%[-+ #%d.]*p' then raise('type', "string.format: '%p' prints an address") end
   if formats_kept == FORMATS_KEPT then
     for known in pairs(formats) do formats[known] = nil end
     formats_kept = 0
@@ -110,10 +111,16 @@ for name, f in pairs(copy_functions(pattern, pattern_names)) do string_library[n
 
 local function table_library()
   local t = {}
-  function t.insert(a, ...) no_view(a, 'table.insert') return table.insert(a, ...) end
+  -- Lua 5.1 moves all items from there, in one call of C: from -1e9, or what it takes for it (NaN, 2^31), a thousand million
+  function t.insert(a, ...)
+    no_view(a, 'table.insert')
+    local at = select('#', ...) == 2 and tonumber((...))
+    if at and not (at >= 0 and at < 2^31) then raise('type', 'table.insert: position ' .. at .. ' is no place in a list') end
+    return table.insert(a, ...)
+  end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
   function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
-  function t.sort(a, ...) no_view(a, 'table.sort') nesting.check() return table.sort(a, ...) end
+  function t.sort(a, ...) no_view(a, 'table.sort') nesting.check() return sort(a, ...) end
   function t.maxn(a) no_view(a, 'table.maxn') return table.maxn(a) end
   function t.unpack(a, ...) no_view(a, 'table.unpack') return unpack(a, ...) end
   function t.pack(...) return { n = select('#', ...), ... } end
@@ -144,7 +151,12 @@ function M.environment(require)
   function env.rawget(t, k) no_view(t, 'rawget') return rawget(t, k) end
   function env.rawset(t, k, v) no_view(t, 'rawset') return rawset(t, k, v) end
   function env.rawequal(a, b) return rawequal(a, b) end
-  function env.rawlen(t) no_view(t, 'rawlen') return #t end
+  function env.rawlen(t)
+    if type(t) ~= 'table' and type(t) ~= 'string' then
+      raise('type', 'rawlen takes a table or a string, got ' .. (t == nil and 'nil' or 'a ' .. type(t)))
+    end
+    return #no_view(t, 'rawlen')
+  end
   function env.getmetatable(v)
     if type(v) == 'string' then return 'string' end
     return getmetatable(v)

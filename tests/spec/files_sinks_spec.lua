@@ -299,3 +299,87 @@ describe('a full disk', function()
     end)
   end
 end)
+
+describe('a folder that becomes read-only', function()
+  after_each(r.stop_all)
+
+  --- From here on nothing below dir can be made or renamed, also not by root; files that are open stay so. False: not permitted.
+  --- A file opened between the two mounts lies in the new one, which is busy then: once more.
+  local function lock(dir)
+    for _ = 1, 40 do
+      if os.execute('mount --bind ' .. dir .. ' ' .. dir .. ' 2>/dev/null') ~= 0 then return false end
+      if os.execute('mount -o remount,ro,bind ' .. dir .. ' 2>/dev/null') == 0 then return true end
+      os.execute('umount -l ' .. dir .. '; sleep 0.05')
+    end
+    return false
+  end
+
+  local function rows(from, to)
+    local lines = {}
+    for i = from, to do
+      lines[#lines + 1] = ('{"i":%d,"k":%d,"pad":"%s"}\n'):format(i, math.floor(i / 1000), tostring(i * 7919 % 99991):rep(16))
+    end
+    return table.concat(lines)
+  end
+
+  for name, sink in pairs {
+    ['files by field'] = "path = '%s/{k}.ndjson'", ['files in folders by field'] = "path = '%s/{k}/x.ndjson'",
+    ['rolled files'] = "path = '%s/x.ndjson', roll = { size = '20K' }",
+    ['rolled compressed files'] = "path = '%s/x.gz', roll = { size = '20K' }",
+    ['compressed files by field'] = "path = '%s/{k}.gz'",
+  } do
+    for _, ends in ipairs { false, true } do
+      it(name .. (ends and ': a drain ends the run and counts what is missing' or ': is told once; the run goes on when it can be written'),
+        function()
+          local dir, input = h.folder(), r.fifo()
+          local p = r.start({ 'run', '--quiet', '-e', ('stream:to(tm.sink.file { ' .. sink .. ' })'):format(dir) }, { stdin = input })
+          local feed = assert(io.open(input, 'wb'))
+          feed:setvbuf 'no'
+          feed:write(rows(1, 999))
+          r.wait_until('the first files', function() return next(tree(dir)) end)
+          if not lock(dir) then
+            feed:close()
+            pending 'no permission to mount: a folder cannot be made read-only'
+            return
+          end
+          local locked = true
+          finally(function() if locked then os.execute('umount -l ' .. dir) end end)
+          feed:write(rows(1000, 3000))
+          feed:close()
+          r.wait_until('the warning', function()
+            return p:err():find('Read-only file system; reading pauses until it works again', 1, true)
+          end)
+          assert.is_nil(p:code())
+          assert.truthy(p:err():find('^tidemill: warning: ' .. dir:gsub('%p', '%%%0') .. '/%S+: cannot %l+: Read%-only'), p:err())
+          if ends then
+            p:signal 'TERM'
+            assert.equal(1, p:wait())
+            assert.truthy(p:err():find 'Read%-only file system; the last %d+ bytes of rows are not in it', p:err())
+            return
+          end
+          os.execute('umount ' .. dir)
+          locked = false
+          assert.equal(0, p:wait())
+          assert.equal(1, #h.lines(p:err()), p:err())
+          local texts = h.shell('cd ' .. dir ..
+            ' && for f in $(find . -type f | sort -V); do case $f in *.gz) gzip -dc $f ;; *) cat $f ;; esac; done').out
+          assert.is_true(texts == rows(1, 3000), #texts .. ' bytes')
+        end)
+    end
+  end
+
+  it('before the run: a file of a fixed name is refused at the start, with the folder', function()
+    local dir = h.folder()
+    if not lock(dir) then
+      pending 'no permission to mount: a folder cannot be made read-only'
+      return
+    end
+    finally(function() os.execute('umount -l ' .. dir) end)
+    for _, sink in ipairs { "path = '%s/x.ndjson'", "path = '%s/x.ndjson', roll = { size = '20K' }", "path = '%s/x.gz'" } do
+      local got = h.run({ 'run', '-e', ('stream:to(tm.sink.file { ' .. sink .. ' })'):format(dir) }, rows(1, 3))
+      assert.equal(3, got.code)
+      assert.truthy(got.err:find('^tidemill: error: ' .. dir:gsub('%p', '%%%0') .. '/x%.%l+: cannot be written: [^\n]*Read%-only'),
+        got.err)
+    end
+  end)
+end)

@@ -236,6 +236,55 @@ describe('memory:', function()
     args = { '--script-memory', '24M', '--deadline', '5s' }, slack = 10, at = 'hostile.lua:3',
   })
 
+  --- n events { id }, from 1.
+  local function ids(n)
+    local lines = {}
+    for i = 1, n do lines[i] = '{"id":' .. i .. '}' end
+    return table.concat(lines, '\n') .. '\n'
+  end
+
+  it('kept from event to event: the run ends in order and says what holds it; nothing is lost on the way', function()
+    for _, keep in ipairs { 'kept[#kept + 1] = { id = e.id, name = "a name " .. e.id }', 'kept[e.id] = ("x"):rep(500) .. e.id',
+      'kept["k" .. e.id] = function() return e end' } do
+      local r = run(([[
+local tm = require 'tidemill'
+local kept = {}
+return tm.pipeline 'p':map(function(e)
+  %s
+  return { id = e.id }
+end):on_error(tm.sink.file 'dead.ndjson')]]):format(keep), { input = ids(200000), args = { '--script-memory', '8M', '--deadline', '5s' } })
+      assert.equal(1, r.code, r.err)
+      assert.truthy(r.err:find('error: scripts hold nearly all of their 8.0 MiB (--script-memory), and no collection frees it: ' ..
+        'globals or upvalues that grow with the events? Keep such things in the state of a step', 1, true), r.err)
+      assert.equal(1, select(2, r.err:gsub('warning: hostile.lua:%d: the script used more than its memory', '')), r.err)
+      assert.equal(0, r.summary.counters.worker_restarts)
+      -- each event read is a row or a dead letter, once
+      local seen, read = {}, r.summary.counters.events_in
+      for _, row in ipairs(h.rows(r.out)) do seen[row.id] = (seen[row.id] or 0) + 1 end
+      local dead = h.rows(r.dead)
+      for _, d in ipairs(dead) do
+        assert.equal('memory', d.code)
+        seen[d.event.id] = (seen[d.event.id] or 0) + 1
+      end
+      assert.is_true(#dead >= 8 and read > 1000 and read < 200000)
+      for i = 1, read do assert.equal(1, seen[i], 'event ' .. i) end
+    end
+  end)
+
+  it('half of it held does no harm: collections come before the cap', function()
+    local r = run([[
+local tm = require 'tidemill'
+local kept = {}
+for i = 1, 60000 do kept[i] = { i } end
+return tm.pipeline 'p':map(function(e)
+  local t = {}
+  for i = 1, 20 do t[i] = { i, e.id } end
+  return { id = e.id, n = #t }
+end)]], { input = ids(50000), args = { '--script-memory', '10M', '--deadline', '5s' } })
+    assert.equal(0, r.code, r.err)
+    assert.equal(50000, #h.lines(r.out))
+  end)
+
   it('rows of one event', function()
     fails { script = [[
 local tm = require 'tidemill'
@@ -261,7 +310,7 @@ end)
 
 describe('what runs inside C, where no guard reaches', function()
   it('is killed from outside at twice the deadline; after two deaths the event is left out', function()
-    local r = run(in_map "local t = {} for i = 1, 3e6 do t[i] = -i end table.sort(t)")
+    local r = run(in_map "return { x = ('a'):rep(6e7):find(('a'):rep(1e6) .. 'b') }")   -- some 500 million steps
     assert.equal('{"id":1}\n{"id":3}\n', r.out)
     assert.equal(1, r.code)
     assert.equal(2, r.summary.counters.worker_kills_deadline)
