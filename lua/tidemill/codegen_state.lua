@@ -217,7 +217,7 @@ return function(emit, Gen, node_list)
     end
   end
 
-  Gen.put_row, Gen.key_fields, Gen.text_refs = put_row, key_fields, text_refs
+  Gen.put_row, Gen.key_fields = put_row, key_fields
 
   --- The row that a record of running gives at the end of input, and what comes behind.
   local function fire_row(g, step, state, compiled)
