@@ -229,6 +229,12 @@ return function(emit, Gen, node_list)
     g:follow(step, view)
   end
 
+  --- The view learns which fields the functions of aggregates name.
+  function Gen:called_by(compiled, view)
+    for _, fn in ipairs(compiled.functions) do self.called[#self.called + 1] = { view = view, fn = fn } end
+    for _, fn in ipairs(compiled.adders) do self.called[#self.called + 1] = { view = view, fn = fn, param = 1 } end
+  end
+
   function emit.running(g, step, view)
     local rec = step.rec
     for _, name in ipairs(g.key and g.key.names or {}) do
@@ -243,8 +249,7 @@ return function(emit, Gen, node_list)
       local node = view.root.kids[field]
       return node and node.rule or nil
     end, { timed = g.timed or false, merges = false })
-    for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
-    for _, fn in ipairs(compiled.adders) do g.called[#g.called + 1] = { view = view, fn = fn, param = 1 } end
+    g:called_by(compiled, view)
     local final = rec.options.emit == 'final'
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
     local state = g:open_state(step, compiled.numbers, compiled.refs)

@@ -128,7 +128,7 @@ return function(emit, Gen)
     if rec.emit.accumulate then return end
     if announce then g:put('if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end') end
     for _, name in ipairs(compiled.counted) do g:put('r.%s = 0', name) end
-    for i = 1, #compiled.texts do g:put('C.tm_ffi_state_empty(S, r, %d)', i - 1) end
+    for i = 1, #compiled.refs do g:put('C.tm_ffi_state_empty(S, r, %d)', i - 1) end
   end
 
   --- Text that sends a row in the middle of an event, which is as it was behind it. put_more: text of further fields.
@@ -268,14 +268,14 @@ return function(emit, Gen)
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil
-    end)
-    for _, fn in ipairs(compiled.functions) do g.called[#g.called + 1] = { view = view, fn = fn } end
+    end, { timed = g.timed or false, merges = false })
+    g:called_by(compiled, view)
     compiled.counted = { unpack(compiled.numbers) }
     local numbers = compiled.numbers
     numbers[#numbers + 1] = 'sent'
     numbers[#numbers + 1] = 'more'
     numbers[#numbers + 1] = 'at'
-    local state = g:open_state(step, numbers, g.text_refs(compiled.texts))
+    local state = g:open_state(step, numbers, compiled.refs)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local clock = g.clock
     local opened = windows.new(rec, state, clock and clock.ptr)
