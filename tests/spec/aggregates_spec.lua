@@ -367,3 +367,14 @@ describe('mistakes', function()
     end
   end)
 end)
+
+describe('in windows', function()
+  it('they start anew in each, sets and texts too', function()
+    local out = h.e("stream" .. TIMED .. ":window('w', tm.window.tumbling '10s'):aggregate { d = tm.agg.distinct 'v', " ..
+      "s = tm.agg.stddev 'v', c = tm.agg.collect 'v', f = tm.agg.first 'v', t = tm.agg.sum 'v' }",
+      { '{"ts":3,"v":4}', '{"ts":1,"v":2}', '{"ts":3,"v":4}', '{"ts":9,"v":9}', '{"ts":10,"v":9}' })
+    -- python3: statistics.stdev([2, 4, 4, 9])
+    assert.same({ { d = 3, s = 2.9860788111948193, c = { 2, 4, 4, 9 }, f = 2, t = 19, window_start = 0, window_end = 10000 },
+      { d = 1, s = h.null, c = { 9 }, f = 9, t = 9, window_start = 10000, window_end = 20000 } }, h.rows(out))
+  end)
+end)
