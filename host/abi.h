@@ -101,6 +101,10 @@ struct tm_batch {
   double line_first;                   /* number of slot 0's line in its source, from 1 */
   double before;                       /* slots of the source before this batch, whatever their batches were */
   double received_ms;                  /* host clock at arrival */
+  int32_t part;                        /* which partition of the input it is from: one a source and file */
+  int32_t unread;                      /* bounded partitions that nothing was read of yet */
+  int32_t others;                      /* 1: further partitions are live */
+  int32_t pad;
   int32_t off[1025];                   /* the object's text (bad: the line's), without white space around */
   int32_t len[1025];
   int32_t line[1025];                  /* line number - line_first */
@@ -221,12 +225,14 @@ int32_t tm_ffi_time_column(const struct tm_batch *b, const struct tm_cell *cells
 
 /* The event time of a pipeline's rows, written by its loop. Points in time are ms. */
 struct tm_clock {
-  double highest;           /* the largest time so far; -inf none */
+  double highest;           /* the largest time of the partition at hand so far; -inf none */
   double w;                 /* the watermark before the event at hand */
   double trip;              /* when highest reaches this, something is due */
   double due;               /* the least watermark at which it is */
   double distance;          /* from highest to the watermark: out_of_order + 1 */
   double limit;             /* times beyond are too far ahead of the clock */
+  double cap;               /* the watermark of the other partitions, the least; +inf there are none */
+  double low;               /* the watermark before this batch: it never goes back */
 };
 /* Watermarks: highest[i] gets the greatest of `from` and the times of rows [0, i), those beyond `limit` left out; i up to rows. */
 void tm_ffi_time_highest(const double *times, int32_t rows, double from, double limit, double *highest);

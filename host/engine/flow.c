@@ -39,6 +39,32 @@ static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t 
   }
 }
 
+/* Do rows of the source q come into this link? */
+static int is_fed(const struct tm_flows *f, const struct tm_source *link, const struct tm_source *q) {
+  const struct tm_outlet *o = f->links[link->index];
+  for (int32_t w = 0; w < o->writers_n; w++) {
+    const struct tm_source *s = o->writers[w].pipeline->source;
+    if (s == q || (s->kind == TM_SOURCE_LINK && is_fed(f, s, q))) return 1;
+  }
+  return 0;
+}
+
+/* Which partition of its input the batch that begins is from, and what is known of the others: its watermark is the least of theirs. */
+static void partition(const struct tm_flows *f, const struct tm_source *s) {
+  struct tm_batch *b = s->batch;
+  const struct tm_source *root = f->root;
+  b->part = root->index << 16 | tm_source_part(root);
+  b->unread = tm_source_unread(root);
+  b->others = root->follow != NULL;
+  if (s->kind != TM_SOURCE_LINK) return;
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    const struct tm_source *q = f->sources[i];
+    if (q == root || q->kind == TM_SOURCE_LINK || q->state->done || !is_fed(f, s, q)) continue;
+    if (q->live || q->follow != NULL) b->others = 1;
+    else b->unread++;
+  }
+}
+
 /* root: outs start a new count of slots; a link's batches go on within the root's. Nothing of this counts until the
  * batch is at hand, but for what is kept here. */
 static void begin(struct tm_flows *f, struct tm_source *s, int root) {
@@ -65,6 +91,7 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     if (!s->state->firing) c->events_in += (uint64_t)(s->batch->rows - s->batch->bad);
     c->lines_bad += (uint64_t)s->batch->bad;
   }
+  partition(f, s);
   if (!s->state->firing) s->state->good += s->batch->rows - s->batch->bad;
   s->batch->before = s->state->slots;
   s->state->slots += s->batch->rows;

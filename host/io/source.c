@@ -407,6 +407,12 @@ void tm_source_resume(struct tm_source *s) {
   if (st->active) tm_source_cut_again(s);
 }
 
+int32_t tm_source_part(const struct tm_source *s) { return s->follow != NULL ? s->follow_state->at : s->state->file; }
+
+int32_t tm_source_unread(const struct tm_source *s) {
+  return s->kind == TM_SOURCE_FILE && s->follow == NULL ? s->paths_n - 1 - s->state->file : 0;
+}
+
 const char *tm_source_origin(const struct tm_source *s) {
   if (s->follow != NULL) return tm_follow_name(s->follow) != NULL ? tm_follow_name(s->follow) : s->name;
   if (s->kind == TM_SOURCE_FILE && s->state->file < s->paths_n) return s->paths[s->state->file];

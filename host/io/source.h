@@ -152,6 +152,9 @@ static inline int tm_source_holds(const struct tm_source *s) {
 int tm_source_end_held(struct tm_source *s);
 /* Nothing more will come: reads what a followed file holds again. 1; 0: none holds anything. */
 int tm_source_read_held(struct tm_source *s);
+/* Which of the source's files the batch at hand came from, and how many were not begun (followed files: none is waited for). */
+int32_t tm_source_part(const struct tm_source *s);
+int32_t tm_source_unread(const struct tm_source *s);
 /* The name of the file (or the source) the batch at hand came from. */
 const char *tm_source_origin(const struct tm_source *s);
 

@@ -530,7 +530,7 @@ function M.compile(pipeline, checked)
     local picked = 'local n = pick(' .. (g.timed and 'untimed == 0 and dropper or nil' or 'dropper') .. ', batch, first, last, rows) '
     if clock then
       start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
-      hold = ('if %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
+      hold = ('if i > 0 and %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
     else
       start = picked .. 'if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
     end

@@ -19,7 +19,7 @@ local ROW_KEY = lib.ROW_KEY
 local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2^53, strings
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
-  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN' }
+  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due' }
 
 --- An event without what a step of its own key tells it by.
 local function no_own(what)
@@ -33,10 +33,10 @@ return function(emit, Gen, node_list)
   end
 
   function Gen.environment()
-    local state = require 'tidemill.state'
+    local state, windows = require 'tidemill.state', require 'tidemill.windows'
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
-      state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip, C.tm_ffi_time_highest, lib.SPAN }
+      state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip, C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
@@ -338,12 +338,13 @@ end
   --- What is done before a batch's first event: times are read off columns, and what its keys will need is fetched; a small state
   --- is in the caches anyway.
   function Gen:ahead_text()
-    local text = { #self.columns > 0 and self:columns_text() or nil }
+    local text = { self:enter_text(), #self.columns > 0 and self:columns_text() or nil }
     for _, a in ipairs(self.ahead) do
-      text[#text + 1] = ('if PTR ~= nil and PTR.keys > 30000 then C.tm_ffi_state_ahead(PTR, batch, %s, first, last, serial[0]) end ')
+      text[#text + 1] = ('if PTR ~= nil and PTR.keys > 8000 then C.tm_ffi_state_ahead(PTR, batch, %s, first, last, serial[0]) end ')
         :format(a.cols):gsub('PTR', a.ptr)
     end
-    return #text == 0 and '' or 'if ahead ~= serial[0] then ahead = serial[0] ' .. table.concat(text) .. 'end '
+    text = table.concat(text)
+    return text == '' and '' or 'if ahead ~= serial[0] then ahead = serial[0] ' .. text .. 'end '
   end
 
   function emit.process(g, step, view)

@@ -31,10 +31,12 @@ return function(emit, Gen)
     local clock = ffi.new 'struct tm_clock'
     clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
     clock.distance, clock.limit = rec.out_of_order + 1, math.huge
+    clock.cap, clock.low = math.huge, -math.huge
     local source = self.pipeline.source
     local ahead = rec.max_ahead or (source.kind ~= 'file' or source.follow) and 3600000 or nil
-    local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, ahead = ahead }
-    at.name = self:const(at.ptr)
+    local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, ahead = ahead, idle = rec.idle_after, highest = {},
+      seen = {} }
+    at.name, at.self = self:const(at.ptr), self:const(at)
     self.anchors[#self.anchors + 1] = clock
     self.clocks[#self.clocks + 1] = at
     if column and column.lead and self.may_drop and view.level == 0 then
@@ -54,7 +56,7 @@ return function(emit, Gen)
       self:put('do local h = %s[st0.home] if h > m then m = h end end', clock.rows)
       clock.rows_text, clock.lines, clock.line = self.lines[#self.lines], self.lines, #self.lines
     end
-    self:put('%s.w = m - %s.distance', c, c)
+    self:put('local w = m - %s.distance if w > %s.cap then w = %s.cap end if w < %s.low then w = %s.low end %s.w = w', c, c, c, c, c, c)
     if clock.ahead then self:put('if t <= batch.received_ms + %.0f then', clock.ahead) end
     self:put('if t > m then %s.highest = t end', c)
     self:put(clock.ahead and 'end end' or 'end')
@@ -68,6 +70,13 @@ return function(emit, Gen)
         for _, column in ipairs(self.columns) do if column.clock == clock then column.highest = nil end end
       end
     end
+  end
+
+  --- Text that runs when a batch begins, for its partition.
+  function Gen:enter_text()
+    local text = {}
+    for i, clock in ipairs(self.clocks) do text[i] = ('enter(%s, batch) '):format(clock.self) end
+    return table.concat(text)
   end
 
   --- Text for an event that came too late, or from too far ahead.
@@ -321,6 +330,8 @@ local function advance(clock)
   local k, list = clock[1], clock[2]
   if not pending then
     pending, turn_at, upto, step, after = clock, 1, k.highest - k.distance, 0, -2147483648
+    if upto > k.cap then upto = k.cap end
+    if upto < k.low then upto = k.low end
     set_after()
     mk.row = st0.home + after
   end
@@ -335,12 +346,14 @@ local function advance(clock)
     local d = list[n][2].judge_due()
     if d < due then due = d end
   end
-  k.due, k.trip, k.w = due, due + k.distance, upto
+  k.w = upto
+  set_due(k, due)
   pending, upto, step, after = nil, huge, 1, 0
   set_after()
   return true
 end
 local function settle()
+  if st0.home < 0 then return true end   -- what a new partition makes due follows its first event
   if pending and not advance(pending) then return false end
   for n = 1, #clocks do
     local c = clocks[n]

@@ -20,7 +20,32 @@ local M = {}
 
 --- From which watermark on there is something to do in a pipeline.
 function M.set_due(clock, due)
-  clock.due, clock.trip = due, due + clock.distance
+  clock.due, clock.trip = due, clock.cap >= due and due + clock.distance or huge
+end
+
+--- A batch begins: the clock becomes that of its partition. The watermark is the least of all partitions: none while bounded ones
+--- are not begun; those that ended hold nothing back, nor do live ones that brought nothing for `idle` ms.
+---@param at table ptr, idle; part, highest and seen by partition
+function M.enter(at, batch)
+  local k, p = at.ptr, batch.part
+  local w = k.highest - k.distance
+  if w > k.cap then w = k.cap end
+  if w > k.low then k.low = w end
+  if p ~= at.part then
+    if at.part then at.highest[at.part] = k.highest end
+    k.highest, at.part = at.highest[p] or -huge, p
+  end
+  at.seen[p] = batch.received_ms
+  local cap = huge
+  if batch.unread > 0 then
+    cap = -huge
+  elseif batch.others ~= 0 then
+    for q, highest in pairs(at.highest) do
+      if q ~= p and batch.received_ms - at.seen[q] < at.idle and highest - k.distance < cap then cap = highest - k.distance end
+    end
+  end
+  k.cap = cap
+  M.set_due(k, k.due)
 end
 
 local IDLE_MAX = 4   -- empty states kept for windows to come

@@ -97,6 +97,43 @@ describe('windows', function()
     end
   end)
 
+  -- sqlite3 counts them: the files of a pattern, and sources of a union, each are a partition, and none is late for another
+  it('take the files of a pattern, and the sources of a union, as partitions of their own', function()
+    local dir = h.folder()
+    local all = {}
+    for f = 1, 3 do
+      all[f] = stream(200 + f, 2000, 20, 0, 1000000 + f * 777)
+      h.write(all[f], ('%s/%d.ndjson'):format(dir, f))
+    end
+    h.write(table.concat(all), dir .. '/all')
+    local sql = ([[create table e (j text);
+.mode list
+.import %s/all e
+select json_object('k', k, 'n', n, 'window_end', s + 10000, 'window_start', s) from
+  (select j->>'k' as k, count(*) as n, (j->>'ts') / 10000 * 10000 as s from e group by 1, 3) order by s, k;]]):format(dir)
+    h.write(sql, dir .. '/q.sql')
+    local want = h.sh("sqlite3 -separator '\t' :memory: <%s/q.sql", dir)
+    local step = [[:event_time { field = 'ts' }:key_by 'k':window('w', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }]]
+    local function sorted(text)
+      local rows = h.rows(text)
+      table.sort(rows, function(a, b)
+        if a.window_start ~= b.window_start then return a.window_start < b.window_start end
+        return a.k < b.k
+      end)
+      return rows
+    end
+    local one = h.run { 'run', '--json', '-e', "stream:from(tm.source.file '" .. dir .. "/*.ndjson')" .. step }
+    assert.equal(0, one.code, one.err)
+    assert.same(h.rows(want), sorted(one.out))
+    assert.equal(0, h.decode(one.err:match '(%b{})\n$').counters.events_late)
+    local parts = {}
+    for f = 1, 3 do parts[f] = ("tm.pipeline 'p%d':from(tm.source.file '%s/%d.ndjson')"):format(f, dir, f) end
+    local two = h.run { 'run', '--json', '-e', "stream:from(tm.union(" .. table.concat(parts, ', ') .. '))' .. step }
+    assert.equal(0, two.code, two.err)
+    assert.same(h.rows(want), sorted(two.out))
+    assert.equal(0, h.decode(two.err:match '(%b{})\n$').counters.events_late)
+  end)
+
   it('a row of a window that fails is one dead letter; the others, and its event, stand', function()
     local dir = h.folder()
     local code = ([[stream:on_error(tm.sink.file '%s/dead'):event_time { field = 'ts' }:key_by 'k':window('w', tm.window.tumbling '1s')
