@@ -57,6 +57,8 @@ void tm_lua_state_pace(struct lua_State *L) {
   memory.eager = eager;
   lua_gc(L, LUA_GCSETPAUSE, eager ? EAGER_PAUSE : PAUSE);
   lua_gc(L, LUA_GCSETSTEPMUL, eager ? EAGER_STEPS : STEPS);
+  /* the next collection would begin where the old pace put it, perhaps beyond the cap: it begins now, in steps */
+  if (eager) lua_gc(L, LUA_GCSTEP, 0);
 }
 
 void tm_lua_state_reserve(int open) { memory.max += open ? RESERVE : -RESERVE; }

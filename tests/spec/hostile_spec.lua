@@ -280,7 +280,7 @@ return tm.pipeline 'p':map(function(e)
   local t = {}
   for i = 1, 20 do t[i] = { i, e.id } end
   return { id = e.id, n = #t }
-end)]], { input = ids(50000), args = { '--script-memory', '14M', '--deadline', '5s' } })
+end)]], { input = ids(50000), args = { '--script-memory', '12M', '--deadline', '5s' } })
     assert.equal(0, r.code, r.err)
     assert.equal(50000, #h.lines(r.out))
   end)
