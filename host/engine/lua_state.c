@@ -31,12 +31,13 @@ static struct {
   int64_t used;
   int64_t max;
   int64_t fresh;    /* allocated since the last full collection, also what is free again */
-  int held;         /* failures in a row after which scripts held most of it all the same */
+  int held;         /* failures after which scripts held most of it all the same */
+  int stuck;        /* failures with nothing done in between after which they held half: a table too large to grow */
   int eager;        /* the collector's pace */
 } memory;
 
-/* the cap's share that pays for a full collection; that scripts hold when it is theirs to blame; failures until they are given up */
-enum { PAYS_SHARE = 8, HELD_EIGHTHS = 7, HELD_MAX = 8, RESERVE = 2 << 20 };
+/* the cap's share that pays for a full collection; those that scripts hold when it is theirs to blame, and how often */
+enum { PAYS_SHARE = 8, HELD_EIGHTHS = 7, HELD_MAX = 8, STUCK_EIGHTHS = 4, STUCK_MAX = 1000, RESERVE = 2 << 20 };
 enum { PAUSE = 200, STEPS = 200, EAGER_SHARE = 3, EAGER_PAUSE = 120, EAGER_STEPS = 800 };
 
 static void *capped(void *ud, void *ptr, size_t osize, size_t nsize) {
@@ -63,13 +64,16 @@ void tm_lua_state_pace(struct lua_State *L) {
 
 void tm_lua_state_reserve(int open) { memory.max += open ? RESERVE : -RESERVE; }
 
+void tm_lua_state_served(void) { memory.stuck = 0; }
+
 int tm_lua_state_regain(struct lua_State *L) {
   if (memory.fresh >= memory.max / PAYS_SHARE) {
     lua_gc(L, LUA_GCCOLLECT, 0);
     memory.fresh = 0;
   }
   memory.held = memory.used > memory.max / 8 * HELD_EIGHTHS ? memory.held + 1 : 0;
-  return memory.held == HELD_MAX;
+  memory.stuck = memory.used > memory.max / 8 * STUCK_EIGHTHS ? memory.stuck + 1 : 0;
+  return memory.held == HELD_MAX || memory.stuck == STUCK_MAX;
 }
 
 /* without libraries */
@@ -82,7 +86,7 @@ static lua_State *state_capped(int64_t memory_max, struct tm_err *err) {
   memory.alloc = lua_getallocf(L, &memory.ud);
   memory.used = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
   memory.max = memory_max;
-  memory.fresh = memory.held = memory.eager = 0;
+  memory.fresh = memory.held = memory.stuck = memory.eager = 0;
   lua_setallocf(L, capped, memory.ud);
   return L;
 }

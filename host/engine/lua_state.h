@@ -22,6 +22,8 @@ int64_t tm_lua_state_used(void);
 void tm_lua_state_pace(struct lua_State *L);
 /* Room beyond the cap for what is not the script's: telling of an event that failed, beginning a batch; closed again by 0. */
 void tm_lua_state_reserve(int open);
+/* An event was done. */
+void tm_lua_state_served(void);
 /* After an allocation failed. 1: scripts hold the memory, as the last failures in a row have shown; once. */
 int tm_lua_state_regain(struct lua_State *L);
 

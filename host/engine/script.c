@@ -141,7 +141,7 @@ static void push_handler(struct tm_script *s) {
 /* What holds the memory is the scripts' own, so nothing here can free it, and each further event would fail. */
 static void give_up(struct tm_script *s) {
   if (!s->shared->failed)
-    tm_log_error("scripts hold nearly all of their %.1f MiB (--script-memory), and no collection frees it: globals or upvalues that grow "
+    tm_log_error("scripts hold too much of their %.1f MiB (--script-memory) to go on, and no collection frees it: globals or upvalues that grow "
                  "with the events? Keep such things in the state of a step (process, running), which has bounds; the run ends",
                  (double)s->script_memory / (1 << 20));
   s->shared->failed = 1;
@@ -441,8 +441,10 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   marker_set(s, p->index, first);
   int rc = lua_pcall(L, 2, 1, top + 1);
   int32_t row = s->shared->flow.marker.row;
+  if (row > first) tm_lua_state_served();
   if (rc == 0) {
     int32_t next = (int32_t)lua_tointeger(L, -1);
+    if (next > first) tm_lua_state_served();
     p->state->next = next;  /* before the marker is cleared: it tells that the event at the marker is done */
     p->state->due = s->shared->flow.due;
     marker_clear(s);
