@@ -36,7 +36,8 @@ return function(emit, Gen, node_list)
     local state, windows = require 'tidemill.state', require 'tidemill.windows'
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
-      state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip, C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due }
+      state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip,
+      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
