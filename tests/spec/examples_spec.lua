@@ -234,6 +234,39 @@ for shop, sales in shops.items():
 ]], 'sales.ndjson')), normal(r.out))
   end)
 
+  it('takings.lua sums up the sales of a shop by quarters of an hour, and once more when one comes late', function()
+    local dir = h.folder()
+    local r = example('takings.lua', 'sales.ndjson', dir)
+    assert.equal(0, r.code, r.err)
+    local last, rows = {}, 0
+    for _, row in ipairs(h.rows(r.out)) do
+      last[row.shop .. ' ' .. row.at], rows = row, rows + 1
+      row.revision = nil
+    end
+    local n = 0
+    for _, want in ipairs(h.rows(python([[
+import datetime
+quarters, youngest = {}, 0
+for line in sys.stdin:
+  try: e = json.loads(line)
+  except ValueError: continue
+  if not isinstance(e, dict): continue
+  at = datetime.datetime.fromtimestamp(e["at"] // 900 * 900, datetime.timezone.utc).strftime("%H:%M")
+  too_late = e["at"] // 900 * 900 + 900 + 900 <= youngest - 60
+  youngest = max(youngest, e["at"])
+  if not too_late: quarters.setdefault((e["shop"], at), []).append(e)
+for (shop, at), sales in quarters.items():
+  amounts = [Decimal(str(e["amount"])) for e in sales if "amount" in e]
+  print(json.dumps({"shop": shop, "at": at, "sales": len(sales), "taken": float(sum(amounts)), "largest": float(max(amounts)),
+    "sold": len({e["article"] for e in sales})}))
+]], 'sales.ndjson'))) do
+      assert.same(want, last[want.shop .. ' ' .. want.at])
+      n = n + 1
+    end
+    assert.same({ 9, 10 }, { n, rows })
+    assert.equal('{"at":1774735350,"shop":"Kiel","article":"pot","amount":9.90}\n', h.read(dir .. '/late.ndjson'))
+  end)
+
   it('sessions.lua cuts the clicks of a visitor at gaps', function()
     local r = example('sessions.lua', 'clicks.ndjson')
     assert.equal(0, r.code, r.err)
