@@ -27,11 +27,12 @@ struct tm_follow_file {
   int64_t offset;            /* start of the first line that was not cut */
   int64_t seen;              /* what was there when it was left: no more than that is nothing new */
   double line;
-  int32_t begun;             /* as in struct tm_source_state; so are skipping and skip */
+  int32_t begun;             /* as in struct tm_source_state; so are skipping, skip and at */
   int32_t looked;
   int32_t skipping;
   int32_t left_out;          /* compressed, or it stopped making sense */
   struct tm_skip skip;
+  struct tm_fluent_at at;
   int32_t last_n;            /* bytes known of those before offset */
   char last[16];
   char path[TM_FOLLOW_PATH];
