@@ -363,7 +363,8 @@ static enum why kind_of(const struct making *m, const struct tm_msgpack_head *me
   int packed = second->type == TM_MSGPACK_BIN || second->type == TM_MSGPACK_STR;
   if (!packed && second->type != TM_MSGPACK_ARRAY) return WHY_PARTS;
   if (message->count > 3) return WHY_PARTS;
-  if (packed && second->count > 0 && s < m->end && tm_msgpack_leads[(unsigned char)*s].type != TM_MSGPACK_ARRAY) return WHY_PACKED;
+  if (packed && second->count > 1 && m->end - s > 1 && (memcmp(s, "\x1f\x8b", 2) == 0 || memcmp(s, "\x28\xb5", 2) == 0))
+    return WHY_PACKED;   /* gzip, zstd */
   return WHY_NONE;
 }
 
@@ -384,8 +385,8 @@ static const char *message(struct making *m, const char *p) {
   int whole = tm_msgpack_head_read(s, m->end - s, &second);
   const char *first = s + second.len;
   if (second.type < TM_MSGPACK_STR || second.type == TM_MSGPACK_EXT) return single(m, p, WHY_NONE);   /* a time */
-  if (first - p >= m->max_event) return too_long(m, p, WHY_NONE);
-  if (!whole || (second.count > 0 && first >= m->end && !m->final)) return more(m, p, (uint64_t)(first - p) + 1);
+  if (first - p + 1 >= m->max_event) return too_long(m, p, WHY_NONE);
+  if (!whole || (second.count > 1 && m->end - first < 2 && !m->final)) return more(m, p, (uint64_t)(first - p) + 2);
   enum why why = tm_msgpack_utf8(q + tag.len, tag.count) ? kind_of(m, &h, &second, first) : WHY_TAG_UTF8;
   if (why != WHY_NONE) return single(m, p, why);
   at->in = second.type == TM_MSGPACK_ARRAY ? TM_FLUENT_ENTRIES : TM_FLUENT_PACKED;
@@ -459,7 +460,7 @@ void tm_fluent_explain(const struct tm_batch *b, int32_t row, char *why, int32_t
       [WHY_TAG] = "a tag is longer than 255 bytes",
       [WHY_TAG_UTF8] = "a tag that is not UTF-8",
       [WHY_PARTS] = "a message of the forward protocol is [tag, events], [tag, time, record], or one of them with an option",
-      [WHY_PACKED] = "packed entries that do not begin with an event: compressed ones are not read (Fluent Bit: compress off)",
+      [WHY_PACKED] = "compressed entries are not read; send them plain (Fluent Bit: compress off)",
       [WHY_BIN] = "packed entries end inside an event",
       [WHY_ENDS] = "the input ends inside a message",
   };
