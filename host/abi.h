@@ -147,7 +147,8 @@ int32_t tm_ffi_cell_put(struct tm_buf *out, const struct tm_batch *b, const stru
 enum tm_filter_op {
   TM_FILTER_EQ_TEXT = 0, TM_FILTER_EQ_NUMBER, TM_FILTER_LT, TM_FILTER_LE, TM_FILTER_GT, TM_FILTER_GE,
   TM_FILTER_TRUTH,          /* neither nil nor false */
-  TM_FILTER_EQ_NIL, TM_FILTER_EQ_FALSE, TM_FILTER_EQ_TRUE
+  TM_FILTER_EQ_NIL, TM_FILTER_EQ_FALSE, TM_FILTER_EQ_TRUE,
+  TM_FILTER_KINDS           /* its kind is one of those whose bits num has */
 };
 enum tm_filter_end { TM_FILTER_DROP = -1, TM_FILTER_KEEP = -2 };
 struct tm_filter;
