@@ -267,7 +267,7 @@ static int event(struct making *m, const char *p, const char *end, enum why refu
   int64_t most = stop - x.record + 2 * HEAD + TIME + f->time.len + f->tag.len + TM_FLUENT_TAG;
   if (b->rows > 0 && m->used + most > ROOM_FULL) return 0;
   TM_ASSERT(m->used + most <= f->size);
-  if (b->rows == m->cleared) m->cleared = tm_msgpack_rows_ready(b, m->cleared);
+  if (b->rows >= m->cleared) m->cleared = tm_msgpack_rows_ready(b);
   char *made = f->room + m->used, *made_end = event_put(f, made, &x, stop);
   m->r.row = b->rows;
   m->r.twice = 0;

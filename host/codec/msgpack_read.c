@@ -32,8 +32,8 @@ void tm_msgpack_rows_clear(struct tm_fields *f, int32_t from, int32_t to) {
   }
 }
 
-int32_t tm_msgpack_rows_ready(struct tm_batch *b, int32_t cleared) {
-  cleared += cleared == 0 ? CLEAR_FIRST : CLEAR_MORE;
+int32_t tm_msgpack_rows_ready(struct tm_batch *b) {
+  int32_t cleared = b->rows + (b->rows == 0 ? CLEAR_FIRST : CLEAR_MORE);
   if (cleared > TM_BATCH_ROWS) cleared = TM_BATCH_ROWS;
   tm_msgpack_rows_clear(b->fields, b->rows, cleared);
   return cleared;
@@ -113,7 +113,7 @@ void tm_msgpack_decode(struct tm_batch *b, const char *text, int32_t len, int fi
   tm_msgpack_batch_begin(b, text);
   *cut = (struct tm_cut){0};
   while (p < r.end && b->rows < TM_BATCH_ROWS && p - text < BATCH_BYTES) {
-    if (b->rows == cleared) cleared = tm_msgpack_rows_ready(b, cleared);
+    if (b->rows == cleared) cleared = tm_msgpack_rows_ready(b);
     r.row = b->rows;
     r.twice = 0;
     r.fault = TM_MSGPACK_FINE;

@@ -30,8 +30,8 @@ extern tm_msgpack_scanner tm_msgpack_scan_avx2;
 tm_msgpack_scanner *tm_msgpack_scanner_used(void);
 /* Makes b a batch without rows, of text at `text`. */
 void tm_msgpack_batch_begin(struct tm_batch *b, const char *text);
-/* Rows from b->rows on are made absent, some at a time: how many are now; before: how many were. */
-int32_t tm_msgpack_rows_ready(struct tm_batch *b, int32_t before);
+/* Makes rows from b->rows on absent, some at a time: up to which one. */
+int32_t tm_msgpack_rows_ready(struct tm_batch *b);
 void tm_msgpack_rows_clear(struct tm_fields *f, int32_t from, int32_t to);
 /* The next row, with its cells in place. */
 void tm_msgpack_row_add(struct tm_batch *b, const char *p, const char *end, int32_t status);
