@@ -38,6 +38,11 @@ local function files_of(paths)
   return paths
 end
 
+local function told(format, delimiter)
+  if not format then return ' tells nothing' end
+  return ' is ' .. format .. (delimiter == '\t' and ' with tabs' or '')
+end
+
 --- What the names of all files tell. Files that tell different things are refused.
 local function by_names(fail, paths)
   local format, delimiter, by
@@ -46,8 +51,8 @@ local function by_names(fail, paths)
     if not by then
       format, delimiter, by = f, d, path
     elseif (f or 'json') ~= (format or 'json') or d ~= delimiter then
-      local function told(name, what, tab) return name .. ' is ' .. (tab and 'csv with tabs' or what or 'json, as nothing else tells') end
-      fail(told(by, format, delimiter) .. ' by its name and ' .. told(path, f, d) .. '; say which format all of them have, or read them apart')
+      fail(by .. told(format, delimiter) .. ' by its name and ' .. path .. told(f, d) ..
+        ' by its name; say which format all of them have, or read them apart')
     end
   end
   return format or 'json', delimiter
