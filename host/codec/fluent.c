@@ -57,7 +57,7 @@ struct making {
 
 /* An event's parts. */
 struct parts {
-  const char *record;
+  const char *record, *end;
   int64_t seconds;
   uint32_t ns;
   int mark;                  /* of a group, no event */
@@ -135,8 +135,8 @@ static int time_read(const char *p, struct parts *x) {
   return x->ns < 1000000000;
 }
 
-/* The parts of the value at p, which is whole. */
-static enum why parts_read(const struct tm_fluent_at *at, const char *p, struct parts *x) {
+/* The parts of the value p..end. */
+static enum why parts_read(const struct tm_fluent_at *at, const char *p, const char *end, struct parts *x) {
   struct tm_msgpack_head h, first;
   const char *q = head_at(p, &h);
   if (h.type != TM_MSGPACK_ARRAY || h.count < 2) return WHY_SHAPE;
@@ -158,6 +158,7 @@ static enum why parts_read(const struct tm_fluent_at *at, const char *p, struct 
     if (!time_read(first.type == TM_MSGPACK_ARRAY ? s : q, x)) return WHY_TIME;
   }
   x->record = tm_msgpack_pass(q);
+  x->end = h.count == 4 ? tm_msgpack_pass(x->record) : end;
   return tm_msgpack_leads[(unsigned char)*x->record].type == TM_MSGPACK_MAP ? WHY_NONE : WHY_RECORD;
 }
 
@@ -219,8 +220,8 @@ static char *time_put(char *to, int64_t seconds, uint32_t ns) {
   return to + TIME;
 }
 
-/* Writes the event to room; returns its end. end: of the record. */
-static char *event_put(const struct tm_fluent *f, char *to, const struct parts *x, const char *end) {
+/* Writes the event to room; returns its end. */
+static char *event_put(const struct tm_fluent *f, char *to, const struct parts *x) {
   struct tm_msgpack_head h;
   const char *members = head_at(x->record, &h);
   int tagged = f->tag.len > 0 && x->tag_len > 0;
@@ -231,8 +232,8 @@ static char *event_put(const struct tm_fluent *f, char *to, const struct parts *
     memcpy(to, f->tag.text, (size_t)f->tag.len);
     to = text_put(to + f->tag.len, x->tag, x->tag_len);
   }
-  memcpy(to, members, (size_t)(end - members));
-  return to + (end - members);
+  memcpy(to, members, (size_t)(x->end - members));
+  return to + (x->end - members);
 }
 
 /* Has the record a field that is added to it? Asked when the scanner met some field twice. */
@@ -257,18 +258,17 @@ static int event(struct making *m, const char *p, const char *end, enum why refu
   struct tm_batch *b = m->b;
   struct tm_fluent *f = m->f;
   struct parts x;
-  enum why why = refused != WHY_NONE ? refused : parts_read(&f->at, p, &x);
+  enum why why = refused != WHY_NONE ? refused : parts_read(&f->at, p, end, &x);
   if (why != WHY_NONE) {
     bad_row(m, p, end, why == WHY_SHAPE || why == WHY_RECORD ? TM_LINE_NOT_OBJECT : TM_LINE_SYNTAX, why);
     return 1;
   }
   if (x.mark) return 1;
-  const char *stop = tm_msgpack_pass(x.record);
-  int64_t most = stop - x.record + 2 * HEAD + TIME + f->time.len + f->tag.len + TM_FLUENT_TAG;
+  int64_t most = x.end - x.record + 2 * HEAD + TIME + f->time.len + f->tag.len + TM_FLUENT_TAG;
   if (b->rows > 0 && m->used + most > ROOM_FULL) return 0;
   TM_ASSERT(m->used + most <= f->size);
   if (b->rows >= m->cleared) m->cleared = tm_msgpack_rows_ready(b);
-  char *made = f->room + m->used, *made_end = event_put(f, made, &x, stop);
+  char *made = f->room + m->used, *made_end = event_put(f, made, &x);
   m->r.row = b->rows;
   m->r.twice = 0;
   m->r.fault = TM_MSGPACK_FINE;
@@ -371,9 +371,9 @@ static enum why kind_of(const struct making *m, const struct tm_msgpack_head *me
 /* In front of a message: its head, up to its events; or all of it, if it is one event or none. */
 static const char *message(struct making *m, const char *p) {
   struct tm_fluent_at *at = &m->f->at;
-  struct tm_msgpack_head h, tag, second;
+  struct tm_msgpack_head h, tag, second = {0};
   int64_t there = m->end - p;
-  if (!tm_msgpack_head_read(p, there, &h)) return more(m, p, (uint64_t)h.len);
+  if (!tm_msgpack_head_read(p, there, &h)) return more(m, p, tm_msgpack_leads[(unsigned char)*p].len);
   if (h.type == TM_MSGPACK_NIL) return p + 1;
   if (h.type != TM_MSGPACK_ARRAY || h.count < 2) return single(m, p, WHY_NONE);
   const char *q = p + h.len;
@@ -455,8 +455,7 @@ void tm_fluent_explain(const struct tm_batch *b, int32_t row, char *why, int32_t
   static const char *const texts[] = {
       [WHY_TIME] = "the time of an event is an EventTime, a number of seconds or a timestamp",
       [WHY_RECORD] = "not an object: the record of an event is a map",
-      [WHY_CLASH] = "the record has a field of the name that its time or tag gets; give another one with time_key or tag_key "
-                    "(--time-key, --tag-key)",
+      [WHY_CLASH] = "the record has a field of the name that its time or tag gets; choose another one: --time-key, --tag-key",
       [WHY_TAG] = "a tag is longer than 255 bytes",
       [WHY_TAG_UTF8] = "a tag that is not UTF-8",
       [WHY_PARTS] = "a message of the forward protocol is [tag, events], [tag, time, record], or one of them with an option",
@@ -479,7 +478,7 @@ void tm_fluent_explain(const struct tm_batch *b, int32_t row, char *why, int32_t
     snprintf(why, size, "byte %d: 0xc1 begins no value of msgpack", b->len[row] - 1);
   } else {
     int n = snprintf(why, size, "in the record, ");
-    if (parts_read(&at, p, &x) == WHY_NONE)
-      tm_msgpack_explain(x.record, (int32_t)(p + b->len[row] - x.record), why + n, why_size - n);
+    if (parts_read(&at, p, p + b->len[row], &x) == WHY_NONE)
+      tm_msgpack_explain(x.record, (int32_t)(x.end - x.record), why + n, why_size - n);
   }
 }

@@ -67,6 +67,12 @@ enum tm_msgpack_walked tm_msgpack_walk(struct tm_msgpack_walk *w, const char **p
     }
     q += w->bytes;
     w->bytes = 0;
+    /* most values say in their first byte how long they are */
+    int32_t size;
+    while (w->values > 0 && q < end && (size = tm_msgpack_leads[(unsigned char)*q].size) != 0 && size <= end - q) {
+      q += size;
+      w->values--;
+    }
     *p = q;
     if (w->values == 0) return TM_MSGPACK_DONE;
     if (!tm_msgpack_head_read(q, end - q, &h)) return TM_MSGPACK_MORE;

@@ -15,7 +15,6 @@ local logs = tm.pipeline 'logs'
 
 return {
   logs:drop { 'minute' }:to(tm.sink.stdout()),
-  logs:key_by { 'minute', 'level' }:running('levels', { n = tm.agg.count(), errors = tm.agg.count { where = function(e) return e.level == 'error' end } },
-      { emit = 'final', max_keys = 10000 })
+  logs:key_by { 'minute', 'level' }:running('levels', { n = tm.agg.count() }, { emit = 'final', max_keys = 10000 })
     :to(tm.sink.file(tm.setting('dir', '.') .. '/levels.ndjson')),
 }

@@ -142,8 +142,8 @@ end
 
 function M.formats(ways, n)
   local out = {}
-  say('\nT1 from all formats over %s events, M events per cpu-second; over json to json in the same round, of other programs: the same task ' ..
-    'of tidemill over theirs', lib.count(n))
+  say('\nT1 from all formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))
+  say('(of other programs: how much faster tidemill does the same task in that round)')
   say('%-20s %9s %9s %9s %9s', '', 'median', 'worst', 'ratio', 'worst')
   local by_name = {}
   for _, way in ipairs(ways) do by_name[way.name] = way end
@@ -166,7 +166,8 @@ function M.formats(ways, n)
     'at least 1')
   figures = out['Miller, access log']
   if figures then
-    bar('access log: over Miller', ('%.1fx, worst %.1fx'):format(figures.ratio_median, figures.ratio_worst), figures.ratio_median >= 5, '5x')
+    bar('access log: over Miller', ('%.1fx, worst %.1fx'):format(figures.ratio_median, figures.ratio_worst),
+      figures.ratio_median >= 5, '5x')
   end
   return out
 end

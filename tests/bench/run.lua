@@ -109,20 +109,23 @@ local function format_peers(ways, n)
       words = function(file) return { 'sqlite3', ':memory:', '.mode csv', '.import ' .. file .. ' t', '.mode json',
         'select ts, id, card, merchant, amount + 0.0 amount from t where amount + 0.0 > 100' } end },
     { name = 'Miller, access log', over = 'access log to json', needs = 'mlr',
-      words = function(file) return { 'mlr', '--inidx', '--ifs', 'ascii_soh', '--ojsonl', '--from', file, 'put', '-f', here .. '/access_log.mlr' } end },
+      words = function(file)
+        return { 'mlr', '--inidx', '--ifs', 'ascii_soh', '--ojsonl', '--from', file, 'put', '-f', here .. '/access_log.mlr' }
+      end },
   }
   for _, peer in ipairs(peers) do
     local over = by_name[peer.over]
     local file = ('%s.%d'):format(over.file, part)
     if not lib.output('command -v ' .. peer.needs) then
       report.note(peer.name .. ': not here')
-    elseif not lib.exists(file) and not lib.output(('head -n %d %s > %s.new && mv %s.new %s'):format(part, lib.quote(over.file), file, file, file)) then
-      error('cannot write ' .. file)
     else
+      local cut = ('head -n %d %s > %s.new && mv %s.new %s'):format(part, over.file, file, file, file)
+      if not lib.exists(file) and not lib.output(cut) then error('cannot write ' .. file) end
       local own = {}
       for i, word in ipairs(over.words) do own[i] = word == over.file and file or word end
       -- values as texts: the peers guess which texts are numbers
-      local digest = [[ | jq -cS '(if type == "array" then .[] else . end) | map_values(tostring | if test("^-?[0-9.]+$") then tonumber else . end)' | cksum]]
+      local digest = [[ | jq -cS '(if type == "array" then .[] else . end) | ]] ..
+        [[map_values(tostring | if test("^-?[0-9.]+$") then tonumber else . end)' | cksum]]
       local want, got = lib.output(lib.line(own) .. digest), lib.output(lib.line(peer.words(file)) .. digest)
       if want == got then
         ways[#ways + 1] = { name = peer.name, over = peer.over, words = peer.words(file), n = part - (over.from == 'csv' and 1 or 0) }

@@ -139,7 +139,7 @@ describe('a filter that is read off its bytecode', function()
     math.randomseed(6)
     for _, schema in ipairs(schemas) do
       local bodies = { 'return e.b > 100', "return e.a == 'pos'", 'return e.c' }
-      for i = 1, 3 do bodies[#bodies + 1] = 'return ' .. expression(2) end
+      for _ = 1, 3 do bodies[#bodies + 1] = 'return ' .. expression(2) end
       compare(bodies, rows(400), nil, schema)
     end
   end)
@@ -155,7 +155,7 @@ describe('a filter that is read off its bytecode', function()
         lines[#lines + 1] = ('%d,%s,%s,%s,%s,id-%d'):format(i, cell(texts), cell(numbers), cell { 'true', 'FALSE' }, cell { 'pos' }, i)
       end
       local bodies = { 'return e.b > 100', "return e.a == 'pos'", 'return e.c', "return e.b == '0'", 'return e.c == true' }
-      for i = 1, 3 do bodies[#bodies + 1] = 'return ' .. expression(2) end
+      for _ = 1, 3 do bodies[#bodies + 1] = 'return ' .. expression(2) end
       compare(bodies, table.concat(lines, '\n') .. '\n', '--format=csv', schema)
     end
   end)

@@ -57,7 +57,7 @@ describe('messages of Fluent Bit', function()
       -- and by field
       got = run('stream:map(function(e) return { level = e.level, log = e.log } end)', nil, '--from', packed, '--time-key',
         seed % 2 == 0 and 'time' or 'date', tag)
-      same(h.sh("jq -cS '{level, log} | with_entries(select(.value != null))' %s", want), h.shell('jq -cS .', got.out).out, 'seed ' .. seed)
+      same(h.sh("jq -cS '{level, log} | with_entries(select(.value != null))' %s", want), h.shell('jq -cS .', got.out).out)
     end
   end)
 
@@ -105,8 +105,8 @@ describe('messages of Fluent Bit', function()
     local packed, want = reference(31, 60, 'date', 'tag')
     packed, want = h.read(packed), h.read(want)
     local to = h.path 'to'
-    local p = r.start({ 'run', '--json', '-e', 'stream:select { "tag", "log" }', '--format', 'fluent', '--tag-key', 'tag', '--follow', '--from', dir },
-      { stdout = to })
+    local p = r.start({ 'run', '--json', '-e', 'stream:select { "tag", "log" }', '--format', 'fluent', '--tag-key', 'tag', '--follow',
+      '--from', dir }, { stdout = to })
     local files = {}
     for i = 1, 3 do files[i] = assert(io.open(dir .. '/' .. i .. '.bin', 'wb')) end
     for at = 1, #packed, 777 do
@@ -151,7 +151,8 @@ describe('messages of Fluent Bit', function()
     local path = h.write(EVENT)
     local script = ([[local tm = require 'tidemill'
       local a = tm.pipeline 'a':from(tm.source.file { path = '%s', format = 'fluent', time_key = '@timestamp', tag_key = 'tag' })
-      return tm.pipeline 'b':from(a:set { b = 1 }):set { same = function(e) return e['@timestamp'].seconds == 1700000000 end }]]):format(path)
+      return tm.pipeline 'b':from(a:set { b = 1 })
+        :set { same = function(e) return e['@timestamp'].seconds == 1700000000 end }]]):format(path)
     local got = h.run { 'run', '--quiet', h.write(script, h.path 's.lua') }
     assert.equal('{"@timestamp":"2023-11-14T22:13:20.123456789Z","log":"a","b":1,"same":true}\n', got.out, got.err)
     got = h.run { 'check', '--sample', path, '--format', 'fluent', '-e', "stream:filter(function(e) return e.log == 'a' end)" }
@@ -178,8 +179,8 @@ describe('what is no event of Fluent Bit', function()
     { '92 01 81 01 02', 'in the record, byte 1: expected a text as the key of a map, found a number', 'syntax' },
     { '92 01 81 a1 ff 02', 'in the record, byte 1: a text that is not UTF-8', 'syntax' },
     { '92 01 81 a1 61 ' .. ('91 '):rep(512) .. '01', 'in the record, byte 514: nested deeper than 512 levels', 'too-deep' },
-    { '92 01 81 a4 64 61 74 65 01', 'the record has a field of the name that its time or tag gets; give another one with time_key or ' ..
-      'tag_key (--time-key, --tag-key)', 'syntax' },
+    { '92 01 81 a4 64 61 74 65 01', 'the record has a field of the name that its time or tag gets; choose another one: --time-key, --tag-key',
+      'syntax' },
     { '92 a1 74 c4 03 1f 8b 08', 'compressed entries are not read; send them plain (Fluent Bit: compress off)', 'syntax' },
     { '92 a1 74 80', 'a message of the forward protocol is [tag, events], [tag, time, record], or one of them with an option', 'syntax' },
     { '92 a1 ff 90', 'a tag that is not UTF-8', 'syntax' },
@@ -213,7 +214,8 @@ describe('what is no event of Fluent Bit', function()
 
   it('a message of many events may be larger than any of them', function()
     local n = 30000
-    local got = run("stream:select { 'log' }", hex '93 a1 74 dd' .. hex(('%08x'):format(n)) .. EVENT:rep(n) .. hex '80', '--max-event', '64')
+    local message = hex '93 a1 74 dd' .. hex(('%08x'):format(n)) .. EVENT:rep(n) .. hex '80'
+    local got = run("stream:select { 'log' }", message, '--max-event', '64')
     assert.equal(('{"log":"a"}\n'):rep(n), got.out)
   end)
 
@@ -265,7 +267,9 @@ describe('the format fluent', function()
 
   it('of one place is one', function()
     local script = [[local tm = require 'tidemill'
-      local function p(name, key) return tm.pipeline(name):from(tm.source.file { path = 'x', format = 'fluent', time_key = key }):to(tm.sink.discard()) end
+      local function p(name, key)
+        return tm.pipeline(name):from(tm.source.file { path = 'x', format = 'fluent', time_key = key }):to(tm.sink.discard())
+      end
       return { p('a', 'date'), p('b', 'time') }]]
     local got = h.run { 'check', h.write(script, h.path 's.lua') }
     assert.equal(3, got.code)

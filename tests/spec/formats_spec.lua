@@ -30,7 +30,8 @@ describe('names of files', function()
         assert.equal(case[2], got.out, got.err)
         assert.equal(0, got.code)
       end
-      local script = h.write(("local tm = require 'tidemill' return tm.pipeline 'p':from(tm.source.file '%s')"):format(dir), h.path 's.lua')
+      local script = h.write(("local tm = require 'tidemill' return tm.pipeline 'p':from(tm.source.file '%s')"):format(dir),
+        h.path 's.lua')
       assert.equal(case[2], h.run({ 'run', '--quiet', script }).out)
       assert.equal(0, h.run({ 'check', script }).code)
     end
@@ -44,8 +45,8 @@ describe('names of files', function()
     local dir = h.folder { ['a.csv'] = 'a\n1\n', ['b.ndjson'] = '{"a":1}\n' }
     local got = from(dir)
     assert.equal(2, got.code)
-    assert.truthy(got.err:find(('--format: %s/a.csv is csv by its name and %s/b.ndjson is json by its name; say which format all of them ' ..
-      'have, or read them apart'):format(dir, dir), 1, true), got.err)
+    assert.truthy(got.err:find(('--format: %s/a.csv is csv by its name and %s/b.ndjson is json by its name; say which format ' ..
+      'all of them have, or read them apart'):format(dir, dir), 1, true), got.err)
     assert.equal('', got.out)
     got = from(dir .. '/a.csv', dir .. '/b.ndjson')
     assert.equal(2, got.code)
@@ -55,7 +56,8 @@ describe('names of files', function()
     assert.equal(3, got.code)
     assert.truthy(got.err:find('tm.source.file: ' .. dir .. '/a.csv is csv by its name', 1, true), got.err)
     got = from(h.folder { ['a.csv'] = 'a\n1\n', ['b.tsv'] = 'a\n1\n' })
-    assert.truthy(got.err:find('a.csv is csv by its name and', 1, true) and got.err:find('b.tsv is csv with tabs by its name', 1, true), got.err)
+    assert.truthy(got.err:find('a.csv is csv by its name and', 1, true), got.err)
+    assert.truthy(got.err:find('b.tsv is csv with tabs by its name', 1, true), got.err)
     got = from(h.folder { ['a.msgpack'] = A1, notes = 'x' })
     assert.truthy(got.err:find('notes tells nothing by its name', 1, true), got.err)
   end)

@@ -182,7 +182,8 @@ describe('event_time', function()
     h.run({ 'run', '--quiet', '-e', 'stream:set { ts = function(e) return tm.timestamp(e.s, e.ns) end }', '--out-format', 'msgpack', '--to',
       packed }, '{"s":12,"ns":345678901}\n{"s":-1,"ns":1000000}\n')
     for _, unit in ipairs { 'iso8601', 'ms', 'ns' } do
-      for _, before in ipairs { '', ':map(function(e) e.x = e.ts return e end)', ':map(function(e) e.ts = tm.timestamp(e.ts.seconds, 345678901) return e end)' } do
+      for _, before in ipairs { '', ':map(function(e) e.x = e.ts return e end)',
+        ':map(function(e) e.ts = tm.timestamp(e.ts.seconds, 345678901) return e end)' } do
         local r = h.run { 'run', '--quiet', '--format', 'msgpack', '--out-format', 'json', '--from', packed, '-e',
           ("stream%s:event_time { field = 'ts', unit = '%s' }:map(function(e) return { ms = tm.time(e) } end)"):format(before, unit) }
         assert.equal(before:find('345', 1, true) and '{"ms":12345}\n{"ms":-655}\n' or '{"ms":12345}\n{"ms":-999}\n', r.out, r.err)
