@@ -198,7 +198,8 @@ static double timestamp(const struct tm_batch *b, const struct tm_cell *c) {
   const char *p = tm_cell_packed(b, c, &len);
   if (!tm_msgpack_head_read(p, len, &h) || h.type != TM_MSGPACK_EXT || p[h.len - 1] != TM_EXT_TIMESTAMP || !tm_msgpack_time_read(p + h.len, h.count, &seconds, &ns))
     return NOWHEN;
-  double ms = (double)seconds * 1000 + ns / 1000000;
+  uint32_t part = ns / 1000000;
+  double ms = (double)seconds * 1000 + part;
   return fabs(ms) <= WHEN_MAX ? ms : NOWHEN;
 }
 

@@ -454,7 +454,7 @@ static void link_side(struct tm_outlet *o) {
 
 /* What a source's patterns and folders lead to: a new worker goes on in the same list. */
 static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *err) {
-  int32_t files;
+  int32_t files = 0;
   char *text = found_files(f, "files", s->index, s->paths, s->paths_n, &files, err);
   char **paths = calloc((size_t)files + 1, sizeof *paths);
   if (text == NULL || paths == NULL) {

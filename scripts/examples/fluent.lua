@@ -4,6 +4,7 @@
 --   build/tidemill run scripts/examples/fluent.lua --set from=/var/log/fluent-bit/flb.msgpack    # of [OUTPUT] name file, format msgpack
 --
 -- Message, Forward and PackedForward mode may stand side by side. Each record gets its time and its tag as fields.
+-- The sample was packed by data/fluent.py.
 
 local tm = require 'tidemill'
 
