@@ -14,7 +14,7 @@ DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev libxxhash-dev
              libssl-dev tzdata
 DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3 python3-msgpack gzip zstd openssl
 DEPS_CHECK = $(DEPS_TEST) clang clang-tidy cppcheck lua-check
-DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk
+DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk miller sqlite3
 
 SRC  := $(shell find host -name '*.c')
 OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o

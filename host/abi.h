@@ -45,7 +45,8 @@ enum tm_format_id {
   TM_FORMAT_MSGPACK = 1,    /* maps, one behind the other */
   TM_FORMAT_CSV = 2,        /* RFC 4180 */
   TM_FORMAT_LINES = 3,      /* plain text: { line = ... } */
-  TM_FORMATS = 4
+  TM_FORMAT_FLUENT = 4,     /* messages of Fluent Bit, which become events of MSGPACK; of sources alone */
+  TM_FORMATS = 5
 };
 
 /* One value of one event: where its text lies and, for numbers, its value.
@@ -84,6 +85,7 @@ enum tm_line_status {
 
 struct tm_fields;           /* the fields of a source that scripts read: a tree, root is 0 */
 struct tm_csv;              /* how a source of CSV or lines is read (codec/csv.h) */
+struct tm_fluent;           /* how a source of Fluent Bit is read (codec/fluent.h) */
 
 /* Up to TM_BATCH_ROWS events of one source, decoded. Bad lines keep a slot (status != 0)
  * and are never given to a loop. Written by C alone. */
@@ -91,9 +93,10 @@ struct tm_batch {
   const char *raw;                     /* base of the text; TM_PAD readable bytes behind it */
   struct tm_fields *fields;
   struct tm_csv *csv;                  /* NULL: another format */
+  struct tm_fluent *fluent;            /* NULL: events are messages of their own */
   int32_t rows;                        /* slots used, bad ones included */
   int32_t bad;                         /* how many of them are bad */
-  int32_t format;                      /* enum tm_format_id */
+  int32_t format;                      /* enum tm_format_id: of the events; never FLUENT */
   int32_t side_len;                    /* bytes used of `side` */
   char *side;                          /* room for texts made of cells (not in JSON); TM_PAD readable bytes behind it */
   int32_t side_cap;
@@ -148,7 +151,8 @@ int32_t tm_ffi_cell_put(struct tm_buf *out, const struct tm_batch *b, const stru
 enum tm_filter_op {
   TM_FILTER_EQ_TEXT = 0, TM_FILTER_EQ_NUMBER, TM_FILTER_LT, TM_FILTER_LE, TM_FILTER_GT, TM_FILTER_GE,
   TM_FILTER_TRUTH,          /* neither nil nor false */
-  TM_FILTER_EQ_NIL, TM_FILTER_EQ_FALSE, TM_FILTER_EQ_TRUE
+  TM_FILTER_EQ_NIL, TM_FILTER_EQ_FALSE, TM_FILTER_EQ_TRUE,
+  TM_FILTER_KINDS           /* its kind is one of those whose bits num has */
 };
 enum tm_filter_end { TM_FILTER_DROP = -1, TM_FILTER_KEEP = -2 };
 struct tm_filter;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "csv.h"
+#include "fluent.h"
 #include "json.h"
 #include "msgpack_codec.h"
 
@@ -64,6 +65,13 @@ const struct tm_format tm_formats[TM_FORMATS] = {
                          .skip = line_skip,
                          .fill = tm_csv_fill,
                          .explain = tm_csv_explain},
+    [TM_FORMAT_FLUENT] = {.name = "fluent",
+                          .first = 0,
+                          .place = "@",
+                          .decode = tm_fluent_decode,
+                          .skip = tm_msgpack_skip,
+                          .fill = tm_msgpack_fill,
+                          .explain = tm_fluent_explain},
 };
 
 int32_t tm_format_find(const char *name) {

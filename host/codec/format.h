@@ -5,6 +5,8 @@
 #ifndef TM_CODEC_FORMAT_H
 #define TM_CODEC_FORMAT_H
 
+#include <stddef.h>
+
 #include "../abi_c.h"
 
 /* What a decoder found. */
@@ -34,7 +36,7 @@ struct tm_format {
   int32_t first;             /* the place of the first event: line 1, byte 0 */
   const char *mark;          /* what a file may begin with that is no part of an event; NULL nothing */
   const char *place;         /* what stands before a place when it is told, so that lines and bytes differ */
-  const char *not_object;    /* what is said of a valid value that is no event */
+  const char *not_object;    /* what is said of a valid value that is no event; NULL: explain says it */
   /* Decodes what text[0..len) holds into b, up to TM_BATCH_ROWS events (b->raw = text); TM_PAD readable bytes
    * on both sides. `final`: nothing comes behind the text. b->line_first must be set by the caller. */
   void (*decode)(struct tm_batch *b, const char *text, int32_t len, int final, int32_t max_event, struct tm_cut *cut);
@@ -49,6 +51,11 @@ struct tm_format {
 };
 
 extern const struct tm_format tm_formats[TM_FORMATS];
+
+/* How the source of a batch is read. */
+static inline const struct tm_format *tm_format_of(const struct tm_batch *b) {
+  return &tm_formats[b->fluent != NULL ? TM_FORMAT_FLUENT : b->format];
+}
 
 /* The index of the format of that name, or -1. */
 int32_t tm_format_find(const char *name);

@@ -36,6 +36,24 @@ const struct tm_msgpack_lead tm_msgpack_leads[256] = {
     LEAD(0xe0, 0xff, INT, 1, 0, 1),
 };
 
+int tm_msgpack_time_read(const char *s, int64_t n, int64_t *seconds, uint32_t *ns) {
+  uint64_t v;
+  if (n == 4) {
+    *seconds = tm_msgpack_get32(s);
+    *ns = 0;
+  } else if (n == 8) {
+    v = tm_msgpack_get64(s);
+    *seconds = (int64_t)(v & 0x3ffffffffu);
+    *ns = (uint32_t)(v >> 34);
+  } else if (n == 12) {
+    *seconds = (int64_t)tm_msgpack_get64(s + 4);
+    *ns = tm_msgpack_get32(s);
+  } else {
+    return 0;
+  }
+  return *ns < 1000000000;
+}
+
 /* ---- extent ---- */
 
 enum tm_msgpack_walked tm_msgpack_walk(struct tm_msgpack_walk *w, const char **p, const char *end) {
@@ -49,6 +67,12 @@ enum tm_msgpack_walked tm_msgpack_walk(struct tm_msgpack_walk *w, const char **p
     }
     q += w->bytes;
     w->bytes = 0;
+    /* most values say in their first byte how long they are */
+    int32_t size;
+    while (w->values > 0 && q < end && (size = tm_msgpack_leads[(unsigned char)*q].size) != 0 && size <= end - q) {
+      q += size;
+      w->values--;
+    }
     *p = q;
     if (w->values == 0) return TM_MSGPACK_DONE;
     if (!tm_msgpack_head_read(q, end - q, &h)) return TM_MSGPACK_MORE;

@@ -120,6 +120,9 @@ enum tm_msgpack_walked tm_msgpack_walk(struct tm_msgpack_walk *w, const char **p
 /* Bytes that are missing at least. */
 static inline uint64_t tm_msgpack_walk_least(const struct tm_msgpack_walk *w) { return w->values + w->bytes; }
 
+/* A point in time, the n bytes of an extension of type TM_EXT_TIMESTAMP: 1, or 0 if they are none. */
+int tm_msgpack_time_read(const char *s, int64_t n, int64_t *seconds, uint32_t *ns);
+
 /* Behind a valid value at p. */
 const char *tm_msgpack_pass(const char *p);
 

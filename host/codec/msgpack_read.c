@@ -17,14 +17,14 @@ enum {
 };
 
 /* The instruction set is that of the JSON reader. */
-static tm_msgpack_scanner *scanner(void) {
+tm_msgpack_scanner *tm_msgpack_scanner_used(void) {
 #if defined(__x86_64__)
   if (strcmp(tm_json_used(), "avx2") == 0) return tm_msgpack_scan_avx2;
 #endif
   return tm_msgpack_scan_plain;
 }
 
-static void rows_clear(struct tm_fields *f, int32_t from, int32_t to) {
+void tm_msgpack_rows_clear(struct tm_fields *f, int32_t from, int32_t to) {
   for (int32_t id = 1; id < f->n; id++) {
     struct tm_cell *cells = f->list[id].cells, none = cells[TM_ROW_EMPTY];
     for (int32_t row = from; row < to; row++) cells[row] = none;
@@ -32,7 +32,14 @@ static void rows_clear(struct tm_fields *f, int32_t from, int32_t to) {
   }
 }
 
-static int32_t status_of(enum tm_msgpack_fault fault) {
+int32_t tm_msgpack_rows_ready(struct tm_batch *b) {
+  int32_t cleared = b->rows + (b->rows == 0 ? CLEAR_FIRST : CLEAR_MORE);
+  if (cleared > TM_BATCH_ROWS) cleared = TM_BATCH_ROWS;
+  tm_msgpack_rows_clear(b->fields, b->rows, cleared);
+  return cleared;
+}
+
+int32_t tm_msgpack_status(enum tm_msgpack_fault fault) {
   switch (fault) {
     case TM_MSGPACK_FINE: return TM_LINE_NOT_OBJECT;
     case TM_MSGPACK_DEEP: return TM_LINE_TOO_DEEP;
@@ -40,7 +47,7 @@ static int32_t status_of(enum tm_msgpack_fault fault) {
   }
 }
 
-static void row_add(struct tm_batch *b, const char *p, const char *end, int32_t status) {
+void tm_msgpack_row_add(struct tm_batch *b, const char *p, const char *end, int32_t status) {
   int32_t row = b->rows++;
   b->off[row] = b->line[row] = (int32_t)(p - b->raw);
   b->len[row] = (int32_t)(end - p);
@@ -48,6 +55,14 @@ static void row_add(struct tm_batch *b, const char *p, const char *end, int32_t 
   b->status[row] = (uint8_t)status;
   b->twice[row] = 0;
   b->bad += status != TM_LINE_OK;
+}
+
+void tm_msgpack_batch_begin(struct tm_batch *b, const char *text) {
+  b->raw = text;
+  b->rows = 0;
+  b->bad = 0;
+  b->side_len = 0;
+  b->text_row = 0;
 }
 
 static const char *broken_why(enum tm_msgpack_walked walked) {
@@ -69,12 +84,12 @@ static const char *row_refuse(struct tm_batch *b, const struct tm_msgpack_reader
     return NULL;
   }
   cut->broken = broken_why(walked);
-  rows_clear(b->fields, b->rows, b->rows + 1);
+  tm_msgpack_rows_clear(b->fields, b->rows, b->rows + 1);
   if (cut->broken != NULL) {
     cut->broken_at = (int32_t)(end - b->raw);
     end = r->end;
   }
-  row_add(b, p, end, long_one ? TM_LINE_TOO_LONG : cut->broken != NULL ? TM_LINE_SYNTAX : status_of(r->fault));
+  tm_msgpack_row_add(b, p, end, long_one ? TM_LINE_TOO_LONG : cut->broken != NULL ? TM_LINE_SYNTAX : tm_msgpack_status(r->fault));
   return end;
 }
 
@@ -90,30 +105,22 @@ int32_t tm_msgpack_skip(struct tm_skip *skip, const char *text, int32_t len, con
 void tm_msgpack_decode(struct tm_batch *b, const char *text, int32_t len, int final, int32_t max_event,
                        struct tm_cut *cut) {
   struct tm_msgpack_reader r = {.base = text, .end = text + len, .shape = tm_json_shape_get(b->fields)};
-  tm_msgpack_scanner *scan = scanner();
+  tm_msgpack_scanner *scan = tm_msgpack_scanner_used();
   const char *p = text;
   int32_t cleared = 0;
   TM_ASSERT(r.shape != NULL);
   if (max_event > EVENT_BYTES) max_event = EVENT_BYTES;
-  b->raw = text;
-  b->rows = 0;
-  b->bad = 0;
-  b->side_len = 0;
-  b->text_row = 0;
+  tm_msgpack_batch_begin(b, text);
   *cut = (struct tm_cut){0};
   while (p < r.end && b->rows < TM_BATCH_ROWS && p - text < BATCH_BYTES) {
-    if (b->rows == cleared) {
-      cleared += cleared == 0 ? CLEAR_FIRST : CLEAR_MORE;
-      if (cleared > TM_BATCH_ROWS) cleared = TM_BATCH_ROWS;
-      rows_clear(b->fields, b->rows, cleared);
-    }
+    if (b->rows == cleared) cleared = tm_msgpack_rows_ready(b);
     r.row = b->rows;
     r.twice = 0;
     r.fault = TM_MSGPACK_FINE;
     const char *end = scan(&r, p);
     if (__builtin_expect(end != NULL && end - p <= max_event, 1)) {
       if (end - text > BATCH_BYTES && b->rows > 0) break;
-      row_add(b, p, end, TM_LINE_OK);
+      tm_msgpack_row_add(b, p, end, TM_LINE_OK);
       b->twice[r.row] = (uint8_t)r.twice;
     } else if ((end = row_refuse(b, &r, p, final, max_event, cut)) == NULL) {
       break;
@@ -132,7 +139,7 @@ void tm_msgpack_fill(struct tm_batch *b, int32_t id) {
   const struct tm_json_shape *learnt = f->codec_data;
   if (learnt != NULL && learnt->version == f->version) return;
   struct tm_msgpack_reader r = {.base = b->raw, .shape = tm_json_shape_new(f, id)};
-  tm_msgpack_scanner *scan = scanner();
+  tm_msgpack_scanner *scan = tm_msgpack_scanner_used();
   TM_ASSERT(r.shape != NULL);
   for (int32_t row = 0; row < b->rows; row++) {
     tm_field_absent(&f->list[id], row);

@@ -24,4 +24,18 @@ extern tm_msgpack_scanner tm_msgpack_scan_plain;
 extern tm_msgpack_scanner tm_msgpack_scan_avx2;
 #endif
 
+/* What msgpack_read.c and fluent.c share. */
+
+/* The scanner for this processor. */
+tm_msgpack_scanner *tm_msgpack_scanner_used(void);
+/* Makes b a batch without rows, of text at `text`. */
+void tm_msgpack_batch_begin(struct tm_batch *b, const char *text);
+/* Makes rows from b->rows on absent, some at a time: up to which one. */
+int32_t tm_msgpack_rows_ready(struct tm_batch *b);
+void tm_msgpack_rows_clear(struct tm_fields *f, int32_t from, int32_t to);
+/* The next row, with its cells in place. */
+void tm_msgpack_row_add(struct tm_batch *b, const char *p, const char *end, int32_t status);
+/* enum tm_line_status of a message that the scanner did not take. */
+int32_t tm_msgpack_status(enum tm_msgpack_fault fault);
+
 #endif

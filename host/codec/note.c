@@ -17,25 +17,6 @@ enum { SECONDS_A_DAY = 86400 };
 
 /* ---- points in time ---- */
 
-/* A point in time of ext type TM_EXT_TIMESTAMP: 1, or 0 if the bytes are none. */
-static int timestamp_read(const char *s, int64_t n, int64_t *seconds, uint32_t *ns) {
-  uint64_t v;
-  if (n == 4) {
-    *seconds = tm_msgpack_get32(s);
-    *ns = 0;
-  } else if (n == 8) {
-    v = tm_msgpack_get64(s);
-    *seconds = (int64_t)(v & 0x3ffffffffu);
-    *ns = (uint32_t)(v >> 34);
-  } else if (n == 12) {
-    *seconds = (int64_t)tm_msgpack_get64(s + 4);
-    *ns = tm_msgpack_get32(s);
-  } else {
-    return 0;
-  }
-  return *ns < 1000000000;
-}
-
 /* Years 0 to 9999 as ISO 8601 in UTC, the fraction in steps of three digits; the length, or 0: another year. */
 static int iso8601(char *out, size_t size, int64_t seconds, uint32_t ns) {
   if (seconds < TM_DATE_FIRST_MS / 1000 || seconds > TM_DATE_LAST_MS / 1000) return 0;
@@ -79,7 +60,7 @@ int32_t tm_note_opaque_plain(struct tm_buf *out, int bin, int32_t type, const ch
   uint32_t ns;
   int len = 1;
   if (!bin) {
-    if (type == TM_EXT_TIMESTAMP && timestamp_read(s, n, &seconds, &ns) && iso8601(time, sizeof time, seconds, ns) > 0) {
+    if (type == TM_EXT_TIMESTAMP && tm_msgpack_time_read(s, n, &seconds, &ns) && iso8601(time, sizeof time, seconds, ns) > 0) {
       len = snprintf(head, sizeof head, "\"%s\"", time);
       return tm_buf_put(out, head, len);
     }
@@ -223,7 +204,7 @@ int32_t tm_ffi_note_read(const char *text, int32_t len, struct tm_buf *out, int3
 int32_t tm_ffi_timestamp_read(const char *s, int32_t len, double *seconds, double *nanoseconds) {
   int64_t whole;
   uint32_t ns;
-  if (!timestamp_read(s, len, &whole, &ns)) return 0;
+  if (!tm_msgpack_time_read(s, len, &whole, &ns)) return 0;
   *seconds = (double)whole;
   *nanoseconds = ns;
   return 1;

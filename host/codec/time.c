@@ -6,6 +6,8 @@
 #include <math.h>
 
 #include "cell.h"
+#include "msgpack_bytes.h"
+#include "packed.h"
 
 static const double NOWHEN = NAN;
 
@@ -186,6 +188,21 @@ static inline double whole(double num, int32_t unit) {
   return (double)(ms - (v % by < 0));
 }
 
+/* A timestamp of msgpack says itself what it counts; other opaque values have no time. */
+static double timestamp(const struct tm_batch *b, const struct tm_cell *c) {
+  struct tm_msgpack_head h;
+  int64_t seconds;
+  uint32_t ns;
+  int32_t len;
+  if (b->format != TM_FORMAT_MSGPACK) return NOWHEN;
+  const char *p = tm_cell_packed(b, c, &len);
+  if (!tm_msgpack_head_read(p, len, &h) || h.type != TM_MSGPACK_EXT || p[h.len - 1] != TM_EXT_TIMESTAMP || !tm_msgpack_time_read(p + h.len, h.count, &seconds, &ns))
+    return NOWHEN;
+  uint32_t part = ns / 1000000;
+  double ms = (double)seconds * 1000 + part;
+  return fabs(ms) <= WHEN_MAX ? ms : NOWHEN;
+}
+
 static double time_of(const struct tm_batch *b, const struct tm_cell *c, int32_t unit) {
   int kind = tm_cell_kind(c), is_text = b->format == TM_FORMAT_JSON;
   if (kind == TM_KIND_NUMBER && unit != TM_TIME_ISO8601) {
@@ -194,6 +211,8 @@ static double time_of(const struct tm_batch *b, const struct tm_cell *c, int32_t
     if (exact && fabs(c->num) <= WHEN_MAX && (double)(int64_t)c->num == c->num) return whole(c->num, unit);
   } else if (kind == TM_KIND_STRING) {
     is_text = 1;
+  } else if (kind == TM_KIND_OPAQUE) {
+    return timestamp(b, c);
   } else if (kind != TM_KIND_BIGINT || unit == TM_TIME_ISO8601) {
     return NOWHEN;
   }

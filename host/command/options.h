@@ -24,6 +24,8 @@ struct tm_options {
   const char *out_format;
   const char *delimiter;                 /* --delimiter ';' of the default input; NULL: a comma */
   const char *columns;                   /* --columns a,b; NULL: the first row */
+  const char *time_key;                  /* --time-key date, --tag-key tag: of events of Fluent Bit; NULL: date, none */
+  const char *tag_key;
   const char *out_delimiter;
   const char *out_columns;
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */

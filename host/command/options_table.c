@@ -32,14 +32,19 @@ const struct tm_option tm_options_table[] = {
     "The default output, for pipelines without :to; appended to. - is stdout, which is also the default. Compressed if it "
     "ends in .gz or .zst; {field} in it is the row's field, so that 'out/{day}.ndjson' is a file a day." },
   { "format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(format), 0, 0, 0, 0,
-    "Format of the default input: json, one object a line; msgpack, one map behind the other; csv; or lines, plain text. "
-    "Without it csv for *.csv and *.tsv, else json." },
+    "Format of the default input: json, one object a line; msgpack, one map behind the other; csv; lines, plain text; or "
+    "fluent, msgpack of Fluent Bit and fluentd. Without it csv for *.csv and *.tsv, msgpack for *.msgpack and *.mpk, lines for "
+    "*.lines, else json; the files of a folder must agree." },
   { "out-format", "NAME", TM_OPTION_FORMAT, BOTH | STATE, AT(out_format), 0, 0, 0, 0,
-    "Format of the default output, as for --format." },
+    "Format of the default output, as for --format, but for fluent." },
   { "delimiter", "CHAR", TM_OPTION_TEXT, BOTH | STATE, AT(delimiter), 0, 0, 0, 0,
     "What separates the fields of CSV in the default input: one character, '\\t' for a tab. Without it a comma." },
   { "columns", "NAMES", TM_OPTION_TEXT, BOTH | STATE, AT(columns), 0, 0, 0, 0,
     "Names of the columns of CSV in the default input, with commas between; then its first row is an event." },
+  { "time-key", "NAME", TM_OPTION_TEXT, BOTH | STATE, AT(time_key), 0, 0, 0, 0,
+    "The field that holds the time of an event of --format fluent, a timestamp. Without it date." },
+  { "tag-key", "NAME", TM_OPTION_TEXT, BOTH | STATE, AT(tag_key), 0, 0, 0, 0,
+    "The field that holds the tag of an event of --format fluent. Without it the tag is left out." },
   { "out-delimiter", "CHAR", TM_OPTION_TEXT, BOTH | STATE, AT(out_delimiter), 0, 0, 0, 0,
     "What separates the fields of CSV in the default output." },
   { "out-columns", "NAMES", TM_OPTION_TEXT, BOTH | STATE, AT(out_columns), 0, 0, 0, 0,

@@ -32,11 +32,11 @@ static const char *bad_code(int status) {
 }
 
 static void explain(const struct tm_flows *f, const struct tm_batch *b, int32_t row, char *why, int32_t size) {
-  switch (b->status[row]) {
-    case TM_LINE_NOT_OBJECT: snprintf(why, (size_t)size, "%s", tm_formats[b->format].not_object); break;
-    case TM_LINE_TOO_LONG: snprintf(why, (size_t)size, "longer than %d bytes (--max-event)", f->max_event); break;
-    default: tm_formats[b->format].explain(b, row, why, size);
-  }
+  const struct tm_format *format = tm_format_of(b);
+  int status = b->status[row];
+  if (status == TM_LINE_TOO_LONG) snprintf(why, (size_t)size, "longer than %d bytes (--max-event)", f->max_event);
+  else if (status == TM_LINE_NOT_OBJECT && format->not_object != NULL) snprintf(why, (size_t)size, "%s", format->not_object);
+  else format->explain(b, row, why, size);
 }
 
 /* Do rows of the source q come into this link? */
@@ -394,7 +394,7 @@ void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int
   double at = s->batch->line_first + s->batch->line[slot];
   const char *from = tm_source_origin(s);
   if (s->state->firing) snprintf(out, out_size, "%s:end", from);
-  else snprintf(out, out_size, "%s:%s%.0f", from, tm_formats[s->batch->format].place, at);
+  else snprintf(out, out_size, "%s:%s%.0f", from, tm_format_of(s->batch)->place, at);
   if (name != NULL) *name = from;
   if (line != NULL) *line = at;
 }

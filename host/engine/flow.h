@@ -16,6 +16,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 #include "../codec/csv.h"
+#include "../codec/fluent.h"
 #include "../io/sink.h"
 #include "../io/source.h"
 #include "shared.h"
@@ -88,6 +89,7 @@ struct tm_flows {
   int32_t pipelines_n;
   struct tm_outlet *links[TM_SOURCES_MAX];  /* the outlet that feeds a source; NULL for those that read the world */
   struct tm_source *root;    /* the source whose batch is moving through; links hang below it */
+  int32_t lists_n;           /* of files that were asked for while the script loads */
   int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
 };
 
@@ -95,7 +97,10 @@ struct tm_flows {
  * worker left in the regions is found again. */
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
                                      int32_t paths_n, int32_t link_sink, int32_t format, const struct tm_csv_options *csv,
-                                     struct tm_err *err);
+                                     const struct tm_fluent_options *fluent, struct tm_err *err);
+/* The files that paths lead to, entries as tm_paths_find makes them, found once in a run: the n-th call gives the same ones in
+ * every worker. *files is their number. NULL and err. */
+char *tm_flow_files(struct tm_flows *f, const char **paths, int32_t n, int32_t *files, struct tm_err *err);
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err);
 /* How a source gives what it has, where that differs: all 0 is the usual way. */

@@ -53,10 +53,43 @@ static int32_t side_size(int32_t max_event) {
   return (int32_t)(size < most ? size : most);
 }
 
-/* The side of a batch lies behind the buffer it points into. */
-static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t side) {
-  b->side = buf->data + buf->cap + TM_PAD;
+/* The side of a batch lies behind the buffer it points into, and what was put together there (room). */
+static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t room, int32_t side) {
+  b->side = buf->data + buf->cap + TM_PAD + room;
   b->side_cap = side;
+}
+
+/* ---- files ---- */
+
+/* What patterns and folders lead to, looked up once in a run and kept in shared memory. */
+static char *found_files(struct tm_flows *f, const char *what, int32_t index, char *const *paths, int32_t paths_n, int32_t *files,
+                         struct tm_err *err) {
+  struct list { int32_t bytes, files; } *list = region(f, what, index, 0, sizeof *list, err);
+  char name[32];
+  if (list == NULL) return NULL;
+  snprintf(name, sizeof name, "%s-text", what);
+  char *text = NULL;
+  if (list->bytes == 0) {
+    struct tm_buf found;
+    int32_t n = 0;
+    tm_buf_init(&found, INT32_MAX / 2);
+    if (tm_paths_find(paths, paths_n, &found, &n, err) == 0) text = region(f, name, index, 0, (size_t)found.len, err);
+    if (text != NULL) {
+      memcpy(text, found.data, (size_t)found.len);
+      list->files = n;
+      tm_undo_fence();
+      list->bytes = found.len;
+    }
+    tm_buf_fini(&found);
+  } else {
+    text = region(f, name, index, 0, (size_t)list->bytes, err);
+  }
+  *files = list->files;
+  return text;
+}
+
+char *tm_flow_files(struct tm_flows *f, const char **paths, int32_t n, int32_t *files, struct tm_err *err) {
+  return found_files(f, "named", f->lists_n++, (char *const *)(uintptr_t)paths, n, files, err);
 }
 
 /* ---- sources ---- */
@@ -101,9 +134,16 @@ static int add_csv(struct tm_flows *f, struct tm_source *s, int32_t format, cons
   return 0;
 }
 
+static int add_fluent(struct tm_source *s, int32_t room, const struct tm_fluent_options *fluent, struct tm_err *err) {
+  s->batch->fluent = NULL;
+  if (room == 0) return 0;
+  s->batch->fluent = tm_fluent_new(s->fields, fluent, s->buf.data + s->buf.cap + TM_PAD, room - TM_PAD);
+  return s->batch->fluent != NULL ? 0 : no_memory(err, "a source");
+}
+
 struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const char *name, const char **paths,
                                      int32_t paths_n, int32_t link_sink, int32_t format, const struct tm_csv_options *csv,
-                                     struct tm_err *err) {
+                                     const struct tm_fluent_options *fluent, struct tm_err *err) {
   int k = source_kind(kind);
   TM_ASSERT(k >= 0);
   if (f->sources_n == TM_SOURCES_MAX) {
@@ -131,14 +171,16 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->state = region(f, "source", i, 0, sizeof *s->state, err);
   int link = s->kind == TM_SOURCE_LINK;
   int32_t side = format == TM_FORMAT_JSON ? 0 : side_size(f->max_event);
+  int32_t room = format == TM_FORMAT_FLUENT ? f->max_event + TM_FLUENT_ROOM + TM_PAD : 0;
   if (s->fields == NULL || s->batch == NULL || s->state == NULL || add_csv(f, s, format, csv, err) != 0 ||
-      (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, side, &s->buf, err) != 0)) {
+      (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, room + side, &s->buf, err) != 0) ||
+      add_fluent(s, room, fluent, err) != 0) {
     free(s);
     return NULL;
   }
   s->batch->fields = s->fields;
-  s->batch->format = format;
-  if (side > 0 && !link) side_set(s->batch, &s->buf, side);
+  s->batch->format = format == TM_FORMAT_FLUENT ? TM_FORMAT_MSGPACK : format;
+  if (side > 0 && !link) side_set(s->batch, &s->buf, room, side);
   if (s->state->file == 0 && s->state->line == 0) s->state->line = tm_formats[format].first;
   if (link) {
     f->outlets[link_sink]->link = s;
@@ -389,7 +431,7 @@ static uint64_t hash_csv_out(uint64_t h, const struct tm_csv_out *csv) {
 static int check_plan(struct tm_flows *f, struct tm_err *err) {
   uint64_t h = 0xCBF29CE484222325u;
   for (int32_t i = 0; i < f->sources_n; i++) {
-    h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind + 16 * (uint64_t)f->sources[i]->batch->format;
+    h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind + 16 * (uint64_t)(tm_format_of(f->sources[i]->batch) - tm_formats);
     for (int32_t k = 0; k < f->sources[i]->paths_n; k++) h = hash_text(h, f->sources[i]->paths[k]);
   }
   for (int32_t i = 0; i < f->sources_n; i++) h = hash_csv(h, f->sources[i]->batch->csv);
@@ -413,36 +455,19 @@ static int check_plan(struct tm_flows *f, struct tm_err *err) {
 }
 
 static void link_side(struct tm_outlet *o) {
-  if (o->link != NULL && o->sink.format == TM_FORMAT_MSGPACK) side_set(o->link->batch, &o->out->buf, side_size(TM_ROW_BYTES_MAX));
+  if (o->link != NULL && o->sink.format == TM_FORMAT_MSGPACK) side_set(o->link->batch, &o->out->buf, 0, side_size(TM_ROW_BYTES_MAX));
 }
 
-/* What a source's patterns and folders lead to, looked up once in a run: a new worker goes on in the same list. */
+/* What a source's patterns and folders lead to: a new worker goes on in the same list. */
 static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *err) {
-  struct list { int32_t bytes, files; } *list = region(f, "files", s->index, 0, sizeof *list, err);
-  if (list == NULL) return -1;
-  char *text;
-  if (list->bytes == 0) {
-    struct tm_buf found;
-    int32_t files = 0;
-    tm_buf_init(&found, INT32_MAX / 2);
-    int rc = tm_paths_find(s->paths, s->paths_n, &found, &files, err);
-    text = rc == 0 ? region(f, "files-text", s->index, 0, (size_t)found.len, err) : NULL;
-    if (text != NULL) {
-      memcpy(text, found.data, (size_t)found.len);
-      list->files = files;
-      tm_undo_fence();
-      list->bytes = found.len;
-    }
-    tm_buf_fini(&found);
-  } else {
-    text = region(f, "files-text", s->index, 0, (size_t)list->bytes, err);
-  }
-  char **paths = calloc((size_t)list->files + 1, sizeof *paths);
+  int32_t files = 0;
+  char *text = found_files(f, "files", s->index, s->paths, s->paths_n, &files, err);
+  char **paths = calloc((size_t)files + 1, sizeof *paths);
   if (text == NULL || paths == NULL) {
     free(paths);
     return text == NULL ? -1 : no_memory(err, "paths");
   }
-  for (int32_t i = 0; i < list->files; i++) {
+  for (int32_t i = 0; i < files; i++) {
     s->found |= text[0] == TM_PATH_FOUND;
     paths[i] = text + 1;
     text += strlen(text) + 1;
@@ -450,7 +475,7 @@ static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *er
   for (int32_t i = 0; i < s->paths_n; i++) free(s->paths[i]);
   free(s->paths);
   s->paths = paths;
-  s->paths_n = list->files;
+  s->paths_n = files;
   return 0;
 }
 

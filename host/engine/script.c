@@ -351,6 +351,10 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "delimiter");
   lua_pushstring(L, o->columns);
   lua_setfield(L, -2, "columns");
+  lua_pushstring(L, o->time_key);
+  lua_setfield(L, -2, "time_key");
+  lua_pushstring(L, o->tag_key);
+  lua_setfield(L, -2, "tag_key");
   lua_pushstring(L, o->out_delimiter);
   lua_setfield(L, -2, "out_delimiter");
   lua_pushstring(L, o->out_columns);

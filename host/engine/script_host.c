@@ -149,21 +149,45 @@ static struct tm_csv_options csv_args(lua_State *L, int at) {
   return o;
 }
 
+/* The texts of a list, borrowed of it. */
+static int32_t paths_of(lua_State *L, int at, const char **paths) {
+  int32_t n = (int32_t)lua_objlen(L, at);
+  if (n > TM_OPT_LIST_MAX) luaL_error(L, "a source reads at most %d files", TM_OPT_LIST_MAX);
+  for (int32_t i = 0; i < n; i++) {
+    lua_rawgeti(L, at, i + 1);
+    paths[i] = luaL_checkstring(L, -1);
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+/* files(paths): those that folders and patterns lead to; nil: that is told when they are opened */
+static int host_files(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  const char *paths[TM_OPT_LIST_MAX];
+  struct tm_err err = {0};
+  int32_t files, n = paths_of(L, 1, paths);
+  const char *text = tm_flow_files(h->flows, paths, n, &files, &err);
+  if (text == NULL) return 0;
+  lua_createtable(L, files, 0);
+  for (int32_t i = 0; i < files; i++) {
+    lua_pushstring(L, text + 1);
+    lua_rawseti(L, -2, i + 1);
+    text += strlen(text) + 1;
+  }
+  return 1;
+}
+
 static int host_add_source(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   const char *paths[TM_OPT_LIST_MAX];
-  int32_t n = (int32_t)lua_objlen(L, 3);
-  if (n > TM_OPT_LIST_MAX) return luaL_error(L, "a source reads at most %d files", TM_OPT_LIST_MAX);
-  for (int32_t i = 0; i < n; i++) {
-    lua_rawgeti(L, 3, i + 1);
-    paths[i] = luaL_checkstring(L, -1);   /* anchored by the table */
-    lua_pop(L, 1);
-  }
+  int32_t n = paths_of(L, 3, paths);
   struct tm_err err = {0};
   struct tm_csv_options csv = csv_args(L, 7);
+  struct tm_fluent_options fluent = {luaL_optstring(L, 12, NULL), luaL_optstring(L, 13, NULL)};
   struct tm_source *source = tm_flow_add_source(h->flows, luaL_checkstring(L, 1), luaL_checkstring(L, 2), paths, n,
                                                 (int32_t)luaL_checkinteger(L, 4), (int32_t)luaL_optinteger(L, 6, TM_FORMAT_JSON), &csv,
-                                                &err);
+                                                &fluent, &err);
   if (source == NULL) return raise_err(L, &err);
   lua_pushlightuserdata(L, source->batch);
   lua_pushlightuserdata(L, source->fields);
@@ -293,7 +317,7 @@ static int host_failed_again(lua_State *L) {
 void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
-    {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},

@@ -172,6 +172,7 @@ static struct split test(const struct node *node, const struct tm_field *field, 
     case TM_FILTER_EQ_NIL: return by_kind(cells, n, KINDS_NIL, readable & ~(uint32_t)KINDS_NIL);
     case TM_FILTER_EQ_FALSE: return by_kind(cells, n, 1U << TM_KIND_FALSE, readable & ~(1U << TM_KIND_FALSE));
     case TM_FILTER_EQ_TRUE: return by_kind(cells, n, 1U << TM_KIND_TRUE, readable & ~(1U << TM_KIND_TRUE));
+    case TM_FILTER_KINDS: return by_kind(cells, n, (uint32_t)node->num, ~(uint32_t)node->num);
     default: return compare_number(node, cells, n);
   }
 }

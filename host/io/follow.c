@@ -95,7 +95,7 @@ static int add(struct tm_source *s, const char *path, struct tm_err *err) {
   memset(file, 0, sizeof *file);
   file->dev = (uint64_t)st.st_dev;
   file->ino = (uint64_t)st.st_ino;
-  file->line = tm_formats[s->batch->format].first;
+  file->line = tm_format_of(s->batch)->first;
   memcpy(file->path, path, strlen(path) + 1);
   f->fds[i] = fd;
   f->seen[i] = 1;
@@ -260,8 +260,9 @@ static void begin_anew(struct tm_source *s, struct tm_follow_file *file) {
     tm_log_warning("%s: its last record was still open, as no start of another followed, and is lost with what was truncated", file->path);
   tm_undo_keep(s->undo, file, offsetof(struct tm_follow_file, path));
   file->offset = file->seen = 0;
-  file->line = tm_formats[s->batch->format].first;
+  file->line = tm_format_of(s->batch)->first;
   file->begun = file->looked = file->skipping = file->left_out = file->held = file->last_n = 0;
+  file->at = (struct tm_fluent_at){0};
   tm_undo_done(s->undo);
 }
 
@@ -319,6 +320,7 @@ static void take(struct tm_source *s, int32_t i) {
   st->looked = file->looked;
   st->skipping = file->skipping;
   st->skip = file->skip;
+  st->at = file->at;
   st->eof = TM_EOF_NOT;
   tm_undo_done(s->undo);
   lseek(f->fds[i], file->offset, SEEK_SET);
@@ -346,6 +348,7 @@ static void note(struct tm_source *s, struct tm_follow_file *file, int left_out)
   file->looked = st->looked;
   file->skipping = st->skipping;
   file->skip = st->skip;
+  file->at = st->at;
   file->left_out = left_out;
 }
 

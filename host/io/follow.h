@@ -29,12 +29,13 @@ struct tm_follow_file {
   int64_t offset;            /* start of the first line that was not cut */
   int64_t seen;              /* what was there when it was left: no more than that is nothing new */
   double line;
-  int32_t begun;             /* as in struct tm_source_state; so are skipping and skip */
+  int32_t begun;             /* as in struct tm_source_state; so are skipping, skip and at */
   int32_t looked;
   int32_t skipping;
   int32_t left_out;          /* compressed, or it stopped making sense */
   int32_t held;              /* behind offset are whole lines of a record that may go on (codec/record.h) */
   struct tm_skip skip;
+  struct tm_fluent_at at;
   int64_t last_at;           /* where the bytes end that are known: in front of them it has not been written anew */
   int32_t last_n;            /* bytes known */
   char last[16];

@@ -14,6 +14,7 @@
 #include "../base/io.h"
 #include "../base/undo.h"
 #include "../codec/csv.h"
+#include "../codec/fluent.h"
 #include "../codec/format.h"
 #include "../event/fields.h"
 #include "unpack.h"
@@ -61,6 +62,8 @@ struct tm_source_state {
   uint64_t began_ns;
   uint64_t read_ns;          /* clock when the newest bytes arrived */
   struct tm_skip skip;       /* while skipping */
+  struct tm_fluent_at at;    /* where in a message of Fluent Bit head is, and where the batch began */
+  struct tm_fluent_at batch_at;
   int32_t broken;            /* input of this source could not be read to its end */
   char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };

@@ -20,7 +20,7 @@ enum {
   PIECES_A_SECOND = 50
 };
 
-static const struct tm_format *format_of(const struct tm_source *s) { return &tm_formats[s->batch->format]; }
+static const struct tm_format *format_of(const struct tm_source *s) { return tm_format_of(s->batch); }
 
 void tm_source_forget(struct tm_source *s) {
   struct tm_record *record = tm_source_record(s);
@@ -39,6 +39,7 @@ static void next_file(struct tm_source *s) {
   s->state->eof = 0;
   s->state->looked = TM_LOOK_NOT;
   s->state->begun = s->state->headed = 0;
+  s->state->at = (struct tm_fluent_at){0};
   s->state->line = format_of(s)->first;
   tm_source_forget(s);
 }
@@ -49,6 +50,7 @@ int32_t tm_source_stop(struct tm_source *s) {
   tm_undo_keep(s->undo, st, sizeof *st);
   if (!st->eof) {
     st->head = st->tail;
+    st->at = (struct tm_fluent_at){0};
     st->eof = TM_EOF_REACHED;
   }
   if (s->kind == TM_SOURCE_FILE && s->follow == NULL) st->file = s->paths_n - 1;
@@ -80,6 +82,7 @@ static void give_up(struct tm_source *s, double at, const char *why) {
   st->head = st->tail;
   st->eof = TM_EOF_REACHED;
   st->skipping = 0;
+  st->at = (struct tm_fluent_at){0};
   st->broken = 1;
 }
 
@@ -146,6 +149,7 @@ static void long_batch(struct tm_source *s) {
 static void decode(struct tm_source *s, int32_t off, int32_t len, int final, struct tm_cut *cut) {
   struct tm_batch *b = s->batch;
   b->line_first = s->state->batch_line;
+  if (b->fluent != NULL) tm_fluent_set(b, &s->state->batch_at);
   format_of(s)->decode(b, s->buf.data + off, len, final, s->max_event, cut);
   origins(b);
 }
@@ -205,8 +209,10 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
   st->batch_final = final;
   st->batch_long = 0;
   st->batch_line = st->line;
+  st->batch_at = st->at;
   struct tm_cut cut;
   decode(s, st->head, len, final, &cut);
+  if (s->batch->fluent != NULL) tm_fluent_get(s->batch, &st->at);
   s->least = cut.used == 0 ? cut.need : 0;
   s->need = cut.used == 0 ? need_of(s, len, cut.need) : 0;
   st->batch_len = cut.used;
@@ -262,7 +268,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
       int32_t len = st->tail - st->head;
       if (s->rate > 0 && len > s->piece) len = s->piece;
       if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
-      if (len > 0) {
+      if (len > 0 || (final && tm_fluent_inside(&st->at))) {
         if (len >= s->need || st->eof || len > s->max_event) {
           enum tm_source_got got = begin_batch(s, len, final && len == st->tail - st->head);
           if (got == TM_SOURCE_BATCH && s->rate > 0) pace(s);

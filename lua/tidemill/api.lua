@@ -12,6 +12,7 @@ local library = require 'tidemill.library'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
 local csv = require 'tidemill.csv'
+local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
@@ -52,16 +53,16 @@ local function path_option(where, what, arg)
   return given
 end
 
---- format and csv of a place, as a source or sink was told.
+--- format, csv and fluent of a place, as a source or sink was told.
 local function format_of(where, what, given, paths, is_sink)
   local function fail(message) fault(where, what .. ': ' .. message) end
-  local format, told = csv.format(fail, given.format, paths)
+  local format, told = formats.find(fail, given.format, paths, is_sink)
   local options = csv.options(fail, format, given, told, is_sink)
   if given.record ~= nil then
     local checked = record.options(where, what, format, given.record)   -- fails where there are no options of lines
     options.record = checked
   end
-  return format, options
+  return format, options, formats.fluent(fail, format, given)
 end
 
 --- Events a second from the option `rate`; nil without it.
@@ -91,18 +92,18 @@ function source.file(arg)
   end
   if #list == 0 then fault(where, 'tm.source.file: the list of paths is empty') end
   table.sort(list)
-  local format, options = format_of(where, 'tm.source.file', given, list)
+  local format, options, fluent = format_of(where, 'tm.source.file', given, list)
   return stream.source { kind = 'file', paths = list, name = given.name or table.concat(list, ','), format = format, csv = options,
-    place = where, follow = given.follow or nil, rate = rate_of(where, 'tm.source.file', given) }
+    fluent = fluent, place = where, follow = given.follow or nil, rate = rate_of(where, 'tm.source.file', given) }
 end
 
 --- Reads standard input.
 function source.stdin(arg)
   local where = place()
   local given = stream.options(where, 'tm.source.stdin', arg)
-  local format, options = format_of(where, 'tm.source.stdin', given, {})
-  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, csv = options, place = where,
-    rate = rate_of(where, 'tm.source.stdin', given) }
+  local format, options, fluent = format_of(where, 'tm.source.stdin', given, {})
+  return stream.source { kind = 'stdin', name = given.name or 'stdin', key = 'stdin', format = format, csv = options, fluent = fluent,
+    place = where, rate = rate_of(where, 'tm.source.stdin', given) }
 end
 
 local made = 0

@@ -2,7 +2,7 @@
 boot.lua - the library's one entrance: the host runs this text with its table of functions and gets back the
 table of functions it calls. Nothing here runs per event.
 
-host gives   text(name), abi, flow, traces, read(path), print(line), failure(...), position(...), origin(...), rollback(...),
+host gives   text(name), abi, flow, traces, read(path), files(paths), print(line), failure(...), position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
 host calls   load{...}, lint, fail, bad_line, batch_begin, generate
 ]]
@@ -38,6 +38,7 @@ local codegen = require 'tidemill.codegen'
 local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
 local csv = require 'tidemill.csv'
+local formats = require 'tidemill.formats'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
 local state_query = require 'tidemill.state_query'
@@ -141,33 +142,39 @@ end
 
 --- The default input and output are one of the others: what reads or writes both does so in one place.
 local function canonical(o)
-  --- format and csv of the default input or output; flags of one that is no CSV are refused.
+  --- format, csv and fluent of the default input or output; flags of another format are refused.
   local function format_of(option, named, given, paths, is_sink)
-    local format, told = csv.format(function(m) raise('usage', option .. ': ' .. m) end, named, paths)
+    local function fail(m) raise('usage', option .. ': ' .. m) end
+    local format, told = formats.find(fail, named, paths, is_sink)
     local ok = format == 'csv' or not (given.delimiter or given.columns)
     if not ok then
       raise('usage', given.names .. ' are of CSV, and the default ' .. (is_sink and 'output' or 'input') .. " is '" .. format ..
         "'; give " .. option .. ' csv too')
     end
+    if format ~= 'fluent' and (given.time_key or given.tag_key) then
+      raise('usage', "--time-key and --tag-key are of fluent, and the default input is '" .. format .. "'; give --format fluent too")
+    end
     given.columns = given.columns and csv.split(given.columns)
-    return format, csv.options(function(m) raise('usage', given.names .. ': ' .. m) end, format, given, told, is_sink)
+    return format, csv.options(function(m) raise('usage', given.names .. ': ' .. m) end, format, given, told, is_sink),
+      formats.fluent(fail, format, given)
   end
-  local from = { delimiter = o.delimiter, columns = o.columns, names = '--delimiter and --columns' }
+  local from = { delimiter = o.delimiter, columns = o.columns, names = '--delimiter and --columns',
+    time_key = o.time_key, tag_key = o.tag_key }
   local to = { delimiter = o.out_delimiter, columns = o.out_columns, names = '--out-delimiter and --out-columns' }
-  local in_format, in_csv = format_of('--format', o.format, from, o.from)
+  local in_format, in_csv, in_fluent = format_of('--format', o.format, from, o.from)
   local out_format, out_csv = format_of('--out-format', o.out_format, to, { o.to }, true)
   return {
     source = function(d)
       if d.kind ~= 'input' then return d end
       if #o.from == 0 or (#o.from == 1 and o.from[1] == '-') then
         if o.follow then raise('usage', '--follow: standard input is followed by itself; name files with --from') end
-        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = in_format, csv = in_csv }
+        return { kind = 'stdin', key = 'stdin', name = 'stdin', format = in_format, csv = in_csv, fluent = in_fluent }
       end
       local paths = {}
       for i, p in ipairs(o.from) do paths[i] = p end
       table.sort(paths)
       return { kind = 'file', paths = paths, name = table.concat(paths, ','), format = in_format, csv = in_csv,
-        follow = o.follow }
+        fluent = in_fluent, follow = o.follow }
     end,
     sink = function(d)
       if d.kind ~= 'output' then return d end
@@ -220,9 +227,9 @@ local function bind(o)
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
-    local c = d.csv or {}
+    local c, fluent = d.csv or {}, d.fluent or {}
     local batch, fields = host.add_source(kind, name, paths, d.sink and d.sink.host or -1, d.place or '',
-      lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, false, c.record)
+      lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, false, c.record, fluent.time_key, fluent.tag_key)
     if kind == d.kind then
       local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
       host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })

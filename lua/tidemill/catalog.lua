@@ -17,8 +17,13 @@ with what exists, and runs its examples.
 
 local M = {}
 
-local FORMAT = { 'format', 'string', 'how events are written; json: one object a line; msgpack: maps, end to end; csv; ' ..
-  'lines: plain text, events are { line = … }', default = 'csv for *.csv and *.tsv, else json' }
+local FORMATS = 'json: one object a line; msgpack: maps, end to end; csv; lines: plain text, events are { line = … }'
+local BY_NAME = 'csv for *.csv and *.tsv, msgpack for *.msgpack and *.mpk, lines for *.lines, else json'
+local IN_FORMAT = { 'format', 'string', 'how events are written; ' .. FORMATS .. '; fluent: msgpack of Fluent Bit and fluentd',
+  default = BY_NAME }
+local OUT_FORMAT = { 'format', 'string', 'how rows are written; ' .. FORMATS, default = BY_NAME }
+local TIME_KEY = { 'time_key', 'string', 'fluent: the field that holds the time of an event, a timestamp', default = 'date' }
+local TAG_KEY = { 'tag_key', 'string', 'fluent: the field that holds the tag of an event', default = 'left out' }
 local DELIMITER = { 'delimiter', 'string', "csv: one character, also a tab ('\\t')", default = 'a comma; *.tsv: a tab' }
 local CRLF = { 'crlf', 'boolean', 'csv, lines: rows end with CR LF', default = 'false' }
 local IN_COLUMNS = { 'columns', 'any', 'csv: the list of names; then the first row is an event', default = 'the first row' }
@@ -311,13 +316,13 @@ local sources = {
       'all up to the next such line, blank ones too, joined by LF. A record also ends with max_lines (1000), before a line with',
       'which it would be longer than --max-event, with its file, and, of what can be silent (a followed file, a pipe), when',
       'nothing came for timeout (5s). Lines in front of the first start, or behind an end without one, are a record of their own.' },
-    options = { { 'path', 'any', 'a path, or a list of them', required = true }, FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RECORD,
-      { 'follow', 'boolean', 'true: read on as files grow, as tail -F does', default = 'false' }, RATE, SOURCE_NAME },
+    options = { { 'path', 'any', 'a path, or a list of them', required = true }, IN_FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, TIME_KEY,
+      TAG_KEY, RECORD, { 'follow', 'boolean', 'true: read on as files grow, as tail -F does', default = 'false' }, RATE, SOURCE_NAME },
     example = "stream:from(tm.source.file 'data/*.ndjson')",
     input = { '{"n":1}' }, input_file = 'data/a.ndjson', output = { '{"n":1}' } },
   { name = 'tm.source.stdin', signature = 'tm.source.stdin([options])', cost_ns = 200, about = 'Standard input.',
     more = { 'gzip and zstd are recognized by content. record is that of tm.source.file.' },
-    options = { FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, RECORD, RATE,
+    options = { IN_FORMAT, DELIMITER, IN_COLUMNS, IN_HEADER, TIME_KEY, TAG_KEY, RECORD, RATE,
       { 'name', 'string', 'what it is called in messages', default = 'stdin' } },
     example = 'stream:from(tm.source.stdin())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.source.every', signature = "tm.source.every('10s' | { '10s', … })", cost_ns = 1000,
@@ -342,7 +347,7 @@ local sinks = {
       'become %XX, a field that is absent or null %null, an empty one %empty; folders are made; {{ and }} are braces.',
       'A path that ends in .gz or .zst is compressed. With roll a file gets its name, with a number, when it is complete:',
       'out-000001.ndjson; until then it ends in .part. Cost is that of one plain file; with fields 300.' },
-    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, FORMAT, DELIMITER,
+    options = { { 'path', 'string', 'the file; made if it is not there', required = true }, OUT_FORMAT, DELIMITER,
       OUT_COLUMNS, OUT_HEADER, CRLF,
       { 'compress', 'string', 'gzip and zstd work in pieces of up to 1 MiB, which wait 10 s at most', one_of = { 'none', 'gzip', 'zstd' },
         default = "by the path's end" },
@@ -350,7 +355,7 @@ local sinks = {
       { 'max_files', 'number', 'different paths of a run at most; one more ends it', default = '10000' }, SINK_NAME },
     example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
-    options = { FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
+    options = { OUT_FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
       { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
     example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',

@@ -468,13 +468,21 @@ local function keeps_state(kind)
   return entry and entry.state
 end
 
---- The filter that all events meet first, if there is one: nothing but where their time is from stands before it.
+local LEADING = { event_time = true, on_error = true, late_to = true }
+
+--- The filter that all events meet first, if there is one: nothing but where their time is from and what types fields have
+--- stands before it. Also returns the names of those fields.
 local function leading_filter(pipeline)
-  local at = pipeline.tree
+  local at, declared = pipeline.tree, {}
   while #at.next == 1 do
     at = at.next[1]
-    if at.kind == 'filter' then return at.rec.fn end
-    if at.kind ~= 'event_time' and at.kind ~= 'on_error' and at.kind ~= 'late_to' then break end
+    if at.kind == 'filter' then return at.rec.fn, declared end
+    if at.kind == 'schema' then
+      for _, field in ipairs(at.rec.types) do declared[#declared + 1] = field.name end
+    -- an event of another type than declared in front of its time does not move the clock
+    elseif #declared > 0 and at.kind == 'event_time' or not LEADING[at.kind] then
+      break
+    end
     at.lead = true
   end
   return nil
@@ -491,7 +499,8 @@ function M.compile(pipeline, checked)
     windowed = uses(pipeline, function(kind) return kind == 'aggregate' end),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
   }, Gen)
-  local filtered_by = not checked and leading_filter(pipeline) or nil
+  local filtered_by, declared
+  if not checked then filtered_by, declared = leading_filter(pipeline) end
   local view = g:new_view()
   g.may_drop = filtered_by ~= nil
   local first = pipeline.tree.next[1]
@@ -499,7 +508,8 @@ function M.compile(pipeline, checked)
   g:follow(pipeline.tree, view)
   g:seal()
   -- types that steps further behind declare are known now
-  local dropper = filtered_by and filter.compile(filtered_by, view, pipeline.source.fields) or nil
+  for i, name in ipairs(declared or {}) do declared[i] = view.field(name) end
+  local dropper = filtered_by and filter.compile(filtered_by, view, pipeline.source.fields, declared) or nil
   pipeline.filtered = dropper ~= nil
   if not dropper then g:clocks_without_rows() end
   for n, get in pairs(g.lates) do g.consts[n] = get() end

@@ -1,11 +1,10 @@
 --[[
-csv.lua - what scripts and the command line say of CSV: the options of sources and sinks and their checks, the format that a
-file's name tells, and the columns that are known of a sink before its first row.
+csv.lua - what scripts and the command line say of CSV: the options of sources and sinks and their checks, and the columns that
+are known of a sink before its first row.
 
 A description of a place (plan.lua) has `format`, and `csv` with delimiter, columns, header, crlf, record (record.lua) where it was said.
 ]]
 
-local lib = require 'tidemill.lib'
 local suggest = require 'tidemill.suggest'
 
 local M = {}
@@ -14,39 +13,6 @@ local M = {}
 M.LETTER = { 'at', 'code', 'event', 'key', 'pipeline', 'position', 'reason', 'step' }
 
 local OWN = { 'delimiter', 'columns', 'header', 'crlf' }
-
-local format_names = {}
-for name in pairs(lib.formats) do format_names[#format_names + 1] = name end
-table.sort(format_names)
-
---- The format a file's name tells, and the delimiter if it is not the comma; nil: it tells none.
-local function by_name(path)
-  local name = path:lower():gsub('%.gz$', ''):gsub('%.zst$', '')
-  if name:find '%.csv$' then return 'csv' end
-  if name:find '%.tsv$' then return 'csv', '\t' end
-  return nil
-end
-
---- The format asked for, or what the names of all the files tell, or json.
----@param fail fun(message: string) raises, saying where
----@param given string? the format's name
----@param paths string[]
----@return string format
----@return string? delimiter told by the names
-function M.format(fail, given, paths)
-  if given ~= nil then
-    if lib.formats[given] then return given end
-    fail("no format is called '" .. tostring(given) .. "'" .. suggest.hint(tostring(given), format_names) .. "; it has '" ..
-      table.concat(format_names, "', '") .. "'")
-  end
-  local format, delimiter
-  for i, path in ipairs(paths) do
-    local f, d = by_name(path)
-    if i > 1 and (f ~= format or d ~= delimiter) then return 'json' end
-    format, delimiter = f, d
-  end
-  return format or 'json', delimiter
-end
 
 local function delimiter_of(fail, text)
   if text == '\\t' or text == 'tab' then return '\t' end

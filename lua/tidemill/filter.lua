@@ -11,13 +11,14 @@ reading a field it never compared is kept too, since reading alone may raise.
 local jutil = require 'jit.util'
 local bytecode = require 'tidemill.bytecode'
 local lib = require 'tidemill.lib'
-local C, decode, OP = lib.C, bytecode.decode, bytecode.OP
+local C, bit, decode, OP = lib.C, lib.bit, bytecode.decode, bytecode.OP
 
 local M = {}
 
 local DROP, KEEP = C.TM_FILTER_DROP, C.TM_FILTER_KEEP
 local TESTS_MAX, STEPS_MAX = 64, 1000
 local JUMP_BIAS = 0x8000
+local TEXT_KINDS = bit.lshift(1, 7) + bit.lshift(1, 8)   -- TM_KIND_STRING, TM_KIND_ESCAPED
 local PRIMITIVE = { [0] = 'TM_FILTER_EQ_NIL', 'TM_FILTER_EQ_FALSE', 'TM_FILTER_EQ_TRUE' }
 local FLIPPED = { TM_FILTER_LT = 'TM_FILTER_GT', TM_FILTER_LE = 'TM_FILTER_GE' }
 
@@ -200,19 +201,35 @@ function M.tests(f)
   return drops and list or nil
 end
 
---- The same for C, over a view's columns; nil where a field has a declared type or no column.
-function M.compile(f, view, fields)
+--- The kinds of values that a declared field surely may have; nil where that is not for the kind alone to say.
+local function sure_kinds(node)
+  local rule = node.rule
+  if not node.col or rule.verify then return nil end
+  -- of CSV, what is not of its type is a text
+  return node.typed and bit.band(rule.kinds, bit.bnot(TEXT_KINDS)) or rule.kinds
+end
+
+--- The same for C, over a view's columns; nil where that cannot be: a field without a column, or one whose type means that it is read
+--- in another way.
+---@param declared table[] fields whose :schema stands before the filter: a row in which one may not be of its type is kept, to fail
+function M.compile(f, view, fields, declared)
   local tests = M.tests(f)
   if not tests then return nil end
   local filter = C.tm_ffi_filter_new(fields)
   if filter == nil then lib.raise('memory', 'no memory for a filter') end
+  for i, node in ipairs(declared) do
+    local kinds = sure_kinds(node)
+    if not kinds or C.tm_ffi_filter_add(filter, node.id, C.TM_FILTER_KINDS, kinds, '', 0, i, KEEP) ~= 0 then return nil end
+  end
+  local function place(to) return to >= 0 and to + #declared or to end
   for _, t in ipairs(tests) do
     local node = view.field(t.field)
-    if node.rule or not node.col then return nil end
+    if node.rule and node.rule.special or not node.col then return nil end
     local k = t.constant
     if type(k) == 'number' then C.tm_ffi_fields_want_number(fields, node.id) end
     local text = type(k) == 'string' and k or ''
-    if C.tm_ffi_filter_add(filter, node.id, t.op, type(k) == 'number' and k or 0, text, #text, t.on_true, t.on_false) ~= 0 then
+    if C.tm_ffi_filter_add(filter, node.id, t.op, type(k) == 'number' and k or 0, text, #text, place(t.on_true),
+      place(t.on_false)) ~= 0 then
       return nil
     end
   end

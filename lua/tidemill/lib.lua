@@ -83,7 +83,8 @@ M.rows = ffi.cast('int32_t *', M.anchor[2])
 local BUF_MAX = 64 * 1024 * 1024
 
 --- The formats of sources and sinks that this version has, by name.
-M.formats = { json = C.TM_FORMAT_JSON, msgpack = C.TM_FORMAT_MSGPACK, csv = C.TM_FORMAT_CSV, lines = C.TM_FORMAT_LINES }
+M.formats = { json = C.TM_FORMAT_JSON, msgpack = C.TM_FORMAT_MSGPACK, csv = C.TM_FORMAT_CSV, lines = C.TM_FORMAT_LINES,
+  fluent = C.TM_FORMAT_FLUENT }
 
 --- A growing buffer of C.
 function M.buf(max)

@@ -8,6 +8,7 @@ Two pipelines of one name, streams nobody reads or writes, and unknown wiring ar
 ]]
 
 local csv = require 'tidemill.csv'
+local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
 local stream = require 'tidemill.stream'
 local fault = stream.fault
@@ -28,6 +29,9 @@ local function same_format(found, d, what)
   if not csv.same(found.csv, d.csv) then
     fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what ..
       ' with different delimiter, columns, header, crlf or record; choose one')
+  end
+  if not formats.same(found.fluent, d.fluent) then
+    fault(d.place or 'script', (d.path or d.name or d.kind) .. ' is ' .. what .. ' with different time_key or tag_key; choose one')
   end
   return found
 end
@@ -101,7 +105,7 @@ end
 function Plan:link_formats()
   for _, p in ipairs(self.pipelines) do
     for _, out in ipairs(p.outs) do
-      if out.sink.kind == 'link' and p.source.format == 'msgpack' then
+      if out.sink.kind == 'link' and formats.of_events(p.source.format) == 'msgpack' then
         out.sink.format, out.sink.source.format = 'msgpack', 'msgpack'
       end
     end

@@ -275,7 +275,7 @@ local function time_in(node, kind, p, len, code, unit)
   if kind == 8 then
     p = V.unescape(p, len)
     len = #p
-  elseif kind == 11 and unit == 'iso8601' then
+  elseif kind == 11 then
     local v = value.opaque(ffi_string(p, len))
     if v.seconds then return v.seconds * 1000 + (v.nanoseconds - v.nanoseconds % 1e6) / 1e6 end
   end

@@ -177,10 +177,13 @@ end
 function M.formats(ways, n)
   local out = {}
   say('\nT1 from all formats over %s events, M events per cpu-second; over json to json in the same round', lib.count(n))
+  say('(of other programs: how much faster tidemill does the same task in that round)')
   say('%-20s %9s %9s %9s %9s', '', 'median', 'worst', 'ratio', 'worst')
+  local by_name = {}
+  for _, way in ipairs(ways) do by_name[way.name] = way end
   for _, way in ipairs(ways) do
     local ratio = {}
-    for i = 1, #way do ratio[i] = way[i] / ways[1][i] end
+    for i = 1, #way do ratio[i] = way.over and by_name[way.over][i] / way[i] or way[i] / ways[1][i] end
     local figures = { median = lib.median(way), worst = lib.min(way), ratio_median = lib.median(ratio), ratio_worst = lib.min(ratio) }
     say('%-20s %9.3f %9.3f %8.2fx %8.2fx   $ %s', way.name, figures.median / 1e6, figures.worst / 1e6, figures.ratio_median,
       figures.ratio_worst, lib.line(way.words))
@@ -195,6 +198,11 @@ function M.formats(ways, n)
   figures = out['access log to json']
   bar('access log, nine captures, M lines per cpu-second', ('%.2f'):format(figures.median / 1e6), figures.median >= 1e6,
     'at least 1')
+  figures = out['Miller, access log']
+  if figures then
+    bar('access log: over Miller', ('%.1fx, worst %.1fx'):format(figures.ratio_median, figures.ratio_worst),
+      figures.ratio_median >= 5, '5x')
+  end
   return out
 end
 

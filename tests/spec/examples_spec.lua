@@ -478,6 +478,34 @@ for line in sys.stdin:
   end)
 end)
 
+describe('scripts/examples/fluent.lua', function()
+  it('reads what Fluent Bit forwards, and counts its levels by minute', function()
+    local dir = h.folder {}
+    local r = h.run { 'run', '--quiet', 'scripts/examples/fluent.lua', '--set', 'dir=' .. dir }
+    assert.equal(0, r.code, r.err)
+    -- the generator knows what it packed
+    local packer = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'
+    assert.equal(h.read(SAMPLES .. 'fluent.msgpack'), h.sh('%s %sfluent.py', packer, SAMPLES))
+    local judge = h.write [==[
+import collections, datetime, json, sys
+counts = collections.Counter()
+for line in sys.stdin:
+  e = json.loads(line)
+  at = datetime.datetime.fromtimestamp(e.pop("seconds"), datetime.timezone.utc)
+  row = {"date": at.strftime("%Y-%m-%dT%H:%M:%S") + ".%09dZ" % e.pop("ns"), **{k: v for k, v in e.items() if v is not None}}
+  row.setdefault("level", "unknown")
+  counts[at.strftime("%H:%M"), row["level"]] += 1
+  if sys.argv[1] == "rows": print(json.dumps(row))
+if sys.argv[1] == "levels":
+  for (minute, level), n in counts.items():
+    print(json.dumps({"minute": minute, "level": level, "n": n}))
+]==]
+    local function want(what) return normal(h.sh('%s %sfluent.py --json | python3 %s %s', packer, SAMPLES, judge, what)) end
+    assert.equal(want 'rows', normal(r.out))
+    assert.equal(want 'levels', normal(h.read(dir .. '/levels.ndjson')))
+  end)
+end)
+
 describe('scripts/examples/statement.lua', function()
   it('trims, masks and types a CSV, and leaves out what is broken', function()
     local r = example('statement.lua', 'statement.csv', nil, '--out-format', 'csv', '--json')

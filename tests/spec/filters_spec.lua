@@ -59,22 +59,23 @@ local function expression(depth)
   return '(' .. expression(depth - 1) .. ')' .. pick { ' and ', ' or ' } .. '(' .. expression(depth - 1) .. ')'
 end
 
---- A script with the same filter twice: as it is, and in a function that begins with a call.
-local function script(bodies, out)
+--- A script with the same filter twice: as it is, and in a function that begins with a call. before: steps in front of it.
+local function script(bodies, out, before)
   local parts = { "local tm = require 'tidemill'\nlocal function nothing() end\nreturn {" }
   for i, body in ipairs(bodies) do
     for way, first in pairs { plain = '', opaque = 'nothing() ' } do
-      parts[#parts + 1] = ("tm.pipeline '%s%d':filter(function(e) %s%s end):select { 'n' }\n" ..
-        "  :on_error(tm.sink.file '%s.%s%d.bad'):to(tm.sink.file '%s.%s%d'),"):format(way, i, first, body, out, way, i, out, way, i)
+      parts[#parts + 1] = ("tm.pipeline '%s%d'%s:filter(function(e) %s%s end):select { 'n' }\n" ..
+        "  :on_error(tm.sink.file '%s.%s%d.bad'):to(tm.sink.file '%s.%s%d'),"):format(way, i, before or '', first, body, out, way, i, out,
+        way, i)
     end
   end
   parts[#parts + 1] = '}'
   return table.concat(parts, '\n')
 end
 
-local function compare(bodies, input, option)
+local function compare(bodies, input, option, before)
   local out = h.path 'filtered'
-  local path = h.write(script(bodies, out))
+  local path = h.write(script(bodies, out, before))
   local r = h.run { 'run', path, '--from', h.write(input), option }
   assert.equal(0, r.code, r.err)
   local kept = 0
@@ -127,6 +128,36 @@ describe('a filter that is read off its bytecode', function()
     local kept = compare({ "return e.few == 'w1'", "return e.many == 'w7'", "return e.many ~= 'w299'", "return e.own == 'w5999'",
       "return e.few == 'w3'" }, table.concat(lines, '\n') .. '\n')
     assert.equal(2000 + 20 + 5980 + 1 + 0, kept)
+  end)
+
+  -- what the schema lets fail must fail in both, also in rows that the filter drops
+  local schemas = { ":schema { b = 'number' }", ":schema { b = 'number', a = 'string', c = 'boolean' }",
+    ":schema { d = 'any', b = 'time_ms' }:schema { c = 'boolean' }", ":schema { b = 'integer', a = 'string' }",
+    ":schema { b = 'decimal(2)' }", ":event_time { field = 'n' }:schema { b = 'number', missing = 'number', e = 'string' }" }
+
+  it('stands behind a :schema', function()
+    math.randomseed(6)
+    for _, schema in ipairs(schemas) do
+      local bodies = { 'return e.b > 100', "return e.a == 'pos'", 'return e.c' }
+      for _ = 1, 3 do bodies[#bodies + 1] = 'return ' .. expression(2) end
+      compare(bodies, rows(400), nil, schema)
+    end
+  end)
+
+  it('stands behind a :schema of CSV', function()
+    math.randomseed(7)
+    local texts, numbers = { 'pos', 'ecom', '', '"p""s"', 'é', '"a,b"' }, { '0', '100', '1e2', '-7', '0.1', '9007199254740993', '1e999' }
+    local odd = { '', 'x', '+5', '"7"', 'true', '1.5', '"a ""b"" c"' }
+    local function cell(main) return pick(math.random(12) == 1 and odd or main) end
+    for _, schema in ipairs(schemas) do
+      local lines = { 'n,a,b,c,d,e' }
+      for i = 1, 600 do
+        lines[#lines + 1] = ('%d,%s,%s,%s,%s,id-%d'):format(i, cell(texts), cell(numbers), cell { 'true', 'FALSE' }, cell { 'pos' }, i)
+      end
+      local bodies = { 'return e.b > 100', "return e.a == 'pos'", 'return e.c', "return e.b == '0'", 'return e.c == true' }
+      for _ = 1, 3 do bodies[#bodies + 1] = 'return ' .. expression(2) end
+      compare(bodies, table.concat(lines, '\n') .. '\n', '--format=csv', schema)
+    end
   end)
 
   it('leaves declared types to Lua', function()

@@ -317,7 +317,7 @@ describe('choosing a format', function()
     r = helper.run({ 'run', '-e', "tm.pipeline 'p':from(tm.source.stdin { format = 'msgpac' })" }, '')
     assert.equal(3, r.code)
     assert.truthy(r.err:find(
-      "tm.source.stdin: no format is called 'msgpac' (did you mean 'msgpack'?); it has 'csv', 'json', 'lines', 'msgpack'",
+      "tm.source.stdin: no format is called 'msgpac' (did you mean 'msgpack'?); it has 'csv', 'fluent', 'json', 'lines', 'msgpack'",
       1, true), r.err)
   end)
 

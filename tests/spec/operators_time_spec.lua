@@ -177,13 +177,18 @@ describe('event_time', function()
     assert.truthy(r.err:find("field 't' is declared event_time 'ms', found nothing [type]", 1, true), r.err)
   end)
 
-  it('reads timestamps of msgpack as iso8601', function()
+  it('reads timestamps of msgpack, whatever the unit of other values is', function()
     local packed = h.path 'packed'
     h.run({ 'run', '--quiet', '-e', 'stream:set { ts = function(e) return tm.timestamp(e.s, e.ns) end }', '--out-format', 'msgpack', '--to',
       packed }, '{"s":12,"ns":345678901}\n{"s":-1,"ns":1000000}\n')
-    local r = h.run { 'run', '--quiet', '--format', 'msgpack', '--out-format', 'json', '--from', packed, '-e',
-      "stream:event_time { field = 'ts', unit = 'iso8601' }:map(function(e) return { ms = tm.time(e) } end)" }
-    assert.equal('{"ms":12345}\n{"ms":-999}\n', r.out)
+    for _, unit in ipairs { 'iso8601', 'ms', 'ns' } do
+      for _, before in ipairs { '', ':map(function(e) e.x = e.ts return e end)',
+        ':map(function(e) e.ts = tm.timestamp(e.ts.seconds, 345678901) return e end)' } do
+        local r = h.run { 'run', '--quiet', '--format', 'msgpack', '--out-format', 'json', '--from', packed, '-e',
+          ("stream%s:event_time { field = 'ts', unit = '%s' }:map(function(e) return { ms = tm.time(e) } end)"):format(before, unit) }
+        assert.equal(before:find('345', 1, true) and '{"ms":12345}\n{"ms":-655}\n' or '{"ms":12345}\n{"ms":-999}\n', r.out, r.err)
+      end
+    end
   end)
 
   it('refuses at load what it cannot be', function()

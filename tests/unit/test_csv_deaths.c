@@ -38,7 +38,7 @@ static void set_up(void) {
   flows.io = &tm_io_real;
   flows.shared = tm_shared_new(&err);
   flows.max_event = 1024;
-  source = tm_flow_add_source(&flows, "file", "input", list, FILES, -1, TM_FORMAT_CSV, &options, &err);
+  source = tm_flow_add_source(&flows, "file", "input", list, FILES, -1, TM_FORMAT_CSV, &options, NULL, &err);
   if (source == NULL || tm_flow_open(&flows, &err) != 0) abort();
   names = source->batch->csv->shared;
   tm_ffi_fields_add(source->fields, 0, "id", 2);
@@ -142,7 +142,7 @@ static void an_open_quote(void) {
   fputs("id\n", f);
   for (int i = 0; i < ROWS; i++) fprintf(f, i == OPEN || i == ROWS - 1 ? "\"oops %d\n" : "%d\n", i);
   if (fclose(f) != 0) abort();
-  struct tm_source *s = tm_flow_add_source(&flows, "file", "open", list, 1, -1, TM_FORMAT_CSV, &options, &err);
+  struct tm_source *s = tm_flow_add_source(&flows, "file", "open", list, 1, -1, TM_FORMAT_CSV, &options, NULL, &err);
   if (s == NULL || tm_source_open(s, &err) != 0) abort();
   enum tm_source_got got;
   while ((got = tm_source_next(s)) == TM_SOURCE_MORE) {

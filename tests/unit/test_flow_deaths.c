@@ -40,7 +40,7 @@ static void set_up(void) {
   flows.max_event = 1024 * 1024;
   flows.max_rows = 100;
   undo = &flows.shared->undo;
-  flows.root = tm_flow_add_source(&flows, "file", "input", paths, 1, -1, TM_FORMAT_JSON, NULL, &err);
+  flows.root = tm_flow_add_source(&flows, "file", "input", paths, 1, -1, TM_FORMAT_JSON, NULL, NULL, &err);
   tm_flow_add_sink(&flows, "file", path, "output", -1, TM_FORMAT_JSON, NULL, &err);
   outlet = flows.outlets[0];
   for (int i = 0; i < PIPELINES; i++) {
