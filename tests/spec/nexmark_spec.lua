@@ -196,6 +196,8 @@ end
 local queries = {
   q0 = {}, q1 = {}, q2 = {}, q3 = {}, q14 = {}, q20 = {}, q21 = {}, q22 = {},
   q4 = { form = '--last category', final = true },
+  q5 = { late = true }, q8 = { only = 'dense' },   -- nobody sells within ten seconds of a day with an event in twenty
+  q15 = { form = '--last day', final = true }, q16 = { form = '--last channel,day', final = true },
   q9 = { form = '--last id' },
   q10 = { files = true },
   q17 = { form = '--last auction,day', final = true },
@@ -229,11 +231,14 @@ describe('scripts/nexmark', function()
 
   for _, name in ipairs(names) do
     for sample in pairs(samples) do
-      it(('%s.lua answers as SQL does: %s'):format(name, sample), function()
+      if not queries[name].only or queries[name].only == sample then it(('%s.lua answers as SQL does: %s'):format(name, sample), function()
         local query = queries[name]
         local _, events = answers(sample, samples[sample])
         local function run(...)
-          local r = h.run({ 'run', '--strict', SCRIPTS .. name .. '.lua', '--from', events, ... }, nil, { timeout = 60 * h.slowness() })
+          local args = { 'run', '--strict', SCRIPTS .. name .. '.lua', '--from', events, ... }
+          -- disorder in the sparse sample is less than 300 events of 20 s
+          if query.late and sample == 'sparse' then args[#args + 1], args[#args + 2] = '--set', 'out_of_order=6000s' end
+          local r = h.run(args, nil, { timeout = 60 * h.slowness() })
           assert.equal(0, r.code, r.err)
           return r.out
         end
@@ -244,7 +249,7 @@ describe('scripts/nexmark', function()
         end
         same(name, sample, run(), query.form)
         if query.final and sample == 'sparse' then same(name, sample, run('--set', 'emit=final')) end
-      end)
+      end) end
     end
   end
 end)
