@@ -1,6 +1,8 @@
--- T2: count and sum per card, one row a card at the end.
+-- T2: windows of a minute of event time, count and sum per card; events come up to five seconds late.
 local tm = require 'tidemill'
 
 return tm.pipeline 't2'
+  :event_time { field = 'ts', out_of_order = '5s' }
   :key_by 'card'
-  :running('spent', { n = tm.agg.count(), total = tm.agg.sum 'amount' }, { emit = 'final', unbounded = true })
+  :window('spent', tm.window.tumbling '1m')
+  :aggregate { n = tm.agg.count(), total = tm.agg.sum 'amount' }
