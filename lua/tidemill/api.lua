@@ -241,7 +241,7 @@ function M.make(settings)
     local node = node_of('tm.raw', e)
     local V = node.V
     local row = lib.flow.marker.row
-    if V.batch and V.level == 0 and row >= 0 and not node.parent then
+    if V.batch and V.level == 0 and row >= 0 and lib.flow.firing == 0 and not node.parent then
       return ffi_string(V.batch.raw + V.batch.off[row], V.batch.len[row])
     end
     return value.json(e)

@@ -27,6 +27,18 @@ function M.parse(text)
   return sign == '-' and -total or total
 end
 
+--- Milliseconds as a text that parse takes.
+---@param ms number whole and not negative
+function M.text(ms)
+  local parts = {}
+  for _, unit in ipairs { 'd', 'h', 'm', 's', 'ms' } do
+    local n = math.floor(ms / unit_ms[unit])
+    if n > 0 then parts[#parts + 1] = ('%.0f%s'):format(n, unit) end
+    ms = ms - n * unit_ms[unit]
+  end
+  return #parts > 0 and table.concat(parts) or '0s'
+end
+
 local per_second = { s = 1, m = 1 / 60, h = 1 / 3600 }
 
 --- '1000/s', '6/m' as events a second, or nil and why not.

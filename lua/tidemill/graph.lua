@@ -7,6 +7,7 @@ tree, as its indentation is the tree. Nothing runs and nothing is opened: a patt
   node { id, kind = 'source' 'pipeline' 'sink' or a step's, label, place, pipeline = index }    edge { from, to, label, dead }
 ]]
 
+local duration = require 'tidemill.duration'
 local printable = require 'tidemill.printable'
 
 local M = {}
@@ -46,7 +47,21 @@ local details = {
     for i, from in ipairs(rec.from) do parts[i] = from .. ' = ' .. rec.to[i] end
     return joined(parts)
   end,
-  event_time = function(rec) return rec.field .. ' ' .. rec.unit end,
+  event_time = function(rec)
+    return rec.field .. ' ' .. rec.unit .. (rec.out_of_order > 0 and ', out of order ' .. duration.text(rec.out_of_order) or '')
+  end,
+  window = function(rec)
+    local w = rec.window
+    return rec.name .. ': ' .. w.kind .. (w.size and ' ' .. duration.text(w.size) or '') ..
+      (w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or '') ..
+      (rec.lateness > 0 and ', lateness ' .. duration.text(rec.lateness) or '')
+  end,
+  aggregate = function(rec)
+    local e, names = rec.emit, {}
+    for i, a in ipairs(rec.aggregates) do names[i] = a.name end
+    local how = e.every and 'early ' .. duration.text(e.every) or e.count and ('early %d'):format(e.count) or e.mode
+    return joined(names) .. (how ~= 'final' and ', emit ' .. how or '')
+  end,
   top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
   sample = function(rec)
     if rec.every then return 'every ' .. ('%.0f'):format(rec.every) end
@@ -106,8 +121,8 @@ end
 function Drawing:step(step, prefix, rest)
   if step.kind == 'to' then
     self:put(prefix .. '→ ' .. writes(self, step.out.sink), step.rec and place_of(step))
-  elseif step.kind == 'on_error' then
-    self:put(prefix .. step.id .. ' on_error → ' .. sink_label(step.out.sink), place_of(step))
+  elseif step.kind == 'on_error' or step.kind == 'late_to' then
+    self:put(prefix .. step.id .. ' ' .. step.kind .. ' → ' .. sink_label(step.out.sink), place_of(step))
   else
     self:put(prefix .. step.id .. ' ' .. step_label(step), place_of(step))
   end
@@ -178,7 +193,7 @@ function Model:follow(p, step, from, label)
     else
       local id = self:node('p' .. p.index .. '_' .. child.id, child.kind, step_label(child), place_of(child), p.index)
       self:edge(from, id, label)
-      if child.kind == 'on_error' then self:lead(id, child.out.sink, nil, true) end
+      if child.kind == 'on_error' or child.kind == 'late_to' then self:lead(id, child.out.sink, nil, true) end
       for _, arm in ipairs(child.arms or {}) do self:follow(p, arm, id, arm.name) end
       self:follow(p, child, id)
     end

@@ -213,6 +213,11 @@ function Plan:build_step(rec, pipeline, live)
     return step
   end
   self:follow(rec, step, pipeline, live)
+  for _, child in ipairs(rec.kind == 'window' and step.next or {}) do
+    if child.kind ~= 'aggregate' then
+      fault(rec.place, 'window says nothing of what becomes of its events; add, for example, :aggregate { n = tm.agg.count() }')
+    end
+  end
   return step
 end
 

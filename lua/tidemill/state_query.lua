@@ -60,6 +60,7 @@ end
 
 local function bound_text(state, row)
   if row.max_keys ~= lib.NULL then return thousands(row.max_keys) .. ' keys, on_full ' .. row.on_full end
+  if state.step.kind == 'aggregate' then return 'open windows' end
   return #state.names == 0 and 'one key' or 'unbounded'
 end
 

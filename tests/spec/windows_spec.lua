@@ -179,4 +179,47 @@ select json_object('k', k, 'n', n, 'window_end', s + 10000, 'window_start', s) f
       compare(plain.out, piped.out, 'pieces, seed ' .. seed)
     end
   end)
+
+  it('are refused where they say nothing or contradict themselves', function()
+    local timed = "stream:event_time { field = 'ts' }"
+    local minute = timed .. ":window('w', tm.window.tumbling '1m')"
+    for code, want in pairs {
+      [minute] = 'window says nothing of what becomes of its events; add',
+      [minute .. ':filter(function() end)'] = 'behind window stands what becomes of its events, such as :aggregate',
+      ["stream:window('w', tm.window.tumbling '1m')"] = 'window needs event time: write :event_time',
+      [timed .. ":window('w', tm.window.tumbling(60))"] = "a duration needs a unit: write '60s' for seconds or '60ms'",
+      [timed .. ":window('w', tm.window.tumbling '-1m')"] = 'the size is longer than nothing',
+      [timed .. ":window('w', tm.window.tumbling('1m', { offset = '1m' }))"] = "'offset' is shorter than the size",
+      [timed .. ":window('w', tm.window.hopping('1m', '10s', { offset = '-10s' }))"] = "'offset' is shorter than the slide",
+      [timed .. ":window('w', tm.window.tumblin '1m')"] = "tm.window has no 'tumblin'",
+      [timed .. ":window('w', '1m')"] = 'window takes what kind of windows',
+      [timed .. ":window('w', tm.window.hopping('1h', '1s'), { lateness = '1d' })"] = 'about 90000 windows would be open at a time',
+      [timed .. ":window('w', tm.window.tumbling '1m', { latness = '1s' })"] = "has no option 'latness' (did you mean 'lateness'?)",
+      [minute .. ':aggregate { op = tm.agg.count() }'] = "'op' is the name of a field that window rows have already",
+      [timed .. ":key_by('k'):window('w', tm.window.tumbling '1m'):aggregate { k = tm.agg.count() }"] = "'k' is the name of a field",
+      [minute .. ":aggregate { n = tm.agg.count() }:emit 'finale'"] = "is one of 'final', 'closed', 'updates', 'retract'",
+      [minute .. ":aggregate { n = tm.agg.count() }:emit { early = { cuont = 1 } }"] = "'early' takes '10s' or { count = 100 }",
+      [minute .. ":aggregate { n = tm.agg.count() }:emit { mode = 'closed', early = '1s' }"] = "'early' goes with mode 'final'",
+      [minute .. ":aggregate { n = tm.agg.count() }:emit { mode = 'retract', accumulate = false }"] = "'accumulate' goes with",
+      ["stream:window('w', tm.window.global()):aggregate { n = tm.agg.count() }:emit 'retract'"] = 'a global window closes at the end',
+      ["stream:window('w', tm.window.global()):aggregate { n = tm.agg.count() }:emit { early = '1s' }"] = 'needs event time',
+      ["stream:emit 'final'"] = 'emit stands right behind aggregate',
+      ["stream:aggregate { n = tm.agg.count() }"] = 'aggregate stands right behind window',
+      ["stream:late_to 'x'"] = "late_to takes a sink, such as tm.sink.file 'late.ndjson'",
+    } do
+      local r = h.run { 'check', '-e', code }
+      assert.equal(3, r.code, code)
+      assert.truthy(r.err:find('%-e:1: ') and r.err:find(want, 1, true), code .. '\n' .. r.err)
+    end
+  end)
+
+  it('are drawn with their bounds', function()
+    local r = h.run { 'graph', '-e', [[stream:event_time { field = 'ts', out_of_order = '5s' }:key_by('k')
+      :window('w', tm.window.hopping('90s', '30s'), { lateness = '1m' }):aggregate { n = tm.agg.count() }:emit 'updates'
+      :late_to(tm.sink.file 'late')]] }
+    for _, part in ipairs { 'event_time ts ms, out of order 5s', 'window w: hopping 1m30s by 30s, lateness 1m', 'aggregate n, emit updates',
+      'late_to → file late' } do
+      assert.truthy(r.out:find(part, 1, true), r.out)
+    end
+  end)
 end)
