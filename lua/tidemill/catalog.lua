@@ -101,9 +101,12 @@ local operators = {
     cost_ns = 300, state = true, bounds = { 'max_keys', 'unbounded' },
     about = "An operator of your own with typed state a key; what it emits goes on.",
     more = { 'A field of the state is declared by a start value, a type (number integer boolean string any) or tm.state.list, map, set.',
-      'ctx: key, new (the first event of the key), time (of event_time), emit(row), clear(). A failing event leaves no change behind.' },
+      'ctx: key, new (the first event of the key), time (of event_time), watermark, emit(row), clear(). A failing event leaves no',
+      'change behind. ctx.timer(name, ms) calls on_timer when the watermark reaches that time, ctx.cancel(name) forgets it: one a key',
+      'and name, a later call replaces it. At the end of input every timer fires; ctx.clear() removes them too.' },
     options = { { 'state', 'table', 'the fields of the state', default = 'none' },
       { 'on_event', 'any', 'function(e, s, ctx), called for each event', required = true },
+      { 'on_timer', 'any', 'function(name, s, ctx), called when a timer is due; needs event_time' },
       MAX_KEYS, ON_FULL, UNBOUNDED },
     example = [[stream:key_by 'card':process('first', { state = { n = 0 }, max_keys = 1e6, on_event = function(e, s, ctx)
   s.n = s.n + 1

@@ -4,7 +4,7 @@ what needs stream.lua itself is loaded when it is called.
 ]]
 
 local LATER = {
-  ttl = 'needs watermarks, which are', on_timer = 'needs watermarks, which are', on_expire = 'needs watermarks, which are',
+  ttl = 'needs watermarks, which are', on_expire = 'needs watermarks, which are',
   wall_timer = 'needs watermarks, which are',
   version = 'comes with reload, which is', migrate = 'comes with reload, which is',
 }
@@ -52,8 +52,14 @@ return function(methods, step, stream)
     if type(options.on_event) ~= 'function' then
       fault(where, 'process takes on_event = function(e, s, ctx) … end, got ' .. describe(options.on_event))
     end
+    if options.on_timer ~= nil then
+      if type(options.on_timer) ~= 'function' then
+        fault(where, 'process takes on_timer = function(name, s, ctx) … end, got ' .. describe(options.on_timer))
+      end
+      stream.need_time(where, 'process', self, " with 'on_timer'")
+    end
     return step(self, 'process', {
-      name = name, options = options, on_event = options.on_event,
+      name = name, options = options, on_event = options.on_event, on_timer = options.on_timer,
       fields = require('tidemill.state_view').fields(where, 'process', options.state or {}),
     })
   end
