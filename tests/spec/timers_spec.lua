@@ -167,7 +167,7 @@ describe('timers', function()
       ["ctx.timer(5, 7)"] = 'ctx.timer: a timer has a name of 1 to 255 bytes, got 5',
       ["ctx.timer('', 7)"] = 'got one of 0',
       ["ctx.cancel()"] = 'ctx.cancel: a timer has a name of 1 to 255 bytes, got nil',
-      ["ctx.timr('x', 1)"] = "ctx has no 'timr' (did you mean 'timer'?)",
+      ["ctx.cancl('x')"] = "ctx has no 'cancl' (did you mean 'cancel'?)",
       ["ctx.wall_timer('x', '1s')"] = 'ctx.wall_timer is not in this version',
     }
     for body, message in pairs(cases) do
