@@ -98,7 +98,7 @@ local operators = {
     input = { '{"card":"a","amount":1.5}', '{"card":"b","amount":2}', '{"card":"a","amount":3}' },
     output = { '{"card":"a","n":1,"total":1.5}', '{"card":"b","n":1,"total":2}', '{"card":"a","n":2,"total":4.5}' } },
   { name = 'process', signature = ":process('name', { state = { … }, on_event = function(e, s, ctx) … end, … })",
-    cost_ns = 300, state = true, bounds = { 'max_keys', 'unbounded' },
+    cost_ns = 300, state = true, bounds = { 'ttl', 'max_keys', 'unbounded' },
     about = "An operator of your own with typed state a key; what it emits goes on.",
     more = { 'A field of the state is declared by a start value, a type (number integer boolean string any) or tm.state.list, map, set.',
       'ctx: key, new (the first event of the key), time (of event_time), watermark, emit(row), clear(). A failing event leaves no',
@@ -107,6 +107,8 @@ local operators = {
     options = { { 'state', 'table', 'the fields of the state', default = 'none' },
       { 'on_event', 'any', 'function(e, s, ctx), called for each event', required = true },
       { 'on_timer', 'any', 'function(name, s, ctx), called when a timer is due; needs event_time' },
+      { 'ttl', 'any', "a duration: keys that no event or timer came to for as long go; needs event_time" },
+      { 'on_expire', 'any', 'function(s, ctx), called before such a key goes' },
       MAX_KEYS, ON_FULL, UNBOUNDED },
     example = [[stream:key_by 'card':process('first', { state = { n = 0 }, max_keys = 1e6, on_event = function(e, s, ctx)
   s.n = s.n + 1

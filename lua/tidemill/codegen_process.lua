@@ -6,8 +6,6 @@ through the steps behind.
   rowsN    takes one emitted row on; events and timers share it
 ]]
 
-local lib = require 'tidemill.lib'
-
 return function(emit, Gen, node_list)
   local key_part = Gen.key_part
 
@@ -28,7 +26,7 @@ return function(emit, Gen, node_list)
   end
 
   --- Text that runs the user's function, which is `call`, and takes what it emitted on.
-  local function put_call(g, step, view, box, held, call)
+  local function put_call(g, view, box, held, call)
     g:put('%s.n = 0 %s.bytes = 0 %s.open = true', held.hold, held.hold, held.hold)
     g:put('%s', call)
     g:put('%s.open = false', held.hold)
@@ -45,9 +43,9 @@ return function(emit, Gen, node_list)
     return call(g:const(box.view) .. ', ' .. g:const(box.ctx))
   end
 
-  --- The function that calls on_timer for the next timer that is due.
+  --- The function that calls on_timer for the next timer that is due, or on_expire for the next key.
   local function put_fire(g, step, view, state, box, held)
-    local n, timers, fn = view.level, box.timers, g:const(step.rec.on_timer)
+    local rec, n, timers = step.rec, view.level, box.timers
     local outer, first, turn = g.lines, g.first_step, g:fires_in_turn(timers)
     local T, at, ptr = g:const(timers), g:const(box.at), g:const(state.ptr)
     g.lines, g.first_step = {}, nil
@@ -57,7 +55,12 @@ return function(emit, Gen, node_list)
     if g.keyed then g:put('v%d.key = key_of(%s, r, %s, %s)', n, ptr, g:const(state.names), tostring(state.composite)) end
     g:put('if C.tm_ffi_state_announce(%s, r) < 0 then no_memory() end', ptr)
     g:put('st%d.time = %s.at %s.r = r %s.new = false %s.fires = 1 %s.at, %s.w = %s.at, upto', n, T, at, at, at, at, at, T)
-    put_call(g, step, view, box, held, call_of(g, box, function(more) return ('%s(%s.name, %s)'):format(fn, T, more) end))
+    local timer = rec.on_timer and call_of(g, box, function(more) return ('%s(%s.name, %s)'):format(g:const(rec.on_timer), T, more) end)
+    local old = rec.on_expire and call_of(g, box, function(more) return ('%s(%s)'):format(g:const(rec.on_expire), more) end)
+    local touch = rec.ttl and ('if %s.at > r.written then r.written = %s.at end '):format(T, T) or ''
+    put_call(g, view, box, held, old and ('if %s.expires then %s else %s %s end'):format(T, old, touch, timer or '') or
+      touch .. (timer or ''))
+    if old then g:put('if %s.expires then %s.finish() end', T, T) end
     g:put('%s.fires = 0 if %s.dropped ~= 0 then %s() end end', at, at, g:const(box.count_dropped))
     g:end_unit()
     g.fires[turn].text = table.concat(g.lines, ' ')
@@ -68,14 +71,16 @@ return function(emit, Gen, node_list)
     local rec, clock = step.rec, g.clock
     local parts = require 'tidemill.state_view'
     local numbers, refs = parts.cells(rec.fields)
-    if rec.on_timer then numbers[#numbers + 1] = 'born' end
+    local timed = rec.on_timer or rec.ttl
+    if timed then numbers[#numbers + 1] = 'born' end
+    if rec.ttl then numbers[#numbers + 1] = 'written' end
     local state = g:open_state(step, numbers, refs)
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
     local held = { inner = inner, hold = hold }
     local timers
-    if rec.on_timer then
-      timers = require('tidemill.timers').new(state.name, state, g.held[#g.held], clock.ptr)
+    if timed then
+      timers = require('tidemill.timers').new(state.name, rec, state, g.held[#g.held], clock.ptr)
       timers.view, timers.tally = view, g:any_tally()
       local turn = g:fires_in_turn(timers)
       g.fires[turn].timers = timers
@@ -92,8 +97,12 @@ return function(emit, Gen, node_list)
     local at = g:const(box.at)
     g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) %s end', at, ptr, at, g:const(box.init),
       timers and ('%s.born = %s.born + 1 r.born = %s.born'):format(at, at, at) or '')
+    if rec.ttl then
+      local t = ('st%d.time'):format(view.level)
+      g:put('if new then r.written = %s %s(r) elseif %s > r.written then r.written = %s end', t, g:const(timers.arm), t, t)
+    end
     if clock then g:put('%s.w = %s.w', at, clock.name) end
-    put_call(g, step, view, box, held, call_of(g, box, function(more) return g:call(rec.on_event, view, more) end))
+    put_call(g, view, box, held, call_of(g, box, function(more) return g:call(rec.on_event, view, more) end))
     g:put('end')
     g:held_rows(step, view, inner, hold, function() own_keys(g, view, inner) end)
     if timers then put_fire(g, step, view, state, box, held) end

@@ -48,7 +48,8 @@ return function(emit, Gen)
     return at
   end
 
-  local SET_W = 'local w = HIGH - CLOCK.distance if w > CLOCK.cap then w = CLOCK.cap end if w < CLOCK.low then w = CLOCK.low end CLOCK.w = w'
+  local SET_W = 'local w = HIGH - CLOCK.distance if w > CLOCK.cap then w = CLOCK.cap end ' ..
+    'if w < CLOCK.low then w = CLOCK.low end CLOCK.w = w'
 
   --- Text that takes the largest time, which is `highest`, into the watermark of a clock.
   local function set_watermark(name, highest) return (SET_W:gsub('CLOCK', name):gsub('HIGH', highest)) end
@@ -427,7 +428,7 @@ end
       for _, f in ipairs(self.fires) do
         local T, W = f.timers, f.opened
         if T and T.working then
-          return T.view.key_letter(), { timer = { name = T.name, time = T.at } }
+          return T.view.key_letter(), { timer = T.name and { name = T.name, time = T.at } or { expired = true, time = T.at } }
         end
         local record = W and W.record()
         if record then

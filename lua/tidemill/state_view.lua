@@ -365,7 +365,7 @@ function M.make(rec, state, o)
       return nil
     elseif k == 'clear' then return clear
     elseif k == 'timer' or k == 'cancel' then
-      if not timers then no_timers(k) end
+      if not rec.on_timer then no_timers(k) end
       return k == 'timer' and timer or cancel
     elseif k == 'wall_timer' then raise('type', 'ctx.wall_timer is not in this version; ctx.timer goes by event time') end
     raise('type', "ctx has no '" .. tostring(k) .. "'" ..

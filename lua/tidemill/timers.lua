@@ -8,7 +8,11 @@ A timer belongs to the record it was set for. Records go in several ways (ctx.cl
 them, so a record has a number (`born`), each timer that of its record, and one whose record is gone is no timer any more: it is
 left out when its time comes. New timers pay for clearing such away before (`sweep`).
 
-Taking one ends in a commit, before the user's function runs: failing, that must not find the same timer again.
+Keys that were not written for `ttl` expire in the same order: a record holds the time of its last writing and is armed lazily. What
+comes up is armed again where it has been written since, so writing costs one store. Of equal times timers come first.
+
+Taking one ends in a commit, before the user's function runs: failing, that must not find the same timer again. A record whose
+on_expire failed goes when the next one is asked for.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -26,15 +30,17 @@ local parts, key_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'
 local function describe(v) return type(v) == 'number' and tostring(v) or v == nil and 'nil' or 'a ' .. type(v) end
 
 ---@param name string of the step's state
----@param main table of state.open: the step's records, with a cell `born`
+---@param rec table the step's: ttl in ms, or nil; on_timer; on_expire
+---@param main table of state.open: the step's records, with a cell `born`, with ttl one `written`
 ---@param held table the rows of the call at hand: open while it lasts
 ---@param clock ffi.cdata* struct tm_clock *
 ---@return table set(box, name, ms), cancel(box, name): what ctx does; next(to): the record of the next timer, its name and time in
----   `name` and `at`; judge_due(): from which watermark on there is one; working: a unit is at work
-function M.new(name, main, held, clock)
+---   `name` and `at`; expires: it is a key that goes, finish() ends that; arm(record): a new one; judge_due(): from which watermark
+---   on there is something to do; working: a unit is at work
+function M.new(name, rec, main, held, clock)
   local opened = state.open(name .. '/timers', { 'born' }, {}, { timed = true })
   local ptr, key, main_ptr, flow = opened.ptr, state.key, main.ptr, lib.flow
-  local T = { ptr = ptr, at = huge, name = false, working = false, cleared = 0 }
+  local T = { ptr = ptr, at = huge, name = false, working = false, expires = false, cleared = 0 }
   local cursor
   local gone = 0   -- records that had gone when the last walk began
   -- timers set by a timer for its own time or before: such a chain may have no end
@@ -164,9 +170,10 @@ function M.new(name, main, held, clock)
       local p = C.tm_ffi_due_pop(ptr, to)
       if p ~= nil then
         local record = take(p)
-        if record == nil then   -- goes on
-        elseif flow.firing == 2 then T.count_dropped(1)
-        else return record end
+        if record ~= nil then
+          if flow.firing ~= 2 then return record end
+          T.count_dropped(1)
+        end
       elseif ptr.code == C.TM_STATE_OK then
         return nil
       elseif ptr.code < 0 then
@@ -189,6 +196,101 @@ function M.new(name, main, held, clock)
     return record
   end
 
+  -- Keys that expire ---------------------------------------------------------
+
+  local ttl, on_expire = rec.ttl, rec.on_expire
+  local expired   -- the bytes of the key that goes
+
+  --- A new record, or one that has been written since it was armed.
+  function T.arm(record)
+    local at = ffi.cast(main.type, record).written + ttl
+    if at > 9007199254740992 then return end
+    local rc = C.tm_ffi_due_set(main_ptr, record, at)
+    if rc < 0 then state.failed(main_ptr, rc) end
+    if at < clock.due then windows.set_due(clock, at) end
+  end
+
+  --- The record that expires, as it is now; nil: it is gone.
+  local function find_expired()
+    key.len = #expired
+    ffi.copy(key.bytes, expired, #expired)
+    local p = C.tm_ffi_state_find(main_ptr, key)
+    if p == nil then return nil end
+    return ffi.cast('void *', p)
+  end
+
+  --- Its function has returned, or failed: the key goes.
+  function T.finish()
+    T.expires = false
+    local p = find_expired()
+    if p ~= nil then
+      local rc = C.tm_ffi_state_remove(main_ptr, p)
+      if rc < 0 then state.failed(main_ptr, rc) end
+    end
+    T.cleared = T.cleared + 1
+  end
+
+  --- The first time in a state, exactly.
+  local function first_of(s)
+    if s.due == huge then return huge end
+    local at
+    repeat at = C.tm_ffi_due_first(s) until s.code ~= C.TM_STATE_MORE
+    return at
+  end
+
+  --- Takes the record that is due first: armed again, removed, or to be shown to on_expire, which it returns; nil otherwise.
+  local function take_old(to)
+    local p = C.tm_ffi_due_pop(main_ptr, to)
+    if p == nil then
+      if main_ptr.code < 0 then state.failed(main_ptr, main_ptr.code) end
+      return nil
+    end
+    local at, record = main_ptr.due_popped, nil
+    if ffi.cast(main.type, p).written + ttl > at then
+      T.arm(p)
+      C.tm_ffi_changes_commit(state.changes)
+    else
+      expired = ffi_string(C.tm_ffi_state_key(main_ptr, p, key_len), key_len[0])
+      if on_expire then
+        C.tm_ffi_changes_commit(state.changes)
+        T.at, T.name, T.expires, record = at, false, true, find_expired()
+      else
+        T.finish()
+        C.tm_ffi_changes_commit(state.changes)
+      end
+    end
+    return record
+  end
+
+  local next_timer = T.next
+
+  --- The same with keys that expire. At the natural end of input those go that on_expire is to see, and those whose timers would be later.
+  local function next_of_both(to)
+    T.working = false
+    if T.expires then
+      T.finish()
+      C.tm_ffi_changes_commit(state.changes)
+    end
+    if flow.firing == 2 then return next_timer(to) end
+    while true do
+      local timer, old = first_of(ptr), first_of(main_ptr)
+      local record
+      if timer <= to and timer <= old and timer < huge then
+        local p = C.tm_ffi_due_pop(ptr, to)
+        if p ~= nil then record = take(p) end
+      elseif old <= to and old < huge and (flow.firing == 0 or on_expire or timer < huge) then
+        record = take_old(to)
+      else
+        return nil
+      end
+      if record ~= nil then
+        T.working = true
+        return record
+      end
+    end
+  end
+  if ttl then T.next = next_of_both end
+
   function T.count_dropped(n)
     local tally = T.tally
     if tally then tally.timers_dropped = tally.timers_dropped + n end
@@ -196,7 +298,7 @@ function M.new(name, main, held, clock)
 
   function T.judge_due()
     latest, still = -huge, 0
-    return ptr.due
+    return ttl and main_ptr.due < ptr.due and main_ptr.due or ptr.due
   end
 
   return T

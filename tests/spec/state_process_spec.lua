@@ -67,7 +67,8 @@ describe('process', function()
     local cases = {
       ["{ max_keys = 1 }"] = 'process takes on_event',
       ["{ on_event = print }"] = 'process keeps state without a bound',
-      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "option 'ttl' needs watermarks",
+      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "process with 'ttl' needs event time: write :event_time",
+      ["{ max_keys = 1, on_event = print, on_expire = print }"] = "process: 'on_expire' goes with ttl = '30d'",
       ["{ max_keys = 1, on_event = print, on_timer = print }"] = "process with 'on_timer' needs event time: write :event_time",
       ["{ max_keys = 1, on_event = print, on_timer = 1 }"] = 'process takes on_timer = function(name, s, ctx)',
       ["{ max_keys = 1, on_event = print, state = { x = {} } }"] = "'x' takes a start value, a type",

@@ -1,7 +1,10 @@
 """timers_reference.py - two `process` steps with timers, the slow and obvious way: a list of timers, sorted anew for each, and all of
 the state copied before each event and each timer, put back when it fails. It knows the rules of timers_spec's script.
 
-Reads {"out_of_order", "max_keys", "letters": file} from the file named, events from stdin; rows go to stdout, dead letters as
+With "ttl" (ms, else null) a key of the first step goes when nothing came to it for so long. Each key is armed once; when its time comes up
+it is armed again if something came since, which decides the order of equal times.
+
+Reads {"out_of_order", "max_keys", "ttl", "letters": file} from the file named, events from stdin; rows go to stdout, dead letters as
 [code, key, timer] lines to `letters`, the number of dropped timers as its last line."""
 import copy
 import json
@@ -16,18 +19,26 @@ class Failed(Exception):
 
 
 class Step:
-    def __init__(self, max_keys):
-        self.max_keys, self.records, self.timers, self.seq, self.now = max_keys, {}, [], 0, None
+    def __init__(self, max_keys, ttl=None):
+        self.max_keys, self.ttl, self.records, self.timers, self.seq = max_keys, ttl, {}, [], 0
 
-    def record(self, key):
+    def record(self, key, time):
         """The key's record, now the one written last; is it new?"""
         new = key not in self.records
         if new and len(self.records) >= self.max_keys:
             gone = next(iter(self.records))
             del self.records[gone]
             self.timers = [t for t in self.timers if t["key"] != gone]
-        self.records[key] = self.records.pop(key, None) or {"n": 0}
-        return self.records[key], new
+        s = self.records[key] = self.records.pop(key, None) or {"n": 0, "written": time}
+        s["written"] = max(s["written"], time)
+        if new:
+            self.arm(s)
+        return s, new
+
+    def arm(self, s):
+        if self.ttl:
+            self.seq += 1
+            s["armed"] = (s["written"] + self.ttl, self.seq)
 
     def set(self, key, name, time):
         old = [t for t in self.timers if (t["key"], t["name"]) == (key, name)]
@@ -47,16 +58,25 @@ class Step:
         self.timers = [t for t in self.timers if t["key"] != key]
 
     def take(self, w):
-        due = sorted((t for t in self.timers if t["time"] <= w), key=lambda t: (t["time"], t["seq"]))
-        if not due:
-            return None
-        self.timers.remove(due[0])
-        return due[0]
+        while True:
+            due = sorted((t for t in self.timers if t["time"] <= w), key=lambda t: (t["time"], t["seq"]))
+            old = sorted((s["armed"], key) for key, s in self.records.items() if self.ttl and s["armed"][0] <= w)
+            if old and not (due and due[0]["time"] <= old[0][0][0]):
+                (time, _), key = old[0]
+                s = self.records[key]
+                if s["written"] + self.ttl == time:
+                    return {"key": key, "name": None, "time": time}
+                self.arm(s)
+            elif due:
+                self.timers.remove(due[0])
+                return due[0]
+            else:
+                return None
 
 
 class World:
     def __init__(self):
-        self.first, self.second = Step(spec["max_keys"]), Step(1000)
+        self.first, self.second = Step(spec["max_keys"], spec["ttl"]), Step(1000)
         self.rows, self.dropped = [], 0
 
 
@@ -73,7 +93,7 @@ def emit(row):
 
 def second_event(row, key, time, w):
     step = world.second
-    s, _ = step.record(key)
+    s, _ = step.record(key, time)
     s["n"] += 1
     step.set(key, "q%d" % (row["n"] % 2), time + 5)
     if row["n"] % 13 == 0:
@@ -82,13 +102,13 @@ def second_event(row, key, time, w):
 
 
 def second_timer(t, w):
-    s, _ = world.second.record(t["key"])
+    s, _ = world.second.record(t["key"], t["time"])
     emit({"q": t["name"], "k": t["key"], "m": s["n"], "time": t["time"], "w2": shown(w)})
 
 
 def first_event(e, w):
     step, key, out, cleared = world.first, e["k"], [], False
-    s, new = step.record(key)
+    s, new = step.record(key, e["t"])
     s["n"] += 1
     for op in e["ops"]:
         if op["op"] == "set":
@@ -110,7 +130,7 @@ def first_event(e, w):
 
 def first_timer(t, w, w_before, at_end):
     step, key, name, out, cleared = world.first, t["key"], t["name"], [], False
-    s, _ = step.record(key)
+    s, _ = step.record(key, t["time"])
     s["n"] += 1
 
     def later(name, time):
@@ -139,6 +159,14 @@ def first_timer(t, w, w_before, at_end):
         second_event(dict(row, k=key, n=n), key, t["time"], w_before)
 
 
+def first_old(t, w, w_before):
+    key = t["key"]
+    n = world.first.records[key]["n"]
+    second_event({"what": "old", "w": shown(w), "k": key, "n": n}, key, t["time"], w_before)
+    if n % 4 == 0:
+        raise Failed
+
+
 def attempt(do, letter):
     global world
     before = copy.deepcopy(world)
@@ -155,11 +183,15 @@ def pass_watermark(w, w_before):
             t = getattr(world, which).take(w)
             if t is None:
                 break
-            if which == "first":
+            if t["name"] is None:
+                run = lambda: first_old(t, w, w_before)
+            elif which == "first":
                 run = lambda: first_timer(t, w, w_before, w == END)
             else:
                 run = lambda: second_timer(t, w)
             attempt(run, [t["key"], {"name": t["name"], "time": t["time"]}])
+            if t["name"] is None:
+                world.first.clear(t["key"])
 
 
 highest = -END

@@ -24,7 +24,8 @@ local function stream(n, gap, disorder, keys)
       else ops[j] = { op = 'clear' } end
     end
     setmetatable(ops, { __jsontype = 'array' })
-    lines[i] = json.encode({ t = t - late, k = 'k' .. math.random(keys), ops = ops, fail = math.random() < 0.1, keep = math.random() < 0.8 },
+    lines[i] = json.encode({ t = t - late, k = 'k' .. math.random(keys), ops = ops, fail = math.random() < 0.1,
+      keep = math.random() < 0.8 },
       { keyorder = { 't', 'k', 'keep', 'fail', 'ops' } })
   end
   return table.concat(lines, '\n') .. '\n'
@@ -34,7 +35,7 @@ local SCRIPT = [[
 local tm = require 'tidemill'
 local function shown(w) return w == math.huge and 'end' or w end
 return tm.pipeline 'p':on_error(tm.sink.file '%s'):event_time { field = 't', out_of_order = '%dms' }:filter(%s):key_by 'k'
-  :process('first', { max_keys = %d, state = { n = 0 },
+  :process('first', { max_keys = %d, %s state = { n = 0 },
     on_event = function(e, s, ctx)
       s.n = s.n + 1
       local new, out = ctx.new, {}
@@ -73,6 +74,11 @@ return tm.pipeline 'p':on_error(tm.sink.file '%s'):event_time { field = 't', out
     end })
 ]]
 
+local OLD = [[ttl = '%dms', on_expire = function(s, ctx)
+      ctx.emit { what = 'old', w = shown(ctx.watermark), k = ctx.key, n = s.n }
+      if s.n %% 4 == 0 then error 'told to' end
+    end,]]
+
 --- One stream in several ways: what differs from the reference, as text.
 local function compare(want, got, where)
   if want == got then return end
@@ -89,8 +95,9 @@ local function letters_of(text)
   local list = {}
   for i, letter in ipairs(h.rows(text)) do
     assert.equal(letter.timer == nil, letter.event ~= nil)
-    list[i] = ('["%s",%s]'):format(letter.key, letter.timer and ('{"name":"%s","time":%d}'):format(letter.timer.name, letter.timer.time)
-      or 'null')
+    list[i] = ('["%s",%s]'):format(letter.key, not letter.timer and 'null' or
+      letter.timer.expired and ('{"name":null,"time":%d}'):format(letter.timer.time) or
+      ('{"name":"%s","time":%d}'):format(letter.timer.name, letter.timer.time))
   end
   return table.concat(list, '\n')
 end
@@ -99,18 +106,20 @@ describe('timers', function()
   after_each(running.stop_all)
 
   it('do what the reference does, in every way to run', function()
-    local fired, failed, dropped = 0, 0, 0
-    for seed = 1, 16 do
+    local fired, failed, dropped, old = 0, 0, 0, 0
+    for seed = 1, 20 do
       math.randomseed(seed)
       local dir = h.folder()
-      local s = { out_of_order = pick { 0, 0, 25 }, max_keys = pick { 2, 4, 1000 }, letters = dir .. '/letters.want' }
+      local s = { out_of_order = pick { 0, 0, 25 }, max_keys = pick { 2, 4, 1000 }, ttl = seed > 10 and pick { 1, 10, 60, 400 } or h.null,
+        letters = dir .. '/letters.want' }
       local input = stream(600, pick { 1, 8, 60 }, pick { 0, 40 }, 6)
       h.write(json.encode(s), dir .. '/spec.json')
       h.write(input, dir .. '/in')
       local ref = h.shell(('python3 tests/spec/timers_reference.py %s/spec.json <%s/in'):format(dir, dir))
       assert.equal(0, ref.code, ref.err)
       local filter = seed % 2 == 0 and 'function(e) return e.keep == true end' or 'function(e) return (e.keep and 1 or 0) + 0 == 1 end'
-      local file = h.write(SCRIPT:format(dir .. '/dead', s.out_of_order, filter, s.max_keys), dir .. '/s.lua')
+      local file = h.write(SCRIPT:format(dir .. '/dead', s.out_of_order, filter, s.max_keys,
+        s.ttl ~= h.null and OLD:format(s.ttl) or ''), dir .. '/s.lua')
       local want_letters, want_dropped = h.read(s.letters):match '^(.-)\n?(%d+)\n$'
       local ways = {
         function() return h.run({ 'run', '--json', file }, input) end,
@@ -131,16 +140,18 @@ describe('timers', function()
         end
       end
       fired = fired + select(2, ref.out:gsub('"q":', ''))
+      old = old + select(2, ref.out:gsub('"what":"old"', ''))
       failed = failed + select(2, want_letters:gsub('"name"', ''))
       dropped = dropped + tonumber(want_dropped)
     end
-    assert.is_true(fired > 1000 and failed > 50 and dropped > 5, ('%d, %d, %d'):format(fired, failed, dropped))
+    assert.is_true(fired > 1000 and failed > 50 and dropped > 5 and old > 200, ('%d, %d, %d, %d'):format(fired, failed, dropped, old))
   end)
 
   --- A process with timers in a row of events with a time and a key; `more`: further options.
   local function run(on_event, on_timer, lines, more, option)
     local code = ([[stream:event_time { field = 't' }:key_by 'k':process('p', { %s unbounded = true, state = { n = 0 },
-      on_event = function(e, s, ctx) s.n = s.n + 1 %s end, on_timer = function(name, s, ctx) %s end })]]):format(more or '', on_event, on_timer)
+      on_event = function(e, s, ctx) s.n = s.n + 1 %s end, on_timer = function(name, s, ctx) %s end })]]):format(more or '', on_event,
+      on_timer)
     return h.run({ 'run', option or '--json', '-e', code }, table.concat(lines, '\n') .. '\n')
   end
 
