@@ -7,6 +7,7 @@ the input is cut, with filters that the host applies, with the compiler and with
 local h = require 'spec.helper'
 local json = require 'dkjson'
 local running = require 'spec.running'
+local kill = require 'spec.kill'
 
 local function pick(list) return list[math.random(#list)] end
 
@@ -208,5 +209,32 @@ describe('timers', function()
     feed:close()
     assert.equal('{"t":1,"k":1}\n{"t":2,"k":2}\n', h.read(out))
     assert.equal(4, r:summary().counters.timers_dropped)
+  end)
+
+  it('that fire while workers are killed leave the rows beside them exact', function()
+    local dir = h.folder()
+    local out = dir .. '/out'
+    local file = h.write(([[local tm = require 'tidemill'
+      local function shown(w) return w < 2 ^ 53 and w or nil end
+      local all = tm.pipeline 'p':from(tm.source.generate(function(n)
+        return '{"t":' .. n .. ',"k":' .. n %% 50 .. ',"i":' .. n .. '}' end, { count = 300000 })):event_time { field = 't' }
+      local timed = all:key_by 'k':process('p', { ttl = '20ms',
+        on_event = function(e, s, ctx) ctx.timer('a', ctx.time + e.i %% 90) ctx.timer('b', ctx.time - 5) end,
+        on_timer = function(name, s, ctx) ctx.emit { fired = name, t = ctx.time, w = shown(ctx.watermark) } end,
+        on_expire = function(s, ctx) ctx.emit { fired = 'old', t = ctx.time, w = shown(ctx.watermark) } end })
+        :filter(function(e) return e.fired ~= 'b' end)
+      return { all:select { 'i' }:to(tm.sink.file '%s'), timed:to(tm.sink.file '%s') }]]):format(out, dir .. '/timed'), dir .. '/s.lua')
+    local p = running.start { 'run', '--json', file }
+    local kills, code = kill.often(p, function() return running.size(out) end, 12)
+    assert.equal(0, code, p:err())
+    assert.is_true(kills > 2)
+    assert.equal(h.shell('seq -f \'{"i":%.0f}\' 300000 | sha256sum').out:match '%x+', running.digest(out))
+    -- a row of a timer comes from a watermark that reached its time, and but for the end's none is later than it
+    local n = 0
+    for line in io.lines(dir .. '/timed') do
+      local t, w = line:match '"t":(%d+),"w":(%d+)}$'
+      if w then assert(tonumber(t) <= tonumber(w), line) n = n + 1 end
+    end
+    assert.is_true(n > 50000)
   end)
 end)
