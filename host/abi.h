@@ -310,6 +310,7 @@ struct tm_out_tally {
   double events; double before; int32_t event;
   int32_t late_event;       /* the same for late events: counted by tm_ffi_late */
   double late; double late_before;
+  double timers_dropped;    /* due after the end of input, or not yet when it came early */
 };
 /* What follows an event that is done: timers and windows that became due with it. Their rows belong to its slot, but each is
  * taken back by itself. The marker's row, and the event of an out, are the slot + TM_AFTER then. */
@@ -399,7 +400,7 @@ struct tm_flow {
   int32_t max_rows;
   int32_t firing;           /* 1: the rows are slots for what steps give at the end of input; 2: which came early */
   int32_t fired;            /* slots used */
-  int32_t due;              /* 1: the loop returned in the middle of what follows the event before `next` */
+  int32_t due;              /* 1: the loop returned, or the event before `next` failed, before all that follows it was done */
   int32_t pad;
 };
 

@@ -245,7 +245,7 @@ double tm_flow_dropped(const struct tm_pipeline *p) {
 
 void tm_flow_count(struct tm_flows *f) {
   struct tm_counters *c = &f->shared->counters;
-  double rows = 0, dead = 0, none = 0, late = 0, thrown = 0, taken = 0, read = 0;
+  double rows = 0, dead = 0, none = 0, late = 0, timers = 0, thrown = 0, taken = 0, read = 0;
   for (int32_t i = 0; i < f->sources_n; i++) read += f->sources[i]->state->bytes;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
@@ -259,6 +259,7 @@ void tm_flow_count(struct tm_flows *f) {
     struct tm_pipeline *p = f->pipelines[i];
     none += tm_flow_dropped(p);
     late += p->tally->late;
+    timers += p->tally->timers_dropped;
     for (int32_t k = 0; k < p->outs_n; k++) {
       const struct tm_out *out = p->outs[k];
       if (p->out_counts[k] == NULL) continue;
@@ -276,6 +277,7 @@ void tm_flow_count(struct tm_flows *f) {
   c->rows_discarded = (uint64_t)thrown;
   c->events_dropped = (uint64_t)none;
   c->events_late = (uint64_t)late;
+  c->timers_dropped = (uint64_t)timers;
 }
 
 /* ---- links ---- */

@@ -472,8 +472,8 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     s->shared->counters.events_failed++;
     s->shared->strict_failed = 1;
   }
-  /* what fails behind an event leaves that event done */
-  p->state->due = row < 0;
+  /* what fails behind an event leaves that event done; an event that fails may have moved the watermark (flow.due) */
+  p->state->due = row < 0 || s->shared->flow.due;
   p->state->failed += row >= 0;
   p->state->next = (row < 0 ? row - TM_AFTER : row) + 1;
   tm_undo_done(u);

@@ -138,11 +138,21 @@ end
 
 --- Takes the rows emitted so far through the steps behind; own() writes what is done with a row first.
 function Gen:take_held(step, view, inner, hold, own)
+  self:put_held(view, inner, hold)
+  self:held_rows(step, view, inner, hold, own)
+end
+
+--- Text that calls the function of held_rows for each row that is held.
+function Gen:put_held(view, inner, hold)
   self:put('local n = %s.n', hold)
   for j = 1, UNROLLED do self:put('if n >= %d then rows%d(%d)', j, inner.level, j) end
   self:put('for j = %d, n do rows%d(j) end ', UNROLLED + 1, inner.level)
   self:put(('end '):rep(UNROLLED))
   self:watch_room(view)
+end
+
+--- The function that takes one row through the steps behind.
+function Gen:held_rows(step, view, inner, hold, own)
   local outer = self.lines
   self.lines = {}
   self:put('local function rows%d(j)', inner.level)
@@ -432,6 +442,7 @@ function Gen:seal()
 end
 
 require 'tidemill.codegen_state'(emit, Gen, node_list)
+require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
 
@@ -496,7 +507,7 @@ function M.compile(pipeline, checked)
     keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(kind) return kind == 'aggregate' end),
+    windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' end),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
   }, Gen)
   local filtered_by, declared
@@ -566,7 +577,7 @@ function M.compile(pipeline, checked)
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
-  pipeline.unit = g.windowed and g:unit_at_work() or nil
+  pipeline.unit, pipeline.clocked = g.windowed and g:unit_at_work() or nil, #g.clocks > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end

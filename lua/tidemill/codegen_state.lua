@@ -1,6 +1,6 @@
 --[[
-codegen_state.lua - the text of steps that remember: finding a record by a key, running and process, and the rows that steps give
-at the end of input.
+codegen_state.lua - the text of steps that remember: finding a record by a key, running, and the rows that steps give at the
+end of input.
 
 A record is found once an event, by the columns that make the key where it is still that of the event as it came (ROW_KEY:
 no Lua value is made of it), else by the key in Lua's form. The call that finds it announces the change.
@@ -202,23 +202,7 @@ return function(emit, Gen, node_list)
     if key.cols then g:put('end') end
   end
 
-  --- Fields of a row of ctx.emit that have the key's names: what scripts know as digits of an integer leaves as that.
-  local function own_keys(g, view, inner)
-    local key, n = g.key, view.level
-    if not key then return end
-    for i, node in ipairs(node_list(inner, key.names)) do
-      local n_inner, at = inner.level, g:const(node)
-      if key.cols then
-        local col = g:const(key.nodes[i].col)
-        g:put('if v%d.key == ROW_KEY then if band(%s[st0.home].tag, 15) == 5 then own_digits%d(%s, v0, %s, st0.home) end else', n, col,
-          n_inner, at, col)
-      end
-      g:put("do local k = %s if type(k) == 'table' then own_key%d(%s, k) end end", key_part(key, n, i), n_inner, at)
-      if key.cols then g:put('end') end
-    end
-  end
-
-  Gen.put_row, Gen.key_fields = put_row, key_fields
+  Gen.put_row, Gen.key_fields, Gen.key_part = put_row, key_fields, key_part
 
   --- The row that a record of running gives at the end of input, and what comes behind.
   local function fire_row(g, step, state, compiled)
@@ -300,7 +284,7 @@ return function(emit, Gen, node_list)
 
   --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
-    if #self.fires == 0 then return '' end
+    if #self.fires == 0 and #self.clocks == 0 then return '' end
     if self.fired then return self.fired end
     local parts, list = {}, {}
     for n, f in ipairs(self.fires) do
@@ -311,6 +295,7 @@ return function(emit, Gen, node_list)
       table.concat(list, ', ') .. [[ }, 1
 local function fire(first, last)
   st0.home, st0.last = first - 1, last
+]] .. self:clocks_at_end() .. [[
   while fires[at] and st0.home < last and flow.stop == 0 do
     local state = fires[at][2]
     if state then
@@ -346,34 +331,5 @@ end
     end
     text = table.concat(text)
     return text == '' and '' or 'if ahead ~= serial[0] then ahead = serial[0] ' .. text .. 'end '
-  end
-
-  function emit.process(g, step, view)
-    local rec = step.rec
-    local parts = require 'tidemill.state_view'
-    local numbers, refs = parts.cells(rec.fields)
-    local state = g:open_state(step, numbers, refs)
-    local ptr = g:const(state.ptr)
-    local inner, hold, add = g:new_held(view)
-    local box = parts.make(rec, state, add, function() return view.key_now() end, view.st, g.checked)
-    state.box, state.view = box, view
-    g:at(step)
-    g:put('do')
-    g:find_record(state, view)
-    g.boxes[#g.boxes + 1] = box
-    local at = g:const(box.at)
-    g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) end', at, ptr, at, g:const(box.init))
-    g:put('%s.n = 0 %s.bytes = 0 %s.open = true', hold, hold, hold)
-    if g.checked then
-      g:put('local s, ctx = %s()', g:const(box.lend))
-      g:put('%s %s()', g:call(rec.on_event, view, 's, ctx'), g:const(box.retire))
-    else
-      g:put('%s', g:call(rec.on_event, view, g:const(box.view) .. ', ' .. g:const(box.ctx)))
-    end
-    g:put('%s.open = false', hold)
-    g:put('if %s.late ~= 0 then %s() end', at, g:const(box.settle))
-    g:sync(view)
-    g:take_held(step, view, inner, hold, function() own_keys(g, view, inner) end)
-    g:put('end')
   end
 end

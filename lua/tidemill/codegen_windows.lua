@@ -48,6 +48,12 @@ return function(emit, Gen)
     return at
   end
 
+  local SET_W = 'local w = HIGH - CLOCK.distance if w > CLOCK.cap then w = CLOCK.cap end ' ..
+    'if w < CLOCK.low then w = CLOCK.low end CLOCK.w = w'
+
+  --- Text that takes the largest time, which is `highest`, into the watermark of a clock.
+  local function set_watermark(name, highest) return (SET_W:gsub('CLOCK', name):gsub('HIGH', highest)) end
+
   --- Text that moves the clock by the event at hand.
   function Gen:move_clock(clock, view)
     local c, t = clock.name, 'st' .. view.level .. '.time'
@@ -56,7 +62,7 @@ return function(emit, Gen)
       self:put('do local h = %s[st0.home] if h > m then m = h end end', clock.rows)
       clock.rows_text, clock.lines, clock.line = self.lines[#self.lines], self.lines, #self.lines
     end
-    self:put('local w = m - %s.distance if w > %s.cap then w = %s.cap end if w < %s.low then w = %s.low end %s.w = w', c, c, c, c, c, c)
+    self:put(set_watermark(c, 'm'))
     if clock.ahead then self:put('if t <= batch.received_ms + %.0f then', clock.ahead) end
     self:put('if t > m then %s.highest = t end', c)
     self:put(clock.ahead and 'end end' or 'end')
@@ -77,6 +83,13 @@ return function(emit, Gen)
     local text = {}
     for i, clock in ipairs(self.clocks) do text[i] = ('enter(%s, batch) '):format(clock.self) end
     return table.concat(text)
+  end
+
+  --- Text that takes the last times into the watermarks, at the end of input.
+  function Gen:clocks_at_end()
+    local text = {}
+    for i, clock in ipairs(self.clocks) do text[i] = ('do %s end '):format(set_watermark(clock.name, clock.name .. '.highest')) end
+    return table.concat(text) .. '\n'
   end
 
   --- Text for an event that came too late, or from too far ahead.
@@ -236,6 +249,20 @@ return function(emit, Gen)
     return true
   end
 
+  --- Text that begins what is done with one record that is due (fireN), and what ends it.
+  function Gen:begin_unit(step, view)
+    local n = view.level
+    self:put('local i, full = st0.home + step, nil mk.row = i + after mk.sub = mk.sub + 1 st0.home = i st0.row = %d unit()', lib.EMPTY_ROW)
+    self:put('flow.fired = flow.fired + step')
+    self:at(step)
+    if n > 0 then self:put('st%d.home = i begin%d() st%d.row = %d', n, n, n, lib.EMPTY_ROW) end
+  end
+
+  function Gen:end_unit()
+    self:put('if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end')
+    self:put('return full or flow.stop ~= 0 or (step == 1 and i >= st0.last) end')
+  end
+
   --- The function that makes the next record due a row.
   local function put_fire(g, step, view, W, state, compiled, behind)
     local rec, n = step.rec, view.level
@@ -243,10 +270,7 @@ return function(emit, Gen)
     local outer, first, at = g.lines, g.first_step, g:fires_in_turn(state)
     g.lines, g.first_step = {}, nil
     g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
-    g:put('local i, full = st0.home + step, nil mk.row = i + after mk.sub = mk.sub + 1 st0.home = i st0.row = %d unit()', lib.EMPTY_ROW)
-    g:put('flow.fired = flow.fired + step')
-    g:at(step)
-    if n > 0 then g:put('st%d.home = i begin%d() st%d.row = %d', n, n, n, lib.EMPTY_ROW) end
+    g:begin_unit(step, view)
     g:put('do local r, w = cast(%s, p), %s.at local S = w.ptr', g:const(state.type), W)
     local fired = only_data(step) and not view.log_undo and 'text' or 'value'
     for _, name in ipairs(key and key.names or {}) do
@@ -266,8 +290,8 @@ return function(emit, Gen)
     put_reset(g, rec, compiled, true)
     if e.mode == 'updates' then g:put('end') end
     g.key = key
-    g:put('end if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end')
-    g:put('return full or flow.stop ~= 0 or (step == 1 and i >= st0.last) end')
+    g:put('end')
+    g:end_unit()
     g.fires[at].text = table.concat(g.lines, ' ')
     g.lines, g.first_step = outer, first
   end
@@ -379,6 +403,7 @@ local function settle_rows(before)
     local from = st0.home < 0 and 0 or st0.home
     local j = trip(HIGHEST, from, before - 1, CLOCK.trip)
     if HIGHEST[j + 1] > CLOCK.highest then CLOCK.highest = HIGHEST[j + 1] end
+    SET_W
     st0.home = j
     if not settle() then return false end
   end
@@ -393,23 +418,25 @@ local function turn()
   result = done and last_row + 1 or st0.home + 1
   return done or flow.stop ~= 0
 end
-]]):gsub('HIGHEST', highest):gsub('CLOCK', c)
+]]):gsub('SET_W', (set_watermark(c, highest .. '[j]'))):gsub('HIGHEST', highest):gsub('CLOCK', c)
   end
 
-  --- A function that says what the unit at work is: its key, and a table of what the row begins with.
+  --- A function that says what the unit at work is: its key, and what a dead letter says of it, { row or timer = what it was }.
   function Gen:unit_at_work()
-    local steps, marker, key_of = {}, lib.flow.marker, require('tidemill.state').key_of
-    for _, f in ipairs(self.fires) do if f.windows then steps[#steps + 1] = f end end
+    local key_of = require('tidemill.state').key_of
     return function()
-      -- the step that fires is the last one not behind the step that failed
-      local found
-      for _, f in ipairs(steps) do if f.state.step.id <= marker.step then found = f end end
-      local W = found and found.opened
-      local record = W and W.record()
-      if not record then return nil end
-      local w = W.at
-      local bounds = w.from > -math.huge and { window_start = w.from, window_end = w.to } or {}
-      return key_of(w.ptr, record, found.state.names, found.state.composite), bounds
+      for _, f in ipairs(self.fires) do
+        local T, W = f.timers, f.opened
+        if T and T.working then
+          return T.view.key_letter(), { timer = T.name and { name = T.name, time = T.at } or { expired = true, time = T.at } }
+        end
+        local record = W and W.record()
+        if record then
+          local w = W.at
+          local bounds = w.from > -math.huge and { window_start = w.from, window_end = w.to } or {}
+          return key_of(w.ptr, record, f.state.names, f.state.composite), { row = bounds }
+        end
+      end
     end
   end
 

@@ -185,7 +185,7 @@ local function shown(batch, row, is_bad)
   return ffi_string(buf.data, math.min(buf.len, SHOWN_MAX))
 end
 
---- row: of the batch; below 0 what failed follows its event, and letter.row says what it is.
+--- row: of the batch; below 0 what failed follows its event. letter.row, letter.timer: what failed was no event, but this.
 local function write_letter(pipeline, row, letter, is_bad)
   local step = pipeline.on_error
   if not step then return false end
@@ -194,7 +194,7 @@ local function write_letter(pipeline, row, letter, is_bad)
   local buf = out.buf
   put(buf, '{"at":') put_string(buf, letter.at)
   put(buf, ',"code":') put_string(buf, letter.code)
-  if row >= 0 then
+  if not (letter.row or letter.timer) then
     put(buf, ',"event":')
     if is_bad then put_bad(buf, batch, row) else put_event(buf, batch, row, out.format) end
   end
@@ -204,6 +204,7 @@ local function write_letter(pipeline, row, letter, is_bad)
   put(buf, ',"reason":') put_string(buf, letter.reason)
   if letter.row then put(buf, ',"row":') value.encode(buf, letter.row) end
   put(buf, ',"step":') put_string(buf, letter.step)
+  if letter.timer then put(buf, ',"timer":') value.encode(buf, letter.timer) end
   put(buf, '}')
   C.tm_ffi_out_end(out, lib.flow)
   return true
@@ -245,6 +246,8 @@ end
 --- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.
 function M.fail(pipeline, row, e)
   local number = lib.flow.marker.step
+  -- it has moved the watermark: what is due then follows it, also where it is the last of its batch
+  if row >= 0 and pipeline.clocked and lib.flow.firing == 0 then lib.flow.due = 1 end
   local again = e.pipeline == pipeline and e.number == number
   if again and not pipeline.on_error then
     pipeline.abandon()
@@ -255,9 +258,8 @@ function M.fail(pipeline, row, e)
   local told, first = true, false
   if not again then told, first = cause_of(pipeline, label, e.code, at, e.message) end
   local key, unit
-  if row < 0 and pipeline.unit then
-    key, unit = pipeline.unit()
-  elseif pipeline.on_error then
+  if pipeline.unit and (row < 0 or lib.flow.firing ~= 0) then key, unit = pipeline.unit() end
+  if not unit and row >= 0 and pipeline.on_error then
     key = views and views[(step and step.level or 0) + 1].key_letter()
   end
   pipeline.abandon()
@@ -271,9 +273,9 @@ function M.fail(pipeline, row, e)
   end
   local batch = pipeline.source.batch
   local letter = { at = at, code = e.code, reason = e.message, position = position_of(pipeline, row), step = label, key = key,
-    row = unit }
+    row = unit and unit.row, timer = unit and unit.timer }
   write_letter(pipeline, row, letter, false)
-  report(pipeline, letter, first, unit and value.json(unit) or row >= 0 and shown(batch, row, false) or '', e.traceback)
+  report(pipeline, letter, first, unit and value.json(unit.row or unit.timer) or row >= 0 and shown(batch, row, false) or '', e.traceback)
   e.traceback = nil   -- the same error of another pipeline needs it no more
 end
 

@@ -12,7 +12,7 @@ local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local any = require 'tidemill.any'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
-local ffi_string = ffi.string
+local ffi_string, huge = ffi.string, math.huge
 
 local M = {}
 
@@ -255,15 +255,17 @@ local function read_only(what, index)
   })
 end
 
-local LATER = { timer = true, cancel = true, wall_timer = true }
-
 --- The proxies of a process step.
----@param moment ffi.cdata* struct tm_view of the event at hand
----@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns;
----   only_now: lend() gives an s and a ctx for one call, retire() ends it }
-function M.make(rec, state, add, key_now, moment, only_now)
-  local fields, ptr = rec.fields, state.ptr
-  local place = ffi.new(ffi.typeof('struct { $ r; int32_t new; int32_t late; int32_t cleared; }', state.type))
+---@param o table add: takes a row; key_now(): the key at hand; moment: struct tm_view of the event at hand; timers: of the step, or nil;
+---   only_now: s and ctx live for one call
+---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns; timers,
+---   count_dropped(): of timers; only_now: lend() gives an s and a ctx for one call, retire() ends it }
+function M.make(rec, state, o)
+  local fields, ptr, moment, only_now, timers = rec.fields, state.ptr, o.moment, o.only_now, o.timers
+  -- fires: 1 for a timer, whose time is `at`; w: the watermark; born: of the last record; dropped: timers of this call that are
+  local place = ffi.new(ffi.typeof(
+    'struct { $ r; int32_t new; int32_t late; int32_t cleared; int32_t fires; double at; double w; double born; double dropped; }',
+    state.type))
   local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
   lib.anchor[#lib.anchor + 1] = place
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
@@ -340,32 +342,53 @@ function M.make(rec, state, add, key_now, moment, only_now)
     end
     init(box.r)
     box.cleared, box.late = 1, 1
+    if timers then timers.cleared = timers.cleared + 1 end
   end
 
+  local function no_timers(name)
+    raise('type', 'ctx.' .. name .. ' needs on_timer = function(name, s, ctx) … end in the options of process')
+  end
+  local function timer(name, ms) timers.set(box, name, ms) end
+  local function cancel(name) return timers.cancel(box, name) end
+
   local ctx = read_only('ctx', function(_, k)
-    if k == 'emit' then return add
+    if k == 'emit' then return o.add
     elseif k == 'new' then return box.new ~= 0
-    elseif k == 'key' then return key_now()
+    elseif k == 'key' then return o.key_now()
     elseif k == 'time' then
       local t = moment.time
       if t == t then return t end
       return nil
-    elseif k == 'watermark' then return nil
+    elseif k == 'watermark' then
+      local w = box.w
+      if w > -huge then return w end
+      return nil
     elseif k == 'clear' then return clear
-    elseif LATER[k] then raise('type', 'ctx.' .. k .. ' needs watermarks, which are not in this version') end
+    elseif k == 'timer' or k == 'cancel' then
+      if not rec.on_timer then no_timers(k) end
+      return k == 'timer' and timer or cancel
+    elseif k == 'wall_timer' then raise('type', 'ctx.wall_timer is not in this version; ctx.timer goes by event time') end
     raise('type', "ctx has no '" .. tostring(k) .. "'" ..
-      suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'clear' }))
+      suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'timer', 'cancel', 'clear' }))
   end)
   local view = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'state' })
-  local made = { at = box, view = view, ctx = ctx, init = init, settle = settle }
+  box.w = -huge
+  local made = { at = box, view = view, ctx = ctx, init = init, settle = settle, timers = timers }
   if only_now then
     local set = {}
     for _, c in pairs(containers) do set[c] = true end
     made.lend, made.retire = require 'tidemill.state_checked'.make(view, ctx, set)
   end
+
+  --- Counts the timers that the timer at work would have set after the end of input.
+  function made.count_dropped()
+    timers.count_dropped(box.dropped)
+    box.dropped = 0
+  end
+
   function made.abandon()
     forget_anys()
-    box.late, box.cleared = 0, 0
+    box.late, box.cleared, box.fires, box.dropped = 0, 0, 0, 0
     if only_now then made.retire() end
   end
   return made

@@ -25,6 +25,8 @@ return function(methods, step, stream)
     fault(where, what .. why .. " needs event time: write :event_time { field = 'ts', unit = 'ms' } before it, in this pipeline")
   end
 
+  stream.need_time = need_time
+
   --- A key of the step's own. named: rows show it, so a function must say what it is called.
   local function own_key(where, what, option, v, named)
     if v == nil then return nil end

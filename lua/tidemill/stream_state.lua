@@ -4,8 +4,7 @@ what needs stream.lua itself is loaded when it is called.
 ]]
 
 local LATER = {
-  ttl = 'needs watermarks, which are', on_timer = 'needs watermarks, which are', on_expire = 'needs watermarks, which are',
-  wall_timer = 'needs watermarks, which are',
+  ttl = 'needs watermarks, which are', wall_timer = 'needs watermarks, which are',
   version = 'comes with reload, which is', migrate = 'comes with reload, which is',
 }
 
@@ -21,7 +20,7 @@ return function(methods, step, stream)
 
   local function options_of(where, what, given)
     for name, why in pairs(LATER) do
-      if type(given) == 'table' and given[name] ~= nil then
+      if type(given) == 'table' and given[name] ~= nil and not (name == 'ttl' and what == 'process') then
         fault(where, what .. ": option '" .. name .. "' " .. why .. ' not in this version')
       end
     end
@@ -52,8 +51,26 @@ return function(methods, step, stream)
     if type(options.on_event) ~= 'function' then
       fault(where, 'process takes on_event = function(e, s, ctx) … end, got ' .. describe(options.on_event))
     end
+    if options.on_timer ~= nil then
+      if type(options.on_timer) ~= 'function' then
+        fault(where, 'process takes on_timer = function(name, s, ctx) … end, got ' .. describe(options.on_timer))
+      end
+      stream.need_time(where, 'process', self, " with 'on_timer'")
+    end
+    local ttl
+    if options.ttl ~= nil then
+      ttl = stream.ms_of(where, "process: 'ttl'", options.ttl, 'positive')
+      stream.need_time(where, 'process', self, " with 'ttl'")
+    end
+    if options.on_expire ~= nil then
+      if type(options.on_expire) ~= 'function' then
+        fault(where, 'process takes on_expire = function(s, ctx) … end, got ' .. describe(options.on_expire))
+      end
+      if not ttl then fault(where, "process: 'on_expire' goes with ttl = '30d'") end
+    end
     return step(self, 'process', {
-      name = name, options = options, on_event = options.on_event,
+      name = name, options = options, on_event = options.on_event, on_timer = options.on_timer,
+      ttl = ttl, on_expire = options.on_expire,
       fields = require('tidemill.state_view').fields(where, 'process', options.state or {}),
     })
   end

@@ -20,7 +20,8 @@ local M = {}
 
 --- From which watermark on there is something to do in a pipeline.
 function M.set_due(clock, due)
-  clock.due, clock.trip = due, clock.cap >= due and due + clock.distance or huge
+  -- of a timer that was set behind the watermark no event of this partition need come near
+  clock.due, clock.trip = due, due <= clock.low and -huge or clock.cap >= due and due + clock.distance or huge
 end
 
 --- A batch begins: the clock becomes that of its partition. The watermark is the least of all partitions: none while bounded ones

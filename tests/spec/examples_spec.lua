@@ -301,6 +301,19 @@ for n, step in enumerate(["product", "cart", "checkout", "paid"], 1):
 ]], 'clicks.ndjson')), normal(r.out))
   end)
 
+  it('uncaptured.lua tells which payments were not captured in time', function()
+    local r = example('uncaptured.lua', 'captures.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+events = [json.loads(line) for line in sys.stdin]
+taken = [e for e in events if e["type"] == "capture"]
+for e in sorted((e for e in events if e["type"] == "auth"), key=lambda e: e["ts"]):
+  if not any(c["auth"] == e["auth"] and 0 <= c["ts"] - e["ts"] <= 900 for c in taken):
+    print(json.dumps({"auth": e["auth"], "card": e["card"], "amount": e["amount"], "since": e["ts"], "missing_at": e["ts"] + 900}))
+]], 'captures.ndjson')), normal(r.out))
+    assert.equal(3, #h.lines(r.out))
+  end)
+
   it('access_log.lua makes rows of requests and counts their statuses', function()
     local dir = h.folder()
     local r = example('access_log.lua', 'access_log.ndjson', dir)

@@ -54,7 +54,7 @@ describe('process', function()
       ["s.l:psh(1)"] = "state field 'l', a list, has no method 'psh' (did you mean 'push'?)",
       ["s.m = 1"] = "the state has no field 'm'",
       ["local x = s.m"] = "the state has no field 'm'",
-      ["ctx.timer('x', 1)"] = 'ctx.timer needs watermarks',
+      ["ctx.timer('x', 1)"] = 'ctx.timer needs on_timer = function(name, s, ctx) … end',
       ["ctx.emt {}"] = "ctx has no 'emt' (did you mean 'emit'?)",
     }
     for body, message in pairs(cases) do
@@ -67,8 +67,10 @@ describe('process', function()
     local cases = {
       ["{ max_keys = 1 }"] = 'process takes on_event',
       ["{ on_event = print }"] = 'process keeps state without a bound',
-      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "option 'ttl' needs watermarks",
-      ["{ max_keys = 1, on_event = print, on_timer = print }"] = "option 'on_timer' needs watermarks",
+      ["{ max_keys = 1, on_event = print, ttl = '1d' }"] = "process with 'ttl' needs event time: write :event_time",
+      ["{ max_keys = 1, on_event = print, on_expire = print }"] = "process: 'on_expire' goes with ttl = '30d'",
+      ["{ max_keys = 1, on_event = print, on_timer = print }"] = "process with 'on_timer' needs event time: write :event_time",
+      ["{ max_keys = 1, on_event = print, on_timer = 1 }"] = 'process takes on_timer = function(name, s, ctx)',
       ["{ max_keys = 1, on_event = print, state = { x = {} } }"] = "'x' takes a start value, a type",
       ["{ max_keys = 1, on_event = print, stat = {} }"] = "has no option 'stat' (did you mean 'state'?)",
       ["{ max_keys = 0, on_event = print }"] = "'max_keys' is a whole number of at least 1",
