@@ -113,7 +113,7 @@ local function attacked(place, ...)
     if a[2] == 'deadline' then overdue = overdue + 1 end
   end
   assert.equal(quiet.out, r.out)
-  assert.is_true(r.seconds < quiet.seconds + SLOW * (#ATTACKS * 2 * DEADLINE_MS / 1000 + 2), r.seconds)
+  assert.is_true(r.seconds < quiet.seconds + SLOW * 2 * (#ATTACKS * 2 * DEADLINE_MS / 1000 + 2), r.seconds)
 end
 
 describe('every attack', function()

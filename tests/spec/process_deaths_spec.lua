@@ -254,7 +254,7 @@ describe('an event that no hook can stop', function()
   end)
 
   it('while the script loads: exit code 3, and no second try', function()
-    local got = h.run({ 'run', '--deadline', '50ms', h.write(bomb .. " return require 'tidemill'.pipeline 'p'", h.path 's.lua') }, '')
+    local got = h.run({ 'run', '--deadline', DEADLINE, h.write(bomb .. " return require 'tidemill'.pipeline 'p'", h.path 's.lua') }, '')
     assert.equal(3, got.code)
     assert.truthy(got.err:find('while it loaded', 1, true), got.err)
     assert.equal(1, #h.lines(got.err))
