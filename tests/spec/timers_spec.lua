@@ -211,6 +211,29 @@ describe('timers', function()
     assert.equal(4, r:summary().counters.timers_dropped)
   end)
 
+  it('behind a flat_map, by a key of two fields, in front of a window', function()
+    local r = h.run({ 'run', '-e', [[stream:event_time { field = 't' }
+      :flat_map(function(e, emit) for i = 1, 2 do emit { k = e.k, i = i } end end)
+      :key_by { 'k', 'i' }:process('p', { ttl = '1h', state = { n = 0 },
+        on_event = function(e, s, ctx) s.n = s.n + 1 ctx.timer('x', ctx.time + 5) end,
+        on_timer = function(name, s, ctx) ctx.emit { of = ctx.key.k .. ctx.key.i, n = s.n } end })
+      :window('w', tm.window.tumbling '10ms'):aggregate { of = tm.agg.collect 'of', n = tm.agg.sum 'n' }]] },
+      '{"k":"a","t":1}\n{"k":"b","t":7}\n{"k":"c","t":8}\n{"k":"b","t":30}\n{"k":"b","t":31}\n')
+    -- a at 6, c at 13, b at 36: its event at 30 came before the watermark, and moved the timer
+    local want = {}
+    for i, k in ipairs { 'a', 'c', 'b' } do
+      want[i] = ('{"i":%s,"k":"%s","n":%d,"of":["%s%s"],"window_end":%d,"window_start":%d}'):format('1', k, k == 'b' and 3 or 1, k, '1',
+        ({ 10, 20, 40 })[i], ({ 0, 10, 30 })[i])
+      want[i] = want[i] .. '\n' .. want[i]:gsub('"i":1', '"i":2'):gsub(k .. '1', k .. '2')
+    end
+    assert.equal(table.concat(want, '\n') .. '\n', r.out, r.err)
+  end)
+
+  it('gives a key beyond 2^53 back as the integer it is', function()
+    local r = run("ctx.timer('x', 9)", 'ctx.emit { k = ctx.key, n = s.n }', { '{"t":1,"k":9007199254740993}' })
+    assert.equal('{"k":9007199254740993,"n":1}\n', r.out, r.err)
+  end)
+
   it('that fire while workers are killed leave the rows beside them exact', function()
     local dir = h.folder()
     local out = dir .. '/out'
