@@ -566,6 +566,7 @@ function M.compile(pipeline, checked)
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
+  pipeline.clocks = g.clocks
   pipeline.unit = g.windowed and g:unit_at_work() or nil
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
