@@ -27,6 +27,8 @@ const struct tm_command tm_commands_list[] = {
     "Run scripts to the end of input, write nothing, and print what their steps keep: the list of states, or the records of one.",
     tm_command_state },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "new", "pipeline DIR", "Write a small project to start from: a pipeline, its spec, a sample, and what editors need. Overwrites nothing.",
+    tm_command_new },
   { "list", "[operators | aggregates | sources | sinks | functions]  [--json]", "What scripts can call, a line each.",
     tm_command_list },
   { "help", "[COMMAND | counters | settings | NAME]  [--json]",
@@ -39,7 +41,7 @@ const struct tm_command tm_commands_list[] = {
 /* decided, not in this version */
 static const char *const later[] = {
   "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status", "snapshot", "journal",
-  "drain", "demo", "new", "bench", "completion", "repl",
+  "drain", "demo", "bench", "completion", "repl",
 };
 
 static int is_later(const char *name) {
@@ -204,8 +206,9 @@ static void print_test(void) {
   printf("\nA spec is a file of busted (https://lunarmodules.github.io/busted/, Debian's\n"
          "lua-busted) that runs in this program, outside the sandbox. In it:\n\n"
          "  local tm = require 'tidemill'\n"
-         "  local t = tm.testing.run('script.lua')     a path from the current folder, a\n"
-         "                                             stream, or a list of streams; options:\n"
+         "  local t = tm.testing.run('script.lua')     a path beside the spec or from the\n"
+         "                                             current folder, a stream, or a list of\n"
+         "                                             streams; options:\n"
          "                                             { watermark = 'manual', set = { k = 'v' } }\n"
          "  t:send([source,] row)       a table, or a line of text\n"
          "  t:watermark([source,] ms)   on to this time; math.huge ends the input\n"
@@ -215,7 +218,8 @@ static void print_test(void) {
          "  t:state(name[, key])        what a step keeps of a key\n"
          "\nSources and sinks are memory: no file is read or written. Each event has a view\n"
          "of its own, so that one kept after its call is told. One run at a time: the next\n"
-         "tm.testing.run ends the one before.\n"
+         "tm.testing.run ends the one before. TIDEMILL_* and tidemill.lua are not read;\n"
+         "what `--set` gives in a run is `set` here.\n"
          "Exit codes: 0 all passed, 4 some failed, 3 a spec or a script does not load,\n"
          "2 usage.\n");
 }

@@ -4,10 +4,12 @@ with busted, is testing_busted.lua.
 
 What is tested is the engine of a run (host/engine/testing.c moves it): same batches, loops, state. Only the ends differ: each source
 but tm.source.every is memory that `send` fills, each output of a pipeline is a sink of memory, rows are JSON there whatever the format,
-the clock is the spec's. Every pipeline has an on_error and a late_to, so that nothing that fails or is late is lost. A file source or sink is never opened.
+the clock is the spec's. Every pipeline has an on_error and a late_to, so that nothing that fails or is late is lost. No file of a
+source or sink is opened.
 
-  run    { plan, place, engine, rows, ended, now, manual }     the methods below; one at a time
-  row    { value, pipeline, sink, path, role }                 in the order in which they came; role: 'row' 'late' 'error'
+  run    { plan, place, rows, now, sources, clocks, sinks, ended }   one at a time; clocks: its sources of tm.source.every
+  row    { value, sink }                                             in the order in which they came
+  sink   { name, path, pipeline, role }                              role: 'row' 'late' 'error'
 ]]
 
 local duration = require 'tidemill.duration'
@@ -535,11 +537,22 @@ for name, f in pairs(Run) do
   end
 end
 
+--- Where a script lies: beside the spec, else as the path says from the current folder.
+local function path_of(path, spec)
+  local folder = spec:match '^@(.*/)[^/]*$'
+  if not folder or path:sub(1, 1) == '/' then return path end
+  local f = io.open(folder .. path)
+  if not f then return path end
+  f:close()
+  return folder .. path
+end
+
 --- A run of a stream, a list of streams, or a script by its path.
 ---@param what table|string
 ---@param options table? watermark: 'declared' (default) or 'manual'; set: settings of the script
 local function new_run(what, options)
-  local where = caller()
+  local where, spec = caller(), debug.getinfo(2, 'S').source
+  if type(what) == 'string' then what = path_of(what, spec) end
   local run = enter(where, function()
     local ok, made = pcall(start, what, options, where)
     if ok then return made end

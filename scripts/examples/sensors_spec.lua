@@ -7,7 +7,7 @@ local tm = require 'tidemill'
 describe('sensors.lua', function()
   local t
 
-  before_each(function() t = tm.testing.run 'scripts/examples/sensors.lua' end)
+  before_each(function() t = tm.testing.run 'sensors.lua' end)
 
   it('makes an alert for each branch a reading goes to', function()
     t:send { sensor = 'a', celsius = 61, humidity = 10 }

@@ -7,7 +7,7 @@ local tm = require 'tidemill'
 describe('sessions.lua', function()
   local t
 
-  before_each(function() t = tm.testing.run 'scripts/examples/sessions.lua' end)
+  before_each(function() t = tm.testing.run 'sessions.lua' end)
 
   local function click(ts, device) t:send { visitor = 'v', ts = ts, device = device, page = '/' .. ts } end
 

@@ -8,7 +8,7 @@ describe('totals_per_card.lua', function()
   local t
 
   before_each(function()
-    t = tm.testing.run('scripts/examples/totals_per_card.lua', { set = { large = 50 } })
+    t = tm.testing.run('totals_per_card.lua', { set = { large = 50 } })
   end)
 
   it('tells of a large payment at a merchant new to the card, once', function()

@@ -284,7 +284,8 @@ describe('tm.testing', function()
     local script = [[local tm = require 'tidemill'
       local s = tm.pipeline 'a':event_time { field = 'ts', out_of_order = '500ms' }:key_by 'k'
       return { s:window('w', tm.window.hopping('2s', '1s'), { lateness = '1s' }):aggregate { n = tm.agg.count(), t = tm.agg.sum 'v' }
-        :late_to(tm.sink.file(tm.setting 'late')), s:running('r', { m = tm.agg.max 'v' }, { max_keys = 100 }):to(tm.sink.file(tm.setting 'run')) }]]
+        :late_to(tm.sink.file(tm.setting 'late')),
+        s:running('r', { m = tm.agg.max 'v' }, { max_keys = 100 }):to(tm.sink.file(tm.setting 'run')) }]]
     local events, x = {}, 1
     for i = 1, 400 do
       x = x * 16807 % 2147483647
