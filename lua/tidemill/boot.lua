@@ -19,7 +19,7 @@ _G.require = function(name)
     local text = host.text(name)
     if not text and modules.specs then return lua_require(name) end   -- `tidemill test`: busted, and what specs require
     if not text then error("no module '" .. name .. "' in the library") end
-    local chunk = assert(loadstring(text, '=' .. name))
+    local chunk = setfenv(assert(loadstring(text, '=' .. name)), _G)   -- whoever asks for it first, a spec too
     modules[name] = chunk(name, host) or true
   end
   return modules[name]

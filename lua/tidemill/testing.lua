@@ -243,6 +243,18 @@ end
 --- Which partition of its input a source is (flow.c).
 local function part_of(source) return source.index * 65536 end
 
+--- The watermark of a source so far, by its events or the spec.
+local function watermark_of(run, source)
+  local part, w = part_of(source), source.watermark or -huge
+  for _, p in ipairs(run.plan.pipelines) do
+    for _, clock in ipairs(p.clocks) do
+      local highest = clock.part == part and clock.ptr.highest or clock.highest[part] or -huge
+      w = math.max(w, highest - clock.ptr.distance)
+    end
+  end
+  return w
+end
+
 --- Moves the clocks of a pipeline, those of the partition that is the source, and does what is due.
 local function move(p, source, ms)
   local part = part_of(source)
@@ -286,9 +298,8 @@ function Run.watermark(run, ...)
   if run.ended then raise('usage', 't:watermark: the input has ended') end
   if ms == huge then return finish(run, sources) end
   for _, source in ipairs(sources) do
-    if source.watermark and ms < source.watermark then
-      raise('usage', ('t:watermark: a watermark never goes back: %.0f is before %.0f'):format(ms, source.watermark))
-    end
+    local w = watermark_of(run, source)
+    if ms < w then raise('usage', ('t:watermark: a watermark never goes back: %.0f is before %.0f'):format(ms, w)) end
     source.watermark = ms
     for _, p in ipairs(behind(run, source)) do
       if #p.clocks > 0 then

@@ -41,7 +41,13 @@ local function specs_of(paths)
     local about, why = lfs.attributes(path)
     if not about then raise('usage', 'test: ' .. why) end
     local before = #list
-    if about.mode == 'directory' then find(lfs, path, list) else list[#list + 1] = path end
+    if about.mode == 'directory' then
+      find(lfs, path, list)
+    elseif path:find '%.lua$' then
+      list[#list + 1] = path
+    else
+      raise('usage', "test: '" .. path .. "' is no spec: it does not end in .lua")
+    end
     if #list == before then
       raise('usage', "test: no *_spec.lua in '" .. path .. "'; 'tidemill help test' tells what a spec is")
     end
@@ -93,9 +99,9 @@ local function know_user_files()
   setmetatable(stream.user_sources, { __index = function(_, name) return name:sub(1, #beside) ~= beside end })
 end
 
---- Methods of texts that specs and busted's libraries may use, and scripts have not.
+--- Methods of texts that busted's libraries add, and scripts have not. All share one metatable, so what no script may have stays out.
 local function unlock_strings()
-  setmetatable(debug.getmetatable('').__index, { __index = function(_, name) return string[name] end })
+  setmetatable(debug.getmetatable('').__index, { __index = function(_, name) return name ~= 'dump' and string[name] or nil end })
 end
 
 --- The exit code.
@@ -105,8 +111,8 @@ end
 return function(o, testing, globals)
   local there, core = pcall(require, 'busted.core')
   if not there then
-    raise('usage', 'test: busted does not load; on Debian and Ubuntu: apt-get install lua-busted. ' ..
-      tostring(core):match '^[^\n]*')
+    lib.host.fail_run('test: busted does not load; on Debian and Ubuntu: apt-get install lua-busted. ' .. tostring(core):match '^[^\n]*')
+    return 1
   end
   unlock_strings()
   local specs = specs_of(o.paths)

@@ -54,6 +54,7 @@ describe('tidemill test', function()
     assert.equal(2, r.code)
     assert.matches("'nowhere'", r.err)
     assert.equal(2, test({}, '--jsn').code)
+    assert.matches("'x.txt' is no spec", test({ ['x.txt'] = '' }, 'x.txt').err)
   end)
 
   it('tells the results as one JSON object', function()
@@ -74,6 +75,12 @@ describe('tidemill test', function()
     assert.same({ 'failed', 'x_spec.lua' }, { by_name.bad.status, by_name.bad.file })
     assert.matches('x_spec.lua:3: Expected objects to be equal', by_name.bad.message)
     assert.matches('x_spec.lua:5: oops', by_name.raises.message)
+  end)
+
+  it('says what to install where busted is not', function()
+    local r = h.shell(('LUA_PATH=/nowhere/?.lua %s test .'):format(h.quote(h.bin)))
+    assert.equal(1, r.code)
+    assert.matches('busted does not load; .*apt%-get install lua%-busted', r.err)
   end)
 
   it('has Lua as it is, outside the sandbox', function()
@@ -160,6 +167,7 @@ describe('tm.testing', function()
       t:watermark(19999)
       assert.same({ row(2, 10000) }, t:out())
       t:send { k = 'a', ts = 20000 }
+      assert.matches('never goes back: 19998 is before 19999', select(2, pcall(t.watermark, t, 19998)))
       t:watermark(math.huge)
       assert.same({ row(1, 20000) }, t:out())
       assert.has_error(function() t:send {} end)
@@ -239,6 +247,12 @@ describe('tm.testing', function()
       t:send {}
       assert.equal('deadline', t:errors()[1].code)
     ]]
+  end)
+
+  it('shows what scripts print', function()
+    local r = test { ['s.lua'] = HEAD .. "return tm.pipeline 'p':filter(function(e) print 'seen' return true end)",
+      ['x_spec.lua'] = HEAD .. "it('x', function() local t = tm.testing.run 's.lua' for i = 1, 3 do t:send {} t:advance '1s' end end)" }
+    assert.equal('seen\nseen\nseen\n', r.err)
   end)
 
   it('begins anew with each run, hundreds of times', function()
