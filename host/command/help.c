@@ -206,10 +206,9 @@ static void print_test(void) {
   printf("\nA spec is a file of busted (https://lunarmodules.github.io/busted/, Debian's\n"
          "lua-busted) that runs in this program, outside the sandbox. In it:\n\n"
          "  local tm = require 'tidemill'\n"
-         "  local t = tm.testing.run('script.lua')     a path beside the spec or from the\n"
-         "                                             current folder, a stream, or a list of\n"
-         "                                             streams; options:\n"
-         "                                             { watermark = 'manual', set = { k = 'v' } }\n"
+         "  local t = tm.testing.run('script.lua', { watermark = 'manual',\n"
+         "    set = { k = 'v' } })      a path beside the spec or from the current folder,\n"
+         "                              a stream, or a list of streams; options if wanted\n"
          "  t:send([source,] row)       a table, or a line of text\n"
          "  t:watermark([source,] ms)   on to this time; math.huge ends the input\n"
          "  t:advance '5m'              the clock, which starts at 0\n"
@@ -221,7 +220,7 @@ static void print_test(void) {
          "tm.testing.run ends the one before. TIDEMILL_* and tidemill.lua are not read;\n"
          "what `--set` gives in a run is `set` here.\n"
          "Exit codes: 0 all passed, 4 some failed, 3 a spec or a script does not load,\n"
-         "2 usage.\n");
+         "2 usage, 1 busted is missing.\n");
 }
 
 static void print_counters(void) {

@@ -38,7 +38,7 @@ local function memory_source(d)
     return copy
   end
   local of_input = d.kind == 'input'
-  local format = d.format ~= 'msgpack' and d.format or 'json'
+  local format = (d.format == 'csv' or d.format == 'lines') and d.format or 'json'   -- of msgpack a spec gives the event, not the message
   return { kind = 'file', memory = true, paths = {}, key = of_input and 'stdin' or d.key or table.concat(d.paths, '\0'),
     name = of_input and 'stdin' or d.name or d.kind, format = format, csv = d.csv, place = d.place }
 end
@@ -107,6 +107,10 @@ local function csv_text(source, row)
   local csv, head = source.csv or {}, ''
   local delimiter = csv.delimiter or ','
   local columns = csv.columns or source.columns
+  if not columns and source.texts then
+    raise('usage', ("t:send: the source '%s' was given its header as a text, so tables cannot follow it; go on with texts"):format(
+      source.name))
+  end
   if not columns then
     columns = value.sorted_keys(row)
     source.columns = columns
@@ -128,7 +132,7 @@ end
 --- What was given to send as text of the source's format.
 local function text_of(source, row)
   if type(row) == 'string' then
-    source.columns = source.columns or {}   -- a text is what it is, the header too
+    source.texts = true
     return row:sub(-1) == '\n' and row or row .. '\n'
   end
   if type(row) ~= 'table' or row == NULL or stream.record(row) then

@@ -249,6 +249,27 @@ describe('tm.testing', function()
     ]]
   end)
 
+  it('takes tables for sources of every format', function()
+    passes [[
+      for _, format in ipairs { 'json', 'msgpack', 'csv', 'lines', 'fluent' } do
+        local s = tm.pipeline 'a':from(tm.source.file { path = 'x', format = format }):map(function(e) return { l = e.line } end)
+        local t = tm.testing.run(s)
+        t:send { line = 'one' } t:send { line = 'two' }
+        assert.same({ { l = 'one' }, { l = 'two' } }, t:out 'a')
+      end
+      local t = tm.testing.run(tm.pipeline 'a':from(tm.source.file 'x.csv'))
+      t:send { id = 1 } t:send '2' t:send '"3'
+      assert.same({ { id = '1' }, { id = '2' } }, t:out())
+      assert.matches("no column 'line'", select(2, pcall(t.send, t, { line = 1 })))
+      assert.same({}, t:errors())   -- the quote may end on a further line
+      t:watermark(math.huge)
+      assert.equal(1, #t:errors())
+      t = tm.testing.run(tm.pipeline 'a':from(tm.source.file 'x.csv'))
+      t:send 'id' t:send '1'
+      assert.matches('go on with texts', select(2, pcall(t.send, t, { id = 1 })))
+    ]]
+  end)
+
   it('shows what scripts print', function()
     local r = test { ['s.lua'] = HEAD .. "return tm.pipeline 'p':filter(function(e) print 'seen' return true end)",
       ['x_spec.lua'] = HEAD .. "it('x', function() local t = tm.testing.run 's.lua' for i = 1, 3 do t:send {} t:advance '1s' end end)" }
