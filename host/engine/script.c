@@ -405,6 +405,14 @@ void tm_script_take_loops(struct tm_script *s) {
   }
 }
 
+void tm_script_watch_begin(struct tm_script *s) { marker_set(s, -1, 0); }
+
+int tm_script_watch_end(struct tm_script *s) {
+  int overdue = tm_guard_disarm();
+  marker_clear(s);
+  return overdue;
+}
+
 int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);

@@ -20,6 +20,9 @@ void tm_script_free(struct tm_script *s);
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);
 /* The list at the top of the stack are the loops of the plan, in the order of pipelines; those of the plan before go. */
 void tm_script_take_loops(struct tm_script *s);
+/* Code of a script that is called between these has the deadline of one event. end: 1 it was overdue. */
+void tm_script_watch_begin(struct tm_script *s);
+int tm_script_watch_end(struct tm_script *s);
 /* `tidemill test`: runs the specs that o names (scripts: files and folders), which make plans by themselves. The exit code; -1 and err. */
 int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err);
 /* Reads the bytecode of what was loaded: problems and warnings told on stderr, the number of problems returned; -1 and

@@ -1,5 +1,6 @@
 /* testing.c - moving the engine by hand (testing.h): functions that tidemill.testing calls.
  *
+ *   guarded(f, ...)      pcall under the deadline of one event: a script that loads
  *   begin()              nothing is left of the plan before; sources, sinks and pipelines may be added
  *   open(loops)          the plan is complete
  *   feed(source, text)   text behind what the source has        finish(source)  it has no more
@@ -53,6 +54,20 @@ static struct tm_source *source_arg(lua_State *L, const struct tm_testing *t, in
   int32_t i = (int32_t)luaL_checkinteger(L, at);
   luaL_argcheck(L, i >= 0 && i < t->flows.sources_n, at, "no such source");
   return t->flows.sources[i];
+}
+
+static int testing_guarded(lua_State *L) {
+  struct tm_testing *t = self_of(L);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  tm_script_watch_begin(t->flows.script);
+  int rc = lua_pcall(L, lua_gettop(L) - 1, 0, 0);
+  if (tm_script_watch_end(t->flows.script) && rc != 0) {
+    lua_settop(L, 0);
+    lua_pushliteral(L, "the script was still loading at the deadline: an endless loop?");
+  }
+  lua_pushboolean(L, rc == 0);
+  lua_insert(L, 1);
+  return lua_gettop(L);
 }
 
 static int testing_begin(lua_State *L) {
@@ -179,8 +194,8 @@ static int testing_advance(lua_State *L) {
 
 void tm_testing_push(lua_State *L, struct tm_testing *t) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
-    {"begin", testing_begin}, {"open", testing_open}, {"feed", testing_feed}, {"finish", testing_finish}, {"step", testing_step},
-    {"settle", testing_settle}, {"fire", testing_fire}, {"take", testing_take}, {"advance", testing_advance},
+    {"guarded", testing_guarded}, {"begin", testing_begin}, {"open", testing_open}, {"feed", testing_feed}, {"finish", testing_finish},
+    {"step", testing_step}, {"settle", testing_settle}, {"fire", testing_fire}, {"take", testing_take}, {"advance", testing_advance},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -323,7 +323,7 @@ local function begin_test(what, o)
   if type(what) == 'string' then
     local outer = stream.all
     stream.all = {}
-    local ok, why = pcall(run_script, what, api.make(o.settings), results)
+    local ok, why = o.engine.guarded(run_script, what, api.make(o.settings), results)
     all, stream.all = stream.all, outer
     if not ok then error(why, 0) end
   else

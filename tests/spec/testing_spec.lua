@@ -247,6 +247,9 @@ describe('tm.testing', function()
       t:send {}
       assert.equal('deadline', t:errors()[1].code)
     ]]
+    local r = test { ['s.lua'] = 'while true do end', ['x_spec.lua'] = HEAD .. "it('x', function() tm.testing.run 's.lua' end)" }
+    assert.equal(3, r.code)
+    assert.matches('x_spec.lua:2: the script was still loading at the deadline', r.out)
   end)
 
   it('takes tables for sources of every format', function()
