@@ -26,6 +26,9 @@ const struct tm_command tm_commands_list[] = {
   { "state", "ls | get NAME [KEY]  SCRIPT... | -e CODE  [OPTIONS]",
     "Run scripts to the end of input, write nothing, and print what their steps keep: the list of states, or the records of one.",
     tm_command_state },
+  { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "new", "pipeline DIR", "Write a small project to start from: a pipeline, its spec, a sample, and what editors need. Overwrites nothing.",
+    tm_command_new },
   { "list", "[operators | aggregates | sources | sinks | functions]  [--json]", "What scripts can call, a line each.",
     tm_command_list },
   { "help", "[COMMAND | counters | settings | NAME]  [--json]",
@@ -37,8 +40,8 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "test", "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status", "snapshot", "journal",
-  "drain", "demo", "new", "bench", "completion", "repl",
+  "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status", "snapshot", "journal",
+  "drain", "demo", "bench", "completion", "repl",
 };
 
 static int is_later(const char *name) {
@@ -196,6 +199,30 @@ static void print_state(void) {
          "    --from scripts/examples/data/card_payments.ndjson\n");
 }
 
+static void print_test(void) {
+  print_entry("--json", "One object on stdout instead of busted's words: passed, failed, errors, pending, and tests, each with name, "
+              "file, line, status and message.");
+  print_entry("-h, --help", "This text.");
+  printf("\nA spec is a file of busted (https://lunarmodules.github.io/busted/, Debian's\n"
+         "lua-busted) that runs in this program, outside the sandbox. In it:\n\n"
+         "  local tm = require 'tidemill'\n"
+         "  local t = tm.testing.run('script.lua', { watermark = 'manual',\n"
+         "    set = { k = 'v' } })      a path beside the spec or from the current folder,\n"
+         "                              a stream, or a list of streams; options if wanted\n"
+         "  t:send([source,] row)       a table, or a line of text\n"
+         "  t:watermark([source,] ms)   on to this time; math.huge ends the input\n"
+         "  t:advance '5m'              the clock, which starts at 0\n"
+         "  t:out([name])               rows of a pipeline or sink so far, as tables, and\n"
+         "  t:late()  t:errors()        late events, dead letters: each is given once\n"
+         "  t:state(name[, key])        what a step keeps of a key\n"
+         "\nSources and sinks are memory: no file is read or written. Each event has a view\n"
+         "of its own, so that one kept after its call is told. One run at a time: the next\n"
+         "tm.testing.run ends the one before. TIDEMILL_* and tidemill.lua are not read;\n"
+         "what `--set` gives in a run is `set` here.\n"
+         "Exit codes: 0 all passed, 4 some failed, 3 a spec or a script does not load,\n"
+         "2 usage, 1 busted is missing.\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -261,6 +288,7 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_check) print_check();
   else if (c->run == tm_command_graph) print_graph();
   else if (c->run == tm_command_state) print_state();
+  else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }
 

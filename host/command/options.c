@@ -56,7 +56,7 @@ static void set_number(struct tm_options *o, const struct tm_option *opt, int64_
   else memcpy(member(o, opt->at), &v, sizeof v);
 }
 
-static void set_defaults(struct tm_options *o) {
+void tm_options_defaults(struct tm_options *o) {
   const struct tm_option *opt;
 
   memset(o, 0, sizeof *o);
@@ -468,7 +468,7 @@ int tm_options_parse(struct tm_options *o, enum tm_options_command command, int 
   struct parse p = { .o = o, .command = command, .err = err };
   int i, r;
 
-  set_defaults(o);
+  tm_options_defaults(o);
   r = read_argv(&p, argc, argv);
   if (r != TM_OPTIONS_OK) return r;
   if (read_environment(&p) != 0 || read_settings(&p, io) != 0) return -1;

@@ -56,6 +56,8 @@ enum tm_options_command {
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };
 
+/* What holds where nothing is said. */
+void tm_options_defaults(struct tm_options *o);
 /* Parses what stands behind the command's name. Scripts must exist and be readable: they are opened once, through
  * io. Returns TM_OPTIONS_OK, TM_OPTIONS_HELP (-h was given; o is not complete), or -1 with err: exit code 2 for
  * usage, 3 for a script that cannot be read and for what is wrong in tidemill.lua. */

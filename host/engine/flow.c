@@ -211,6 +211,10 @@ int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err) {
       discard(f, o);
       continue;
     }
+    if (o->sink.kind == TM_SINK_MEMORY) {
+      o->sink.blocked = o->out->buf.len > 0;
+      continue;
+    }
     int more;
     do {
       more = tm_flow_merge(f, o);

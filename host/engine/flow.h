@@ -117,6 +117,9 @@ struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, i
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */
 int tm_flow_open(struct tm_flows *f, struct tm_err *err);
+/* Nothing is added any more: another plan may be. Of sources of memory and of clocks, sinks of memory and links only: files
+ * and what CSV is written by are not closed. What is shared is left (tm_shared_clear). */
+void tm_flow_clear(struct tm_flows *f);
 
 /* Merging (flow_merge.c). */
 
@@ -150,6 +153,10 @@ int tm_flow_pending(const struct tm_flows *f);
  * its input does. When it is drained: 1 if nothing more comes of this source. */
 void tm_flow_fire(struct tm_flows *f, struct tm_source *s, int partial);
 int tm_flow_fire_done(struct tm_flows *f, struct tm_source *s);
+/* Begins a pseudo batch of one slot that is passed already: loops do what is due behind it, as their clocks were moved from
+ * outside; root: the partition of which they were. When it is drained, tm_flow_settled. */
+void tm_flow_settle(struct tm_flows *f, struct tm_source *s, const struct tm_source *root);
+void tm_flow_settled(struct tm_source *s);
 /* After a death, when all is open and what was half changed has been put back: batches are decoded again; the event at
  * which the worker died is undone, or quarantined when it was the second time. */
 void tm_flow_recover(struct tm_flows *f);

@@ -231,10 +231,10 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
-  static const char *const names[] = {"file", "stdout", "discard", "link"};
+  static const char *const names[] = {"file", "stdout", "discard", "link", "memory"};
   (void)source;
   int k = -1;
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 5; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
   if (f->outlets_n == TM_SINKS_MAX) {
@@ -513,4 +513,28 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
     link_side(o);
   }
   return 0;
+}
+
+/* ---- the end of a plan, for a process that makes several ---- */
+
+static void source_free(struct tm_source *s) {
+  tm_fields_free(s->fields);
+  tm_csv_free(s->batch->csv);
+  for (int32_t i = 0; i < s->paths_n; i++) free(s->paths[i]);
+  free(s->paths);
+  free(s);
+}
+
+void tm_flow_clear(struct tm_flows *f) {
+  for (int32_t i = 0; i < f->sources_n; i++) source_free(f->sources[i]);
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    free(f->outlets[i]->sink.path);
+    free(f->outlets[i]->writers);
+    free(f->outlets[i]);
+    f->outlets[i] = NULL;
+  }
+  for (int32_t i = 0; i < f->pipelines_n; i++) free(f->pipelines[i]);
+  memset(f->links, 0, sizeof f->links);
+  f->sources_n = f->outlets_n = f->pipelines_n = 0;
+  f->root = NULL;
 }

@@ -11,12 +11,11 @@
 /* The text of every slot: an event without fields. */
 static const char empty_event[2 + TM_PAD] = "{}";
 
-static void fill(struct tm_batch *b) {
+static void fill(struct tm_batch *b, int32_t rows) {
   b->raw = empty_event;
-  b->format = TM_FORMAT_JSON;
-  b->rows = TM_BATCH_ROWS;
+  b->rows = rows;
   b->bad = 0;
-  for (int32_t i = 0; i < TM_BATCH_ROWS; i++) {
+  for (int32_t i = 0; i < rows; i++) {
     b->off[i] = 0;
     b->len[i] = 2;
     b->line[i] = 0;
@@ -38,7 +37,8 @@ void tm_flow_fire(struct tm_flows *f, struct tm_source *s, int partial) {
     tm_undo_done(u);
   }
   tm_fields_clear(s->fields, TM_BATCH_ROWS);
-  fill(s->batch);
+  fill(s->batch, TM_BATCH_ROWS);
+  s->batch->format = TM_FORMAT_JSON;
   tm_undo_keep(u, s->state, sizeof *s->state);
   s->state->firing = partial ? 2 : 1;
   s->state->active = 1;
@@ -50,4 +50,25 @@ void tm_flow_fire(struct tm_flows *f, struct tm_source *s, int partial) {
 int tm_flow_fire_done(struct tm_flows *f, struct tm_source *s) {
   s->state->firing = 0;
   return f->shared->flow.fired < TM_BATCH_ROWS;
+}
+
+void tm_flow_settle(struct tm_flows *f, struct tm_source *s, const struct tm_source *root) {
+  tm_fields_clear(s->fields, 1);
+  fill(s->batch, 1);
+  s->state->active = 1;
+  tm_flow_begin(f, s);
+  s->batch->part = root->index << 16 | tm_source_part(root);
+  for (int32_t i = 0; i < f->pipelines_n; i++) {
+    struct tm_pipeline *p = f->pipelines[i];
+    if (p->source != s) continue;
+    p->state->next = 1;
+    p->state->due = 1;
+  }
+  tm_undo_done(&f->shared->undo);
+}
+
+/* The slot is none of the input's, by which `sample` counts. */
+void tm_flow_settled(struct tm_source *s) {
+  s->state->slots -= 1;
+  s->state->good -= 1;
 }

@@ -10,6 +10,7 @@
 #include "flow.h"
 
 struct tm_script;
+struct tm_testing;
 
 /* Makes the Lua state, the guard (self-tested) and the library. NULL and err on failure. */
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err);
@@ -17,6 +18,13 @@ void tm_script_free(struct tm_script *s);
 /* Loads and plans the scripts of the options; adds sources, sinks, pipelines and outs to the flows. checked: every
  * event gets a view of its own. With o->drawing nothing is added: the plan is drawn on stdout. err->exit_code 3 for a rejected script. */
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);
+/* The list at the top of the stack are the loops of the plan, in the order of pipelines; those of the plan before go. */
+void tm_script_take_loops(struct tm_script *s);
+/* Code of a script that is called between these has the deadline of one event. end: 1 it was overdue. */
+void tm_script_watch_begin(struct tm_script *s);
+int tm_script_watch_end(struct tm_script *s);
+/* `tidemill test`: runs the specs that o names (scripts: files and folders), which make plans by themselves. The exit code; -1 and err. */
+int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err);
 /* Reads the bytecode of what was loaded: problems and warnings told on stderr, the number of problems returned; -1 and
  * err. */
 int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err);

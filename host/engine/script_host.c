@@ -67,7 +67,7 @@ static int host_print(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   size_t n;
   const char *text = luaL_checklstring(L, 1, &n);
-  uint64_t second = h->flows->io->mono_ns(h->flows->io) / 1000000000U;
+  uint64_t second = tm_io_real.mono_ns(&tm_io_real) / 1000000000U;  /* the system's: the clock of a spec stands still */
   if (second != h->print_second) {
     h->print_second = second;
     h->prints = 0;

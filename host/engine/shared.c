@@ -73,6 +73,16 @@ void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *
   return s->arena + table[i].off;
 }
 
+void tm_shared_clear(struct tm_shared *s) {
+  size_t used = page_up(s->arena_used), from = offsetof(struct tm_shared, counters), to = offsetof(struct tm_shared, arena);
+
+  if (madvise(s->arena, used, MADV_REMOVE) != 0) memset(s->arena, 0, used);
+  s->arena_used = page_up(REGIONS_MAX * sizeof(struct region));
+  s->drain = s->phase = s->failed = s->strict_failed = 0;
+  s->undo.used = 0;
+  memset((char *)s + from, 0, to - from);
+}
+
 int tm_shared_holds(const struct tm_shared *s, const void *p, size_t size) {
   uintptr_t at = (uintptr_t)p, low = (uintptr_t)s->arena;
 

@@ -74,6 +74,8 @@ struct tm_shared *tm_shared_new(struct tm_err *err);
  * it exists and is smaller. The worker's alone (one thread, one worker at a time).
  * *found tells whether an earlier worker made it. */
 void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found);
+/* Forgets everything but the marker's block, its own place and the relay: the next run of a process that makes several begins. */
+void tm_shared_clear(struct tm_shared *s);
 /* 1 if [p, p + size) lies in the arena: to be asked before following a pointer that a dead worker left. */
 int tm_shared_holds(const struct tm_shared *s, const void *p, size_t size);
 

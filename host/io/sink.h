@@ -15,7 +15,8 @@
 #include "../base/undo.h"
 #include "files.h"
 
-enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK };
+/* MEMORY: rows stay in the out until somebody takes them there (engine/testing.c) */
+enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY };
 
 /* What survives the worker. */
 struct tm_sink_state {

@@ -225,14 +225,15 @@ local function node_of(what, e)
   return node
 end
 
---- The API table for scripts. settings: what --set gave.
-function M.make(settings)
+--- The API table for scripts. settings: what --set gave; more: parts that specs have besides.
+function M.make(settings, more)
   local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.window = strict('tm.window', stream.window)
   tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)
   tm.i64 = strict('tm.i64', types.i64)
+  for name, part in pairs(more or {}) do tm[name] = strict('tm.' .. name, part) end
 
   --- A plain table to keep.
   function tm.copy(e) return value.copy(e) end

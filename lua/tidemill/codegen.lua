@@ -577,7 +577,7 @@ function M.compile(pipeline, checked)
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
-  pipeline.unit, pipeline.clocked = g.windowed and g:unit_at_work() or nil, #g.clocks > 0
+  pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, g.clocks, #g.clocks > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end

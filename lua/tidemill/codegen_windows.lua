@@ -30,7 +30,7 @@ return function(emit, Gen)
     local rec = step.rec
     local clock = ffi.new 'struct tm_clock'
     clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
-    clock.distance, clock.limit = rec.out_of_order + 1, math.huge
+    clock.distance, clock.limit = self.pipeline.manual and 0 or rec.out_of_order + 1, math.huge
     clock.cap, clock.low = math.huge, -math.huge
     local source = self.pipeline.source
     local ahead = rec.max_ahead or (source.kind ~= 'file' or source.follow) and 3600000 or nil
@@ -56,6 +56,7 @@ return function(emit, Gen)
 
   --- Text that moves the clock by the event at hand.
   function Gen:move_clock(clock, view)
+    if self.pipeline.manual then return end   -- by a spec alone: `highest` is the watermark
     local c, t = clock.name, 'st' .. view.level .. '.time'
     self:put('do local t, m = %s, %s.highest', t, c)
     if clock.rows then

@@ -274,8 +274,9 @@ local function order(pipelines)
 end
 
 --- Plans what scripts returned. results: list of { streams = {...}, name = script }; canonical: functions source and
---- sink that put the default input and output in terms of the others, so that each place has one reader or writer.
-function M.make(results, canonical)
+--- sink that put the default input and output in terms of the others, so that each place has one reader or writer; all: every
+--- stream that was made for them, false: streams that are not reached are another run's.
+function M.make(results, canonical, all)
   local plan = setmetatable({
     sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0,
     canonical = canonical,
@@ -285,9 +286,10 @@ function M.make(results, canonical)
     plan.returned[rec] = true
     reached(rec, live)
   end
-  check_dangling(stream.all, live)
+  if all ~= false then check_dangling(all or stream.all, live) end
+  all = all or stream.all
   local roots, pipelines, by_name = {}, {}, {}
-  for _, rec in ipairs(stream.all) do
+  for _, rec in ipairs(all) do
     if live[rec] and rec.kind == 'root' then
       local absorbed = false
       if rec.union then

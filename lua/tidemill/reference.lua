@@ -142,4 +142,7 @@ function M.help(name, json, others)
   return table.concat(texts, '\n')
 end
 
+--- The files of `tidemill new pipeline`.
+function M.project() return require 'tidemill.project'.files() end
+
 return M

@@ -93,6 +93,7 @@ function M.new(rec, opened, clock)
     open[i + 1] = e
     if every and tick == huge then
       local low = clock.w > -huge and clock.w or clock.highest - clock.distance
+      if low == -huge then low = from - 1 end   -- a spec that has not moved its watermark yet
       tick = (floor(low / every) + 1) * every
     end
     judge_due()
