@@ -28,7 +28,7 @@
 
 #include "../../host/abi_c.h"
 
-enum { ROWS = 1024, KEY_LEN = 8, RECORD = 32 };
+enum { ROWS = 1024, KEY_LEN = 8, RECORD = 32, GROUP = 64 };
 
 static struct tm_batch batch;
 static struct tm_cell cells[TM_BATCH_ROWS + 1];
