@@ -280,8 +280,9 @@ enum news { NEWS_NONE, NEWS_MORE, NEWS_FINAL, NEWS_SILENT };
 static uint64_t silent_at(const struct tm_source *s, int32_t i) {
   const struct tm_follow *f = s->follow;
   const struct tm_follow_file *file = &f->state->files[i];
-  if (!file->used || !file->held || file->left_out) return 0;
-  return f->moved_ns[i] + (uint64_t)(tm_source_record(s)->timeout_ms * 1e6);
+  const struct tm_record *record = tm_source_record(s);
+  if (!file->used || !file->held || file->left_out || record == NULL) return 0;
+  return f->moved_ns[i] + (uint64_t)(record->timeout_ms * 1e6);
 }
 
 /* Is there something to be read of file i? */

@@ -172,6 +172,7 @@ static int32_t whole_batch(int32_t used, int32_t rows) {
 static void tell_records(struct tm_source *s, const struct tm_cut *cut) {
   const struct tm_record *record = tm_source_record(s);
   char why[160] = "max_lines, --max-event, a line that is too long, or timeout ended the one before";
+  TM_ASSERT(record != NULL);
   s->records_cut += cut->parts;
   if (cut->parts > 0 && !s->parts_told) {
     if (cut->parts_why == TM_RECORD_BY_LINES) snprintf(why, sizeof why, "the one before has max_lines = %d lines", record->lines_max);
@@ -252,6 +253,7 @@ int tm_source_end_held(struct tm_source *s) {
 /* The record that is held ends where its whole lines do: nothing has come for long, or nothing will. */
 static enum tm_source_got begin_held(struct tm_source *s) {
   struct tm_record *record = tm_source_record(s);
+  TM_ASSERT(record != NULL);
   s->ends_held = 0;
   enum tm_source_got got = begin_batch(s, record->held, 1);
   record->why = TM_RECORD_BY_SILENCE;

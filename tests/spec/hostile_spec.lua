@@ -312,7 +312,8 @@ end)
 
 describe('what runs inside C, where no guard reaches', function()
   it('is killed from outside at twice the deadline; after two deaths the event is left out', function()
-    local r = run(in_map "return { x = ('a'):rep(6e7):find(('a'):rep(1e6) .. 'b') }")   -- some 500 million steps
+    local attack = "return { x = ('a'):rep(%d):find(('a'):rep(1e6) .. 'b') }"   -- some 500 million steps
+    local r = run(in_map(attack:format(6e7 / h.slowness())))
     assert.equal('{"id":1}\n{"id":3}\n', r.out)
     assert.equal(1, r.code)
     assert.equal(2, r.summary.counters.worker_kills_deadline)
