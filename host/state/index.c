@@ -9,7 +9,6 @@
 #include "../base/err.h"
 
 enum { CAP_MIN = 64, TAIL = 4096, STEPS_PER_INSERT = 24, DROP_SLICE = 64 * 1024, EQUAL_MAX = 64 };
-enum { LARGE_FROM = 2 * 1024 * 1024 };  /* slots, 16 MiB */
 static const uint64_t END = (uint64_t)1 << 32;
 
 static size_t bytes_of(uint32_t cap) { return tm_page_up((size_t)cap * sizeof(struct tm_index_slot)); }
@@ -24,10 +23,6 @@ static int cap_open(struct tm_index *x, uint32_t cap) {
   size_t had = bytes_of(x->counted), need = bytes_of(cap);
   if (tm_region_open(&x->mem, (size_t)(cap + TAIL) * sizeof(struct tm_index_slot)) != 0) return -1;
   if (need > had && tm_account_take(x->account, need - had) != 0) return -1;
-  if (cap >= LARGE_FROM && !x->enlarged) {
-    x->enlarged = 1;
-    tm_region_enlarge(&x->mem);
-  }
   if (cap > x->counted) x->counted = cap;
   return 0;
 }

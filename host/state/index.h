@@ -31,7 +31,6 @@ struct tm_index {
   uint32_t n;
   int32_t sweep;                  /* 0 none, 1 growing, -1 shrinking */
   uint32_t counted;               /* slots whose memory is counted */
-  int32_t enlarged;               /* 1: it asks for large pages */
 };
 
 /* Room for up to max_slots: 0 or -1. */

@@ -64,9 +64,6 @@ int tm_region_open_more(struct tm_region *r, size_t upto) {
   return 0;
 }
 
-/* a hint: a system that has none refuses */
-void tm_region_enlarge(struct tm_region *r) { madvise(r->base, r->reserved, MADV_HUGEPAGE); }
-
 void tm_region_drop(struct tm_region *r, size_t from, size_t to) {
   if (to > from) madvise(r->base + from, to - from, MADV_DONTNEED);
 }

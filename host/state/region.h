@@ -45,9 +45,6 @@ int tm_region_open_more(struct tm_region *r, size_t upto);
 static inline int tm_region_open(struct tm_region *r, size_t upto) {
   return upto <= r->open ? 0 : tm_region_open_more(r, upto);
 }
-/* What is touched from now on comes in pages of 2 MiB where the system has them: a wait that long now and then, and as much
- * memory more than was asked for, but lookups at random take half the time. For what is dense and stays. */
-void tm_region_enlarge(struct tm_region *r);
 /* The pages of [from, to), whole ones, go back and read as zeroes. */
 void tm_region_drop(struct tm_region *r, size_t from, size_t to);
 
