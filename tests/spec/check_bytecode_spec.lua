@@ -347,7 +347,7 @@ describe('check does not warn of', function()
   end
 
   it('any example', function()
-    for _, path in ipairs(h.lines(h.shell('ls scripts/examples/*.lua').out)) do
+    for _, path in ipairs(h.lines(h.shell('ls scripts/examples/*.lua | grep -v _spec.lua').out)) do
       if not path:find 'cards.lua' then
         local r = h.run { 'check', path }
         assert.equal('', r.err)
