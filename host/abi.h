@@ -105,9 +105,11 @@ struct tm_batch {
   double before;                       /* slots of the source before this batch, whatever their batches were */
   double received_ms;                  /* host clock at arrival */
   int32_t part;                        /* which partition of the input it is from: one a source and file */
-  int32_t unread;                      /* bounded partitions that nothing was read of yet */
-  int32_t others;                      /* 1: further partitions are live */
+  int32_t live;                        /* 1: of one that is taken as it comes, 0: of one that ends */
+  int32_t parts_over;                  /* partitions of all inputs that have ended */
   int32_t pad;
+  double unbegun;                      /* where bounded partitions begin of which nothing was read yet: the least; +inf there are
+                                          none, -inf not known */
   int32_t off[1025];                   /* the object's text (bad: the line's), without white space around */
   int32_t len[1025];
   int32_t line[1025];                  /* line number - line_first */

@@ -11,6 +11,7 @@
 #include "../base/log.h"
 #include "../codec/format.h"
 #include "../codec/out.h"
+#include "../io/turns.h"
 #include "script.h"
 
 /* Something has been done that no death takes back. */
@@ -49,19 +50,22 @@ static int is_fed(const struct tm_flows *f, const struct tm_source *link, const 
   return 0;
 }
 
-/* Which partition of its input the batch that begins is from, and what is known of the others: its watermark is the least of theirs. */
+/* Which partition of its input the batch that begins is from, and what is known of those that are not begun: the watermark is the
+ * least of all partitions'. */
 static void partition(const struct tm_flows *f, const struct tm_source *s) {
   struct tm_batch *b = s->batch;
   const struct tm_source *root = f->root;
   b->part = root->index << 16 | tm_source_part(root);
-  b->unread = tm_source_unread(root);
-  b->others = root->follow != NULL;
-  if (s->kind != TM_SOURCE_LINK) return;
+  b->live = root->live || root->follow != NULL;
+  b->unbegun = tm_source_unbegun(root, 1);
+  b->parts_over = 0;
   for (int32_t i = 0; i < f->sources_n; i++) {
     const struct tm_source *q = f->sources[i];
-    if (q == root || q->kind == TM_SOURCE_LINK || q->state->done || !is_fed(f, s, q)) continue;
-    if (q->live || q->follow != NULL) b->others = 1;
-    else b->unread++;
+    if (q->kind == TM_SOURCE_LINK) continue;
+    b->parts_over += tm_source_parts_over(q);
+    if (q == root || s->kind != TM_SOURCE_LINK || !is_fed(f, s, q)) continue;
+    double unbegun = tm_source_unbegun(q, 0);
+    if (unbegun < b->unbegun) b->unbegun = unbegun;
   }
 }
 

@@ -111,6 +111,8 @@ struct tm_source_how {
   double count;              /* of its ticks */
 };
 int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err);
+/* Where a source's events have their time: it takes turns with other bounded ones (io/turns.h). */
+void tm_flow_source_time(struct tm_flows *f, int32_t source, int32_t field, int32_t unit);
 /* A file sink that is more than one plain file. */
 int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
+#include "../io/turns.h"
 #include "../codec/csv_write.h"
 #include "../codec/format.h"
 #include "../codec/out.h"
@@ -214,7 +215,32 @@ int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_sourc
   return s->follow_state != NULL ? 0 : -1;
 }
 
+void tm_flow_source_time(struct tm_flows *f, int32_t source, int32_t field, int32_t unit) {
+  f->sources[source]->time_field = field;
+  f->sources[source]->time_unit = unit;
+}
+
+/* Bounded inputs whose events' times are known take turns, if there are several. */
+static int begin_turns(struct tm_flows *f, struct tm_err *err) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    struct tm_source *s = f->sources[i];
+    if (s->live || !tm_turns_possible(s)) s->time_field = 0;
+    n += s->time_field > 0;
+  }
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    struct tm_source *s = f->sources[i];
+    struct tm_turn_file *files = NULL;
+    int of_files = s->time_field > 0 && tm_turns_of_files(s);
+    if (s->time_field == 0 || (n < 2 && !of_files)) continue;
+    if (of_files && (files = region(f, "turns", i, 0, (size_t)s->paths_n * sizeof *files, err)) == NULL) return -1;
+    if (tm_turns_begin(s, files) != 0) return no_memory(err, "a source");
+  }
+  return 0;
+}
+
 /* ---- sinks and outs ---- */
+
 
 /* The columns that the first row says outlive a worker. */
 static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_csv_options *csv, struct tm_err *err) {
@@ -494,6 +520,7 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
     if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL && find_files(f, f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (tm_source_open(f->sources[i], err) != 0) return -1;
+  if (begin_turns(f, err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
     if (o->sink.kind == TM_SINK_DISCARD) continue;
@@ -520,6 +547,7 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
 static void source_free(struct tm_source *s) {
   tm_fields_free(s->fields);
   tm_csv_free(s->batch->csv);
+  tm_turns_free(s->turns);
   for (int32_t i = 0; i < s->paths_n; i++) free(s->paths[i]);
   free(s->paths);
   free(s);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../base/buf.h"
+#include "../io/turns.h"
 #include "../base/log.h"
 #include "../codec/any.h"
 #include "../command/options.h"
@@ -204,6 +205,21 @@ static int host_source_how(lua_State *L) {
   return 0;
 }
 
+/* source_time(index, field, unit): where its events have their time */
+static int host_source_time(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_flow_source_time(h->flows, (int32_t)luaL_checkinteger(L, 1), (int32_t)luaL_checkinteger(L, 2), (int32_t)luaL_checkinteger(L, 3));
+  return 0;
+}
+
+/* part_over(part): has that partition of an input (tm_batch.part) ended? */
+static int host_part_over(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  int32_t part = (int32_t)luaL_checkinteger(L, 1);
+  lua_pushboolean(L, tm_source_part_over(h->flows->sources[part >> 16], part & 0xFFFF));
+  return 1;
+}
+
 static int host_add_sink(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -318,7 +334,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
-    {"source_how", host_source_how}, {"sink_how", host_sink_how},
+    {"source_how", host_source_how}, {"source_time", host_source_time}, {"part_over", host_part_over}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},

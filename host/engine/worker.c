@@ -6,6 +6,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #pragma GCC diagnostic pop
 
 #include "../base/log.h"
+#include "../io/turns.h"
 #include "flow.h"
 #include "guard.h"
 #include "script.h"
@@ -169,14 +171,53 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
   }
 }
 
-/* The next source with a batch: live ones first, then the first bounded one that has not ended. */
+/* The source that takes turns whose next event is oldest, the first of them by name; up to which time it may go is told it. */
+static struct tm_source *oldest(struct tm_worker *w) {
+  struct tm_source *first = NULL;
+  double upto = INFINITY;
+  int too = 1, before = 1;
+  for (int32_t i = 0; i < w->flows.sources_n; i++) {
+    struct tm_source *s = w->order[i];
+    if (s->turns == NULL || s->state->done) continue;
+    if (first == NULL || tm_turns_time(s) < tm_turns_time(first)) first = s;
+  }
+  for (int32_t i = 0; i < w->flows.sources_n && first != NULL; i++) {
+    const struct tm_source *s = w->order[i];
+    if (s == first) before = 0;
+    if (s == first || s->turns == NULL || s->state->done || tm_turns_time(s) > upto) continue;
+    if (tm_turns_time(s) < upto) too = 1;
+    upto = tm_turns_time(s);
+    too = too && !before;
+  }
+  if (first != NULL) tm_turns_upto(first, upto, too);
+  return first;
+}
+
+/* Begins the next batch of sources that take turns. */
+static int next_by_time(struct tm_worker *w, struct tm_err *err) {
+  for (;;) {
+    for (int32_t i = 0; i < w->flows.sources_n; i++) {
+      struct tm_source *s = w->order[i];
+      if (s->turns == NULL || s->state->done || !isnan(tm_turns_time(s))) continue;
+      tm_turns_upto(s, -INFINITY, 0);
+      int got = next_of(w, s, err);
+      if (got != TM_SOURCE_END && got != TM_SOURCE_LATER) return got;
+    }
+    struct tm_source *s = oldest(w);
+    if (s == NULL) return TM_SOURCE_END;
+    int got = next_of(w, s, err);
+    if (got != TM_SOURCE_END && got != TM_SOURCE_LATER) return got;
+  }
+}
+
+/* The next source with a batch: live ones first, then the first bounded one that has not ended, or one of those that take turns. */
 static enum turn pick(struct tm_worker *w, struct tm_err *err) {
   int waiting = 0;
   for (int pass = 0; pass < 2; pass++) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
       if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done) continue;
-      int got = next_of(w, s, err);
+      int got = s->turns != NULL ? next_by_time(w, err) : next_of(w, s, err);
       if (got < 0) return TURN_FAILED;
       if (got == TM_SOURCE_WAIT) waiting = 1;
       if (got == TM_SOURCE_BATCH) return TURN_AGAIN;

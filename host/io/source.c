@@ -24,6 +24,7 @@
 #include "../base/log.h"
 #include "follow.h"
 #include "paths.h"
+#include "turns.h"
 
 enum {
   READ_SMALL = 16 * 1024,    /* less is not worth a call */
@@ -61,7 +62,7 @@ static int open_path(struct tm_source *s, struct tm_err *err) {
   }
   posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
   s->fd = fd;
-  return 0;
+  return tm_turns_head(s, err);
 }
 
 static int open_stdin(struct tm_source *s, struct tm_err *err) {
@@ -369,6 +370,7 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   int32_t room = s->buf.cap - st->tail;
   /* no more than the batch wants: what is left over is copied to the front for the next one */
   int32_t want = s->live || s->whole == 0 ? TM_BLOCK : s->whole - (st->tail - st->head);
+  if (s->turns != NULL && want > 2 * s->piece) want = 2 * s->piece;
   if (want < READ_SMALL) want = READ_SMALL;
   if (want > TM_BLOCK) want = TM_BLOCK;
   if (room > want) room = want;
@@ -408,10 +410,6 @@ void tm_source_resume(struct tm_source *s) {
 }
 
 int32_t tm_source_part(const struct tm_source *s) { return s->follow != NULL ? s->follow_state->at : s->state->file; }
-
-int32_t tm_source_unread(const struct tm_source *s) {
-  return s->kind == TM_SOURCE_FILE && s->follow == NULL ? s->paths_n - 1 - s->state->file : 0;
-}
 
 const char *tm_source_origin(const struct tm_source *s) {
   if (s->follow != NULL) return tm_follow_name(s->follow) != NULL ? tm_follow_name(s->follow) : s->name;

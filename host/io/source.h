@@ -47,6 +47,7 @@ struct tm_source_state {
   int32_t batch_len;
   int32_t batch_seen;        /* bytes that were looked at to cut it: what stands behind it may decide what in it is an event */
   int32_t batch_final;       /* they end the file, or what is held of a record */
+  int32_t batch_rows;        /* of what was cut so many rows are the batch; 0: all */
   int32_t batch_long;        /* the batch is the one bad slot of an event that is too long */
   int32_t opened;            /* `base` is known */
   int32_t reading;           /* bytes that a read of a pipe at hand takes for certain, if it takes any; 0 none at hand */
@@ -64,9 +65,12 @@ struct tm_source_state {
   struct tm_skip skip;       /* while skipping */
   struct tm_fluent_at at;    /* where in a message of Fluent Bit head is, and where the batch began */
   struct tm_fluent_at batch_at;
+  int32_t over;              /* files that take turns (turns.h) and are read to their end; all: nothing more is read */
   int32_t broken;            /* input of this source could not be read to its end */
   char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };
+
+struct tm_turns;
 
 struct tm_source {
   int32_t index;
@@ -96,7 +100,12 @@ struct tm_source {
   int64_t period_ms;         /* a clock's */
   double count;              /* its ticks at most; 0 no end */
   double rate;               /* events a second at most; 0 no bound */
-  int32_t piece;             /* with a rate: bytes that are cut at a time */
+  int32_t piece;             /* with a rate, or turns: bytes that are cut at a time */
+  int32_t time_field;        /* where its events have their time, as far as that is known: id of the field; 0 not */
+  int32_t time_unit;         /* enum tm_time_unit */
+  struct tm_turns *turns;    /* it takes turns with other inputs; NULL: it goes when it is asked */
+  int turns_of_files;        /* so do its files */
+  int one;                   /* batches of one event */
   uint64_t next_ns;          /* not to be asked before, for the rate's sake */
   struct tm_unpack *unpack;  /* shared; NULL until something compressed is met */
   /* gives the shared memory for it, and its size: made when first asked for; NULL there is no room */
@@ -116,7 +125,8 @@ struct tm_source {
 };
 
 /* What reading brought. */
-enum tm_source_got { TM_SOURCE_BATCH, TM_SOURCE_WAIT, TM_SOURCE_MORE, TM_SOURCE_END };
+/* LATER: it has events, and it is another source's turn (turns.h). */
+enum tm_source_got { TM_SOURCE_BATCH, TM_SOURCE_WAIT, TM_SOURCE_MORE, TM_SOURCE_END, TM_SOURCE_LATER };
 
 /* Opens the first file and looks for the others, so that a missing one is told at load; -1 and err. */
 int tm_source_open(struct tm_source *s, struct tm_err *err);
@@ -128,7 +138,7 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err);
 int tm_source_pending(const struct tm_source *s);
 /* Nothing more will be read: what was read of an unfinished line is dropped. Returns its bytes. */
 int32_t tm_source_stop(struct tm_source *s);
-/* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; END all is decoded. Changes
+/* Cuts the next batch from what was read: BATCH one is at hand; MORE text is needed; LATER others have their turn; END all is decoded. Changes
  * *s->state in several places, which its caller has kept (undo.h). */
 enum tm_source_got tm_source_next(struct tm_source *s);
 /* The clock at which it is to be asked, though nothing becomes readable; 0 none. */
@@ -155,9 +165,10 @@ static inline int tm_source_holds(const struct tm_source *s) {
 int tm_source_end_held(struct tm_source *s);
 /* Nothing more will come: reads what a followed file holds again. 1; 0: none holds anything. */
 int tm_source_read_held(struct tm_source *s);
-/* Which of the source's files the batch at hand came from, and how many were not begun (followed files: none is waited for). */
+/* Which of the source's files the batch at hand came from. */
 int32_t tm_source_part(const struct tm_source *s);
-int32_t tm_source_unread(const struct tm_source *s);
+/* The file at hand is closed, and what was learnt of its text forgotten. */
+void tm_source_leave(struct tm_source *s);
 /* The name of the file (or the source) the batch at hand came from. */
 const char *tm_source_origin(const struct tm_source *s);
 

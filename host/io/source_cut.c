@@ -12,6 +12,7 @@
 #include "../base/buf.h"
 #include "../base/log.h"
 #include "follow.h"
+#include "turns.h"
 
 enum {
   LONG_SAMPLE = 1024,        /* bytes kept of an event that is too long */
@@ -30,10 +31,15 @@ void tm_source_forget(struct tm_source *s) {
 
 /* ---- the ends of inputs ---- */
 
-static void next_file(struct tm_source *s) {
+void tm_source_leave(struct tm_source *s) {
   if (s->fd >= 0) s->io->close(s->io, s->fd);
   s->fd = -1;
   s->live = s->fifo = 0;  /* of the file that was at hand */
+  tm_source_forget(s);
+}
+
+static void next_file(struct tm_source *s) {
+  tm_source_leave(s);
   s->state->file++;
   s->state->offset = 0;
   s->state->eof = 0;
@@ -41,7 +47,15 @@ static void next_file(struct tm_source *s) {
   s->state->begun = s->state->headed = 0;
   s->state->at = (struct tm_fluent_at){0};
   s->state->line = format_of(s)->first;
-  tm_source_forget(s);
+}
+
+/* The file at hand is over: 1 another one is. */
+static int go_on(struct tm_source *s) {
+  if (s->kind != TM_SOURCE_FILE || s->follow != NULL) return 0;
+  if (s->turns != NULL && s->turns_of_files) return tm_turns_over(s);
+  if (s->state->file + 1 >= s->paths_n) return 0;
+  next_file(s);
+  return 1;
 }
 
 int32_t tm_source_stop(struct tm_source *s) {
@@ -53,7 +67,10 @@ int32_t tm_source_stop(struct tm_source *s) {
     st->at = (struct tm_fluent_at){0};
     st->eof = TM_EOF_REACHED;
   }
-  if (s->kind == TM_SOURCE_FILE && s->follow == NULL) st->file = s->paths_n - 1;
+  if (s->kind == TM_SOURCE_FILE && s->follow == NULL) {
+    if (!s->turns_of_files) st->file = s->paths_n - 1;
+    st->over = s->paths_n;
+  }
   tm_undo_done(s->undo);
   return rest;
 }
@@ -99,6 +116,7 @@ static int read_head(struct tm_source *s) {
   s->lines_blank += cut.blank;
   if (rc > 0) {
     st->head += cut.used;
+    if (s->turns_of_files) tm_turns_headed(s);
     return 1;
   }
   tm_log_error("%s:%.0f: %s; nothing of it is read. Name the columns with columns = {…} or --columns, and header = true "
@@ -152,6 +170,43 @@ static void decode(struct tm_source *s, int32_t off, int32_t len, int final, str
   if (b->fluent != NULL) tm_fluent_set(b, &s->state->batch_at);
   format_of(s)->decode(b, s->buf.data + off, len, final, s->max_event, cut);
   origins(b);
+}
+
+/* Only the first rows of what was cut are the batch. */
+static void shorten(struct tm_batch *b, int32_t rows) {
+  b->rows = rows;
+  b->bad = 0;
+  for (int32_t i = 0; i < rows; i++) b->bad += b->status[i] != TM_LINE_OK;
+}
+
+/* Lines without anything in front of row `row`: each line end between rows that is not the one of the row before it. */
+static int32_t blank_before(const struct tm_batch *b, int32_t row) {
+  int32_t n = 0, at = 0;
+  if (b->format == TM_FORMAT_MSGPACK) return 0;
+  for (int32_t i = 0; i <= row; i++) {
+    for (const char *p = b->raw + at, *end = b->raw + b->off[i]; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) n++;
+    at = b->off[i] + b->len[i];
+  }
+  return n - row;
+}
+
+/* The rows of what was cut whose turn it is: 0 another one's; else *cut is what they take. */
+static int take_turn(struct tm_source *s, struct tm_cut *cut) {
+  struct tm_batch *b = s->batch;
+  int32_t rows = s->turns != NULL ? tm_turns_rows(s) : b->rows;
+  if (s->one && rows > 1) rows = 1;
+  if (s->turns != NULL && s->rate == 0) {
+    int32_t len = rows < b->rows ? b->off[rows] : cut->used;
+    s->piece = rows < b->rows ? (len < PIECE_SMALL ? 2 * PIECE_SMALL : 2 * len) : s->piece < TM_BLOCK ? 2 * s->piece : s->piece;
+  }
+  s->state->batch_rows = 0;
+  if (rows == b->rows) return 1;
+  if (rows > 0) {
+    *cut = (struct tm_cut){.used = b->off[rows], .lines = b->line[rows], .blank = blank_before(b, rows)};
+    s->state->batch_rows = rows;
+  }
+  shorten(b, rows);
+  return rows > 0;
 }
 
 /* What of the event at head must be there before it is worth looking at it again. More of a file comes at once, and its end
@@ -214,13 +269,14 @@ static enum tm_source_got begin_batch(struct tm_source *s, int32_t len, int fina
   struct tm_cut cut;
   decode(s, st->head, len, final, &cut);
   if (s->batch->fluent != NULL) tm_fluent_get(s->batch, &st->at);
+  if (s->batch->rows > 0) s->whole = whole_batch(cut.used, s->batch->rows + cut.blank);
+  if (s->batch->rows > 0 && (s->turns != NULL || s->one) && !take_turn(s, &cut)) return TM_SOURCE_LATER;
   s->least = cut.used == 0 ? cut.need : 0;
   s->need = cut.used == 0 ? need_of(s, len, cut.need) : 0;
   st->batch_len = cut.used;
   st->head += cut.used;
   st->line += cut.lines;
   s->lines_blank += cut.blank;
-  if (s->batch->rows > 0) s->whole = whole_batch(cut.used, s->batch->rows + cut.blank);
   if (cut.parts > 0 || cut.given_up > 0) tell_records(s, &cut);
   if (cut.broken != NULL) give_up(s, st->batch_line + cut.broken_at, cut.broken);
   if (s->batch->rows == 0) return TM_SOURCE_MORE;
@@ -264,17 +320,21 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   for (;;) {
     if (st->done) return TM_SOURCE_END;
+    enum tm_source_got turn = s->turns != NULL ? tm_turns_pick(s) : TM_SOURCE_BATCH;
+    if (turn != TM_SOURCE_BATCH) return turn;
     int32_t before = st->head;
     int final = st->eof && st->eof != TM_EOF_CUT;
     if (skip_mark(s) && read_head(s) && (!st->skipping || skip_long(s))) {
       int32_t len = st->tail - st->head;
-      if (s->rate > 0 && len > s->piece) len = s->piece;
-      if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof) return TM_SOURCE_MORE;
+      int by_pieces = s->rate > 0 || s->turns != NULL;
+      if (by_pieces && len > s->piece) len = s->piece;
+      if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof && !(by_pieces && len == s->piece)) return TM_SOURCE_MORE;
       if (len > 0 || (final && tm_fluent_inside(&st->at))) {
         if (len >= s->need || st->eof || len > s->max_event) {
           enum tm_source_got got = begin_batch(s, len, final && len == st->tail - st->head);
           if (got == TM_SOURCE_BATCH && s->rate > 0) pace(s);
           if (got == TM_SOURCE_BATCH) return got;
+          if (got == TM_SOURCE_LATER) continue;
         }
         if (st->head == before && len < st->tail - st->head) {
           s->piece *= 2;
@@ -296,10 +356,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
     }
     s->files_empty += st->eof == TM_EOF_EMPTY;
     s->files_gone += st->eof == TM_EOF_GONE;
-    if (s->kind == TM_SOURCE_FILE && s->follow == NULL && st->file + 1 < s->paths_n) {
-      next_file(s);
-      return TM_SOURCE_MORE;
-    }
+    if (go_on(s)) return TM_SOURCE_MORE;
     st->done = 1;
   }
 }
@@ -315,4 +372,5 @@ void tm_source_cut_again(struct tm_source *s) {
   struct tm_cut cut;
   if (s->state->batch_long) long_batch(s);
   else decode(s, s->state->batch_off, s->state->batch_seen, s->state->batch_final, &cut);
+  if (s->state->batch_rows > 0) shorten(s->batch, s->state->batch_rows);
 }

@@ -59,6 +59,14 @@ static void pages_drop(struct tm_arrival *a, uint64_t from, uint64_t to) {
   }
 }
 
+size_t tm_arrival_bleed(struct tm_arrival *a, size_t most) {
+  uint64_t n = a->counted_to - a->counted_from, slice = most / TM_PAGE * PER_PAGE;
+  if (n > slice) n = slice;
+  pages_drop(a, a->counted_from, a->counted_from + n);
+  a->counted_from += n;
+  return (size_t)n * sizeof *a->ring;
+}
+
 int tm_arrival_care(struct tm_arrival *a, uint64_t keys, int32_t steps) {
   int more = 0;
   if (a->passing) {

@@ -27,6 +27,8 @@ struct tm_arrival {
 /* Room for `positions`, a power of two: 0 or -1. */
 int tm_arrival_init(struct tm_arrival *a, struct tm_account *account, uint64_t positions);
 void tm_arrival_fini(struct tm_arrival *a);
+/* Of a log that is given up: gives back at most so many bytes of it; how many. */
+size_t tm_arrival_bleed(struct tm_arrival *a, size_t most);
 /* There is room for one more: 0 or -1. */
 int tm_arrival_room(struct tm_arrival *a);
 /* Appends and returns the position, or takes the last one back. */

@@ -10,7 +10,7 @@
 #include "value.h"
 
 enum { SWEEP_NONE = 0, SWEEP_MARK = 1, SWEEP_MOVE = 2, SWEEP_UNMARK = 3 };
-enum { BLOCKS_A_STEP = 4, BLEED = 2 * 1024 * 1024, RUIN_NOW = 64 };
+enum { BLOCKS_A_STEP = 4, RUIN_NOW = 64 };
 static const double WASTE_MIN = 128 * 1024;
 static const uint64_t END = (uint64_t)1 << 32;
 
@@ -244,15 +244,15 @@ int tm_table_care(struct tm_table *t, int32_t steps) {
   return more;
 }
 
-int tm_core_bleed(struct tm_core *core) {
-  struct tm_region *regions[] = {&core->heap.mem, &core->heap.meta, &core->index.mem, &core->arrival.mem};
-  for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
+size_t tm_core_bleed(struct tm_core *core, size_t most) {
+  struct tm_region *regions[] = {&core->heap.mem, &core->heap.meta, &core->index.mem};
+  size_t left = most - tm_arrival_bleed(&core->arrival, most);
+  for (size_t i = 0; i < sizeof regions / sizeof regions[0] && left > 0; i++) {
     struct tm_region *r = regions[i];
-    if (r->open == 0) continue;
-    size_t to = r->open > BLEED ? r->open - BLEED : 0;
-    tm_region_drop(r, to, r->open);
-    r->open = to;
-    return 1;
+    size_t n = r->open < left ? r->open : left;
+    tm_region_drop(r, r->open - n, r->open);
+    r->open -= n;
+    left -= n;
   }
-  return 0;
+  return most - left;
 }

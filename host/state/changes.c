@@ -9,7 +9,9 @@
 #include "../base/err.h"
 #include "table.h"
 
-enum { LOG_FIRST = 64 * 1024, LOG_STEP = 256 * 1024, LOG_KEPT = 4 * 1024 * 1024, CARE_STEPS = 16 };
+enum { LOG_FIRST = 64 * 1024, LOG_STEP = 256 * 1024, LOG_KEPT = 4 * 1024 * 1024, CARE_STEPS = 16,
+  BLEED = 2 * 1024 * 1024, CORE_COST = 256 * 1024  /* bytes given back at a time; what giving back addresses costs as much as */
+};
 static const size_t LOG_MAX = (size_t)1 << 30;
 
 struct tm_changes *tm_ffi_changes_new(struct tm_budget *budget, double seed) {
@@ -107,13 +109,16 @@ static int care_once(struct tm_log *log, int32_t steps) {
     more = tm_table_care(t, steps);
     if (more) tm_table_care_for(t);
   }
-  if (log->dying != NULL) {
+  /* several small ones, so that what is cleared with each event does not pile up */
+  for (size_t left = BLEED; log->dying != NULL && left > 0;) {
     struct tm_core *core = log->dying;
-    if (tm_core_bleed(core) == 0) {
-      log->dying = core->next;
-      tm_core_fini(core);
-      tm_account_free(&core->table->account, core, sizeof *core);
-    }
+    size_t got = tm_core_bleed(core, left);
+    left -= got;
+    if (left < CORE_COST) break;
+    left -= CORE_COST;
+    log->dying = core->next;
+    tm_core_fini(core);
+    tm_account_free(&core->table->account, core, sizeof *core);
   }
   log->pub.care = log->caring != NULL || log->dying != NULL;
   return log->pub.care;

@@ -15,16 +15,20 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024 };
+enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024, STATES_MANY = 256 };
 static const size_t RESERVE_MAX = (size_t)32 << 30;
 
 /* ---- making ---- */
 
-/* addresses for the heap: four times what the budget could pay for, as spans waste addresses */
-static size_t reserve_for(const struct tm_budget *b) {
-  size_t n = RESERVE_MIN;
-  double want = b->limit > 0 ? b->limit * 4 : (double)RESERVE_MAX;
-  while (n < RESERVE_MAX && (double)n < want) n *= 2;
+/* Addresses for the heap: four times what the budget could pay for, as spans waste addresses; of states by the thousand (open
+ * windows) each gets fewer, as there are 128 TiB of them in all. */
+static size_t reserve_for(const struct tm_changes *c) {
+  size_t n = RESERVE_MIN, most = RESERVE_MAX;
+  double want = c->budget->limit > 0 ? c->budget->limit * 4 : (double)RESERVE_MAX;
+  int32_t states = 0;
+  for (const struct tm_state *s = c->states; s != NULL && states < STATES_MANY; s = s->next) states++;
+  if (states == STATES_MANY) most /= 16;
+  while (n < most && (double)n < want) n *= 2;
   return n;
 }
 
@@ -90,7 +94,7 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   t->pub.due = (double)INFINITY;
   t->fields_n = (uint32_t)o->fields_n;
   t->pub.name_len = o->name_len;
-  t->reserve = reserve_for(c->budget);
+  t->reserve = reserve_for(c);
   char *name = tm_account_alloc(&t->account, (size_t)o->name_len + 1);
   t->fields = tm_account_alloc(&t->account, fields_bytes(t->fields_n));
   t->pub.name = name;

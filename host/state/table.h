@@ -169,8 +169,8 @@ int tm_table_care(struct tm_table *t, int32_t steps);
 /* Frees an item that was removed, or a note with what it names; now if it is little. */
 void tm_item_ruin(struct tm_table *t, uint32_t at);
 void tm_note_ruin(struct tm_table *t, uint32_t at);
-/* A slice of giving a cleared table's memory back: 1 if there is more. */
-int tm_core_bleed(struct tm_core *core);
+/* A slice of giving a cleared table's memory back, at most so many bytes: how many; less: there is no more. */
+size_t tm_core_bleed(struct tm_core *core, size_t most);
 
 void tm_ahead_free(struct tm_table *t);
 

@@ -243,6 +243,10 @@ local function bind(o)
     d.cache_list = {}
     d.strings, d.words = caches(C.TM_BATCH_ROWS, d.cache_list), caches(C.TM_WORDS_MAX)
     d.views, d.loops = {}, {}
+    local time = plan:time_of(d)
+    if time then
+      host.source_time(d.index, C.tm_ffi_fields_add(d.fields, 0, time.field, #time.field), lib.time_units[time.unit])
+    end
   end
   for _, p in ipairs(plan.pipelines) do
     host.add_pipeline(p.name, p.source.index)

@@ -11,7 +11,7 @@ local operators = require 'tidemill.operators'
 local C, ffi = lib.C, lib.ffi
 local cast = ffi.cast
 
-local UNITS = { s = C.TM_TIME_S, ms = C.TM_TIME_MS, us = C.TM_TIME_US, ns = C.TM_TIME_NS, iso8601 = C.TM_TIME_ISO8601 }
+local UNITS = lib.time_units
 local ABOUT_COLUMN = { time_s = 's', time_ms = 'ms', time_us = 'us', time_ns = 'ns', time_iso8601 = 'iso8601' }
 
 return function(emit, Gen)

@@ -35,7 +35,7 @@ return function(emit, Gen)
     local source = self.pipeline.source
     local ahead = rec.max_ahead or (source.kind ~= 'file' or source.follow) and 3600000 or nil
     local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, ahead = ahead, idle = rec.idle_after, highest = {},
-      seen = {} }
+      seen = {}, bounded = {}, over = 0 }
     at.name, at.self = self:const(at.ptr), self:const(at)
     self.anchors[#self.anchors + 1] = clock
     self.clocks[#self.clocks + 1] = at

@@ -86,6 +86,9 @@ local BUF_MAX = 64 * 1024 * 1024
 M.formats = { json = C.TM_FORMAT_JSON, msgpack = C.TM_FORMAT_MSGPACK, csv = C.TM_FORMAT_CSV, lines = C.TM_FORMAT_LINES,
   fluent = C.TM_FORMAT_FLUENT }
 
+--- The units of points in time, by name.
+M.time_units = { s = C.TM_TIME_S, ms = C.TM_TIME_MS, us = C.TM_TIME_US, ns = C.TM_TIME_NS, iso8601 = C.TM_TIME_ISO8601 }
+
 --- A growing buffer of C.
 function M.buf(max)
   local b = ffi.new 'struct tm_buf'

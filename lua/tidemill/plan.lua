@@ -273,6 +273,35 @@ local function order(pipelines)
   return out
 end
 
+-- what leaves the field of an event's time as it came
+local LEAVES_TIME = { filter = true, schema = true, on_error = true, late_to = true, sample = true, key_by = true, branch = true,
+  route = true, arm = true, select = true, source = true, throttle = true, suppress = true, dedup = true }
+
+--- The first event_time behind a step that reads what the source's events have; nil: there is none.
+function Plan:time_behind(step)
+  if step.kind == 'event_time' then return step.rec end
+  if step.kind == 'to' then
+    return step.out.sink.kind == 'link' and self:time_of(step.out.sink.source) or nil
+  end
+  if not LEAVES_TIME[step.kind] then return nil end
+  for _, list in ipairs { step.next, step.arms or {} } do
+    for _, behind in ipairs(list) do
+      local found = self:time_behind(behind)
+      if found then return found end
+    end
+  end
+  return nil
+end
+
+--- Where events of a source have their time, as far as that is the same for all who read it: an event_time, or nil.
+function Plan:time_of(source)
+  for _, p in ipairs(self.pipelines) do
+    local found = p.source == source and not p.prints and self:time_behind(p.tree)
+    if found then return found end
+  end
+  return nil
+end
+
 --- Plans what scripts returned. results: list of { streams = {...}, name = script }; canonical: functions source and
 --- sink that put the default input and output in terms of the others, so that each place has one reader or writer; all: every
 --- stream that was made for them, false: streams that are not reached are another run's.

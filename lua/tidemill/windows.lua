@@ -24,9 +24,17 @@ function M.set_due(clock, due)
   clock.due, clock.trip = due, due <= clock.low and -huge or clock.cap >= due and due + clock.distance or huge
 end
 
---- A batch begins: the clock becomes that of its partition. The watermark is the least of all partitions: none while bounded ones
---- are not begun; those that ended hold nothing back, nor do live ones that brought nothing for `idle` ms.
----@param at table ptr, idle; part, highest and seen by partition
+--- Partitions that have ended hold nothing back any more.
+local function forget_ended(at)
+  for q in pairs(at.highest) do
+    if q ~= at.part and lib.host.part_over(q) then at.highest[q] = nil end
+  end
+end
+
+--- A batch begins: the clock becomes that of its partition. The watermark is the least of all partitions: of those that are bounded and
+--- not begun by their first events, none if these are not known; those that ended hold nothing back, nor do live ones that brought
+--- nothing for `idle` ms.
+---@param at table ptr, idle; part, highest, seen, bounded by partition; over: how many had ended
 function M.enter(at, batch)
   local k, p = at.ptr, batch.part
   local w = k.highest - k.distance
@@ -35,14 +43,17 @@ function M.enter(at, batch)
   if p ~= at.part then
     if at.part then at.highest[at.part] = k.highest end
     k.highest, at.part = at.highest[p] or -huge, p
+    at.bounded[p] = batch.live == 0
   end
   at.seen[p] = batch.received_ms
-  local cap = huge
-  if batch.unread > 0 then
-    cap = -huge
-  elseif batch.others ~= 0 then
-    for q, highest in pairs(at.highest) do
-      if q ~= p and batch.received_ms - at.seen[q] < at.idle and highest - k.distance < cap then cap = highest - k.distance end
+  if batch.parts_over ~= at.over then
+    forget_ended(at)
+    at.over = batch.parts_over
+  end
+  local cap = batch.unbegun - k.distance
+  for q, highest in pairs(at.highest) do
+    if q ~= p and (at.bounded[q] or batch.received_ms - at.seen[q] < at.idle) and highest - k.distance < cap then
+      cap = highest - k.distance
     end
   end
   k.cap = cap
@@ -167,11 +178,6 @@ function M.new(rec, opened, clock)
     return { kind = rank == 2 and 'final' or 'over', e = best }
   end
 
-  local function begin_cursor(e)
-    local made = C.tm_ffi_cursor_new(e.ptr)
-    if made == nil then raise('memory', 'no memory to walk a state (--memory)') end
-    return made
-  end
 
   --- The job is done: what follows from that.
   local function finish()
@@ -208,7 +214,12 @@ function M.new(rec, opened, clock)
       else
         if not cursor then
           W.at, W.final = job.kind == 'tick' and job.list[job.n] or job.e, job.kind == 'final'
-          cursor = begin_cursor(W.at)
+          cursor = C.tm_ffi_cursor_new(W.at.ptr)
+          if cursor == nil then   -- it can only be left out: what fails again and again would never end
+            cursor = nil
+            finish()
+            raise('memory', ("step '%s': no memory to make rows of the window from %.0f; it is left out (--memory)"):format(rec.name, W.at.from))
+          end
         end
         local p = C.tm_ffi_cursor_next(cursor)
         if p ~= nil then return p end
