@@ -69,6 +69,9 @@ static void partition(const struct tm_flows *f, const struct tm_source *s) {
   }
 }
 
+/* Its slots are none of the input's. */
+static int is_pseudo(const struct tm_source *s) { return s->state->firing || s->state->settling; }
+
 /* root: outs start a new count of slots; a link's batches go on within the root's. Nothing of this counts until the
  * batch is at hand, but for what is kept here. */
 static void begin(struct tm_flows *f, struct tm_source *s, int root) {
@@ -92,11 +95,11 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     tm_undo_keep(&sh->undo, &c->lines_bad, sizeof c->lines_bad);
     sh->batch_serial++;
     c->batches++;
-    if (!s->state->firing) c->events_in += (uint64_t)(s->batch->rows - s->batch->bad);
+    if (!is_pseudo(s)) c->events_in += (uint64_t)(s->batch->rows - s->batch->bad);
     c->lines_bad += (uint64_t)s->batch->bad;
   }
   partition(f, s);
-  if (!s->state->firing) s->state->good += s->batch->rows - s->batch->bad;
+  if (!is_pseudo(s)) s->state->good += s->batch->rows - s->batch->bad;
   s->batch->before = s->state->slots;
   s->state->slots += s->batch->rows;
   tm_script_batch_begin(f->script, s, s->last_rows);
@@ -404,6 +407,7 @@ void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int
   double at = s->batch->line_first + s->batch->line[slot];
   const char *from = tm_source_origin(s);
   if (s->state->firing) snprintf(out, out_size, "%s:end", from);
+  else if (s->state->settling) snprintf(out, out_size, "%s:idle", from);
   else snprintf(out, out_size, "%s:%s%.0f", from, tm_format_of(s->batch)->place, at);
   if (name != NULL) *name = from;
   if (line != NULL) *line = at;

@@ -156,8 +156,8 @@ int tm_flow_pending(const struct tm_flows *f);
 void tm_flow_fire(struct tm_flows *f, struct tm_source *s, int partial);
 int tm_flow_fire_done(struct tm_flows *f, struct tm_source *s);
 /* Begins a pseudo batch of one slot that is passed already: loops do what is due behind it, as their clocks were moved from
- * outside; root: the partition of which they were. When it is drained, tm_flow_settled. */
-void tm_flow_settle(struct tm_flows *f, struct tm_source *s, const struct tm_source *root);
+ * outside, or as time has passed; part: the partition of which they are (tm_batch.part). When it is drained, tm_flow_settled. */
+void tm_flow_settle(struct tm_flows *f, struct tm_source *s, int32_t part);
 void tm_flow_settled(struct tm_source *s);
 /* After a death, when all is open and what was half changed has been put back: batches are decoded again; the event at
  * which the worker died is undone, or quarantined when it was the second time. */

@@ -52,12 +52,14 @@ int tm_flow_fire_done(struct tm_flows *f, struct tm_source *s) {
   return f->shared->flow.fired < TM_BATCH_ROWS;
 }
 
-void tm_flow_settle(struct tm_flows *f, struct tm_source *s, const struct tm_source *root) {
+void tm_flow_settle(struct tm_flows *f, struct tm_source *s, int32_t part) {
   tm_fields_clear(s->fields, 1);
   fill(s->batch, 1);
-  s->state->active = 1;
+  tm_undo_keep(&f->shared->undo, s->state, sizeof *s->state);
+  s->state->active = s->state->settling = 1;
   tm_flow_begin(f, s);
-  s->batch->part = root->index << 16 | tm_source_part(root);
+  s->batch->part = part;
+  s->batch->live = -1;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;
@@ -69,6 +71,8 @@ void tm_flow_settle(struct tm_flows *f, struct tm_source *s, const struct tm_sou
 
 /* The slot is none of the input's, by which `sample` counts. */
 void tm_flow_settled(struct tm_source *s) {
+  tm_undo_keep(s->undo, s->state, sizeof *s->state);
   s->state->slots -= 1;
-  s->state->good -= 1;
+  s->state->settling = s->state->active = 0;
+  tm_undo_done(s->undo);
 }

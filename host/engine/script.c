@@ -577,6 +577,28 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
   return ended;
 }
 
+int tm_script_idle(struct tm_script *s, double now, int32_t *part, double *due) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_function(s, "idle");
+  lua_pushnumber(L, now);
+  if (lua_pcall(L, 1, 2, 0) != 0) library_failed(s, "silent inputs could not be looked for");
+  int source = lua_isnil(L, -2) ? -1 : (int)lua_tointeger(L, -2);
+  *due = lua_tonumber(L, -1);
+  *part = source < 0 ? 0 : (int32_t)lua_tointeger(L, -1);
+  lua_settop(L, top);
+  return source;
+}
+
+void tm_script_watermarks(struct tm_script *s, double now) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_function(s, "watermarks");
+  lua_pushnumber(L, now);
+  if (lua_pcall(L, 1, 0, 0) != 0) library_failed(s, "watermarks could not be told");
+  lua_settop(L, top);
+}
+
 void tm_script_count_traces(struct tm_script *s) {
   struct tm_counters *c = &s->shared->counters;
   uint64_t *to[TRACES] = {&c->traces, &c->trace_aborts, &c->trace_flushes, &c->loops_compiled};

@@ -220,6 +220,40 @@ static int host_part_over(lua_State *L) {
   return 1;
 }
 
+/* watermark(pipeline, ms[, part, silent_ms]): for the summary, and the input it waits for */
+static int host_watermark(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_shared *sh = h->flows->shared;
+  if (sh->watermarks_n >= TM_SHARED_WATERMARKS) return 0;
+  struct tm_watermark *w = &sh->watermarks[sh->watermarks_n];
+  snprintf(w->pipeline, sizeof w->pipeline, "%s", luaL_checkstring(L, 1));
+  w->w = luaL_checknumber(L, 2);
+  w->silent_ms = luaL_optnumber(L, 4, -1);
+  w->input[0] = '\0';
+  if (w->silent_ms >= 0) snprintf(w->input, sizeof w->input, "%s", tm_source_part_name(h->flows->sources[luaL_checkinteger(L, 3) >> 16], luaL_checkinteger(L, 3) & 0xFFFF));
+  sh->watermarks_n++;
+  return 0;
+}
+
+/* part_name(part): the file, or the source, that a partition is */
+static int host_part_name(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  int32_t part = (int32_t)luaL_checkinteger(L, 1);
+  lua_pushstring(L, tm_source_part_name(h->flows->sources[part >> 16], part & 0xFFFF));
+  return 1;
+}
+
+/* quiet(part): since when that partition's source has been asked and had nothing, ms; 0 if that is not known of its files one by one;
+ * nil: it had something, or was not asked */
+static int host_quiet(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  const struct tm_source *s = h->flows->sources[(int32_t)luaL_checkinteger(L, 1) >> 16];
+  if (s->follow != NULL) lua_pushinteger(L, 0);
+  else if (s->quiet_ms > 0) lua_pushnumber(L, s->quiet_ms);
+  else lua_pushnil(L);
+  return 1;
+}
+
 static int host_add_sink(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -334,7 +368,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
-    {"source_how", host_source_how}, {"source_time", host_source_time}, {"part_over", host_part_over}, {"sink_how", host_sink_how},
+    {"source_how", host_source_how}, {"source_time", host_source_time}, {"part_over", host_part_over}, {"part_name", host_part_name}, {"watermark", host_watermark}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},

@@ -14,7 +14,7 @@
 #include "../base/hist.h"
 #include "../base/undo.h"
 
-enum { TM_SHARED_FAILURES = 256, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
+enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
 
 /* how far the worker is; control's words in the summary depend on it */
 enum tm_phase { TM_PHASE_LOADING = 0, TM_PHASE_RUNNING, TM_PHASE_DRAINING, TM_PHASE_DONE };
@@ -34,6 +34,14 @@ struct tm_flow_count {
   uint64_t rows;
 };
 
+/* How far a pipeline's event time was when the end of the run began, and which input it waited for. */
+struct tm_watermark {
+  char pipeline[64];
+  double w;              /* ms; -inf: it had none */
+  double silent_ms;      /* of that input; below 0: it waited for none in particular */
+  char input[256];
+};
+
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
@@ -49,6 +57,8 @@ struct tm_shared {
   uint64_t failures_other;           /* failed events that found no entry */
   struct tm_flow_count flows[TM_SHARED_NAMES];
   int32_t flows_n;
+  struct tm_watermark watermarks[TM_SHARED_WATERMARKS];
+  int32_t watermarks_n;
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
   struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
   double death_good;                 /* `batch_good` at that time */

@@ -3,17 +3,20 @@
  * For people:                                              for programs, one line:
  *   tidemill: 1,000 events in 0.51 s ...                     {"exit_code":0,"wall_s":0.51,...,
  *     events in            1,000   224 KiB                    "counters":{...},"latency_ns":{...},
- *     ...                                                     "rows":[...],"failures":[...]}
+ *     ...                                                     "rows":[...],"watermarks":[...],"failures":[...]}
  *   rows by pipeline and sink
+ *   watermarks by pipeline
  *   failures by pipeline, step and cause
  *
  * Which counters appear, and under what name, is counters.def's to say. JSON member names are a contract:
  * counters as in the table, durations with their unit last. */
 #include "summary.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -159,6 +162,34 @@ static void put_flows(const struct tm_shared *s, struct tm_buf *out) {
     put_row(out, clean_text(s->flows[i].name, sizeof s->flows[i].name, name), s->flows[i].rows);
 }
 
+/* A point in time as ISO 8601, what is none as a number; out has 40 bytes. */
+static const char *instant_text(double ms, char *out) {
+  time_t s = (time_t)floor(ms / 1000);
+  struct tm civil;
+  size_t n = fabs(ms) < 2.5e14 && gmtime_r(&s, &civil) != NULL ? strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &civil) : 0;
+  if (n > 0) snprintf(out + n, 40 - n, ".%03dZ", (int)(ms - (double)s * 1000));
+  else snprintf(out, 40, "%s", ms < 0 && isinf(ms) ? "none yet" : "the end");
+  return out;
+}
+
+static int watermarks_n(const struct tm_shared *s) {
+  return s->watermarks_n < 0 ? 0 : s->watermarks_n > TM_SHARED_WATERMARKS ? TM_SHARED_WATERMARKS : s->watermarks_n;
+}
+
+static void put_watermarks(const struct tm_shared *s, struct tm_buf *out) {
+  char name[4 * sizeof s->watermarks[0].pipeline + 1], input[4 * sizeof s->watermarks[0].input + 1], line[sizeof input + 80], at[40], silent[32];
+
+  if (watermarks_n(s) > 0) put(out, "watermarks by pipeline\n");
+  for (int i = 0; i < watermarks_n(s); i++) {
+    const struct tm_watermark *w = &s->watermarks[i];
+    put(out, "  %-*s %s\n", LABEL, clean_text(w->pipeline, sizeof w->pipeline, name), instant_text(w->w, at));
+    if (w->silent_ms < 0) continue;
+    snprintf(line, sizeof line, "waiting: %s silent for %s", clean_text(w->input, sizeof w->input, input),
+             time_text((uint64_t)(w->silent_ms * 1e6), silent));
+    put_wrapped(out, line, 6);
+  }
+}
+
 static void put_failures(const struct tm_shared *s, struct tm_buf *out) {
   char names[3][4 * sizeof s->failures[0].pipeline + 1], first[4 * sizeof s->failures[0].first + 1];
   char where[sizeof names + 8];
@@ -185,6 +216,7 @@ int tm_summary_text(const struct tm_summary *sum, struct tm_buf *out) {
   put_counters(sum, out);
   put_times(sum, out);
   put_flows(sum->shared, out);
+  put_watermarks(sum->shared, out);
   put_failures(sum->shared, out);
   return out->cap_max < 0 ? -1 : 0;
 }
@@ -224,6 +256,22 @@ static void put_json_lists(const struct tm_shared *s, struct tm_buf *out) {
     put(out, "%s{", i > 0 ? "," : "");
     put_json_name(out, "flow", s->flows[i].name, sizeof s->flows[i].name);
     put(out, ",\"rows\":%llu}", (unsigned long long)s->flows[i].rows);
+  }
+  put(out, "],\"watermarks\":[");
+  for (i = 0; i < watermarks_n(s); i++) {
+    const struct tm_watermark *w = &s->watermarks[i];
+
+    put(out, "%s{", i > 0 ? "," : "");
+    put_json_name(out, "pipeline", w->pipeline, sizeof w->pipeline);
+    put(out, ",\"watermark_ms\":");
+    if (isfinite(w->w)) put(out, "%.0f", w->w);
+    else put(out, "null");
+    if (w->silent_ms >= 0) {
+      put(out, ",");
+      put_json_name(out, "waiting_for", w->input, sizeof w->input);
+      put(out, ",\"silent_ms\":%.0f", w->silent_ms);
+    }
+    put(out, "}");
   }
   put(out, "],\"failures\":[");
   n = s->failures_n > TM_SHARED_FAILURES ? TM_SHARED_FAILURES : s->failures_n;

@@ -43,7 +43,9 @@ struct tm_worker {
   int paused;
   int ending;                               /* no more is read */
   int cut_short;                            /* a signal or the scripts ended it before the end of input */
+  int ended;                                /* nothing is left to be read */
   int32_t fire_at;                          /* the pipeline whose source gives its last rows */
+  double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
   uint64_t flushed_ns;
   uint64_t events_at_flush;
 };
@@ -157,13 +159,17 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
   for (;;) {
     if (w->ending) s->whole = 0;  /* what was read goes through, though it be less than a batch */
     enum tm_source_got got = cut(w, s);
+    if (got == TM_SOURCE_BATCH) s->quiet_ms = 0;
     if (got != TM_SOURCE_MORE) return (int)got;
     int pending = tm_source_pending(s);
     if (w->ending && !(s->live && pending)) {
       if (!tm_source_end_held(s) && !tm_source_read_held(s)) stop(s);
       continue;
     }
-    if (s->live && !pending && (reads++ > 0 || is_watched(w, s))) return TM_SOURCE_WAIT;
+    if (s->live && !pending && (reads++ > 0 || is_watched(w, s))) {
+      if (s->quiet_ms == 0) s->quiet_ms = (double)w->io->real_ms(w->io);
+      return TM_SOURCE_WAIT;
+    }
     int64_t n = s->kind == TM_SOURCE_GENERATE ? generate(w, s, err) : tm_source_fill(s, err);
     if (n < 0) return -1;
     if (n > 0) w->shared->moves++;
@@ -264,11 +270,28 @@ static enum turn move_batch(struct tm_worker *w, struct tm_err *err) {
   int small = s->live || now - w->flushed_ns > (uint64_t)FLUSH_EVERY_MS * 1000000U;
   if (flush(w, small, err) != 0) return TURN_FAILED;
   if (small) w->flushed_ns = now;
+  if (s->state->settling) {
+    tm_flow_settled(s);
+    w->current = NULL;
+    return TURN_AGAIN;
+  }
   if (!s->state->firing) count_latency(w, s);
   tm_source_batch_done(s);
   if (s->state->firing && tm_flow_fire_done(&w->flows, s)) w->fire_at++;
   w->current = NULL;
   return TURN_AGAIN;
+}
+
+/* Inputs are caught up with: does a watermark wait for one that has been silent for too long? 1 then what is due goes through. */
+static int settle_idle(struct tm_worker *w) {
+  int32_t part;
+  w->idle_due_ms = INFINITY;
+  if (w->ending || any_blocked(w)) return 0;
+  int source = tm_script_idle(w->script, (double)w->io->real_ms(w->io), &part, &w->idle_due_ms);
+  if (source < 0) return 0;
+  w->current = w->flows.sources[source];
+  tm_flow_settle(&w->flows, w->current, part);
+  return 1;
 }
 
 /* At the end of input: begins the next batch of rows that steps give then. 0: there are none left. */
@@ -297,7 +320,13 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (w->current != NULL) return move_batch(w, err);
   enum turn t = pick(w, err);
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
+  if (t == TURN_END && !w->ended) {
+    w->ended = 1;
+    w->shared->watermarks_n = 0;
+    tm_script_watermarks(w->script, (double)w->io->real_ms(w->io));
+  }
   if (t == TURN_END && fire(w)) return TURN_AGAIN;
+  if (t == TURN_WAIT && settle_idle(w)) return TURN_AGAIN;
   if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
@@ -325,6 +354,8 @@ static int wait_for_sinks(struct tm_worker *w) {
     ev_timer_start(w->loop, &w->retry);
   }
   if (blocked && !w->paused) w->shared->counters.source_pauses++;
+  /* what is not asked is not silent */
+  for (int32_t i = 0; i < w->flows.sources_n && blocked; i++) w->flows.sources[i]->quiet_ms = 0;
   w->paused = blocked;
   return blocked;
 }
@@ -361,6 +392,11 @@ static void wait_for_sources(struct tm_worker *w) {
     if (due > 0 && (first == 0 || due < first)) first = due;
   }
   ev_timer_stop(w->loop, &w->due);
+  if (w->idle_due_ms < INFINITY) {
+    double in_ms = w->idle_due_ms - (double)w->io->real_ms(w->io);
+    uint64_t due = now + (in_ms > 0 ? (uint64_t)(in_ms * 1e6) : 0) + 1000000U;
+    if (first == 0 || due < first) first = due;
+  }
   if (first == 0) return;
   ev_now_update(w->loop);
   ev_timer_set(&w->due, first > now ? (double)(first - now) / 1e9 : 0, 0);

@@ -394,7 +394,7 @@ int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
 void tm_source_resume(struct tm_source *s) {
   struct tm_source_state *st = s->state;
   s->batch->fields = s->fields;
-  if (st->firing) st->firing = st->active = 0;
+  if (st->firing || st->settling) st->firing = st->settling = st->active = 0;
   if (s->kind == TM_SOURCE_LINK) return;
   size_t size;
   int packed = st->looked == TM_LOOK_PACKED && find_unpack(s, &size);
@@ -415,4 +415,9 @@ const char *tm_source_origin(const struct tm_source *s) {
   if (s->follow != NULL) return tm_follow_name(s->follow) != NULL ? tm_follow_name(s->follow) : s->name;
   if (s->kind == TM_SOURCE_FILE && s->state->file < s->paths_n) return s->paths[s->state->file];
   return s->name;
+}
+
+const char *tm_source_part_name(const struct tm_source *s, int32_t part) {
+  if (s->follow != NULL) return part > 0 ? s->follow_state->files[part - 1].path : s->name;
+  return s->kind == TM_SOURCE_FILE && part < s->paths_n ? s->paths[part] : s->name;
 }

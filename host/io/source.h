@@ -43,6 +43,7 @@ struct tm_source_state {
   int32_t tail;
   int32_t active;            /* a batch is at hand */
   int32_t firing;            /* it is a pseudo batch of the end of input (tm_flow.firing) */
+  int32_t settling;          /* it is a pseudo batch behind which what is due by the clock is done (tm_flow_settle) */
   int32_t batch_off;
   int32_t batch_len;
   int32_t batch_seen;        /* bytes that were looked at to cut it: what stands behind it may decide what in it is an event */
@@ -106,6 +107,7 @@ struct tm_source {
   struct tm_turns *turns;    /* it takes turns with other inputs; NULL: it goes when it is asked */
   int turns_of_files;        /* so do its files */
   int one;                   /* batches of one event */
+  double quiet_ms;           /* live: since then it was asked again and again and had nothing; 0: it had, or was not asked */
   uint64_t next_ns;          /* not to be asked before, for the rate's sake */
   struct tm_unpack *unpack;  /* shared; NULL until something compressed is met */
   /* gives the shared memory for it, and its size: made when first asked for; NULL there is no room */
@@ -167,6 +169,8 @@ int tm_source_end_held(struct tm_source *s);
 int tm_source_read_held(struct tm_source *s);
 /* Which of the source's files the batch at hand came from. */
 int32_t tm_source_part(const struct tm_source *s);
+/* The name of that file, or the source. */
+const char *tm_source_part_name(const struct tm_source *s, int32_t part);
 /* The file at hand is closed, and what was learnt of its text forgotten. */
 void tm_source_leave(struct tm_source *s);
 /* The name of the file (or the source) the batch at hand came from. */

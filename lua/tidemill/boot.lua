@@ -4,7 +4,7 @@ table of functions it calls. Nothing here runs per event.
 
 host gives   text(name), abi, flow, traces, read(path), files(paths), print(line), failure(...), position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
-host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, generate
+host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, idle, watermarks, generate
 ]]
 
 local host = ...
@@ -44,6 +44,7 @@ local formats = require 'tidemill.formats'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
 local state_query = require 'tidemill.state_query'
+local windows = require 'tidemill.windows'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
@@ -410,6 +411,30 @@ function M.batch_begin(index, rows)
   if source.loops[1] then traces.judge(source.loops, rows) end
   for _, v in ipairs(source.views) do
     if v.transient[1] then v.forget() end
+  end
+end
+
+--- Nothing is there to be read. A clock that waited for a partition which has been silent for long enough: its pipeline's source and
+--- the partition it is at; else nil, and when there will be one.
+---@param now number ms
+function M.idle(now)
+  local due = math.huge
+  for _, p in ipairs(plan.pipelines) do
+    for _, clock in ipairs(p.clocks or {}) do
+      local at = windows.idle(clock, now, p.name)
+      if at == true then return p.source.index, clock.part end
+      due = math.min(due, at)
+    end
+  end
+  return nil, due
+end
+
+--- The end of the run begins: how far each pipeline's event time is, for the summary.
+function M.watermarks(now)
+  for _, p in ipairs(plan.pipelines) do
+    for _, clock in ipairs(p.clocks or {}) do
+      host.watermark(p.name, windows.watermark(clock, now))
+    end
   end
 end
 

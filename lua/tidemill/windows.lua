@@ -12,6 +12,7 @@ In order of time, then of the windows' starts; at the same time early rows come 
 ]]
 
 local lib = require 'tidemill.lib'
+local duration = require 'tidemill.duration'
 local state = require 'tidemill.state'
 local C, raise = lib.C, lib.raise
 local floor, huge = math.floor, math.huge
@@ -31,6 +32,64 @@ local function forget_ended(at)
   end
 end
 
+--- Since when a live partition has brought nothing though it was asked; nil: that is not so.
+local function silent_since(at, q)
+  local quiet = lib.host.quiet(q)
+  return quiet and math.max(quiet, at.seen[q])
+end
+
+--- The least watermark of the partitions besides the one at hand that hold it back, and when the next of them does so no more.
+local function cap_of(at, unbegun, now)
+  local cap, due = unbegun - at.ptr.distance, huge
+  for q, highest in pairs(at.highest) do
+    if q ~= at.part then
+      local w, from = highest - at.ptr.distance, not at.bounded[q] and silent_since(at, q)
+      if not from or now - from < at.idle then
+        if w < cap then cap = w end
+        if from and from + at.idle < due then due = from + at.idle end
+      end
+    end
+  end
+  return cap, due
+end
+
+--- The partition that holds the clock back, and since when it has brought nothing; nil: none does but the one at hand.
+local function holder(at)
+  local k, least, found = at.ptr, huge, nil
+  for q, highest in pairs(at.highest) do
+    if q ~= at.part and highest < least then least, found = highest, q end
+  end
+  if not found or least >= k.highest then return nil end
+  return found, not at.bounded[found] and silent_since(at, found) or nil
+end
+
+--- Is the clock held back by a partition that has fallen silent? Then true; else when it would be. Who waits for whom is told at half of
+--- the time.
+function M.idle(at, now, pipeline)
+  if not at.part then return huge end
+  local cap, due = cap_of(at, at.unbegun, now)
+  local q, from = holder(at)
+  if at.told and (q ~= at.told or from ~= at.told_from) then at.told = nil end
+  if from and not at.told then
+    local tell = from + at.idle / 2
+    if tell > now then
+      due = math.min(due, tell)
+    else
+      at.told, at.told_from = q, from
+      lib.host.warn(("pipeline '%s': waiting: %s silent for %s; its watermark waits for that input at most %s (idle_after)"):format(
+        pipeline, lib.host.part_name(q), duration.text(math.max(1, floor((now - from) / 100) * 100)), duration.text(at.idle)))
+    end
+  end
+  return cap > at.ptr.cap or due
+end
+
+--- For the summary: the watermark, and the partition it waits for, if that is silent, for how long.
+function M.watermark(at, now)
+  local k = at.ptr
+  local q, from = holder(at)
+  return math.max(k.low, math.min(k.highest - k.distance, k.cap)), from and q, from and now - from
+end
+
 --- A batch begins: the clock becomes that of its partition. The watermark is the least of all partitions: of those that are bounded and
 --- not begun by their first events, none if these are not known; those that ended hold nothing back, nor do live ones that brought
 --- nothing for `idle` ms.
@@ -43,20 +102,15 @@ function M.enter(at, batch)
   if p ~= at.part then
     if at.part then at.highest[at.part] = k.highest end
     k.highest, at.part = at.highest[p] or -huge, p
-    at.bounded[p] = batch.live == 0
+    if batch.live >= 0 then at.bounded[p] = batch.live == 0 end
   end
-  at.seen[p] = batch.received_ms
+  if batch.live >= 0 then at.seen[p] = batch.received_ms end
   if batch.parts_over ~= at.over then
     forget_ended(at)
     at.over = batch.parts_over
   end
-  local cap = batch.unbegun - k.distance
-  for q, highest in pairs(at.highest) do
-    if q ~= p and (at.bounded[q] or batch.received_ms - at.seen[q] < at.idle) and highest - k.distance < cap then
-      cap = highest - k.distance
-    end
-  end
-  k.cap = cap
+  at.unbegun = batch.unbegun
+  k.cap = cap_of(at, at.unbegun, batch.received_ms)
   M.set_due(k, k.due)
 end
 
@@ -218,7 +272,8 @@ function M.new(rec, opened, clock)
           if cursor == nil then   -- it can only be left out: what fails again and again would never end
             cursor = nil
             finish()
-            raise('memory', ("step '%s': no memory to make rows of the window from %.0f; it is left out (--memory)"):format(rec.name, W.at.from))
+            raise('memory', ("step '%s': no memory to make rows of the window from %.0f; it is left out (--memory)")
+              :format(rec.name, W.at.from))
           end
         end
         local p = C.tm_ffi_cursor_next(cursor)

@@ -179,8 +179,8 @@ describe('files of a pattern', function()
     local list = inputs(11, 3, 20000, 100)
     local dir = write(list)
     h.write(([[local tm = require 'tidemill'
-return tm.pipeline 'p':from(tm.source.file '%s/f*.ndjson'):event_time { field = 'ts', out_of_order = '10ms' }:to(tm.sink.file '%s/out.ndjson')]])
-      :format(dir, dir), dir .. '/p.lua')
+return tm.pipeline 'p':from(tm.source.file '%s/f*.ndjson'):event_time { field = 'ts', out_of_order = '10ms' }
+  :to(tm.sink.file '%s/out.ndjson')]]):format(dir, dir), dir .. '/p.lua')
     local p = r.start { 'run', dir .. '/p.lua' }
     local kills, code = kill.often(p, function() return r.size(dir .. '/out.ndjson') end, 6)
     assert.equal(0, code)
@@ -203,7 +203,8 @@ describe('several sources', function()
     local got = run(write(list), 'return ' .. script(4) .. ":event_time { field = 'ts', out_of_order = '10ms' }")
     assert.equal(0, got.code, got.err)
     assert.same(merged(list), order_of(got.out))
-    got = run(write(list), 'return ' .. script(4, ":filter(function(e) return e.i % 2 == 0 end)") .. ":event_time { field = 'ts', out_of_order = '10ms' }")
+    got = run(write(list), 'return ' .. script(4, ':filter(function(e) return e.i % 2 == 0 end)') ..
+      ":event_time { field = 'ts', out_of_order = '10ms' }")
     local want = {}
     for _, row in ipairs(merged(list)) do if row:match ':(%d+)' % 2 == 0 then want[#want + 1] = row end end
     assert.same(want, order_of(got.out))
@@ -212,9 +213,11 @@ describe('several sources', function()
   it('take turns with generators, and with standard input that is a file', function()
     local list = inputs(22, 2, 400, 20)
     local dir = write(list)
-    h.write("local tm = require 'tidemill'\nreturn tm.union(tm.pipeline 'a':from(tm.source.file 'f1.ndjson'), tm.pipeline 'b'," ..
-      "tm.pipeline 'c':from(tm.source.generate(function(i) return { ts = 100 + i * 7, f = 3, i = i } end, { name = 'gen', count = 100 })))" ..
-      ":event_time { field = 'ts', out_of_order = '10ms' }", dir .. '/p.lua')
+    h.write([[local tm = require 'tidemill'
+local function row(i) return { ts = 100 + i * 7, f = 3, i = i } end
+return tm.union(tm.pipeline 'a':from(tm.source.file 'f1.ndjson'), tm.pipeline 'b',
+  tm.pipeline 'c':from(tm.source.generate(row, { name = 'gen', count = 100 }))):event_time { field = 'ts', out_of_order = '10ms' }]],
+      dir .. '/p.lua')
     local got = h.shell(('cd %s && %s run p.lua < f2.ndjson'):format(dir, h.quote(h.bin)))
     assert.equal(0, got.code, got.err)
     local generated = {}
@@ -222,5 +225,47 @@ describe('several sources', function()
     -- equal times by name: f1.ndjson, gen, stdin
     local want = merged { list[1], generated, list[2] }
     assert.same(want, order_of(got.out))
+  end)
+end)
+
+describe('a live input that falls silent', function()
+  after_each(r.stop_all)
+
+  it('holds the watermark back for idle_after, and is named meanwhile', function()
+    local a, b, out = r.fifo 'a', r.fifo 'b', h.path 'out.ndjson'
+    local script = h.write(([[local tm = require 'tidemill'
+local a, b = tm.pipeline 'a':from(tm.source.file '%s'), tm.pipeline 'b':from(tm.source.file '%s')
+return tm.union(a, b):event_time { field = 'ts', idle_after = '2s' }:window('w', tm.window.tumbling '1s')
+  :aggregate { n = tm.agg.count() }:to(tm.sink.file '%s')]]):format(a, b, out), h.path 'p.lua')
+    local p = r.start { 'run', '--json', script }
+    local to_a, to_b = assert(io.open(a, 'w')), assert(io.open(b, 'w'))
+    local function send(to, ts)
+      to:write(('{"ts":%d}\n'):format(ts))
+      to:flush()
+    end
+    send(to_b, 50)
+    r.wait_until('what is said of b', function()
+      send(to_a, 100)
+      h.shell 'sleep 0.1'
+      return p:err():find('waiting: ' .. b .. ' silent for 1', 1, true)
+    end)
+    assert.equal(0, r.size(out))
+    for ts = 200, 2900, 100 do send(to_a, ts) end
+    -- nothing more of b: the windows close all the same, behind an event of a or without one
+    r.wait_until('two windows', function() return #h.lines(h.read(out)) == 2 end)
+    assert.is_nil(p:code())
+    -- b goes on behind: it holds back again, and what is late is late
+    send(to_b, 2950)
+    send(to_b, 10)
+    to_a:close()
+    to_b:close()
+    assert.equal(0, p:wait(20))
+    local lines = h.lines(p:err())
+    local summary = h.decode(lines[#lines])
+    assert.equal(1, summary.counters.events_late)
+    assert.equal('union(a,b)', summary.watermarks[1].pipeline)
+    local n = 0
+    for _, row in ipairs(h.rows(h.read(out))) do n = n + row.n end
+    assert.equal(summary.counters.events_in - 1, n)
   end)
 end)

@@ -3,6 +3,7 @@
  * Expected texts are written by hand from api.md's list (in, out, dropped, late, failed, rate, quantiles, rows by
  * sink, failures with their first example); the JSON line is also one that an independent parser accepts, which the
  * black-box specs check. A worker that died in the middle of writing is played by arrays without a terminator. */
+#include <math.h>
 #include <stdint.h>
 
 #include "../../host/base/err.h"
@@ -55,6 +56,14 @@ static struct tm_shared *example(void) {
   snprintf(s.flows[0].name, sizeof s.flows[0].name, "alerts -> alerts.ndjson");
   s.flows[0].rows = 1000;
   s.flows_n = 1;
+  s.watermarks_n = 2;
+  snprintf(s.watermarks[0].pipeline, sizeof s.watermarks[0].pipeline, "alerts");
+  s.watermarks[0].w = 1767225599999.0;
+  s.watermarks[0].silent_ms = 40000;
+  snprintf(s.watermarks[0].input, sizeof s.watermarks[0].input, "b.ndjson");
+  snprintf(s.watermarks[1].pipeline, sizeof s.watermarks[1].pipeline, "clean");
+  s.watermarks[1].w = -INFINITY;
+  s.watermarks[1].silent_ms = -1;
   snprintf(s.failures[0].pipeline, sizeof s.failures[0].pipeline, "clean");
   snprintf(s.failures[0].step, sizeof s.failures[0].step, "map");
   snprintf(s.failures[0].code, sizeof s.failures[0].code, "user-error");
@@ -78,6 +87,10 @@ static const char text_expected[] =
   "  worker               1.23 s of processor time, 31.2 MiB resident at most\n"
   "rows by pipeline and sink\n"
   "  alerts -> alerts.ndjson                                                  1,000\n"
+  "watermarks by pipeline\n"
+  "  alerts               2025-12-31T23:59:59.999Z\n"
+  "      waiting: b.ndjson silent for 40.0 s\n"
+  "  clean                none yet\n"
   "failures by pipeline, step and cause\n"
   "  clean, map: user-error                                                   4,321\n"
   "      clean.lua:3: attempt to compare number with nil, at tx.ndjson line 17:\n"
@@ -93,6 +106,7 @@ static const char json_expected[] =
   "\"user_prints_dropped\":0,\"traces\":50,\"loops_compiled\":0,\"batches_to_warm\":0,\"trace_aborts\":0,\"trace_flushes\":0},"
   "\"latency_ns\":{\"count\":100,\"mean\":20010,\"p50\":10,\"p99\":999424,\"p999\":999424,\"max\":1000000},"
   "\"rows\":[{\"flow\":\"alerts -> alerts.ndjson\",\"rows\":1000}],"
+  "\"watermarks\":[{\"pipeline\":\"alerts\",\"watermark_ms\":1767225599999,\"waiting_for\":\"b.ndjson\",\"silent_ms\":40000},{\"pipeline\":\"clean\",\"watermark_ms\":null}],"
   "\"failures\":[{\"pipeline\":\"clean\",\"step\":\"map\",\"code\":\"user-error\",\"count\":4321,\"first\":\"clean.lua:3: "
   "attempt to compare number with nil, at tx.ndjson line 17: {\\\"a\\\":\\\"\\u001b[31m\\\"}\\nand a second line\"}],"
   "\"failures_other\":2}\n";
