@@ -9,6 +9,7 @@ not tell (whose local an upvalue of an inner function is) is read from string.du
   * ULEB128; inner functions stand before the one that has them, in the order of its constants
 ]]
 
+local jit = require 'jit'
 local jutil = require 'jit.util'
 local bit = require('tidemill.lib').bit
 local band, rshift = bit.band, bit.rshift
@@ -54,7 +55,8 @@ local known = {
   { 'NOT', 'function(a) return not a end', 1 },
   { 'ISTC', 'function(a, b) return a or b end', 1 }, { 'ISFC', 'function(a, b) return a and b end', 1 },
   { 'ISNEXT', 'function(t) for k in pairs(t) do end end', 4 }, { 'ITERN', 'function(t) for k in pairs(t) do end end', 5 },
-  { 'ITERC', 'function(f, s) for k in f, s do k() end end', 7 }, { 'FORI', 'function() for i = 1, 2 do end end', 4 },
+  { 'ITERC', 'function(f, s) for k in f, s do k() end end', 7 }, { 'ITERL', 'function(f, s) for k in f, s do k() end end', 8 },
+  { 'FORI', 'function() for i = 1, 2 do end end', 4 },
 }
 --- Opcodes by name.
 local OP = {}
@@ -72,6 +74,30 @@ M.VALUE_RETURNS = { [OP.RET1] = true, [OP.RET] = true, [OP.RETM] = true, [OP.CAL
 local function place_of(f, pc)
   local info = jutil.funcinfo(f, pc)
   return (info.source:gsub('^@', '')) .. ':' .. info.currentline
+end
+
+local MISREADS = M.ARGS == 2 and jit.version:find('beta', 1, true) ~= nil
+local COMES_BACK = { [OP.CALL] = true, [OP.CALLM] = true, [OP.ITERC] = true, [OP.ITERN] = true, [OP.FORI] = true }
+local JUMP_BIAS = 0x8000
+
+--- Where f reads `...` in a way that LuaJIT 2.1.0-beta3 gets wrong in 64-bit builds when it is compiled (its issue 864, mended
+--- in July 2022): a fixed number of values (`local a = ...`, `(...)`) in a trace that did not see the call of f has each value's
+--- neighbour instead. A trace begins inside of f behind something that was called there, and in loops; what is reached from the
+--- start of f without either is right.
+---@param f function|proto of Lua
+---@return integer? pc of the first such place; nil: none
+function M.misread_varargs(f)
+  if not MISREADS then return nil end
+  local last, from = jutil.funcinfo(f).bytecodes - 1, math.huge
+  for pc = 1, last do
+    local op, _, _, _, d = decode(jutil.funcbc(f, pc))
+    if COMES_BACK[op] then from = math.min(from, pc)
+    elseif (op == OP.JMP or op == OP.ITERL) and d < JUMP_BIAS then from = math.min(from, pc + 1 + d - JUMP_BIAS) end
+  end
+  for pc = from, last do
+    local op, _, values = decode(jutil.funcbc(f, pc))
+    if op == OP.VARG and values > 1 then return pc end
+  end
 end
 
 --- Names that function f reads from and writes to a parameter (0: the first), with the place of the first use.

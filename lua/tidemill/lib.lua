@@ -3,9 +3,9 @@ lib.lua - what the library's files share: the C functions, the special values, s
 The one place that hands abi.h to the FFI; afterwards nobody else declares anything.
 ]]
 
+local _, host = ...
 local ffi = require 'ffi'
 local bit = require 'bit'
-local _, host = ...
 assert(type(host) == "table", "tidemill.lib is loaded by the host")
 
 ffi.cdef(host.abi)

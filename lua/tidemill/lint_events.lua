@@ -1,7 +1,7 @@
 --[[
 lint_events.lua - what `check` warns of in functions that are called for every event: variables from outside that they
-assign, globals, tables in which they keep something from one event to the next, functions made for every event, and
-iterators over patterns.
+assign, globals, tables in which they keep something from one event to the next, functions made for every event,
+iterators over patterns, and `...` where it is read wrongly.
 
 A function is walked once from its first instruction to its last, branches or not, and of each register is kept what is
 certain of the value in it; a value that is not known never makes a warning. Functions it calls are walked too, where it
@@ -312,6 +312,11 @@ for _, op in ipairs { OP.UCLO, OP.RET0, OP.RET1, OP.RET, OP.RETM, OP.TSETB } do 
 --- f may be the prototype of an inner function. args: values of parameters; ups: i -> { outside, value }; map: where the
 --- upvalues of inner functions come from.
 function Walk:walk(f, env, args, ups, map)
+  local misread = bytecode.misread_varargs(f)
+  if misread then
+    self:warn(f, misread, 'reads ... behind a call or in a loop, which LuaJIT compiles wrongly: so this function is left to the ' ..
+      "interpreter, and what calls it too; read it where the function begins: local a, b = ...")
+  end
   local s = { f = f, env = env, regs = {}, ups = ups, map = map }
   for i, value in pairs(args) do s.regs[i] = value end
   for pc = 1, jutil.funcinfo(f).bytecodes - 1 do

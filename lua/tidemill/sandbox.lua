@@ -13,6 +13,8 @@ local nesting = require 'tidemill.nesting'
 local pattern = require 'tidemill.pattern'
 local value = require 'tidemill.value'
 local sort = require 'tidemill.sort'.sort
+local bytecode = require 'tidemill.bytecode'
+local jit = require 'jit'
 local jutil = require 'jit.util'
 local owner, shared, raise, NULL = lib.owner, lib.shared, lib.raise, lib.NULL
 local host = lib.host
@@ -111,12 +113,16 @@ for name, f in pairs(copy_functions(pattern, pattern_names)) do string_library[n
 
 local function table_library()
   local t = {}
-  -- Lua 5.1 moves all items from there, in one call of C: from -1e9, or what it takes for it (NaN, 2^31), a thousand million
+  -- Lua 5.1 moves all items from there, in one call of C that no deadline ends: from -1e9, or what it takes for it (NaN, 2^31),
+  -- a thousand million. So what is handed on is the very number that was looked at.
   function t.insert(a, ...)
+    local at, v = ...
     no_view(a, 'table.insert')
-    local at = select('#', ...) == 2 and tonumber((...))
-    if at and not (at >= 0 and at < 2^31) then raise('type', 'table.insert: position ' .. at .. ' is no place in a list') end
-    return table.insert(a, ...)
+    if select('#', ...) ~= 2 then return table.insert(a, ...) end
+    local place = tonumber(at)
+    if not place then return table.insert(a, at, v) end
+    if not (place >= 0 and place < 2^31) then raise('type', 'table.insert: position ' .. place .. ' is no place in a list') end
+    return table.insert(a, place, v)
   end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
   function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
@@ -172,7 +178,10 @@ function M.environment(require)
   return env
 end
 
-local function constants_ok(proto, where)
+--- Looks over a function and all inside it: refuses literals that are cdata, leaves to the interpreter what LuaJIT would
+--- compile wrongly.
+local function admit_code(proto, where)
+  if bytecode.misread_varargs(proto) then jit.off(proto) end
   local i = -1
   while true do
     local k = jutil.funck(proto, i)
@@ -180,7 +189,7 @@ local function constants_ok(proto, where)
     if type(k) == 'cdata' then
       raise('script', where .. ': 64-bit and imaginary literals (1LL, 1ULL, 1i) are not available; use tm.i64 on digits')
     elseif type(k) == 'proto' then
-      constants_ok(k, where)
+      admit_code(k, where)
     end
     i = i - 1
   end
@@ -202,7 +211,7 @@ function M.compile(text, name, env)
   if text:sub(1, 1) == '#' then text = '--' .. text end
   local chunk, why = load(text, '@' .. name, 't', env)
   if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1')) .. advice(text, tostring(why))) end
-  constants_ok(chunk, name)
+  admit_code(chunk, name)
   return chunk
 end
 

@@ -32,7 +32,8 @@ function M.closest(word, names)
   for i = 1, #names do sorted[i] = names[i] end
   table.sort(sorted)
   for _, name in ipairs(sorted) do
-    local d = distance(word:lower(), name:lower())
+    -- names whose length alone is farther off are not looked at: the word may be a text of megabytes out of an event
+    local d = math.abs(#word - #name) <= best and distance(word:lower(), name:lower()) or math.huge
     if d < best or (d == best and not found) then best, found = d, name end
   end
   return found

@@ -205,9 +205,9 @@ end
 
 --- t:send([source,] row)
 function Run.send(run, ...)
+  local name, row = ...
   alive(run)
-  local name, row = nil, (...)
-  if select('#', ...) > 1 then name, row = ... end
+  if select('#', ...) < 2 then name, row = nil, name end
   local source = source_of(run, name, 't:send')
   if source.ended then raise('usage', "t:send: the input of '" .. source.name .. "' has ended (t:watermark(math.huge))") end
   engine.feed(source.index, text_of(source, row))
@@ -292,9 +292,9 @@ end
 
 --- t:watermark([source,] ms): no event with time <= ms is expected any more
 function Run.watermark(run, ...)
+  local name, ms = ...
   alive(run)
-  local name, ms = nil, (...)
-  if select('#', ...) > 1 then name, ms = ... end
+  if select('#', ...) < 2 then name, ms = nil, name end
   if type(ms) ~= 'number' or ms ~= ms then
     raise('usage', 't:watermark takes milliseconds, or math.huge for the end of input, got ' .. stream.describe(ms))
   end
@@ -493,9 +493,9 @@ local library_globals, spec_globals = _G, nil
 
 --- What a spec called has ended. `where`: its line.
 local function leave(where, ok, ...)
+  local e = (...)
   setfenv(0, spec_globals)
   if ok then return ... end
-  local e = (...)
   if type(e) == 'table' and debug.getmetatable(e) == lib.error_mt then e = e.message end
   if type(e) ~= 'string' then error(e, 0) end
   error(e:match '^[^\n ]+:%d+: ' and e or where .. ': ' .. e, 0)

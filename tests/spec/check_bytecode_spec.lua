@@ -124,6 +124,19 @@ local wrong = {
       end)
       return e
     end)]],
+  ['... where LuaJIT misreads it'] = [[
+    local function total(...)
+      local sum = 0
+      for _ = 1, 3 do
+        local a = ...   -- WARN reads ... behind a call or in a loop
+        sum = sum + a
+      end
+      return sum
+    end
+    return tm.pipeline 'p':map(function(e)
+      e.total = total(e.a, e.b)
+      return e
+    end)]],
   ['string.gmatch'] = [[
     return tm.pipeline 'p':map(function(e)
       e.host = string.gmatch(e.url, '//([^/]+)')   -- WARN string.gmatch makes an iterator
@@ -211,6 +224,14 @@ local right = {
   ['constants from outside'] = [[
     local limit, name, rates = 100, 'DE', { EUR = 1, USD = 0.9 }
     return tm.pipeline 'p':filter(function(e) return e.amount * (rates[e.currency] or 1) > limit and e.country == name end)]],
+  ['... read where the function begins, or by select'] = [[
+    local function total(e, ...)
+      local a, b = ...
+      local sum = e.c + a + b
+      for i = 1, select('#', ...) do sum = sum + (select(i, ...)) end
+      return math.max(sum, ...)
+    end
+    return tm.pipeline 'p':map(function(e) e.total = total(e, e.a, e.b) return e end)]],
   ['globals that are read'] = [[
     LIMIT = 100
     function is_large(e) return e.amount > LIMIT end

@@ -91,17 +91,19 @@ describe('the end summary', function()
     assert.truthy(text:find('e %-> stdout +2\n'), text)
   end)
 
-  it('counts compiled traces: few, hardly more for more input, none without the compiler', function()
+  it('counts compiled traces: few, not more for more input, none without the compiler', function()
     local function traces(count, option)
       local got = h.run({ 'run', '--json', option or '--strict', h.write(([[local tm = require 'tidemill'
         return tm.pipeline 'p':from(tm.source.generate(function(i) return { i = i, k = i %% 7 } end, { count = %d }))
           :filter(function(e) return e.k < 3 end):to(tm.sink.discard())]]):format(count), h.path 's.lua') })
       return summary_of(got).counters
     end
-    local short, long, none = traces(200000), traces(600000), traces(2000, '--no-jit')
-    assert.is_true(short.traces > 0)
-    assert.equal(0, short.trace_flushes)
-    assert.is_true(long.traces >= short.traces - 5 and long.traces <= short.traces + 20, short.traces .. ', then ' .. long.traces)
+    -- which pieces are compiled is chance (LuaJIT waits a random while before it tries one again): 18 to 31 in 70 runs, with 2,000
+    -- events as with 6,000,000. A trace for each 25th batch would make 60 more of these 1,500 batches
+    local short, long, none = traces(20000), traces(1500000), traces(2000, '--no-jit')
+    assert.is_true(short.traces > 0 and short.traces < 60, short.traces)
+    assert.is_true(long.traces > 0 and long.traces < short.traces + 30, short.traces .. ', then ' .. long.traces)
+    assert.equal(0, short.trace_flushes + long.trace_flushes)
     assert.equal(0, none.traces)
   end)
 end)

@@ -11,7 +11,7 @@ local out, wrong, shown = args.out, args.wrong, args.shown
 
 local M = {}
 
-local ZONES, ZONES_MAX = '/usr/share/zoneinfo/', 1000
+local ZONES, ZONES_MAX, NAME_MAX = '/usr/share/zoneinfo/', 1000, 255
 local zones, unknown, known_n = {}, {}, 0
 local per_ms = { s = 1000, ms = 1, us = 1e-3, ns = 1e-6 }
 
@@ -35,7 +35,7 @@ local function open(name)
   local offset, text = offset_of(name)
   if offset then return C.tm_ffi_zone_fixed(offset, text, #text) end
   local file, why
-  if name:find '^%w[%w_+/-]*$' and not name:find('//', 1, true) then file, why = host.read(ZONES .. name) end
+  if #name <= NAME_MAX and name:find '^%w[%w_+/-]*$' and not name:find('//', 1, true) then file, why = host.read(ZONES .. name) end
   if not file then
     local hint = require 'tidemill.suggest'.hint(name, names())
     return nil, 'no time zone is called ' .. shown(name) .. (hint ~= '' and hint or
@@ -50,6 +50,7 @@ end
 local function zone_of(what, name)
   if type(name) ~= 'string' then wrong(what, "the name of a time zone such as 'Europe/Berlin'", name, 3, 'zone') end
   if not unknown[name] and not zones[name] then
+    if #name > NAME_MAX then raise('date', what .. ': ' .. select(2, open(name))) end   -- not kept: it may be megabytes
     if known_n >= ZONES_MAX then raise('date', what .. ': more than 1000 names of time zones; are they made of what events hold?') end
     known_n = known_n + 1
     local zone, why = open(name)
