@@ -422,7 +422,7 @@ function M.idle(now)
   for _, p in ipairs(plan.pipelines) do
     for _, clock in ipairs(p.clocks or {}) do
       local at = windows.idle(clock, now, p.name)
-      if at == true then return p.source.index, clock.part end
+      if at == true then return p.source.index, clock.part or 0 end
       due = math.min(due, at)
     end
   end

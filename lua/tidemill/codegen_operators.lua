@@ -17,6 +17,7 @@ local ABOUT_COLUMN = { time_s = 's', time_ms = 'ms', time_us = 'us', time_ns = '
 return function(emit, Gen)
   function emit.event_time(g, step, view)
     local rec, n = step.rec, view.level
+    if rec.processing then return g:processing_time(step, view) end
     local node = view.field(rec.field)
     local declared = node.rule and ABOUT_COLUMN[node.rule.name]
     if declared and declared ~= rec.unit then
@@ -50,6 +51,21 @@ return function(emit, Gen)
     g:follow(step, view)
     if ahead then g:put('end') end
     g.clock = outer
+  end
+
+  --- The time of an event is when it arrived, and that of the clock when the batch did.
+  function Gen:processing_time(step, view)
+    local outer = self.clock
+    self:at(step)
+    if self.windowed then
+      self.clock = self:new_clock(step, view)
+      self:put('st%d.time = %s.highest do local w = %s.highest - 1 if w > %s.w then %s.w = w end end', view.level, self.clock.name,
+        self.clock.name, self.clock.name, self.clock.name)
+    else
+      self:put('st%d.time = batch.received_ms', view.level)
+    end
+    self:follow(step, view)
+    self.clock = outer
   end
 
   --- Text that runs before the first event of a batch: times of columns. `untimed`: events whose time is not in its column.

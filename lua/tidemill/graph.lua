@@ -48,6 +48,7 @@ local details = {
     return joined(parts)
   end,
   event_time = function(rec)
+    if rec.processing then return 'when it arrives' end
     return rec.field .. ' ' .. rec.unit .. (rec.out_of_order > 0 and ', out of order ' .. duration.text(rec.out_of_order) or '')
   end,
   window = function(rec)

@@ -279,7 +279,7 @@ local LEAVES_TIME = { filter = true, schema = true, on_error = true, late_to = t
 
 --- The first event_time behind a step that reads what the source's events have; nil: there is none.
 function Plan:time_behind(step)
-  if step.kind == 'event_time' then return step.rec end
+  if step.kind == 'event_time' then return not step.rec.processing and step.rec or nil end
   if step.kind == 'to' then
     return step.out.sink.kind == 'link' and self:time_of(step.out.sink.source) or nil
   end

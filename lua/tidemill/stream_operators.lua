@@ -78,6 +78,13 @@ return function(methods, step, stream)
       max_ahead = ms_of('max_ahead', 'positive') })
   end
 
+  --- The time of events is when they arrived; the watermark is the clock.
+  function methods:processing_time(...)
+    local where = place()
+    if select('#', ...) > 0 then fault(where, 'processing_time takes nothing: the time of an event is when it arrived') end
+    return step(self, 'event_time', { processing = true, out_of_order = 0, idle_after = math.huge })
+  end
+
   --- Drops events that are there already, by `on` or the key; keep = 'last': sends what changed.
   function methods:dedup(name, options)
     local where = place()

@@ -315,6 +315,19 @@ function Run.watermark(run, ...)
   end
 end
 
+--- What is due in processing time.
+local function pass_time(run)
+  for _, p in ipairs(run.plan.pipelines) do
+    for _, clock in ipairs(p.clocks or {}) do
+      if clock.processing then
+        engine.settle(p.source.index, p.source.index)
+        drain(run)
+        break
+      end
+    end
+  end
+end
+
 --- t:advance '5m': the clock, and what goes by it
 function Run.advance(run, by)
   alive(run)
@@ -332,7 +345,7 @@ function Run.advance(run, by)
       engine.advance(at - run.now)
       run.now = at
     end
-    if due > to then return end
+    if due > to then return pass_time(run) end
     next_of.passed = next_of.passed + 1
     drain(run, next_of)
   end

@@ -63,9 +63,13 @@ local function holder(at)
   return found, not at.bounded[found] and silent_since(at, found) or nil
 end
 
---- Is the clock held back by a partition that has fallen silent? Then true; else when it would be. Who waits for whom is told at half of
---- the time.
+--- Is the clock held back by a partition that has fallen silent, or, in processing time, is something due? Then true; else when it would be.
+--- Who waits for whom is told at half of the time.
 function M.idle(at, now, pipeline)
+  if at.processing then
+    local due = at.ptr.due + at.ptr.distance
+    return now >= due or due
+  end
   if not at.part then return huge end
   local cap, due = cap_of(at, at.unbegun, now)
   local q, from = holder(at)
@@ -86,6 +90,7 @@ end
 --- For the summary: the watermark, and the partition it waits for, if that is silent, for how long.
 function M.watermark(at, now)
   local k = at.ptr
+  if at.processing then return k.highest - k.distance end
   local q, from = holder(at)
   return math.max(k.low, math.min(k.highest - k.distance, k.cap)), from and q, from and now - from
 end
@@ -96,6 +101,10 @@ end
 ---@param at table ptr, idle; part, highest, seen, bounded by partition; over: how many had ended
 function M.enter(at, batch)
   local k, p = at.ptr, batch.part
+  if at.processing then
+    if batch.received_ms > k.highest then k.highest = batch.received_ms end
+    return M.set_due(k, k.due)
+  end
   local w = k.highest - k.distance
   if w > k.cap then w = k.cap end
   if w > k.low then k.low = w end

@@ -200,7 +200,7 @@ describe('event_time', function()
       [":event_time { field = 'ts', out_of_order = 5 }"] = "event_time: 'out_of_order': a duration needs a unit",
       [":event_time { field = 'ts', out_of_order = '-5s' }"] = "event_time: 'out_of_order' is not negative, got '-5s'",
       [":event_time { field = 'ts', lateness = '5s' }"] = "event_time has no option 'lateness'",
-      [":processing_time()"] = "the operator 'processing_time' needs watermarks, which are not in this version",
+      [":processing_time '5s'"] = 'processing_time takes nothing',
       [":schema { ts = 'time_s' }:event_time { field = 'ts' }"] = "event_time reads field 'ts' in 'ms', which :schema declares time_s",
     } do
       local r = h.run({ 'run', '-e', 'stream' .. code }, '')

@@ -27,6 +27,32 @@ local function message(body)
   return h.decode(r.out:match '([^\n]*)\n$').tests[1].message, r
 end
 
+describe('processing_time', function()
+  it('goes by the clock, which a spec moves', function()
+    passes [[
+      local s = tm.pipeline 'p':processing_time()
+      local t = tm.testing.run { s:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:to(tm.sink.file 'w'),
+        s:key_by 'k':process('late', { state = { n = 0 }, max_keys = 10,
+          on_event = function(e, st, ctx) ctx.timer('t', ctx.time + 10000) end,
+          on_timer = function(name, st, ctx) ctx.emit { k = ctx.key, at = ctx.time } end }):to(tm.sink.file 't') }
+      t:send { k = 'a' }
+      t:advance '9s'
+      t:send { k = 'b' }
+      t:advance '1s'
+      assert.same({}, t:out 't')   -- the millisecond at which it is due is not over
+      t:advance '1ms'
+      assert.same({ { k = 'a', at = 10000 } }, t:out 't')
+      t:send { k = 'a' }
+      t:advance '5m'
+      assert.same({ { k = 'b', at = 19000 }, { k = 'a', at = 20001 } }, t:out 't')
+      assert.same({ { n = 3, window_start = 0, window_end = 60000 } }, t:out 'w')
+      t:send { k = 'c' }
+      t:watermark(math.huge)
+      assert.same({ { n = 1, window_start = 300000, window_end = 360000 } }, t:out 'w')
+    ]]
+  end)
+end)
+
 describe('tidemill test', function()
   it('runs the specs of folders and files, hidden ones left out', function()
     local pass = "it('a', function() assert.equal(1, 1) end)"
