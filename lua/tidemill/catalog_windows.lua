@@ -83,8 +83,8 @@ M.functions = {
   { name = 'tm.window.session', signature = "tm.window.session('30m' | function(e) return ms end)",
     about = "A window for each burst of a key's events: it ends when none has come for the gap.",
     more = { 'An event gap after the last one, exactly, still belongs to the session. window_end is the last event and its gap. An event',
-      'may join sessions: a complete one gives its row anew then, with revision 1, 2 …. It is late where it would begin a session of its own',
-      'that was complete lateness ago. A function gives each event a gap of its own, in whole ms. Rows come by window_end, then in',
+      'may join sessions: a complete one gives its row anew then, with revision 1, 2 …. It is late where it would begin a session of its',
+      'own that was complete lateness ago. A function gives each event a gap of its own, in whole ms. Rows come by window_end, then in',
       'order of the events that set it; early rows by key in order of arrival, then by time.' },
     example = [[stream:event_time { field = 'ts' }:key_by 'user':window('visit', tm.window.session '30m')
   :aggregate { pages = tm.agg.count() }]],

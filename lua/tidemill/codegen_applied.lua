@@ -14,7 +14,7 @@ return function(_, Gen, node_list)
   function Gen:prepare_applied(step, view)
     local rec = step.rec
     local inner, hold, add = self:new_held(view)
-    local rows = require('tidemill.rows').new(view)
+    local rows = require('tidemill.rows').new(view, self.checked)
     rec.aggregates[1].rows = rows
     self.boxes[#self.boxes + 1] = { abandon = rows.retire }
     self.applied[rec] = { inner = inner, hold = hold, add = self:const(add), retire = self:const(rows.retire), fn = self:const(rec.apply) }

@@ -5,7 +5,7 @@ They are events to everything that takes one (tm.copy, pairs, emit): a proxy has
 buffer, and its V has what others call on a view. A field is looked for when it is read, with the type that the step's own view
 has for it; objects in it are such proxies again.
 
-  node   { V, parent, name, off, len, at, got, call }   at: the event's time (rows alone); got: tables read before; call: which one
+  node   { V, parent, name, off, len, at, got, call }   at: the event's time, false: none; got: tables read before; call: which one
 ]]
 
 local lib = require 'tidemill.lib'
@@ -17,9 +17,10 @@ local M = {}
 
 local NEVER = -1e308   -- the time of an event without one, as aggregates keep it
 
---- @param view table the view of the step
---- @return table list(s, r, ref): the rows of a record, in order; retire(): the call is over
-function M.new(view)
+---@param view table the view of the step
+---@param checked boolean each row lives for one call
+---@return table list(s, r, ref): the rows of a record, in order; retire(): the call is over
+function M.new(view, checked)
   local buf, cell, row, tape = lib.buf(), ffi.new 'struct tm_cell', ffi.new 'struct tm_value', ffi.new 'struct tm_tape'
   local fields, outer = view.root.kids, view.root
   local serial, patch = 0, nil
@@ -114,7 +115,20 @@ function M.new(view)
     return list
   end
 
-  local rows = {}
+  local rows, proxies, nodes = {}, {}, {}
+
+  --- The n-th row. Proxies are used again in later calls, as views are; where misuse is looked for each lives for one.
+  local function nth(n, from, len, at)
+    local proxy, node = proxies[n], nodes[n]
+    if not proxy or checked then
+      node = { V = V, parent = false, name = '', off = 0, len = 0, at = false, got = false, call = 0 }
+      proxy = proxy_of(node)
+      proxies[n], nodes[n] = proxy, node
+    end
+    node.off, node.len, node.got, node.call = from, len, false, serial
+    node.at = at ~= NEVER and at
+    return proxy
+  end
 
   function rows.list(s, r, ref)
     serial = serial + 1
@@ -123,9 +137,8 @@ function M.new(view)
     while off ~= 0 do
       if C.tm_ffi_buf_put(buf, row.text, row.len) ~= 0 then raise('memory', 'no memory for the rows of a window') end
       n = n + 1
-      list[n] = proxy_of { V = V, parent = false, name = '', off = from, len = row.len, at = row.num ~= NEVER and row.num or nil,
-        got = false, call = serial }
-      -- counted here: what is read of buf.len in front of a call may be read anew behind it by machine code (lua/README, 28)
+      list[n] = nth(n, from, row.len, row.num)
+      -- counted here: what is read of buf.len in front of a call may be read anew behind it (lua/README, decision 28)
       from = from + row.len
       off = C.tm_ffi_ranked_next(s, r, ref, off, row)
     end
