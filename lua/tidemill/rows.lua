@@ -93,7 +93,8 @@ function M.new(view, checked)
 
   function V.encode_node(node, out)
     alive(node)
-    if C.tm_ffi_buf_put(out, buf.data + node.off, node.len) ~= 0 then raise('row-too-large', 'a row of a window is too large to be read') end
+    local rc = C.tm_ffi_buf_put(out, buf.data + node.off, node.len)
+    if rc ~= 0 then raise('row-too-large', 'a row of a window is too large to be read') end
   end
 
   function V.is_null(node, name)

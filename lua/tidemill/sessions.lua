@@ -6,7 +6,7 @@ they lie in one order, and are records (siblings.lua) linked from the latest to 
 
   first   (heads) the number of the latest session; 0: there is none      open   (heads) how many there are
   top     (heads) the last number given to a record                       live   (heads) 1: the head is itself a session
-  older   the number of the one before                                    number of a record: 1 is the head
+  older, newer   the numbers of the sessions before and behind it; 0: none      number   of a record; 1 is the head, which has 0 there
   from, to   its bounds           fired   1: its row was sent, and nothing came since
   sent    how many rows were sent as final ones; with `retract` 1: a row stands      more   events since an early row
 
@@ -27,7 +27,7 @@ local cast, huge = ffi.cast, math.huge
 local M = {}
 
 --- Number cells of a record, beside those of what is kept of its events.
-M.cells = { 'from', 'to', 'fired', 'older', 'number', 'first', 'open', 'top', 'live' }
+M.cells = { 'from', 'to', 'fired', 'older', 'newer', 'number', 'first', 'open', 'top', 'live' }
 
 local LATEST = 2 ^ 53   -- no watermark is beyond it
 
@@ -75,20 +75,26 @@ function M.new(rec, opened, clock, merge, forget)
   local function leave_head(h)
     forget(h, ptr)
     checked(C.tm_ffi_due_cancel(ptr, h))
-    h.live, h.fired, h.sent, h.more, h.older = 0, 0, 0, 0, 0
+    h.live, h.fired, h.sent, h.more, h.older, h.newer = 0, 0, 0, 0, 0, 0
   end
 
-  --- Puts number n between the session `newer` (nil: it is the latest) and what is older.
-  local function link(h, newer, n)
-    if newer then
-      checked(C.tm_ffi_state_announce(ptr, newer))
-      newer.older = n
+  --- Session number `older` (0: none) is the next one before number `newer` (0: none).
+  local function link(h, newer, older)
+    if newer == 0 then
+      h.first = older
     else
-      h.first = n
+      local r = find(h, newer)
+      checked(C.tm_ffi_state_announce(ptr, r))
+      r.older = older
+    end
+    if older ~= 0 then
+      local r = find(h, older)
+      checked(C.tm_ffi_state_announce(ptr, r))
+      r.newer = newer
     end
   end
 
-  --- A session of its own, between `newer` and number `older`.
+  --- A session of its own, between numbers `newer` and `older`.
   local function begin(h, newer, older, t, to)
     if to - 1 + lateness <= clock.w then
       if h.first == 0 then checked(C.tm_ffi_state_remove(ptr, h)) end
@@ -108,8 +114,9 @@ function M.new(rec, opened, clock, merge, forget)
       r = family.make(h, n)
     end
     h.open = h.open + 1
-    r.from, r.to, r.older = t, to, older
+    r.from, r.to = t, to
     link(h, newer, n)
+    link(h, n, older)
     open(r)
     return r
   end
@@ -130,10 +137,10 @@ function M.new(rec, opened, clock, merge, forget)
 
   --- Any event that does not just go on with the key's own record.
   local function place(h, t, to)
-    local newer, number = nil, h.first
+    local newer, number = 0, h.first
     local r = number ~= 0 and find(h, number) or nil
     while r and r.from > to do
-      newer, number = r, r.older
+      newer, number = number, r.older
       r = number ~= 0 and find(h, number) or nil
     end
     if not r or r.to < t then return begin(h, newer, number, t, to) end
@@ -198,15 +205,9 @@ function M.new(rec, opened, clock, merge, forget)
   function W.close(r)
     local h = family.head(r)
     checked(C.tm_ffi_state_announce(ptr, h))
-    local is_head = r.number == 0
-    local number, newer, at = is_head and 1 or r.number, nil, h.first
-    while at ~= number do
-      newer = find(h, at)
-      at = newer.older
-    end
-    link(h, newer, r.older)
+    link(h, r.newer, r.older)
     h.open = h.open - 1
-    if not is_head then
+    if r.number ~= 0 then
       checked(C.tm_ffi_state_remove(ptr, r))
     elseif h.open > 0 then
       leave_head(h)

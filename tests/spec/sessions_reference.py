@@ -12,6 +12,11 @@ import sys
 from windows_reference import INF, put, shown
 
 
+def fails(spec, e):
+    """Does an aggregate of the script raise for it? Then it has moved the watermark, and nothing else."""
+    return spec.get('fails') and e['v'] % 7 == 0
+
+
 class Window:
     def __init__(self, key, start, end, events):
         self.key, self.start, self.end, self.events = key, start, end, events
@@ -49,6 +54,8 @@ class Sessions:
         hit = [s for s in self.keys.get(key, []) if s.start <= end and s.end >= start]
         if not hit and end - 1 + lateness <= self.watermark:
             self.late.write(line)
+            return
+        if fails(spec, e):
             return
         if mode == 'retract':
             for s in hit:
@@ -126,8 +133,10 @@ class Counts:
     def take(self, e, line, now):
         spec = self.spec
         key = e[spec['key']] if spec['key'] is not None else None
-        seen = self.seen.setdefault(key, 0)
-        own = self.windows.setdefault(key, [])
+        seen, own = self.seen.get(key, 0), self.windows.get(key, [])
+        if fails(spec, e) and (own or seen % spec['slide'] == 0):   # in a gap nobody looks at it
+            return
+        self.seen[key], self.windows[key] = seen, own
         if seen % spec['slide'] == 0:
             own.append(Window(key, None, None, []))
             own[-1].n = 0

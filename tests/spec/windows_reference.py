@@ -39,8 +39,11 @@ def shown(spec, w, key, events, **more):
     what = spec.get('what', 'aggregate')
     if what == 'aggregate':
         rows = [{'n': len(events), 'total': sum(values), 'least': min(values) if values else None}]
+        if spec.get('fails'):
+            rows[0]['ok'] = len(events)
         if spec.get('ends'):
-            rows[0].update(first=events[0]['i'] if events else None, last=events[-1]['i'] if events else None, all=[e['i'] for e in events])
+            rows[0].update(first=events[0]['i'] if events else None, last=events[-1]['i'] if events else None, all=[e['i'] for e in events],
+                           kinds=len(set(values)))
     elif what == 'reduce':
         rows = [{'sum': {'v': sum(values), 'i': max(e['i'] for e in events)} if len(events) > 1 else events[0] if events else None}]
     else:
