@@ -99,6 +99,7 @@ function M.new(view, checked)
 
   function V.is_null(node, name)
     alive(node)
+    if type(name) ~= 'string' then return false end
     C.tm_ffi_json_find(buf.data + node.off, node.len, name, #name, cell)
     return band(cell.tag, 15) == 1
   end
