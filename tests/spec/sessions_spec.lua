@@ -292,7 +292,8 @@ describe('apply and reduce', function()
         for name, v in pairs(b) do names[#names + 1] = name .. '=' .. type(v) end
         local geo, other = a.geo, b.geo
         emit { key = key == nil, n = #rows, ids = a.id .. ' ' .. b.id, amounts = { a.amount, b.amount }, lats = { geo.lat, other.lat },
-          tags = other.tags, deep = other.deep.x, none = b.none == nil and tm.is_null(b, 'none') and not (tm.is_null(a, 'none') or tm.is_null(a, 1)),
+          tags = other.tags, deep = other.deep.x,
+          none = b.none == nil and tm.is_null(b, 'none') and not (tm.is_null(a, 'none') or tm.is_null(a, 1)),
           names = names, times = { tm.time(a), tm.time(b) }, window = window, copy = tm.copy(other), same = geo == a.geo,
           raw = tm.raw(a), length = select('#', unpack(rows)), step = pcall(function() return a.big end) }
         emit(b)
