@@ -705,6 +705,8 @@ int32_t tm_ffi_ranked_put(struct tm_state *s, void *record, int32_t field, const
 int32_t tm_ffi_ranked_merge(struct tm_state *s, void *record, int32_t field, const struct tm_ranked *o, struct tm_state *s2,
                             const void *record2);
 int32_t tm_ffi_ranked_json(struct tm_state *s, const void *record, int32_t field, const struct tm_ranked *o, struct tm_buf *out);
+/* The row at `off` (0: the first in order): its bytes are text, num is its `at`. Where the next one is; 0: there is none at off. */
+int32_t tm_ffi_ranked_next(struct tm_state *s, const void *record, int32_t field, int32_t off, struct tm_value *row);
 
 /* ---- string patterns (library/pattern.c) ----------------------------- */
 

@@ -153,3 +153,15 @@ int32_t tm_ffi_ranked_json(struct tm_state *s, const void *record, int32_t field
   }
   return rc != 0 ? rc : tm_ffi_buf_put(out, "]", 1);
 }
+
+int32_t tm_ffi_ranked_next(struct tm_state *s, const void *record, int32_t field, int32_t off, struct tm_value *row) {
+  uint32_t len, at = (uint32_t)off;
+  const char *text = tm_edit_text(s, record, field, &len);
+  if (len == 0) return 0;
+  const struct list *l = (const struct list *)(const void *)text;
+  if (at == 0) at = l->first;
+  if (at >= l->end) return 0;
+  const struct row *x = row_at(text, at);
+  *row = (struct tm_value){x->at, x->bytes, (int32_t)x->len, TM_VALUE_STRING};
+  return (int32_t)(at + x->size);
+}

@@ -226,7 +226,7 @@ end
 local parts, shared
 local function load_parts()
   parts, shared = {}, {}
-  for _, name in ipairs { 'numbers', 'values', 'lists', 'sketches', 'custom' } do
+  for _, name in ipairs { 'numbers', 'values', 'lists', 'sketches', 'custom', 'events' } do
     local file = require('tidemill.aggregates.' .. name)
     for kind, p in pairs(file.part) do parts[kind] = p end
     for k, v in pairs(file.shared) do shared[k] = v end

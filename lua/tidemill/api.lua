@@ -249,13 +249,15 @@ function M.make(settings, more)
   end
   --- Event time in ms; nil until event time is declared.
   function tm.time(e)
-    local t = node_of('tm.time', e).V.st.time
+    local node = node_of('tm.time', e)
+    local t = node.at or node.V.st.time
     if t == t then return t end
     return nil
   end
   --- Where the event came from: source, position (line; msgpack: byte), received (ms), key.
   function tm.meta(e)
     local V = node_of('tm.meta', e).V
+    if not V.batch then raise('type', 'tm.meta takes the event at hand, not a row of a window') end
     local source_name, position = lib.host.origin(V.pipeline_index, lib.flow.marker.row)
     return { source = source_name, position = position, received = V.batch.received_ms, key = V.key_now() }
   end

@@ -445,6 +445,7 @@ require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
+require 'tidemill.codegen_applied'(emit, Gen, node_list)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
@@ -469,7 +470,8 @@ local function sends_more(pipeline)
   for _, step in ipairs(pipeline.steps) do
     if step.kind == 'suppress' then return true end
     local e = step.kind == 'aggregate' and step.rec.emit
-    if e and (e.mode == 'updates' or e.count or step.rec.window.lateness > 0) then return true end
+    local window = e and step.rec.window
+    if e and (e.mode == 'updates' or e.count or window.lateness > 0 or window.window.kind == 'count') then return true end
   end
   return false
 end
@@ -508,7 +510,7 @@ function M.compile(pipeline, checked)
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
     windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' end),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {},
   }, Gen)
   local filtered_by, declared
   if not checked then filtered_by, declared = leading_filter(pipeline) end

@@ -121,7 +121,7 @@ return function(emit, Gen)
       view.field(a.name)
       writes[#writes + 1] = { a.name, ('%s(x%d)'):format(g:writer(view, a.name), i) }
     end
-    if rec.window.window.kind ~= 'global' then
+    if rec.window.window.bounded then
       for name, from in pairs { window_start = 'from', window_end = 'to' } do
         writes[#writes + 1] = { name, ('%s(w.%s)'):format(g:writer(view, name), from) }
       end
@@ -154,20 +154,40 @@ return function(emit, Gen)
     for i = 1, #compiled.refs do g:put('C.tm_ffi_state_empty(S, r, %d)', i - 1) end
   end
 
-  --- Text that sends a row in the middle of an event, which is as it was behind it. put_more: text of further fields.
-  local function send(g, view, rec, compiled, behind, put_more)
+  --- Text that sends what is shown of record r of state S in window w: its row, or those of apply. marks: { field, value, condition },
+  --- as text, of fields that they have besides.
+  local function put_shown(g, view, rec, compiled, fired, marks, behind)
+    if rec.apply then return g:put_applied(view, rec, compiled, marks) end
+    put_row(g, view, rec, compiled, fired)
+    for _, m in ipairs(marks) do g:put(m[3] and 'if %s then %s(%s) end' or '%s%s(%s)', m[3] or '', g:writer(view, m[1]), m[2]) end
+    g:put('%s', behind)
+  end
+
+  --- Text that sends what is shown in the middle of an event, which is as it was behind it.
+  local function send(g, view, rec, compiled, behind, marks)
     g:put('do local record, window, state = r, w, S')
     g:save(view)
     g:put('do local r, w, S = record, window, state')
-    put_row(g, view, rec, compiled)
-    if put_more then put_more() end
-    g:put('%s', behind)
+    put_shown(g, view, rec, compiled, nil, marks or {}, behind)
     g:put('end')
     -- the row wrote in generations of its own: where the event has no writes nothing of it is covered, and undoing is a loop
     local n = view.level
     g:put('if w == 0 then st%d.row, st%d.gen, st%d.writes, st%d.base = r, g, w, b end', n, n, n, n)
     g:restore(view, 'if w ~= 0 then ')
     g:put('end')
+  end
+
+  --- Text behind an event that record r has taken in: the rows that some ways to emit give then.
+  local function put_early(g, view, rec, compiled, call)
+    local e = rec.emit
+    if e.mode == 'updates' then
+      send(g, view, rec, compiled, call)
+    elseif e.count then
+      g:put('r.more = r.more + 1 if r.more >= %.0f then r.more = 0', e.count)
+      send(g, view, rec, compiled, call)
+      put_reset(g, rec, compiled)
+      g:put('end')
+    end
   end
 
   --- The function that takes the event at hand into window w.
@@ -179,32 +199,18 @@ return function(emit, Gen)
     g:put('local S = w.ptr')
     g:find_record(state, view, nil, 'S', W .. '.cur.ptr')
     local call = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
-    local function op(sign) return function() g:put("%s('%s')", g:writer(view, 'op'), sign) end end
     if e.mode == 'retract' then
       g:put('if w.fired and r.sent > 0 then')
-      send(g, view, rec, compiled, call, op '-')
+      send(g, view, rec, compiled, call, { { 'op', "'-'" } })
       g:put('end')
     end
     g:put('%s', g:call(compiled.update, view, ('r, S, st%d.time'):format(n)))
     g:sync(view)
     if rec.window.window.kind == 'global' and g.timed then g:put('r.at = st%d.time', n) end
-    if e.mode == 'updates' then
-      send(g, view, rec, compiled, call)
-    elseif e.count then
-      g:put('r.more = r.more + 1 if r.more >= %.0f then r.more = 0', e.count)
-      send(g, view, rec, compiled, call)
-      put_reset(g, rec, compiled)
-      g:put('end')
-    end
+    put_early(g, view, rec, compiled, call)
     if lateness > 0 and e.mode ~= 'closed' and e.mode ~= 'updates' then
       g:put('if w.fired then local revision = r.sent r.sent = revision + 1')
-      send(g, view, rec, compiled, call, function()
-        if e.mode == 'retract' then
-          op '+'()
-        else
-          g:put('if revision > 0 then %s(revision) end', g:writer(view, 'revision'))
-        end
-      end)
+      send(g, view, rec, compiled, call, { e.mode == 'retract' and { 'op', "'+'" } or { 'revision', 'revision', 'revision > 0' } })
       put_reset(g, rec, compiled)
       g:put('end')
     end
@@ -264,32 +270,33 @@ return function(emit, Gen)
     self:put('return full or flow.stop ~= 0 or (step == 1 and i >= st0.last) end')
   end
 
-  --- The function that makes the next record due a row.
-  local function put_fire(g, step, view, W, state, compiled, behind)
+  --- The function that makes the next record due a row. how: texts of the kind of windows, { record = local r, w, S of p; key: of r;
+  --- begins, ends: around the row; marks }
+  local function put_fire(g, step, view, W, state, compiled, behind, how)
     local rec, n = step.rec, view.level
     local e, key = rec.emit, g.key
     local outer, first, at = g.lines, g.first_step, g:fires_in_turn(state)
     g.lines, g.first_step = {}, nil
     g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
     g:begin_unit(step, view)
-    g:put('do local r, w = cast(%s, p), %s.at local S = w.ptr', g:const(state.type), W)
-    local fired = only_data(step) and not view.log_undo and 'text' or 'value'
+    g:put('do %s', how.record)
+    local fired = only_data(step) and not view.log_undo and not rec.apply and not how.key and 'text' or 'value'
     for _, name in ipairs(key and key.names or {}) do
       if view.field(name).rule then fired = 'value' end
     end
-    if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
-    if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
-    local revised = rec.window.lateness > 0 and e.mode ~= 'closed'
-    if revised then
-      g:put('if %s.final then if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end r.sent = 1 end', W)
+    if fired == 'value' then
+      g:put('local key = %s v%d.key = key', how.key or ('key_of(S, r, %s, %s)'):format(g:const(state.names), tostring(state.composite)), n)
     end
+    if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
+    g:put('%s', how.begins)
     if e.mode == 'updates' then g:put('if false then') end   -- each event has given its row
-    put_row(g, view, rec, compiled, fired)
-    if e.mode == 'retract' then g:put("%s('+')", g:writer(view, 'op')) end
-    g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
-    g:put('%s', n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    local marks = { { 'partial', 'true', 'flow.firing == 2' } }
+    if e.mode == 'retract' then marks[2] = { 'op', "'+'" } end
+    marks[#marks + 1] = how.mark
+    put_shown(g, view, rec, compiled, fired, marks, n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
     put_reset(g, rec, compiled, true)
     if e.mode == 'updates' then g:put('end') end
+    g:put('%s', how.ends or '')
     g.key = key
     g:put('end')
     g:end_unit()
@@ -297,31 +304,49 @@ return function(emit, Gen)
     g.lines, g.first_step = outer, first
   end
 
+  --- Text around a row of a window of fixed bounds.
+  local function bounds_fire(g, rec, W, state)
+    local revised = rec.window.lateness > 0 and rec.emit.mode ~= 'closed'
+    return {
+      record = ('local r, w = cast(%s, p), %s.at local S = w.ptr'):format(g:const(state.type), W),
+      begins = revised and ('if %s.final then if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end r.sent = 1 end'):format(W) or '',
+    }
+  end
+
   function emit.aggregate(g, step, view)
     local rec = step.rec
+    local kind = rec.window.window.kind
+    if rec.apply then g:prepare_applied(step, view) end
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil
-    end, { timed = g.timed or false, merges = false })
+    end, { timed = g.timed or false, merges = kind == 'session' })
     g:called_by(compiled, view)
     compiled.counted = { unpack(compiled.numbers) }
     local numbers = compiled.numbers
     numbers[#numbers + 1] = 'sent'
     numbers[#numbers + 1] = 'more'
     numbers[#numbers + 1] = 'at'
+    for _, name in ipairs(g.cells[kind] or {}) do numbers[#numbers + 1] = name end
     local state = g:open_state(step, numbers, compiled.refs)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local clock = g.clock
-    local opened = windows.new(rec, state, clock and clock.ptr)
+    local opened = g.open_windows(rec, state, compiled, clock) or windows.new(rec, state, clock and clock.ptr)
     local W = g:const(opened)
     local at = g:fires_in_turn(state)
     g.fires[at].windows, g.fires[at].opened = W, opened
     if clock then clock.timed[#clock.timed + 1] = { at = at, W = W } end
-    local behind = g:behind(step, view)
+    local behind = rec.apply and g:behind_applied(step, view) or g:behind(step, view)
     g:at(step)
-    put_assign(g, view, rec, W, put_into(g, step, view, W, state, compiled, behind))
-    put_fire(g, step, view, W, state, compiled, behind)
+    local how = g:put_assigned(step, view, W, state, compiled, behind)
+    if not how then
+      put_assign(g, view, rec, W, put_into(g, step, view, W, state, compiled, behind))
+      how = bounds_fire(g, rec, W, state)
+    end
+    put_fire(g, step, view, W, state, compiled, behind, how)
   end
+
+  require 'tidemill.codegen_sessions'(Gen, { send = send, put_early = put_early })
 
   -- What is due -----------------------------------------------------------------
 
@@ -424,19 +449,15 @@ end
 
   --- A function that says what the unit at work is: its key, and what a dead letter says of it, { row or timer = what it was }.
   function Gen:unit_at_work()
-    local key_of = require('tidemill.state').key_of
     return function()
       for _, f in ipairs(self.fires) do
         local T, W = f.timers, f.opened
         if T and T.working then
           return T.view.key_letter(), { timer = T.name and { name = T.name, time = T.at } or { expired = true, time = T.at } }
         end
-        local record = W and W.record()
-        if record then
-          local w = W.at
-          local bounds = w.from > -math.huge and { window_start = w.from, window_end = w.to } or {}
-          return key_of(w.ptr, record, f.state.names, f.state.composite), { row = bounds }
-        end
+        local key, bounds
+        if W then key, bounds = W.unit() end
+        if bounds then return key, { row = bounds } end
       end
     end
   end

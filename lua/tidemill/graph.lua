@@ -53,15 +53,19 @@ local details = {
   end,
   window = function(rec)
     local w = rec.window
-    return rec.name .. ': ' .. w.kind .. (w.size and ' ' .. duration.text(w.size) or '') ..
-      (w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or '') ..
+    local size = w.size and ' ' .. duration.text(w.size) or w.n and (' %.0f'):format(w.n) or
+      w.gap and ' gap ' .. (type(w.gap) == 'number' and duration.text(w.gap) or 'by function') or ''
+    local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or w.n and w.slide ~= w.n and (' by %.0f'):format(w.slide) or ''
+    return rec.name .. ': ' .. w.kind .. size .. by ..
       (rec.lateness > 0 and ', lateness ' .. duration.text(rec.lateness) or '')
   end,
   aggregate = function(rec)
     local e, names = rec.emit, {}
     for i, a in ipairs(rec.aggregates) do names[i] = a.name end
     local how = e.every and 'early ' .. duration.text(e.every) or e.count and ('early %d'):format(e.count) or e.mode
-    return joined(names) .. (how ~= 'final' and ', emit ' .. how or '')
+    local detail = { not rec.apply and joined(names) or nil }
+    if how ~= 'final' then detail[#detail + 1] = 'emit ' .. how end
+    return joined(detail)
   end,
   top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
   sample = function(rec)
@@ -79,7 +83,7 @@ local details = {
 local function step_label(step)
   local rec = step.rec or {}
   local detail = details[step.kind] and details[step.kind](rec) or type(rec.name) == 'string' and rec.name or ''
-  return step.kind .. (detail ~= '' and ' ' .. printable.cut(printable.utf8(detail), DETAIL_MAX) or '')
+  return (rec.shown or step.kind) .. (detail ~= '' and ' ' .. printable.cut(printable.utf8(detail), DETAIL_MAX) or '')
 end
 
 --- Pipelines that read what this sink, a link, carries.

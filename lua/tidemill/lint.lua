@@ -74,8 +74,9 @@ end
 
 local walk
 
--- what of a step's record leads to other steps or to the host
-local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true }
+-- what of a step's record leads to other steps or to the host, or is called less often than once an event (apply)
+local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true,
+  apply = true }
 
 local function collect(t, depth, into)
   for _, key in ipairs(names_of(t)) do
@@ -98,6 +99,7 @@ local function event_functions(step)
   local rec = step.rec or {}
   if type(rec.fn) == 'function' then list[1] = rec.fn end
   if type(rec.on) == 'table' and type(rec.on.fn) == 'function' then list[1] = rec.on.fn end
+  if type(rec.window) == 'table' and type(rec.window.gap) == 'function' then list[1] = rec.window.gap end
   for _, fn in ipairs(rec.fns or {}) do
     if type(fn) == 'function' then list[#list + 1] = fn end
   end
@@ -156,7 +158,8 @@ local function copy(t)
 end
 
 -- fields that steps add to events
-local ADDED = { dedup = { 'revision' }, top = { 'rank', 'revision', 'partial' }, suppress = { 'suppressed', 'partial' } }
+local ADDED = { dedup = { 'revision' }, top = { 'rank', 'revision', 'partial' }, suppress = { 'suppressed', 'partial' },
+  aggregate = { 'window_start', 'window_end', 'revision', 'op', 'partial' }, running = { 'partial' } }
 
 --- Follows a step's readers with the fields known there; what a map or flat_map may return is anybody's guess.
 function walk(step, known, problems, seen)
@@ -187,7 +190,9 @@ function walk(step, known, problems, seen)
         here = kept
       elseif ADDED[child.kind] then
         for _, name in ipairs(ADDED[child.kind]) do here[name] = true end
-      elseif child.kind == 'map' or child.kind == 'flat_map' then
+        for _, a in ipairs(rec.aggregates or {}) do here[a.name] = true end
+        if rec.apply then here = nil end
+      elseif child.kind == 'map' or child.kind == 'flat_map' or child.kind == 'process' then
         here = nil
       end
     end

@@ -177,7 +177,7 @@ function Plan:build_step(rec, pipeline, live)
     kind = rec.kind, rec = rec, place = rec.place, id = #pipeline.steps + 1, next = {},
   }
   pipeline.steps[step.id] = step
-  step.label = rec.kind .. '#' .. step.id
+  step.label = (rec.shown or rec.kind) .. '#' .. step.id
   if rec.kind == 'to' then
     step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
     table.insert(step.out.fields, csv.fields_of(rec) or false)

@@ -375,7 +375,7 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[over join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = ' is' end
+for name in ([[over join window_join lookup match pack]]):gmatch '%S+' do later[name] = ' is' end
 
 stream_mt.__index = function(_, name)
   local m = methods[name]

@@ -1,9 +1,11 @@
 --[[
-stream_windows.lua - tm.window and the builder's operators on windows: window, aggregate, emit, late_to. stream.lua has the
-others, and loads this.
+stream_windows.lua - tm.window and the builder's operators on windows: window, aggregate, apply, reduce, emit, late_to. stream.lua has
+the others, and loads this.
 
-  window     { kind = 'tumbling' 'hopping' 'global', size, slide, offset, zone }   times in ms; global: neither
+  window     { kind = 'tumbling' 'hopping' 'session' 'count' 'global', bounded }   bounded: its rows have window_start and window_end
+             tumbling, hopping: size, slide, offset in ms; session: gap in ms, or a function of the event; count: n, slide
   emit       { mode = 'final' 'closed' 'updates' 'early' 'retract', every = ms, count = n, accumulate = boolean }
+  apply      the step 'aggregate' too, with `apply`, the function, and one aggregate that keeps the events
 The step 'window' does nothing by itself: what stands behind it says what becomes of its events.
 ]]
 
@@ -50,7 +52,7 @@ return function(methods, step, stream)
     local where, what = place(), 'tm.window.tumbling'
     local o = stream.options(where, what, options)
     local ms = ms_of(where, what .. ': the size', size, 'positive')
-    return description(where, { kind = 'tumbling', size = ms, slide = ms, offset = offset_of(where, what, o, ms, 'size') })
+    return description(where, { kind = 'tumbling', bounded = true, size = ms, slide = ms, offset = offset_of(where, what, o, ms, 'size') })
   end
 
   --- Windows of one size, a new one after each slide.
@@ -58,7 +60,34 @@ return function(methods, step, stream)
     local where, what = place(), 'tm.window.hopping'
     local o = stream.options(where, what, options)
     local ms, by = ms_of(where, what .. ': the size', size, 'positive'), ms_of(where, what .. ': the slide', slide, 'positive')
-    return description(where, { kind = 'hopping', size = ms, slide = by, offset = offset_of(where, what, o, by, 'slide') })
+    return description(where, { kind = 'hopping', bounded = true, size = ms, slide = by, offset = offset_of(where, what, o, by, 'slide') })
+  end
+
+  --- Windows of one key's events between which less than a gap lies, or just that.
+  function window.session(gap)
+    local where, what = place(), 'tm.window.session'
+    if type(gap) ~= 'function' then gap = ms_of(where, what .. ': the gap', gap, 'positive') end
+    return description(where, { kind = 'session', bounded = true, gap = gap })
+  end
+
+  local function whole(where, what, v)
+    if type(v) ~= 'number' or v < 1 or v % 1 ~= 0 or v > EXACT then
+      fault(where, what .. ' is a whole number of at least 1, got ' .. (type(v) == 'number' and ('%.14g'):format(v) or describe(v)))
+    end
+    return v
+  end
+
+  --- Windows of a number of one key's events, a new one after each `slide` of them.
+  function window.count(n, options)
+    local where, what = place(), 'tm.window.count'
+    local o = stream.options(where, what, options)
+    whole(where, what .. ': the number of events', n)
+    local slide = o.slide == nil and n or whole(where, what .. ": 'slide'", o.slide)
+    if n / slide > OPEN_MAX then
+      fault(where, ('%s: %d windows of a key would be open at a time, at most %d can be; make n smaller or the slide longer'):format(what,
+        math.ceil(n / slide), OPEN_MAX))
+    end
+    return description(where, { kind = 'count', n = n, slide = slide })
   end
 
   --- One window for all time; its rows come by :emit { early = … } and at the end of input.
@@ -83,11 +112,13 @@ return function(methods, step, stream)
     end
     local o = stream.options(where, 'window', options)
     local timed = before(self, 'event_time')
-    if w.kind ~= 'global' and not timed then
+    if w.bounded and not timed then
       fault(where, "window needs event time: write :event_time { field = 'ts', unit = 'ms' } before it, in this pipeline")
     end
     local lateness = o.lateness == nil and 0 or ms_of(where, "window: 'lateness'", o.lateness, 'not negative')
-    if w.kind == 'global' and lateness > 0 then fault(where, 'window: nothing is late for a global window; leave lateness out') end
+    if not w.bounded and lateness > 0 then
+      fault(where, ('window: nothing is late for a %s window; leave lateness out'):format(w.kind))
+    end
     if w.size then
       local open = (w.size + lateness + timed.out_of_order) / w.slide
       if open > OPEN_MAX then
@@ -112,23 +143,63 @@ return function(methods, step, stream)
     return rec
   end
 
+  --- Refuses names of fields that rows of windows have anyway.
+  local function free_names(where, what, s, names)
+    local keys = {}
+    for _, name in ipairs(key_fields(s)) do
+      keys[name] = true
+      if OWN[name] then fault(where, what .. ": '" .. name .. "' is a field of window rows, and of the key; rename the key's") end
+    end
+    for _, name in ipairs(names) do
+      if keys[name] or OWN[name] then
+        fault(where, ("%s: '%s' is the name of a field that window rows have already; give the aggregate another one"):format(what, name))
+      end
+    end
+  end
+
+  --- What becomes of the events of a window: the step 'aggregate'.
+  local function ends(s, rec, fields)
+    fields.name, fields.window, fields.emit = rec.name, rec, { mode = 'final', accumulate = true }
+    fields.options = { timed = rec.window.kind == 'session' or nil }
+    return step(s, 'aggregate', fields)
+  end
+
   --- One row a window and key, with aggregates over its events.
   function methods:aggregate(aggregates)
     local where = place()
     local rec = pending(where, self, 'aggregate')
-    local list = require('tidemill.aggregate').list(where, 'aggregate', aggregates)
-    local keys = {}
-    for _, name in ipairs(key_fields(self)) do
-      keys[name] = true
-      if OWN[name] then fault(where, "aggregate: '" .. name .. "' is a field of window rows, and of the key; rename the key's") end
+    local aggregate = require 'tidemill.aggregate'
+    local list, names = aggregate.list(where, 'aggregate', aggregates), {}
+    for i, a in ipairs(list) do names[i] = a.name end
+    free_names(where, 'aggregate', self, names)
+    if rec.window.kind == 'session' then aggregate.need_merge(list, where, 'a window of sessions') end
+    return ends(self, rec, { aggregates = list })
+  end
+
+  local APPLY_MAX, APPLY_MOST = 10000, 1000000
+
+  --- Calls f(key, window, rows, emit) with all events of a window and key; what it emits goes on.
+  function methods:apply(f, options)
+    local where = place()
+    local rec = pending(where, self, 'apply')
+    if type(f) ~= 'function' then fault(where, 'apply takes a function(key, window, rows, emit), got ' .. describe(f)) end
+    local o = stream.options(where, 'apply', options)
+    local max = o.max == nil and APPLY_MAX or whole(where, "apply: 'max'", o.max)
+    if max > APPLY_MOST then fault(where, ("apply: 'max' is at most %d, got %.14g"):format(APPLY_MOST, max)) end
+    free_names(where, 'apply', self, {})
+    return ends(self, rec, { apply = f, shown = 'apply', aggregates = { { kind = 'events', name = 'rows', max = max, place = where } } })
+  end
+
+  --- One row a window and key, whose field `name` is what f(a, b) makes of its events, two at a time.
+  function methods:reduce(name, f)
+    local where = place()
+    local rec = pending(where, self, 'reduce')
+    if type(name) ~= 'string' or name == '' then
+      fault(where, "reduce takes the name of the row's field first: :reduce('largest', function(a, b) … end); got " .. describe(name))
     end
-    for _, a in ipairs(list) do
-      if keys[a.name] or OWN[a.name] then
-        fault(where, "aggregate: '" .. a.name .. "' is the name of a field that window rows have already; give the aggregate another one")
-      end
-    end
-    return step(self, 'aggregate', { name = rec.name, aggregates = list, window = rec, options = {},
-      emit = { mode = 'final', accumulate = true } })
+    if type(f) ~= 'function' then fault(where, "reduce takes a function(a, b) behind the field's name, got " .. describe(f)) end
+    free_names(where, 'reduce', self, { name })
+    return ends(self, rec, { shown = 'reduce', aggregates = { { kind = 'reduce', name = name, add = f, place = where } } })
   end
 
   local MODES = { final = true, closed = true, updates = true, retract = true }
@@ -154,7 +225,7 @@ return function(methods, step, stream)
   function methods:emit(how)
     local where = place()
     local rec = stream.record(self)
-    if rec.kind ~= 'aggregate' then fault(where, 'emit stands right behind aggregate') end
+    if rec.kind ~= 'aggregate' then fault(where, 'emit stands right behind aggregate, apply or reduce') end
     if rec.emitted then fault(where, 'emit stands here already: ' .. rec.emitted) end
     local e = { accumulate = true }
     if type(how) == 'string' then
@@ -180,8 +251,10 @@ return function(methods, step, stream)
     if e.every and not before(self, 'event_time') then
       fault(where, "emit: 'early' with a duration needs event time: write :event_time { field = 'ts', unit = 'ms' } before the window")
     end
-    if rec.window.window.kind == 'global' and (e.mode == 'closed' or e.mode == 'retract') then
-      fault(where, "emit: a global window closes at the end of input only; it takes 'final', 'updates' and { early = … }")
+    local kind = rec.window.window.kind
+    if (kind == 'global' or kind == 'count') and (e.mode == 'closed' or e.mode == 'retract') then
+      fault(where, ("emit: %s; it takes 'final', 'updates' and { early = … }"):format(kind == 'global' and
+        'a global window closes at the end of input only' or 'nothing is late for a count window'))
     end
     local copy = {}
     for k, v in pairs(rec) do copy[k] = v end

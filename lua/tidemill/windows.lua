@@ -123,6 +123,13 @@ function M.enter(at, batch)
   M.set_due(k, k.due)
 end
 
+--- The first multiple of `every` that the watermark will pass; from: where the first window begins.
+function M.first_tick(clock, every, from)
+  local low = clock.w > -huge and clock.w or clock.highest - clock.distance
+  if low == -huge then low = from - 1 end   -- a spec that has not moved its watermark yet
+  return (floor(low / every) + 1) * every
+end
+
 local IDLE_MAX = 4   -- empty states kept for windows to come
 
 -- stands where no window is
@@ -165,11 +172,7 @@ function M.new(rec, opened, clock)
       i = i - 1
     end
     open[i + 1] = e
-    if every and tick == huge then
-      local low = clock.w > -huge and clock.w or clock.highest - clock.distance
-      if low == -huge then low = from - 1 end   -- a spec that has not moved its watermark yet
-      tick = (floor(low / every) + 1) * every
-    end
+    if every and tick == huge then tick = M.first_tick(clock, every, from) end
     judge_due()
     if clock and W.due < clock.due then M.set_due(clock, W.due) end
     return e
@@ -300,10 +303,13 @@ function M.new(rec, opened, clock)
     return first_of_next(to)
   end
 
-  --- The record next gave last, if it is still there; its window is W.at.
-  function W.record()
+  --- The key and the bounds of the record next gave last, if it is still there.
+  function W.unit()
     local p = cursor and C.tm_ffi_cursor_at(cursor)
-    return p ~= nil and p or nil
+    if not p or p == nil then return nil end
+    local e = W.at
+    return state.key_of(e.ptr, p, opened.names, opened.composite),
+      e.from > -huge and { window_start = e.from, window_end = e.to } or {}
   end
 
   --- For tests and `state`: the windows that are open.

@@ -80,6 +80,7 @@ describe('the catalog', function()
     dedup = "dedup('d', ", top = "top('t', 3, 'v', ", sample = 'sample(', throttle = "throttle('t', ", suppress = "suppress('s', ",
     window = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m', ",
     emit = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:emit(",
+    apply = "window('w', tm.window.global()):apply(function() end, ",
   }
 
   local before_options = {
@@ -93,6 +94,7 @@ describe('the catalog', function()
         -- a value of no type: an option that exists is refused for its value, not for its name
         local call = ('%s { %s = tm.null }'):format(e.name, o.name)
         if e.name == 'tm.window.tumbling' then call = ("tm.window.tumbling('1m', { %s = tm.null })"):format(o.name) end
+        if e.name == 'tm.window.count' then call = ("tm.window.count(3, { %s = tm.null })"):format(o.name) end
         if e.name == 'tm.window.hopping' then call = ("tm.window.hopping('2m', '1m', { %s = tm.null })"):format(o.name) end
         if before[e.name] then call = ('stream:%s{ %s = tm.null })'):format(before[e.name], o.name) end
         if e.name:find '^tm%.kv%.' then

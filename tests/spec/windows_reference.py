@@ -2,7 +2,8 @@
 
   python3 windows_reference.py SPEC.json < events.ndjson > rows.ndjson     late events go to SPEC's "late" path
 
-SPEC: size, slide, offset, lateness, out_of_order (ms), key (a field or null), mode, every, count, accumulate, zone of nothing.
+SPEC: size, slide, offset, lateness, out_of_order (ms), key (a field or null), mode, every, count, accumulate, what (aggregate, apply or
+reduce: see shown; sessions_reference.py has the same).
 After each event the watermark is its largest time - out_of_order - 1; everything due is done in order of time before the next event.
 """
 import json
@@ -31,14 +32,37 @@ def starts(spec, t):
     return found   # the latest first
 
 
-def row(spec, w, key, events, **more):
-    r = {'n': len(events), 'total': sum(e['v'] for e in events), 'window_start': w.start, 'window_end': w.end}
+def shown(spec, w, key, events, **more):
+    """The rows of a window: what the scripts of the specs make of its events. w.start None: rows have no bounds."""
+    events = sorted(events, key=lambda e: (e['ts'], e['i']))
     values = [e['v'] for e in events]
-    r['least'] = min(values) if values else None
-    if spec['key'] is not None:
-        r[spec['key']] = key
-    r.update({k: v for k, v in more.items() if v is not None})
-    return r
+    what = spec.get('what', 'aggregate')
+    if what == 'aggregate':
+        rows = [{'n': len(events), 'total': sum(values), 'least': min(values) if values else None}]
+        if spec.get('fails'):
+            rows[0]['ok'] = len(events)
+        if spec.get('ends'):
+            rows[0].update(first=events[0]['i'] if events else None, last=events[-1]['i'] if events else None, all=[e['i'] for e in events],
+                           kinds=len(set(values)))
+    elif what == 'reduce':
+        rows = [{'sum': {'v': sum(values), 'i': max(e['i'] for e in events)} if len(events) > 1 else events[0] if events else None}]
+    else:
+        rows = [{'n': len(events), 'all': [e['i'] for e in events], 'total': sum(values)}]
+        if events:
+            rows.append({'span': events[-1]['ts'] - events[0]['ts'], 'window_end': 'own', 'last': events[-1]})
+    for r in rows:
+        if w.start is not None:
+            r.setdefault('window_start', w.start)
+            r.setdefault('window_end', w.end)
+        if spec['key'] is not None:
+            r[spec['key']] = key
+        r.update({k: v for k, v in more.items() if v is not None})
+    return rows
+
+
+def put(rows):
+    for r in rows:
+        sys.stdout.write(json.dumps(r, sort_keys=True, separators=(',', ':')) + '\n')
 
 
 def main():
@@ -47,11 +71,8 @@ def main():
     windows, largest, watermark, tick = {}, -INF, -INF, INF
     lateness, mode, every = spec['lateness'], spec['mode'], spec.get('every')
 
-    def put(r):
-        sys.stdout.write(json.dumps(r, sort_keys=True, separators=(',', ':')) + '\n')
-
     def send(w, key, k, **more):
-        put(row(spec, w, key, k.events, **more))
+        put(shown(spec, w, key, k.events, **more))
         if not spec['accumulate']:
             k.events = []
 
@@ -110,7 +131,7 @@ def main():
                 w.keys[key] = Key()
             k = w.keys[key]
             if mode == 'retract' and w.fired and k.rows > 0:
-                put(row(spec, w, key, k.events, op='-'))
+                put(shown(spec, w, key, k.events, op='-'))
             k.events.append(e)
             k.since += 1
             if mode == 'updates':
@@ -129,4 +150,5 @@ def main():
     late.close()
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -431,6 +431,33 @@ print(float(sum(int(v) * F(2) ** int(t) for v, t in r) / sum(F(2) ** int(t) for 
   end
 end
 
+-- Rows of a list one by one: in order of time, then arrival, each once, however many were dropped and whatever was merged
+do
+  local row = ffi.new 'struct tm_value'
+  for _ = 1, 20 do
+    local st = step({ c = agg.collect('v', { max = 50 }) })
+    local events, expected = {}, {}
+    for i = 1, random(0, 80) do
+      events[i] = { v = ('x'):rep(random(0, 20)) .. i, t = random(10) - 5 }
+      expected[i] = events[i]
+      events[i].i = i
+    end
+    for i, e in ipairs(events) do st.c.update(e, st.record(1 + i % 2), st.s.ptr, e.t) end
+    st.c.merge(st.record(1), st.s.ptr, st.record(2), st.s.ptr)
+    table.sort(expected, function(a, b) if a.t ~= b.t then return a.t < b.t end return a.i < b.i end)
+    while #expected > 50 do table.remove(expected, 1) end
+    local n, off = 0, C.tm_ffi_ranked_next(st.s.ptr, st.record(1), 0, 0, row)
+    while off ~= 0 do
+      n = n + 1
+      local e = expected[n]
+      check(e and ffi.string(row.text, row.len) == '"' .. e.v .. '"' and row.num == e.t, 'row', n)
+      off = C.tm_ffi_ranked_next(st.s.ptr, st.record(1), 0, off, row)
+    end
+    check(n == #expected, n, #expected)
+    commit()
+  end
+end
+
 -- Refused at load -----------------------------------------------------------------------
 do
   local add = function(acc) return acc end
