@@ -248,6 +248,7 @@ int tm_core_bleed(struct tm_core *core) {
   struct tm_region *regions[] = {&core->heap.mem, &core->heap.meta, &core->index.mem, &core->arrival.mem};
   for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
     struct tm_region *r = regions[i];
+    if (!tm_region_forget(r, r->open)) return 1;
     if (r->open == 0) continue;
     size_t to = r->open > BLEED ? r->open - BLEED : 0;
     tm_region_drop(r, to, r->open);

@@ -11,6 +11,7 @@
 #include "../base/err.h"
 
 enum { EXACT_CLASSES = 64, LOOK_MAX = 8192 };
+enum { LARGE_FROM = 8 * 1024 * 1024, AHEAD_MAX = 16 * 1024 * 1024 };
 
 static uint32_t class_of(uint32_t size) {
   if (size <= 8) return 0;
@@ -77,6 +78,15 @@ static int pages_take(struct tm_heap *h, struct tm_block *m, uint32_t pages) {
   return 0;
 }
 
+/* Of a heap that grows, so much behind its end is made ready: time enough for the supply, and little beside the rest. */
+static void expect(struct tm_heap *h) {
+  size_t used = (size_t)h->blocks << TM_BLOCK_SHIFT, ahead = used / 16;
+  if (used < LARGE_FROM) return;
+  if (ahead < TM_SUPPLY_PIECE) ahead = TM_SUPPLY_PIECE;
+  if (ahead > AHEAD_MAX) ahead = AHEAD_MAX;
+  if (used + ahead > h->mem.asked) tm_region_expect(&h->mem, h->account, used, used + ahead);
+}
+
 /* n new numbers in a row at the end: the first, or 0 */
 static uint32_t blocks_append(struct tm_heap *h, uint32_t n) {
   uint32_t b = h->blocks;
@@ -86,6 +96,7 @@ static uint32_t blocks_append(struct tm_heap *h, uint32_t n) {
   if (tm_region_open(&h->mem, ((size_t)b + n) << TM_BLOCK_SHIFT) != 0 || tm_region_open(&h->meta, need) != 0) return 0;
   if (need > had && tm_account_take(h->account, need - had) != 0) return 0;
   h->blocks = b + n;
+  expect(h);
   return b;
 }
 

@@ -31,6 +31,7 @@ struct tm_index {
   uint32_t n;
   int32_t sweep;                  /* 0 none, 1 growing, -1 shrinking */
   uint32_t counted;               /* slots whose memory is counted */
+  uint32_t ask_at;                /* with so many entries the memory for the next growth is asked for */
 };
 
 /* Room for up to max_slots: 0 or -1. */

@@ -74,11 +74,11 @@ static size_t fields_bytes(uint32_t n) { return n * sizeof(struct tm_state_field
 struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o) {
   struct tm_log *log = (struct tm_log *)(void *)c;
   double share = 0;
-  struct tm_account account = {c->budget, &share};
+  struct tm_account account = {c->budget, &share, NULL};
   if (!options_good(o)) return NULL;
   struct tm_table *t = tm_account_alloc(&account, sizeof *t);
   if (t == NULL) return NULL;
-  t->account = (struct tm_account){c->budget, &t->pub.bytes};
+  t->account = (struct tm_account){c->budget, &t->pub.bytes, &log->supply};
   t->pub.bytes = share;
   t->log = log;
   t->record_size = ((uint32_t)o->record_size + 7) & ~7u;
@@ -140,7 +140,7 @@ void tm_ffi_state_free(struct tm_state *s) {
   tm_account_free(&t->account, (void *)(uintptr_t)t->pub.name, (size_t)t->pub.name_len + 1);
   tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));
   double share = t->pub.bytes;
-  struct tm_account account = {t->account.budget, &share};
+  struct tm_account account = {t->account.budget, &share, NULL};
   tm_account_free(&account, t, sizeof *t);
 }
 
