@@ -31,7 +31,7 @@ static int cap_open(struct tm_index *x, uint32_t cap) {
 int tm_index_init(struct tm_index *x, struct tm_account *a, size_t max_slots) {
   memset(x, 0, sizeof *x);
   x->account = a;
-  x->low = x->high = CAP_MIN;
+  x->low = x->high = x->least = CAP_MIN;
   x->ask_at = UINT32_MAX;
   if (tm_region_init(&x->mem, a, tm_page_up((max_slots + TAIL) * sizeof(struct tm_index_slot))) != 0) return -1;
   x->slots = (struct tm_index_slot *)(void *)x->mem.base;
@@ -231,6 +231,15 @@ int tm_index_room(struct tm_index *x) {
   return x->n + 1 <= (uint64_t)x->low * 7 / 8 ? 0 : grow_start(x);
 }
 
+void tm_index_reset(struct tm_index *x) {
+  uint32_t cap = x->low > x->high ? x->low : x->high, want = x->n < CAP_MIN / 2 ? CAP_MIN : x->n * 3 / 2;
+  memset(x->slots, 0, (size_t)(cap + TAIL) * sizeof *x->slots);
+  x->low = x->high = x->least = want < cap ? want : cap;
+  x->n = 0;
+  x->sweep = 0;
+  ask_when(x);
+}
+
 int tm_index_care(struct tm_index *x, int32_t steps) {
   if (x->sweep != 0) {
     sweep_steps(x, steps);
@@ -247,10 +256,10 @@ int tm_index_care(struct tm_index *x, int32_t steps) {
     if (x->counted < x->low) x->counted = x->low;
     return 1;
   }
-  if (x->low <= CAP_MIN || x->n >= x->low / 5 * 2) return 0;
+  if (x->low <= x->least || x->n >= x->low / 5 * 2) return 0;
   if (!tm_region_forget(&x->mem, bytes_of(x->counted + TAIL))) return 1;
   uint64_t cap = (uint64_t)x->n * 3 / 2 + 1;
-  x->low = cap < CAP_MIN ? CAP_MIN : (uint32_t)cap;
+  x->low = cap < x->least ? x->least : (uint32_t)cap;
   x->bound = 0;
   x->ask_at = UINT32_MAX;
   x->sweep = -1;
