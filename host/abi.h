@@ -598,6 +598,9 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
 int32_t tm_ffi_state_remove(struct tm_state *s, void *record);
 /* removes all keys, however many, at once; 0 or NO_MEMORY */
 int32_t tm_ffi_state_clear(struct tm_state *s);
+/* The same, for good if nothing is to be committed: up to 9 MiB of memory stay for the keys to come, which then find an index of the
+ * size they need. For states that are filled and emptied again and again. */
+int32_t tm_ffi_state_recycle(struct tm_state *s);
 /* the bytes of a record's key; *len gets their number */
 const char *tm_ffi_state_key(struct tm_state *s, const void *record, int32_t *len);
 

@@ -15,7 +15,7 @@
 #include "key.h"
 #include "table.h"
 
-enum { NEAR = 32, FAR = 64, STEP = 16, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
+enum { NEAR = 32, FAR = 64, STEP = 4, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
 
 struct tm_ahead_row {
   uint64_t place;

@@ -249,6 +249,7 @@ size_t tm_core_bleed(struct tm_core *core, size_t most) {
   size_t left = most - tm_arrival_bleed(&core->arrival, most);
   for (size_t i = 0; i < sizeof regions / sizeof regions[0] && left > 0; i++) {
     struct tm_region *r = regions[i];
+    if (!tm_region_forget(r, r->open)) return most;
     size_t n = r->open < left ? r->open : left;
     tm_region_drop(r, r->open - n, r->open);
     r->open -= n;

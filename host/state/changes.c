@@ -18,7 +18,7 @@ struct tm_changes *tm_ffi_changes_new(struct tm_budget *budget, double seed) {
   struct tm_log *log = calloc(1, sizeof *log);
   if (log == NULL) return NULL;
   log->pub.budget = budget;
-  log->account = (struct tm_account){budget, &log->share};
+  log->account = (struct tm_account){budget, &log->share, &log->supply};
   memcpy(&log->seed, &seed, sizeof log->seed);
   log->key = tm_account_alloc(&log->account, sizeof *log->key);
   if (log->key != NULL && tm_region_init(&log->mem, &log->account, LOG_MAX) == 0) return &log->pub;
@@ -35,6 +35,7 @@ void tm_ffi_changes_free(struct tm_changes *c) {
   tm_account_give(&log->account, log->counted);
   tm_region_fini(&log->mem);
   tm_account_free(&log->account, log->key, sizeof *log->key);
+  tm_supply_fini(&log->supply);
   free(log);
 }
 

@@ -50,6 +50,7 @@ struct tm_log {
   struct tm_table *caring; /* tables with housekeeping to do */
   struct tm_core *dying;  /* what cleared tables had */
   struct tm_key *key;     /* scratch */
+  struct tm_supply supply;
 };
 
 /* Room for `more` bytes behind used: 0 or -1. */

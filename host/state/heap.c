@@ -11,6 +11,8 @@
 #include "../base/err.h"
 
 enum { EXACT_CLASSES = 64, LOOK_MAX = 8192 };
+enum { DRIED_MAX = 32 };
+enum { LARGE_FROM = 8 * 1024 * 1024, AHEAD_MAX = 16 * 1024 * 1024 };
 
 static uint32_t class_of(uint32_t size) {
   if (size <= 8) return 0;
@@ -77,6 +79,15 @@ static int pages_take(struct tm_heap *h, struct tm_block *m, uint32_t pages) {
   return 0;
 }
 
+/* Of a heap that grows, so much behind its end is made ready: time enough for the supply, and little beside the rest. */
+static void expect(struct tm_heap *h) {
+  size_t used = (size_t)h->blocks << TM_BLOCK_SHIFT, ahead = used / 16;
+  if (used < LARGE_FROM) return;
+  if (ahead < TM_SUPPLY_PIECE) ahead = TM_SUPPLY_PIECE;
+  if (ahead > AHEAD_MAX) ahead = AHEAD_MAX;
+  if (used + ahead > h->mem.asked) tm_region_expect(&h->mem, h->account, used, used + ahead);
+}
+
 /* n new numbers in a row at the end: the first, or 0 */
 static uint32_t blocks_append(struct tm_heap *h, uint32_t n) {
   uint32_t b = h->blocks;
@@ -86,10 +97,11 @@ static uint32_t blocks_append(struct tm_heap *h, uint32_t n) {
   if (tm_region_open(&h->mem, ((size_t)b + n) << TM_BLOCK_SHIFT) != 0 || tm_region_open(&h->meta, need) != 0) return 0;
   if (need > had && tm_account_take(h->account, need - had) != 0) return 0;
   h->blocks = b + n;
+  expect(h);
   return b;
 }
 
-/* an empty block without memory, in no list: its number, or 0 */
+/* an empty block, in no list: its number, or 0 */
 static uint32_t block_take(struct tm_heap *h) {
   uint32_t b = h->free_head;
   if (b == 0) {
@@ -103,18 +115,26 @@ static uint32_t block_take(struct tm_heap *h) {
   return b;
 }
 
-static void block_put(struct tm_heap *h, uint32_t b) {
+/* its memory goes back */
+static void block_dry(struct tm_heap *h, uint32_t b) {
   struct tm_block *m = block_get(h, b);
   size_t n = (size_t)m->pages * TM_PAGE, at = (size_t)b << TM_BLOCK_SHIFT;
-  if (n > 0) {
-    tm_region_drop(&h->mem, at, at + n);
-    tm_account_give(h->account, n);
-    h->page_bytes -= (double)n;
-  }
+  if (n == 0) return;
+  tm_region_drop(&h->mem, at, at + n);
+  tm_account_give(h->account, n);
+  h->page_bytes -= (double)n;
   m->pages = 0;
-  m->state = TM_BLOCK_FREE;
+}
+
+static void block_list(struct tm_heap *h, uint32_t b) {
+  block_get(h, b)->state = TM_BLOCK_FREE;
   list_push(h, &h->free_head, b);
   h->free_n++;
+}
+
+static void block_put(struct tm_heap *h, uint32_t b) {
+  block_dry(h, b);
+  block_list(h, b);
 }
 
 /* an empty block of class c with its first page, in the class's list: its number, or 0 */
@@ -187,8 +207,8 @@ static uint32_t span_alloc(struct tm_heap *h, uint32_t size) {
   if (b == 0) return 0;
   for (uint32_t i = b; i < b + n; i++) {
     struct tm_block *m = block_get(h, i);
+    block_dry(h, i);
     m->state = TM_BLOCK_SPAN;
-    m->pages = 0;
     m->live = 0;
   }
   struct tm_block *m = block_get(h, b);
@@ -267,6 +287,30 @@ void tm_heap_free(struct tm_heap *h, uint32_t at) {
     m->state = TM_BLOCK_OPEN;
     list_push(h, &h->open[m->cls], b);
   }
+}
+
+void tm_heap_reset(struct tm_heap *h) {
+  double stays = 0, want = h->live_bytes * 1.25 + TM_BLOCK_BYTES;
+  uint32_t dried = 0;
+  for (uint32_t b = 1; b < h->blocks; b++) {
+    struct tm_block *m = block_get(h, b);
+    if (m->state == TM_BLOCK_SPAN) {
+      /* its memory goes beyond its first block */
+      block_dry(h, b);
+    } else if (stays < want) {
+      stays += (double)m->pages * TM_PAGE;
+    } else if (dried < DRIED_MAX && m->pages != 0) {
+      block_dry(h, b);
+      dried++;
+    }
+  }
+  memset(h->open, 0, sizeof h->open);
+  memset(h->class_blocks, 0, sizeof h->class_blocks);
+  h->free_head = h->free_n = h->idle = 0;
+  h->look = 1;
+  h->live_bytes = 0;
+  /* the first blocks come first: they have memory */
+  for (uint32_t b = h->blocks - 1; b > 0; b--) block_list(h, b);
 }
 
 /* ---- emptying sparse blocks ---- */

@@ -24,7 +24,7 @@ enum {
 };
 
 enum tm_block_state {
-  TM_BLOCK_FREE = 0,              /* in the list of free blocks, no memory */
+  TM_BLOCK_FREE = 0,              /* in the list of free blocks; no memory but after a reset */
   TM_BLOCK_OPEN = 1,              /* has room, in its class's list */
   TM_BLOCK_FULL = 2,
   TM_BLOCK_MARKED = 3,            /* being emptied */
@@ -58,6 +58,9 @@ struct tm_heap {
 
 /* 0, or -1 with nothing held. reserve: addresses for the things in it. */
 int tm_heap_init(struct tm_heap *h, struct tm_account *a, size_t reserve);
+/* Nothing lives in it any more. As much memory as was in use stays with its blocks for what comes next; of the rest a bounded
+ * part goes back a call. */
+void tm_heap_reset(struct tm_heap *h);
 /* gives all memory back at once; the account is settled */
 void tm_heap_fini(struct tm_heap *h);
 /* Room for size bytes, whose content is anything: 0 if there is no memory. */

@@ -9,6 +9,7 @@
 #include "../base/err.h"
 
 enum { CAP_MIN = 64, TAIL = 4096, STEPS_PER_INSERT = 24, DROP_SLICE = 64 * 1024, EQUAL_MAX = 64 };
+enum { LARGE_FROM = 512 * 1024, ASK_AGAIN = 1024 };  /* slots (4 MiB), entries */
 static const uint64_t END = (uint64_t)1 << 32;
 
 static size_t bytes_of(uint32_t cap) { return tm_page_up((size_t)cap * sizeof(struct tm_index_slot)); }
@@ -30,7 +31,8 @@ static int cap_open(struct tm_index *x, uint32_t cap) {
 int tm_index_init(struct tm_index *x, struct tm_account *a, size_t max_slots) {
   memset(x, 0, sizeof *x);
   x->account = a;
-  x->low = x->high = CAP_MIN;
+  x->low = x->high = x->least = CAP_MIN;
+  x->ask_at = UINT32_MAX;
   if (tm_region_init(&x->mem, a, tm_page_up((max_slots + TAIL) * sizeof(struct tm_index_slot))) != 0) return -1;
   x->slots = (struct tm_index_slot *)(void *)x->mem.base;
   if (cap_open(x, CAP_MIN) == 0) return 0;
@@ -175,11 +177,26 @@ static int32_t shrink_run(struct tm_index *x, int32_t looks) {
   return looked;
 }
 
+/* with which number of slots an index of cap goes on */
+static uint64_t grown(uint64_t cap) {
+  return cap + (cap < 1024 ? cap : cap < 65536 ? cap / 8 : cap * 3 / 16);
+}
+
+static void ask_when(struct tm_index *x) { x->ask_at = x->low < LARGE_FROM ? UINT32_MAX : x->low / 16 * 13; }
+
+/* A growth lays entries out from its end, so all of its memory is touched at once. */
+static void expect(struct tm_index *x) {
+  size_t used = bytes_of(x->low + TAIL), upto = bytes_of((uint32_t)grown(x->low) + TAIL);
+  tm_region_expect(&x->mem, x->account, used, upto);
+  x->ask_at = x->mem.asked >= upto ? UINT32_MAX : x->n + ASK_AGAIN;
+}
+
 static int sweep_over(struct tm_index *x) {
   if (x->sweep > 0 && x->bound == 0) x->low = x->high;
   else if (x->sweep < 0 && x->bound == END) x->high = x->low;
   else return 0;
   x->sweep = 0;
+  ask_when(x);
   return 1;
 }
 
@@ -193,11 +210,11 @@ static void sweep_steps(struct tm_index *x, int32_t steps) {
 /* ---- when ---- */
 
 static int grow_start(struct tm_index *x) {
-  uint64_t cap = x->low, more = cap < 65536 ? cap / 8 : cap * 3 / 16;
-  if (cap < 1024) more = cap;
-  if (cap + more + TAIL > x->mem.reserved / sizeof(struct tm_index_slot)) return -1;
-  if (cap_open(x, (uint32_t)(cap + more)) != 0) return -1;
-  x->high = (uint32_t)(cap + more);
+  uint64_t cap = grown(x->low);
+  if (cap + TAIL > x->mem.reserved / sizeof(struct tm_index_slot)) return -1;
+  if (cap_open(x, (uint32_t)cap) != 0) return -1;
+  x->high = (uint32_t)cap;
+  x->ask_at = UINT32_MAX;
   x->bound = END;
   x->sweep = 1;
   return 0;
@@ -206,11 +223,21 @@ static int grow_start(struct tm_index *x) {
 int tm_index_room(struct tm_index *x) {
   if (x->sweep != 0) sweep_steps(x, STEPS_PER_INSERT);
   uint64_t cap = x->low < x->high ? x->low : x->high;
+  if (x->n >= x->ask_at) expect(x);
   if (x->n + 1 <= cap * 7 / 8) return 0;
   /* a growing sweep has its room before it is over; one that shrinks is in the way */
   if (x->sweep > 0 && x->n + 1 <= (uint64_t)x->high * 15 / 16) return 0;
   while (x->sweep != 0) sweep_steps(x, 1 << 16);
   return x->n + 1 <= (uint64_t)x->low * 7 / 8 ? 0 : grow_start(x);
+}
+
+void tm_index_reset(struct tm_index *x) {
+  uint32_t cap = x->low > x->high ? x->low : x->high, want = x->n < CAP_MIN / 2 ? CAP_MIN : x->n * 3 / 2;
+  memset(x->slots, 0, (size_t)(cap + TAIL) * sizeof *x->slots);
+  x->low = x->high = x->least = want < cap ? want : cap;
+  x->n = 0;
+  x->sweep = 0;
+  ask_when(x);
 }
 
 int tm_index_care(struct tm_index *x, int32_t steps) {
@@ -222,16 +249,19 @@ int tm_index_care(struct tm_index *x, int32_t steps) {
   if (have > want) {
     size_t to = have - want > DROP_SLICE ? have - DROP_SLICE : want;
     size_t tail = bytes_of(x->low + TAIL), from = to > tail ? to : tail;
-    if (from < have) tm_region_drop(&x->mem, from, have);
+    /* with the tail that lay there */
+    if (from < have) tm_region_drop(&x->mem, from, bytes_of(x->counted + TAIL));
     tm_account_give(x->account, have - to);
     x->counted = (uint32_t)(to / sizeof(struct tm_index_slot));
     if (x->counted < x->low) x->counted = x->low;
     return 1;
   }
-  if (x->low <= CAP_MIN || x->n >= x->low / 5 * 2) return 0;
+  if (x->low <= x->least || x->n >= x->low / 5 * 2) return 0;
+  if (!tm_region_forget(&x->mem, bytes_of(x->counted + TAIL))) return 1;
   uint64_t cap = (uint64_t)x->n * 3 / 2 + 1;
-  x->low = cap < CAP_MIN ? CAP_MIN : (uint32_t)cap;
+  x->low = cap < x->least ? x->least : (uint32_t)cap;
   x->bound = 0;
+  x->ask_at = UINT32_MAX;
   x->sweep = -1;
   return 1;
 }

@@ -31,6 +31,8 @@ struct tm_index {
   uint32_t n;
   int32_t sweep;                  /* 0 none, 1 growing, -1 shrinking */
   uint32_t counted;               /* slots whose memory is counted */
+  uint32_t least;                 /* it does not shrink below so many slots */
+  uint32_t ask_at;                /* with so many entries the memory for the next growth is asked for */
 };
 
 /* Room for up to max_slots: 0 or -1. */
@@ -43,6 +45,9 @@ void tm_index_insert(struct tm_index *x, uint32_t hash, uint32_t at);
 /* the slot of an entry that is there */
 uint32_t tm_index_where(const struct tm_index *x, uint32_t hash, uint32_t at);
 void tm_index_remove(struct tm_index *x, uint32_t slot);
+/* Empties it. It stays as large as its entries needed and is not made smaller than that before the next reset. For an index of
+ * bounded size: all of it is written. */
+void tm_index_reset(struct tm_index *x);
 /* About `steps` entries of a sweep, or of shrinking when that is due; 1 if there is more to do. */
 int tm_index_care(struct tm_index *x, int32_t steps);
 

@@ -37,31 +37,69 @@ void tm_account_free(struct tm_account *a, void *p, size_t n) {
 }
 
 int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve) {
-  r->base = NULL;
-  r->open = r->reserved = 0;
+  *r = (struct tm_region){.supply = a->supply};
   if (tm_account_take(a, 0) != 0) return -1;
   void *p = mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return -1;
+  madvise(p, reserve, MADV_NOHUGEPAGE);
   r->base = p;
   r->reserved = reserve;
   return 0;
 }
 
 void tm_region_fini(struct tm_region *r) {
+  if (r->asked > 0) tm_supply_settle(r->supply, r->base, r->base + r->asked);
   if (r->base != NULL) munmap(r->base, r->reserved);
-  r->base = NULL;
-  r->open = r->reserved = 0;
+  *r = (struct tm_region){0};
+}
+
+static int open_upto(struct tm_region *r, size_t open) {
+  if (mprotect(r->base + r->open, open - r->open, PROT_READ | PROT_WRITE) != 0) return -1;
+  r->open = open;
+  return 0;
 }
 
 int tm_region_open_more(struct tm_region *r, size_t upto) {
   size_t step = r->open / 4 < OPEN_STEP_MIN ? OPEN_STEP_MIN : r->open / 4;
   if (upto > r->reserved) return -1;
+  if (r->asked > r->open) {
+    /* opened by the supply already */
+    r->open = (size_t)(tm_supply_ready(r->supply, r->base + r->open, r->base + r->asked) - r->base);
+    if (upto <= r->open) return 0;
+  }
   if (step > OPEN_STEP_MAX) step = OPEN_STEP_MAX;
   size_t open = tm_page_up(r->open + step > upto ? r->open + step : upto);
   if (open > r->reserved) open = r->reserved;
-  if (mprotect(r->base + r->open, open - r->open, PROT_READ | PROT_WRITE) != 0) return -1;
-  r->open = open;
-  return 0;
+  return open_upto(r, open);
+}
+
+/* where the first piece at or behind at begins */
+static size_t piece_up(const struct tm_region *r, size_t at) {
+  uintptr_t mask = TM_SUPPLY_PIECE - 1, base = (uintptr_t)r->base;
+  return (size_t)(((base + at + mask) & ~mask) - base);
+}
+
+void tm_region_expect(struct tm_region *r, const struct tm_account *a, size_t used, size_t upto) {
+  const struct tm_budget *b = a->budget;
+  size_t at = piece_up(r, used);
+  if (r->supply == NULL) return;
+  /* pieces follow one another from what is open on: then all of it stays one mapping */
+  if (at < r->asked) at = r->asked;
+  else if (at < upto && at > r->open && (at > r->reserved || open_upto(r, at) != 0)) return;
+  for (; at < upto && at + TM_SUPPLY_PIECE <= r->reserved; at += TM_SUPPLY_PIECE) {
+    if (b->limit > 0 && b->used + (double)(at + TM_SUPPLY_PIECE - used) > b->limit) return;
+    if (tm_supply_ask(r->supply, r->base + at) != 0) return;
+    r->asked = at + TM_SUPPLY_PIECE;
+  }
+}
+
+int tm_region_forget(struct tm_region *r, size_t used) {
+  if (r->asked == 0) return 1;
+  if (!tm_supply_cancel(r->supply, r->base, r->base + r->asked)) return 0;
+  size_t from = r->asked > used + TM_SUPPLY_PIECE ? r->asked - TM_SUPPLY_PIECE : tm_page_up(used);
+  if (from < r->asked) tm_region_drop(r, from, r->asked);
+  r->asked = from > tm_page_up(used) ? from : 0;
+  return r->asked == 0;
 }
 
 void tm_region_drop(struct tm_region *r, size_t from, size_t to) {

@@ -3,8 +3,12 @@
  * A region never moves, so what lies in it is reached by offsets of 32 bits. Pages come when they are first touched
  * and go back one by one; nothing is ever copied because something grew.
  *
- *   base              open                                  reserved
- *    | may be touched  | no access, costs nothing             |
+ *   base              open            asked                reserved
+ *    | may be touched  | being made    | no access, costs nothing |
+ *                      | ready, maybe  |
+ *
+ * No touch of the owner ever brings a page of 2 MiB, whatever the system's setting, since zeroing it takes longer than a
+ * call may: those come from the supply only.
  *
  * Every allocation of this layer, regions or not, is announced to tm_account_take: it is where the limit holds, and
  * where tests make the n-th allocation fail. */
@@ -15,13 +19,16 @@
 #include <stdint.h>
 
 #include "../abi_c.h"
+#include "supply.h"
 
 enum { TM_PAGE = 4096 };
 
-/* Whose memory it is: the budget it counts for, and the part of it that is this state's. */
+/* Whose memory it is: the budget it counts for, the part of it that is this state's, and who makes pages ready (NULL:
+ * nobody). */
 struct tm_account {
   struct tm_budget *budget;
   double *share;
+  struct tm_supply *supply;
 };
 
 /* n more bytes are wanted: 0, or -1 when the budget is used up. */
@@ -35,6 +42,8 @@ struct tm_region {
   char *base;
   size_t reserved;
   size_t open;
+  size_t asked;               /* the supply was asked for what lies before it; 0: for nothing */
+  struct tm_supply *supply;
 };
 
 /* Reserves addresses, no memory: 0 or -1. */
@@ -45,6 +54,11 @@ int tm_region_open_more(struct tm_region *r, size_t upto);
 static inline int tm_region_open(struct tm_region *r, size_t upto) {
   return upto <= r->open ? 0 : tm_region_open_more(r, upto);
 }
+/* What lies between used and upto will be touched soon: the supply is asked for it, as far as the budget would allow it to be
+ * used and the ring has room; the next call goes on from there. Counts nothing and never waits. */
+void tm_region_expect(struct tm_region *r, const struct tm_account *a, size_t used, size_t upto);
+/* It will not, and what was made ready behind used goes back, a piece a call: 1 when that is done. */
+int tm_region_forget(struct tm_region *r, size_t used);
 /* The pages of [from, to), whole ones, go back and read as zeroes. */
 void tm_region_drop(struct tm_region *r, size_t from, size_t to);
 

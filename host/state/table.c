@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024, STATES_MANY = 256 };
+enum { RECYCLED_HEAP = 8 * 1024 * 1024, RECYCLED_SLOTS = 128 * 1024 };  /* 1 MiB of slots */
 static const size_t RESERVE_MAX = (size_t)32 << 30;
 
 /* ---- making ---- */
@@ -78,11 +79,11 @@ static size_t fields_bytes(uint32_t n) { return n * sizeof(struct tm_state_field
 struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o) {
   struct tm_log *log = (struct tm_log *)(void *)c;
   double share = 0;
-  struct tm_account account = {c->budget, &share};
+  struct tm_account account = {c->budget, &share, NULL};
   if (!options_good(o)) return NULL;
   struct tm_table *t = tm_account_alloc(&account, sizeof *t);
   if (t == NULL) return NULL;
-  t->account = (struct tm_account){c->budget, &t->pub.bytes};
+  t->account = (struct tm_account){c->budget, &t->pub.bytes, &log->supply};
   t->pub.bytes = share;
   t->log = log;
   t->record_size = ((uint32_t)o->record_size + 7) & ~7u;
@@ -144,7 +145,7 @@ void tm_ffi_state_free(struct tm_state *s) {
   tm_account_free(&t->account, (void *)(uintptr_t)t->pub.name, (size_t)t->pub.name_len + 1);
   tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));
   double share = t->pub.bytes;
-  struct tm_account account = {t->account.budget, &share};
+  struct tm_account account = {t->account.budget, &share, NULL};
   tm_account_free(&account, t, sizeof *t);
 }
 
@@ -373,6 +374,28 @@ int32_t tm_ffi_state_clear(struct tm_state *s) {
   s->base = t->core.heap.mem.base;
   keys_count(t);
   if (t->timed) tm_due_tell(t);
+  return 0;
+}
+
+int32_t tm_ffi_state_recycle(struct tm_state *s) {
+  struct tm_table *t = tm_table_of(s);
+  struct tm_core *c = &t->core;
+  struct tm_arrival *a = &c->arrival;
+  const struct tm_budget *b = t->account.budget;
+  /* only what can be emptied in one short call, when nothing could be taken back, and memory is not short */
+  if (t->log->pub.used != 0 || t->timed || (b->limit > 0 && b->used > b->limit / 2)) return tm_ffi_state_clear(s);
+  if (c->heap.page_bytes > RECYCLED_HEAP || c->index.counted > RECYCLED_SLOTS) return tm_ffi_state_clear(s);
+  tm_heap_reset(&c->heap);
+  tm_index_reset(&c->index);
+  a->head = a->end;
+  a->passing = 0;
+  c->oldest = c->newest = c->ruin_items = c->ruin_notes = 0;
+  c->sweep = c->sweep_item = 0;
+  /* what stays is no waste */
+  c->sweep_waste = c->heap.page_bytes;
+  t->moves++;
+  keys_count(t);
+  tm_table_care_for(t);
   return 0;
 }
 

@@ -140,7 +140,7 @@ function M.new(view, checked)
       if C.tm_ffi_buf_put(buf, row.text, row.len) ~= 0 then raise('memory', 'no memory for the rows of a window') end
       n = n + 1
       list[n] = nth(n, from, row.len, row.num)
-      -- counted here: what is read of buf.len in front of a call may be read anew behind it (lua/README, decision 28)
+      -- counted here: what is read of buf.len in front of a call may be read anew behind it (lua/README, decision 29)
       from = from + row.len
       off = C.tm_ffi_ranked_next(s, r, ref, off, row)
     end

@@ -213,7 +213,7 @@ function M.new(rec, opened, clock)
     end
     if W.cur == e then W.cur = NONE end
     if #idle < IDLE_MAX then
-      local rc = C.tm_ffi_state_clear(e.ptr)
+      local rc = C.tm_ffi_state_recycle(e.ptr)
       if rc < 0 then state.failed(e.ptr, rc) end
       C.tm_ffi_changes_commit(state.changes)
       idle[#idle + 1] = e.ptr

@@ -37,6 +37,13 @@ function M.exists(path)
   return file ~= nil
 end
 
+function M.size(path)
+  local file = assert(io.open(path))
+  local bytes = file:seek 'end'
+  file:close()
+  return bytes
+end
+
 ---@param measure string path of the measuring program
 ---@param command { words: string[], input: string?, output: string?, tree: boolean?, first: boolean? }
 ---@return Cost

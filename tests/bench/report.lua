@@ -142,17 +142,17 @@ end
 --- Of each size of events the ratio of the most keys to the fewest, round by round.
 function M.keys(list)
   local out, few = {}, {}
-  say('\nAn event that updates a key, ns of cpu, by its size and the number of keys (all read less the new keys alone)')
-  say('%-6s %12s %8s %8s %8s', '', 'keys', 'median', 'worst', 'ratio')
+  say('\nAn event that updates a key, ns of cpu, by its size and the number of keys; new: one that brings a key, with the start of the run')
+  say('%-6s %12s %8s %8s %8s %8s', '', 'keys', 'median', 'worst', 'ratio', 'new')
   for i, item in ipairs(list) do
     few[item.size] = few[item.size] or item
     local ratio = {}
     for round = 1, #item do ratio[round] = item[round] / few[item.size][round] end
     local figures = { size = item.size, keys = item.keys, median = lib.median(item), worst = lib.max(item),
-      ratio_median = lib.median(ratio), ratio_worst = lib.max(ratio) }
+      ratio_median = lib.median(ratio), ratio_worst = lib.max(ratio), new_median = lib.median(item.new) }
     out[i] = figures
-    say('%-6s %12s %8.0f %8.0f %7.2fx   $ %s', item.size, lib.count(item.keys), figures.median, figures.worst, figures.ratio_median,
-      lib.line(item.all))
+    say('%-6s %12s %8.0f %8.0f %7.2fx %8.0f   $ %s', item.size, lib.count(item.keys), figures.median, figures.worst,
+      figures.ratio_median, figures.new_median, lib.line(item.words))
     local last = list[i + 1] == nil or list[i + 1].size ~= item.size
     if last and few[item.size] ~= item then
       bar(('a %s event with %s keys over one with %s'):format(item.size, lib.count(item.keys), lib.count(few[item.size].keys)),

@@ -248,8 +248,9 @@ local function nexmark()
   result.nexmark = report.nexmark(ways, n)
 end
 
--- Cost of an event that updates a key, by size of events and by how many keys there are: a file that has each key once and one of
--- updates read twice, less the first file alone. So start, growth and the end are in neither.
+-- Cost of an event that brings a key and of one that updates it, by size of events and by how many keys there are: a file that has
+-- each key once, then one of updates read twice, in one run whose worker is looked at on its way (phases.c). The first twentieth of the
+-- updates is in neither.
 local function keys()
   local n, list = events, {}
   for _, size in ipairs { 'small', 'large' } do
@@ -258,26 +259,24 @@ local function keys()
         local updates = keys_file(size, n, count, count)
         local again = updates .. '.again'
         if not lib.output(('ln -sf %s %s'):format(updates:match '[^/]*$', again)) then error('cannot link ' .. again) end
-        local item = { size = size, keys = count, new = { tidemill, 'run', here .. '/keys.lua', '--quiet', '--from',
-          keys_file(size, count, count, 0) } }
-        item.all = { unpack(item.new) }
-        for _, path in ipairs { updates, again } do
-          item.all[#item.all + 1] = '--from'
-          item.all[#item.all + 1] = path
-        end
-        list[#list + 1] = item
+        local new = keys_file(size, count, count, 0)
+        local first, bytes = lib.size(new), lib.size(updates)
+        list[#list + 1] = { size = size, keys = count, new = {}, event = bytes / n, first = first + bytes / 20,
+          words = { bench .. '/phases', ('%.0f'):format(first + bytes / 20), ('%.0f'):format(first + bytes * 1.95), tidemill, 'run',
+            here .. '/keys.lua', '--quiet', '--from', new, '--from', updates, '--from', again } }
       end
     end
   end
   for round = 1, rounds do
     report.step(('%s updates by size and number of keys, round %d of %d'):format(lib.count(2 * n), round, rounds))
     for _, item in ipairs(list) do
-      local new, all = lib.run(measure, { words = item.new }), lib.run(measure, { words = item.all })
-      if new.code ~= 0 or all.code ~= 0 then
-        report.note('updates by number of keys: failed: ' .. lib.line(item.all))
+      local cpu1, bytes1, cpu2, bytes2, code = (lib.output(lib.line(item.words)) or ''):match '^(%S+) (%d+) (%S+) (%d+) (%d+)'
+      if code ~= '0' or tonumber(bytes2) == 0 then
+        report.note('updates by number of keys: failed: ' .. lib.line(item.words))
         return
       end
-      item[round] = (all.cpu - new.cpu) / (2 * n) * 1e9
+      item[round] = (cpu2 - cpu1) / (bytes2 - bytes1) * item.event * 1e9
+      item.new[round] = cpu1 / (item.keys + (bytes1 - item.first) / item.event + n / 20) * 1e9
     end
   end
   result.keys = report.keys(list)

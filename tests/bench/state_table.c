@@ -10,6 +10,9 @@
  *             Of these three the median of 21 turns, one after the other
  *   miss      a read at random in as many bytes as the table has, each address from the one before: what waiting for
  *             memory costs at this size. An event looks at the index, the key and record, and the links of its heap
+ *   barest    what no table can go below: a random number's slot in an array as large as the index, and adding to the
+ *             item of 56 bytes it names, both asked for as far ahead as tm_ffi_state_ahead does; no key, no text, no log. In
+ *             pages of 2 MiB, and of 4 KiB
  *   worst     the largest bytes a key after 10,000, with key 8 + record 32 = 40 bytes the bar is 80
  *   longest   the longest single call among all inserts, removals of 90 % at random, and updates of a tenth after them,
  *             each timed by itself. On a shared machine any call may seem long, so the same events are run four times,
@@ -24,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "../../host/abi_c.h"
@@ -176,6 +180,43 @@ static double miss(double bytes) {
   return spent / READS;
 }
 
+/* memory in pages of 2 MiB, if the system has them, or of 4 KiB */
+static void *pages(size_t bytes, int large) {
+  enum { LARGE = 2 << 20 };
+  char *p = mmap(NULL, bytes + LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) exit(1);
+  p += LARGE - ((uintptr_t)p & (LARGE - 1));
+  madvise(p, bytes, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  return p;
+}
+
+static double barest(uint64_t n, int large) {
+  enum { EVENTS = 2000000, NEAR = 32, FAR = 64, ITEM = 7 };
+  uint64_t cap = n * 5 / 4, ring[2 * FAR];
+  struct slot { uint32_t hash, at; } *slots = pages(cap * sizeof *slots, large);
+  uint64_t *items = pages(n * ITEM * sizeof *items, large);
+  for (uint64_t i = 0; i < cap; i++) slots[i] = (struct slot){1, (uint32_t)(random_next() % n)};
+  for (uint64_t i = 0; i < n * ITEM; i++) items[i] = i;
+  double from = 0;
+  for (uint64_t i = 0; i < EVENTS + 100000; i++) {
+    if (i == 100000) from = now_ns();
+    uint64_t slot = (random_next() >> 32) * cap >> 32;
+    ring[i % (2 * FAR)] = slot;
+    __builtin_prefetch(slots + slot);
+    if (i < FAR) continue;
+    uint64_t *next = items + ITEM * (uint64_t)slots[ring[(i - FAR + NEAR) % (2 * FAR)]].at;
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(next + ITEM - 1, 1);
+    uint64_t *item = items + ITEM * (uint64_t)slots[ring[(i - FAR) % (2 * FAR)]].at;
+    item[0] += 1;
+    item[ITEM - 1] += i;
+  }
+  double spent = now_ns() - from;
+  munmap(slots, cap * sizeof *slots);
+  munmap(items, n * ITEM * sizeof *items);
+  return spent / EVENTS;
+}
+
 /* one event that is timed; *least is the shortest time of this very call in all passes */
 static void timed(struct tm_changes *c, struct tm_state *s, float *least, int removing) {
   double from = now_ns();
@@ -310,7 +351,7 @@ int main(int argc, char **argv) {
   static const char *const defaults[] = {"10000", "100000", "1000000", "10000000"};
   int n = argc > 1 ? argc - 1 : 4;
   batch_init();
-  printf("    keys  insert ns  update ns  ahead ns  no log ns  miss ns   bytes/key   worst\n");
+  printf("    keys  insert ns  update ns  ahead ns  no log ns  barest ns: large, small   miss ns   bytes/key   worst\n");
   for (int i = 0; i < n; i++) {
     uint64_t keys = strtoull(argc > 1 ? argv[i + 1] : defaults[i], NULL, 10);
     struct tm_changes *c;
@@ -318,8 +359,8 @@ int main(int argc, char **argv) {
     double worst, insert = insert_all(c, s, keys, &worst), fresh = s->bytes / s->keys;
     double update[WAYS];
     update_all(c, s, keys, update);
-    printf("%8" PRIu64 "  %9.1f  %9.1f  %8.1f  %9.1f  %7.1f   %9.1f  %6.1f\n", keys, insert, update[UPDATE], update[AHEAD],
-           update[NO_LOG], miss(s->bytes), fresh, worst);
+    printf("%8" PRIu64 "  %9.1f  %9.1f  %8.1f  %9.1f  %16.1f  %5.1f  %8.1f   %9.1f  %6.1f\n", keys, insert, update[UPDATE],
+           update[AHEAD], update[NO_LOG], barest(keys, 1), barest(keys, 0), miss(s->bytes), fresh, worst);
     fflush(stdout);
     tm_ffi_changes_free(c);
     if (getenv("QUICK") == NULL) longest(keys, fresh);

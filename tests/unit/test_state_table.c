@@ -39,6 +39,11 @@ static void ref_remove(struct ref *r, uint32_t id) {
   r->n--;
 }
 
+static void ref_empty(struct ref *r) {
+  r->n = 0;
+  memset(r->keys, 0, sizeof r->keys);
+}
+
 /* 0 refused */
 static struct ref_key *ref_write(struct ref *r, uint32_t id, uint32_t ids, uint32_t max, int on_full) {
   struct ref_key *k = r->keys + id;
@@ -155,15 +160,13 @@ static void random_run(const struct plan *p) {
     uint32_t removes = event / 5000 % 3 == 0 ? 20 : event / 5000 % 3 == 1 ? 50 : 70;
     uint32_t n = run_below(6), marks_n = 0;
     int32_t at[4];
+    if (run_below(3000) == 0) {
+      if (tm_ffi_state_recycle(s) != 0 || s->keys != 0 || c->used != 0) what = "recycle";
+      ref_empty(&now);
+    }
     before = now;
     if (run_below(3000) == 0 && (tm_ffi_state_clear(s) != 0 || s->keys != 0)) what = "clear";
-    if (c->used != 0) {
-      double evicted = now.evicted;
-      uint64_t clock = now.clock;
-      memset(&now, 0, sizeof now);
-      now.evicted = evicted;
-      now.clock = clock;
-    }
+    if (c->used != 0) ref_empty(&now);
     for (uint32_t i = 0; i < n && what == NULL; i++, ops++) {
       if (marks_n < 4 && run_below(4) == 0) {
         marks[marks_n] = now;
