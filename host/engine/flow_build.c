@@ -214,6 +214,17 @@ int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_sourc
   return s->follow_state != NULL ? 0 : -1;
 }
 
+void tm_flow_source_waits(struct tm_flows *f, int32_t source, int32_t first) {
+  f->waits[source][first / 64] |= (uint64_t)1 << (first % 64);
+}
+
+int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s) {
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    if ((f->waits[s->index][i / 64] >> (i % 64) & 1) != 0 && !f->sources[i]->state->done) return 1;
+  }
+  return 0;
+}
+
 /* ---- sinks and outs ---- */
 
 /* The columns that the first row says outlive a worker. */
@@ -535,6 +546,7 @@ void tm_flow_clear(struct tm_flows *f) {
   }
   for (int32_t i = 0; i < f->pipelines_n; i++) free(f->pipelines[i]);
   memset(f->links, 0, sizeof f->links);
+  memset(f->waits, 0, sizeof f->waits);
   f->sources_n = f->outlets_n = f->pipelines_n = 0;
   f->root = NULL;
 }

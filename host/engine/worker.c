@@ -169,13 +169,18 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
   }
 }
 
-/* The next source with a batch: live ones first, then the first bounded one that has not ended. */
+/* The next source with a batch: live ones first, then the first bounded one that has not ended. One that waits for another (a table
+ * that is read first) is passed over until that has ended. */
 static enum turn pick(struct tm_worker *w, struct tm_err *err) {
-  int waiting = 0;
+  int waiting = 0, held = 0;
   for (int pass = 0; pass < 2; pass++) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
       if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done) continue;
+      if (!w->ending && tm_flow_is_held(&w->flows, s)) {
+        held = 1;
+        continue;
+      }
       int got = next_of(w, s, err);
       if (got < 0) return TURN_FAILED;
       if (got == TM_SOURCE_WAIT) waiting = 1;
@@ -183,7 +188,8 @@ static enum turn pick(struct tm_worker *w, struct tm_err *err) {
       if (got == TM_SOURCE_WAIT && pass == 1) break;  /* bounded ones go one after the other */
     }
   }
-  return waiting ? TURN_WAIT : TURN_END;
+  if (waiting) return TURN_WAIT;
+  return held ? TURN_AGAIN : TURN_END;  /* what it waited for has just ended */
 }
 
 /* ---- writing ---- */
@@ -304,6 +310,7 @@ static void wait_for_sources(struct tm_worker *w) {
   uint64_t first = 0, now = w->io->mono_ns(w->io);
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->flows.sources[i];
+    if (tm_flow_is_held(&w->flows, s)) continue;  /* also not when others wake the loop */
     uint64_t due = tm_source_due(s);
     if (due > 0 && (first == 0 || due < first)) first = due;
     int fd = tm_source_fd(s);

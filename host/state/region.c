@@ -40,7 +40,7 @@ int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve) {
   r->base = NULL;
   r->open = r->reserved = 0;
   if (tm_account_take(a, 0) != 0) return -1;
-  void *p = mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *p = mmap(NULL, reserve + TM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return -1;
   r->base = p;
   r->reserved = reserve;
@@ -48,7 +48,7 @@ int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve) {
 }
 
 void tm_region_fini(struct tm_region *r) {
-  if (r->base != NULL) munmap(r->base, r->reserved);
+  if (r->base != NULL) munmap(r->base, r->reserved + TM_PAGE);
   r->base = NULL;
   r->open = r->reserved = 0;
 }
@@ -59,7 +59,7 @@ int tm_region_open_more(struct tm_region *r, size_t upto) {
   if (step > OPEN_STEP_MAX) step = OPEN_STEP_MAX;
   size_t open = tm_page_up(r->open + step > upto ? r->open + step : upto);
   if (open > r->reserved) open = r->reserved;
-  if (mprotect(r->base + r->open, open - r->open, PROT_READ | PROT_WRITE) != 0) return -1;
+  if (mprotect(r->base + r->open, open - r->open + TM_PAGE, PROT_READ | PROT_WRITE) != 0) return -1;
   r->open = open;
   return 0;
 }

@@ -192,7 +192,8 @@ end
 
 local function describe_source(d, o)
   if d.memory then return 'generate', {}, d.name end   -- of a spec, which gives its text
-  if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' then return 'file', { o.sample }, o.sample end
+  -- what tables are read from before the rest is not what the sample is one of
+  if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' and not d.read_first then return 'file', { o.sample }, o.sample end
   return d.kind, d.paths or {}, d.name or d.kind
 end
 
@@ -244,7 +245,12 @@ local function bind(o)
     d.strings, d.words = caches(C.TM_BATCH_ROWS, d.cache_list), caches(C.TM_WORDS_MAX)
     d.views, d.loops = {}, {}
   end
+  for _, d in ipairs(plan.sources) do
+    for _, first in ipairs(d.waits_for or {}) do host.source_waits(d.index, first.index) end
+  end
   for _, p in ipairs(plan.pipelines) do
+    -- p.shares, the pipelines that have a table in common with this one, is told here once the host takes those of one root slot by
+    -- slot: until then one that reads the same source sees a table as it is behind the whole batch
     host.add_pipeline(p.name, p.source.index)
     for _, out in ipairs(p.outs) do
       out.ptr = ffi.cast('struct tm_out *', host.add_out(p.index, out.sink.host, out.dead or false))

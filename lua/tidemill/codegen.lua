@@ -322,20 +322,23 @@ local function is_only_out(pipeline)
   return n == 1
 end
 
+--- Text that counts the event as a row of an output that keeps nothing.
+function Gen:count_row(to, view)
+  local out, tally = self:const(to.ptr), self:const(to.ptr.tally)
+  if self.forks or view.level > 0 or not is_only_out(self.pipeline) then
+    return self:put('emit_nothing%d(%s, %s)', view.level, out, tally)
+  end
+  -- the event's one row; stored in the order of emit_nothing
+  self:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
+  self:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
+end
+
 function emit.to(g, step, view)
-  local out = g:const(step.out.ptr)
   if step.out.sink.kind == 'discard' then
-    local tally = g:const(step.out.ptr.tally)
-    if g.forks or view.level > 0 or not is_only_out(g.pipeline) then
-      g:put('emit_nothing%d(%s, %s)', view.level, out, tally)
-    else
-      -- the event's one row; stored in the order of emit_nothing
-      g:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
-      g:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
-    end
+    g:count_row(step.out, view)
   else
     g:at(step)
-    g:put('emit%d(%s)', view.level, out)
+    g:put('emit%d(%s)', view.level, g:const(step.out.ptr))
     g:watch_room(view)
   end
   g:follow(step, view)
@@ -445,10 +448,11 @@ require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
+require 'tidemill.codegen_tables'(emit, Gen, node_list)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'put_key', 'own_key', 'own_digits', 'time_of' }
+  'put_key', 'own_key', 'own_digits', 'time_of', 'own_text', 'put_bytes' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -474,10 +478,14 @@ local function sends_more(pipeline)
   return false
 end
 
+--- Does such a step find records?
 local function keeps_state(kind)
   local entry = catalog.find('operator', kind)
-  return entry and entry.state
+  return kind == 'table' or kind == 'lookup' or entry and entry.state
 end
+
+--- Is such a step asked for the watermark?
+local function asks_clock(kind) return kind == 'aggregate' or kind == 'process' or kind == 'lookup' end
 
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
@@ -507,7 +515,7 @@ function M.compile(pipeline, checked)
     keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' end),
+    windowed = uses(pipeline, asks_clock),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
   }, Gen)
   local filtered_by, declared

@@ -75,7 +75,9 @@ return function(emit, Gen, node_list)
 
   --- The test that the key lies in its columns as it came.
   function Gen:row_key_test(key)
-    local tests = { 'st0.writes == 0 and st0.row == i' }
+    local tests, unwritten = { 'st0.row == i' }, {}
+    for i, node in ipairs(key.nodes) do unwritten[i] = ('%s[%d] ~= st0.gen'):format(self:const(node.V.gens), node.slot) end
+    tests[2] = '(st0.writes == 0 or ' .. table.concat(unwritten, ' and ') .. ')'
     for _, node in ipairs(key.nodes) do
       tests[#tests + 1] = ('band(rshift(%d, band(%s[i].tag, 15)), 1) == 1'):format(KEY_KINDS, self:const(node.col))
     end

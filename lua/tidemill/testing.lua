@@ -70,7 +70,8 @@ local function own_sinks(plan)
   end
   for _, p in ipairs(plan.pipelines) do
     for _, out in ipairs(p.outs) do
-      if out.sink.kind ~= 'link' then add(p, out, out.dead and 'error' or 'row') end
+      if out.sink.of_table then sinks[#sinks + 1] = out.sink
+      elseif out.sink.kind ~= 'link' then add(p, out, out.dead and 'error' or 'row') end
     end
     -- a late_to that writes where rows go too has their out
     local late = p.late_to

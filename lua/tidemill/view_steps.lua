@@ -7,7 +7,7 @@ local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
 local type, rawnext, getmetatable = type, next, getmetatable
-local NULL, REMOVED, OBJECT, SPAN = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN
+local NULL, REMOVED, OBJECT, SPAN, ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN, lib.ROW
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
 local value, types, raise = lib.value, lib.types, lib.raise
@@ -34,7 +34,7 @@ local function current(node)
     if gens[node.slot] == st.gen then
       local v = vals[node.slot]
       if v == REMOVED then return nil end
-      if v == SPAN then v = V.span(node) end
+      if v == SPAN or v == ROW then v = V.span(node) end
       if type(v) ~= 'table' then
         return node.typ and typed_text(node, v) or v
       end
@@ -151,7 +151,8 @@ end
 function V.verify(node)
   local row = st.row
   if st.writes ~= 0 and gens[node.slot] == st.gen then
-    V.accept(node, vals[node.slot] == SPAN and V.span(node) or vals[node.slot])
+    local v = vals[node.slot]
+    V.accept(node, (v == SPAN or v == ROW) and V.span(node) or v)
   elseif row ~= EMPTY_ROW then
     local col = node.col
     if col then
