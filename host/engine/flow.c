@@ -272,7 +272,7 @@ void tm_flow_count(struct tm_flows *f) {
       p->out_counts[k]->rows += (uint64_t)out->rows;
       if (out->tally == NULL)
         dead += out->rows;
-      else
+      else if (!p->out_sinks[k]->table)
         rows += out->rows;
     }
   }

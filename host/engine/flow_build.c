@@ -244,7 +244,7 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
   static const char *const names[] = {"file", "stdout", "discard", "link", "memory"};
   (void)source;
-  int k = -1;
+  int table = strcmp(kind, "table") == 0, k = table ? TM_SINK_DISCARD : -1;
   for (int i = 0; i < 5; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
@@ -262,6 +262,7 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   }
   o->sink.index = f->outlets_n;
   o->sink.kind = (enum tm_sink_kind)k;
+  o->sink.table = table;
   o->sink.fd = -1;
   o->sink.format = format;
   o->sink.path = copy;

@@ -199,6 +199,7 @@ end
 
 local function describe_sink(d, o)
   if d.kind == 'memory' then return 'memory', '', d.name end
+  if d.of_table then return 'table', '', d.name end
   if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
     return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
   end
@@ -402,7 +403,7 @@ function M.batch_begin(index, rows)
       for r = 0, rows - 1 do t[r] = false end
     end
   end
-  if learner then
+  if learner and not source.read_first then
     learned_from = learned_from or index
     if learned_from == index then learner.batch(source.batch) end
   end

@@ -15,6 +15,7 @@ source or sink is opened.
 local duration = require 'tidemill.duration'
 local lib = require 'tidemill.lib'
 local state_find = require 'tidemill.state_find'
+local tables = require 'tidemill.tables'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local value = require 'tidemill.value'
@@ -393,6 +394,7 @@ end
 
 --- What a record holds, as a table.
 local function shown(state, record)
+  if state.table then return plain(value.decode(tables.json(state, record))) end
   local t = {}
   if state.shown then
     local values = { state.results(ffi.cast(state.type, record), state.ptr) }

@@ -56,9 +56,16 @@ end
 
 V.current = current
 
+--- The same, for put() at this very node: a row of a table stays where it lies.
+local function kept(node)
+  if st.writes ~= 0 and vals[node.slot] == ROW and gens[node.slot] == st.gen then return ROW end
+  return current(node)
+end
+V.kept = kept
+
 function V.select(nodes, n)
   for i = 1, n do
-    local v = current(nodes[i])
+    local v = kept(nodes[i])
     if v == nil then gathered[i] = REMOVED else gathered[i] = v end
   end
   V.fresh_ordered()
