@@ -336,6 +336,7 @@ function M.make(results, canonical, all)
   end
   for _, rec in ipairs(roots) do
     if by_name[rec.pipeline] then
+      if rec.of_table and by_name[rec.pipeline].rec.of_table then tables.twice(rec.place, rec.pipeline, by_name[rec.pipeline].place) end
       fault(rec.place, "the name '" .. rec.pipeline .. "' is taken by the pipeline of " .. by_name[rec.pipeline].place ..
         '; state and counters are found by name')
     end

@@ -13,12 +13,15 @@ local fault = stream.fault
 
 local M = {}
 
+--- Two tables have one name.
+function M.twice(place, name, other)
+  fault(place, "two tables are called '" .. name .. "', the other one in " .. other .. '; a table is found by its name')
+end
+
 local function table_of(plan, rec)
   for _, t in ipairs(plan.tables) do
     if t.rec == rec then return t end
-    if t.name == rec.name then
-      fault(rec.place, "two tables are called '" .. rec.name .. "', the other one in " .. t.place .. '; a table is found by its name')
-    end
+    if t.name == rec.name then M.twice(rec.place, rec.name, t.place) end
   end
   local t = { name = rec.name, rec = rec, place = rec.place, readers = {}, clocks = {} }
   plan.tables[#plan.tables + 1] = t
