@@ -259,8 +259,8 @@ return tm.pipeline 'e':lookup(p, { on = { person = 'id' }, missing = 'drop' })]]
 describe('it', function() it('works', function()
   local t = tm.testing.run 's.lua'
   t:send('./p.csv', { id = '7', tier = 'tin' })
-  t:send { person = '7' }
-  t:send { person = '8' }
+  t:send('stdin', { person = '7' })
+  t:send('stdin', { person = '8' })
   assert.same({ { person = '7', people = { id = '7', tier = 'tin' } } }, t:out 'e')
   assert.same({ id = '7', tier = 'tin' }, t:state('people', '7'))
   assert.is_nil(t:state('people', '8'))
