@@ -329,26 +329,6 @@ function emit.on_error(g, step, view)
   g:follow(step, view)
 end
 
---- Has the pipeline one output, dead letters apart?
-local function is_only_out(pipeline)
-  local n = 0
-  for _, out in ipairs(pipeline.outs) do
-    if not out.dead then n = n + 1 end
-  end
-  return n == 1
-end
-
---- Text that counts the event as a row of an output that keeps nothing.
-function Gen:count_row(to, view)
-  local out, tally = self:const(to.ptr), self:const(to.ptr.tally)
-  if self.forks or view.level > 0 or not is_only_out(self.pipeline) then
-    return self:put('emit_nothing%d(%s, %s)', view.level, out, tally)
-  end
-  -- the event's one row; stored in the order of emit_nothing
-  self:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
-  self:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
-end
-
 function emit.to(g, step, view)
   if step.out.sink.kind == 'discard' then
     g:count_row(step.out, view)
@@ -480,7 +460,7 @@ end
 
 --- Has the pipeline a step of such a kind?
 local function uses(pipeline, is)
-  for _, step in ipairs(pipeline.steps) do if is(step.kind) then return true end end
+  for _, step in ipairs(pipeline.steps) do if is(step.kind, step) then return true end end
   return false
 end
 
@@ -501,7 +481,9 @@ local function keeps_state(kind)
 end
 
 --- Is such a step asked for the watermark?
-local function asks_clock(kind) return kind == 'aggregate' or kind == 'process' or kind == 'lookup' end
+local function asks_clock(kind, step)
+  return kind == 'aggregate' or kind == 'process' or kind == 'lookup' and step.table.rec.versioned ~= nil
+end
 
 local LEADING = { event_time = true, on_error = true, late_to = true }
 

@@ -146,6 +146,26 @@ return function(emit, Gen, node_list)
     return state
   end
 
+  --- Has the pipeline one output, dead letters apart?
+  local function is_only_out(pipeline)
+    local n = 0
+    for _, out in ipairs(pipeline.outs) do
+      if not out.dead then n = n + 1 end
+    end
+    return n == 1
+  end
+
+  --- Text that counts the event as a row of an output that keeps nothing.
+  function Gen:count_row(to, view)
+    local out, tally = self:const(to.ptr), self:const(to.ptr.tally)
+    if self.forks or view.level > 0 or not is_only_out(self.pipeline) then
+      return self:put('emit_nothing%d(%s, %s)', view.level, out, tally)
+    end
+    -- the event's one row; stored in the order of emit_nothing
+    self:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
+    self:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
+  end
+
   --- Text that makes the event the row of a record: the key's fields, then one field an aggregate.
   local function put_row(g, view, list, compiled, ptr, key_text)
     local n, values = view.level, {}

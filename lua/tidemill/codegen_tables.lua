@@ -14,7 +14,7 @@ local C = lib.C
 
 local UNITS = { s = C.TM_TIME_S, ms = C.TM_TIME_MS, us = C.TM_TIME_US, ns = C.TM_TIME_NS, iso8601 = C.TM_TIME_ISO8601 }
 
-return function(emit, Gen, node_list)
+return function(emit, _, node_list)
   --- The event's key for a table's state, as text that finds a record to read: locals p (nil: there is none) and c. An event
   --- without the key finds nothing. in_row: text of the test that the key lies in columns.
   local function put_find(g, view, key, ptr)
@@ -105,7 +105,8 @@ return function(emit, Gen, node_list)
       g:put('rc = %s(r) if rc < 0 then failed(%s, rc) end %s(t)', g:const(T.arm), ptr, g:const(T.sweep))
     end
     if shown then
-      g:put("if C.tm_ffi_versions_get(%s, r, 0, t, %s) == 1 then op = had and 'u' or 'c' elseif had then op = 'd' end", ptr, g:const(T.after))
+      g:put("if C.tm_ffi_versions_get(%s, r, 0, t, %s) == 1 then op = had and 'u' or 'c' elseif had then op = 'd' end", ptr,
+        g:const(T.after))
     end
   end
 

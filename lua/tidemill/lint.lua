@@ -218,11 +218,11 @@ local function check_tables(plan, problems)
     local o = t.rec.options
     local free = t.bounded or o.unbounded
     if not free and not o.max_keys then
-      add(problems, {}, t.place, ("table '%s' keeps a row for each key, and what it is made of may never end; give max_keys in its options " ..
-        '(unbounded = true if that is meant)'):format(t.name))
+      add(problems, {}, t.place, ("table '%s' keeps a row for each key, and what it is made of may never end; give max_keys in its " ..
+        'options (unbounded = true if that is meant)'):format(t.name))
     elseif not free and t.rec.time and not t.rec.versioned then
-      add(problems, {}, t.place, ("table '%s' keeps every version of a row, and what it is made of may never end; give versioned = '7d', " ..
-        'how far behind the watermark events may ask (unbounded = true if all are meant)'):format(t.name))
+      add(problems, {}, t.place, ("table '%s' keeps every version of a row, and what it is made of may never end; give versioned = '7d'" ..
+        ', how far behind the watermark events may ask (unbounded = true if all are meant)'):format(t.name))
     end
   end
 end

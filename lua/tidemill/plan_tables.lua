@@ -92,7 +92,8 @@ local function plan_wait(t, p, by_link)
   if t.rec.wait == false or t.rec.wait == nil and not t.bounded then return end
   for _, d in ipairs(to) do
     if is_endless(d) then
-      fault(t.place, ("table '%s' is to be read to its end (wait = true), but '%s' never ends; leave wait out"):format(t.name, d.name or d.kind))
+      fault(t.place, ("table '%s' is to be read to its end (wait = true), but '%s' never ends; leave wait out"):format(t.name,
+        d.name or d.kind))
     end
   end
   local why = why_not(from, to)

@@ -41,7 +41,8 @@ return function(methods, step, stream)
     for k, v in pairs(time) do
       local known = TIME[k]
       if not known then
-        fault(where, "tm.table: 'time' has no option '" .. tostring(k) .. "'" .. suggest.hint(tostring(k), { 'field', 'unit', 'out_of_order' }))
+        fault(where, "tm.table: 'time' has no option '" .. tostring(k) .. "'" ..
+          suggest.hint(tostring(k), { 'field', 'unit', 'out_of_order' }))
       end
       if known == 'string' and type(v) ~= 'string' then fault(where, "tm.table: 'field' of 'time' takes a string, got " .. describe(v)) end
     end

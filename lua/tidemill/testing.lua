@@ -14,8 +14,7 @@ source or sink is opened.
 
 local duration = require 'tidemill.duration'
 local lib = require 'tidemill.lib'
-local state_find = require 'tidemill.state_find'
-local tables = require 'tidemill.tables'
+local state_find, tables = require 'tidemill.state_find', require 'tidemill.tables'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local value = require 'tidemill.value'

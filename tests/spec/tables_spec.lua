@@ -111,18 +111,22 @@ return tm.pipeline 'e':lookup(p, { as = 'p', missing = '%s' })
 local t = tm.table('t', { key = 'k', from = tm.source.file '%s/t.ndjson' })
 return tm.pipeline 'e':lookup(t, { on = { id = 'k' } }):filter(function(e) return e.t == nil or e.t.n > 1 end)
   :lookup(t, { on = { other = 'k' }, as = 'second' })]]):format(dir))
-    local r = h.run({ 'run', '--quiet', script }, '{"id": "a", "v":2.0}\n{"id":"b","other":"a","second":1,"w":[ ]}\n{"second":9,"id":null}\n')
+    local r = h.run({ 'run', '--quiet', script },
+      '{"id": "a", "v":2.0}\n{"id":"b","other":"a","second":1,"w":[ ]}\n{"second":9,"id":null}\n')
     assert.equal(table.concat({ '{"id": "a", "v":2.0,"t":{ "k" : "a",  "n":1.50, "o": {"x" :[1, 2]} }}',
-      '{"id":"b","other":"a","second":{ "k" : "a",  "n":1.50, "o": {"x" :[1, 2]} },"w":[ ],"t":{"k":"b","n":1e2}}', '{"id":null}' }, '\n') .. '\n', r.out, r.err)
+      '{"id":"b","other":"a","second":{ "k" : "a",  "n":1.50, "o": {"x" :[1, 2]} },"w":[ ],"t":{"k":"b","n":1e2}}',
+      '{"id":null}' }, '\n') .. '\n', r.out, r.err)
   end)
 
   it('reads rows as any nested object', function()
-    local dir = h.folder { ['t.ndjson'] = [==[{"k":1,"s":"plain","e":"q\"é\n","n":null,"f":false,"a":[1,[2]],"o":{"p":{"q":5}}}]==] .. '\n' }
+    local dir = h.folder { ['t.ndjson'] =
+      [==[{"k":1,"s":"plain","e":"q\"é\n","n":null,"f":false,"a":[1,[2]],"o":{"p":{"q":5}}}]==] .. '\n' }
     local script = h.write(([[local tm = require 'tidemill'
 local t = tm.table('t', { key = 'k', from = tm.source.file '%s/t.ndjson' })
 return tm.pipeline 'e':lookup(t, { on = 'k' }):map(function(e)
   local p, names = e.t, {}
-  local out = { s = p.s, e = p.e, n = p.n == nil, null = tm.is_null(p, 'n'), f = p.f, absent = p.zzz == nil, q = p.o.p.q, a = p.a[2][1], len = #p.a }
+  local out = { s = p.s, e = p.e, n = p.n == nil, null = tm.is_null(p, 'n'), f = p.f, absent = p.zzz == nil,
+    q = p.o.p.q, a = p.a[2][1], len = #p.a }
   for name in pairs(p) do names[#names + 1] = name end
   out.names = names
   out.copy = tm.copy(p).o
@@ -147,7 +151,9 @@ end)]]):format(dir))
     local python = (h.read '/usr/bin/python3' ~= '' and '/usr/bin/' or '') .. [==[python3 - %s <<'EOF'
 import msgpack, sys
 d = sys.argv[1]
-rows = [{'k': b'\x00\xff', 'skip': 1}, {'k': 'a', 'bin': b'\x00\x01\xff', 'ext': msgpack.ExtType(5, b'xyz'), 'f': 1.5, 'whole': 3.0, 'n': None, 'big': 2**63,
+rows = [{'k': b'\x00\xff', 'skip': 1}, {'k': 'a', 'bin': b'\x00\x01\xff', 'ext': msgpack.ExtType(5, b'xyz'),
+         'f': 1.5, 'whole': 3.0, 'n': None,
+         'big': 2**63,
          't': msgpack.Timestamp(5, 6), 'm': {'x': [1, b'z']}}]
 open(d + '/t.msgpack', 'wb').write(b''.join(msgpack.packb(r) for r in rows[1:]))
 open(d + '/e.msgpack', 'wb').write(b''.join(msgpack.packb(e) for e in [{'k': 'a', 'v': b'e'}, {'k': 'b'}]))
@@ -210,7 +216,8 @@ return tm.pipeline 'e'%s:lookup(t)]]):format(dir, options, stdin and '' or (":fr
   it('may be standard input, and then files wait', function()
     local events = h.write '{"k":2}\n'
     local r = h.shell(("(sleep 0.3; echo '{\"k\":2,\"v\":1}') | %s"):format(h.command { 'run', '--quiet', '-e', ([[
-tm.pipeline 'asks':from(tm.source.file '%s'):lookup(tm.table('t', { key = 'k', from = stream, max_keys = 9, wait = true }))]]):format(events) }))
+tm.pipeline 'asks':from(tm.source.file '%s'):lookup(tm.table('t', { key = 'k', from = stream, max_keys = 9, wait = true }))]]):format(
+      events) }))
     assert.equal('{"k":2,"t":{"k":2,"v":1}}\n', r.out, r.err)
   end)
 end)
@@ -272,7 +279,8 @@ end) end)]] }
       return h.run(args, '').out
     end
     assert.truthy(state('ls', dir .. '/s.lua'):find 'people +table +2 .*files that end')
-    assert.equal('{"id":"1","row":{"id":"1","tier":"gold"}}\n{"id":"2","row":{"id":"2","tier":"iron"}}\n', state('get', 'people', dir .. '/s.lua'))
+    assert.equal('{"id":"1","row":{"id":"1","tier":"gold"}}\n{"id":"2","row":{"id":"2","tier":"iron"}}\n',
+      state('get', 'people', dir .. '/s.lua'))
     assert.equal('{"id":"2","row":{"id":"2","tier":"iron"}}\n', state('get', 'people', '"2"', dir .. '/s.lua'))
     local text = h.run({ 'graph', dir .. '/s.lua' }).out
     assert.truthy(text:find('table people: key id', 1, true), text)
@@ -293,18 +301,22 @@ describe('mistakes with tables', function()
     { "stream:lookup(tm.table('t'))", "tm.table takes a table { key = 'account', from = tm.source.file 'profiles.csv' }, got nil" },
     { "stream:lookup(tm.table({}))", "a table needs a name: tm.table('profiles'" },
     { "stream:lookup(tm.table('t', { from = stream }))", "tm.table takes the field its rows are found by: { key = 'account'" },
-    { "stream:lookup(tm.table('t', { key = 'k' }))", "tm.table takes what its rows come from: { from = tm.source.file 'profiles.csv' }, or a stream; got nil" },
+    { "stream:lookup(tm.table('t', { key = 'k' }))",
+      "tm.table takes what its rows come from: { from = tm.source.file 'profiles.csv' }, or a stream; got nil" },
     { "stream:lookup(tm.table('t', { key = 'k', frm = stream }))", "tm.table has no option 'frm' (did you mean 'from'?)" },
     { "stream:lookup(tm.table('t', { key = {}, from = stream }))", "tm.table: 'key' takes a list of at least one field name" },
-    { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = 5 }))", "tm.table: 'time' takes the field from whose time on" },
+    { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = 5 }))",
+      "tm.table: 'time' takes the field from whose time on" },
     { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = { fild = 'x' } }))",
       "'time' has no option 'fild' (did you mean 'field'?)" },
-    { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = { field = 'x', unit = 'min' } }))", "'unit' of 'time' is one of 's'" },
+    { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = { field = 'x', unit = 'min' } }))",
+      "'unit' of 'time' is one of 's'" },
     { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, versioned = '7d' }))",
       "'versioned' says how long versions are kept, and which one holds when is told by time = 'since'" },
     { "stream:event_time { field = 'x' }:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = 's', versioned = 7 }))",
       "tm.table: 'versioned': ", '7ms' },
-    { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, delete = true }))", 'tm.table takes delete = function(row) … end' },
+    { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, delete = true }))",
+      'tm.table takes delete = function(row) … end' },
     { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = 's' }))",
       "lookup in a table with 'time' needs event time: write :event_time" },
     { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 0 }))", "tm.table: 'max_keys' is a whole number of at least 1" },
@@ -319,8 +331,10 @@ describe('mistakes with tables', function()
     { T .. ':change()', "a table has no 'change' (did you mean 'changes'?)" },
     { "tm.table('t', { key = 'op', from = stream, max_keys = 1 }):changes()", "changes: 'op' is a field of its rows" },
     { '(function() local t = ' .. T .. ' return stream end)()', "nobody reads the table 't'; look it up" },
-    { '(function() return stream:lookup(' .. T .. ', { as = "a" }):lookup(' .. T .. ') end)()', "two tables are called 't', the other one in -e:1" },
-    { "stream:lookup(tm.table('t', { key = 'k', from = stream }))", "table 't' keeps a row for each key, and what it is made of may never end; give max_keys" },
+    { '(function() return stream:lookup(' .. T .. ', { as = "a" }):lookup(' .. T .. ') end)()',
+      "two tables are called 't', the other one in -e:1" },
+    { "stream:lookup(tm.table('t', { key = 'k', from = stream }))",
+      "table 't' keeps a row for each key, and what it is made of may never end; give max_keys" },
     { "stream:event_time { field = 'x' }:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, time = 's' }))",
       "table 't' keeps every version of a row, and what it is made of may never end; give versioned = '7d'" },
     { "stream:lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1, wait = true }))",
