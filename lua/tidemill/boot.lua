@@ -392,8 +392,9 @@ local function watch_memory()
   if budget.used >= 0.95 * limit then host.stop_run(memory_text(budget.used, limit)) end
 end
 
---- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before.
-function M.batch_begin(index, rows)
+--- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before. firing: it has no
+--- events but what steps give at the end of input.
+function M.batch_begin(index, rows, firing)
   local source = plan.sources[index + 1]
   local list = source.cache_list
   for i = 1, #list do
@@ -403,7 +404,7 @@ function M.batch_begin(index, rows)
       for r = 0, rows - 1 do t[r] = false end
     end
   end
-  if learner and not source.read_first then
+  if learner and not firing and not source.read_first then
     learned_from = learned_from or index
     if learned_from == index then learner.batch(source.batch) end
   end
