@@ -77,14 +77,10 @@ local function waits(source, other)
   return false
 end
 
---- Why the readers' sources cannot wait for the table's; nil: they can.
-local function why_not(from, to)
-  for _, s in ipairs(from) do
-    for _, first in ipairs(to) do
-      if s == first then return "its rows come from '" .. (s.name or s.kind) .. "', which is read by whoever looks it up" end
-      if waits(first, s) then return "'" .. (first.name or first.kind) .. "' itself waits for '" .. (s.name or s.kind) .. "'" end
-    end
-  end
+--- Why a reader's source cannot wait for one of the table's; nil: it can.
+local function why_not(s, first)
+  if s == first then return "its rows come from '" .. (s.name or s.kind) .. "', which is read by whoever looks it up" end
+  if waits(first, s) then return "'" .. (first.name or first.kind) .. "' itself waits for '" .. (s.name or s.kind) .. "'" end
 end
 
 local function plan_wait(t, p, by_link)
@@ -96,18 +92,16 @@ local function plan_wait(t, p, by_link)
         d.name or d.kind))
     end
   end
-  local why = why_not(from, to)
-  if why then
-    if t.rec.wait == nil then return end
-    fault(t.place, ("table '%s' cannot be read to its end first (wait = true): %s"):format(t.name, why))
-  end
-  p.waits_for = p.waits_for or {}
-  add(p.waits_for, t.writer)
   for _, s in ipairs(from) do
-    s.waits_for = s.waits_for or {}
     for _, first in ipairs(to) do
-      add(s.waits_for, first)
-      first.read_first = true
+      local why = why_not(s, first)
+      if why and t.rec.wait then
+        fault(t.place, ("table '%s' cannot be read to its end first (wait = true): %s"):format(t.name, why))
+      elseif not why then
+        p.waits_for, s.waits_for, first.read_first = p.waits_for or {}, s.waits_for or {}, true
+        add(p.waits_for, t.writer)
+        add(s.waits_for, first)
+      end
     end
   end
 end

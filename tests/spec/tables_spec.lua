@@ -213,6 +213,15 @@ return tm.pipeline 'e'%s:lookup(t)]]):format(dir, options, stdin and '' or (":fr
     assert.equal('{"k":5000}\n', run(', wait = false').out)
   end)
 
+  it('is read first also by those who read its source besides', function()
+    local dir = h.folder { ['rows.ndjson'] = '{"k":1,"v":1}\n{"k":2,"v":2}\n', ['asks.ndjson'] = '{"k":1}\n{"k":2}\n' }
+    local r = h.run({ 'run', '--quiet', h.write(([[local tm = require 'tidemill'
+local rows, asks = tm.pipeline 'rows':from(tm.source.file '%s/rows.ndjson'), tm.pipeline 'asks':from(tm.source.file '%s/asks.ndjson')
+local t = tm.table('t', { key = 'k', from = rows })
+return tm.union(asks, rows:filter(function(e) return e.k == 2 end)):lookup(t)]]):format(dir, dir)) })
+    assert.equal('{"k":2,"v":2,"t":{"k":2,"v":2}}\n{"k":1,"t":{"k":1,"v":1}}\n{"k":2,"t":{"k":2,"v":2}}\n', r.out, r.err)
+  end)
+
   it('may be standard input, and then files wait', function()
     local events = h.write '{"k":2}\n'
     local r = h.shell(("(sleep 0.3; echo '{\"k\":2,\"v\":1}') | %s"):format(h.command { 'run', '--quiet', '-e', ([[
