@@ -313,12 +313,19 @@ struct tm_out_tally {
   int32_t late_event;       /* the same for late events: counted by tm_ffi_late */
   double late; double late_before;
   double timers_dropped;    /* due after the end of input, or not yet when it came early */
+  /* lookups without a row, and those of them whose key is of another type than the table's; the same for them */
+  double missed; double missed_before;
+  double mistyped; double mistyped_before;
+  int32_t missed_event;
+  int32_t pad;
 };
 /* What follows an event that is done: timers and windows that became due with it. Their rows belong to its slot, but each is
  * taken back by itself. The marker's row, and the event of an out, are the slot + TM_AFTER then. */
 enum { TM_AFTER = -2147483647 - 1 };
 /* an event of this row came too late for a step: counted once for each event and call */
 void tm_ffi_late(struct tm_out_tally *t, int32_t row);
+/* a lookup of this row's event found nothing; mistyped: 1 as its key is of another type */
+void tm_ffi_missed(struct tm_out_tally *t, int32_t row, int32_t mistyped);
 
 /* Where the worker is: read by the deadline's signal handler and, after a death, by the next worker. */
 struct tm_marker {
@@ -655,6 +662,28 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
  * walked its elements may be set and removed; after a new key the walk may give some again or leave some out. k and v
  * may be NULL. */
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
+
+/* Rows that hold from a time on (state/versions.c): `field` is a LIST of NUMBER, the one behind it a LIST of STRING. Times are not NaN. */
+/* The row of that time, in place of one that has the same (OK), or a new one (NEW); an empty one: from then on there is none. */
+int32_t tm_ffi_versions_put(struct tm_state *s, void *record, int32_t field, double time, const char *row, int32_t len);
+/* the one that holds at that time: 1 with its text, and its own time in num; 0 there is none (num and len only where one says so) */
+int32_t tm_ffi_versions_get(struct tm_state *s, const void *record, int32_t field, double time, struct tm_value *out);
+/* Versions that hold at no time from `before` on go, at most `most` in this call: how many are left, or NO_MEMORY. */
+int32_t tm_ffi_versions_trim(struct tm_state *s, void *record, int32_t field, double before, int32_t most);
+/* the least `before` for which some would go; NaN: the one there is holds for ever */
+double tm_ffi_versions_over(struct tm_state *s, const void *record, int32_t field);
+
+/* A text of a record that is JSON becomes the written slot of a view, as it lies there: 1, or 0 where there is none and nothing was
+ * done. The second: of the row that holds at that time. */
+int32_t tm_ffi_text_slot(struct tm_state *s, const void *record, int32_t field, struct tm_view *v, struct tm_overlay *ov, int32_t slot);
+int32_t tm_ffi_versions_slot(struct tm_state *s, const void *record, int32_t field, double time, struct tm_view *v,
+                             struct tm_overlay *ov, int32_t slot);
+
+/* Which types the keys of a table have: a bit for numbers, strings, booleans in kinds[part]. learn: those of this key too. foreign: the
+ * first part, from 1, of a type that none of them has there; 0: none. */
+enum { TM_KEY_IS_NUMBER = 1, TM_KEY_IS_STRING = 2, TM_KEY_IS_BOOLEAN = 4 };
+void tm_ffi_key_learn(struct tm_state *s, const void *record, int32_t *kinds);
+int32_t tm_ffi_key_foreign(const struct tm_key *k, const int32_t *kinds);
 
 /* ---- aggregates (aggregate/) ------------------------------------------ */
 /* What an aggregate keeps of any number of events is a text of its record. These change it in its place and announce that.

@@ -102,6 +102,26 @@ void tm_ffi_late(struct tm_out_tally *t, int32_t row) {
   t->late += 1;
 }
 
+void tm_ffi_missed(struct tm_out_tally *t, int32_t row, int32_t mistyped) {
+  if (t->missed_event != row) {
+    t->missed_before = t->missed;
+    t->mistyped_before = t->mistyped;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    t->missed_event = row;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  }
+  t->missed += 1;
+  t->mistyped += mistyped;
+}
+
+void tm_out_missed_rollback(struct tm_out_tally *t, int32_t row) {
+  if (t->missed_event != row) return;
+  t->missed = t->missed_before;
+  t->mistyped = t->mistyped_before;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  t->missed_event = -1;
+}
+
 void tm_out_late_rollback(struct tm_out_tally *t, int32_t row) {
   if (t->late_event != row) return;
   t->late = t->late_before;

@@ -34,5 +34,7 @@ int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f);
 void tm_out_tally_rollback(struct tm_out_tally *t, int32_t row);
 /* it was not late */
 void tm_out_late_rollback(struct tm_out_tally *t, int32_t row);
+/* it looked nothing up */
+void tm_out_missed_rollback(struct tm_out_tally *t, int32_t row);
 
 #endif

@@ -81,7 +81,7 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;
     p->state->next = 0;
-    p->tally->event = p->tally->late_event = -1;
+    p->tally->event = p->tally->late_event = p->tally->missed_event = -1;
     for (int32_t k = 0; k < p->outs_n; k++) p->outs[k]->event = -1;
   }
   if (root) {
@@ -256,7 +256,7 @@ double tm_flow_dropped(const struct tm_pipeline *p) {
 
 void tm_flow_count(struct tm_flows *f) {
   struct tm_counters *c = &f->shared->counters;
-  double rows = 0, dead = 0, none = 0, late = 0, timers = 0, thrown = 0, taken = 0, read = 0;
+  double rows = 0, dead = 0, none = 0, late = 0, timers = 0, missed = 0, mistyped = 0, thrown = 0, taken = 0, read = 0;
   for (int32_t i = 0; i < f->sources_n; i++) read += f->sources[i]->state->bytes;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
@@ -271,13 +271,15 @@ void tm_flow_count(struct tm_flows *f) {
     none += tm_flow_dropped(p);
     late += p->tally->late;
     timers += p->tally->timers_dropped;
+    missed += p->tally->missed;
+    mistyped += p->tally->mistyped;
     for (int32_t k = 0; k < p->outs_n; k++) {
       const struct tm_out *out = p->outs[k];
       if (p->out_counts[k] == NULL) continue;
       p->out_counts[k]->rows += (uint64_t)out->rows;
       if (out->tally == NULL)
         dead += out->rows;
-      else
+      else if (!p->out_sinks[k]->table)
         rows += out->rows;
     }
   }
@@ -289,6 +291,8 @@ void tm_flow_count(struct tm_flows *f) {
   c->events_dropped = (uint64_t)none;
   c->events_late = (uint64_t)late;
   c->timers_dropped = (uint64_t)timers;
+  c->lookups_missed = (uint64_t)missed;
+  c->lookups_mistyped = (uint64_t)mistyped;
 }
 
 /* ---- links ---- */
@@ -396,6 +400,7 @@ void tm_flow_rollback(struct tm_pipeline *p, int32_t row) {
   if (row < 0) return;
   tm_out_tally_rollback(p->tally, row);
   tm_out_late_rollback(p->tally, row);
+  tm_out_missed_rollback(p->tally, row);
 }
 
 void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int32_t row, char *out, size_t out_size,

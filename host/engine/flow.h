@@ -88,6 +88,7 @@ struct tm_flows {
   struct tm_pipeline *pipelines[TM_PIPELINES_MAX];
   int32_t pipelines_n;
   struct tm_outlet *links[TM_SOURCES_MAX];  /* the outlet that feeds a source; NULL for those that read the world */
+  uint64_t waits[TM_SOURCES_MAX][TM_SOURCES_MAX / 64];  /* by source: a bit for each that is read to its end before it */
   struct tm_source *root;    /* the source whose batch is moving through; links hang below it */
   int32_t lists_n;           /* of files that were asked for while the script loads */
   int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
@@ -113,6 +114,10 @@ struct tm_source_how {
 int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err);
 /* Where a source's events have their time: it takes turns with other bounded ones (io/turns.h). */
 void tm_flow_source_time(struct tm_flows *f, int32_t source, int32_t field, int32_t unit);
+/* Of `source` nothing is read before `first` has been read to its end. */
+void tm_flow_source_waits(struct tm_flows *f, int32_t source, int32_t first);
+/* 1: it still waits for another one */
+int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s);
 /* A file sink that is more than one plain file. */
 int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);

@@ -239,6 +239,17 @@ static int begin_turns(struct tm_flows *f, struct tm_err *err) {
   return 0;
 }
 
+void tm_flow_source_waits(struct tm_flows *f, int32_t source, int32_t first) {
+  f->waits[source][first / 64] |= (uint64_t)1 << (first % 64);
+}
+
+int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s) {
+  for (int32_t i = 0; i < f->sources_n; i++) {
+    if ((f->waits[s->index][i / 64] >> (i % 64) & 1) != 0 && !f->sources[i]->state->done) return 1;
+  }
+  return 0;
+}
+
 /* ---- sinks and outs ---- */
 
 
@@ -259,7 +270,7 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
   static const char *const names[] = {"file", "stdout", "discard", "link", "memory"};
   (void)source;
-  int k = -1;
+  int table = strcmp(kind, "table") == 0, k = table ? TM_SINK_DISCARD : -1;
   for (int i = 0; i < 5; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
@@ -277,6 +288,7 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   }
   o->sink.index = f->outlets_n;
   o->sink.kind = (enum tm_sink_kind)k;
+  o->sink.table = table;
   o->sink.fd = -1;
   o->sink.format = format;
   o->sink.path = copy;
@@ -563,6 +575,7 @@ void tm_flow_clear(struct tm_flows *f) {
   }
   for (int32_t i = 0; i < f->pipelines_n; i++) free(f->pipelines[i]);
   memset(f->links, 0, sizeof f->links);
+  memset(f->waits, 0, sizeof f->waits);
   f->sources_n = f->outlets_n = f->pipelines_n = 0;
   f->root = NULL;
 }

@@ -545,8 +545,9 @@ void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_
   push_function(s, "batch_begin");
   lua_pushinteger(L, source->index);
   lua_pushinteger(L, rows);
+  lua_pushboolean(L, source->state->firing);
   tm_lua_state_reserve(1);
-  if (lua_pcall(L, 2, 0, 0) != 0) library_failed(s, "a batch could not be begun");
+  if (lua_pcall(L, 3, 0, 0) != 0) library_failed(s, "a batch could not be begun");
   tm_lua_state_reserve(0);
 }
 

@@ -177,6 +177,11 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
   }
 }
 
+/* A bounded source that is read in order of time, and waits for no other one. */
+static int takes_turn(const struct tm_worker *w, const struct tm_source *s) {
+  return s->turns != NULL && !s->state->done && (w->ending || !tm_flow_is_held(&w->flows, s));
+}
+
 /* The source that takes turns whose next event is oldest, the first of them by name; up to which time it may go is told it. */
 static struct tm_source *oldest(struct tm_worker *w) {
   struct tm_source *first = NULL;
@@ -184,13 +189,13 @@ static struct tm_source *oldest(struct tm_worker *w) {
   int too = 1, before = 1;
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->order[i];
-    if (s->turns == NULL || s->state->done) continue;
+    if (!takes_turn(w, s)) continue;
     if (first == NULL || tm_turns_time(s) < tm_turns_time(first)) first = s;
   }
   for (int32_t i = 0; i < w->flows.sources_n && first != NULL; i++) {
     const struct tm_source *s = w->order[i];
     if (s == first) before = 0;
-    if (s == first || s->turns == NULL || s->state->done || tm_turns_time(s) > upto) continue;
+    if (s == first || !takes_turn(w, s) || tm_turns_time(s) > upto) continue;
     if (tm_turns_time(s) < upto) too = 1;
     upto = tm_turns_time(s);
     too = too && !before;
@@ -204,7 +209,7 @@ static int next_by_time(struct tm_worker *w, struct tm_err *err) {
   for (;;) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
-      if (s->turns == NULL || s->state->done || !isnan(tm_turns_time(s))) continue;
+      if (!takes_turn(w, s) || !isnan(tm_turns_time(s))) continue;
       tm_turns_upto(s, -INFINITY, 0);
       int got = next_of(w, s, err);
       if (got != TM_SOURCE_END && got != TM_SOURCE_LATER) return got;
@@ -216,13 +221,18 @@ static int next_by_time(struct tm_worker *w, struct tm_err *err) {
   }
 }
 
-/* The next source with a batch: live ones first, then the first bounded one that has not ended, or one of those that take turns. */
+/* The next source with a batch: live ones first, then the first bounded one that has not ended, or one of those that take turns. One that
+ * waits for another (a table that is read first) is passed over until that has ended. */
 static enum turn pick(struct tm_worker *w, struct tm_err *err) {
-  int waiting = 0;
+  int waiting = 0, held = 0;
   for (int pass = 0; pass < 2; pass++) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
       if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done) continue;
+      if (!w->ending && tm_flow_is_held(&w->flows, s)) {
+        held = 1;
+        continue;
+      }
       int got = s->turns != NULL ? next_by_time(w, err) : next_of(w, s, err);
       if (got < 0) return TURN_FAILED;
       if (got == TM_SOURCE_WAIT) waiting = 1;
@@ -230,7 +240,8 @@ static enum turn pick(struct tm_worker *w, struct tm_err *err) {
       if (got == TM_SOURCE_WAIT && pass == 1) break;  /* bounded ones go one after the other */
     }
   }
-  return waiting ? TURN_WAIT : TURN_END;
+  if (waiting) return TURN_WAIT;
+  return held ? TURN_AGAIN : TURN_END;  /* what it waited for has just ended */
 }
 
 /* ---- writing ---- */
@@ -376,6 +387,7 @@ static void wait_for_sources(struct tm_worker *w) {
   uint64_t first = 0, now = w->io->mono_ns(w->io);
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->flows.sources[i];
+    if (tm_flow_is_held(&w->flows, s)) continue;  /* also not when others wake the loop */
     uint64_t due = tm_source_due(s);
     if (due > 0 && (first == 0 || due < first)) first = due;
     int fd = tm_source_fd(s);

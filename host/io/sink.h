@@ -33,6 +33,7 @@ struct tm_sink_state {
 struct tm_sink {
   int32_t index;
   enum tm_sink_kind kind;
+  int table;                 /* DISCARD: its rows went into a table, and are none that left */
   int32_t format;            /* enum tm_format_id: of its rows */
   char name[256];
   char *path;

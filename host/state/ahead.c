@@ -1,9 +1,10 @@
 /* ahead.c - looking up by a row of a batch, and fetching what the next rows will need.
  *
- * A lookup among millions of keys waits for memory twice: for the index's slot, then for the item. Rows of a batch come in
- * order, so both are asked for before their row is due:
+ * A lookup among millions of keys waits for memory twice: for the index's slot, then for the item, and who reads what hangs off its
+ * first field a third time. Rows of a batch come in order, so all are asked for before their row is due:
  *
- *   row asked about      + NEAR: its slot came, its item is asked for      + FAR: hashed, its slot is asked for
+ *   row asked about      + NEXT: its item came,         + NEAR: its slot came,       + FAR: hashed,
+ *                          its first text is asked for    its item is asked for        its slot is asked for
  *
  * Each lookup by row moves this window on. More ahead would be lost again: what a processor remembers of pages is soon used up.
  *
@@ -15,7 +16,7 @@
 #include "key.h"
 #include "table.h"
 
-enum { NEAR = 32, FAR = 64, STEP = 4, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
+enum { NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
 
 struct tm_ahead_row {
   uint64_t place;
@@ -33,7 +34,8 @@ struct tm_ahead {
   int32_t missing;
   double serial;
   uint32_t stamp;
-  int32_t found, hashed, last;          /* rows before found have their items, before hashed their slots; none from last on */
+  int32_t read, found, hashed, last;    /* rows before read have their texts, before found their items, before hashed their slots; none
+                                         * from last on */
   struct tm_ahead_row rows[TM_BATCH_ROWS + 1];
 };
 
@@ -119,16 +121,30 @@ static void item_fetch(struct tm_table *t, int32_t row) {
   __builtin_prefetch(key);
 }
 
-/* row is due; those up to NEAR and FAR behind it, and STEP more, are asked for */
+/* inlined, as gcc takes a function that only fetches for one that does nothing, and leaves its calls out */
+static inline __attribute__((always_inline)) void text_fetch(struct tm_table *t, int32_t row) {
+  const struct tm_ahead_row *r = t->ahead->rows + row;
+  if (r->stamp != t->ahead->stamp || r->at == 0 || r->moves != t->moves) return;
+  const struct tm_state_ref *ref = (const void *)(tm_record_at(t, r->at) + t->fields[0].off);
+  if (ref->at == 0 || ref->at == (uint32_t)TM_TEXT_EMPTY) return;
+  const char *p = tm_heap_at(&t->core.heap, ref->at);
+  for (int n = 0; n < TEXT_LINES; n++) __builtin_prefetch(p + n * LINE);
+}
+
+/* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for */
 static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   struct tm_ahead *a = t->ahead;
-  int32_t far = row + FAR + STEP, near = row + NEAR + STEP;
+  int32_t far = row + FAR + STEP, near = row + NEAR + STEP, next = row + NEXT + STEP;
   if (far > a->last) far = a->last;
   if (near > a->last) near = a->last;
+  if (next > a->last) next = a->last;
   if (a->hashed < row) a->hashed = row;
   if (a->found < row) a->found = row;
   while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
   while (a->found < near) item_fetch(t, a->found++);
+  if (t->fields_n == 0) return;
+  if (a->read < row) a->read = row;
+  while (a->read < next) text_fetch(t, a->read++);
 }
 
 void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first,
@@ -139,7 +155,7 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
   struct tm_ahead *a = t->ahead;
   if (a == NULL) return;
   begin(a, b, cols, serial);
-  a->found = a->hashed = first;
+  a->read = a->found = a->hashed = first;
   a->last = last;
   window_move(t, b, cols, first);
 }

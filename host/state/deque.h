@@ -33,6 +33,13 @@ static inline void *tm_deque_at(const struct tm_table *t, uint32_t root, uint32_
   const uint32_t *dir = (const uint32_t *)(d + 1);
   return (char *)tm_heap_at(&t->core.heap, dir[a >> shift]) + (a & ((1u << shift) - 1)) * size;
 }
+/* how many elements up to and with number i lie in one piece of memory that ends with it */
+static inline uint32_t tm_deque_run(const struct tm_table *t, uint32_t root, uint32_t i, uint32_t size) {
+  const struct tm_deque *d = tm_heap_at(&t->core.heap, root);
+  uint32_t whole = (d->cap & TM_DEQUE_BIG) == 0 ? d->cap : TM_CHUNK_BYTES / size;
+  uint32_t n = ((d->head + i) & (whole - 1)) + 1;
+  return n < i + 1 ? n : i + 1;
+}
 /* One more behind len elements: where it lies, its bytes kept and anything; NULL: no memory. */
 void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size);
 /* The last or the first n of len elements go: 0 or -1. For n > 1 costs as much as their chunks are. */

@@ -204,6 +204,33 @@ int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out) {
   return n;
 }
 
+static int32_t kind_bit(const struct tm_value *v) {
+  switch (v->kind) {
+    case TM_VALUE_NIL: return 0;
+    case TM_VALUE_STRING: return TM_KEY_IS_STRING;
+    case TM_VALUE_FALSE:
+    case TM_VALUE_TRUE: return TM_KEY_IS_BOOLEAN;
+    default: return TM_KEY_IS_NUMBER;
+  }
+}
+
+void tm_ffi_key_learn(struct tm_state *s, const void *record, int32_t *kinds) {
+  struct tm_value parts[TM_KEY_PARTS_MAX];
+  int32_t len;
+  const char *bytes = tm_ffi_state_key(s, record, &len);
+  for (int32_t i = tm_ffi_key_parts(bytes, len, parts) - 1; i >= 0; i--) kinds[i] |= kind_bit(parts + i);
+}
+
+int32_t tm_ffi_key_foreign(const struct tm_key *k, const int32_t *kinds) {
+  struct tm_value parts[TM_KEY_PARTS_MAX];
+  int32_t n = tm_ffi_key_parts(k->bytes, k->len, parts);
+  for (int32_t i = 0; i < n; i++) {
+    int32_t bit = kind_bit(parts + i);
+    if (bit != 0 && kinds[i] != 0 && (kinds[i] & bit) == 0) return i + 1;
+  }
+  return 0;
+}
+
 /* XXH64, not the tables' XXH3 with their seed: what this says is seen by users, and must never change */
 double tm_ffi_key_share(const struct tm_key *k, double seed) {
   return (double)(XXH64(k->bytes, (size_t)k->len, (uint64_t)(int64_t)seed) >> 11) * 0x1p-53;

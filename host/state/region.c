@@ -39,7 +39,7 @@ void tm_account_free(struct tm_account *a, void *p, size_t n) {
 int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve) {
   *r = (struct tm_region){.supply = a->supply};
   if (tm_account_take(a, 0) != 0) return -1;
-  void *p = mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *p = mmap(NULL, reserve + TM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return -1;
   madvise(p, reserve, MADV_NOHUGEPAGE);
   r->base = p;
@@ -49,12 +49,12 @@ int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve) {
 
 void tm_region_fini(struct tm_region *r) {
   if (r->asked > 0) tm_supply_settle(r->supply, r->base, r->base + r->asked);
-  if (r->base != NULL) munmap(r->base, r->reserved);
+  if (r->base != NULL) munmap(r->base, r->reserved + TM_PAGE);
   *r = (struct tm_region){0};
 }
 
 static int open_upto(struct tm_region *r, size_t open) {
-  if (mprotect(r->base + r->open, open - r->open, PROT_READ | PROT_WRITE) != 0) return -1;
+  if (mprotect(r->base + r->open, open - r->open + TM_PAGE, PROT_READ | PROT_WRITE) != 0) return -1;
   r->open = open;
   return 0;
 }
@@ -65,6 +65,7 @@ int tm_region_open_more(struct tm_region *r, size_t upto) {
   if (r->asked > r->open) {
     /* opened by the supply already */
     r->open = (size_t)(tm_supply_ready(r->supply, r->base + r->open, r->base + r->asked) - r->base);
+    if (mprotect(r->base + r->open, TM_PAGE, PROT_READ | PROT_WRITE) != 0) return -1;
     if (upto <= r->open) return 0;
   }
   if (step > OPEN_STEP_MAX) step = OPEN_STEP_MAX;

@@ -46,7 +46,7 @@ struct tm_region {
   struct tm_supply *supply;
 };
 
-/* Reserves addresses, no memory: 0 or -1. */
+/* Reserves addresses, no memory: 0 or -1. Behind what is open TM_PAD bytes and more can be read, as scanners of texts do. */
 int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve);
 void tm_region_fini(struct tm_region *r);
 /* [0, upto) may be touched from now on: 0, or -1 with nothing changed. Counts nothing. */

@@ -227,7 +227,7 @@ end
 
 --- The API table for scripts. settings: what --set gave; more: parts that specs have besides.
 function M.make(settings, more)
-  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, array = value.array,
+  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.window = strict('tm.window', stream.window)

@@ -193,12 +193,14 @@ end
 
 local function describe_source(d, o)
   if d.memory then return 'generate', {}, d.name end   -- of a spec, which gives its text
-  if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' then return 'file', { o.sample }, o.sample end
+  -- what tables are read from before the rest is not what the sample is one of
+  if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' and not d.read_first then return 'file', { o.sample }, o.sample end
   return d.kind, d.paths or {}, d.name or d.kind
 end
 
 local function describe_sink(d, o)
   if d.kind == 'memory' then return 'memory', '', d.name end
+  if d.of_table then return 'table', '', d.name end
   if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
     return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
   end
@@ -249,7 +251,12 @@ local function bind(o)
       host.source_time(d.index, C.tm_ffi_fields_add(d.fields, 0, time.field, #time.field), lib.time_units[time.unit])
     end
   end
+  for _, d in ipairs(plan.sources) do
+    for _, first in ipairs(d.waits_for or {}) do host.source_waits(d.index, first.index) end
+  end
   for _, p in ipairs(plan.pipelines) do
+    -- p.shares, the pipelines that have a table in common with this one, is told here once the host takes those of one root slot by
+    -- slot: until then one that reads the same source sees a table as it is behind the whole batch
     host.add_pipeline(p.name, p.source.index)
     for _, out in ipairs(p.outs) do
       out.ptr = ffi.cast('struct tm_out *', host.add_out(p.index, out.sink.host, out.dead or false))
@@ -390,8 +397,9 @@ local function watch_memory()
   if budget.used >= 0.95 * limit then host.stop_run(memory_text(budget.used, limit)) end
 end
 
---- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before.
-function M.batch_begin(index, rows)
+--- A new batch of this source is at hand: yesterday's strings are forgotten. rows: slots of the batch before. firing: it has no
+--- events but what steps give at the end of input.
+function M.batch_begin(index, rows, firing)
   local source = plan.sources[index + 1]
   local list = source.cache_list
   for i = 1, #list do
@@ -401,7 +409,7 @@ function M.batch_begin(index, rows)
       for r = 0, rows - 1 do t[r] = false end
     end
   end
-  if learner then
+  if learner and not firing and not source.read_first then
     learned_from = learned_from or index
     if learned_from == index then learner.batch(source.batch) end
   end

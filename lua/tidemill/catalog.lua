@@ -463,9 +463,11 @@ local functions = {
 }
 
 for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions + 1] = e end
-local windows = require 'tidemill.catalog_windows'
-for _, e in ipairs(windows.operators) do operators[#operators + 1] = e end
-for _, e in ipairs(windows.functions) do functions[#functions + 1] = e end
+for _, name in ipairs { 'windows', 'joins' } do
+  local more = require('tidemill.catalog_' .. name)
+  for _, e in ipairs(more.operators) do operators[#operators + 1] = e end
+  for _, e in ipairs(more.functions) do functions[#functions + 1] = e end
+end
 
 --- The kinds, in the order of `list`: { kind, what `list` calls them, entries }.
 M.kinds = {

@@ -19,7 +19,8 @@ local M = {}
 
 local STRAIGHT_MAX = 60   -- fields of a select written out one by one; a loop would end the trace of the batch
 local UNROLLED = 3       -- rows of a flat_map run without a loop, which would make a trace of its own
-local LOCALS_MAX = 30   -- user functions held in upvalues of their own; LuaJIT allows 60 upvalues in all
+-- values of the loop held in upvalues of their own: the most that leaves its functions with the 60 that LuaJIT allows
+local LOCALS = { 30, 20, 10, 0 }
 
 --- The list sorted, each name once.
 local function unique(names)
@@ -38,12 +39,27 @@ function Gen:put(text, ...)
   self.lines[#self.lines + 1] = select('#', ...) > 0 and text:format(...) or text
 end
 
---- Registers a Lua value the loop needs; returns the expression for it.
+--- Registers a Lua value the loop needs; returns the expression for it, which load_text replaces by kN or K[N].
 function Gen:const(v)
   local n = #self.consts + 1
   self.consts[n] = v
-  if n <= LOCALS_MAX then return 'k' .. n end
-  return 'K[' .. n .. ']'
+  return '\1' .. n .. '\1'
+end
+
+--- The text as a chunk, with as many upvalues as it can have; and the text.
+local function load_text(name, head, text, consts)
+  local chunk, why, whole
+  for _, most in ipairs(LOCALS) do
+    local locals = {}
+    for i = 1, math.min(#consts, most) do locals[i] = ('local k%d = K[%d]'):format(i, i) end
+    whole = head .. '\n' .. table.concat(locals, '\n') .. '\n' .. text:gsub('\1(%d+)\1', function(n)
+      return tonumber(n) <= most and 'k' .. n or 'K[' .. n .. ']'
+    end)
+    chunk, why = loadstring(whole, '=(pipeline ' .. name .. ')')
+    if chunk or not why:find('upvalues', 1, true) then break end
+  end
+  if not chunk then error('generated code: ' .. why .. '\n' .. whole) end
+  return chunk, whole
 end
 
 --- The same for a value that is known only when all steps are there.
@@ -201,7 +217,7 @@ function emit.select(g, step, view)
       g:put('select%d(%s, %d)', view.level, list, n)
     else
       g:put('do')
-      for i = 1, n do g:put('local c%d = current%d(%s)', i, view.level, g:const(nodes[i])) end
+      for i = 1, n do g:put('local c%d = kept%d(%s)', i, view.level, g:const(nodes[i])) end
       g:put('fresh_ordered%d()', view.level)
       for i = 1, n do g:put('if c%d ~= nil then put%d(%s, c%d) end', i, view.level, g:const(nodes[i]), i) end
       g:put('end')
@@ -313,29 +329,12 @@ function emit.on_error(g, step, view)
   g:follow(step, view)
 end
 
---- Has the pipeline one output, dead letters apart?
-local function is_only_out(pipeline)
-  local n = 0
-  for _, out in ipairs(pipeline.outs) do
-    if not out.dead then n = n + 1 end
-  end
-  return n == 1
-end
-
 function emit.to(g, step, view)
-  local out = g:const(step.out.ptr)
   if step.out.sink.kind == 'discard' then
-    local tally = g:const(step.out.ptr.tally)
-    if g.forks or view.level > 0 or not is_only_out(g.pipeline) then
-      g:put('emit_nothing%d(%s, %s)', view.level, out, tally)
-    else
-      -- the event's one row; stored in the order of emit_nothing
-      g:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
-      g:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
-    end
+    g:count_row(step.out, view)
   else
     g:at(step)
-    g:put('emit%d(%s)', view.level, out)
+    g:put('emit%d(%s)', view.level, g:const(step.out.ptr))
     g:watch_room(view)
   end
   g:follow(step, view)
@@ -446,10 +445,11 @@ require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
 require 'tidemill.codegen_applied'(emit, Gen, node_list)
+require 'tidemill.codegen_tables'(emit, Gen, node_list)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'put_key', 'own_key', 'own_digits', 'time_of' }
+  'put_key', 'own_key', 'own_digits', 'time_of', 'own_text', 'put_bytes', 'kept' }
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -461,7 +461,7 @@ end
 
 --- Has the pipeline a step of such a kind?
 local function uses(pipeline, is)
-  for _, step in ipairs(pipeline.steps) do if is(step.kind) then return true end end
+  for _, step in ipairs(pipeline.steps) do if is(step.kind, step) then return true end end
   return false
 end
 
@@ -476,9 +476,15 @@ local function sends_more(pipeline)
   return false
 end
 
+--- Does such a step find records?
 local function keeps_state(kind)
   local entry = catalog.find('operator', kind)
-  return entry and entry.state
+  return kind == 'table' or kind == 'lookup' or entry and entry.state
+end
+
+--- Is such a step asked for the watermark?
+local function asks_clock(kind, step)
+  return kind == 'aggregate' or kind == 'process' or kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
 local LEADING = { event_time = true, on_error = true, late_to = true }
@@ -509,7 +515,7 @@ function M.compile(pipeline, checked)
     keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' end),
+    windowed = uses(pipeline, asks_clock),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {},
   }, Gen)
   local filtered_by, declared
@@ -540,7 +546,6 @@ function M.compile(pipeline, checked)
       if want(used .. '(') or name == 'begin' then head[#head + 1] = ('local %s = v%d.%s'):format(used, level, name) end
     end
   end
-  for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
   -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
   -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
   -- that the loop itself may not name an upvalue.
@@ -559,7 +564,7 @@ function M.compile(pipeline, checked)
     end
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end
-  local text = table.concat(head, '\n') .. '\n' .. rows .. '\n' .. fires ..
+  local text = rows .. '\n' .. fires ..
     'local function event() local i, full = ' .. row .. ', nil ' .. hold ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
     ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') ..
@@ -573,9 +578,8 @@ function M.compile(pipeline, checked)
   else
     text = text .. 'local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
   end
-  pipeline.text = text
-  local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
-  if not chunk then error('generated code: ' .. why .. '\n' .. text) end
+  local chunk
+  chunk, pipeline.text = load_text(pipeline.name, table.concat(head, '\n'), text, g.consts)
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0

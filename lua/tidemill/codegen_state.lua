@@ -75,7 +75,9 @@ return function(emit, Gen, node_list)
 
   --- The test that the key lies in its columns as it came.
   function Gen:row_key_test(key)
-    local tests = { 'st0.writes == 0 and st0.row == i' }
+    local tests, unwritten = { 'st0.row == i' }, {}
+    for i, node in ipairs(key.nodes) do unwritten[i] = ('%s[%d] ~= st0.gen'):format(self:const(node.V.gens), node.slot) end
+    tests[2] = '(st0.writes == 0 or ' .. table.concat(unwritten, ' and ') .. ')'
     for _, node in ipairs(key.nodes) do
       tests[#tests + 1] = ('band(rshift(%d, band(%s[i].tag, 15)), 1) == 1'):format(KEY_KINDS, self:const(node.col))
     end
@@ -142,6 +144,26 @@ return function(emit, Gen, node_list)
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
     self.states[#self.states + 1] = state
     return state
+  end
+
+  --- Has the pipeline one output, dead letters apart?
+  local function is_only_out(pipeline)
+    local n = 0
+    for _, out in ipairs(pipeline.outs) do
+      if not out.dead then n = n + 1 end
+    end
+    return n == 1
+  end
+
+  --- Text that counts the event as a row of an output that keeps nothing.
+  function Gen:count_row(to, view)
+    local out, tally = self:const(to.ptr), self:const(to.ptr.tally)
+    if self.forks or view.level > 0 or not is_only_out(self.pipeline) then
+      return self:put('emit_nothing%d(%s, %s)', view.level, out, tally)
+    end
+    -- the event's one row; stored in the order of emit_nothing
+    self:put('%s.event_rows = 1 %s.rows_mark = %s.rows %s.event = i %s.rows = %s.rows_mark + 1', out, out, out, out, out, out)
+    self:put('%s.before = %s.events %s.event = i %s.events = %s.before + 1', tally, tally, tally, tally, tally)
   end
 
   --- Text that makes the event the row of a record: the key's fields, then one field an aggregate.

@@ -67,6 +67,15 @@ local details = {
     if how ~= 'final' then detail[#detail + 1] = 'emit ' .. how end
     return joined(detail)
   end,
+  table = function(rec)
+    return rec.name .. ': key ' .. joined(rec.on.fields) .. (rec.time and ', time ' .. rec.time.field or '') ..
+      (rec.versioned and ', versioned ' .. duration.text(rec.versioned) or '')
+  end,
+  lookup = function(rec)
+    local parts, right = {}, rec.table_rec.on.fields
+    for i, left in ipairs(rec.on.fields) do parts[i] = left == right[i] and left or left .. ' = ' .. right[i] end
+    return rec.table_rec.name .. ' on ' .. joined(parts) .. ' as ' .. rec.as .. (rec.missing == 'drop' and ', missing drop' or '')
+  end,
   top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
   sample = function(rec)
     if rec.every then return 'every ' .. ('%.0f'):format(rec.every) end
@@ -130,6 +139,11 @@ function Drawing:step(step, prefix, rest)
     self:put(prefix .. step.id .. ' ' .. step.kind .. ' → ' .. sink_label(step.out.sink), place_of(step))
   else
     self:put(prefix .. step.id .. ' ' .. step_label(step), place_of(step))
+  end
+  if step.kind == 'table' and #step.table.readers > 0 then
+    local names = {}
+    for i, p in ipairs(step.table.readers) do names[i] = p.name end
+    self:put(rest .. '· looked up by pipeline ' .. joined(names))
   end
   local arms = step.arms or {}
   for i, arm in ipairs(arms) do
@@ -215,8 +229,14 @@ local function model_of(plan)
     if p.source.kind ~= 'link' then model:edge('s' .. p.source.index, root) end
     model:follow(p, p.tree, root)
   end
+  for _, p in ipairs(plan.pipelines) do
+    for _, step in ipairs(p.steps) do
+      local t = step.kind == 'lookup' and step.table
+      if t then model:edge('p' .. t.writer.index .. '_' .. t.step.id, 'p' .. p.index .. '_' .. step.id, 'lookup') end
+    end
+  end
   for _, d in ipairs(plan.sinks) do
-    if d.kind ~= 'link' then model:node('k' .. d.index, 'sink', sink_label(d)) end
+    if d.kind ~= 'link' and not d.of_table then model:node('k' .. d.index, 'sink', sink_label(d)) end
   end
   return model
 end

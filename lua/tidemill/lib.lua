@@ -36,6 +36,8 @@ M.REMOVED = special 'removed'
 M.OBJECT = special 'object'
 --- a text that lies in the slot alone: no string was made of it
 M.SPAN = special 'span'
+--- the same, and the text is that of a JSON object: a row that lies in a table
+M.ROW = special 'row'
 --- a key that lies in the columns of the event at hand
 M.ROW_KEY = special 'row key'
 

@@ -76,7 +76,7 @@ local walk
 
 -- what of a step's record leads to other steps or to the host, or is called less often than once an event (apply)
 local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true,
-  apply = true }
+  apply = true, table_rec = true }
 
 local function collect(t, depth, into)
   for _, key in ipairs(names_of(t)) do
@@ -100,6 +100,7 @@ local function event_functions(step)
   if type(rec.fn) == 'function' then list[1] = rec.fn end
   if type(rec.on) == 'table' and type(rec.on.fn) == 'function' then list[1] = rec.on.fn end
   if type(rec.window) == 'table' and type(rec.window.gap) == 'function' then list[1] = rec.window.gap end
+  if type(rec.delete) == 'function' then list[1] = rec.delete end
   for _, fn in ipairs(rec.fns or {}) do
     if type(fn) == 'function' then list[#list + 1] = fn end
   end
@@ -192,6 +193,15 @@ function walk(step, known, problems, seen)
         for _, name in ipairs(ADDED[child.kind]) do here[name] = true end
         for _, a in ipairs(rec.aggregates or {}) do here[a.name] = true end
         if rec.apply then here = nil end
+      elseif child.kind == 'lookup' then
+        for _, name in ipairs(rec.on.fields) do
+          if not here[name] then
+            add(problems, seen, child.place, "the schema has no field '" .. name .. "'" .. suggest.hint(name, names_of(here)))
+          end
+        end
+        here[rec.as] = true
+      elseif child.kind == 'table' then
+        here = nil
       elseif child.kind == 'map' or child.kind == 'flat_map' or child.kind == 'process' then
         here = nil
       end
@@ -204,6 +214,21 @@ end
 --- Fields that functions behind a :schema read and the schema does not have.
 function M.fields(plan, problems)
   for _, p in ipairs(plan.pipelines) do walk(p.tree, nil, problems, {}) end
+end
+
+--- Tables whose keys, or versions, nothing bounds.
+local function check_tables(plan, problems)
+  for _, t in ipairs(plan.tables) do
+    local o = t.rec.options
+    local free = t.bounded or o.unbounded
+    if not free and not o.max_keys then
+      add(problems, {}, t.place, ("table '%s' keeps a row for each key, and what it is made of may never end; give max_keys in its " ..
+        'options (unbounded = true if that is meant)'):format(t.name))
+    elseif not free and t.rec.time and not t.rec.versioned then
+      add(problems, {}, t.place, ("table '%s' keeps every version of a row, and what it is made of may never end; give versioned = '7d'" ..
+        ', how far behind the watermark events may ask (unbounded = true if all are meant)'):format(t.name))
+    end
+  end
 end
 
 --- State that has no name, by which it would be found again, or no bound. An operator that keeps state says so in the
@@ -224,6 +249,7 @@ function M.states(plan, problems)
       end
     end
   end
+  check_tables(plan, problems)
 end
 
 --- What the steps' functions do for every event and should not.

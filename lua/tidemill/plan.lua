@@ -11,6 +11,7 @@ local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
 local stream = require 'tidemill.stream'
+local tables = require 'tidemill.plan_tables'
 local fault = stream.fault
 
 local M = {}
@@ -123,6 +124,7 @@ local function reached(rec, into)
       end
       return
     end
+    if rec.table_rec then reached(rec.table_rec, into) end
     rec = rec.parent
   end
 end
@@ -197,6 +199,11 @@ function Plan:build_step(rec, pipeline, live)
     end
     pipeline.late_to = step
     step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
+  elseif rec.kind == 'table' then
+    tables.written(self, step, pipeline)
+    step.out = out_of(pipeline, self:sink { kind = 'discard', key = 'table ' .. rec.name, name = 'table ' .. rec.name, of_table = true })
+  elseif rec.kind == 'lookup' then
+    tables.read(self, step, pipeline)
   elseif rec.kind == 'schema' then
     pipeline.schemas[#pipeline.schemas + 1] = step
   end
@@ -242,16 +249,18 @@ end
 --- Checks that nothing dangles: streams neither returned nor read, branches without readers.
 local function check_dangling(all, live)
   for _, rec in ipairs(all) do
-    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' then
+    if not live[rec] and not rec.replaced and rec.kind == 'table' then
+      fault(rec.place, "nobody reads the table '" .. rec.name .. "'; look it up by stream:lookup(table, { on = … }) or leave it out")
+    end
+    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' and not rec.of_table then
       local what = rec.kind == 'root' and ("pipeline '" .. rec.pipeline .. "'") or ("the stream made by '" .. rec.kind .. "'")
       fault(rec.place, what .. ' is neither returned by the script nor read by another stream; return it or remove it')
     end
   end
 end
 
---- Orders pipelines so that one that feeds another comes first.
-local function order(pipelines)
-  local done, out, busy = {}, {}, {}
+--- The source of each link -> the pipelines that feed it.
+local function feeders(pipelines)
   local by_link = {}
   for _, p in ipairs(pipelines) do
     for _, o in ipairs(p.outs) do
@@ -261,11 +270,32 @@ local function order(pipelines)
       end
     end
   end
+  return by_link
+end
+
+--- Orders pipelines so that one that feeds another comes first; so does one that writes a table before those that look it up, where
+--- that can be.
+local function order(pipelines, by_link)
+  local done, out, busy = {}, {}, {}
+  local function feeds(p, other, seen)
+    seen = seen or {}
+    if other == p then return true end
+    if seen[other] then return false end
+    seen[other] = true
+    for _, before in ipairs(by_link[other.source] or {}) do
+      if feeds(p, before, seen) then return true end
+    end
+    return false
+  end
   local function visit(p)
     if done[p] then return end
     if busy[p] then fault(p.place, "pipeline '" .. p.name .. "' feeds itself") end
     busy[p] = true
     for _, before in ipairs(by_link[p.source] or {}) do visit(before) end
+    for _, step in ipairs(p.steps) do
+      local writer = step.kind == 'lookup' and step.table.writer
+      if writer and not busy[writer] and not feeds(p, writer) then visit(writer) end
+    end
     done[p] = true
     out[#out + 1] = p
   end
@@ -307,7 +337,7 @@ end
 --- stream that was made for them, false: streams that are not reached are another run's.
 function M.make(results, canonical, all)
   local plan = setmetatable({
-    sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0,
+    sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0, tables = {},
     canonical = canonical,
   }, Plan)
   local live = {}
@@ -335,6 +365,7 @@ function M.make(results, canonical, all)
   end
   for _, rec in ipairs(roots) do
     if by_name[rec.pipeline] then
+      if rec.of_table and by_name[rec.pipeline].rec.of_table then tables.twice(rec.place, rec.pipeline, by_name[rec.pipeline].place) end
       fault(rec.place, "the name '" .. rec.pipeline .. "' is taken by the pipeline of " .. by_name[rec.pipeline].place ..
         '; state and counters are found by name')
     end
@@ -347,7 +378,9 @@ function M.make(results, canonical, all)
     p.tree = { kind = 'source', next = {}, id = 0, place = p.place }
     plan:follow(p.rec, p.tree, p, live)
   end
-  plan.pipelines = order(pipelines)
+  local by_link = feeders(pipelines)
+  tables.finish(plan, by_link)
+  plan.pipelines = order(pipelines, by_link)
   plan:link_formats()
   csv.columns(plan, fault)
   record.breaks(plan)

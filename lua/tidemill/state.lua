@@ -175,6 +175,13 @@ end
 
 local key_len = ffi.new 'int32_t[1]'
 
+--- The parts of a key's bytes as a list; a missing one is nil.
+function M.parts_of(bytes, len)
+  local list = {}
+  for i = 1, C.tm_ffi_key_parts(bytes, len, parts) do list[i] = part(i - 1) end
+  return list
+end
+
 --- The key of a record in Lua's form: a plain value, or a table by field name.
 function M.key_of(state, record, names, composite)
   local bytes = C.tm_ffi_state_key(state, record, key_len)

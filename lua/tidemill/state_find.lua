@@ -51,7 +51,9 @@ function M.state(states, name)
   end
   if #found == 1 then return found[1] end
   local named = "'" .. printable.cut(printable.line(name), SHOWN_MAX) .. "'"
-  if #names == 0 then raise('usage', 'no state is called ' .. named .. ': no step of these scripts keeps state; running and process do') end
+  if #names == 0 then
+    raise('usage', 'no state is called ' .. named .. ': no step of these scripts keeps state; running, process and tables do')
+  end
   local list = printable.line(table.concat(names, ', '))
   if #found > 1 then raise('usage', named .. ' is the name of several states; write PIPELINE/STEP: ' .. list) end
   local short = {}

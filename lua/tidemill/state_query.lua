@@ -10,6 +10,7 @@ local lib = require 'tidemill.lib'
 local printable = require 'tidemill.printable'
 local state_find = require 'tidemill.state_find'
 local state_of = require 'tidemill.state'
+local tables = require 'tidemill.tables'
 local value = require 'tidemill.value'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
@@ -61,6 +62,7 @@ end
 local function bound_text(state, row)
   if row.max_keys ~= lib.NULL then return thousands(row.max_keys) .. ' keys, on_full ' .. row.on_full end
   if state.step.kind == 'aggregate' then return 'open windows' end
+  if state.table and state.step.table.bounded then return 'files that end' end
   local ttl = state.step.rec.options.ttl
   return #state.names == 0 and 'one key' or ttl and 'ttl ' .. ttl or 'unbounded'
 end
@@ -104,7 +106,7 @@ local function lister(states, o)
       elseif #states > 0 then
         lines = table_lines(states)
       else
-        lib.host.warn 'no step of these scripts keeps state; running and process do'
+        lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
       end
     end
     at = at + 1
@@ -258,6 +260,21 @@ local function process_writer(state, nodes)
   end
 end
 
+--- The same of a table: the key's fields, then its row, or all versions that are kept.
+local function table_writer(state, nodes)
+  local name = state.index.row and ',"row":' or ',"versions":'
+  return function(out, _, record)
+    local buf = out.buf
+    begin_row(state, record, nodes).encode(buf)
+    buf.len = buf.len - 1   -- the brace
+    put(buf, name)
+    put(buf, tables.json(state, record) or 'null')
+    put(buf, '}')
+    local rc = C.tm_ffi_out_end(out, lib.flow)
+    if rc ~= 0 then check(rc) end
+  end
+end
+
 -- get ---------------------------------------------------------------------------------------
 
 --- next(out, row): writes the next record, or returns false; and the state.
@@ -266,7 +283,8 @@ local function getter(states, o)
   local parts = o.state_key and state_find.parse(state, o.state_key)
   local nodes = {}
   for i, name in ipairs(state.names) do nodes[i] = state.view.field(name) end
-  local write = state.shown and row_writer(state, nodes) or process_writer(state, nodes)
+  local writer = state.table and table_writer or state.shown and row_writer or process_writer
+  local write = writer(state, nodes)
   local n, cursor, over = 0, nil, false
   local function one(out, row)
     over = true

@@ -14,7 +14,7 @@ source or sink is opened.
 
 local duration = require 'tidemill.duration'
 local lib = require 'tidemill.lib'
-local state_find = require 'tidemill.state_find'
+local state_find, tables = require 'tidemill.state_find', require 'tidemill.tables'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local value = require 'tidemill.value'
@@ -70,7 +70,8 @@ local function own_sinks(plan)
   end
   for _, p in ipairs(plan.pipelines) do
     for _, out in ipairs(p.outs) do
-      if out.sink.kind ~= 'link' then add(p, out, out.dead and 'error' or 'row') end
+      if out.sink.of_table then sinks[#sinks + 1] = out.sink
+      elseif out.sink.kind ~= 'link' then add(p, out, out.dead and 'error' or 'row') end
     end
     -- a late_to that writes where rows go too has their out
     local late = p.late_to
@@ -405,6 +406,7 @@ end
 
 --- What a record holds, as a table.
 local function shown(state, record)
+  if state.table then return plain(value.decode(tables.json(state, record))) end
   local t = {}
   if state.shown then
     local values = { state.results(ffi.cast(state.type, record), state.ptr) }

@@ -10,7 +10,7 @@ traces. Everything here may run inside a compiled loop: no closures, no patterns
   value  a plain Lua value, or one of the specials (tables): REMOVED, NULL, OBJECT (an object without base:
          its members are written slots), { order = nodes } (the same, its members in that order), { raw = node } (the
          base's value of that node, bytes untouched), a text (lib.text: JSON that becomes one of the above when it
-         is an object and looked into), SPAN (a text that lies in the slot alone, for this event; no forks)
+         is an object and looked into), SPAN and ROW (a text, or an object as JSON, that lies in the slot alone, for this event)
 
 A generation is one state of the overlay. A new event, a replaced base (`map` returned a table) and `select`
 start a new one; a fork goes back to the one it began with by undoing its log. So copy on write at forks and
@@ -23,7 +23,7 @@ local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string = ffi.string
 local band, rshift = bit.band, bit.rshift
 local type, setmetatable = type, setmetatable
-local NULL, REMOVED, OBJECT, SPAN = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN
+local NULL, REMOVED, OBJECT, SPAN, ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN, lib.ROW
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local scratch, raise = lib.scratch, lib.raise
 local value = lib.value
@@ -331,6 +331,7 @@ function eff(node)
   if gens[node.slot] == st.gen then
     local v = vals[node.slot]
     if type(v) == 'table' then
+      if v == ROW then v = V.span(node) end
       if v.raw then return v.raw, st.home end
       if v.kind == 9 then expand(node, v) end
     end
@@ -350,17 +351,18 @@ local function read_from(node, base, row)
   return read_base(base, row)
 end
 
---- The string of a SPAN, from now on the slot's value.
+--- The string of a SPAN, or the text of a ROW, from now on the slot's value.
 function V.span(node)
   local slot = node.slot
   local text = ffi_string(slots_c[slot].text, slots_c[slot].len)
+  if vals[slot] == ROW then text = lib.text(text, 9) end
   vals[slot] = text
   return text
 end
 
 local function read_special(node, v)
   if v == SPAN then return V.span(node) end
-  if v == OBJECT or v.order then return node.view or make_view(node) end
+  if v == ROW or v == OBJECT or v.order then return node.view or make_view(node) end
   if v == NULL or v == REMOVED then return nil end
   local kind = v.kind
   if kind then
@@ -378,6 +380,15 @@ local function read_special(node, v)
   return read_from(node, v.raw, st.home)
 end
 
+--- A member of a ROW, read where it lies; false: it is an object or array, which is a part of its text.
+local function read_in_row(node, parent)
+  local s = slots_c[parent.slot]
+  C.tm_ffi_json_find(s.text, s.len, node.name, node.len, found)
+  local kind = band(found[0].tag, 15)
+  if kind == 9 or kind == 10 then return false end
+  return true, read_cell(node, s.text, found[0].off, found[0].tag, found[0].num, -1)
+end
+
 function read_written(node)
   local slot = node.slot
   if gens[slot] == st.gen then
@@ -388,6 +399,10 @@ function read_written(node)
   local parent = node.parent
   local base, row = parent, st.row
   if parent.parent then
+    if gens[parent.slot] == st.gen and vals[parent.slot] == ROW then
+      local known, v = read_in_row(node, parent)
+      if known then return v end
+    end
     base, row = eff(parent)
     if gens[slot] == st.gen then return read_written(node) end
   end

@@ -9,7 +9,7 @@ local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
 local type, table = type, table
-local NULL, REMOVED, OBJECT, SPAN, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN, lib.EMPTY_ROW
+local NULL, REMOVED, OBJECT, SPAN, ROW, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN, lib.ROW, lib.EMPTY_ROW
 local raise = lib.raise
 local batch, flow, mk = spec.batch, lib.flow, lib.flow.marker
 local st, gens, vals, written, nodes, root = V.st, V.gens, V.vals, V.written, V.nodes, V.root
@@ -69,7 +69,7 @@ end
 
 local function put_text(node, buf)
   local v = vals[node.slot]
-  if v == SPAN then v = V.span(node) end
+  if v == SPAN or v == ROW then v = V.span(node) end
   local t = type(v)
   if node.typ and t ~= 'table' then
     check_put(node.typ.encode(buf, v), node)
@@ -250,6 +250,7 @@ function V.encode_node(node, buf)
   if not node.parent then return V.encode(buf) end
   texts.len = 0
   local v = gens[node.slot] == st.gen and vals[node.slot]
+  if v == ROW then v = V.span(node) end
   if type(v) == 'table' and (v.text or v.from) then return put_text(node, buf) end
   encode_object(node, buf)
 end

@@ -11,7 +11,7 @@ are held as text. Loaded anew for each step (see view.lua).
 
 local lib, from, to = ...
 local raise, owner, value, flow, is_text = lib.raise, lib.owner, lib.value, lib.flow, lib.is_text
-local NULL, SPAN, EMPTY_ROW = lib.NULL, lib.SPAN, lib.EMPTY_ROW
+local NULL, SPAN, ROW, EMPTY_ROW = lib.NULL, lib.SPAN, lib.ROW, lib.EMPTY_ROW
 local type, rawnext = type, next
 local BYTES_MAX = 16 * 1024 * 1024
 local st, written, vals, nodes, root, batch = from.st, from.written, from.vals, from.nodes, from.root, from.batch
@@ -61,7 +61,7 @@ local function hold(i)
   local slot = written[st.base + i]
   local v, node = vals[slot], nodes[slot]
   local twin = twin_of(node)
-  if v == SPAN then v = from.span(node) end
+  if v == SPAN or v == ROW then v = from.span(node) end
   -- members in an order of their own are nodes of this view
   if not twin or type(v) == 'table' and v.order then return false end
   if not is_extra(twin) then node = twin end

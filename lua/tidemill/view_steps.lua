@@ -7,7 +7,7 @@ local lib, spec, V = ...
 local C, ffi, bit = lib.C, lib.ffi, lib.bit
 local ffi_string, band, rshift = ffi.string, bit.band, bit.rshift
 local type, rawnext, getmetatable = type, next, getmetatable
-local NULL, REMOVED, OBJECT, SPAN = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN
+local NULL, REMOVED, OBJECT, SPAN, ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.SPAN, lib.ROW
 local EMPTY_ROW, EMPTY_CELLS = lib.EMPTY_ROW, lib.EMPTY_CELLS
 local tonumber = tonumber
 local value, types, raise = lib.value, lib.types, lib.raise
@@ -34,7 +34,7 @@ local function current(node)
     if gens[node.slot] == st.gen then
       local v = vals[node.slot]
       if v == REMOVED then return nil end
-      if v == SPAN then v = V.span(node) end
+      if v == SPAN or v == ROW then v = V.span(node) end
       if type(v) ~= 'table' then
         return node.typ and typed_text(node, v) or v
       end
@@ -56,9 +56,16 @@ end
 
 V.current = current
 
+--- The same, for put() at this very node: a row of a table stays where it lies.
+local function kept(node)
+  if st.writes ~= 0 and vals[node.slot] == ROW and gens[node.slot] == st.gen then return ROW end
+  return current(node)
+end
+V.kept = kept
+
 function V.select(nodes, n)
   for i = 1, n do
-    local v = current(nodes[i])
+    local v = kept(nodes[i])
     if v == nil then gathered[i] = REMOVED else gathered[i] = v end
   end
   V.fresh_ordered()
@@ -151,7 +158,8 @@ end
 function V.verify(node)
   local row = st.row
   if st.writes ~= 0 and gens[node.slot] == st.gen then
-    V.accept(node, vals[node.slot] == SPAN and V.span(node) or vals[node.slot])
+    local v = vals[node.slot]
+    V.accept(node, (v == SPAN or v == ROW) and V.span(node) or v)
   elseif row ~= EMPTY_ROW then
     local col = node.col
     if col then

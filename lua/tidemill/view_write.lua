@@ -7,6 +7,7 @@ local lib, spec, V = ...
 local ffi = lib.ffi
 local type, rawnext = type, next
 local NULL, REMOVED, OBJECT, EMPTY_ROW = lib.NULL, lib.REMOVED, lib.OBJECT, lib.EMPTY_ROW
+local SPAN, ROW = lib.SPAN, lib.ROW
 local raise, value, owner = lib.raise, lib.value, lib.owner
 local LOG = spec.log
 local st, root = V.st, V.root
@@ -16,6 +17,8 @@ local arr_node, arr_table, arr_text = V.arr_node, V.arr_table, V.arr_text
 local learn, eff, expand, spread, path_of = V.learn, V.eff, V.expand, V.spread, V.path_of
 local clear_below, written_in = V.clear_below, V.written_in
 local undo_slot, undo_gen, undo_val = {}, {}, {}
+-- of a SPAN or ROW, where its text lies
+local undo_text, undo_len = {}, {}
 
 --- The written value as the encoder (C) sees it.
 local function fill(slot, v, typ)
@@ -30,6 +33,8 @@ local function fill(slot, v, typ)
     s.kind = 5
   elseif v == REMOVED then
     s.kind = 6
+  elseif v == ROW then
+    s.kind = 7
   elseif v.text then
     s.kind, s.text, s.len = 7, v.text, #v.text
   elseif v.raw and v.raw.col then
@@ -44,7 +49,13 @@ local function undo(mark)
   while n > mark do
     local slot = undo_slot[n]
     gens[slot], vals[slot] = undo_gen[n], undo_val[n]
-    fill(slot, undo_val[n], nodes[slot].typ)
+    local v = undo_val[n]
+    if v == SPAN or v == ROW then
+      local s = slots_c + slot
+      s.kind, s.text, s.len = v == ROW and 7 or 2, undo_text[n], undo_len[n]
+    else
+      fill(slot, v, nodes[slot].typ)
+    end
     undo_val[n] = false
     n = n - 1
   end
@@ -53,7 +64,9 @@ end
 
 local function log_undo(slot)
   local n = st.log + 1
-  undo_slot[n], undo_gen[n], undo_val[n] = slot, gens[slot], vals[slot]
+  local v = vals[slot]
+  undo_slot[n], undo_gen[n], undo_val[n] = slot, gens[slot], v
+  if v == SPAN or v == ROW then undo_text[n], undo_len[n] = slots_c[slot].text, slots_c[slot].len end
   st.log = n
 end
 V.log_undo = LOG and log_undo or false
@@ -69,6 +82,13 @@ local function put(node, v)
   end
   vals[slot] = v
   fill(slot, v, node.typ)
+end
+
+--- A JSON object becomes the value, its bytes where they lie until the event is done.
+function V.put_bytes(node, text, len)
+  put(node, ROW)
+  local s = slots_c + node.slot
+  s.kind, s.text, s.len = 7, text, len
 end
 
 --- put() of a value whose base is not the node's own: what was written below the node does not belong to it.
@@ -104,6 +124,7 @@ local function is_object_now(node)
     local v = vals[node.slot]
     if v == OBJECT then return true end
     if type(v) ~= 'table' then return false end
+    if v == ROW then v = V.span(node) end
     if v.raw then return (V.cell(v.raw, st.home)) == 9 end
     if v.kind == 9 then expand(node, v) end
     return v.kind == 9 or v.order ~= nil

@@ -76,6 +76,12 @@ for _ in range(200):
     assert.equal(0, h.run({ 'run', script, '--from', path, '--strict', '--quiet' }).code)
   end)
 
+  it('is learned from events alone, not from the rows that steps give at the end', function()
+    local r = h.run { 'check', '--sample', h.write '{"ts":1}\n{"ts":2,"x":"a"}\n', '-e',
+      "stream:event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }" }
+    assert.truthy(r.out:find('learned from 2 events', 1, true), r.out)
+  end)
+
   it('is learned from msgpack too, and nothing from an empty file', function()
     local packed = h.shell('/usr/bin/python3 -',
       "import sys, msgpack\nsys.stdout.buffer.write(msgpack.packb({'a': 1, 'b': b'x', 'c': 'y'}))").out

@@ -73,6 +73,13 @@ local pipelines = {
     :aggregate { n = tm.agg.count(), s = tm.agg.sum 'amount' }]],
   ['windows behind a filter'] = [[:event_time { field = 'id' }:filter(function(e) return e.amount > 100 end)
     :window('w', tm.window.hopping('2s', '1s')):aggregate { n = tm.agg.count() }:emit 'updates']],
+  ['lookup'] = [[:lookup(tm.table('t', { key = 'code', from = tm.source.generate(function(i)
+    return { code = ({ 'DE', 'FR', 'GB' })[i], n = i } end, { count = 3 }) }), { on = { country = 'code' } })
+    :filter(function(e) return e.t == nil or e.t.n > 1 end)]],
+  ['lookup of versions, two keys'] = [[:event_time { field = 'id' }:lookup(tm.table('t', { key = { 'code', 'way' }, time = 'since',
+    versioned = '1s', from = tm.source.generate(function(i)
+    return { code = i % 2 == 0 and 'DE' or 'FR', way = 'pos', since = i * 400 } end, { count = 50 }) }),
+    { on = { country = 'code', channel = 'way' }, missing = 'drop' }):select { 'id', 't' }]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }
 

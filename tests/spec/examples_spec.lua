@@ -219,6 +219,28 @@ for line in sys.stdin:
     assert.matches("deliveries.lua:%d+: field 'at' is declared event_time 'iso8601', found 'yesterday'", r.err)
   end)
 
+  it('enrich.lua finds the terms that held when something was bought', function()
+    local r = example('enrich.lua', 'purchases.ndjson')
+    assert.equal(0, r.code, r.err)
+    assert.equal(normal(python([[
+import csv, datetime
+def ms(s): return datetime.datetime.fromisoformat(s.replace("Z", "+00:00"))
+folder = "scripts/examples/data/"
+terms = list(csv.DictReader(open(folder + "customers.csv")))
+countries = {row["code"]: row for row in csv.DictReader(open(folder + "countries.csv"))}
+for line in sys.stdin:
+  e = json.loads(line)
+  country = countries.get(e["country"])
+  if not country: continue
+  held = [t for t in terms if t["id"] == e.get("customer") and ms(t["since"]) <= ms(e["at"])]
+  tier = max(held, key=lambda t: ms(t["since"]))["tier"] if held else ""
+  net = e["cents"] - e["cents"] * {"gold": 10, "silver": 5}.get(tier, 0) // 100
+  print(json.dumps({"purchase": e["purchase"], "country": country["name"], "tier": tier or "none", "net": net,
+    "vat": int(net * Decimal(country["vat"]) / 100)}))
+]], 'purchases.ndjson')), normal(r.out))
+    assert.equal(6, json_summary(example('enrich.lua', 'purchases.ndjson', nil, '--json')).counters.lookups_missed)
+  end)
+
   it('best_sellers.lua ranks the sales of each shop', function()
     local r = example('best_sellers.lua', 'sales.ndjson')
     assert.equal(0, r.code, r.err)

@@ -83,6 +83,8 @@ describe('the catalog', function()
     apply = "window('w', tm.window.global()):apply(function() end, ",
   }
 
+  before.lookup = "lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1 }), "
+
   local before_options = {
     ['tm.agg.count'] = '{ %s = tm.null }', ['tm.agg.custom'] = '{ %s = tm.null }', ['tm.agg.top'] = "(3, 'v', { %s = tm.null })",
     ['tm.agg.quantile'] = "('v', 0.5, { %s = tm.null })",
@@ -96,6 +98,7 @@ describe('the catalog', function()
         if e.name == 'tm.window.tumbling' then call = ("tm.window.tumbling('1m', { %s = tm.null })"):format(o.name) end
         if e.name == 'tm.window.count' then call = ("tm.window.count(3, { %s = tm.null })"):format(o.name) end
         if e.name == 'tm.window.hopping' then call = ("tm.window.hopping('2m', '1m', { %s = tm.null })"):format(o.name) end
+        if e.name == 'tm.table' then call = ("tm.table('t', { %s = tm.null })"):format(o.name) end
         if before[e.name] then call = ('stream:%s{ %s = tm.null })'):format(before[e.name], o.name) end
         if e.name:find '^tm%.kv%.' then
           call = ("%s(%s, { %s = tm.null })"):format(e.name, e.name == 'tm.kv.parse' and "''" or '{}', o.name)

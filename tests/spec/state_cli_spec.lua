@@ -63,7 +63,7 @@ q/each  running  4 B B 0  unbounded
   it('of scripts that keep nothing is empty, and says so', function()
     local got = state({ 'ls', '-e', 'stream' }, { '{}' })
     assert.same({ 0, '' }, { got.code, got.out })
-    assert.truthy(got.err:find('no step of these scripts keeps state; running and process do', 1, true))
+    assert.truthy(got.err:find('no step of these scripts keeps state; running, process and tables do', 1, true))
     assert.equal('[]\n', state({ 'ls', '--json', '-e', 'stream' }, { '{}' }).out)
   end)
 end)

@@ -1,0 +1,53 @@
+--[[
+catalog_joins.lua - the catalog's entries of tables and of what brings two streams together.
+]]
+
+local M = {}
+
+M.operators = {
+  { name = 'lookup', signature = ":lookup(table [, { on = 'account' | { left = 'right' }, as = 'profile', … }])", cost_ns = 100,
+    about = 'Adds the row of a table that has the same key, as an object.',
+    more = { 'Types count: 1 and "1" are two keys. The summary counts lookups without a row, and apart those whose key has a type that no',
+      'key of the table has. In a table with `time` it is the row that holds at the time of the event. The row keeps its bytes, a field',
+      'of it is decoded when it is read; an event without a row has no field `as`.' },
+    options = { { 'on', 'any', "a field of both sides, a list of them, or { left = 'right' }", default = 'the key of the table' },
+      { 'as', 'string', 'the field that gets the row', default = 'the name of the table' },
+      { 'missing', 'string', 'an event without a row, or without the key: kept as it is, or dropped', one_of = { 'keep', 'drop' },
+        default = 'keep' } },
+    example = [[stream:lookup(tm.table('names', { key = 'code',
+  from = tm.source.generate(function(i) return { code = 'c' .. i, name = 'Nr ' .. i } end, { count = 9 }) }), { on = { c = 'code' } })]],
+    input = { '{"c":"c2"}', '{"c":"x"}' }, output = { '{"c":"c2","names":{"code":"c2","name":"Nr 2"}}', '{"c":"x"}' } },
+}
+
+M.functions = {
+  { name = 'tm.table', signature = "tm.table('name', { key = 'account', from = source | stream, … })", cost_ns = 300, state = true,
+    bounds = { 'max_keys', 'unbounded' },
+    about = 'A table that lookups of any pipeline read: the last row of each key, or with `time` the one that holds at a time.',
+    more = { 'A row replaces the one of the same key. Rows of files are read to their end before those who look them up begin (`wait`).',
+      'Values of CSV are strings unless `schema` says otherwise. A table whose rows come from files that end needs no bound.',
+      't:changes() is a stream with a row for each change: { op, before, after } and the fields of the key; op is c (created), u (updated)',
+      'or d (deleted), as Debezium has it; before and after are rows. A row with the bytes of the one before is no change. With `time` a',
+      'row that comes late changes what holds from its own time on, and that is the time of the change.' },
+    options = { { 'key', 'any', 'the field, or the list of fields, that rows are found by', required = true },
+      { 'from', 'any', 'a source, or a stream', required = true },
+      { 'time', 'any', "the field with the time a row holds from: 'since', or { field =, unit =, out_of_order = } as of event_time",
+        default = 'the last row holds at all times' },
+      { 'versioned', 'any', "how far behind the watermark of those who look up versions are still found; needs `time`",
+        default = 'for ever' },
+      { 'delete', 'any', 'function(row), true where a row removes its key' },
+      { 'wait', 'boolean', 'all rows are read before anything of the streams that look them up',
+        default = 'true where all rows come from files that end' },
+      { 'schema', 'table', 'types of fields, as of :schema' },
+      { 'max_keys', 'number', 'keys kept at most' },
+      { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
+      { 'unbounded', 'boolean', 'true: any number of keys is meant' } },
+    example = [[local prices = tm.table('prices', { key = 'sku', from = stream, max_keys = 1e6,
+  delete = function(row) return row.gone end })
+return prices:changes()]],
+    input = { '{"sku":"a","eur":5}', '{"sku":"a","eur":6}', '{"sku":"a","gone":true}' },
+    output = { '{"after":{"sku":"a","eur":5},"op":"c","sku":"a"}',
+      '{"after":{"sku":"a","eur":6},"before":{"sku":"a","eur":5},"op":"u","sku":"a"}',
+      '{"before":{"sku":"a","eur":6},"op":"d","sku":"a"}' } },
+}
+
+return M
