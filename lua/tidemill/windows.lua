@@ -63,8 +63,8 @@ local function holder(at)
   return found, not at.bounded[found] and silent_since(at, found) or nil
 end
 
---- Is the clock held back by a partition that has fallen silent, or, in processing time, is something due? Then true; else when it would be.
---- Who waits for whom is told at half of the time.
+--- Is the clock held back by a partition that has fallen silent, or, in processing time, is something due? Then true; else when it would
+--- be. Who waits for whom is told at half of the time.
 function M.idle(at, now, pipeline)
   if at.processing then
     local due = at.ptr.due + at.ptr.distance
