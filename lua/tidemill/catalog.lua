@@ -460,6 +460,7 @@ for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions +
 local windows = require 'tidemill.catalog_windows'
 for _, e in ipairs(windows.operators) do operators[#operators + 1] = e end
 for _, e in ipairs(windows.functions) do functions[#functions + 1] = e end
+for _, e in ipairs(require 'tidemill.catalog_joins'.operators) do operators[#operators + 1] = e end
 
 --- The kinds, in the order of `list`: { kind, what `list` calls them, entries }.
 M.kinds = {

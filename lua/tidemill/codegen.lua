@@ -53,12 +53,13 @@ function Gen:late(get)
   return self:const(get)
 end
 
---- A view of its own: accessors, overlay and node tree.
-function Gen:new_view()
+--- A view of its own: accessors, overlay and node tree. source: of its events, where that is not the pipeline's: batch, fields,
+--- strings, words; once: true where a row of the batch is another event each time.
+function Gen:new_view(source)
   local level = #self.views
-  local source = self.pipeline.source
+  source = source or self.pipeline.source
   local view_spec = {
-    batch = source.batch, fields = source.fields, log = self.forks, strings = source.strings, words = source.words,
+    batch = source.batch, fields = source.fields, log = self.forks, strings = source.strings, words = source.words, once = source.once,
   }
   local view
   local parts = { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', 'tidemill.view_seal' }
@@ -445,6 +446,7 @@ require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
+require 'tidemill.codegen_joins'(emit, Gen)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
@@ -468,6 +470,7 @@ end
 local function sends_more(pipeline)
   for _, step in ipairs(pipeline.steps) do
     if step.kind == 'suppress' then return true end
+    if step.rec and step.rec.right then return true end
     local e = step.kind == 'aggregate' and step.rec.emit
     if e and (e.mode == 'updates' or e.count or step.rec.window.lateness > 0) then return true end
   end
@@ -479,6 +482,9 @@ local function keeps_state(kind)
   return entry and entry.state
 end
 
+-- steps that something of may be due
+local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true }
+local NAMES_KEY = { key_by = true, join = true, window_join = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
 --- The filter that all events meet first, if there is one: nothing but where their time is from and what types fields have
@@ -504,11 +510,11 @@ function M.compile(pipeline, checked)
   local g = setmetatable({
     pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
     forks = has_forks(pipeline.tree) or sends_more(pipeline),
-    keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
+    keyed = uses(pipeline, function(kind) return NAMES_KEY[kind] end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' end),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
+    windowed = uses(pipeline, function(kind) return HAS_DUE[kind] end),
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {},
   }, Gen)
   local filtered_by, declared
   if not checked then filtered_by, declared = leading_filter(pipeline) end

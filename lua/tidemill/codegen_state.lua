@@ -19,7 +19,10 @@ local ROW_KEY = lib.ROW_KEY
 local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2^53, strings
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
-  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due' }
+  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due', 'huge',
+  'no_room' }
+
+local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
 --- An event without what a step of its own key tells it by.
 local function no_own(what)
@@ -37,7 +40,7 @@ return function(emit, Gen, node_list)
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
       state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip,
-      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due }
+      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.

@@ -330,7 +330,7 @@ return function(emit, Gen)
     if not self.windowed then return '' end
     local units = {}
     for i, out in ipairs(self.pipeline.outs) do units[i] = self:const(out.ptr) .. '.event = -1' end
-    return 'local upto, step, after, pending, turn_at, huge, held, last_row = 1 / 0, 1, 0, nil, 1, 1 / 0, nil, 0\n' ..
+    return 'local upto, step, after, pending, turn_at, held, last_row = huge, 1, 0, nil, 1, nil, 0\n' ..
       'local function unit() if after ~= 0 then ' ..
       table.concat(units, ' ') .. ' end end\n'
   end
@@ -428,6 +428,7 @@ end
     return function()
       for _, f in ipairs(self.fires) do
         local T, W = f.timers, f.opened
+        if f.join and f.join.working then return f.join.letter() end
         if T and T.working then
           return T.view.key_letter(), { timer = T.name and { name = T.name, time = T.at } or { expired = true, time = T.at } }
         end

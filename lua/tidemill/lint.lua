@@ -75,7 +75,8 @@ end
 local walk
 
 -- what of a step's record leads to other steps or to the host
-local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true }
+local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true,
+  right = true, join = true, left_timed = true, right_timed = true }
 
 local function collect(t, depth, into)
   for _, key in ipairs(names_of(t)) do
@@ -187,6 +188,9 @@ function walk(step, known, problems, seen)
         here = kept
       elseif ADDED[child.kind] then
         for _, name in ipairs(ADDED[child.kind]) do here[name] = true end
+      elseif rec and rec.right then
+        here[rec.as] = true
+        if rec.window then here.window_start, here.window_end = true, true end
       elseif child.kind == 'map' or child.kind == 'flat_map' then
         here = nil
       end

@@ -3,6 +3,7 @@ plan.lua - from the streams a script returned to pipelines: what each reads, its
 
   pipeline { name, index, source, tree, outs, on_error, schema, steps, place }
   step     { kind, id, label, place, next = { steps… }, ... }       id: 1.. within the pipeline, in order of the text
+           a join stands behind its left stream; behind the right one stands 'join_right', whose record names the join's
   out      { pipeline, sink, feeds }                                 one per pipeline and sink
 Two pipelines of one name, streams nobody reads or writes, and unknown wiring are load errors.
 ]]
@@ -123,6 +124,7 @@ local function reached(rec, into)
       end
       return
     end
+    if rec.right then reached(rec.right, into) end
     rec = rec.parent
   end
 end
@@ -177,7 +179,7 @@ function Plan:build_step(rec, pipeline, live)
     kind = rec.kind, rec = rec, place = rec.place, id = #pipeline.steps + 1, next = {},
   }
   pipeline.steps[step.id] = step
-  step.label = rec.kind .. '#' .. step.id
+  step.label = (rec.join or rec).kind .. '#' .. step.id
   if rec.kind == 'to' then
     step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
     table.insert(step.out.fields, csv.fields_of(rec) or false)
@@ -242,7 +244,7 @@ end
 --- Checks that nothing dangles: streams neither returned nor read, branches without readers.
 local function check_dangling(all, live)
   for _, rec in ipairs(all) do
-    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' then
+    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' and rec.kind ~= 'join_right' then
       local what = rec.kind == 'root' and ("pipeline '" .. rec.pipeline .. "'") or ("the stream made by '" .. rec.kind .. "'")
       fault(rec.place, what .. ' is neither returned by the script nor read by another stream; return it or remove it')
     end

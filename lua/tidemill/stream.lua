@@ -361,6 +361,7 @@ end
 require 'tidemill.stream_state'(methods, step, M)
 require 'tidemill.stream_operators'(methods, step, M)
 require 'tidemill.stream_windows'(methods, step, M)
+require 'tidemill.stream_joins'(methods, step, M)
 
 local names = {}
 for name, method in pairs(methods) do
@@ -375,7 +376,7 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[over join window_join lookup match pack apply reduce]]):gmatch '%S+' do later[name] = ' is' end
+for name in ([[over lookup match pack apply reduce]]):gmatch '%S+' do later[name] = ' is' end
 later.processing_time = ' needs watermarks, which are'
 
 stream_mt.__index = function(_, name)
