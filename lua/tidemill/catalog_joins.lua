@@ -28,6 +28,17 @@ M.operators = {
   { on = { id = 'auth' }, within = { after = '15m' }, kind = 'left', as = 'capture' }) end)(stream:event_time { field = 'ts' })]],
     input = { '{"ts":1,"id":"a","limit":9}', '{"ts":2,"id":"b","limit":9}', '{"ts":60000,"auth":"a","paid":5}' },
     output = { '{"ts":1,"id":"a","limit":9,"capture":{"ts":60000,"auth":"a","paid":5}}', '{"ts":2,"id":"b","limit":9}' } },
+  { name = 'window_join', signature = ":window_join('name', right, tm.window.…, { on =, kind =, as =, where = })", cost_ns = 1000,
+    state = true,
+    about = 'Pairs of events of two streams with equal keys in the same window, sent when it is complete.',
+    more = { 'Windows are tumbling or hopping. A row is the left event with the right one in `as`, window_start and window_end; its time is',
+      "window_end - 1. Rows come by window, in order of the keys' first arrival, then by the left event's time, then by the right one's.",
+      'Events all of whose windows are complete go to late_to.' },
+    options = { ON, KIND, AS, WHERE },
+    example = [[(function(s) return s:filter(function(e) return e.buy end):window_join('both', s:filter(function(e) return e.sell end),
+  tm.window.tumbling '5m', { on = 'id', where = function(l, r) return l.buy >= r.sell end }) end)(stream:event_time { field = 'ts' })]],
+    input = { '{"ts":1,"id":"a","buy":9}', '{"ts":2,"id":"a","sell":10}', '{"ts":3,"id":"a","sell":8}' },
+    output = { '{"ts":1,"id":"a","buy":9,"right":{"ts":3,"id":"a","sell":8},"window_end":300000,"window_start":0}' } },
 }
 
 return M

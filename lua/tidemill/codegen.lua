@@ -447,6 +447,7 @@ require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
 require 'tidemill.codegen_joins'(emit, Gen)
+require 'tidemill.codegen_window_joins'(emit, Gen)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',

@@ -84,7 +84,7 @@ return function(emit, Gen)
     P.text_len = source.format == C.TM_FORMAT_JSON and "'{}', 2" or "'\\128', 1"
     return P, true
   end
-  Gen.join_parts = parts_of
+  Gen.join_parts, Gen.join_keeps = parts_of, KEEPS
 
   --- Text that makes the row of the rows' view: the key's fields and `as`, which is the JSON text `text`.
   local function put_right_alone(g, P, rec, text)
@@ -93,7 +93,7 @@ return function(emit, Gen)
     g.key_fields(g, P.view)
     g:put('put%d(%s, %s)', n, g:const(P.view.field(rec.as)), text)
   end
-  Gen.put_right_alone = put_right_alone
+  Gen.put_right_alone, Gen.put_stand = put_right_alone, put_stand
 
   --- A function that makes a value of the rows' view of an event's bytes.
   function Gen.kept_text(_, P)
@@ -146,7 +146,6 @@ return function(emit, Gen)
       left and 'text, len, p, n' or 'p, n, text, len')
     put_stand(g, P.view, 'st0.home')
   end
-  Gen.put_joined_row = put_row
 
   -- join ----------------------------------------------------------------------------
 
@@ -300,8 +299,8 @@ return function(emit, Gen)
 
   function emit.join_right(g, step, view)
     local rec = step.rec.join
-    if rec.kind == 'join' then return side(g, step, view, rec, false) end
-    g:window_join_side(step, view, rec, false)
+    if rec.kind == 'window_join' then return g:window_join_side(step, view, rec, false) end
+    side(g, step, view, rec, false)
   end
 
 end

@@ -214,6 +214,7 @@ return function(emit, Gen)
     return name
   end
 
+  --- Text that takes the event at hand into its windows, by the function `into`, or to those that came too late.
   local function put_assign(g, view, rec, W, into)
     local w = rec.window.window
     local take = view.level == 0 and 'full = ' .. into .. '(i, w) or full' or into .. '(nil, w)'
@@ -239,6 +240,8 @@ return function(emit, Gen)
     end
     g:put('end')
   end
+
+  Gen.put_assign = put_assign
 
   local DATA = { to = true, select = true, drop = true, rename = true, on_error = true, late_to = true }
 

@@ -204,4 +204,77 @@ function M.new(rec, main, outer, spans, clock)
   return J
 end
 
+-- Joins of windows --------------------------------------------------------------
+
+---@param W table of windows.new: each window's state has records as above
+---@param main table of state.open: of a window's
+---@param keeps table { left, right }: events of that side are sent without a partner
+---@return table next(to): the record at work until the watermark is `to`, its window in W.at. side: base of the event that is sent now, in
+---   place `at` of its list, with `rights` events in the places order[1..] (no order: 1..) of the other; found, found_n: which of them
+---   were partners; done: set when it is sent
+function M.windowed(W, main, keeps)
+  local J = { side = LEFT, at = 0, rights = 0, order = false, found = {}, found_n = 0, done = false, working = false }
+  local lefts, left_order, next_left, next_right = 0, false, 1, 1
+  local met = {}   -- by place in the right order: had a partner
+
+  --- The places of a list by time, then arrival; false: it is in that order.
+  local function order_of(r, base, n, slack)
+    if slack == 0 then return false end
+    local times, order = {}, {}
+    for i = 1, n do
+      C.tm_ffi_list_get(W.at.ptr, r, base + TIMES, i, val)
+      times[i], order[i] = val.num, i
+    end
+    table.sort(order, function(a, b) return times[a] < times[b] or times[a] == times[b] and a < b end)
+    return order
+  end
+
+  local function begin(p)
+    local r = ffi.cast(main.type, p)
+    lefts, J.rights = r.left_times.n, r.right_times.n
+    left_order, J.order = order_of(r, LEFT, lefts, r.left_slack), order_of(r, M.RIGHT, J.rights, r.right_slack)
+    next_left, next_right = J.rights == 0 and not keeps.left and lefts + 1 or 1, 1
+    if not keeps.right then next_right = J.rights + 1 end
+    met = {}
+  end
+
+  --- Is there an event of the record at work to be sent?
+  local function one_more()
+    if next_left <= lefts then
+      J.side, J.at = LEFT, left_order and left_order[next_left] or next_left
+      next_left = next_left + 1
+      return true
+    end
+    while next_right <= J.rights and met[next_right] do next_right = next_right + 1 end
+    if next_right > J.rights then return false end
+    J.side, J.at = M.RIGHT, J.order and J.order[next_right] or next_right
+    next_right = next_right + 1
+    return true
+  end
+
+  function J.next(to)
+    if J.done then
+      for i = 1, J.found_n do met[J.found[i]] = true end
+    end
+    J.done, J.found_n = false, 0
+    local p = J.working and W.record() or nil
+    J.working = false
+    while true do
+      if p ~= nil and one_more() then
+        J.working = true
+        return ffi.cast('void *', p)
+      end
+      p = W.next(to)
+      if p == nil then
+        lefts, J.rights = 0, 0
+        return nil
+      end
+      begin(p)
+    end
+  end
+
+  J.judge_due = W.judge_due
+  return J
+end
+
 return M

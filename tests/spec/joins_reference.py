@@ -55,8 +55,9 @@ class Join:
         else:
             row = {f: v for f, (_, _, v) in zip(s['left'], key)}
             row[s['as']] = right['e']
-            row = dict(sorted(row.items()))
         row.update(more or {})
+        if not left:
+            row = dict(sorted(row.items()))   # rows without an event of their own: in byte order
         if s.get('fail') and ((left['e']['i'] if left else 0) + (right['e']['i'] if right else 0)) % 13 == 0:
             raise Failed
         if s.get('behind'):
@@ -132,7 +133,7 @@ class Windows(Join):
         for at in sorted(self.open):
             if at + self.spec['size'] - 1 > to:
                 continue
-            bounds = {'window_start': at, 'window_end': at + self.spec['size']}
+            bounds = {'window_end': at + self.spec['size'], 'window_start': at}
             for sides in self.open.pop(at).values():
                 left, right = (sorted(sides[k], key=lambda x: (x['ts'], x['n'])) for k in 'lr')
                 matched = set()

@@ -132,4 +132,6 @@ end
 
 describe('joins', function()
   it('give what the reference gives, for every kind', function() differ(range(1, 40), random_join) end)
+
+  it('of windows give what the reference gives', function() differ(range(101, 130), random_window_join) end)
 end)
