@@ -515,7 +515,7 @@ function M.compile(pipeline, checked)
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
     windowed = uses(pipeline, function(kind) return HAS_DUE[kind] end),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {},
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {}, forward = {},
   }, Gen)
   local filtered_by, declared
   if not checked then filtered_by, declared = leading_filter(pipeline) end
@@ -564,6 +564,7 @@ function M.compile(pipeline, checked)
     end
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end
+  if #g.forward > 0 then head[#head + 1] = 'local ' .. table.concat(g.forward, ', ') end
   local text = table.concat(head, '\n') .. '\n' .. rows .. '\n' .. fires ..
     'local function event() local i, full = ' .. row .. ', nil ' .. hold ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..

@@ -62,17 +62,16 @@ return function(emit, Gen)
     g:put('st%d.home = %s begin%d() st%d.row = %s', n, home, n, n, home)
   end
 
-  --- What both sides of a step share: made when the first of them is met.
-  local function parts_of(g, rec, view)
-    local P = g.joins[rec]
-    if P then return P end
+  --- Begins what both sides of a step share; P.finish ends it.
+  local function parts_of(g, rec, P)
     local step, on = step_of(g, rec), rec.on
-    P = { step = step, keeps = KEEPS[rec.kind_of], clock = rec.timed and g.clock or nil }
-    g.joins[rec] = P
+    P.step, P.keeps, P.clock = step, KEEPS[rec.kind_of], rec.timed and P.sides[1].clock or nil
     local source = kept_source(g, rec.as)
     P.source, P.batch = source, g:const(source.batch)
     P.view = g:new_view(source)
-    P.view.inherit(view)
+    for _, s in ipairs(P.sides) do
+      if s.left then P.view.inherit(s.view) end
+    end
     local key = { names = on.left, nodes = g:field_nodes(P.view, on.left), composite = on.composite, made = false }
     P.key = key
     local outer_key, outer_clock = g.key, g.clock
@@ -82,9 +81,28 @@ return function(emit, Gen)
     end
     P.finish = function() g.key, g.clock = outer_key, outer_clock end
     P.text_len = source.format == C.TM_FORMAT_JSON and "'{}', 2" or "'\\128', 1"
-    return P, true
   end
-  Gen.join_parts, Gen.join_keeps = parts_of, KEEPS
+  Gen.join_parts = parts_of
+
+  --- Text that hands the event at hand to a side of a step. What that does is written when both sides are met, so that what is due in
+  --- front of either has its turn before the step. make(g, rec, P) then makes what they share, put(g, side, rec, P) a side's text.
+  function Gen:put_side(step, view, rec, left, make, put)
+    local P = self.joins[rec] or { sides = {} }
+    self.joins[rec] = P
+    local name = ('side%d'):format(step.id)
+    self.forward[#self.forward + 1] = name
+    P.sides[#P.sides + 1] = { step = step, view = view, left = left, clock = self.clock, name = name }
+    self:put(view.level == 0 and 'full = %s(i) or full' or '%s()', name)
+    if #P.sides < 2 then return end
+    make(self, rec, P)
+    for _, s in ipairs(P.sides) do
+      local outer, first = self.lines, self.first_step
+      self.lines, self.first_step = {}, nil
+      put(self, s, rec, P)
+      self.functions[#self.functions + 1] = ('%s = function(i) local full %s return full end'):format(s.name, table.concat(self.lines, ' '))
+      self.lines, self.first_step = outer, first
+    end
+  end
 
   --- Text that makes the row of the rows' view: the key's fields and `as`, which is the JSON text `text`.
   local function put_right_alone(g, P, rec, text)
@@ -185,6 +203,7 @@ return function(emit, Gen)
 
   local function make_join(g, rec, P)
     local w = rec.within
+    parts_of(g, rec, P)
     local state = g:open_state(P.step, joins.numbers, joins.refs, P.key)
     state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
     function state.results(r) return r.left_times.n, r.right_times.n end
@@ -240,9 +259,8 @@ return function(emit, Gen)
     g:put(('end '):rep(UNROLLED + 2))
   end
 
-  local function side(g, step, view, rec, left)
-    local P, new = parts_of(g, rec, view)
-    if new then make_join(g, rec, P) end
+  local function put_join(g, s, rec, P)
+    local step, view, left = s.step, s.view, s.left
     local mine, n, S = left and 'left' or 'right', view.level, P.S
     local base, span, w, J = BASE[mine], P.spans[mine], rec.within, P.join
     local own = g:own_key({ label = step.label, rec = { on = { fields = rec.on[mine], composite = rec.on.composite } } }, view)
@@ -295,12 +313,12 @@ return function(emit, Gen)
     g:put(w and 'end end' or 'end')
   end
 
-  function emit.join(g, step, view) side(g, step, view, step.rec, true) end
+  function emit.join(g, step, view) g:put_side(step, view, step.rec, true, make_join, put_join) end
 
   function emit.join_right(g, step, view)
     local rec = step.rec.join
     if rec.kind == 'window_join' then return g:window_join_side(step, view, rec, false) end
-    side(g, step, view, rec, false)
+    g:put_side(step, view, rec, false, make_join, put_join)
   end
 
 end

@@ -98,6 +98,7 @@ return function(emit, Gen)
   end
 
   local function make(g, rec, P)
+    g.join_parts(g, rec, P)
     local state = g:open_state(P.step, joins.numbers, joins.refs, P.key)
     state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
     function state.results(r) return r.left_times.n, r.right_times.n end
@@ -128,13 +129,13 @@ return function(emit, Gen)
     end)
   end
 
-  function Gen:window_join_side(step, view, rec, left)
-    local P, new = self.join_parts(self, rec, view)
-    if new then make(self, rec, P) end
-    local into = put_into(self, rec, P, step, view, left)
-    self:at(step)
-    self.put_assign(self, view, rec, P.W, into)
+  local function put(g, s, rec, P)
+    local into = put_into(g, rec, P, s.step, s.view, s.left)
+    g:at(s.step)
+    g.put_assign(g, s.view, rec, P.W, into)
   end
+
+  function Gen:window_join_side(step, view, rec, left) self:put_side(step, view, rec, left, make, put) end
 
   function emit.window_join(g, step, view) g:window_join_side(step, view, step.rec, true) end
 end
