@@ -134,4 +134,190 @@ describe('joins', function()
   it('give what the reference gives, for every kind', function() differ(range(1, 40), random_join) end)
 
   it('of windows give what the reference gives', function() differ(range(101, 130), random_window_join) end)
+
+  it('keep so many events of a key and side, and drop the oldest', function()
+    differ(range(201, 208), function()
+      local s = random_join()
+      s.kind, s.max, s.where, s.fail = 'inner', pick { 1, 3, 10 }, false, false
+      s.before, s.after = nil, nil
+      return s
+    end)
+  end)
+
+  it('are the same from a pipe in small pieces, without the compiler, and of msgpack', function()
+    for seed = 301, 306 do
+      math.randomseed(seed)
+      local s = seed % 2 == 0 and random_join() or random_window_join()
+      local dir = h.folder()
+      local input = stream(seed, 1500, pick { 3, 50 }, pick { 0, 9000 }, 1000, 9)
+      local text = script(s, dir)
+      local file = h.write(text, dir .. '/s.lua')
+      local where = ('seed %d\n%s'):format(seed, text)
+      local plain = h.run({ 'run', '--quiet', file }, input)
+      assert.equal(0, plain.code, plain.err)
+      assert.not_equal('', plain.out)
+      local late = h.read(dir .. '/late')
+      os.remove(dir .. '/late')
+      compare(plain.out, h.run({ 'run', '--quiet', '--no-jit', file }, input).out, 'no compiler, ' .. where)
+      compare(late, h.read(dir .. '/late'), 'late events, ' .. where)
+      h.write(input, dir .. '/in')
+      local piped = h.shell(('python3 tests/spec/tools/pieces.py 3 <%s/in | %s'):format(dir, h.command { 'run', '--quiet', file }))
+      compare(plain.out, piped.out, 'pieces, ' .. where)
+      -- msgpack's own packer, and its reader for the rows
+      local packed = h.shell(([[python3 -c 'import json, msgpack, sys
+for line in sys.stdin: sys.stdout.buffer.write(msgpack.packb(json.loads(line)))' <%s/in | %s | python3 -c 'import json, msgpack, sys
+for row in msgpack.Unpacker(sys.stdin.buffer): print(json.dumps(row, separators=(",", ":")))']]):format(dir,
+        h.command { 'run', '--quiet', '--format', 'msgpack', '--out-format', 'msgpack', file }))
+      assert.equal(0, packed.code, packed.err)
+      compare(plain.out, packed.out, 'msgpack, ' .. where)
+    end
+  end)
+
+  -- of three streams; of rows of windows with the events they were made of, outer too: what is due in front of a join has its turn first
+  it('follow each other, and windows: sqlite3 answers the same', function()
+    local dir = h.folder()
+    math.randomseed(7)
+    local lines, t = {}, 0
+    for i = 1, 3000 do
+      t = t + math.random(0, 300)
+      lines[i] = ('{"s":"%s","k":%d,"ts":%d,"i":%d,"p":%d}'):format(pick { 'a', 'b', 'c' }, math.random(1, 60), t, i, math.random(1, 12))
+    end
+    h.write(table.concat(lines, '\n') .. '\n', dir .. '/in')
+    local function sql(select)
+      h.write(([[create table j (t text);
+.mode list
+.import %s/in j
+create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as i, t->>'p' as p from j;
+%s;]]):format(dir, select), dir .. '/q.sql')
+      return h.sh("sqlite3 -separator '\t' :memory: <%s/q.sql | LC_ALL=C sort", dir)
+    end
+    local function run(code, options)
+      local text = "local tm = require 'tidemill' local s = tm.pipeline 'p':event_time { field = 'ts' }\n" ..
+        "local function of(name) return s:filter(function(e) return e.s == name end) end\n" .. code
+      local r = h.run({ 'run', '--quiet', h.write(text, dir .. '/s.lua'), '--from', dir .. '/in', unpack(options or {}) })
+      assert.equal(0, r.code, r.err)
+      return h.sh("LC_ALL=C sort %s", h.write(r.out))
+    end
+    compare(sql [[select json_object('a', a.i, 'b', b.i, 'c', c.i) from e a join e b on a.k = b.k and b.ts between a.ts - 1000 and a.ts + 20000
+        join e c on c.p = a.p and c.ts between max(a.ts, b.ts) - 500 and max(a.ts, b.ts) + 9000 where a.s = 'a' and b.s = 'b' and c.s = 'c']],
+      run [[return of 'a':join('ab', of 'b', { on = 'k', within = { before = '1s', after = '20s' }, as = 'b' })
+        :join('abc', of 'c', { on = 'p', within = { before = '500ms', after = '9s' }, as = 'c' })
+        :map(function(e) return { a = e.i, b = e.b.i, c = e.c.i } end)]], 'three streams')
+    for _, order in ipairs { 'local x = of "b" local w = W return x:J', 'local w = W return of "b":J' } do
+      local code = order:gsub('W', [[of 'b':key_by 'p':window('w', tm.window.tumbling '10s'):aggregate { most = tm.agg.max 'k' }]])
+        :gsub('J', [[join('j', w, { on = { k = 'most', p = 'p' }, within = { before = '0s', after = '10s' }, kind = 'left', as = 'w',
+          where = function(l, r) return l.ts >= r.window_start and l.ts < r.window_end end })
+          :map(function(e) return { i = e.i, most = e.w and e.w.most } end)]])
+      compare(sql [[select case when m is null then json_object('i', i) else json_object('i', i, 'most', m) end from (select i,
+        case when k = max(k) over (partition by p, ts / 10000) then k end as m from e where s = 'b')]], run(code), order)
+    end
+    compare(sql [[select json_object('i', b.i, 'n', n) from e b join (select p, ts / 10000 as w, count(*) as n from e where s = 'c' group by 1, 2) c
+      on b.p = c.p and b.ts / 10000 = c.w where b.s = 'b']],
+      run [[local n = of 'c':key_by 'p':window('n', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }
+        return of 'b':window_join('j', n, tm.window.tumbling '10s', { on = 'p', as = 'c' }):map(function(e) return { i = e.i, n = e.c.n } end)]],
+      'windows of windows')
+    -- a stream with itself: each event is a partner of its own
+    compare(sql [[select json_object('l', a.i, 'r', b.i) from e a join e b on a.k = b.k and b.ts between a.ts and a.ts + 5000]],
+      run [[return s:join('self', s, { on = 'k', within = { after = '5s' } }):map(function(e) return { l = e.i, r = e.right.i } end)]], 'itself')
+  end)
+
+  it('of CSV give rows of the declared types; a field of the name of `as` is replaced', function()
+    local code = [[(function(s) return s:filter(function(e) return e.side == 'l' end):join('j', s:filter(function(e) return e.side == 'r' end),
+      { on = 'id', unbounded = true, as = 'note' }) end)(stream:schema { id = 'int64', v = 'decimal(2)' })]]
+    local r = h.run({ 'run', '--quiet', '--format', 'csv', '--out-format', 'json', '-e', code },
+      'side,id,v,note\nl,9007199254740993,1.50,a\nr,9007199254740993,2.5,b\nl,9007199254740992,1,c\n')
+    assert.equal('{"side":"l","id":9007199254740993,"v":1.50,"note":{"side":"r","id":9007199254740993,"v":2.5,"note":"b"}}\n', r.out)
+    r = h.run({ 'run', '--quiet', '-e', code }, '{"side":"l","id":1,"n\\u006fte":5,"z":[ ]}\n{"side":"r","id":1}\n{ "side":"l","id":1 }\n')
+    assert.same({ { side = 'l', id = 1, note = { side = 'r', id = 1 }, z = {} }, { side = 'l', id = 1, note = { side = 'r', id = 1 } } }, h.rows(r.out))
+    assert.truthy(r.out:find('{"side":"l","id":1,"n\\u006fte":{"side":"r","id":1},"z":[ ]}', 1, true) and r.out:find('{ "side":"l","id":1,"note":{"side":"r","id":1}}', 1, true))
+  end)
+
+  it('rows have the key and the time of their events; a row without a partner that fails is a dead letter', function()
+    local dir = h.folder()
+    local code = [[(function(s) return s:filter(function(e) return e.l end):join('j', s:filter(function(e) return e.r end),
+      { on = { id = 'ref' }, within = { after = '1s' }, kind = 'full', as = 'o' })
+      :map(function(e) if e.bad then error 'bad' end if e.o and e.o.bad then error 'bad too' end
+        return { k = tm.meta(e).key, t = tm.time(e) } end) end)(stream:event_time { field = 'ts' }:on_error(tm.sink.file 'DEAD'))]]
+    local r = h.run({ 'run', '--quiet', '-e', (code:gsub('DEAD', dir .. '/dead')) }, [[{"l":1,"id":7,"ts":10}
+{"r":1,"ref":7,"ts":500}
+{"l":1,"id":"7","ts":600,"bad":true}
+{"r":1,"ref":8,"ts":700,"bad":true}
+{"l":1,"id":8,"ts":700}
+{"r":1,"ref":9,"ts":2000}
+]])
+    assert.equal(0, r.code)
+    assert.same({ { k = 7, t = 500 }, { k = 9, t = 2000 } }, h.rows(r.out))
+    local letters = h.rows(h.read(dir .. '/dead'))
+    assert.equal(3, #letters)
+    assert.same({ l = 1, id = 8, ts = 700 }, letters[1].event)   -- it meets the bad one, and is itself not kept
+    assert.same({ o = { r = 1, ref = 8, ts = 700, bad = true } }, letters[2].row)
+    assert.same({ 8, 'stdin:6', 'map#5' }, { letters[2].key, letters[2].position, letters[2].step })
+    assert.same({ l = 1, id = '7', ts = 600, bad = true }, letters[3].row)
+  end)
+
+  it('are refused where they say nothing or contradict themselves', function()
+    local function join(options, left, right, op)
+      return ("(function(s) return s%s:%s('j', s%s, %s) end)(stream:event_time { field = 'ts' })"):format(left or '', op or 'join', right or '',
+        options)
+    end
+    local function windows(options, window) return join((window or "tm.window.tumbling '1m'") .. ', ' .. options, nil, nil, 'window_join') end
+    for code, want in pairs {
+      [join "{ on = 'id' }"] = "join keeps every event for ever; write within = { after = '15m' }, or unbounded = true",
+      [join "{ within = { after = '1m' } }"] = "join takes what makes two events partners: on = 'id'",
+      [join "{ on = 5, unbounded = true }"] = "'on' is a field of both sides, or { left = 'right' }",
+      [join "{ on = { id = 5 }, unbounded = true }"] = "'on' is a field of both sides",
+      [join "{ on = 'id', within = '15m' }"] = "'within' is a table: within = { before = '0s', after = '15m' }, got '15m'",
+      [join "{ on = 'id', within = { aftr = '15m' } }"] = "'within' has no 'aftr' (did you mean 'after'?)",
+      [join "{ on = 'id', within = {} }"] = "'within' says how far the right event may be",
+      [join "{ on = 'id', within = { after = 15 } }"] = "a duration needs a unit",
+      [join "{ on = 'id', within = { before = '-2s', after = '1s' } }"] = "'within' is empty: it ends before it begins",
+      [join "{ on = 'id', within = { after = '1s' }, unbounded = true }"] = "'within' is a bound; leave 'unbounded' out",
+      [join "{ on = 'id', unbounded = true, knd = 'left' }"] = "join has no option 'knd' (did you mean 'kind'?)",
+      [join "{ on = 'id', unbounded = true, kind = 'lefft' }"] = "is one of 'inner', 'left', 'right', 'full'",
+      [join "{ on = 'id', unbounded = true, as = 'id' }"] = "'id' is a field of the key; give 'as' another name",
+      [join("{ on = 'id', unbounded = true, as = 'x' }", ":select { 'id', 'x' }")] = "the left stream has a field 'x' (select)",
+      [join "{ on = 'id', unbounded = true, where = 5 }"] = "'where' is function(left, right) … end, got a number",
+      [join "{ on = 'id', unbounded = true, max = 0.5 }"] = "'max' is how many events of a key and side are kept",
+      ["stream:join('j', { on = 'id' })"] = "join takes the other stream behind the name",
+      ["stream:join({ on = 'id' })"] = 'join keeps state, so it needs a name',
+      ["stream:join('j', stream, { on = 'id', within = { after = '1s' } })"] = "needs event time on both sides, and the left one has none",
+      ["stream:event_time { field = 'a' }:join('j', stream:event_time { field = 'b' }, { on = 'id', within = { after = '1s' } })"] =
+        'both sides need the same clock, and they have event_time apart (-e:1 and -e:1)',
+      ["stream:join('j', tm.pipeline 'q', { on = 'id', unbounded = true })"] = "joins streams of one pipeline, and these are of 'e' and 'q'",
+      [windows "{ on = 'id', within = { after = '1s' } }"] = "window_join has no option 'within'",
+      [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling and hopping windows, got global',
+      [windows("{ on = 'id' }", "'1m'")] = 'window_join takes what kind of windows behind the other stream',
+      [windows "{ on = 'id', as = 'window_end' }"] = "'window_end' is a field of its rows already",
+      [windows("{ on = 'id' }", "tm.window.hopping('1h', '100ms')")] = 'about 36000 windows would be open at a time',
+      [join("{ on = 'id', unbounded = true }", ":running('j', { n = tm.agg.count() }, { unbounded = true })")] = "the name 'j' is taken by",
+    } do
+      local r = h.run { 'check', '-e', code }
+      assert.equal(3, r.code, code .. r.err)
+      assert.truthy(r.err:find('%-e:1: ') and r.err:find(want, 1, true), code .. '\n' .. r.err)
+    end
+  end)
+
+  it('are drawn with both inputs', function()
+    local code = [[(function(s) return s:filter(function(e) return e.a end):join('settle', s:filter(function(e) return e.b end),
+      { on = { id = 'auth' }, within = { before = '-1s', after = '15m' }, kind = 'left' }) end)(stream:event_time { field = 'ts' })]]
+    local text = h.run({ 'graph', '-e', code }).out
+    assert.truthy(text:find('join settle: left, on id = auth, within -1s before to 15m after, as right', 1, true), text)
+    assert.truthy(text:find('join settle, as its right side', 1, true), text)
+    local dot = h.run({ 'graph', '--format', 'dot', '-e', code }).out
+    assert.truthy(dot:find('p0_4 -> p0_3 [label="right"]', 1, true), dot)
+  end)
+
+  it('keep what `state` shows, until it is past', function()
+    local code = [[(function(s) return s:join('j', s:filter(function(e) return e.r end), { on = 'id', within = { after = '10s' } })
+      end)(stream:event_time { field = 'ts' })]]
+    local lines = {}
+    for i = 1, 1000 do lines[i] = ('{"id":%d,"ts":%d%s}'):format(i, i * 1000, i % 2 == 0 and ',"r":1' or '') end
+    local input = table.concat(lines, '\n') .. '\n'
+    local r = h.run({ 'state', 'ls', '--json', '-e', code }, input)
+    local row = h.decode(r.out)[1]
+    assert.same({ 'e/j', 'join' }, { row.name, row.kind })
+    assert.is_true(row.keys <= 12, r.out)   -- of ten seconds, one a second
+    r = h.run({ 'state', 'get', 'e/j', '1000', '-e', code }, input)
+    assert.same({ id = 1000, left_events = 1, right_events = 1 }, h.decode(r.out))
+  end)
 end)
