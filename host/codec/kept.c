@@ -146,28 +146,36 @@ static int key_is(const struct kept *k, const char *p, const char *end) {
   return head.type == TM_MSGPACK_STR && head.count == (uint32_t)k->name_len && memcmp(p + head.len, k->name, head.count) == 0;
 }
 
-/* Members of that name go, the new one comes last. */
+static int msgpack_more(struct kept *k, const char *more, int32_t more_len) {
+  return tm_buf_put(&k->text, k->key, k->key_len) != 0 ? -1 : tm_buf_put(&k->text, more, more_len);
+}
+
+/* As a patch of JSON does: the new member stands in the place of the last one of that name, others go; else it comes last. */
 static int msgpack_with(struct kept *k, const char *text, int32_t len, const char *more, int32_t more_len) {
   const char *end = text + len;
   struct tm_msgpack_head head = {0};
-  uint32_t gone = 0;
+  uint32_t same = 0, last = UINT32_MAX;
   tm_msgpack_head_read(text, len, &head);
   const char *from = text + head.len, *p = from;
   for (uint32_t i = 0; i < head.count; i++) {
-    int is = key_is(k, p, end);
-    gone += (uint32_t)is;
+    if (key_is(k, p, end)) {
+      same++;
+      last = i;
+    }
     p = tm_msgpack_pass(tm_msgpack_pass(p));
   }
-  if (tm_msgpack_put_map(&k->text, head.count - gone + 1) != 0) return -1;
+  if (tm_msgpack_put_map(&k->text, head.count - same + 1) != 0) return -1;
+  if (same == 0) return tm_buf_put(&k->text, from, (int32_t)(end - from)) != 0 ? -1 : msgpack_more(k, more, more_len);
   p = from;
-  for (uint32_t i = 0; gone > 0 && i < head.count; i++) {
+  for (uint32_t i = 0; i < head.count; i++) {
     const char *member = p;
+    int rc = 0;
     p = tm_msgpack_pass(tm_msgpack_pass(p));
-    if (!key_is(k, member, end) && tm_buf_put(&k->text, member, (int32_t)(p - member)) != 0) return -1;
+    if (i == last) rc = msgpack_more(k, more, more_len);
+    else if (!key_is(k, member, end)) rc = tm_buf_put(&k->text, member, (int32_t)(p - member));
+    if (rc != 0) return -1;
   }
-  if (gone == 0 && tm_buf_put(&k->text, from, (int32_t)(end - from)) != 0) return -1;
-  if (tm_buf_put(&k->text, k->key, k->key_len) != 0) return -1;
-  return tm_buf_put(&k->text, more, more_len);
+  return 0;
 }
 
 int32_t tm_ffi_kept_put_with(struct tm_batch *b, const struct tm_batch *of, int32_t row, const char *text, int32_t len,
