@@ -471,7 +471,7 @@ end
 local function sends_more(pipeline)
   for _, step in ipairs(pipeline.steps) do
     if step.kind == 'suppress' then return true end
-    if step.rec and step.rec.right then return true end
+    if step.rec and (step.rec.right or step.rec.join) then return true end
     local e = step.kind == 'aggregate' and step.rec.emit
     if e and (e.mode == 'updates' or e.count or step.rec.window.lateness > 0) then return true end
   end
@@ -479,13 +479,13 @@ local function sends_more(pipeline)
 end
 
 local function keeps_state(kind)
-  local entry = catalog.find('operator', kind)
+  local entry = catalog.find('operator', kind == 'join_right' and 'join' or kind)
   return entry and entry.state
 end
 
 -- steps that something of may be due
-local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true }
-local NAMES_KEY = { key_by = true, join = true, window_join = true }
+local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+local NAMES_KEY = { key_by = true, join = true, window_join = true, join_right = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
 --- The filter that all events meet first, if there is one: nothing but where their time is from and what types fields have
@@ -515,10 +515,11 @@ function M.compile(pipeline, checked)
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
     windowed = uses(pipeline, function(kind) return HAS_DUE[kind] end),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {}, forward = {},
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {}, forward = {}, ends = {},
   }, Gen)
   local filtered_by, declared
-  if not checked then filtered_by, declared = leading_filter(pipeline) end
+  -- what a join of two pipelines waits for may become due with any event
+  if not checked and #pipeline.shares == 0 then filtered_by, declared = leading_filter(pipeline) end
   local view = g:new_view()
   g.may_drop = filtered_by ~= nil
   local first = pipeline.tree.next[1]
@@ -584,7 +585,7 @@ function M.compile(pipeline, checked)
   if not chunk then error('generated code: ' .. why .. '\n' .. text) end
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
-  pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
+  pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0 or #pipeline.shares > 0
   pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, g.clocks, #g.clocks > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end

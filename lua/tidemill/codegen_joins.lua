@@ -25,8 +25,9 @@ local function no_room() lib.raise('row-too-large', 'a row of a join is larger t
 
 return function(emit, Gen)
   --- A batch of kept events, and what a view over it needs. name: of the member that its rows get.
-  local function kept_source(g, name)
-    local format = g.pipeline.source.batch.format == C.TM_FORMAT_MSGPACK and C.TM_FORMAT_MSGPACK or C.TM_FORMAT_JSON
+  local function kept_source(g, rec, name)
+    local packed = g.pipeline.source.batch.format == C.TM_FORMAT_MSGPACK or rec.cross and rec.shared.packed
+    local format = packed and C.TM_FORMAT_MSGPACK or C.TM_FORMAT_JSON
     local batch = C.tm_ffi_kept_new(format, name, #name)
     if batch == nil then lib.raise('memory', 'no memory for the rows of a join') end
     local by_id = {}
@@ -43,7 +44,7 @@ return function(emit, Gen)
   Gen.kept_source = kept_source
 
   local function step_of(g, rec)
-    for _, step in ipairs(g.pipeline.steps) do if step.rec == rec then return step end end
+    for _, step in ipairs(g.pipeline.steps) do if step.rec == rec or rec.cross and step.rec.join == rec then return step end end
   end
 
   --- The function that `body` writes; its name.
@@ -62,15 +63,67 @@ return function(emit, Gen)
     g:put('st%d.home = %s begin%d() st%d.row = %s', n, home, n, n, home)
   end
 
+  --- What two pipelines share of a step is made by the one that is compiled first.
+  function Gen.once(rec, name, make)
+    if not rec.cross then return make() end
+    local shared = rec.shared
+    shared[name] = shared[name] or make()
+    return shared[name]
+  end
+
+  local NOW = 'local function now(k) local w = k.highest - k.distance if w > k.cap then w = k.cap end if w < k.low then w = k.low end return w end '
+
+  --- The clock of a join of two pipelines: the least watermark of both, without limit where an input has ended. Its `highest` is that
+  --- as it is now, worked out behind each event (tickN); its `w` that before the event at hand (beforeN).
+  local function share_clocks(g, rec, P)
+    local mine, theirs = P.sides[1].left and 'left' or 'right', P.sides[1].left and 'right' or 'left'
+    local shared, own, n = rec.shared, P.sides[1].clock, P.step.id
+    local S = g:const(shared)
+    g.ends[#g.ends + 1] = ('%s.%s_ended = true'):format(S, mine)
+    if not rec.timed then return end
+    shared[mine .. '_clock'] = own.ptr
+    local at = g.once(rec, 'clock', function()
+      local anchor = ffi.new 'struct tm_clock'
+      anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
+      anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
+      return { ptr = ffi.cast('struct tm_clock *', anchor), anchor = anchor }
+    end)
+    local clock = { ptr = at.ptr, view = P.sides[1].view, timed = {}, name = g:const(at.ptr), tick = 'tick' .. n }
+    local other = ('local o = %s.%s_ended and huge or now(%s.%s_clock) if o < w then w = o end'):format(S, theirs, S, theirs)
+    if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
+    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) %s %s.highest = w return w >= %s.trip end'):format(n, own.name,
+      other, clock.name, clock.name)
+    P.before = 'before' .. n
+    g.functions[#g.functions + 1] = ('local function before%d() local w = %s.w %s %s.w = w end'):format(n, own.name, other, clock.name)
+    g.clocks[#g.clocks + 1] = clock
+    P.clock = clock
+  end
+
+  --- The state of a step, whose records are those of joins.lua.
+  function Gen:open_join(rec, P)
+    P.state = self.once(rec, 'state', function()
+      local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind, owner = rec.cross and rec.pipeline or nil },
+        joins.numbers, joins.refs, P.key)
+      state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
+      function state.results(r) return r.left_times.n, r.right_times.n end
+      return state
+    end)
+    return P.state
+  end
+
   --- Begins what both sides of a step share; P.finish ends it.
   local function parts_of(g, rec, P)
     local step, on = step_of(g, rec), rec.on
     P.step, P.keeps, P.clock = step, KEEPS[rec.kind_of], rec.timed and P.sides[1].clock or nil
-    local source = kept_source(g, rec.as)
+    if rec.cross then share_clocks(g, rec, P) end
+    local source = kept_source(g, rec, rec.as)
     P.source, P.batch = source, g:const(source.batch)
     P.view = g:new_view(source)
     for _, s in ipairs(P.sides) do
       if s.left then P.view.inherit(s.view) end
+    end
+    for _, schema in ipairs(rec.cross and not P.sides[1].left and rec.shared.left.schemas or {}) do
+      for _, field in ipairs(schema.rec.types) do P.view.declare(P.view.field(field.name), field.typ) end
     end
     local key = { names = on.left, nodes = g:field_nodes(P.view, on.left), composite = on.composite, made = false }
     P.key = key
@@ -93,7 +146,7 @@ return function(emit, Gen)
     self.forward[#self.forward + 1] = name
     P.sides[#P.sides + 1] = { step = step, view = view, left = left, clock = self.clock, name = name }
     self:put(view.level == 0 and 'full = %s(i) or full' or '%s()', name)
-    if #P.sides < 2 then return end
+    if #P.sides < 2 and not rec.cross then return end
     make(self, rec, P)
     for _, s in ipairs(P.sides) do
       local outer, first = self.lines, self.first_step
@@ -143,7 +196,7 @@ return function(emit, Gen)
   --- Text: local c, what `where` says of the event at hand and partner p, n. P.other: a view of partners.
   function Gen:put_where(rec, P, step, view, left)
     if not P.other then
-      local source = kept_source(self, '')
+      local source = kept_source(self, rec, '')
       P.other, P.other_batch = self:new_view(source), self:const(source.batch)
     end
     local other = P.other
@@ -173,7 +226,8 @@ return function(emit, Gen)
     local n, at, Jn = view.level, g:fires_in_turn(P.join), g:const(J)
     local outer, first = g.lines, g.first_step
     g.fires[at].join = J
-    function J.letter()
+    g.fires[at].shared = rec.cross and rec.shared or nil
+    g.fires[at].letter = function()
       local row = { [rec.as] = J.alone }
       if J.base == joins.LEFT then
         local text = C.tm_ffi_batch_text(P.source.batch, view.st.home, nil, row_len)
@@ -204,13 +258,13 @@ return function(emit, Gen)
   local function make_join(g, rec, P)
     local w = rec.within
     parts_of(g, rec, P)
-    local state = g:open_state(P.step, joins.numbers, joins.refs, P.key)
-    state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
-    function state.results(r) return r.left_times.n, r.right_times.n end
-    P.state, P.S = state, g:const(state.ptr)
+    local state = g:open_join(rec, P)
+    P.S = g:const(state.ptr)
     P.spans = { left = w and w.after or math.huge, right = w and w.before or math.huge }
-    P.join = joins.new(rec, state, { [BASE.left] = P.keeps.left, [BASE.right] = P.keeps.right },
-      { [BASE.left] = P.spans.left, [BASE.right] = P.spans.right }, P.clock and P.clock.ptr)
+    P.join = g.once(rec, 'join', function()
+      return joins.new(rec, state, { [BASE.left] = P.keeps.left, [BASE.right] = P.keeps.right },
+        { [BASE.left] = P.spans.left, [BASE.right] = P.spans.right }, P.clock and P.clock.ptr)
+    end)
     -- what comes behind takes its turn before and after this step, as it stands
     if next(P.keeps) then g:fires_in_turn(P.join) end
     P.joined = P.follow('joined' .. P.view.level)
@@ -268,6 +322,7 @@ return function(emit, Gen)
     -- hints are of one side's columns
     local ahead = #g.ahead
     g:at(step)
+    if P.before then g:put('%s()', P.before) end
     g:put('do local t = %s', g.timed and ('st%d.time'):format(n) or '-huge')
     if not w and g.timed then g:put('if t ~= t then t = -huge end') end
     if w then

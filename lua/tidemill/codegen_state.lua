@@ -139,7 +139,7 @@ return function(emit, Gen, node_list)
           '; state is found by its name')
       end
     end
-    local state = require('tidemill.state').open(self.pipeline.name .. '/' .. step.rec.name, numbers, refs, step.rec.options)
+    local state = require('tidemill.state').open((step.owner or self.pipeline.name) .. '/' .. step.rec.name, numbers, refs, step.rec.options)
     local key = own or self.key
     state.step, state.names, state.composite = step, key and key.names or {}, key and key.composite or false
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
@@ -287,26 +287,29 @@ return function(emit, Gen, node_list)
 
   --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
-    if #self.fires == 0 and #self.clocks == 0 then return '' end
+    if #self.fires == 0 and #self.clocks == 0 and #self.ends == 0 then return '' end
     if self.fired then return self.fired end
     local parts, list = {}, {}
     for n, f in ipairs(self.fires) do
       parts[n] = f.text
-      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(n, f.walks and self:const(f.state) or 'false')
+      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s, %s }'):format(n, f.walks and self:const(f.state) or 'false',
+        f.shared and self:const(f.shared) or 'false')
     end
     self.fired = 'local cursor, ended\n' .. self:after_text() .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' ..
       table.concat(list, ', ') .. [[ }, 1
 local function fire(first, last)
   st0.home, st0.last = first - 1, last
-]] .. self:clocks_at_end() .. [[
+]] .. self:clocks_at_end() .. table.concat(self.ends, ' ') .. [[
+
   while fires[at] and st0.home < last and flow.stop == 0 do
-    local state = fires[at][2]
+    local state, shared = fires[at][2], fires[at][3]
     if state then
       cursor = cursor or C.tm_ffi_cursor_new(state.ptr)
       if cursor == nil then mk.row = st0.home + 1 no_memory() end
     end
-    ended = false
-    fires[at][1]()
+    -- what two pipelines share fires in the one that ends last
+    ended = shared and not (shared.left_ended and shared.right_ended)
+    if not ended then fires[at][1]() end
     if state and cursor.done ~= 0 then
       C.tm_ffi_cursor_free(cursor)
       cursor, ended = nil, true
@@ -320,7 +323,7 @@ end
   end
 
   function Gen:fire_call()
-    if #self.fires > 0 then return 'if flow.firing ~= 0 then return fire(first, last) end ' .. self:ahead_text() end
+    if #self.fires > 0 or #self.ends > 0 then return 'if flow.firing ~= 0 then return fire(first, last) end ' .. self:ahead_text() end
     return (self.stateful and 'if flow.firing ~= 0 then return last + 1 end ' or '') .. self:ahead_text()
   end
 

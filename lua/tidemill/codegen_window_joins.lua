@@ -27,8 +27,8 @@ return function(emit, Gen)
     g.put_stand(g, seen.view, 'i')
   end
 
-  local function seen_of(g)
-    local source = g:kept_source ''
+  local function seen_of(g, rec)
+    local source = g:kept_source(rec, '')
     return { view = g:new_view(source), batch = g:const(source.batch) }
   end
 
@@ -47,7 +47,7 @@ return function(emit, Gen)
   local function put_pairs(g, rec, P)
     local view, J = P.view, g:const(P.join)
     local left, right
-    if rec.where then left, right = seen_of(g), seen_of(g) end
+    if rec.where then left, right = seen_of(g, rec), seen_of(g, rec) end
     return g:write_function('pairs' .. view.level, 'i, r, w', function()
       g:put('local S, any, order = w.ptr, false, %s.order', J)
       g:put('C.tm_ffi_list_get(S, r, %d, %s.at, %s) local lp, ln = %s.text, %s.len', joins.LEFT + 1, J, val, val, val)
@@ -91,7 +91,8 @@ return function(emit, Gen)
     g:end_unit()
     g.fires[at].text = table.concat(g.lines, ' ')
     g.lines, g.first_step = outer, first
-    function P.join.letter()
+    g.fires[at].shared = rec.cross and rec.shared or nil
+    g.fires[at].letter = function()
       local w = P.opened.at
       return view.key_letter(), { row = { window_start = w.from, window_end = w.to } }
     end
@@ -99,13 +100,11 @@ return function(emit, Gen)
 
   local function make(g, rec, P)
     g.join_parts(g, rec, P)
-    local state = g:open_state(P.step, joins.numbers, joins.refs, P.key)
-    state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
-    function state.results(r) return r.left_times.n, r.right_times.n end
-    P.state = state
+    local state = g:open_join(rec, P)
     local how = { name = rec.name, window = rec.window, emit = { mode = 'final', accumulate = true } }
-    P.opened = windows.new(how, state, P.clock.ptr)
-    P.W, P.join = g:const(P.opened), joins.windowed(P.opened, state, P.keeps)
+    P.opened = g.once(rec, 'windows', function() return windows.new(how, state, P.clock.ptr) end)
+    P.join = g.once(rec, 'join', function() return joins.windowed(P.opened, state, P.keeps) end)
+    P.W = g:const(P.opened)
     val = g:const(joins.val)
     g:fires_in_turn(P.join)
     P.joined = P.follow('joined' .. P.view.level)
@@ -131,6 +130,7 @@ return function(emit, Gen)
 
   local function put(g, s, rec, P)
     local into = put_into(g, rec, P, s.step, s.view, s.left)
+    if P.before then g:put('%s()', P.before) end
     g:at(s.step)
     g.put_assign(g, s.view, rec, P.W, into)
   end

@@ -59,7 +59,9 @@ local details = {
     local w = rec.window.window
     return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. (w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or ''))
   end,
-  join_right = function(rec) return rec.join.name .. ', as its right side' end,
+  join_right = function(rec)
+    return rec.join.name .. ', as its right side' .. (rec.join.cross and ', of pipeline ' .. rec.join.pipeline or '')
+  end,
   select = function(rec) return joined(rec.fields) end,
   drop = function(rec) return joined(rec.fields) end,
   set = function(rec) return joined(rec.fields) end,
@@ -154,7 +156,7 @@ function Drawing:step(step, prefix, rest)
     self:put(rest .. (last and '└─ ' or '├─ ') .. arm.name .. ':', arm.place ~= step.place and place_of(arm) or nil)
     self:behind(arm, rest .. (last and '   ' or '│  '))
   end
-  self:behind(step, rest)
+  if step.kind ~= 'join_right' then self:behind(step, rest) end   -- what comes behind a join stands behind its left stream
 end
 
 --- One reader goes on at the same depth; several are a fork.
@@ -213,8 +215,10 @@ function Model:follow(p, step, from, label)
       self:lead(from, child.out.sink, label)
       self:follow(p, child, from, label)
     elseif child.kind == 'join_right' then
-      for _, step in ipairs(p.steps) do
-        if step.rec == child.rec.join then self:edge(from, 'p' .. p.index .. '_' .. step.id, label and label .. ', right' or 'right') end
+      for _, of in ipairs(self.plan.pipelines) do
+        for _, step in ipairs(of.steps) do
+          if step.rec == child.rec.join then self:edge(from, 'p' .. of.index .. '_' .. step.id, label and label .. ', right' or 'right') end
+        end
       end
     else
       local id = self:node('p' .. p.index .. '_' .. child.id, child.kind, step_label(child), place_of(child), p.index)

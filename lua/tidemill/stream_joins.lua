@@ -4,6 +4,8 @@ stream_joins.lua - the builder's operators on two streams: join and window_join.
   join, window_join   { name, parent = the left stream, right = record of the right side, on, within, kind, as, where, ... }
   join_right          { parent = the right stream, join = record of the join }: where events of the right side come in
   on                  { left = fields, right = fields, composite }; the key of the rows is made of the left's fields
+  cross               true: the sides are of different pipelines, each with its clock. What comes behind is of the left one by name, and runs
+                      in both: in that of the event that makes a row. Its watermark is the least of both.
 ]]
 
 local MAX = 2 ^ 27   -- elements of a list (host/state)
@@ -72,13 +74,12 @@ return function(methods, step, stream)
     if o.where ~= nil and type(o.where) ~= 'function' then
       fault(where, what .. ": 'where' is function(left, right) … end, got " .. describe(o.where))
     end
-    if left.pipeline ~= other.pipeline then
-      fault(where, ("%s joins streams of one pipeline, and these are of '%s' and '%s'; feed both into one with tm.union, and fork that " ..
-        "with filter"):format(what, left.pipeline, other.pipeline))
-    end
     local timed, other_timed = before(left, 'event_time'), before(other, 'event_time')
-    return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where, timed = timed ~= nil and timed == other_timed,
-      left_timed = timed, right_timed = other_timed, fields = on.left, place = where,
+    local cross = left.pipeline ~= other.pipeline
+    local one_clock = timed ~= nil and timed == other_timed
+    return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where, cross = cross,
+      timed = one_clock or cross and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
+      place = where,
       options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded, timed = o.within ~= nil } }, other
   end
 
@@ -164,6 +165,7 @@ return function(methods, step, stream)
       end
     end
     stream.check_open(where, 'window_join', w, 0, rec.left_timed)
+    stream.check_open(where, 'window_join', w, 0, rec.right_timed)
     rec.window = { window = w, lateness = 0, open_max = stream.open_max }
     return link(self, 'window_join', rec, other)
   end
