@@ -337,9 +337,9 @@ return function(emit, Gen)
     if w then
       g:put('local over = t + %.0f if %s.code == 1 then r.last = over %s(p, over) elseif over > r.last then r.last = over end', span, S,
         g:const(J.arm))
-      for name, at in pairs(BASE) do
+      for _, name in ipairs { 'left', 'right' } do
         g:put('if r.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f) if rc < 0 then failed(%s, rc) end end', name,
-          S, at, W, P.spans[name], S)
+          S, BASE[name], W, P.spans[name], S)
       end
     end
     put_bytes(g, P, view)

@@ -84,8 +84,8 @@ return function(methods, step, stream)
   end
 
   local function need_times(where, what, rec, why)
-    for side, timed in pairs { left = rec.left_timed or false, right = rec.right_timed or false } do
-      if not timed then
+    for _, side in ipairs { 'left', 'right' } do
+      if not rec[side .. '_timed'] then
         fault(where, ("%s%s needs event time on both sides, and the %s one has none: write :event_time { field = 'ts', unit = 'ms' } " ..
           'before it'):format(what, why, side))
       end

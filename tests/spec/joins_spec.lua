@@ -283,7 +283,8 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       ["stream:join('j', stream, { on = 'id', within = { after = '1s' } })"] = "needs event time on both sides, and the left one has none",
       ["stream:event_time { field = 'a' }:join('j', stream:event_time { field = 'b' }, { on = 'id', within = { after = '1s' } })"] =
         'both sides need the same clock, and they have event_time apart (-e:1 and -e:1)',
-      ["stream:join('j', tm.pipeline 'q', { on = 'id', unbounded = true })"] = "joins streams of one pipeline, and these are of 'e' and 'q'",
+      ["stream:join('j', tm.pipeline 'q':from(tm.source.file 'x'), { on = 'id', unbounded = true }):key_by('id'):dedup('d', { max_keys = 5 })"] =
+        "dedup stands behind a join of two pipelines ('e' and 'q'), where nothing can be kept",
       [windows "{ on = 'id', within = { after = '1s' } }"] = "window_join has no option 'within'",
       [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling and hopping windows, got global',
       [windows("{ on = 'id' }", "'1m'")] = 'window_join takes what kind of windows behind the other stream',
@@ -319,5 +320,92 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     assert.is_true(row.keys <= 12, r.out)   -- of ten seconds, one a second
     r = h.run({ 'state', 'get', 'e/j', '1000', '-e', code }, input)
     assert.same({ id = 1000, left_events = 1, right_events = 1 }, h.decode(r.out))
+  end)
+
+  -- which of the two is read when is the host's; what comes out is not
+  it('of two pipelines: sqlite3 answers the same, of two files and of one input, for every kind', function()
+    local dir = h.folder()
+    math.randomseed(11)
+    local lines, sides, t = {}, { l = {}, r = {} }, 0
+    for i = 1, 2500 do
+      t = t + math.random(0, 300)
+      local side = pick { 'l', 'r' }
+      lines[i] = ('{"s":"%s","k":%d,"ts":%d,"i":%d}'):format(side, math.random(1, 40), t, i)
+      table.insert(sides[side], lines[i])
+    end
+    local all = table.concat(lines, '\n') .. '\n'
+    h.write(all, dir .. '/in')
+    for name, list in pairs(sides) do h.write(table.concat(list, '\n') .. '\n', dir .. '/' .. name) end
+    local head = ([[create table j (t text);
+.mode list
+.import %s/in j
+create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as i from j;
+create view l as select * from e where s = 'l'; create view r as select * from e where s = 'r';
+]]):format(dir)
+    local ends = { inner = 'where l.i is not null and r.i is not null', left = 'where l.i is not null', right = 'where r.i is not null', full = '' }
+    local function sql(kind, on)
+      h.write(head .. ("select json_object('k', coalesce(l.k, r.k), 'l', l.i, 'r', r.i) from l full join r on l.k = r.k and %s %s;"):format(on,
+        ends[kind]), dir .. '/q.sql')
+      return h.sh("sqlite3 :memory: <%s/q.sql | LC_ALL=C sort", dir)
+    end
+    local sources = { files = { ":from(tm.source.file '" .. dir .. "/l')", ":from(tm.source.file '" .. dir .. "/r')" },
+      input = { ":filter(function(e) return e.s == 'l' end)", ":filter(function(e) return e.s == 'r' end)" } }
+    for kind in pairs(ends) do
+      for _, how in ipairs {
+        { "join('j', r, { on = 'k', within = { before = '2s', after = '15s' }, kind = 'KIND', as = 'o' })", 'r.ts between l.ts - 2000 and l.ts + 15000' },
+        { "join('j', r, { on = 'k', unbounded = true, kind = 'KIND', as = 'o', where = function(l, r) return l.i + 7 > r.i and r.i > l.i end })",
+          'l.i + 7 > r.i and r.i > l.i' },
+        { "window_join('j', r, tm.window.tumbling '10s', { on = 'k', kind = 'KIND', as = 'o' })", 'l.ts / 10000 = r.ts / 10000' },
+      } do
+        local want = sql(kind, how[2])
+        for source, from in pairs(sources) do
+          local text = ([[local tm = require 'tidemill'
+local l = tm.pipeline 'l'%s:event_time { field = 'ts', out_of_order = '10m' }
+local r = tm.pipeline 'r'%s:event_time { field = 'ts', out_of_order = '10m' }
+local j = l:%s
+return { j:map(function(e) return { k = e.k, l = e.i or tm.null, r = e.o and e.o.i or tm.null } end):to(tm.sink.stdout()),
+  tm.pipeline 'n':from(j):running('n', { n = tm.agg.count() }, { unbounded = true, emit = 'final' }):to(tm.sink.file '%s/n') }]]):format(
+            from[1], from[2], how[1]:gsub('KIND', kind), dir)
+          os.remove(dir .. '/n')
+          local file = h.write(text, dir .. '/s.lua')
+          local r = source == 'input' and h.run({ 'run', '--quiet', file }, all) or h.run { 'run', '--quiet', file }
+          assert.equal(0, r.code, r.err)
+          local got = h.sh('LC_ALL=C sort %s', h.write(r.out))
+          compare(want, got, text)
+          assert.equal(select(2, got:gsub('\n', '')), h.decode(h.read(dir .. '/n')).n, text)
+        end
+      end
+    end
+  end)
+
+  it('of two pipelines: the watermark is the least of both, in a spec too', function()
+    local dir = h.folder { ['j_spec.lua'] = [[local tm = require 'tidemill'
+it('waits for the slower side', function()
+  local l = tm.pipeline 'l':from(tm.source.file { path = 'l', name = 'l' }):event_time { field = 'ts' }
+  local r = tm.pipeline 'r':from(tm.source.file { path = 'r', name = 'r' }):event_time { field = 'ts' }
+  local t = tm.testing.run(l:join('j', r, { on = 'k', within = { after = '1s' }, kind = 'left' }):to(tm.sink.file { path = 'o', name = 'o' }))
+  t:send('l', { k = 1, ts = 1000 }) t:send('l', { k = 2, ts = 1500 }) t:send('l', { k = 1, ts = 90000 })
+  assert.same({}, t:out 'o')
+  t:send('r', { k = 2, ts = 1600 })
+  assert.same({ { k = 2, ts = 1500, right = { k = 2, ts = 1600 } } }, t:out 'o')
+  t:send('r', { k = 9, ts = 2001 })
+  assert.same({ { k = 1, ts = 1000 } }, t:out 'o')      -- r has passed 2000
+  t:send('l', { k = 9, ts = 1000 })                     -- behind both
+  assert.same(1, #t:late())
+  t:watermark('r', math.huge)
+  assert.same({}, t:out 'o')
+  t:watermark(math.huge)
+  assert.same({ { k = 1, ts = 90000 } }, t:out 'o')
+end)
+it('refuses to keep anything behind it', function()
+  local l, r = tm.pipeline 'l', tm.pipeline 'r'
+  local ok, e = pcall(tm.testing.run, l:join('j', r, { on = 'k', unbounded = true }):running('n', { n = tm.agg.count() }, { unbounded = true }))
+  assert.is_false(ok)
+  assert.truthy(tostring(e):find("running stands behind a join of two pipelines ('l' and 'r'), where nothing can be kept; give its rows a", 1, true),
+    tostring(e))
+end)
+]] }
+    local r = h.run({ 'test' }, nil, { cwd = dir })
+    assert.equal(0, r.code, r.out .. r.err)
   end)
 end)
