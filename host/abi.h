@@ -664,8 +664,8 @@ int32_t tm_ffi_kept_put_with(struct tm_batch *b, const struct tm_batch *of, int3
                              const char *more, int32_t more_len);
 
 /* Events of a key that wait for partners: three lists of its record from `field` on, of times (NUMBER), bytes (STRING) and marks
- * (NUMBER, ascending but for their signs; 0 in all of a list: none are kept), in order of arrival. slack: how far a time was behind the largest
- * before it, at most. */
+ * (NUMBER, ascending but for their signs; 0: the list has none), in order of arrival. slack: how far a time was behind the
+ * largest before it, at most. */
 int32_t tm_ffi_partners_keep(struct tm_state *s, void *record, int32_t field, double time, double mark, const char *text, int32_t len);
 /* the next one behind place `after` (0 to begin) whose time lies in [lo, hi]: its place, from 1; 0 there is none */
 int32_t tm_ffi_partners_next(struct tm_state *s, const void *record, int32_t field, int32_t after, double lo, double hi, double slack);

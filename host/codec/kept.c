@@ -29,7 +29,10 @@ struct kept {
   char *key;
   int32_t name_len, key_len;
   struct tm_patch *patch;
+  struct kept *next;            /* of all there are: the process's */
 };
+
+static struct kept *all;
 
 static struct kept *kept_of(struct tm_batch *b) { return (struct kept *)(void *)b; }
 
@@ -65,6 +68,8 @@ struct tm_batch *tm_ffi_kept_new(int32_t format, const char *name, int32_t name_
     return NULL;
   }
   memset(k->batch.status, TM_LINE_SYNTAX, sizeof k->batch.status);
+  k->next = all;
+  all = k;
   return &k->batch;
 }
 

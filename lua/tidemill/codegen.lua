@@ -586,10 +586,7 @@ function M.compile(pipeline, checked)
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0 or #pipeline.shares > 0
-  pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, {}, #g.clocks > 0
-  for _, clock in ipairs(g.clocks) do
-    if not clock.tick then pipeline.clocks[#pipeline.clocks + 1] = clock end   -- of this pipeline alone
-  end
+  pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, g:own_clocks(), #g.clocks > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end

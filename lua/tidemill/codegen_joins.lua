@@ -71,7 +71,8 @@ return function(emit, Gen)
     return shared[name]
   end
 
-  local NOW = 'local function now(k) local w = k.highest - k.distance if w > k.cap then w = k.cap end if w < k.low then w = k.low end return w end '
+  local NOW = 'local function now(k) local w = k.highest - k.distance if w > k.cap then w = k.cap end ' ..
+    'if w < k.low then w = k.low end return w end'
 
   --- The clock of a join of two pipelines: the least watermark of both, without limit where an input has ended. Its `highest` is that
   --- as it is now, worked out behind each event (tickN); its `w` that before the event at hand (beforeN).
@@ -91,8 +92,8 @@ return function(emit, Gen)
     local clock = { ptr = at.ptr, view = P.sides[1].view, timed = {}, name = g:const(at.ptr), tick = 'tick' .. n }
     local other = ('local o = %s.%s_ended and huge or now(%s.%s_clock) if o < w then w = o end'):format(S, theirs, S, theirs)
     if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
-    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) %s %s.highest = w return w >= %s.trip end'):format(n, own.name,
-      other, clock.name, clock.name)
+    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) %s %s.highest = w return w >= %s.trip end'):format(n,
+      own.name, other, clock.name, clock.name)
     P.before = 'before' .. n
     g.functions[#g.functions + 1] = ('local function before%d() local w = %s.w %s %s.w = w end'):format(n, own.name, other, clock.name)
     g.clocks[#g.clocks + 1] = clock
@@ -338,8 +339,8 @@ return function(emit, Gen)
       g:put('local over = t + %.0f if %s.code == 1 then r.last = over %s(p, over) elseif over > r.last then r.last = over end', span, S,
         g:const(J.arm))
       for _, name in ipairs { 'left', 'right' } do
-        g:put('if r.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f) if rc < 0 then failed(%s, rc) end end', name,
-          S, BASE[name], W, P.spans[name], S)
+        g:put('if r.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f)', name, S, BASE[name], W, P.spans[name])
+        g:put('if rc < 0 then failed(%s, rc) end end', S)
       end
     end
     put_bytes(g, P, view)

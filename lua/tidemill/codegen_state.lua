@@ -139,7 +139,8 @@ return function(emit, Gen, node_list)
           '; state is found by its name')
       end
     end
-    local state = require('tidemill.state').open((step.owner or self.pipeline.name) .. '/' .. step.rec.name, numbers, refs, step.rec.options)
+    local name = (step.owner or self.pipeline.name) .. '/' .. step.rec.name
+    local state = require('tidemill.state').open(name, numbers, refs, step.rec.options)
     local key = own or self.key
     state.step, state.names, state.composite = step, key and key.names or {}, key and key.composite or false
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false

@@ -1,8 +1,8 @@
 --[[
 codegen_window_joins.lua - the text of `window_join`: events of both sides are kept in their windows, and paired when these are complete.
 
-A window is what it is for aggregates (windows.lua), its records those of a join (joins.lua). When it is complete each left event is a unit of
-its own, with all its partners; then each right event that had none. So a large window rests between two of them.
+A window is what it is for aggregates (windows.lua), its records those of a join (joins.lua). When it is complete each left event is a
+unit of its own, with all its partners; then each right event that had none. So a large window rests between two of them.
 
   intoN    keeps the event at hand in window w         pairsN   sends the left event at work with its partners
 ]]
@@ -82,9 +82,11 @@ return function(emit, Gen)
     g.lines, g.first_step = {}, nil
     g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, J)
     g:begin_unit(step, view)
-    g:put('do local r, w = p, %s.at local S = w.ptr v%d.key = key_of(S, r, %s, %s)', P.W, n, g:const(state.names), tostring(state.composite))
+    g:put('do local r, w = p, %s.at local S = w.ptr v%d.key = key_of(S, r, %s, %s)', P.W, n, g:const(state.names),
+      tostring(state.composite))
     g:put('if %s.side == %d then %s(i, r, w) else', J, joins.LEFT, pairs_name)
-    g:put('C.tm_ffi_list_get(S, r, %d, %s.at, %s) local alone = %s(%s.text, %s.len)', joins.RIGHT + 1, J, val, g:const(g:kept_text(P)), val, val)
+    g:put('C.tm_ffi_list_get(S, r, %d, %s.at, %s)', joins.RIGHT + 1, J, val)
+    g:put('local alone = %s(%s.text, %s.len)', g:const(g:kept_text(P)), val, val)
     g.put_right_alone(g, P, rec, 'alone')
     put_row_of_window(g, P)
     g:put('end end %s.done = true', J)

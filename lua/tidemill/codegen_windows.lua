@@ -79,6 +79,13 @@ return function(emit, Gen)
     end
   end
 
+  --- The clocks that are not also another pipeline's.
+  function Gen:own_clocks()
+    local own = {}
+    for _, clock in ipairs(self.clocks) do if not clock.tick then own[#own + 1] = clock end end
+    return own
+  end
+
   --- Text that runs when a batch begins, for its partition.
   function Gen:enter_text()
     local text = {}

@@ -57,7 +57,8 @@ local details = {
   end,
   window_join = function(rec)
     local w = rec.window.window
-    return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. (w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or ''))
+    local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or ''
+    return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. by)
   end,
   join_right = function(rec)
     return rec.join.name .. ', as its right side' .. (rec.join.cross and ', of pipeline ' .. rec.join.pipeline or '')
@@ -216,8 +217,10 @@ function Model:follow(p, step, from, label)
       self:follow(p, child, from, label)
     elseif child.kind == 'join_right' then
       for _, of in ipairs(self.plan.pipelines) do
-        for _, step in ipairs(of.steps) do
-          if step.rec == child.rec.join then self:edge(from, 'p' .. of.index .. '_' .. step.id, label and label .. ', right' or 'right') end
+        for _, other in ipairs(of.steps) do
+          if other.rec == child.rec.join then
+            self:edge(from, 'p' .. of.index .. '_' .. other.id, label and label .. ', right' or 'right')
+          end
         end
       end
     else

@@ -180,11 +180,19 @@ local function children_of(rec, live)
   return list
 end
 
+--- A step behind a join of two pipelines, as it stands in the right one: what it makes goes to the same sinks.
+local function check_guest(rec, pipeline, join)
+  local entry = catalog.find('operator', rec.kind)
+  if not (entry and entry.state or rec.join or rec.kind == 'event_time' or rec.kind == 'window') then return end
+  fault(rec.place, ("%s stands behind a join of two pipelines ('%s' and '%s'), where nothing can be kept; give its rows a pipeline of " ..
+    "their own: tm.pipeline 'joined':from(stream), with its own event_time"):format((rec.join or rec).kind, join.pipeline, pipeline.name))
+end
+
 local LEADS = { on_error = true, late_to = true }   -- behind a join of two pipelines: of the left one alone
 
 --- guest: the join behind whose right side, in another pipeline, this stands.
 function Plan:build_step(rec, pipeline, live, guest)
-  if guest then self:check_guest(rec, pipeline, guest) end
+  if guest then check_guest(rec, pipeline, guest) end
   local join = rec.join or rec.right and rec
   if join and join.cross then
     join.shared = join.shared_by == self and join.shared or {}
@@ -250,14 +258,6 @@ function Plan:share(join, pipeline)
   list[#list + 1] = pipeline
   if #list < 2 then return end
   list[1].shares[#list[1].shares + 1], list[2].shares[#list[2].shares + 1] = list[2], list[1]
-end
-
---- A step behind a join of two pipelines, as it stands in the right one: what it makes goes to the same sinks.
-function Plan:check_guest(rec, pipeline, join)
-  local entry = catalog.find('operator', rec.kind)
-  if not (entry and entry.state or rec.join or rec.kind == 'event_time' or rec.kind == 'window') then return end
-  fault(rec.place, ("%s stands behind a join of two pipelines ('%s' and '%s'), where nothing can be kept; give its rows a pipeline of their " ..
-    "own: tm.pipeline 'joined':from(stream), with its own event_time"):format((rec.join or rec).kind, join.pipeline, pipeline.name))
 end
 
 --- What comes behind a stream: steps that read it, links it feeds, the default output where it is returned.

@@ -4,9 +4,11 @@ stream_joins.lua - the builder's operators on two streams: join and window_join.
   join, window_join   { name, parent = the left stream, right = record of the right side, on, within, kind, as, where, ... }
   join_right          { parent = the right stream, join = record of the join }: where events of the right side come in
   on                  { left = fields, right = fields, composite }; the key of the rows is made of the left's fields
-  cross               true: the sides are of different pipelines, each with its clock. What comes behind is of the left one by name, and runs
-                      in both: in that of the event that makes a row. Its watermark is the least of both.
+  cross               true: the sides are of different pipelines, each with its clock. What comes behind is of the left one by name, and
+                      runs in both: in that of the event that makes a row. Its watermark is the least of both.
 ]]
+
+local suggest = require 'tidemill.suggest'
 
 local MAX = 2 ^ 27   -- elements of a list (host/state)
 
@@ -80,7 +82,8 @@ return function(methods, step, stream)
     return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where, cross = cross,
       timed = one_clock or cross and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
       place = where,
-      options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded, timed = o.within ~= nil } }, other
+      options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded,
+        timed = o.within ~= nil } }, other
   end
 
   local function need_times(where, what, rec, why)
@@ -91,8 +94,8 @@ return function(methods, step, stream)
       end
     end
     if not rec.timed then
-      fault(where, ("%s: both sides need the same clock, and they have event_time apart (%s and %s); write it once, before the streams part")
-        :format(what, rec.left_timed.place, rec.right_timed.place))
+      fault(where, ("%s: both sides need the same clock, and they have event_time apart (%s and %s); write it once, before the " ..
+        "streams part"):format(what, rec.left_timed.place, rec.right_timed.place))
     end
   end
 
@@ -100,7 +103,8 @@ return function(methods, step, stream)
   local function link(self, kind, rec, other)
     local s = step(self, kind, rec)
     local made = stream.record(s)
-    made.right = stream.record(stream.new { kind = 'join_right', parent = other, pipeline = other.pipeline, join = made, place = rec.place })
+    local right = stream.new { kind = 'join_right', parent = other, pipeline = other.pipeline, join = made, place = rec.place }
+    made.right = stream.record(right)
     return s
   end
 
@@ -112,7 +116,7 @@ return function(methods, step, stream)
     local ms = {}
     for k, v in pairs(given) do
       if k ~= 'before' and k ~= 'after' then
-        fault(where, "join: 'within' has no '" .. tostring(k) .. "'" .. require('tidemill.suggest').hint(tostring(k), { 'before', 'after' }))
+        fault(where, "join: 'within' has no '" .. tostring(k) .. "'" .. suggest.hint(tostring(k), { 'before', 'after' }))
       end
       ms[k] = stream.ms_of(where, "join: '" .. k .. "' of 'within'", v, 'any')
     end
@@ -149,8 +153,8 @@ return function(methods, step, stream)
     local where = place()
     local w = stream.window_of(spec)
     if not w then
-      fault(where, "window_join takes what kind of windows behind the other stream: :window_join('both', captures, tm.window.tumbling '5m', " ..
-        "{ on = 'id' }); got " .. describe(spec))
+      fault(where, "window_join takes what kind of windows behind the other stream: :window_join('both', captures, " ..
+        "tm.window.tumbling '5m', { on = 'id' }); got " .. describe(spec))
     end
     if w.kind ~= 'tumbling' and w.kind ~= 'hopping' then
       fault(where, 'window_join takes tumbling and hopping windows, got ' .. w.kind)

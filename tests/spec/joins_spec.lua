@@ -112,7 +112,8 @@ local function differ(seeds, make, options)
     math.randomseed(seed)
     local s = make()
     local dir = h.folder()
-    local input = stream(seed, 600, pick { 3, 50, 400 }, pick { 0, 1000, 9000 }, pick { 0, 1700000000000, -5000, -9e14, 9e14 }, pick { 2, 7, 40 })
+    local base = pick { 0, 1700000000000, -5000, -9e14, 9e14 }
+    local input = stream(seed, 600, pick { 3, 50, 400 }, pick { 0, 1000, 9000 }, base, pick { 2, 7, 40 })
     local want, want_late, want_dead = reference(dir, s, input)
     local text = script(s, dir)
     local where = ('seed %d\n%s'):format(seed, text)
@@ -198,8 +199,10 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       assert.equal(0, r.code, r.err)
       return h.sh("LC_ALL=C sort %s", h.write(r.out))
     end
-    compare(sql [[select json_object('a', a.i, 'b', b.i, 'c', c.i) from e a join e b on a.k = b.k and b.ts between a.ts - 1000 and a.ts + 20000
-        join e c on c.p = a.p and c.ts between max(a.ts, b.ts) - 500 and max(a.ts, b.ts) + 9000 where a.s = 'a' and b.s = 'b' and c.s = 'c']],
+    compare(sql [[select json_object('a', a.i, 'b', b.i, 'c', c.i) from e a
+        join e b on a.k = b.k and b.ts between a.ts - 1000 and a.ts + 20000
+        join e c on c.p = a.p and c.ts between max(a.ts, b.ts) - 500 and max(a.ts, b.ts) + 9000
+        where a.s = 'a' and b.s = 'b' and c.s = 'c']],
       run [[return of 'a':join('ab', of 'b', { on = 'k', within = { before = '1s', after = '20s' }, as = 'b' })
         :join('abc', of 'c', { on = 'p', within = { before = '500ms', after = '9s' }, as = 'c' })
         :map(function(e) return { a = e.i, b = e.b.i, c = e.c.i } end)]], 'three streams')
@@ -211,25 +214,29 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       compare(sql [[select case when m is null then json_object('i', i) else json_object('i', i, 'most', m) end from (select i,
         case when k = max(k) over (partition by p, ts / 10000) then k end as m from e where s = 'b')]], run(code), order)
     end
-    compare(sql [[select json_object('i', b.i, 'n', n) from e b join (select p, ts / 10000 as w, count(*) as n from e where s = 'c' group by 1, 2) c
+    compare(sql [[select json_object('i', b.i, 'n', n) from e b
+        join (select p, ts / 10000 as w, count(*) as n from e where s = 'c' group by 1, 2) c
       on b.p = c.p and b.ts / 10000 = c.w where b.s = 'b']],
       run [[local n = of 'c':key_by 'p':window('n', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }
-        return of 'b':window_join('j', n, tm.window.tumbling '10s', { on = 'p', as = 'c' }):map(function(e) return { i = e.i, n = e.c.n } end)]],
+        return of 'b':window_join('j', n, tm.window.tumbling '10s', { on = 'p', as = 'c' })
+          :map(function(e) return { i = e.i, n = e.c.n } end)]],
       'windows of windows')
     -- a stream with itself: each event is a partner of its own
     compare(sql [[select json_object('l', a.i, 'r', b.i) from e a join e b on a.k = b.k and b.ts between a.ts and a.ts + 5000]],
-      run [[return s:join('self', s, { on = 'k', within = { after = '5s' } }):map(function(e) return { l = e.i, r = e.right.i } end)]], 'itself')
+      run [[return s:join('self', s, { on = 'k', within = { after = '5s' } })
+        :map(function(e) return { l = e.i, r = e.right.i } end)]], 'itself')
   end)
 
   it('of CSV give rows of the declared types; a field of the name of `as` is replaced', function()
-    local code = [[(function(s) return s:filter(function(e) return e.side == 'l' end):join('j', s:filter(function(e) return e.side == 'r' end),
-      { on = 'id', unbounded = true, as = 'note' }) end)(stream:schema { id = 'int64', v = 'decimal(2)' })]]
+    local code = [[(function(s) return s:filter(function(e) return e.side == 'l' end)
+      :join('j', s:filter(function(e) return e.side == 'r' end), { on = 'id', unbounded = true, as = 'note' })
+      end)(stream:schema { id = 'int64', v = 'decimal(2)' })]]
     local r = h.run({ 'run', '--quiet', '--format', 'csv', '--out-format', 'json', '-e', code },
       'side,id,v,note\nl,9007199254740993,1.50,a\nr,9007199254740993,2.5,b\nl,9007199254740992,1,c\n')
     assert.equal('{"side":"l","id":9007199254740993,"v":1.50,"note":{"side":"r","id":9007199254740993,"v":2.5,"note":"b"}}\n', r.out)
     r = h.run({ 'run', '--quiet', '-e', code }, '{"side":"l","id":1,"n\\u006fte":5,"z":[ ]}\n{"side":"r","id":1}\n{ "side":"l","id":1 }\n')
-    assert.same({ { side = 'l', id = 1, note = { side = 'r', id = 1 }, z = {} }, { side = 'l', id = 1, note = { side = 'r', id = 1 } } }, h.rows(r.out))
-    assert.truthy(r.out:find('{"side":"l","id":1,"n\\u006fte":{"side":"r","id":1},"z":[ ]}', 1, true) and r.out:find('{ "side":"l","id":1,"note":{"side":"r","id":1}}', 1, true))
+    assert.equal('{"side":"l","id":1,"n\\u006fte":{"side":"r","id":1},"z":[ ]}\n' ..
+      '{ "side":"l","id":1,"note":{"side":"r","id":1}}\n', r.out)
   end)
 
   it('rows have the key and the time of their events; a row without a partner that fails is a dead letter', function()
@@ -257,10 +264,12 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
 
   it('are refused where they say nothing or contradict themselves', function()
     local function join(options, left, right, op)
-      return ("(function(s) return s%s:%s('j', s%s, %s) end)(stream:event_time { field = 'ts' })"):format(left or '', op or 'join', right or '',
-        options)
+      return ("(function(s) return s%s:%s('j', s%s, %s) end)(stream:event_time { field = 'ts' })"):format(left or '', op or 'join',
+        right or '', options)
     end
-    local function windows(options, window) return join((window or "tm.window.tumbling '1m'") .. ', ' .. options, nil, nil, 'window_join') end
+    local function windows(options, window)
+      return join((window or "tm.window.tumbling '1m'") .. ', ' .. options, nil, nil, 'window_join')
+    end
     for code, want in pairs {
       [join "{ on = 'id' }"] = "join keeps every event for ever; write within = { after = '15m' }, or unbounded = true",
       [join "{ within = { after = '1m' } }"] = "join takes what makes two events partners: on = 'id'",
@@ -283,7 +292,7 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       ["stream:join('j', stream, { on = 'id', within = { after = '1s' } })"] = "needs event time on both sides, and the left one has none",
       ["stream:event_time { field = 'a' }:join('j', stream:event_time { field = 'b' }, { on = 'id', within = { after = '1s' } })"] =
         'both sides need the same clock, and they have event_time apart (-e:1 and -e:1)',
-      ["stream:join('j', tm.pipeline 'q':from(tm.source.file 'x'), { on = 'id', unbounded = true }):key_by('id'):dedup('d', { max_keys = 5 })"] =
+      ["stream:join('j', tm.pipeline 'q':from(tm.source.file 'x'), { on = 'id', unbounded = true }):dedup('d', { max_keys = 5 })"] =
         "dedup stands behind a join of two pipelines ('e' and 'q'), where nothing can be kept",
       [windows "{ on = 'id', within = { after = '1s' } }"] = "window_join has no option 'within'",
       [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling and hopping windows, got global',
@@ -342,18 +351,21 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
 create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as i from j;
 create view l as select * from e where s = 'l'; create view r as select * from e where s = 'r';
 ]]):format(dir)
-    local ends = { inner = 'where l.i is not null and r.i is not null', left = 'where l.i is not null', right = 'where r.i is not null', full = '' }
+    local ends = { inner = 'where l.i is not null and r.i is not null', left = 'where l.i is not null', right = 'where r.i is not null',
+      full = '' }
     local function sql(kind, on)
-      h.write(head .. ("select json_object('k', coalesce(l.k, r.k), 'l', l.i, 'r', r.i) from l full join r on l.k = r.k and %s %s;"):format(on,
-        ends[kind]), dir .. '/q.sql')
+      local select = "select json_object('k', coalesce(l.k, r.k), 'l', l.i, 'r', r.i) from l full join r on l.k = r.k and %s %s;"
+      h.write(head .. select:format(on, ends[kind]), dir .. '/q.sql')
       return h.sh("sqlite3 :memory: <%s/q.sql | LC_ALL=C sort", dir)
     end
     local sources = { files = { ":from(tm.source.file '" .. dir .. "/l')", ":from(tm.source.file '" .. dir .. "/r')" },
       input = { ":filter(function(e) return e.s == 'l' end)", ":filter(function(e) return e.s == 'r' end)" } }
     for kind in pairs(ends) do
       for _, how in ipairs {
-        { "join('j', r, { on = 'k', within = { before = '2s', after = '15s' }, kind = 'KIND', as = 'o' })", 'r.ts between l.ts - 2000 and l.ts + 15000' },
-        { "join('j', r, { on = 'k', unbounded = true, kind = 'KIND', as = 'o', where = function(l, r) return l.i + 7 > r.i and r.i > l.i end })",
+        { "join('j', r, { on = 'k', within = { before = '2s', after = '15s' }, kind = 'KIND', as = 'o' })",
+          'r.ts between l.ts - 2000 and l.ts + 15000' },
+        { "join('j', r, { on = 'k', unbounded = true, kind = 'KIND', as = 'o', " ..
+          'where = function(l, r) return l.i + 7 > r.i and r.i > l.i end })',
           'l.i + 7 > r.i and r.i > l.i' },
         { "window_join('j', r, tm.window.tumbling '10s', { on = 'k', kind = 'KIND', as = 'o' })", 'l.ts / 10000 = r.ts / 10000' },
       } do
@@ -383,7 +395,8 @@ return { j:map(function(e) return { k = e.k, l = e.i or tm.null, r = e.o and e.o
 it('waits for the slower side', function()
   local l = tm.pipeline 'l':from(tm.source.file { path = 'l', name = 'l' }):event_time { field = 'ts' }
   local r = tm.pipeline 'r':from(tm.source.file { path = 'r', name = 'r' }):event_time { field = 'ts' }
-  local t = tm.testing.run(l:join('j', r, { on = 'k', within = { after = '1s' }, kind = 'left' }):to(tm.sink.file { path = 'o', name = 'o' }))
+  local t = tm.testing.run(l:join('j', r, { on = 'k', within = { after = '1s' }, kind = 'left' })
+    :to(tm.sink.file { path = 'o', name = 'o' }))
   t:send('l', { k = 1, ts = 1000 }) t:send('l', { k = 2, ts = 1500 }) t:send('l', { k = 1, ts = 90000 })
   assert.same({}, t:out 'o')
   t:send('r', { k = 2, ts = 1600 })
@@ -399,9 +412,10 @@ it('waits for the slower side', function()
 end)
 it('refuses to keep anything behind it', function()
   local l, r = tm.pipeline 'l', tm.pipeline 'r'
-  local ok, e = pcall(tm.testing.run, l:join('j', r, { on = 'k', unbounded = true }):running('n', { n = tm.agg.count() }, { unbounded = true }))
+  local ok, e = pcall(tm.testing.run, l:join('j', r, { on = 'k', unbounded = true })
+    :running('n', { n = tm.agg.count() }, { unbounded = true }))
   assert.is_false(ok)
-  assert.truthy(tostring(e):find("running stands behind a join of two pipelines ('l' and 'r'), where nothing can be kept; give its rows a", 1, true),
+  assert.truthy(tostring(e):find("running stands behind a join of two pipelines ('l' and 'r'), where nothing can be kept", 1, true),
     tostring(e))
 end)
 ]] }
