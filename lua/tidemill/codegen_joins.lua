@@ -194,6 +194,18 @@ return function(emit, Gen)
   end
   Gen.put_bytes = put_bytes
 
+  --- The call of a function of two events, as text.
+  function Gen:call_of_two(fn, first, second)
+    self.called[#self.called + 1] = { view = first, fn = fn }
+    self.called[#self.called + 1] = { view = second, fn = fn, param = 1 }
+    if self.checked then
+      -- both live for this call alone
+      local function call() return first.call(function(l) return second.call(function(r) return fn(l, r) end) end) end
+      return self:const(call) .. '()'
+    end
+    return ('%s(e%d, e%d)'):format(self:const(fn), first.level, second.level)
+  end
+
   --- Text: local c, what `where` says of the event at hand and partner p, n. P.other: a view of partners.
   function Gen:put_where(rec, P, step, view, left)
     if not P.other then
@@ -204,9 +216,7 @@ return function(emit, Gen)
     self:put('if C.tm_ffi_kept_put(%s, batch, st0.home, p, n) < 0 then no_room() end', P.other_batch)
     put_stand(self, other, 'st0.home')
     self:at(step)
-    local first, second = left and view or other, left and other or view
-    self:put('local c = %s', self:call(rec.where, first, 'e' .. second.level))
-    self.called[#self.called + 1] = { view = second, fn = rec.where, param = 1 }
+    self:put('local c = %s', self:call_of_two(rec.where, left and view or other, left and other or view))
     self:sync(view)
     self:sync(other)
   end

@@ -307,6 +307,20 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     end
   end)
 
+  it('find an event that `where` keeps, with check --sample', function()
+    local file = h.write('{"l":1,"id":1,"ts":1}\n{"r":1,"id":1,"ts":2}\n{"r":1,"id":1,"ts":3}\n')
+    for _, op in ipairs { "join('j', s:filter(function(e) return e.r end), {", "window_join('j', s:filter(function(e) return e.r end), " ..
+      "tm.window.tumbling '1s', {" } do
+      for _, side in ipairs { 'l', 'r' } do
+        local r = h.run { 'check', '--sample', file, '-e', ([[(function(s) local kept
+          return s:filter(function(e) return e.l end):%s on = 'id', %s where = function(l, r)
+            local x = kept and kept.id kept = %s return true
+          end }) end)(stream:event_time { field = 'ts' })]]):format(op, op:find '^join' and 'unbounded = true,' or '', side) }
+        assert.truthy(r.err:find('event kept after its call; use tm.copy', 1, true), r.err)
+      end
+    end
+  end)
+
   it('are drawn with both inputs', function()
     local code = [[(function(s) return s:filter(function(e) return e.a end):join('settle', s:filter(function(e) return e.b end),
       { on = { id = 'auth' }, within = { before = '-1s', after = '15m' }, kind = 'left' }) end)(stream:event_time { field = 'ts' })]]
