@@ -485,6 +485,7 @@ end
 
 -- steps that something of may be due
 local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+Gen.HAS_DUE = HAS_DUE
 local NAMES_KEY = { key_by = true, join = true, window_join = true, join_right = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
@@ -518,8 +519,7 @@ function M.compile(pipeline, checked)
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {}, forward = {}, ends = {},
   }, Gen)
   local filtered_by, declared
-  -- what a join of two pipelines waits for may become due with any event
-  if not checked and #pipeline.shares == 0 then filtered_by, declared = leading_filter(pipeline) end
+  if not checked and Gen.has_own_clocks(pipeline) then filtered_by, declared = leading_filter(pipeline) end
   local view = g:new_view()
   g.may_drop = filtered_by ~= nil
   local first = pipeline.tree.next[1]

@@ -100,6 +100,44 @@ return function(emit, Gen)
     P.clock = clock
   end
 
+  --- Does something with a clock stand behind a join that sends events without a partner, which are old then?
+  function Gen.is_delayed(step)
+    local function due_behind(at)
+      for _, child in ipairs(at.next) do if Gen.HAS_DUE[child.kind] or due_behind(child) then return true end end
+      for _, arm in ipairs(at.arms or {}) do if due_behind(arm) then return true end end
+      return false
+    end
+    return step.kind == 'join' and step.rec.kind_of ~= 'inner' and not step.rec.cross and due_behind(step)
+  end
+
+  --- Are all clocks of the pipeline moved by its events alone, and none worked out from others behind each event?
+  function Gen.has_own_clocks(pipeline)
+    if #pipeline.shares > 0 then return false end
+    for _, step in ipairs(pipeline.steps) do if Gen.is_delayed(step) then return false end end
+    return true
+  end
+
+  --- The clock of what stands behind a join that sends events without a partner: these are as old as the longest wait for one, so its
+  --- watermark is the join's less that, and nothing is late there.
+  local function delay_clock(g, rec, P)
+    local n, wait = P.step.id, rec.within and 0 or math.huge
+    for side in pairs(rec.within and P.keeps or {}) do wait = math.max(wait, side == 'left' and rec.within.after or rec.within.before) end
+    local less = wait == math.huge and 'huge' or ('%.0f'):format(wait)
+    local anchor = ffi.new 'struct tm_clock'
+    anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
+    anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
+    g.anchors[#g.anchors + 1] = anchor
+    local ptr = ffi.cast('struct tm_clock *', anchor)
+    local clock = { ptr = ptr, view = P.sides[1].view, timed = {}, name = g:const(ptr), tick = 'tick' .. n }
+    if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
+    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(n,
+      P.clock.name, less, clock.name, clock.name)
+    P.before = 'before' .. n
+    g.functions[#g.functions + 1] = ('local function before%d() %s.w = %s.w - %s end'):format(n, clock.name, P.clock.name, less)
+    g.clocks[#g.clocks + 1] = clock
+    return clock
+  end
+
   --- The state of a step, whose records are those of joins.lua.
   function Gen:open_join(rec, P)
     P.state = self.once(rec, 'state', function()
@@ -129,7 +167,7 @@ return function(emit, Gen)
     local key = { names = on.left, nodes = g:field_nodes(P.view, on.left), composite = on.composite, made = false }
     P.key = key
     local outer_key, outer_clock = g.key, g.clock
-    g.key, g.clock = key, P.clock
+    g.key, g.clock = key, Gen.is_delayed(step) and P.clock and delay_clock(g, rec, P) or P.clock
     P.follow = function(name)
       return g:write_function(name, '', function() g:follow(step, P.view) end)
     end

@@ -221,6 +221,16 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
         return of 'b':window_join('j', n, tm.window.tumbling '10s', { on = 'p', as = 'c' })
           :map(function(e) return { i = e.i, n = e.c.n } end)]],
       'windows of windows')
+    -- rows without a partner are as old as the wait for one, and are not late for windows behind; nor for those of a second join
+    for _, kind in ipairs { 'left', 'inner', 'full' } do
+      compare(sql(([[select json_object('k', k, 'n', count(*), 'window_start', t / 10000 * 10000) from (
+          select coalesce(a.k, b.k) as k, max(coalesce(a.ts, b.ts), coalesce(b.ts, a.ts)) as t
+            from (select * from e where s = 'a') a %s join (select * from e where s = 'b') b
+            on a.k = b.k and b.ts between a.ts - 4000 and a.ts + 20000) group by k, t / 10000]]):format(kind)),
+        run(([[return of 'a':join('ab', of 'b', { on = 'k', within = { before = '4s', after = '20s' }, kind = '%s' })
+          :late_to(tm.sink.stdout()):window('w', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }
+          :select { 'k', 'n', 'window_start' }]]):format(kind)), kind)
+    end
     -- a stream with itself: each event is a partner of its own
     compare(sql [[select json_object('l', a.i, 'r', b.i) from e a join e b on a.k = b.k and b.ts between a.ts and a.ts + 5000]],
       run [[return s:join('self', s, { on = 'k', within = { after = '5s' } })
