@@ -449,10 +449,6 @@ require 'tidemill.codegen_windows'(emit, Gen)
 require 'tidemill.codegen_joins'(emit, Gen)
 require 'tidemill.codegen_window_joins'(emit, Gen)
 
-local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
-  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'put_key', 'own_key', 'own_digits', 'time_of' }
-
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
   for _, child in ipairs(step.next) do
@@ -484,8 +480,7 @@ local function keeps_state(kind)
 end
 
 -- steps that something of may be due
-local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
-Gen.HAS_DUE = HAS_DUE
+Gen.HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
 local NAMES_KEY = { key_by = true, join = true, window_join = true, join_right = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
@@ -515,7 +510,7 @@ function M.compile(pipeline, checked)
     keyed = uses(pipeline, function(kind) return NAMES_KEY[kind] end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(kind) return HAS_DUE[kind] end),
+    windowed = uses(pipeline, function(kind) return Gen.HAS_DUE[kind] end),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, joins = {}, forward = {}, ends = {},
   }, Gen)
   local filtered_by, declared
@@ -540,11 +535,7 @@ function M.compile(pipeline, checked)
   local fires = g:fire_text()
   local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) or fires:find(name, 1, true) end
   for level = 0, #g.views - 1 do
-    head[#head + 1] = ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level)
-    for _, name in ipairs(view_functions) do
-      local used = name .. level
-      if want(used .. '(') or name == 'begin' then head[#head + 1] = ('local %s = v%d.%s'):format(used, level, name) end
-    end
+    if not g.views[level + 1].scoped then head[#head + 1] = g.view_text(level, want) end
   end
   for i = 1, math.min(#g.consts, LOCALS_MAX) do head[#head + 1] = ('local k%d = K[%d]'):format(i, i) end
   -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
@@ -582,7 +573,7 @@ function M.compile(pipeline, checked)
   end
   pipeline.text = text
   local chunk, why = loadstring(text, '=(pipeline ' .. pipeline.name .. ')')
-  if not chunk then error('generated code: ' .. why .. '\n' .. text) end
+  if not chunk then Gen.not_compiled(pipeline, why, text) end
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
   pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0 or #pipeline.shares > 0

@@ -187,6 +187,8 @@ return function(emit, Gen)
     self:put(view.level == 0 and 'full = %s(i) or full' or '%s()', name)
     if #P.sides < 2 and not rec.cross then return end
     make(self, rec, P)
+    local begins = #self.functions + 1
+    self.functions[begins] = 'do'
     for _, s in ipairs(P.sides) do
       local outer, first = self.lines, self.first_step
       self.lines, self.first_step = {}, nil
@@ -194,6 +196,13 @@ return function(emit, Gen)
       self.functions[#self.functions + 1] = ('%s = function(i) local full %s return full end'):format(s.name, table.concat(self.lines, ' '))
       self.lines, self.first_step = outer, first
     end
+    -- a chunk has 200 locals: what the sides alone use is theirs
+    if P.other then
+      local text = table.concat(self.functions, ' ', begins)
+      P.other.scoped = true
+      self.functions[begins] = 'do ' .. self.view_text(P.other.level, function(called) return text:find(called, 1, true) end)
+    end
+    self.functions[#self.functions + 1] = 'end'
   end
 
   --- Text that makes the row of the rows' view: the key's fields and `as`, which is the JSON text `text`.

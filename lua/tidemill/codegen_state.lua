@@ -24,12 +24,33 @@ local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed',
 
 local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
+local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
+  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
+  'put_key', 'own_key', 'own_digits', 'time_of' }
+
 --- An event without what a step of its own key tells it by.
 local function no_own(what)
   lib.raise('missing-key', 'the event has no ' .. what)
 end
 
 return function(emit, Gen, node_list)
+  --- Text: the locals of a view; want: is this in the text that it is for?
+  function Gen.view_text(level, want)
+    local text = { ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level) }
+    for _, name in ipairs(view_functions) do
+      local used = name .. level
+      if want(used .. '(') or name == 'begin' then text[#text + 1] = ('local %s = v%d.%s'):format(used, level, name) end
+    end
+    return table.concat(text, ' ')
+  end
+
+  --- The text of a loop is none that LuaJIT takes.
+  function Gen.not_compiled(pipeline, why, text)
+    if not why:find('more than %d+') then error('generated code: ' .. why .. '\n' .. text) end
+    lib.raise('script', ("%s: the pipeline '%s' has more joins, flat_maps and processes than fit into one loop; let another take over " ..
+      "in between: tm.pipeline 'more':from(stream)"):format(pipeline.place, pipeline.name))
+  end
+
   --- What the text of steps with state or event time calls, beside what every loop does.
   function Gen.environment_text()
     return 'local ' .. table.concat(NAMES, ', ') .. ' = unpack(env, 1, ' .. #NAMES .. ') local ahead, untimed = 0, 0'

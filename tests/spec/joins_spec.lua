@@ -331,6 +331,24 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     end
   end)
 
+  it('of more streams than one loop holds are refused with what to do; six are not', function()
+    local function code(n)
+      return "(function(s) local j = s for i = 1, " .. n .. [[ do
+        j = j:join('j' .. i, s:filter(function(e) return e.k == i end), {
+        on = 'id', within = { after = '1s' }, kind = 'left', as = 'r' .. i,
+          where = function(l, r) return l.v >= r.v end }) end return j end)(
+        stream:event_time { field = 'ts' })]]
+    end
+    local r = h.run({ 'run', '--quiet', '-e', code(6) }, '{"ts":1,"id":1,"k":2,"v":1}\n{"ts":2,"id":1,"k":6,"v":1}\n')
+    assert.equal(0, r.code, r.err)
+    local self = '{"ts":1,"id":1,"k":2,"v":1}'
+    assert.equal(('{"ts":1,"id":1,"k":2,"v":1,"r2":%s,"r6":{"ts":2,"id":1,"k":6,"v":1}}\n'):format(self) ..
+      '{"ts":2,"id":1,"k":6,"v":1,"r6":{"ts":2,"id":1,"k":6,"v":1}}\n', r.out)
+    r = h.run { 'run', '-e', code(30) }
+    assert.equal(3, r.code)
+    assert.truthy(r.err:find("the pipeline 'e' has more joins, flat_maps and processes than fit into one loop", 1, true), r.err:sub(1, 300))
+  end)
+
   it('are drawn with both inputs', function()
     local code = [[(function(s) return s:filter(function(e) return e.a end):join('settle', s:filter(function(e) return e.b end),
       { on = { id = 'auth' }, within = { before = '-1s', after = '15m' }, kind = 'left' }) end)(stream:event_time { field = 'ts' })]]
