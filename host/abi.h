@@ -684,6 +684,28 @@ int32_t tm_ffi_versions_slot(struct tm_state *s, const void *record, int32_t fie
 enum { TM_KEY_IS_NUMBER = 1, TM_KEY_IS_STRING = 2, TM_KEY_IS_BOOLEAN = 4 };
 void tm_ffi_key_learn(struct tm_state *s, const void *record, int32_t *kinds);
 int32_t tm_ffi_key_foreign(const struct tm_key *k, const int32_t *kinds);
+/* ---- rows of kept events (codec/kept.c, state/partners.c) -------------- */
+/* A batch that holds one event at a time, made of bytes that were kept: JSON or MSGPACK, with fields of its own. name: of the
+ * member that put_with sets. Owned by the process; NULL: no memory. */
+struct tm_batch *tm_ffi_kept_new(int32_t format, const char *name, int32_t name_len);
+struct tm_fields *tm_ffi_kept_fields(struct tm_batch *b);
+/* The event is from now on the one of these bytes, copied: a valid object of the batch's format. It stands in slot `row`, as the event at
+ * hand does in batch `of`. 0, or -1 out of space */
+int32_t tm_ffi_kept_put(struct tm_batch *b, const struct tm_batch *of, int32_t row, const char *text, int32_t len);
+/* the same with the member set to the value `more`, bytes of the same format */
+int32_t tm_ffi_kept_put_with(struct tm_batch *b, const struct tm_batch *of, int32_t row, const char *text, int32_t len,
+                             const char *more, int32_t more_len);
+
+/* Events of a key that wait for partners: three lists of its record from `field` on, of times (NUMBER), bytes (STRING) and marks
+ * (NUMBER, ascending but for their signs; 0: the list has none), in order of arrival. slack: how far a time was behind the
+ * largest before it, at most. */
+int32_t tm_ffi_partners_keep(struct tm_state *s, void *record, int32_t field, double time, double mark, const char *text, int32_t len);
+/* the next one behind place `after` (0 to begin) whose time lies in [lo, hi]: its place, from 1; 0 there is none */
+int32_t tm_ffi_partners_next(struct tm_state *s, const void *record, int32_t field, int32_t after, double lo, double hi, double slack);
+/* Removes from the front those whose times are up to `upto`: OK, MORE after some, or a negative code. */
+int32_t tm_ffi_partners_pass(struct tm_state *s, void *record, int32_t field, double upto);
+/* where the mark of that number stands, if its sign is plus; 0 it does not */
+int32_t tm_ffi_partners_marked(struct tm_state *s, const void *record, int32_t field, double mark);
 
 /* ---- aggregates (aggregate/) ------------------------------------------ */
 /* What an aggregate keeps of any number of events is a text of its record. These change it in its place and announce that.

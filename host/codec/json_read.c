@@ -179,6 +179,8 @@ void tm_json_fill(struct tm_batch *b, int32_t id) {
   tm_json_shape_free(s.shape);
 }
 
+void tm_json_object_read(struct tm_json_scan *s, const char *p) { scanner()->object(s, p); }
+
 int32_t tm_ffi_json_check(const char *text, int32_t len, int32_t *err_at) {
   enum { SMALL = 4096 };
   char small[SMALL + 1 + TM_PAD];

@@ -42,6 +42,9 @@ extern const struct tm_json_scanner tm_json_scanner_portable;
 extern const struct tm_json_scanner tm_json_scanner_avx2;
 #endif
 
+/* Reads the members of the (valid) object at p, as the scanner in force does; s->end is behind it. */
+void tm_json_object_read(struct tm_json_scan *s, const char *p);
+
 enum { TM_JSON_DIGITS_SAFE = 15 };      /* any number of so few digits, without exponent, is exact */
 extern const double tm_json_pow10[23];  /* the powers of ten that a double holds exactly */
 

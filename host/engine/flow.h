@@ -114,6 +114,8 @@ struct tm_source_how {
 int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err);
 /* Where a source's events have their time: it takes turns with other bounded ones (io/turns.h). */
 void tm_flow_source_time(struct tm_flows *f, int32_t source, int32_t field, int32_t unit);
+/* Batches of this source have one event: pipelines that read it share a state, and each sees what the ones before it did with that event. */
+void tm_flow_source_one(struct tm_flows *f, int32_t source);
 /* Of `source` nothing is read before `first` has been read to its end. */
 void tm_flow_source_waits(struct tm_flows *f, int32_t source, int32_t first);
 /* 1: it still waits for another one */

@@ -239,6 +239,10 @@ static int begin_turns(struct tm_flows *f, struct tm_err *err) {
   return 0;
 }
 
+void tm_flow_source_one(struct tm_flows *f, int32_t source) {
+  f->sources[source]->one = 1;
+}
+
 void tm_flow_source_waits(struct tm_flows *f, int32_t source, int32_t first) {
   f->waits[source][first / 64] |= (uint64_t)1 << (first % 64);
 }

@@ -254,6 +254,13 @@ static int host_quiet(lua_State *L) {
   return 1;
 }
 
+/* source_one(index) */
+static int host_source_one(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_flow_source_one(h->flows, (int32_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 /* source_waits(index, first) */
 static int host_source_waits(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -375,7 +382,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
-    {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"part_over", host_part_over},
+    {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one}, {"part_over", host_part_over},
     {"part_name", host_part_name}, {"watermark", host_watermark}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},

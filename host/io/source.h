@@ -101,7 +101,7 @@ struct tm_source {
   int64_t period_ms;         /* a clock's */
   double count;              /* its ticks at most; 0 no end */
   double rate;               /* events a second at most; 0 no bound */
-  int32_t piece;             /* with a rate, or turns: bytes that are cut at a time */
+  int32_t piece;             /* with a rate, turns, or one: bytes that are cut at a time */
   int32_t time_field;        /* where its events have their time, as far as that is known: id of the field; 0 not */
   int32_t time_unit;         /* enum tm_time_unit */
   struct tm_turns *turns;    /* it takes turns with other inputs; NULL: it goes when it is asked */

@@ -195,7 +195,7 @@ static int take_turn(struct tm_source *s, struct tm_cut *cut) {
   struct tm_batch *b = s->batch;
   int32_t rows = s->turns != NULL ? tm_turns_rows(s) : b->rows;
   if (s->one && rows > 1) rows = 1;
-  if (s->turns != NULL && s->rate == 0) {
+  if (s->rate == 0) {
     int32_t len = rows < b->rows ? b->off[rows] : cut->used;
     s->piece = rows < b->rows ? (len < PIECE_SMALL ? 2 * PIECE_SMALL : 2 * len) : s->piece < TM_BLOCK ? 2 * s->piece : s->piece;
   }
@@ -326,7 +326,7 @@ enum tm_source_got tm_source_next(struct tm_source *s) {
     int final = st->eof && st->eof != TM_EOF_CUT;
     if (skip_mark(s) && read_head(s) && (!st->skipping || skip_long(s))) {
       int32_t len = st->tail - st->head;
-      int by_pieces = s->rate > 0 || s->turns != NULL;
+      int by_pieces = s->rate > 0 || s->turns != NULL || s->one;
       if (by_pieces && len > s->piece) len = s->piece;
       if (s->rate == 0 && len < s->whole && len <= TM_BLOCK && !s->live && !st->eof && !(by_pieces && len == s->piece)) return TM_SOURCE_MORE;
       if (len > 0 || (final && tm_fluent_inside(&st->at))) {

@@ -253,10 +253,9 @@ local function bind(o)
   end
   for _, d in ipairs(plan.sources) do
     for _, first in ipairs(d.waits_for or {}) do host.source_waits(d.index, first.index) end
+    if d.one then host.source_one(d.index) end
   end
   for _, p in ipairs(plan.pipelines) do
-    -- p.shares, the pipelines that have a table in common with this one, is told here once the host takes those of one root slot by
-    -- slot: until then one that reads the same source sees a table as it is behind the whole batch
     host.add_pipeline(p.name, p.source.index)
     for _, out in ipairs(p.outs) do
       out.ptr = ffi.cast('struct tm_out *', host.add_out(p.index, out.sink.host, out.dead or false))

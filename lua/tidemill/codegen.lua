@@ -47,7 +47,7 @@ function Gen:const(v)
 end
 
 --- The text as a chunk, with as many upvalues as it can have; and the text.
-local function load_text(name, head, text, consts)
+local function load_text(pipeline, head, text, consts)
   local chunk, why, whole
   for _, most in ipairs(LOCALS) do
     local locals = {}
@@ -55,10 +55,10 @@ local function load_text(name, head, text, consts)
     whole = head .. '\n' .. table.concat(locals, '\n') .. '\n' .. text:gsub('\1(%d+)\1', function(n)
       return tonumber(n) <= most and 'k' .. n or 'K[' .. n .. ']'
     end)
-    chunk, why = loadstring(whole, '=(pipeline ' .. name .. ')')
+    chunk, why = loadstring(whole, '=(pipeline ' .. pipeline.name .. ')')
     if chunk or not why:find('upvalues', 1, true) then break end
   end
-  if not chunk then error('generated code: ' .. why .. '\n' .. whole) end
+  if not chunk then Gen.not_compiled(pipeline, why, whole) end
   return chunk, whole
 end
 
@@ -69,12 +69,13 @@ function Gen:late(get)
   return self:const(get)
 end
 
---- A view of its own: accessors, overlay and node tree.
-function Gen:new_view()
+--- A view of its own: accessors, overlay and node tree. source: of its events, where that is not the pipeline's: batch, fields,
+--- strings, words; once: true where a row of the batch is another event each time.
+function Gen:new_view(source)
   local level = #self.views
-  local source = self.pipeline.source
+  source = source or self.pipeline.source
   local view_spec = {
-    batch = source.batch, fields = source.fields, log = self.forks, strings = source.strings, words = source.words,
+    batch = source.batch, fields = source.fields, log = self.forks, strings = source.strings, words = source.words, once = source.once,
   }
   local view
   local parts = { 'tidemill.view', 'tidemill.view_steps', 'tidemill.view_out', 'tidemill.view_seal' }
@@ -446,10 +447,8 @@ require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
 require 'tidemill.codegen_applied'(emit, Gen, node_list)
 require 'tidemill.codegen_tables'(emit, Gen, node_list)
-
-local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
-  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
-  'put_key', 'own_key', 'own_digits', 'time_of', 'own_text', 'put_bytes', 'kept' }
+require 'tidemill.codegen_joins'(emit, Gen)
+require 'tidemill.codegen_window_joins'(emit, Gen)
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -469,6 +468,7 @@ end
 local function sends_more(pipeline)
   for _, step in ipairs(pipeline.steps) do
     if step.kind == 'suppress' then return true end
+    if step.rec and (step.rec.right or step.rec.join) then return true end
     local e = step.kind == 'aggregate' and step.rec.emit
     local window = e and step.rec.window
     if e and (e.mode == 'updates' or e.count or window.lateness > 0 or window.window.kind == 'count') then return true end
@@ -478,15 +478,18 @@ end
 
 --- Does such a step find records?
 local function keeps_state(kind)
-  local entry = catalog.find('operator', kind)
+  local entry = catalog.find('operator', kind == 'join_right' and 'join' or kind)
   return kind == 'table' or kind == 'lookup' or entry and entry.state
 end
 
 --- Is such a step asked for the watermark?
 local function asks_clock(kind, step)
-  return kind == 'aggregate' or kind == 'process' or kind == 'lookup' and step.table.rec.versioned ~= nil
+  return Gen.HAS_DUE[kind] or kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
+-- steps that something of may be due
+Gen.HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+local NAMES_KEY = { key_by = true, join = true, window_join = true, join_right = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
 --- The filter that all events meet first, if there is one: nothing but where their time is from and what types fields have
@@ -512,14 +515,15 @@ function M.compile(pipeline, checked)
   local g = setmetatable({
     pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
     forks = has_forks(pipeline.tree) or sends_more(pipeline),
-    keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
+    keyed = uses(pipeline, function(kind) return NAMES_KEY[kind] end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
     windowed = uses(pipeline, asks_clock),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {},
+    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {}, forward = {},
+    ends = {},
   }, Gen)
   local filtered_by, declared
-  if not checked then filtered_by, declared = leading_filter(pipeline) end
+  if not checked and Gen.has_own_clocks(pipeline) then filtered_by, declared = leading_filter(pipeline) end
   local view = g:new_view()
   g.may_drop = filtered_by ~= nil
   local first = pipeline.tree.next[1]
@@ -540,11 +544,7 @@ function M.compile(pipeline, checked)
   local fires = g:fire_text()
   local function want(name) return body:find(name, 1, true) or rows:find(name, 1, true) or fires:find(name, 1, true) end
   for level = 0, #g.views - 1 do
-    head[#head + 1] = ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level)
-    for _, name in ipairs(view_functions) do
-      local used = name .. level
-      if want(used .. '(') or name == 'begin' then head[#head + 1] = ('local %s = v%d.%s'):format(used, level, name) end
-    end
+    if not g.views[level + 1].scoped then head[#head + 1] = g.view_text(level, want) end
   end
   -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
   -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
@@ -564,6 +564,7 @@ function M.compile(pipeline, checked)
     end
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end
+  if #g.forward > 0 then head[#head + 1] = 'local ' .. table.concat(g.forward, ', ') end
   local text = rows .. '\n' .. fires ..
     'local function event() local i, full = ' .. row .. ', nil ' .. hold ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
@@ -579,11 +580,11 @@ function M.compile(pipeline, checked)
     text = text .. 'local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
   end
   local chunk
-  chunk, pipeline.text = load_text(pipeline.name, table.concat(head, '\n'), text, g.consts)
+  chunk, pipeline.text = load_text(pipeline, table.concat(head, '\n'), text, g.consts)
   pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
-  pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0
-  pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, g.clocks, #g.clocks > 0
+  pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0 or #pipeline.joined > 0
+  pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, g:own_clocks(), #g.clocks > 0
   function pipeline.abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end

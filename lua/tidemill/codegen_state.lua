@@ -19,7 +19,14 @@ local ROW_KEY = lib.ROW_KEY
 local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2^53, strings
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
-  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due' }
+  'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due', 'huge',
+  'no_room' }
+
+local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
+
+local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
+  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
+  'put_key', 'own_key', 'own_digits', 'time_of', 'own_text', 'put_bytes', 'kept' }
 
 --- An event without what a step of its own key tells it by.
 local function no_own(what)
@@ -27,6 +34,23 @@ local function no_own(what)
 end
 
 return function(emit, Gen, node_list)
+  --- Text: the locals of a view; want: is this in the text that it is for?
+  function Gen.view_text(level, want)
+    local text = { ('local v%d = views[%d] local e%d, st%d = v%d.event, v%d.st'):format(level, level + 1, level, level, level, level) }
+    for _, name in ipairs(view_functions) do
+      local used = name .. level
+      if want(used .. '(') or name == 'begin' then text[#text + 1] = ('local %s = v%d.%s'):format(used, level, name) end
+    end
+    return table.concat(text, ' ')
+  end
+
+  --- The text of a loop is none that LuaJIT takes.
+  function Gen.not_compiled(pipeline, why, text)
+    if not why:find('more than %d+') then error('generated code: ' .. why .. '\n' .. text) end
+    lib.raise('script', ("%s: the pipeline '%s' has more joins, flat_maps and processes than fit into one loop; let another take over " ..
+      "in between: tm.pipeline 'more':from(stream)"):format(pipeline.place, pipeline.name))
+  end
+
   --- What the text of steps with state or event time calls, beside what every loop does.
   function Gen.environment_text()
     return 'local ' .. table.concat(NAMES, ', ') .. ' = unpack(env, 1, ' .. #NAMES .. ') local ahead, untimed = 0, 0'
@@ -37,7 +61,7 @@ return function(emit, Gen, node_list)
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
       state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip,
-      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due }
+      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
@@ -138,7 +162,8 @@ return function(emit, Gen, node_list)
           '; state is found by its name')
       end
     end
-    local state = require('tidemill.state').open(self.pipeline.name .. '/' .. step.rec.name, numbers, refs, step.rec.options)
+    local name = (step.owner or self.pipeline.name) .. '/' .. step.rec.name
+    local state = require('tidemill.state').open(name, numbers, refs, step.rec.options)
     local key = own or self.key
     state.step, state.names, state.composite = step, key and key.names or {}, key and key.composite or false
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
@@ -306,26 +331,29 @@ return function(emit, Gen, node_list)
 
   --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
-    if #self.fires == 0 and #self.clocks == 0 then return '' end
+    if #self.fires == 0 and #self.clocks == 0 and #self.ends == 0 then return '' end
     if self.fired then return self.fired end
     local parts, list = {}, {}
     for n, f in ipairs(self.fires) do
       parts[n] = f.text
-      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(n, f.walks and self:const(f.state) or 'false')
+      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s, %s }'):format(n, f.walks and self:const(f.state) or 'false',
+        f.shared and self:const(f.shared) or 'false')
     end
     self.fired = 'local cursor, ended\n' .. self:after_text() .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' ..
       table.concat(list, ', ') .. [[ }, 1
 local function fire(first, last)
   st0.home, st0.last = first - 1, last
-]] .. self:clocks_at_end() .. [[
+]] .. self:clocks_at_end() .. table.concat(self.ends, ' ') .. [[
+
   while fires[at] and st0.home < last and flow.stop == 0 do
-    local state = fires[at][2]
+    local state, shared = fires[at][2], fires[at][3]
     if state then
       cursor = cursor or C.tm_ffi_cursor_new(state.ptr)
       if cursor == nil then mk.row = st0.home + 1 no_memory() end
     end
-    ended = false
-    fires[at][1]()
+    -- what two pipelines share fires in the one that ends last
+    ended = shared and not (shared.left_ended and shared.right_ended)
+    if not ended then fires[at][1]() end
     if state and cursor.done ~= 0 then
       C.tm_ffi_cursor_free(cursor)
       cursor, ended = nil, true
@@ -339,7 +367,7 @@ end
   end
 
   function Gen:fire_call()
-    if #self.fires > 0 then return 'if flow.firing ~= 0 then return fire(first, last) end ' .. self:ahead_text() end
+    if #self.fires > 0 or #self.ends > 0 then return 'if flow.firing ~= 0 then return fire(first, last) end ' .. self:ahead_text() end
     return (self.stateful and 'if flow.firing ~= 0 then return last + 1 end ' or '') .. self:ahead_text()
   end
 

@@ -79,17 +79,28 @@ return function(emit, Gen)
     end
   end
 
+  --- The clocks that are not also another pipeline's.
+  function Gen:own_clocks()
+    local own = {}
+    for _, clock in ipairs(self.clocks) do if not clock.tick then own[#own + 1] = clock end end
+    return own
+  end
+
   --- Text that runs when a batch begins, for its partition.
   function Gen:enter_text()
     local text = {}
-    for i, clock in ipairs(self.clocks) do text[i] = ('enter(%s, batch) '):format(clock.self) end
+    for _, clock in ipairs(self.clocks) do
+      if not clock.tick then text[#text + 1] = ('enter(%s, batch) '):format(clock.self) end
+    end
     return table.concat(text)
   end
 
   --- Text that takes the last times into the watermarks, at the end of input.
   function Gen:clocks_at_end()
     local text = {}
-    for i, clock in ipairs(self.clocks) do text[i] = ('do %s end '):format(set_watermark(clock.name, clock.name .. '.highest')) end
+    for _, clock in ipairs(self.clocks) do
+      if not clock.tick then text[#text + 1] = ('do %s end '):format(set_watermark(clock.name, clock.name .. '.highest')) end
+    end
     return table.concat(text) .. '\n'
   end
 
@@ -220,6 +231,7 @@ return function(emit, Gen)
     return name
   end
 
+  --- Text that takes the event at hand into its windows, by the function `into`, or to those that came too late.
   local function put_assign(g, view, rec, W, into)
     local w = rec.window.window
     local take = view.level == 0 and 'full = ' .. into .. '(i, w) or full' or into .. '(nil, w)'
@@ -245,6 +257,8 @@ return function(emit, Gen)
     end
     g:put('end')
   end
+
+  Gen.put_assign = put_assign
 
   local DATA = { to = true, select = true, drop = true, rename = true, on_error = true, late_to = true }
 
@@ -355,7 +369,7 @@ return function(emit, Gen)
     if not self.windowed then return '' end
     local units = {}
     for i, out in ipairs(self.pipeline.outs) do units[i] = self:const(out.ptr) .. '.event = -1' end
-    return 'local upto, step, after, pending, turn_at, huge, held, last_row = 1 / 0, 1, 0, nil, 1, 1 / 0, nil, 0\n' ..
+    return 'local upto, step, after, pending, turn_at, held, last_row = huge, 1, 0, nil, 1, nil, 0\n' ..
       'local function unit() if after ~= 0 then ' ..
       table.concat(units, ' ') .. ' end end\n'
   end
@@ -371,7 +385,7 @@ return function(emit, Gen)
       for k, t in ipairs(clock.timed) do
         list[k] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(t.at, t.W)
       end
-      clocks[i] = ('{ %s, { %s } }'):format(clock.name, table.concat(list, ', '))
+      clocks[i] = ('{ %s, { %s }, %s }'):format(clock.name, table.concat(list, ', '), clock.tick or 'false')
       if clock.rows then rows = clock end
     end
     local text = 'local clocks = { ' .. table.concat(clocks, ', ') .. ' }\nlocal function set_after() ' .. table.concat(set, ' ') ..
@@ -407,6 +421,7 @@ local function settle()
   if pending and not advance(pending) then return false end
   for n = 1, #clocks do
     local c = clocks[n]
+    if c[3] then c[3]() end
     if c[1].highest >= c[1].trip and not advance(c) then return false end
   end
   return true
@@ -452,6 +467,7 @@ end
     return function()
       for _, f in ipairs(self.fires) do
         local T, W = f.timers, f.opened
+        if f.join and f.join.working then return f.letter() end
         if T and T.working then
           return T.view.key_letter(), { timer = T.name and { name = T.name, time = T.at } or { expired = true, time = T.at } }
         end
@@ -465,7 +481,9 @@ end
   --- The test that something is due behind an event, as text that goes on an `or`.
   function Gen:tripped()
     local parts = {}
-    for i, clock in ipairs(self.clocks) do parts[i] = (' or %s.highest >= %s.trip'):format(clock.name, clock.name) end
+    for i, clock in ipairs(self.clocks) do
+      parts[i] = clock.tick and (' or %s()'):format(clock.tick) or (' or %s.highest >= %s.trip'):format(clock.name, clock.name)
+    end
     return table.concat(parts)
   end
 

@@ -36,8 +36,33 @@ end
 
 local function joined(list) return table.concat(list, ', ') end
 
+local function on_text(on)
+  local parts = {}
+  for i, left in ipairs(on.left) do parts[i] = left .. (left ~= on.right[i] and ' = ' .. on.right[i] or '') end
+  return joined(parts)
+end
+
+--- A duration that may be below nothing.
+local function signed(ms) return (ms < 0 and '-' or '') .. duration.text(math.abs(ms)) end
+
+local function join_text(rec, of)
+  return rec.name .. ': ' .. (rec.kind_of ~= 'inner' and rec.kind_of .. ', ' or '') .. 'on ' .. on_text(rec.on) .. of .. ', as ' .. rec.as
+end
+
 -- what a step does with which fields, by kind
 local details = {
+  join = function(rec)
+    local w = rec.within
+    return join_text(rec, w and (', within %s before to %s after'):format(signed(w.before), signed(w.after)) or '')
+  end,
+  window_join = function(rec)
+    local w = rec.window.window
+    local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or ''
+    return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. by)
+  end,
+  join_right = function(rec)
+    return rec.join.name .. ', as its right side' .. (rec.join.cross and ', of pipeline ' .. rec.join.pipeline or '')
+  end,
   select = function(rec) return joined(rec.fields) end,
   drop = function(rec) return joined(rec.fields) end,
   set = function(rec) return joined(rec.fields) end,
@@ -92,7 +117,8 @@ local details = {
 local function step_label(step)
   local rec = step.rec or {}
   local detail = details[step.kind] and details[step.kind](rec) or type(rec.name) == 'string' and rec.name or ''
-  return (rec.shown or step.kind) .. (detail ~= '' and ' ' .. printable.cut(printable.utf8(detail), DETAIL_MAX) or '')
+  local kind = rec.shown or (rec.join or rec).kind or step.kind
+  return kind .. (detail ~= '' and ' ' .. printable.cut(printable.utf8(detail), DETAIL_MAX) or '')
 end
 
 --- Pipelines that read what this sink, a link, carries.
@@ -151,7 +177,7 @@ function Drawing:step(step, prefix, rest)
     self:put(rest .. (last and '└─ ' or '├─ ') .. arm.name .. ':', arm.place ~= step.place and place_of(arm) or nil)
     self:behind(arm, rest .. (last and '   ' or '│  '))
   end
-  self:behind(step, rest)
+  if step.kind ~= 'join_right' then self:behind(step, rest) end   -- what comes behind a join stands behind its left stream
 end
 
 --- One reader goes on at the same depth; several are a fork.
@@ -209,6 +235,14 @@ function Model:follow(p, step, from, label)
     if child.kind == 'to' then
       self:lead(from, child.out.sink, label)
       self:follow(p, child, from, label)
+    elseif child.kind == 'join_right' then
+      for _, of in ipairs(self.plan.pipelines) do
+        for _, other in ipairs(of.steps) do
+          if other.rec == child.rec.join then
+            self:edge(from, 'p' .. of.index .. '_' .. other.id, label and label .. ', right' or 'right')
+          end
+        end
+      end
     else
       local id = self:node('p' .. p.index .. '_' .. child.id, child.kind, step_label(child), place_of(child), p.index)
       self:edge(from, id, label)

@@ -76,7 +76,7 @@ local walk
 
 -- what of a step's record leads to other steps or to the host, or is called less often than once an event (apply)
 local ELSEWHERE = { parent = true, readers = true, stream = true, from = true, union = true, arms = true, sink = true, replaces = true,
-  apply = true, table_rec = true }
+  apply = true, table_rec = true, right = true, join = true, left_timed = true, right_timed = true }
 
 local function collect(t, depth, into)
   for _, key in ipairs(names_of(t)) do
@@ -202,6 +202,9 @@ function walk(step, known, problems, seen)
         here[rec.as] = true
       elseif child.kind == 'table' then
         here = nil
+      elseif rec and rec.right then
+        here[rec.as] = true
+        if rec.window then here.window_start, here.window_end = true, true end
       elseif child.kind == 'map' or child.kind == 'flat_map' or child.kind == 'process' then
         here = nil
       end

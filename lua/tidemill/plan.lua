@@ -1,12 +1,14 @@
 --[[
 plan.lua - from the streams a script returned to pipelines: what each reads, its steps as a tree, its outputs.
 
-  pipeline { name, index, source, tree, outs, on_error, schema, steps, place }
+  pipeline { name, index, source, tree, outs, on_error, schema, steps, place, joined }    joined: pipelines that a join ties to it
   step     { kind, id, label, place, next = { steps… }, ... }       id: 1.. within the pipeline, in order of the text
+           a join stands behind its left stream; behind the right one stands 'join_right', whose record names the join's
   out      { pipeline, sink, feeds }                                 one per pipeline and sink
 Two pipelines of one name, streams nobody reads or writes, and unknown wiring are load errors.
 ]]
 
+local catalog = require 'tidemill.catalog'
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
@@ -104,6 +106,11 @@ end
 --- A link carries what its writers read, so that values of msgpack stay what they are and JSON keeps its bytes; where both
 --- meet it is msgpack.
 function Plan:link_formats()
+  for join, list in pairs(self.sharing) do
+    join.shared.packed = false
+    for _, p in ipairs(list) do join.shared.packed = join.shared.packed or formats.of_events(p.source.format) == 'msgpack' end
+    join.shared.left = list[1].name == join.pipeline and list[1] or list[2]
+  end
   for _, p in ipairs(self.pipelines) do
     for _, out in ipairs(p.outs) do
       if out.sink.kind == 'link' and formats.of_events(p.source.format) == 'msgpack' then
@@ -125,6 +132,7 @@ local function reached(rec, into)
       return
     end
     if rec.table_rec then reached(rec.table_rec, into) end
+    if rec.right then reached(rec.right, into) end
     rec = rec.parent
   end
 end
@@ -174,15 +182,35 @@ local function children_of(rec, live)
   return list
 end
 
-function Plan:build_step(rec, pipeline, live)
+--- A step behind a join of two pipelines, as it stands in the right one: what it makes goes to the same sinks.
+local function check_guest(rec, pipeline, join)
+  local entry = catalog.find('operator', rec.kind)
+  if not (entry and entry.state or rec.join or rec.kind == 'event_time' or rec.kind == 'window') then return end
+  fault(rec.place, ("%s stands behind a join of two pipelines ('%s' and '%s'), where nothing can be kept; give its rows a pipeline of " ..
+    "their own: tm.pipeline 'joined':from(stream), with its own event_time"):format((rec.join or rec).kind, join.pipeline, pipeline.name))
+end
+
+local LEADS = { on_error = true, late_to = true }   -- behind a join of two pipelines: of the left one alone
+
+--- guest: the join behind whose right side, in another pipeline, this stands.
+function Plan:build_step(rec, pipeline, live, guest)
+  if guest then check_guest(rec, pipeline, guest) end
+  local join = rec.join or rec.right and rec
+  if join and join.cross then
+    join.shared = join.shared_by == self and join.shared or {}
+    join.shared_by = self
+    self:share(join, pipeline)
+  end
   local step = {
     kind = rec.kind, rec = rec, place = rec.place, id = #pipeline.steps + 1, next = {},
   }
   pipeline.steps[step.id] = step
-  step.label = (rec.shown or rec.kind) .. '#' .. step.id
+  step.label = (rec.shown or (rec.join or rec).kind) .. '#' .. step.id
   if rec.kind == 'to' then
     step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
     table.insert(step.out.fields, csv.fields_of(rec) or false)
+  elseif LEADS[rec.kind] and guest then
+    step.guest = true
   elseif rec.kind == 'on_error' then
     local d = stream.described(rec.sink)
     if pipeline.on_error and sink_key(pipeline.on_error.rec.sink) ~= sink_key(rec.sink) then
@@ -214,12 +242,13 @@ function Plan:build_step(rec, pipeline, live)
         fault(rec.place, rec.kind .. ": nobody reads or writes the branch '" .. arm.name .. "'; return it or leave it out")
       end
       local made = { kind = 'arm', rec = arm, name = arm.name, fn = arm.fn, place = arm.place, next = {}, id = step.id }
-      self:follow(arm, made, pipeline, live)
+      self:follow(arm, made, pipeline, live, guest)
       step.arms[#step.arms + 1] = made
     end
     return step
   end
-  self:follow(rec, step, pipeline, live)
+  if rec.join and rec.join.cross then self:follow(rec.join, step, pipeline, live, rec.join)
+  else self:follow(rec, step, pipeline, live, guest) end
   for _, child in ipairs(rec.kind == 'window' and step.next or {}) do
     if child.kind ~= 'aggregate' then
       fault(rec.place, 'window says nothing of what becomes of its events; add, for example, :aggregate { n = tm.agg.count() }')
@@ -228,10 +257,19 @@ function Plan:build_step(rec, pipeline, live)
   return step
 end
 
+--- A join of two pipelines: both know it.
+function Plan:share(join, pipeline)
+  local list = self.sharing[join] or {}
+  self.sharing[join] = list
+  list[#list + 1] = pipeline
+  if #list < 2 then return end
+  list[1].joined[#list[1].joined + 1], list[2].joined[#list[2].joined + 1] = list[2], list[1]
+end
+
 --- What comes behind a stream: steps that read it, links it feeds, the default output where it is returned.
-function Plan:follow(rec, step, pipeline, live)
+function Plan:follow(rec, step, pipeline, live, guest)
   for _, child in ipairs(children_of(rec, live)) do
-    step.next[#step.next + 1] = self:build_step(child, pipeline, live)
+    step.next[#step.next + 1] = self:build_step(child, pipeline, live, guest)
   end
   for _, sink in ipairs(self.feeds[rec] or {}) do
     step.next[#step.next + 1] = { kind = 'to', out = out_of(pipeline, sink), next = {}, id = step.id, place = rec.place }
@@ -252,7 +290,7 @@ local function check_dangling(all, live)
     if not live[rec] and not rec.replaced and rec.kind == 'table' then
       fault(rec.place, "nobody reads the table '" .. rec.name .. "'; look it up by stream:lookup(table, { on = … }) or leave it out")
     end
-    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' and not rec.of_table then
+    if not live[rec] and not rec.replaced and rec.kind ~= 'arm' and rec.kind ~= 'join_right' and not rec.of_table then
       local what = rec.kind == 'root' and ("pipeline '" .. rec.pipeline .. "'") or ("the stream made by '" .. rec.kind .. "'")
       fault(rec.place, what .. ' is neither returned by the script nor read by another stream; return it or remove it')
     end
@@ -338,7 +376,7 @@ end
 function M.make(results, canonical, all)
   local plan = setmetatable({
     sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0, tables = {},
-    canonical = canonical,
+    sharing = {}, canonical = canonical,
   }, Plan)
   local live = {}
   for _, rec in ipairs(results) do
@@ -369,7 +407,7 @@ function M.make(results, canonical, all)
       fault(rec.place, "the name '" .. rec.pipeline .. "' is taken by the pipeline of " .. by_name[rec.pipeline].place ..
         '; state and counters are found by name')
     end
-    local p = { name = rec.pipeline, rec = rec, place = rec.place, outs = {}, steps = {}, schemas = {} }
+    local p = { name = rec.pipeline, rec = rec, place = rec.place, outs = {}, steps = {}, schemas = {}, joined = {} }
     by_name[rec.pipeline] = p
     p.source = plan:root_source(rec)
     pipelines[#pipelines + 1] = p

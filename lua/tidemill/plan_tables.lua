@@ -3,9 +3,9 @@ plan_tables.lua - the tables of a plan: who writes them, who looks them up, what
 
   table    { name, rec, place, writer = pipeline, step, readers = { pipelines }, bounded, clocks }
            bounded: its rows come from files that end; clocks: of those who look up versions (codegen_tables.lua)
-  pipeline.shares      pipelines that read or write a table of this one's and are not the same
   pipeline.waits_for   pipelines whose tables are read to their end before this one begins
   source.waits_for     the same of what they read in the end, which is what the host is told; read_first: some other one waits for it
+  source.one           pipelines of it share a table or a join: it gives one event at a time, which each of them has before the next one
 ]]
 
 local stream = require 'tidemill.stream'
@@ -106,18 +106,31 @@ local function plan_wait(t, p, by_link)
   end
 end
 
+--- Two pipelines share a state: what both read comes event by event, as otherwise each would see what the other did with a whole batch.
+local function one_by_one(where, p, q, by_link)
+  local _, of_p = roots_of(p, by_link)
+  for _, d in ipairs((roots_of(q, by_link))) do
+    if of_p[d] then
+      if d.record or d.format == 'fluent' then
+        local what = d.record and 'records of several lines' or "packets ('fluent')"
+        fault(where, ("'%s' and '%s' share this and read one source, whose %s cannot be taken one by one; give each its own source")
+          :format(p.name, q.name, what))
+      end
+      d.one = true
+    end
+  end
+end
+
 --- When all pipelines are planned: bounds, order, who shares what. by_link: the source of a link -> the pipelines that feed it.
 function M.finish(plan, by_link)
-  for _, d in ipairs(plan.sources) do d.waits_for, d.read_first = nil, nil end   -- a spec plans the same ones again
+  for _, d in ipairs(plan.sources) do d.waits_for, d.read_first, d.one = nil, nil, nil end   -- a spec plans the same ones again
   for _, t in ipairs(plan.tables) do
     t.bounded = true
     for _, d in ipairs((roots_of(t.writer, by_link))) do t.bounded = t.bounded and is_bounded(d) end
-    local users = { t.writer }
-    for _, p in ipairs(t.readers) do add(users, p) end
-    for _, p in ipairs(users) do
-      p.shares = p.shares or {}
-      for _, other in ipairs(users) do if other ~= p then add(p.shares, other) end end
-    end
+    for _, p in ipairs(t.readers) do if p ~= t.writer then one_by_one(t.place, t.writer, p, by_link) end end
+  end
+  for join, sides in pairs(plan.sharing) do
+    if sides[2] and sides[1] ~= sides[2] then one_by_one(join.place, sides[1], sides[2], by_link) end
   end
   for _, t in ipairs(plan.tables) do
     for _, p in ipairs(t.readers) do plan_wait(t, p, by_link) end

@@ -63,6 +63,7 @@ local function bound_text(state, row)
   if row.max_keys ~= lib.NULL then return thousands(row.max_keys) .. ' keys, on_full ' .. row.on_full end
   if state.step.kind == 'aggregate' then return 'open windows' end
   if state.table and state.step.table.bounded then return 'files that end' end
+  if state.step.rec.within then return 'within' end
   local ttl = state.step.rec.options.ttl
   return #state.names == 0 and 'one key' or ttl and 'ttl ' .. ttl or 'unbounded'
 end

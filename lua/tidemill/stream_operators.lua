@@ -20,6 +20,14 @@ return function(methods, step, stream)
     return rec
   end
 
+  --- The record of the step that names the key which holds for a stream: key_by or a join. Its fields, or fn and name.
+  local function key_before(s)
+    local rec = stream.record(s)
+    while rec and rec.kind ~= 'key_by' and not rec.right do rec = rec.parent end
+    return rec
+  end
+  stream.key_before = key_before
+
   local function need_time(where, what, s, why)
     if before(s, 'event_time') then return end
     fault(where, what .. why .. " needs event time: write :event_time { field = 'ts', unit = 'ms' } before it, in this pipeline")
@@ -91,7 +99,7 @@ return function(methods, step, stream)
     stream.need_name(where, 'dedup', name)
     local o = stream.state_options(where, 'dedup', options)
     local on = own_key(where, 'dedup', 'on', o.on)
-    local key = before(self, 'key_by')
+    local key = key_before(self)
     if not on and not (key and (key.fn or #key.fields > 0)) then
       fault(where, "dedup takes what makes two events the same: { on = 'id' }, or a key_by before it")
     end
@@ -188,7 +196,7 @@ return function(methods, step, stream)
     if o.within == nil then fault(where, "suppress takes how long it holds back: { by = 'card', within = '10m' }") end
     local within = positive_duration(where, 'suppress', 'within', o.within)
     local by = own_key(where, 'suppress', 'by', o.by, true)
-    local key = before(self, 'key_by')
+    local key = key_before(self)
     local names = by and (by.fields or { by.name }) or key and (key.fn and { key.name } or key.fields) or {}
     for _, field in ipairs(names) do
       if field == 'suppressed' or field == 'partial' then

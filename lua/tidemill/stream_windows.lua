@@ -102,6 +102,20 @@ return function(methods, step, stream)
     return rec
   end
 
+  --- Not more windows may be open at a time than can be.
+  local function check_open(where, what, w, lateness, timed)
+    if not w.size then return end
+    local open = (w.size + lateness + timed.out_of_order) / w.slide
+    if open > OPEN_MAX then
+      fault(where, ("%s: about %d windows would be open at a time, at most %d can be; make the size shorter, the slide longer, or " ..
+        "lateness and out_of_order less"):format(what, open, OPEN_MAX))
+    end
+  end
+  stream.check_open, stream.open_max = check_open, OPEN_MAX
+
+  --- What tm.window.… returned; nil: that is none.
+  function stream.window_of(v) return made[v] end
+
   --- Puts events into windows; what stands behind it says what becomes of them.
   function methods:window(name, spec, options)
     local where = place()
@@ -119,20 +133,14 @@ return function(methods, step, stream)
     if not w.bounded and lateness > 0 then
       fault(where, ('window: nothing is late for a %s window; leave lateness out'):format(w.kind))
     end
-    if w.size then
-      local open = (w.size + lateness + timed.out_of_order) / w.slide
-      if open > OPEN_MAX then
-        fault(where, ("window: about %d windows would be open at a time, at most %d can be; make the size shorter, the slide longer, or " ..
-          "lateness and out_of_order less"):format(open, OPEN_MAX))
-      end
-    end
+    check_open(where, 'window', w, lateness, timed)
     return step(self, 'window', { name = name, window = w, lateness = lateness, open_max = OPEN_MAX })
   end
 
   --- The fields of the key that holds for a step.
   local function key_fields(s)
-    local key = before(s, 'key_by')
-    return key and (key.fn and { key.name } or key.fields) or {}
+    local rec = stream.key_before(s)
+    return rec and (rec.fn and { rec.name } or rec.fields) or {}
   end
 
   local function pending(where, s, what)

@@ -191,6 +191,7 @@ end
 
 --- A string made for `row` stays: until the next batch, or for good where the column knows it by an id.
 local function keep(node, row, s)
+  if spec.once then return end
   local id = node.codes[row]
   if id ~= 0 then
     node.words[id] = s

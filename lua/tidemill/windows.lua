@@ -303,10 +303,16 @@ function M.new(rec, opened, clock)
     return first_of_next(to)
   end
 
-  --- The key and the bounds of the record next gave last, if it is still there.
-  function W.unit()
+  --- The record next gave last, if it is still there; its window is W.at.
+  function W.record()
     local p = cursor and C.tm_ffi_cursor_at(cursor)
-    if not p or p == nil then return nil end
+    if p and p ~= nil then return p end
+  end
+
+  --- Its key and bounds.
+  function W.unit()
+    local p = W.record()
+    if not p then return nil end
     local e = W.at
     return state.key_of(e.ptr, p, opened.names, opened.composite),
       e.from > -huge and { window_start = e.from, window_end = e.to } or {}

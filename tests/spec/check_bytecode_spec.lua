@@ -434,7 +434,7 @@ describe('state', function()
       package.preload['tidemill.catalog'] = function() return { find = function(_, name) return name == 'count' and entry or nil end } end
       local list = {}
       local step = { kind = 'count', place = 'p.lua:3', rec = %s }
-      require 'tidemill.lint'.states({ pipelines = { { steps = { step } } } }, list)
+      require 'tidemill.lint'.states({ pipelines = { { steps = { step } } }, tables = {} }, list)
       for _, p in ipairs(list) do print(p.place .. ': ' .. p.message) end]]):format(entry, rec)
     local r = h.shell("LUA_PATH='lua/?.lua' luajit " .. h.write(script))
     assert.equal('', r.err)

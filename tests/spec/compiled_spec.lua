@@ -78,7 +78,7 @@ local pipelines = {
     :filter(function(e) return e.t == nil or e.t.n > 1 end)]],
   ['lookup of versions, two keys'] = [[:event_time { field = 'id' }:lookup(tm.table('t', { key = { 'code', 'way' }, time = 'since',
     versioned = '1s', from = tm.source.generate(function(i)
-    return { code = i % 2 == 0 and 'DE' or 'FR', way = 'pos', since = i * 400 } end, { count = 50 }) }),
+    return { code = i % 2 == 0 and 'DE' or 'FR', way = 'pos', since = i * 1000 } end, { count = 20 }) }),
     { on = { country = 'code', channel = 'way' }, missing = 'drop' }):select { 'id', 't' }]],
   ['two sinks'] = [[:to(tm.sink.stdout()):filter(function(e) return e.amount > 200 end)]],
 }

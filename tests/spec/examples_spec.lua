@@ -519,7 +519,7 @@ describe('scripts/examples/fluent.lua', function()
     local r = h.run { 'run', '--quiet', 'scripts/examples/fluent.lua', '--set', 'dir=' .. dir }
     assert.equal(0, r.code, r.err)
     -- the generator knows what it packed
-    local packer = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'
+    local packer = h.python
     assert.equal(h.read(SAMPLES .. 'fluent.msgpack'), h.sh('%s %sfluent.py', packer, SAMPLES))
     local judge = h.write [==[
 import collections, datetime, json, sys

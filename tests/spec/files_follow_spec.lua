@@ -209,7 +209,7 @@ describe('a clock and rates', function()
     for i = 1, 200 do input[i] = ('{"i":%d,"pad":"%s"}\n'):format(i, ('p'):rep(i * 37 % 2000)) end
     input = table.concat(input)
     local path = h.write(input)
-    local python = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'   -- the one of python3-msgpack
+    local python = h.python
     local packed = h.shell(python .. [[ -c '
 import json, msgpack, sys
 for line in sys.stdin: sys.stdout.buffer.write(msgpack.packb(json.loads(line)))']], input).out

@@ -9,7 +9,7 @@ local kill = require 'spec.kill'
 
 local sh = h.sh
 
-local python = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'   -- the one of python3-msgpack
+local python = h.python
 
 --- What is below a folder: { ['a/b'] = text }.
 local function tree(dir)

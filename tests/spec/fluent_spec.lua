@@ -4,7 +4,7 @@ local h = require 'spec.helper'
 local r = require 'spec.running'
 local kill = require 'spec.kill'
 
-local python = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'
+local python = h.python
 
 local function hex(text)
   return (text:gsub('%s', ''):gsub('%x%x', function(c) return string.char(tonumber(c, 16)) end))

@@ -149,4 +149,7 @@ function M.script(text, input, ...)
   return M.run({ 'run', '--quiet', M.write(text, M.path 'script.lua'), ... }, input or '')
 end
 
+-- the Python of the system, which has its msgpack
+M.python = M.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'
+
 return M

@@ -77,6 +77,7 @@ describe('the catalog', function()
   -- what stands in front of the options of an operator
   local before = {
     key_by = "key_by('card', ", running = "running('r', { n = tm.agg.count() }, ", process = "process('p', ", event_time = 'event_time(',
+    join = "join('j', stream, ", window_join = "window_join('j', stream, tm.window.tumbling '1m', ",
     dedup = "dedup('d', ", top = "top('t', 3, 'v', ", sample = 'sample(', throttle = "throttle('t', ", suppress = "suppress('s', ",
     window = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m', ",
     emit = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:emit(",

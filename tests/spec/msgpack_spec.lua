@@ -3,7 +3,7 @@
 -- (msgpack_reference.py).
 local helper = require 'spec.helper'
 
-local python = helper.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'
+local python = helper.python
 
 --- Bytes from hexadecimal digits.
 local function hex(text)

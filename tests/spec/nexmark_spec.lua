@@ -196,7 +196,7 @@ end
 local queries = {
   q0 = {}, q1 = {}, q2 = {}, q3 = {}, q14 = {}, q20 = {}, q21 = {}, q22 = {},
   q4 = { form = '--last category', final = true },
-  q5 = { late = true }, q8 = { only = 'dense' },   -- nobody sells within ten seconds of a day with an event in twenty
+  q5 = { late = true }, q7 = { late = true }, q8 = { only = 'dense' },   -- nobody sells within ten seconds of a day with an event in twenty
   q11 = { late = true },
   q15 = { form = '--last day', final = true }, q16 = { form = '--last channel,day', final = true },
   q9 = { form = '--last id' },

@@ -8,9 +8,6 @@ local h = require 'spec.helper'
 local running = require 'spec.running'
 local json = require 'dkjson'
 
--- one that has msgpack
-local python = h.read '/usr/bin/python3' ~= '' and '/usr/bin/python3' or 'python3'
-
 local function pick(list) return list[math.random(#list)] end
 
 --- A random stream: { lines }, its times around `base`, steps of up to `gap` ms, up to `disorder` ms late; g is the gap of each event.
@@ -327,14 +324,14 @@ describe('apply and reduce', function()
     local make = [[import msgpack,sys
 for i in range(3): sys.stdout.buffer.write(msgpack.packb({'ts': i, 'b': bytes([i, 255]), 'e': msgpack.ExtType(5, b'x'), 'f': 2.5}))]]
     h.write(make, dir .. '/make.py')
-    h.sh('%s %s/make.py >%s/in.msgpack', python, dir, dir)
+    h.sh('%s %s/make.py >%s/in.msgpack', h.python, dir, dir)
     local code = [[stream:event_time { field = 'ts' }:window('w', tm.window.count(3)):apply(function(key, window, rows, emit)
       emit { n = #rows, b = rows[3].b, same = rows[2].b == tm.bin '\1\255', type = rows[1].e.type }
       emit(rows[2]) end)]]
     h.shell(h.command { 'run', '--quiet', '--from', dir .. '/in.msgpack', '--out-format', 'msgpack', '-e', code } .. ' >' .. dir .. '/out')
     assert.equal("[{'b': b'\\x02\\xff', 'n': 3, 'same': True, 'type': 5}, " ..
       "{'ts': 1, 'b': b'\\x01\\xff', 'e': ExtType(code=5, data=b'x'), 'f': 2.5}]\n",
-      h.sh("%s -c \"import msgpack; print(list(msgpack.Unpacker(open('%s/out', 'rb'))))\"", python, dir))
+      h.sh("%s -c \"import msgpack; print(list(msgpack.Unpacker(open('%s/out', 'rb'))))\"", h.python, dir))
     local csv = rows([[stream:schema { v = 'number' }:window('w', tm.window.global()):apply(function(key, window, rows, emit)
       emit { sum = rows[1].v + rows[2].v, text = rows[2].t } end)]], 'v,t\n1,a\n2.5,"x ""y"""\n', '--format', 'csv', '--out-format',
       'json')

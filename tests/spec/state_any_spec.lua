@@ -6,10 +6,7 @@ through the filter that tests/unit/test_any.c is), and whole, in a process, agai
 local h = require 'spec.helper'
 local buffer = require 'string.buffer'
 
-local python
-for _, name in ipairs { 'python3', '/usr/bin/python3' } do
-  if not python and h.shell(name .. " -c 'import msgpack'").code == 0 then python = name end
-end
+local python = h.python
 
 local filter = (h.bin:match '^(.*)/[^/]*$' or '.') .. '/unit/test_any'
 local array_mt, null_mt = { __metatable = 'array' }, {}

@@ -148,7 +148,7 @@ end)]]):format(dir))
 
   it('carries msgpack as it is', function()
     local dir = h.folder()
-    local python = (h.read '/usr/bin/python3' ~= '' and '/usr/bin/' or '') .. [==[python3 - %s <<'EOF'
+    local python = h.python .. [==[ - %s <<'EOF'
 import msgpack, sys
 d = sys.argv[1]
 rows = [{'k': b'\x00\xff', 'skip': 1}, {'k': 'a', 'bin': b'\x00\x01\xff', 'ext': msgpack.ExtType(5, b'xyz'),

@@ -1,0 +1,437 @@
+--[[
+codegen_joins.lua - the text of `join`, which stands in the tree twice: behind its left stream and behind its right one.
+
+Each event looks for partners among those the other side keeps, sends a row for each, and is kept itself. Rows are events of a batch of
+their own (host/codec/kept.c), made of the bytes of both sides; what comes behind the join reads them there, so its text and state
+exist once, whichever side the event at hand is of.
+
+  r         the key's record; S its state; text, len: the bytes of the event at hand; t its time, -inf: none
+  pairN     sends the event at hand with partner j, true, or not (`where`)
+  joinedN   takes the row in view N through what comes behind
+  fireN     sends the next event whose time without a partner is over
+]]
+
+local lib = require 'tidemill.lib'
+local joins = require 'tidemill.joins'
+local value = require 'tidemill.value'
+local C, ffi = lib.C, lib.ffi
+local row_len = ffi.new 'int32_t[1]'
+
+local UNROLLED = 3   -- partners of an event met without a loop, which would make a trace of its own
+local KEEPS = { left = { left = true }, right = { right = true }, full = { left = true, right = true }, inner = {} }
+local BASE = { left = joins.LEFT, right = joins.RIGHT }
+
+local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
+
+return function(emit, Gen)
+  --- A batch of kept events, and what a view over it needs. name: of the member that its rows get.
+  local function kept_source(g, rec, name)
+    local packed = g.pipeline.source.batch.format == C.TM_FORMAT_MSGPACK or rec.cross and rec.shared.packed
+    local format = packed and C.TM_FORMAT_MSGPACK or C.TM_FORMAT_JSON
+    local batch = C.tm_ffi_kept_new(format, name, #name)
+    if batch == nil then lib.raise('memory', 'no memory for the rows of a join') end
+    local by_id = {}
+    local function words(id)
+      if not by_id[id] then
+        by_id[id] = {}
+        for i = 0, C.TM_WORDS_MAX do by_id[id][i] = false end
+      end
+      return by_id[id]
+    end
+    return { batch = batch, fields = C.tm_ffi_kept_fields(batch), strings = function() return lib.EMPTY_STRINGS end, words = words,
+      once = true, format = format }
+  end
+  Gen.kept_source = kept_source
+
+  local function step_of(g, rec)
+    for _, step in ipairs(g.pipeline.steps) do if step.rec == rec or rec.cross and step.rec.join == rec then return step end end
+  end
+
+  --- The function that `body` writes; its name.
+  function Gen:write_function(name, params, body)
+    local outer, first = self.lines, self.first_step
+    self.lines, self.first_step = {}, nil
+    body()
+    self.functions[#self.functions + 1] = ('local function %s(%s) %s end'):format(name, params, table.concat(self.lines, ' '))
+    self.lines, self.first_step = outer, first
+    return name
+  end
+
+  --- Text that makes view `to` stand at its batch's row of the event at hand; home: its slot.
+  local function put_stand(g, to, home)
+    local n = to.level
+    g:put('st%d.home = %s begin%d() st%d.row = %s', n, home, n, n, home)
+  end
+
+  --- What two pipelines share of a step is made by the one that is compiled first.
+  function Gen.once(rec, name, make)
+    if not rec.cross then return make() end
+    local shared = rec.shared
+    shared[name] = shared[name] or make()
+    return shared[name]
+  end
+
+  local NOW = 'local function now(k) local w = k.highest - k.distance if w > k.cap then w = k.cap end ' ..
+    'if w < k.low then w = k.low end return w end'
+
+  --- The clock of a join of two pipelines: the least watermark of both, without limit where an input has ended. Its `highest` is that
+  --- as it is now, worked out behind each event (tickN); its `w` that before the event at hand (beforeN).
+  local function share_clocks(g, rec, P)
+    local mine, theirs = P.sides[1].left and 'left' or 'right', P.sides[1].left and 'right' or 'left'
+    local shared, own, n = rec.shared, P.sides[1].clock, P.step.id
+    local S = g:const(shared)
+    g.ends[#g.ends + 1] = ('%s.%s_ended = true'):format(S, mine)
+    if not rec.timed then return end
+    shared[mine .. '_clock'] = own.ptr
+    local at = g.once(rec, 'clock', function()
+      local anchor = ffi.new 'struct tm_clock'
+      anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
+      anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
+      return { ptr = ffi.cast('struct tm_clock *', anchor), anchor = anchor }
+    end)
+    local clock = { ptr = at.ptr, view = P.sides[1].view, timed = {}, name = g:const(at.ptr), tick = 'tick' .. n }
+    local other = ('local o = %s.%s_ended and huge or now(%s.%s_clock) if o < w then w = o end'):format(S, theirs, S, theirs)
+    if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
+    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) %s %s.highest = w return w >= %s.trip end'):format(n,
+      own.name, other, clock.name, clock.name)
+    P.before = 'before' .. n
+    g.functions[#g.functions + 1] = ('local function before%d() local w = %s.w %s %s.w = w end'):format(n, own.name, other, clock.name)
+    g.clocks[#g.clocks + 1] = clock
+    P.clock = clock
+  end
+
+  --- Does something with a clock stand behind a join that sends events without a partner, which are old then?
+  function Gen.is_delayed(step)
+    local function due_behind(at)
+      for _, child in ipairs(at.next) do if Gen.HAS_DUE[child.kind] or due_behind(child) then return true end end
+      for _, arm in ipairs(at.arms or {}) do if due_behind(arm) then return true end end
+      return false
+    end
+    return step.kind == 'join' and step.rec.kind_of ~= 'inner' and not step.rec.cross and due_behind(step)
+  end
+
+  --- Are all clocks of the pipeline moved by its events alone, and none worked out from others behind each event?
+  function Gen.has_own_clocks(pipeline)
+    if #pipeline.joined > 0 then return false end
+    for _, step in ipairs(pipeline.steps) do if Gen.is_delayed(step) then return false end end
+    return true
+  end
+
+  --- The clock of what stands behind a join that sends events without a partner: these are as old as the longest wait for one, so its
+  --- watermark is the join's less that, and nothing is late there.
+  local function delay_clock(g, rec, P)
+    local n, wait = P.step.id, rec.within and 0 or math.huge
+    for side in pairs(rec.within and P.keeps or {}) do wait = math.max(wait, side == 'left' and rec.within.after or rec.within.before) end
+    local less = wait == math.huge and 'huge' or ('%.0f'):format(wait)
+    local anchor = ffi.new 'struct tm_clock'
+    anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
+    anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
+    g.anchors[#g.anchors + 1] = anchor
+    local ptr = ffi.cast('struct tm_clock *', anchor)
+    local clock = { ptr = ptr, view = P.sides[1].view, timed = {}, name = g:const(ptr), tick = 'tick' .. n }
+    if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
+    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(n,
+      P.clock.name, less, clock.name, clock.name)
+    P.before = 'before' .. n
+    g.functions[#g.functions + 1] = ('local function before%d() %s.w = %s.w - %s end'):format(n, clock.name, P.clock.name, less)
+    g.clocks[#g.clocks + 1] = clock
+    return clock
+  end
+
+  --- The state of a step, whose records are those of joins.lua.
+  function Gen:open_join(rec, P)
+    P.state = self.once(rec, 'state', function()
+      local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind, owner = rec.cross and rec.pipeline or nil },
+        joins.numbers, joins.refs, P.key)
+      state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
+      function state.results(r) return r.left_times.n, r.right_times.n end
+      return state
+    end)
+    return P.state
+  end
+
+  --- Begins what both sides of a step share; P.finish ends it.
+  local function parts_of(g, rec, P)
+    local step, on = step_of(g, rec), rec.on
+    P.step, P.keeps, P.clock = step, KEEPS[rec.kind_of], rec.timed and P.sides[1].clock or nil
+    if rec.cross then share_clocks(g, rec, P) end
+    local source = kept_source(g, rec, rec.as)
+    P.source, P.batch = source, g:const(source.batch)
+    P.view = g:new_view(source)
+    for _, s in ipairs(P.sides) do
+      if s.left then P.view.inherit(s.view) end
+    end
+    for _, schema in ipairs(rec.cross and not P.sides[1].left and rec.shared.left.schemas or {}) do
+      for _, field in ipairs(schema.rec.types) do P.view.declare(P.view.field(field.name), field.typ) end
+    end
+    local key = { names = on.left, nodes = g:field_nodes(P.view, on.left), composite = on.composite, made = false }
+    P.key = key
+    local outer_key, outer_clock = g.key, g.clock
+    g.key, g.clock = key, Gen.is_delayed(step) and P.clock and delay_clock(g, rec, P) or P.clock
+    P.follow = function(name)
+      return g:write_function(name, '', function() g:follow(step, P.view) end)
+    end
+    P.finish = function() g.key, g.clock = outer_key, outer_clock end
+    P.text_len = source.format == C.TM_FORMAT_JSON and "'{}', 2" or "'\\128', 1"
+  end
+  Gen.join_parts = parts_of
+
+  --- Text that hands the event at hand to a side of a step. What that does is written when both sides are met, so that what is due in
+  --- front of either has its turn before the step. make(g, rec, P) then makes what they share, put(g, side, rec, P) a side's text.
+  function Gen:put_side(step, view, rec, left, make, put)
+    local P = self.joins[rec] or { sides = {} }
+    self.joins[rec] = P
+    local name = ('side%d'):format(step.id)
+    self.forward[#self.forward + 1] = name
+    P.sides[#P.sides + 1] = { step = step, view = view, left = left, clock = self.clock, name = name }
+    self:put(view.level == 0 and 'full = %s(i) or full' or '%s()', name)
+    if #P.sides < 2 and not rec.cross then return end
+    make(self, rec, P)
+    local begins = #self.functions + 1
+    self.functions[begins] = 'do'
+    for _, s in ipairs(P.sides) do
+      local outer, first = self.lines, self.first_step
+      self.lines, self.first_step = {}, nil
+      put(self, s, rec, P)
+      self.functions[#self.functions + 1] = ('%s = function(i) local full %s return full end'):format(s.name, table.concat(self.lines, ' '))
+      self.lines, self.first_step = outer, first
+    end
+    -- a chunk has 200 locals: what the sides alone use is theirs
+    if P.other then
+      local text = table.concat(self.functions, ' ', begins)
+      P.other.scoped = true
+      self.functions[begins] = 'do ' .. self.view_text(P.other.level, function(called) return text:find(called, 1, true) end)
+    end
+    self.functions[#self.functions + 1] = 'end'
+  end
+
+  --- Text that makes the row of the rows' view: the key's fields and `as`, which is the JSON text `text`.
+  local function put_right_alone(g, P, rec, text)
+    local n = P.view.level
+    g:put('if C.tm_ffi_kept_put(%s, batch, i, %s) < 0 then no_room() end replaced%d()', P.batch, P.text_len, n)
+    g.key_fields(g, P.view)
+    g:put('put%d(%s, %s)', n, g:const(P.view.field(rec.as)), text)
+  end
+  Gen.put_right_alone, Gen.put_stand = put_right_alone, put_stand
+
+  --- A function that makes a value of the rows' view of an event's bytes.
+  function Gen.kept_text(_, P)
+    if P.source.format == C.TM_FORMAT_JSON then return function(text, len) return lib.text(ffi.string(text, len), 9) end end
+    local aux, n = C.tm_ffi_kept_new(P.source.format, '', 0), ffi.new 'int32_t[1]'
+    return function(text, len)
+      if C.tm_ffi_kept_put(aux, P.source.batch, 0, text, len) < 0 then no_room() end
+      local made = C.tm_ffi_batch_text(aux, 0, nil, n)
+      if made == nil then no_room() end
+      return lib.text(ffi.string(made, n[0]), 9)
+    end
+  end
+
+  --- Text: the bytes of the event at hand, local text, len.
+  local function put_bytes(g, P, view)
+    local n, batch = view.level, view.batch
+    local bytes = g:const(lib.load 'tidemill.view_kept' (lib, view, P.source.format))
+    if batch.format ~= P.source.format then
+      g:put('local text, len = %s()', bytes)
+      return
+    end
+    local b = n == 0 and 'batch' or g:const(batch)
+    g:put('local text, len if st%d.writes == 0 and st%d.row ~= %d then text, len = %s.raw + %s.off[st%d.row], %s.len[st%d.row]', n, n,
+      lib.EMPTY_ROW, b, b, n, b, n)
+    g:put('else text, len = %s() end', bytes)
+  end
+  Gen.put_bytes = put_bytes
+
+  --- The call of a function of two events, as text.
+  function Gen:call_of_two(fn, first, second)
+    self.called[#self.called + 1] = { view = first, fn = fn }
+    self.called[#self.called + 1] = { view = second, fn = fn, param = 1 }
+    if self.checked then
+      -- both live for this call alone
+      local function call() return first.call(function(l) return second.call(function(r) return fn(l, r) end) end) end
+      return self:const(call) .. '()'
+    end
+    return ('%s(e%d, e%d)'):format(self:const(fn), first.level, second.level)
+  end
+
+  --- Text: local c, what `where` says of the event at hand and partner p, n. P.other: a view of partners.
+  function Gen:put_where(rec, P, step, view, left)
+    if not P.other then
+      local source = kept_source(self, rec, '')
+      P.other, P.other_batch = self:new_view(source), self:const(source.batch)
+    end
+    local other = P.other
+    self:put('if C.tm_ffi_kept_put(%s, batch, st0.home, p, n) < 0 then no_room() end', P.other_batch)
+    put_stand(self, other, 'st0.home')
+    self:at(step)
+    self:put('local c = %s', self:call_of_two(rec.where, left and view or other, left and other or view))
+    self:sync(view)
+    self:sync(other)
+  end
+
+  --- Text that makes the row of the event at hand and partner p, n.
+  local function put_row(g, P, step, left)
+    g:at(step)
+    g:put('if C.tm_ffi_kept_put_with(%s, batch, st0.home, %s) < 0 then no_room() end', P.batch,
+      left and 'text, len, p, n' or 'p, n, text, len')
+    put_stand(g, P.view, 'st0.home')
+  end
+
+  -- join ----------------------------------------------------------------------------
+
+  --- The function that sends the next event without a partner.
+  local function put_fire(g, rec, P)
+    local step, view, state, J = P.step, P.view, P.state, P.join
+    local n, at, Jn = view.level, g:fires_in_turn(P.join), g:const(J)
+    local outer, first = g.lines, g.first_step
+    g.fires[at].join = J
+    g.fires[at].shared = rec.cross and rec.shared or nil
+    g.fires[at].letter = function()
+      local row = { [rec.as] = J.alone }
+      if J.base == joins.LEFT then
+        local text = C.tm_ffi_batch_text(P.source.batch, view.st.home, nil, row_len)
+        row = text ~= nil and lib.text(ffi.string(text, row_len[0]), 9) or {}
+      end
+      -- of msgpack it may hold what JSON does not have
+      return view.key_letter(), { row = pcall(value.json, row) and row or {} }
+    end
+    if P.clock then P.clock.timed[#P.clock.timed + 1] = { at = at, W = Jn } end
+    g.lines, g.first_step = {}, nil
+    g:put('local function fire%d() local r = %s.next(upto) if r == nil then ended = true return true end', at, Jn)
+    g:begin_unit(step, view)
+    g:put('do v%d.key = key_of(%s, r, %s, %s)', n, P.S, g:const(state.names), tostring(state.composite))
+    g:put('if %s.base == %d then', Jn, joins.LEFT)
+    g:put('if C.tm_ffi_kept_put(%s, batch, i, %s.text, %s.len) < 0 then no_room() end st%d.row = i', P.batch, Jn, Jn, n)
+    g:put('else')
+    g:put('%s.alone = %s(%s.text, %s.len)', Jn, g:const(g:kept_text(P)), Jn, Jn)
+    put_right_alone(g, P, rec, Jn .. '.alone')
+    g:put('end')
+    if g.timed then g:put('st%d.time = %s.at > -huge and %s.at or none', n, Jn, Jn) end
+    g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
+    g:put('%s() end', P.joined)
+    g:end_unit()
+    g.fires[at].text = table.concat(g.lines, ' ')
+    g.lines, g.first_step = outer, first
+  end
+
+  local function make_join(g, rec, P)
+    local w = rec.within
+    parts_of(g, rec, P)
+    local state = g:open_join(rec, P)
+    P.S = g:const(state.ptr)
+    P.spans = { left = w and w.after or math.huge, right = w and w.before or math.huge }
+    P.join = g.once(rec, 'join', function()
+      return joins.new(rec, state, { [BASE.left] = P.keeps.left, [BASE.right] = P.keeps.right },
+        { [BASE.left] = P.spans.left, [BASE.right] = P.spans.right }, P.clock and P.clock.ptr)
+    end)
+    -- what comes behind takes its turn before and after this step, as it stands
+    if next(P.keeps) then g:fires_in_turn(P.join) end
+    P.joined = P.follow('joined' .. P.view.level)
+    if next(P.keeps) then put_fire(g, rec, P) end
+    P.finish()
+  end
+
+  --- The function that sends the event at hand with partner j.
+  local function put_pair(g, rec, P, step, view, left)
+    local theirs = left and 'right' or 'left'
+    local val, n = g:const(joins.val), P.view.level
+    return g:write_function('pair' .. #g.functions + 1, 'r, j, text, len, t', function()
+      g:put('mk.sub = mk.sub + 1 C.tm_ffi_list_get(%s, r, %d, j, %s) local p, n = %s.text, %s.len', P.S, BASE[theirs] + 1, val, val, val)
+      if rec.where then
+        g:put_where(rec, P, step, view, left)
+        g:put('if not c then return false end')
+      end
+      if P.keeps[theirs] then g:put('%s(r, %d, j)', g:const(P.join.matched), BASE[theirs]) end
+      put_row(g, P, step, left)
+      if g.timed then
+        g:put('C.tm_ffi_list_get(%s, r, %d, j, %s) local u = %s.num if u < t then u = t end st%d.time = u > -huge and u or none', P.S,
+          BASE[theirs], val, val, n)
+      end
+      g:put('%s() return true', P.joined)
+    end)
+  end
+
+  --- Text that sends the event at hand with all its partners; `any`: was there one?
+  local function put_partners(g, rec, P, step, view, left)
+    local mine, theirs = left and 'left' or 'right', left and 'right' or 'left'
+    local pair, w, state = put_pair(g, rec, P, step, view, left), rec.within, P.state
+    local call = pair .. '(r, j, text, len, t)'
+    if P.keeps[mine] then call = ('if %s then any = true end'):format(call) end
+    local find = ('C.tm_ffi_partners_next(%s, r, %d, %%s, lo, hi, slack)'):format(P.S, BASE[theirs])
+    g:put('if r.%s_times.n > 0 then', theirs)
+    if w then
+      local from, to = left and w.before or w.after, left and w.after or w.before
+      g:put('local lo, hi, slack = t - %.0f, t + %.0f, r.%s_slack', from, to, theirs)
+    else
+      g:put('local lo, hi, slack = -huge, huge, 0')
+    end
+    g:put('local j = %s', find:format '0')
+    g:put('if j ~= 0 then v%d.key = key_of(%s, r, %s, %s)', P.view.level, P.S, g:const(state.names), tostring(state.composite))
+    for _ = 1, UNROLLED do g:put('%s j = %s if j ~= 0 then', call, find:format 'j') end
+    g:put('repeat %s j = %s until j == 0', call, find:format 'j')
+    g:put(('end '):rep(UNROLLED + 2))
+  end
+
+  local function put_join(g, s, rec, P)
+    local step, view, left = s.step, s.view, s.left
+    local mine, n, S = left and 'left' or 'right', view.level, P.S
+    local base, span, w, J = BASE[mine], P.spans[mine], rec.within, P.join
+    local own = g:own_key({ label = step.label, rec = { on = { fields = rec.on[mine], composite = rec.on.composite } } }, view)
+    local W = w and P.clock.name .. '.w'
+    -- hints are of one side's columns
+    local ahead = #g.ahead
+    g:at(step)
+    if P.before then g:put('%s()', P.before) end
+    g:put('do local t = %s', g.timed and ('st%d.time'):format(n) or '-huge')
+    if not w and g.timed then g:put('if t ~= t then t = -huge end') end
+    if w then
+      g:put('if t <= %s then', W)
+      g:put_late(view)
+      g:put('else')
+      g:put('if %s.due <= %s then %s(%s) end', S, W, g:const(J.sweep), W)
+    end
+    g:find_record(P.state, view, own)
+    if P.hinted then g.ahead[ahead + 1] = nil end
+    P.hinted = true
+    if w then
+      g:put('local over = t + %.0f if %s.code == 1 then r.last = over %s(p, over) elseif over > r.last then r.last = over end', span, S,
+        g:const(J.arm))
+      for _, name in ipairs { 'left', 'right' } do
+        g:put('if r.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f)', name, S, BASE[name], W, P.spans[name])
+        g:put('if rc < 0 then failed(%s, rc) end end', S)
+      end
+    end
+    put_bytes(g, P, view)
+    if P.keeps[mine] then g:put('local any = false') end
+    put_partners(g, rec, P, step, view, left)
+    local mark = '0'
+    if P.keeps[mine] then
+      local Jn = g:const(J)
+      g:put('local mark = %s.seq + 1 %s.seq = mark if any then mark = -mark else %s(r, %d, mark, %s) end', Jn, Jn, g:const(J.wait), base,
+        w and 'over' or 'huge')
+      mark = 'mark'
+    elseif w and span < 0 then
+      -- at once past: no partner can come
+      g:put('if over > %s then', W)
+    end
+    if rec.options.max then
+      g:put('if r.%s_times.n >= %.0f then %s(r, %d, r.%s_times.n, %s) end', mine, rec.options.max, g:const(J.room), base, mine, W or '0')
+    end
+    if w then
+      g:put('if r.%s_times.n == 0 then r.%s_top, r.%s_slack = t, 0 elseif t > r.%s_top then r.%s_top = t', mine, mine, mine, mine, mine)
+      g:put('elseif r.%s_top - t > r.%s_slack then r.%s_slack = r.%s_top - t end', mine, mine, mine, mine)
+    end
+    g:put('local rc = C.tm_ffi_partners_keep(%s, r, %d, t, %s, text, len) if rc < 0 then failed(%s, rc) end', S, base, mark, S)
+    if w and span < 0 and not P.keeps[mine] then g:put('end') end
+    g:watch_room(view)
+    g:put(w and 'end end' or 'end')
+  end
+
+  function emit.join(g, step, view) g:put_side(step, view, step.rec, true, make_join, put_join) end
+
+  function emit.join_right(g, step, view)
+    local rec = step.rec.join
+    if rec.kind == 'window_join' then return g:window_join_side(step, view, rec, false) end
+    g:put_side(step, view, rec, false, make_join, put_join)
+  end
+
+end
