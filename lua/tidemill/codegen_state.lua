@@ -97,7 +97,7 @@ return function(emit, Gen, node_list)
         self:sync(view)
         self:put('c = key_value%d(c, %s)', n, self:const(on.name))
       elseif on.composite then
-        self:put('local c = key_list%d(%s, %d)', n, self:const(key.nodes), #names)
+        self:put('local c = %s()', self:const(view.key_list(key.nodes)))
       else
         self:put('local c = key_of%d(%s)', n, self:const(key.nodes[1]))
       end

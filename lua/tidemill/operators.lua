@@ -40,7 +40,7 @@ end
 
 local function text_at(ptr, r, list, i)
   done(ptr, C.tm_ffi_list_get(ptr, r, list, i, val))
-  return ffi_string(val.text, val.len)
+  return (ffi_string(val.text, val.len))
 end
 
 --- Sets element i of a list that has at least i - 1.
@@ -89,8 +89,8 @@ function M.top(rec, view, ptr, hold, typ)
   end
 
   local function value_at(r, slot)
-    if r.kind == NUMBER then return number_at(ptr, r, NUMBERS, slot) end
-    return text_at(ptr, r, TEXTS, slot)
+    if r.kind == NUMBER then return (number_at(ptr, r, NUMBERS, slot)) end
+    return (text_at(ptr, r, TEXTS, slot))
   end
 
   local function enter(r, v, time)

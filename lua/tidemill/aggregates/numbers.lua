@@ -72,7 +72,7 @@ function shared.total(s, r, q, h, l, more, places, scale)
   if v < EXACT and v > -EXACT then return v / scale end
   local len = C.tm_ffi_exact_digits(s, r, q, h, l, places, digits)
   if len == 0 then return v / scale end
-  return lib.text(ffi.string(digits, len), 5, v / scale)
+  return (lib.text(ffi.string(digits, len), 5, v / scale))
 end
 
 part.count = {
@@ -98,7 +98,7 @@ part.sum = {
 function shared.mean(s, r, q, h, l, more, n, scale)
   if n == 0 then return lib.NULL end
   if more == 0 and l == 0 and h < EXACT and h > -EXACT and n * scale < EXACT then return h / (n * scale) end
-  return C.tm_ffi_exact_mean(s, r, q, h, l, n, scale)
+  return (C.tm_ffi_exact_mean(s, r, q, h, l, n, scale))
 end
 
 part.avg = {
@@ -138,7 +138,7 @@ function shared.variance(s, r, q, p, h, l, g, m, n, scale, root)
   if n < 2 then return lib.NULL end
   fields[0], fields[1] = q, p
   sums[0], sums[1], sums[2], sums[3] = h, l, g, m
-  return C.tm_ffi_exact_variance(s, r, fields, sums, n, scale, root)
+  return (C.tm_ffi_exact_variance(s, r, fields, sums, n, scale, root))
 end
 
 local function variance(root)
