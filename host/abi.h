@@ -420,8 +420,12 @@ int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct t
 /* Some fields of an event, in the order they were added, bytes untouched. */
 struct tm_select;
 struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
-int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
+/* cells, slot: the field's column, and its place in the view */
+int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, int32_t slot, const char *key, int32_t key_len);
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, struct tm_select *s);
+/* the same of an event with what was written in the generation in force. 1: Lua must write it, nothing was written */
+int32_t tm_ffi_out_select_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
+                                  const struct tm_overlay *ov, const struct tm_select *s);
 /* The event with what was written in the generation in force (v), as one row. Without a base: its fields in byte order
  * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
