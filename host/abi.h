@@ -656,6 +656,27 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
 
 /* ---- aggregates (aggregate/) ------------------------------------------ */
+
+/* A row of results: the key's fields, bounds of a window and aggregates of a record, in the order they are added. at: offsets in the
+ * record; scale: a power of ten, of decimals. */
+enum tm_result_kind {
+  TM_RESULT_NUMBER = 1,     /* at[0]: a number cell */
+  TM_RESULT_COUNT = 2,      /* at[0]: a reference; how many elements it has */
+  TM_RESULT_SUM = 3,        /* at[0], at[1]: the pair of an exact sum, at[2]: the reference of its text */
+  TM_RESULT_MEAN = 4,       /* the same, at[3]: how many */
+  TM_RESULT_KEPT = 5,       /* at[0], at[1]: a kept value's number and kind, at[2]: the reference of its text */
+  TM_RESULT_BOUND = 6,      /* at[0]: 0 the window's start, 1 its end */
+  TM_RESULT_KEY = 7         /* at[0]: which part; cells: its column, or null */
+};
+struct tm_result;
+struct tm_result *tm_ffi_result_new(void);                                            /* owned by the process; NULL: no memory */
+/* 0, -1 no memory, -2 the name is not UTF-8 */
+int32_t tm_ffi_result_add(struct tm_result *p, const char *name, int32_t len, int32_t kind, const int32_t *at, double scale,
+                          const struct tm_cell *cells);
+/* Writes the row of `record` for the event in `home`; row: whose columns hold the key, TM_ROW_EMPTY: the record does. As all emitters;
+ * anything but 0: nothing was written, Lua must write it or say what cannot be. */
+int32_t tm_ffi_result_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_result *p,
+                          struct tm_state *s, const void *record, int32_t row, double window_from, double window_to);
 /* What an aggregate keeps of any number of events is a text of its record. These change it in its place and announce that.
  * Results, unless said otherwise: OK, or a negative enum tm_state_code. A merge takes in what the same field of another record
  * holds, which is only read; the result is that of all events in one record. */

@@ -11,20 +11,17 @@
 #include "../base/buf.h"
 #include "csv_write.h"
 #include "json_walk.h"
+#include "member.h"
 #include "msgpack_json.h"
 #include "out.h"
 #include "packed.h"
 #include "row.h"
 
-enum { PREFIX_SHORT = 32 };
-
 /* One field of a select. */
 struct select_field {
   const struct tm_cell *cells;
   int32_t slot;                   /* of the view: where a written value lies */
-  int32_t prefix_len;
-  char prefix[PREFIX_SHORT];      /* ,"key": when it fits */
-  char *prefix_long;              /* else here */
+  struct tm_member key;
   char *packed;                   /* the key as msgpack */
   int32_t packed_len;
   const char *name;               /* in packed */
@@ -44,7 +41,6 @@ struct tm_select *tm_ffi_select_new(void) { return calloc(1, sizeof(struct tm_se
 static int32_t key_pack(struct select_field *field, const char *key, int32_t key_len) {
   struct tm_buf packed;
   tm_buf_init(&packed, INT32_MAX - TM_PAD);
-  memset(field, 0, sizeof *field);
   int32_t rc = tm_msgpack_put_str(&packed, key, key_len);
   field->packed = packed.data;
   field->packed_len = packed.len;
@@ -62,40 +58,13 @@ int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, int3
     s->cap = cap;
   }
   struct select_field *field = &s->fields[s->n];
-  struct tm_buf text;
-  tm_buf_init(&text, INT32_MAX - TM_PAD);
-  int32_t rc = tm_buf_put(&text, ",", 1);
-  if (rc == 0) rc = tm_ffi_json_string(&text, key, key_len);
-  if (rc == 0) rc = tm_buf_put(&text, ":", 1);
+  memset(field, 0, sizeof *field);
+  int32_t rc = tm_member_init(&field->key, key, key_len);
   if (rc == 0) rc = key_pack(field, key, key_len);
-  if (rc == 0) {
-    field->cells = cells;
-    field->slot = slot;
-    field->prefix_len = text.len;
-    if (text.len <= PREFIX_SHORT) {
-      memcpy(field->prefix, text.data, (size_t)text.len);
-    } else if ((field->prefix_long = malloc((size_t)text.len)) != NULL) {
-      memcpy(field->prefix_long, text.data, (size_t)text.len);
-    } else {
-      rc = -1;
-    }
-  }
-  tm_buf_fini(&text);
+  field->cells = cells;
+  field->slot = slot;
   if (rc == 0) s->n++;
   return rc;
-}
-
-static inline char *short_copy(char *to, const char *s, int32_t n) {
-  memcpy(to, s, 32);
-  if (__builtin_expect(n > 32, 0)) memcpy(to + 32, s + 32, (size_t)n - 32);
-  return to + n;
-}
-
-/* ,"key": */
-static inline char *prefix_put(char *p, const struct select_field *field) {
-  if (__builtin_expect(field->prefix_len <= PREFIX_SHORT, 1)) memcpy(p, field->prefix, PREFIX_SHORT);
-  else memcpy(p, field->prefix_long, (size_t)field->prefix_len);
-  return p + field->prefix_len;
 }
 
 /* ---- events as they came ---- */
@@ -123,8 +92,8 @@ static int32_t select_text(struct tm_buf *out, const struct tm_batch *b, int32_t
     const struct tm_cell *c = &field->cells[row];
     int kind = tm_cell_kind(c);
     if (kind == TM_KIND_ABSENT) continue;
-    if (tm_buf_reserve(out, field->prefix_len + TM_CELL_TEXT_ROOM) != 0) return -1;
-    char *p = prefix_put(out->data + out->len, field), *end = tm_cell_text(p, b, c);
+    if (tm_buf_reserve(out, field->key.len + TM_CELL_TEXT_ROOM) != 0) return -1;
+    char *p = tm_member_put(out->data + out->len, &field->key), *end = tm_cell_text(p, b, c);
     out->len = (int32_t)(end - out->data);
     if (__builtin_expect(end != p, 1)) continue;
     int32_t rc = tm_cell_row_put(out, b, c, TM_FORMAT_JSON);
@@ -183,8 +152,8 @@ int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *
     if (tm_cell_kind(c) == TM_KIND_ABSENT) continue;
     int32_t quote = tm_cell_quoted(c);
     int32_t len = tm_cell_len(c) + 2 * quote;
-    if (limit - p < (int64_t)field->prefix_len + len) return -1;
-    p = short_copy(prefix_put(p, field), raw + c->off - quote, len);
+    if (limit - p < (int64_t)field->key.len + len) return -1;
+    p = tm_short_copy(tm_member_put(p, &field->key), raw + c->off - quote, len);
   }
   if (limit - p < 2) return -1;
   if (p == start) *p++ = ',';
@@ -195,15 +164,6 @@ int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *
 }
 
 /* ---- events with what was written ---- */
-
-/* A field that nobody wrote. */
-static int32_t put_cell(struct tm_buf *out, const struct tm_batch *b, const struct tm_cell *c) {
-  if (b->format != TM_FORMAT_JSON) return tm_ffi_cell_put(out, b, c);
-  int32_t quote = tm_cell_quoted(c), len = tm_cell_len(c) + 2 * quote;
-  if (tm_buf_reserve(out, len) != 0) return -1;
-  out->len = (int32_t)(short_copy(out->data + out->len, b->raw + c->off - quote, len) - out->data);
-  return 0;
-}
 
 /* Is there a value that only Lua can write, or a change inside an object? */
 static int needs_lua(const struct tm_view *v, const struct tm_overlay *ov) {
@@ -224,9 +184,9 @@ int32_t tm_ffi_out_select_written(struct tm_out *o, struct tm_flow *f, struct tm
     int written = ov->gens[field->slot] == v->gen;
     const struct tm_cell *c = written || v->row == TM_ROW_EMPTY ? NULL : &field->cells[v->row];
     if (written ? slot->kind == TM_SLOT_REMOVED : c == NULL || tm_cell_kind(c) == TM_KIND_ABSENT) continue;
-    if (tm_buf_reserve(&o->buf, field->prefix_len) != 0) return -1;
-    o->buf.len = (int32_t)(prefix_put(o->buf.data + o->buf.len, field) - o->buf.data);
-    int32_t rc = written ? tm_json_put_slot(&o->buf, b, v, slot, &ov->fields[field->slot]) : put_cell(&o->buf, b, c);
+    if (tm_buf_reserve(&o->buf, field->key.len) != 0) return -1;
+    o->buf.len = (int32_t)(tm_member_put(o->buf.data + o->buf.len, &field->key) - o->buf.data);
+    int32_t rc = written ? tm_json_put_slot(&o->buf, b, v, slot, &ov->fields[field->slot]) : tm_member_cell(&o->buf, b, c);
     if (rc != 0) return rc;
   }
   if (o->buf.len == start && tm_buf_put(&o->buf, ",", 1) != 0) return -1;

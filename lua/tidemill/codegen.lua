@@ -106,6 +106,12 @@ local function is_output(step)
   return step.kind == 'to' and step.out.sink.kind ~= 'discard'
 end
 
+--- The one sink that is all that comes behind a step, if it is so.
+function Gen.only_sink(step)
+  local child = step.next[1]
+  return #step.next == 1 and is_output(child) and #child.next == 0 and child or nil
+end
+
 local emit = {}
 
 function emit.filter(g, step, view)

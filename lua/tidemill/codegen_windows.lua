@@ -277,17 +277,25 @@ return function(emit, Gen)
     for _, name in ipairs(key and key.names or {}) do
       if view.field(name).rule then fired = 'value' end
     end
-    if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
     if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     local revised = rec.window.lateness > 0 and e.mode ~= 'closed'
     if revised then
       g:put('if %s.final then if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end r.sent = 1 end', W)
     end
     if e.mode == 'updates' then g:put('if false then') end   -- each event has given its row
-    put_row(g, view, rec, compiled, fired)
-    if e.mode == 'retract' then g:put("%s('+')", g:writer(view, 'op')) end
-    g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
-    g:put('%s', n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    local function send_row()
+      if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
+      put_row(g, view, rec, compiled, fired)
+      if e.mode == 'retract' then g:put("%s('+')", g:writer(view, 'op')) end
+      g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
+      g:put('%s', n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    end
+    if e.mode == 'retract' then
+      send_row()
+    else
+      g:put_result(step, view, rec.aggregates, state, 'S', lib.EMPTY_ROW, rec.window.window.kind ~= 'global' and 'w.from, w.to' or nil,
+        send_row, 'flow.firing == 2')
+    end
     put_reset(g, rec, compiled, true)
     if e.mode == 'updates' then g:put('end') end
     g.key = key

@@ -39,7 +39,7 @@ local VALUE_KIND = {
 ---@param numbers table names of its number cells
 ---@param refs table list of { name, kind, key, of, max, on_full } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
----@return table { ptr: struct tm_state *, type: the record's pointer type, index: cell name -> index of its reference }
+---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference }
 function M.open(name, numbers, refs, options)
   local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
   for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
@@ -65,7 +65,7 @@ function M.open(name, numbers, refs, options)
   o.timed = (options.timed or options.ttl) and 1 or 0
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
-  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options, made_of = o, anchor = fields }
+  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record, index = index, options = options, made_of = o, anchor = fields }
 end
 
 --- One more state of the same name and layout: its struct tm_state *.

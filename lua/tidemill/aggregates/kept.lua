@@ -70,6 +70,9 @@ function M.kept(state, num, kind, ref)
   return (lib.text(text, first == 0x5B and 10 or first == 0x22 and 11 or 9))
 end
 
+--- Where C finds it, for a row (host/aggregate/result.c).
+function M.row(a) return { kind = C.TM_RESULT_KEPT, 'v' .. a.n, 'k' .. a.n, 't' .. a.n } end
+
 --- Makes the text of a record that of another one.
 function M.copy_text(state, record, ref, state2, ref2)
   local text = text_of(state2, ref2)

@@ -133,6 +133,7 @@ part.distinct = {
   unupdate = function() return 'differ_by(s, r, #t@, A@, v, -1)' end,
   merge = function() return 'merge_differ(s, r, #t@, A@, s2, r2)' end,
   result = function() return '(r.t@.n + 0)' end,
+  row = function(a) return { kind = C.TM_RESULT_COUNT, 't' .. a.n } end,
 }
 
 return { part = part, shared = shared }

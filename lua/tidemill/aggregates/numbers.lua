@@ -81,6 +81,7 @@ part.count = {
   unupdate = function() return 'r.n@ = r.n@ - 1' end,
   merge = function() return 'r.n@ = r.n@ + r2.n@' end,
   result = function() return 'r.n@' end,
+  row = function(a) return { kind = C.TM_RESULT_NUMBER, 'n' .. a.n } end,
 }
 
 part.sum = {
@@ -93,6 +94,7 @@ part.sum = {
   unupdate = function(a) return sum_text(a, -1) end,
   merge = sum_merge,
   result = function(a) return ('total(s, r, #q@, r.h@, r.l@, r.q@.n, %d, %.0f)'):format(a.places, a.scale) end,
+  row = function(a) return { kind = C.TM_RESULT_SUM, scale = a.scale, 'h' .. a.n, 'l' .. a.n, 'q' .. a.n } end,
 }
 
 function shared.mean(s, r, q, h, l, more, n, scale)
@@ -110,6 +112,7 @@ part.avg = {
   unupdate = function(a) return sum_text(a, -1) .. 'r.n@ = r.n@ - 1' end,
   merge = function() return sum_merge() .. 'r.n@ = r.n@ + r2.n@' end,
   result = function(a) return ('mean(s, r, #q@, r.h@, r.l@, r.q@.n, r.n@, %.0f)'):format(a.scale) end,
+  row = function(a) return { kind = C.TM_RESULT_MEAN, scale = a.scale, 'h' .. a.n, 'l' .. a.n, 'q' .. a.n, 'n' .. a.n } end,
 }
 
 -- Variance --------------------------------------------------------------------------
