@@ -657,6 +657,27 @@ double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, do
 
 /* ---- aggregates (aggregate/) ------------------------------------------ */
 
+/* The lists of the step top (aggregate/top.c). Does the event `text`, which ranks by v at that time, change the list of `record`? It is in
+ * it then. order: flags of enum tm_top_order; v: number or string. 1, 0, or a negative code. */
+enum tm_top_order {
+  TM_TOP_DESC = 1,          /* the largest first */
+  TM_TOP_DIGITS = 2         /* strings are the digits of integers of 64 bits */
+};
+int32_t tm_ffi_top_enter(struct tm_state *s, void *record, double limit, int32_t order, const struct tm_value *v, double time,
+                         const char *text, int32_t len);
+/* What its rows have: the whole event, rank and revision, or the fields that are added, in that order. */
+enum tm_top_field {
+  TM_TOP_FIELD = 0,         /* of the event */
+  TM_TOP_RANK = 1,
+  TM_TOP_REVISION = 2
+};
+struct tm_top_rows;
+struct tm_top_rows *tm_ffi_top_rows_new(void);                                        /* owned by the process; NULL: no memory */
+int32_t tm_ffi_top_rows_add(struct tm_top_rows *p, const char *name, int32_t len, int32_t what);  /* as tm_ffi_result_add */
+/* Writes all rows of the list: 0. Anything else: nothing was written, Lua must write them or say what is wrong. */
+int32_t tm_ffi_top_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_top_rows *p,
+                       struct tm_state *s, void *record);
+
 /* A row of results: the key's fields, bounds of a window and aggregates of a record, in the order they are added. at: offsets in the
  * record; scale: a power of ten, of decimals. */
 enum tm_result_kind {
