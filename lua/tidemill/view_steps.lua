@@ -257,10 +257,12 @@ end
 
 function V.key_value(v, name)
   local t = type(v)
-  if t == 'number' or t == 'string' or t == 'boolean' or t == 'nil' then
+  if t == 'number' then
     if v ~= v then raise('type', "the key '" .. name .. "' is NaN") end
-    return v
+    -- -0 is 0, as in the state
+    return v + 0
   end
+  if t == 'string' or t == 'boolean' or t == 'nil' then return v end
   raise('type', "the key '" .. name .. "' must be a string, number or boolean, got a " .. t)
 end
 

@@ -10,7 +10,7 @@ return tm.pipeline 'q5'
   :key_by 'auction'
   :window('bids', tm.window.hopping('10s', '2s'))
   :aggregate { num = tm.agg.count() }
-  :key_by 'window_end'
+  :key_by 'window_end'   -- rows of one window come together, and its timer fires behind them
   :process('most', {
     state = { num = 0, auctions = tm.state.list { of = 'number' } },
     max_keys = 1000,
