@@ -284,7 +284,9 @@ return function(emit, Gen)
     end
     if e.mode == 'updates' then g:put('if false then') end   -- each event has given its row
     local function send_row()
-      if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
+      if fired == 'value' then
+        g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n)
+      end
       put_row(g, view, rec, compiled, fired)
       if e.mode == 'retract' then g:put("%s('+')", g:writer(view, 'op')) end
       g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))

@@ -65,7 +65,8 @@ function M.open(name, numbers, refs, options)
   o.timed = (options.timed or options.ttl) and 1 or 0
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
-  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record, index = index, options = options, made_of = o, anchor = fields }
+  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record,
+    index = index, options = options, made_of = o, anchor = fields }
 end
 
 --- One more state of the same name and layout: its struct tm_state *.

@@ -303,7 +303,7 @@ end
 
 --- `select` just before a sink: the fields' bytes go out without a detour.
 function V.emit_select(out, plan, fields_of, n)
-  local len, rc = out.buf.len, nil
+  local len, rc = out.buf.len
   if st.writes == 0 and st.row ~= EMPTY_ROW then
     rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
   else

@@ -248,7 +248,8 @@ end]==])
         assert.is_true(expected == run("return tm.pipeline 'p':map(re:fields('s', { add = true }))" .. behind, extra), behind)
       end
       local packed = run(slow .. behind, '--out-format', 'msgpack')
-      assert.is_true(packed == run("return tm.pipeline 'p':map(re:fields('s', { add = true }))" .. behind, '--out-format', 'msgpack'), behind)
+      local fast = run("return tm.pipeline 'p':map(re:fields('s', { add = true }))" .. behind, '--out-format', 'msgpack')
+      assert.is_true(packed == fast, behind)
     end
     -- where the event was written before, and where the pipeline forks
     for _, text in ipairs { "return tm.pipeline 'p':set { x = 1 }:map(%s)",

@@ -1,6 +1,7 @@
 --[[
 re_fields.lua - tm.re's :fields: a step of map that reads a field's bytes where they lie and leaves the captures as written slots of
-the view, in place of the event's fields or beside them, which a sink writes as they are. A Lua string is made of a capture when a later step reads it (lib.SPAN).
+the view, in place of the event's fields or beside them, which a sink writes as they are. A Lua string is made of a capture when a
+later step reads it (lib.SPAN).
 
 Where the view forks or declares a capture's type, where the field was written before, or needs more than JSON's escapes to be read,
 the captures go the general way, as a table.
