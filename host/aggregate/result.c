@@ -2,7 +2,7 @@
  *
  * A plan (struct tm_result) says of each member, in the order of the row, where in the record its value is. What a member's
  * value is, is what the aggregate's own function in Lua gives (lua/tidemill/aggregates): here are the cases in which that needs no
- * more than the record's cells; all others, and sinks of other formats than JSON, are left to Lua, with nothing written (1).
+ * more than the record's cells; all others, and sinks of msgpack, are left to Lua, with nothing written (1).
  * So a row costs as much as its bytes, and leaves no guards in the trace of the batch. */
 #include <math.h>
 
@@ -160,7 +160,7 @@ static int32_t put_members(struct tm_buf *out, const struct tm_result *p, const 
 
 int32_t tm_ffi_result_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_result *p,
                           struct tm_state *s, const void *record, int32_t row, double window_from, double window_to) {
-  if (o->format != TM_FORMAT_JSON) return LUA;
+  if (o->format == TM_FORMAT_MSGPACK) return LUA;
   struct tm_value parts[TM_KEY_PARTS_MAX];
   struct origin from = {.batch = b, .state = s, .record = record, .parts = parts, .row = row, .bounds = {window_from, window_to}};
   if (p->has_key && row == TM_ROW_EMPTY) {

@@ -176,7 +176,8 @@ static int needs_lua(const struct tm_view *v, const struct tm_overlay *ov) {
 
 int32_t tm_ffi_out_select_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
                                   const struct tm_overlay *ov, const struct tm_select *s) {
-  if (o->format != TM_FORMAT_JSON || needs_lua(v, ov)) return 1;
+  /* msgpack keeps more than JSON text says; CSV and lines are made of it */
+  if (o->format == TM_FORMAT_MSGPACK || needs_lua(v, ov)) return 1;
   tm_ffi_out_begin(o, b, v->home);
   int32_t start = o->buf.len;
   for (const struct select_field *field = s->fields, *last = field + s->n; field < last; field++) {

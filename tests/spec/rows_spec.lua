@@ -38,7 +38,7 @@ describe('rows written in one call', function()
     return fast.out
   end
 
-  local formats = { {}, { '--no-jit' }, { '--out-format', 'msgpack' } }
+  local formats = { {}, { '--no-jit' }, { '--out-format', 'msgpack' }, { '--out-format', 'csv' } }
 
   it('select of events that were written to', function()
     for _, steps in ipairs {
