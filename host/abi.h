@@ -429,8 +429,12 @@ int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct t
 /* Some fields of an event, in the order they were added, bytes untouched. */
 struct tm_select;
 struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
-int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, const char *key, int32_t key_len);
+/* cells, slot: the field's column, and its place in the view */
+int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, int32_t slot, const char *key, int32_t key_len);
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, struct tm_select *s);
+/* the same of an event with what was written in the generation in force. 1: Lua must write it, nothing was written */
+int32_t tm_ffi_out_select_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
+                                  const struct tm_overlay *ov, const struct tm_select *s);
 /* The event with what was written in the generation in force (v), as one row. Without a base: its fields in byte order
  * of their names, or in order of writing when `ordered`. 1: Lua must write it, nothing was written. */
 int32_t tm_ffi_out_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
@@ -708,6 +712,48 @@ int32_t tm_ffi_partners_pass(struct tm_state *s, void *record, int32_t field, do
 int32_t tm_ffi_partners_marked(struct tm_state *s, const void *record, int32_t field, double mark);
 
 /* ---- aggregates (aggregate/) ------------------------------------------ */
+
+/* The lists of the step top (aggregate/top.c). Does the event `text`, which ranks by v at that time, change the list of `record`? It is in
+ * it then. order: flags of enum tm_top_order; v: number or string. 1, 0, or a negative code. */
+enum tm_top_order {
+  TM_TOP_DESC = 1,          /* the largest first */
+  TM_TOP_DIGITS = 2         /* strings are the digits of integers of 64 bits */
+};
+int32_t tm_ffi_top_enter(struct tm_state *s, void *record, double limit, int32_t order, const struct tm_value *v, double time,
+                         const char *text, int32_t len);
+/* What its rows have: the whole event, rank and revision, or the fields that are added, in that order. */
+enum tm_top_field {
+  TM_TOP_FIELD = 0,         /* of the event */
+  TM_TOP_RANK = 1,
+  TM_TOP_REVISION = 2
+};
+struct tm_top_rows;
+struct tm_top_rows *tm_ffi_top_rows_new(void);                                        /* owned by the process; NULL: no memory */
+int32_t tm_ffi_top_rows_add(struct tm_top_rows *p, const char *name, int32_t len, int32_t what);  /* as tm_ffi_result_add */
+/* Writes all rows of the list: 0. Anything else: nothing was written, Lua must write them or say what is wrong. */
+int32_t tm_ffi_top_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_top_rows *p,
+                       struct tm_state *s, void *record);
+
+/* A row of results: the key's fields, bounds of a window and aggregates of a record, in the order they are added. at: offsets in the
+ * record; scale: a power of ten, of decimals. */
+enum tm_result_kind {
+  TM_RESULT_NUMBER = 1,     /* at[0]: a number cell */
+  TM_RESULT_COUNT = 2,      /* at[0]: a reference; how many elements it has */
+  TM_RESULT_SUM = 3,        /* at[0], at[1]: the pair of an exact sum, at[2]: the reference of its text */
+  TM_RESULT_MEAN = 4,       /* the same, at[3]: how many */
+  TM_RESULT_KEPT = 5,       /* at[0], at[1]: a kept value's number and kind, at[2]: the reference of its text */
+  TM_RESULT_BOUND = 6,      /* at[0]: 0 the window's start, 1 its end */
+  TM_RESULT_KEY = 7         /* at[0]: which part; cells: its column, or null */
+};
+struct tm_result;
+struct tm_result *tm_ffi_result_new(void);                                            /* owned by the process; NULL: no memory */
+/* 0, -1 no memory, -2 the name is not UTF-8 */
+int32_t tm_ffi_result_add(struct tm_result *p, const char *name, int32_t len, int32_t kind, const int32_t *at, double scale,
+                          const struct tm_cell *cells);
+/* Writes the row of `record` for the event in `home`; row: whose columns hold the key, TM_ROW_EMPTY: the record does. As all emitters;
+ * anything but 0: nothing was written, Lua must write it or say what cannot be. */
+int32_t tm_ffi_result_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_result *p,
+                          struct tm_state *s, const void *record, int32_t row, double window_from, double window_to);
 /* What an aggregate keeps of any number of events is a text of its record. These change it in its place and announce that.
  * Results, unless said otherwise: OK, or a negative enum tm_state_code. A merge takes in what the same field of another record
  * holds, which is only read; the result is that of all events in one record. */

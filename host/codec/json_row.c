@@ -63,7 +63,7 @@ int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *na
 
 /* ---- values ---- */
 
-static int32_t put_value(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, const struct tm_slot *s,
+int32_t tm_json_put_slot(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, const struct tm_slot *s,
                          const struct tm_slot_field *f) {
   switch (s->kind) {
     case TM_SLOT_NUMBER: return tm_ffi_note_number(out, s->num);
@@ -82,7 +82,7 @@ static int32_t put_member(struct tm_buf *out, const struct tm_batch *b, const st
                           int32_t slot) {
   const struct tm_slot_field *f = &ov->fields[slot];
   if (tm_buf_put(out, f->key, f->key_len) != 0) return -1;
-  return put_value(out, b, v, &ov->slots[slot], f);
+  return tm_json_put_slot(out, b, v, &ov->slots[slot], f);
 }
 
 /* ---- rows without a base ---- */
@@ -147,7 +147,7 @@ static int32_t put_spliced(struct tm_buf *out, const struct tm_batch *b, const s
     int quoted = tm_cell_quoted(p->cell);
     int32_t off = p->cell->off - quoted;
     if (tm_buf_put(out, b->raw + at, off - at) != 0) return -1;
-    int32_t rc = put_value(out, b, v, &ov->slots[p->slot], &ov->fields[p->slot]);
+    int32_t rc = tm_json_put_slot(out, b, v, &ov->slots[p->slot], &ov->fields[p->slot]);
     if (rc != 0) return rc;
     at = off + tm_cell_len(p->cell) + 2 * quoted;
   }
@@ -208,7 +208,7 @@ static int32_t put_patched(struct tm_buf *out, struct tm_batch *b, const struct 
     if (ov->slots[slot].kind == TM_SLOT_REMOVED) {
       rc = tm_ffi_patch_remove(patch, f->name, f->name_len);
     } else {
-      rc = put_value(&texts, b, v, &ov->slots[slot], f);
+      rc = tm_json_put_slot(&texts, b, v, &ov->slots[slot], f);
       if (rc == 0) rc = tm_ffi_patch_set(patch, f->name, f->name_len, off, texts.len - off);
     }
     if (rc != 0) return rc;

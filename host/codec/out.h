@@ -27,6 +27,12 @@ void tm_out_batch_reset(struct tm_out *o);
  * ended goes too. */
 void tm_out_rollback(struct tm_out *o, int32_t event);
 
+/* An event's first row begins. */
+void tm_out_event_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
+static inline void tm_out_row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
+  if (o->event != row + o->after && row != TM_ROW_EMPTY) tm_out_event_begin(o, b, row);
+}
+
 /* The row begun is written as its format wants it: counts it. 0, -1 the event's rows are too large. */
 int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f);
 

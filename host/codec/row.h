@@ -1,4 +1,4 @@
-/* row.h - an event with the fields that a script wrote, as one row: what json_row.c and msgpack_row.c share. */
+/* row.h - an event with the fields that a script wrote, as one row: what json_row.c, msgpack_row.c and select.c share. */
 #ifndef TM_CODEC_ROW_H
 #define TM_CODEC_ROW_H
 
@@ -18,6 +18,10 @@ struct tm_splices {
   struct tm_splice present[TM_SPLICE_MAX];
   int32_t news[TM_SPLICE_MAX];
 };
+
+/* A written value as JSON, appended, perhaps with notes: 0, -1 out of space, -2 it cannot be written. */
+int32_t tm_json_put_slot(struct tm_buf *out, const struct tm_batch *b, const struct tm_view *v, const struct tm_slot *s,
+                         const struct tm_slot_field *f);
 
 /* Rows of msgpack (msgpack_row.c), appended: 0, -1 out of space, -2 a value cannot be written. */
 /* The n slots, which are all that the row has. */

@@ -272,6 +272,7 @@ local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 
 ---   merge(r, s, r2, s2): r takes in all that r2 holds, which is only read; nil with merges = false
 ---   values(e): with retracts, one value for each, nil where the event is skipped; add(r, s, t, v1, …): the same as update with them;
 ---     unupdate(r, s, v1, …): takes them back. nil if one of the list cannot: see list[i].can_retract
+---   in each of the list, row: where C finds its value in the record { kind, scale, names of cells }; nil: only results() tells
 ---   functions: those that read the event, their first parameter; adders: the same of their second
 function M.compile(list, typ_of, options)
   if not parts then load_parts() end
@@ -287,7 +288,7 @@ function M.compile(list, typ_of, options)
     local part = parts[a.kind]
     prepare(a, n, typ_of, options)
     part.cells(a, layout)
-    a.can_retract = part.unupdate ~= nil
+    a.can_retract, a.row = part.unupdate ~= nil, part.row and part.row(a)
     retracts = retracts and a.can_retract
     -- a function has at most 60 variables from outside
     local where = a.where and (n <= 20 and 'w' .. n or 'W[' .. n .. ']')

@@ -58,7 +58,7 @@ local list = {
       ':test(s) is true or false; :find(s [, from]) the first and last byte; for m in re:each(s) do … end all matches.',
       ':gsub(s, by [, max]) replaces: by a text with %0 to %9, %{name} and %%, or by what a function of the captures returns.',
       ":fields 'name' is a function for map: the captures of that field's text, by name, become the event. No strings are made of them, so",
-      'it is the fast way to read lines.',
+      'it is the fast way to read lines. With { add = true } they are added to the event, and one that does not match goes on as it is.',
       'A search that takes too many steps raises, after milliseconds. Cost is that of a match with nine captures.' },
     example = [[stream:map(function(e) return tm.re '^(?<user>\\w+)@(?<host>[\\w.]+)$':match(e.s) end)]],
     input = { '{"s":"ann@example.org"}', '{"s":"nobody"}' }, output = { '{"host":"example.org","user":"ann"}' } },

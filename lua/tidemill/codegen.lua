@@ -123,6 +123,12 @@ local function is_output(step)
   return step.kind == 'to' and step.out.sink.kind ~= 'discard'
 end
 
+--- The one sink that is all that comes behind a step, if it is so.
+function Gen.only_sink(step)
+  local child = step.next[1]
+  return #step.next == 1 and is_output(child) and #child.next == 0 and child or nil
+end
+
 local emit = {}
 
 function emit.filter(g, step, view)
@@ -204,16 +210,25 @@ local function only_counted(step)
   return #step.next > 0
 end
 
+--- These fields as C writes them; nil: one has no column, or a name that is not UTF-8.
+local function select_plan(nodes)
+  local plan = C.tm_ffi_select_new()
+  for _, node in ipairs(nodes) do
+    if not node.col or C.tm_ffi_select_add(plan, node.col, node.slot, node.name, node.len) ~= 0 then return nil end
+  end
+  return plan
+end
+
 function emit.select(g, step, view)
   if only_counted(step) then return g:follow(step, view) end
   local nodes = node_list(view, step.rec.fields)
   local n = #nodes
-  local fused = view.level == 0 and #step.next > 0
+  local plan = #step.next > 0 and select_plan(nodes)
   for _, child in ipairs(step.next) do
-    if not is_output(child) or #child.next > 0 then fused = false end
+    if not is_output(child) or #child.next > 0 then plan = nil end
   end
   local list = g:const(nodes)
-  if not fused then
+  if not plan then
     if n > STRAIGHT_MAX then
       g:put('select%d(%s, %d)', view.level, list, n)
     else
@@ -224,10 +239,6 @@ function emit.select(g, step, view)
       g:put('end')
     end
     return g:follow(step, view)
-  end
-  local plan = C.tm_ffi_select_new()
-  for i = 1, n do
-    if nodes[i].col then C.tm_ffi_select_add(plan, nodes[i].col, nodes[i].name, nodes[i].len) end
   end
   for _, child in ipairs(step.next) do
     g:at(child)
@@ -308,7 +319,7 @@ function emit.key_by(g, step, view)
     if not rec.composite then
       g:put('v%d.key = key_of%d(%s)', level, level, g:const(nodes[1]))
     else
-      g:put('v%d.key = key_list%d(%s, %d)', level, level, g:const(nodes), #nodes)
+      g:put('v%d.key = %s()', level, g:const(view.key_list(nodes)))
     end
     if key.cols then g:put('end') end
   end

@@ -183,8 +183,20 @@ return function(emit, Gen)
       operators.NUMBER, rec.order == 'desc' and '<' or '>')
     g:put('then if %s(r, v, t) then', g:const(enter))
     if not final then
+      -- the list just before a sink, or a select before one, is written from its texts
+      local child = step.next[1]
+      local select = #step.next == 1 and child.kind == 'select' and #child.rec.fields > 0 and child or nil
+      local sink = g.only_sink(select or step)
+      local plan = sink and operators.top_rows(inner, select and select.rec.fields)
+      if plan then
+        g:at(sink)
+        g:put('if C.tm_ffi_top_put(%s, flow, batch, st0.home, %s, %s, r) == 0 then', g:const(sink.out.ptr), g:const(plan), ptr)
+        g:watch_room(view)
+        g:put('else mk.step = %d', step.id)
+      end
       g:put('%s(r)', g:const(show))
       g:take_held(step, view, inner, hold)
+      if plan then g:put('end') end
     end
     g:put('end end end end')
     if not final then return end

@@ -25,7 +25,7 @@ local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed',
 local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
-  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
+  'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_value', 'no_key', 'call', 'replaced',
   'put_key', 'own_key', 'own_digits', 'time_of', 'own_text', 'put_bytes', 'kept' }
 
 --- An event without what a step of its own key tells it by.
@@ -123,7 +123,7 @@ return function(emit, Gen, node_list)
         self:sync(view)
         self:put('c = key_value%d(c, %s)', n, self:const(on.name))
       elseif on.composite then
-        self:put('local c = key_list%d(%s, %d)', n, self:const(key.nodes), #names)
+        self:put('local c = %s()', self:const(view.key_list(key.nodes)))
       else
         self:put('local c = key_of%d(%s)', n, self:const(key.nodes[1]))
       end
@@ -202,6 +202,48 @@ return function(emit, Gen, node_list)
       view.field(a.name)
       g:put('%s(x%d)', g:late(function() return view.root.writers[a.name] end), i)
     end
+  end
+
+  --- A row of results just before a sink, as C writes it (host/aggregate/result.c); nil: this row is not one of these.
+  ---@param bounds boolean with those of a window
+  local function result_plan(g, view, list, state, bounds)
+    local members, key = {}, g.key
+    for i, name in ipairs(key and key.names or {}) do
+      members[i] = { name = name, kind = C.TM_RESULT_KEY, i - 1, cells = key.cols and key.nodes[i].col }
+    end
+    if bounds then
+      members[#members + 1] = { name = 'window_start', kind = C.TM_RESULT_BOUND, 0 }
+      members[#members + 1] = { name = 'window_end', kind = C.TM_RESULT_BOUND, 1 }
+    end
+    for _, a in ipairs(list) do
+      if not a.row then return nil end
+      local member = { name = a.name, kind = a.row.kind, scale = a.row.scale }
+      for i, cell in ipairs(a.row) do member[i] = ffi.offsetof(state.record, cell) end
+      members[#members + 1] = member
+    end
+    table.sort(members, function(x, y) return x.name < y.name end)
+    local plan = C.tm_ffi_result_new()
+    for _, m in ipairs(members) do
+      -- a declared type says how its field is written
+      if view.field(m.name).rule or C.tm_ffi_result_add(plan, m.name, #m.name, m.kind, ffi.new('int32_t[4]', m), m.scale or 1,
+        m.cells or nil) ~= 0 then return nil end
+    end
+    return plan
+  end
+
+  --- Text that makes record r of a state a row and sends it on: in one call where a sink is all that comes behind and C can write
+  --- it, else `general` does. row: text of the row whose columns hold the key; window: of a window's bounds, or nil; unless: of when
+  --- the row is another one.
+  function Gen:put_result(step, view, list, state, ptr, row, window, general, unless)
+    local sink = self.only_sink(step)
+    local plan = sink and result_plan(self, view, list, state, window ~= nil)
+    if not plan then return general() end
+    self:at(sink)
+    self:put('if %sC.tm_ffi_result_put(%s, flow, batch, st0.home, %s, %s, r, %s, %s) ~= 0 then mk.step = %d',
+      unless and unless .. ' or ' or '', self:const(sink.out.ptr), self:const(plan), ptr, row, window or '0, 0', step.id)
+    general()
+    self:put('end')
+    self:watch_room(view)
   end
 
   function Gen.field_nodes(_, view, names) return node_list(view, names) end
@@ -296,9 +338,12 @@ return function(emit, Gen, node_list)
       g:put(g.timed and 'r.at = st%d.time end' or 'end', view.level)
       return g:fire(step, state, function() fire_row(g, step, state, compiled) end)
     end
-    put_row(g, view, rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
+    local row = g.key and g.key.cols and ('v0.key == ROW_KEY and st0.home or %d'):format(lib.EMPTY_ROW) or lib.EMPTY_ROW
+    g:put_result(step, view, rec.aggregates, state, ptr, row, nil, function()
+      put_row(g, view, rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
+      g:follow(step, view)
+    end)
     g:put('end')
-    g:follow(step, view)
   end
 
   --- The turn of a state at the end of input: what stands behind it comes later, so it is asked for first.

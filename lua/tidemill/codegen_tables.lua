@@ -29,7 +29,7 @@ return function(emit, _, node_list)
       g:put('do')
     end
     if key.composite then
-      g:put('c = key_list%d(%s, %d)', n, g:const(key.nodes), #key.names)
+      g:put('c = %s()', g:const(view.key_list(key.nodes)))
     else
       g:put('c = key_of%d(%s)', n, g:const(key.nodes[1]))
     end

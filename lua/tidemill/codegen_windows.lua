@@ -298,16 +298,28 @@ return function(emit, Gen)
     for _, name in ipairs(key and key.names or {}) do
       if view.field(name).rule then fired = 'value' end
     end
-    if fired == 'value' then
+    local plain = not how.key and not how.mark and not rec.apply and e.mode ~= 'retract'
+    local function put_key()
+      if fired ~= 'value' then return end
       g:put('local key = %s v%d.key = key', how.key or ('key_of(S, r, %s, %s)'):format(g:const(state.names), tostring(state.composite)), n)
     end
+    if not plain then put_key() end
     if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     g:put('%s', how.begins)
     if e.mode == 'updates' then g:put('if false then') end   -- each event has given its row
     local marks = { { 'partial', 'true', 'flow.firing == 2' } }
     if e.mode == 'retract' then marks[2] = { 'op', "'+'" } end
     marks[#marks + 1] = how.mark
-    put_shown(g, view, rec, compiled, fired, marks, n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    local function put_all()
+      if plain then put_key() end
+      put_shown(g, view, rec, compiled, fired, marks, n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    end
+    if plain then
+      g:put_result(step, view, rec.aggregates, state, 'S', lib.EMPTY_ROW, rec.window.window.kind ~= 'global' and 'w.from, w.to' or nil,
+        put_all, 'flow.firing == 2')
+    else
+      put_all()
+    end
     put_reset(g, rec, compiled, true)
     if e.mode == 'updates' then g:put('end') end
     g:put('%s', how.ends or '')

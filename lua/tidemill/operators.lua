@@ -2,14 +2,11 @@
 operators.lua - what steps of codegen_operators.lua do that is too much for text in the loop: the lists of `top`, what `dedup`
 keeps with keep = 'last'.
 
-A list of top lies in the state as slots in no order (the value, the time, the event as text) and `order`, the slots by rank: an
-event that enters changes one slot and moves ranks. A full list gives the slot of its last rank to the event that enters. The
-record itself holds what that last rank is, so that an event which does not enter costs one comparison in the loop.
+How a list of top lies in the state, and who enters it, is host/aggregate/top.c's.
 ]]
 
 local lib = require 'tidemill.lib'
 local state_of = require 'tidemill.state'
-local types = require 'tidemill.types'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local ffi_string = ffi.string
 
@@ -25,7 +22,7 @@ M.top_refs = {
   { name = 'texts', kind = 'list', of = 'string' }, { name = 'times', kind = 'list', of = 'number' },
   { name = 'events', kind = 'list', of = 'string' },
 }
-local ORDER, NUMBERS, TEXTS, TIMES, EVENTS = 0, 1, 2, 3, 4
+local ORDER, EVENTS = 0, 4
 
 local val = ffi.new 'struct tm_value'
 
@@ -40,22 +37,7 @@ end
 
 local function text_at(ptr, r, list, i)
   done(ptr, C.tm_ffi_list_get(ptr, r, list, i, val))
-  return ffi_string(val.text, val.len)
-end
-
---- Sets element i of a list that has at least i - 1.
-local function put(ptr, r, list, i, n)
-  if i > n then done(ptr, C.tm_ffi_list_push(ptr, r, list, val)) else done(ptr, C.tm_ffi_list_set(ptr, r, list, i, val)) end
-end
-
-local function put_number(ptr, r, list, i, n, v)
-  val.kind, val.num = C.TM_VALUE_NUMBER, v
-  put(ptr, r, list, i, n)
-end
-
-local function put_text(ptr, r, list, i, n, text, len)
-  val.kind, val.text, val.len = C.TM_VALUE_STRING, text, len
-  put(ptr, r, list, i, n)
+  return (ffi_string(val.text, val.len))
 end
 
 --- What enters and shows the lists of one step.
@@ -67,9 +49,9 @@ end
 ---@return function enter(r, v, time): does the event change the list? It is in it then
 ---@return function show(r, partial): puts the rows of the list into hold
 function M.top(rec, view, ptr, hold, typ)
-  local limit, desc = rec.n, rec.order == 'desc'
-  local int64 = typ and (typ.name == 'int64' or typ.name == 'time_ns')
-  local cmp = types.i64.cmp
+  local limit = rec.n
+  local digits = typ and (typ.name == 'int64' or typ.name == 'time_ns')
+  local order = (rec.order == 'desc' and C.TM_TOP_DESC or 0) + (digits and C.TM_TOP_DIGITS or 0)
 
   local function wrong(r, v)
     if v ~= v then raise('type', "top '" .. rec.name .. "': field '" .. rec.field .. "' holds NaN, which has no rank") end
@@ -80,48 +62,15 @@ function M.top(rec, view, ptr, hold, typ)
     raise('type', "top '" .. rec.name .. "' ranks numbers or texts, but field '" .. rec.field .. "' holds " .. found)
   end
 
-  --- Does v at that time come before w at its own? Equal in both: it came later.
-  local function before(v, time, w, w_time)
-    if v == w then return time < w_time end
-    local less
-    if int64 then less = cmp(v, w) < 0 else less = v < w end
-    return less ~= desc
-  end
-
-  local function value_at(r, slot)
-    if r.kind == NUMBER then return number_at(ptr, r, NUMBERS, slot) end
-    return text_at(ptr, r, TEXTS, slot)
-  end
-
   local function enter(r, v, time)
     local kind = type(v) == 'number' and v == v and NUMBER or type(v) == 'string' and TEXT or 0
     if kind == 0 or (r.kind ~= 0 and r.kind ~= kind) then wrong(r, v) end
     r.kind = kind
-    local n, slot = r.n, r.n + 1
-    if n == limit then
-      slot = number_at(ptr, r, ORDER, n)
-      if not before(v, time, value_at(r, slot), number_at(ptr, r, TIMES, slot)) then return false end
-    else
-      put_number(ptr, r, ORDER, slot, n, 0)
-    end
-    local rank = n == limit and n - 1 or n
-    while rank >= 1 do
-      local other = number_at(ptr, r, ORDER, rank)
-      if not before(v, time, value_at(r, other), number_at(ptr, r, TIMES, other)) then break end
-      put_number(ptr, r, ORDER, rank + 1, limit, other)
-      rank = rank - 1
-    end
-    put_number(ptr, r, ORDER, rank + 1, limit, slot)
-    if kind == NUMBER then put_number(ptr, r, NUMBERS, slot, n, v) else put_text(ptr, r, TEXTS, slot, n, v, #v) end
-    put_number(ptr, r, TIMES, slot, n, time)
+    if kind == NUMBER then val.kind, val.num = C.TM_VALUE_NUMBER, v else val.kind, val.text, val.len = C.TM_VALUE_STRING, v, #v end
     local text, len = view.own_text()
-    put_text(ptr, r, EVENTS, slot, n, text, len)
-    n = n < limit and n + 1 or n
-    r.n, r.revision, r.at = n, r.revision + 1, time
-    local last = number_at(ptr, r, ORDER, n)
-    r.worst_at = number_at(ptr, r, TIMES, last)
-    if kind == NUMBER then r.worst = number_at(ptr, r, NUMBERS, last) end
-    return true
+    local rc = C.tm_ffi_top_enter(ptr, r, limit, order, val, time, text, len)
+    done(ptr, rc)
+    return rc == 1
   end
 
   local function show(r, partial)
@@ -138,6 +87,17 @@ function M.top(rec, view, ptr, hold, typ)
   end
 
   return enter, show
+end
+
+--- The rows of a list as C writes them: of these fields, nil: of all; nil where a declared type says how one of them is written.
+function M.top_rows(view, names)
+  if view.field('rank').rule or view.field('revision').rule then return nil end
+  local what = { rank = C.TM_TOP_RANK, revision = C.TM_TOP_REVISION }
+  local plan = C.tm_ffi_top_rows_new()
+  for _, name in ipairs(names or {}) do
+    if C.tm_ffi_top_rows_add(plan, name, #name, what[name] or C.TM_TOP_FIELD) ~= 0 then return nil end
+  end
+  return plan
 end
 
 --- What dedup with keep = 'last' keeps of an event.

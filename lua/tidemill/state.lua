@@ -8,7 +8,7 @@ found by its name, "pipeline/step". The log of changes, which takes back what a 
 
 local lib = require 'tidemill.lib'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
-local ffi_string = ffi.string
+local ffi_string, table_new = ffi.string, require 'table.new'
 local BIGINT = C.TM_KIND_BIGINT
 
 local M = {}
@@ -39,7 +39,7 @@ local VALUE_KIND = {
 ---@param numbers table names of its number cells
 ---@param refs table list of { name, kind, key, of, max, on_full } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
----@return table { ptr: struct tm_state *, type: the record's pointer type, index: cell name -> index of its reference }
+---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference }
 function M.open(name, numbers, refs, options)
   local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
   for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
@@ -65,7 +65,8 @@ function M.open(name, numbers, refs, options)
   o.timed = (options.timed or options.ttl) and 1 or 0
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
-  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), index = index, options = options, made_of = o, anchor = fields }
+  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record,
+    index = index, options = options, made_of = o, anchor = fields }
 end
 
 --- One more state of the same name and layout: its struct tm_state *.
@@ -112,14 +113,14 @@ end
 function M.record_of(state, v, names)
   local rc = M.set_key(v, names)
   if rc ~= 0 then M.failed(state, rc) end
-  return C.tm_ffi_state_write(state, M.key)
+  return (C.tm_ffi_state_write(state, M.key))
 end
 
 --- The string a reference of a text holds; nil: none.
 function M.text(state, ref)
   if ref.at == 0 then return nil end
   if ref.n == 0 then return '' end
-  return ffi_string(state.base + 8 * ref.at, ref.n)
+  return (ffi_string(state.base + 8 * ref.at, ref.n))
 end
 
 --- The state that uses most: name, bytes, keys.
@@ -137,28 +138,34 @@ end
 
 local function add(v)
   local t = type(v)
-  if t == 'string' then return C.tm_ffi_key_string(M.key, v, #v)
-  elseif t == 'number' then return C.tm_ffi_key_number(M.key, v)
-  elseif t == 'boolean' then return C.tm_ffi_key_boolean(M.key, v and 1 or 0)
-  elseif t == 'table' then return C.tm_ffi_key_integer(M.key, v.text, #v.text) end
-  return C.tm_ffi_key_nil(M.key)
+  if t == 'string' then return (C.tm_ffi_key_string(M.key, v, #v))
+  elseif t == 'number' then return (C.tm_ffi_key_number(M.key, v))
+  elseif t == 'boolean' then return (C.tm_ffi_key_boolean(M.key, v and 1 or 0))
+  elseif t == 'table' then return (C.tm_ffi_key_integer(M.key, v.text, #v.text)) end
+  return (C.tm_ffi_key_nil(M.key))
+end
+
+-- Keys of several fields are written out up to four: a loop of a few rounds would end the trace of the batch.
+
+local function add_all(v, names)
+  local n = #names
+  local rc = add(v[names[1]])
+  if n >= 2 and rc == 0 then rc = add(v[names[2]]) end
+  if n >= 3 and rc == 0 then rc = add(v[names[3]]) end
+  if n >= 4 and rc == 0 then rc = add(v[names[4]]) end
+  for i = 5, n do
+    if rc ~= 0 then break end
+    rc = add(v[names[i]])
+  end
+  return rc
 end
 
 --- A key in Lua's form as C's: a plain value, for several fields a table by name. An integer beyond 2^53 is a text of the
 --- library (lib.text) in either place, so that it is no string.
 function M.set_key(v, names)
-  local k = M.key
-  k.len = 0
-  local rc = 0
-  if type(v) == 'table' and getmetatable(v) == nil then
-    for i = 1, #names do
-      rc = add(v[names[i]])
-      if rc ~= 0 then break end
-    end
-  else
-    rc = add(v)
-  end
-  return rc
+  M.key.len = 0
+  if type(v) == 'table' and getmetatable(v) == nil then return (add_all(v, names)) end
+  return (add(v))
 end
 
 local parts = ffi.new('struct tm_value[16]')
@@ -166,8 +173,8 @@ local parts = ffi.new('struct tm_value[16]')
 local function part(i)
   local p = parts[i]
   if p.kind == C.TM_VALUE_NUMBER then return p.num
-  elseif p.kind == C.TM_VALUE_STRING then return ffi_string(p.text, p.len)
-  elseif p.kind == C.TM_VALUE_INTEGER then return lib.text(ffi_string(p.text, p.len), BIGINT)
+  elseif p.kind == C.TM_VALUE_STRING then return (ffi_string(p.text, p.len))
+  elseif p.kind == C.TM_VALUE_INTEGER then return (lib.text(ffi_string(p.text, p.len), BIGINT))
   elseif p.kind == C.TM_VALUE_TRUE then return true
   elseif p.kind == C.TM_VALUE_FALSE then return false end
   return nil
@@ -188,10 +195,14 @@ function M.key_of(state, record, names, composite)
   local n = C.tm_ffi_key_parts(bytes, key_len[0], parts)
   if not composite then
     if n == 0 then return nil end
-    return part(0)
+    return (part(0))
   end
-  local t = {}
-  for i = 1, n do t[names[i]] = part(i - 1) end
+  local t = table_new(0, n)
+  t[names[1]] = part(0)
+  if n >= 2 then t[names[2]] = part(1) end
+  if n >= 3 then t[names[3]] = part(2) end
+  if n >= 4 then t[names[4]] = part(3) end
+  for i = 5, n do t[names[i]] = part(i - 1) end
   return t
 end
 

@@ -121,10 +121,10 @@ end
 local function read(v, what)
   local kind = v.kind
   if kind == C.TM_VALUE_NUMBER then return v.num
-  elseif kind == C.TM_VALUE_STRING then return ffi_string(v.text, v.len)
+  elseif kind == C.TM_VALUE_STRING then return (ffi_string(v.text, v.len))
   elseif kind == C.TM_VALUE_TRUE then return true
   elseif kind == C.TM_VALUE_FALSE then return false
-  elseif kind == C.TM_VALUE_ANY then return any.unpack(v.text, v.len, what) end
+  elseif kind == C.TM_VALUE_ANY then return (any.unpack(v.text, v.len, what)) end
   return nil
 end
 
@@ -144,7 +144,7 @@ local function container_view(field, index, state, box)
     local function get(i)
       if type(i) ~= 'number' then raise('type', what .. ': places are numbers, from 1') end
       if C.tm_ffi_list_get(ptr, box.r, index, i, val) < 0 then return nil end
-      return read(val, what)
+      return (read(val, what))
     end
     local function next_item(_, i)
       local x = get(i + 1)
@@ -154,7 +154,7 @@ local function container_view(field, index, state, box)
       fill_value(val, x, of, what)
       done(C.tm_ffi_list_push(ptr, box.r, index, val))
     end
-    function methods.get(_, i) return get(i) end
+    function methods.get(_, i) return (get(i)) end
     function methods.set(_, i, x)
       fill_value(val, x, of, what)
       done(C.tm_ffi_list_set(ptr, box.r, index, i, val))
@@ -162,12 +162,12 @@ local function container_view(field, index, state, box)
     function methods.pop()
       if box.r[field.cell].n == 0 then return nil end
       done(C.tm_ffi_list_pop(ptr, box.r, index, val))
-      return read(val, what)
+      return (read(val, what))
     end
     function methods.shift()
       if box.r[field.cell].n == 0 then return nil end
       done(C.tm_ffi_list_shift(ptr, box.r, index, val))
-      return read(val, what)
+      return (read(val, what))
     end
     function methods.each() return next_item, nil, 0 end
   else
@@ -188,12 +188,12 @@ local function container_view(field, index, state, box)
       return function()
         at = C.tm_ffi_map_next(ptr, box.r, index, at, key, val)
         if at == 0 then return nil end
-        if field.type == 'set' then return read(key, what) end
+        if field.type == 'set' then return (read(key, what)) end
         return read(key, what), read(val)
       end
     end
     if field.type == 'set' then
-      function methods.has(_, x) return has(x) end
+      function methods.has(_, x) return (has(x)) end
       function methods.add(_, x)
         fill(key, x, what)
         return done(C.tm_ffi_map_set(ptr, box.r, index, key, nil)) == C.TM_STATE_NEW
@@ -201,7 +201,7 @@ local function container_view(field, index, state, box)
     else
       function methods.get(_, x)
         if not has(x) then return nil end
-        return read(val, what)
+        return (read(val, what))
       end
       function methods.set(_, k, x)
         fill(key, k, what)
@@ -244,7 +244,7 @@ local function access(field)
     return ('local v = %s if v == v then return v == 1 end return nil'):format(cell),
       ("if type(v) == 'boolean' then %s = v and 1 or 0 elseif v == nil then %s = NIL else wrong(F[@], v) end"):format(cell, cell)
   end
-  return ('return text(ptr, %s)'):format(cell),
+  return ('return (text(ptr, %s))'):format(cell),
     "if type(v) == 'string' then set_text(F[@], v) elseif v == nil then empty(F[@]) else wrong(F[@], v) end"
 end
 
@@ -288,7 +288,7 @@ function M.make(rec, state, o)
     local get, set
     if field.type == 'any' then
       local load_any, store_any, settle, forget = lib.load 'tidemill.state_any' (lib, any, state_of, ptr, box, field)
-      get, set = 'return ' .. any_call(load_any) .. '()', any_call(store_any) .. '(v)'
+      get, set = 'return (' .. any_call(load_any) .. '())', any_call(store_any) .. '(v)'
       settles[#settles + 1], forgets[#forgets + 1] = any_call(settle) .. '()', any_call(forget) .. '()'
     else
       get, set = access(field)
@@ -303,7 +303,7 @@ function M.make(rec, state, o)
     raise('type', "state field '" .. field.name .. "' is a " .. field.type .. ': change it by its methods')
   end
   local chunk = assert(loadstring(('local box, ptr, F, X, text, set_text, empty, wrong, wrong_container, unknown, NIL, type, A = ... %s ' ..
-    'return function(s, k) %s return unknown(k) end, function(s, k, v) %s unknown(k) end, function() %s end, function() %s end'):format(
+    'return function(s, k) %s return (unknown(k)) end, function(s, k, v) %s unknown(k) end, function() %s end, function() %s end'):format(
     #any_names > 0 and ('local %s = unpack(A)'):format(table.concat(any_names, ', ')) or '',
     table.concat(reads, ' '), table.concat(writes, ' '), table.concat(settles, ' '), table.concat(forgets, ' ')), '=tidemill.state_view'))
   local index, newindex, settle_anys, forget_anys = chunk(box, ptr, fields, containers, state_of.text, set_text, empty, wrong,
@@ -354,7 +354,7 @@ function M.make(rec, state, o)
   local ctx = read_only('ctx', function(_, k)
     if k == 'emit' then return o.add
     elseif k == 'new' then return box.new ~= 0
-    elseif k == 'key' then return o.key_now()
+    elseif k == 'key' then return (o.key_now())
     elseif k == 'time' then
       local t = moment.time
       if t == t then return t end

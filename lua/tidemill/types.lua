@@ -146,7 +146,7 @@ local function digits_type(name)
     return digits
   end
   typ.slot = C.TM_SLOT_TEXT
-  function typ.encode(buf, v) return C.tm_ffi_buf_put(buf, v, #v) end
+  function typ.encode(buf, v) return (C.tm_ffi_buf_put(buf, v, #v)) end
   return typ
 end
 
@@ -176,7 +176,7 @@ local function decimal_type(places)
     return v
   end
   typ.slot, typ.places = C.TM_SLOT_DECIMAL, places
-  function typ.encode(buf, v) return C.tm_ffi_json_decimal(buf, v, places) end
+  function typ.encode(buf, v) return (C.tm_ffi_json_decimal(buf, v, places)) end
   return typ
 end
 

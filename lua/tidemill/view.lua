@@ -207,7 +207,7 @@ local function read_cell(node, text, off, tag, num, row)
   local typ = node.typ
   -- of CSV, what is not of its type is a text until :schema says so
   if typ and kind > 1 and not (node.typed and (kind == 7 or kind == 8)) then
-    return typ.read(node, kind, ffi_string(text + off, rshift(tag, 4)), num)
+    return (typ.read(node, kind, ffi_string(text + off, rshift(tag, 4)), num))
   end
   if kind == 7 then
     local s = ffi_string(text + off, rshift(tag, 4))
@@ -227,9 +227,9 @@ local function read_cell(node, text, off, tag, num, row)
     if row >= 0 and not typ then keep(node, row, s) end
     return s
   elseif kind == 10 then
-    return array(node, ffi_string(text + off, rshift(tag, 4)))
+    return (array(node, ffi_string(text + off, rshift(tag, 4))))
   elseif kind == 11 then
-    return value.opaque(ffi_string(text + off, rshift(tag, 4)))
+    return (value.opaque(ffi_string(text + off, rshift(tag, 4))))
   elseif kind == 5 then
     fail_bigint(node, ffi_string(text + off, rshift(tag, 4)))
   elseif kind == 6 then
@@ -261,12 +261,12 @@ function read_base(node, row)
       V.to_text(col + row)
       tag = col[row].tag
     end
-    return read_cell(node, batch.raw, col[row].off, tag, col[row].num, row)
+    return (read_cell(node, batch.raw, col[row].off, tag, col[row].num, row))
   end
   local text, len = V.base_text(node.parent, row)
   if not text then return nil end
   C.tm_ffi_json_find(text, len, node.name, node.len, found)
-  return read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1)
+  return (read_cell(node, text, found[0].off, found[0].tag, found[0].num, -1))
 end
 
 --- Puts the members of an object's JSON text below `node`, bytes untouched; returns their nodes in order.
@@ -348,8 +348,8 @@ end
 local function read_from(node, base, row)
   local kind, p, len = V.cell(base, row)
   if kind == 9 then return node.view or make_view(node) end
-  if kind == 10 then return array(node, ffi_string(p, len)) end
-  return read_base(base, row)
+  if kind == 10 then return (array(node, ffi_string(p, len))) end
+  return (read_base(base, row))
 end
 
 --- The string of a SPAN, or the text of a ROW, from now on the slot's value.
@@ -362,7 +362,7 @@ function V.span(node)
 end
 
 local function read_special(node, v)
-  if v == SPAN then return V.span(node) end
+  if v == SPAN then return (V.span(node)) end
   if v == ROW or v == OBJECT or v.order then return node.view or make_view(node) end
   if v == NULL or v == REMOVED then return nil end
   local kind = v.kind
@@ -370,15 +370,15 @@ local function read_special(node, v)
     local typ = node.typ or v.typ
     if typ and kind ~= 1 then
       local quoted = kind == 7 or kind == 8
-      return typ.read(node, kind, quoted and v.text:sub(2, -2) or v.text, v.num or 0 / 0)
+      return (typ.read(node, kind, quoted and v.text:sub(2, -2) or v.text, v.num or 0 / 0))
     end
     if kind == 9 then return node.view or make_view(node) end
-    if kind == 10 then return array(node, v.text) end
+    if kind == 10 then return (array(node, v.text)) end
     if kind == 1 then return nil end
     if v.got == nil then v.got = value.decode(v.text, node) end
     return v.got
   end
-  return read_from(node, v.raw, st.home)
+  return (read_from(node, v.raw, st.home))
 end
 
 --- A member of a ROW, read where it lies; false: it is an object or array, which is a part of its text.
@@ -395,7 +395,7 @@ function read_written(node)
   if gens[slot] == st.gen then
     local v = vals[slot]
     if type(v) ~= 'table' then return v end
-    return read_special(node, v)
+    return (read_special(node, v))
   end
   local parent = node.parent
   local base, row = parent, st.row
@@ -405,15 +405,15 @@ function read_written(node)
       if known then return v end
     end
     base, row = eff(parent)
-    if gens[slot] == st.gen then return read_written(node) end
+    if gens[slot] == st.gen then return (read_written(node)) end
   end
   if row == EMPTY_ROW then return nil end
   if base == parent then
     local v = node.cells[row].num
     if v == v then return v end
-    return read_base(node, row)
+    return (read_base(node, row))
   end
-  return read_from(node, base.kids[node.name] or learn(base, node.name), row)
+  return (read_from(node, base.kids[node.name] or learn(base, node.name), row))
 end
 
 --- Does the object at `node` hold a null there?
@@ -515,22 +515,22 @@ local function accessors(node)
   local readers, writers = node.readers, node.writers
   local function index(_, k)
     local read = readers[k]
-    if read then return read() end
+    if read then return (read()) end
     if learned >= LEARN_MAX and type(k) == 'string' then
       local known, v = peek(node, k)
       if known then return v end
     end
     local n = learn(node, k)
     if n == nil then return nil end
-    if st.writes ~= 0 then return read_written(n) end
-    return read_base(n, st.row)
+    if st.writes ~= 0 then return (read_written(n)) end
+    return (read_base(n, st.row))
   end
   local function newindex(_, k, v)
     local assign = writers[k]
-    if assign then return assign(v) end
+    if assign then return (assign(v)) end
     local n = learn(node, k)
     if n == nil then raise('type', "an event's field names are strings, got a " .. type(k)) end
-    return write(node, n, v)
+    return (write(node, n, v))
   end
   return index, newindex
 end

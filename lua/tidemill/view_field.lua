@@ -17,16 +17,16 @@ local function read()
     if gens[slot] == st.gen then
       local v = vals[slot]
       if type(v) ~= 'table' then return v end
-      return read_special(node, v)
+      return (read_special(node, v))
     end
-    if not top then return read_written(node) end
+    if not top then return (read_written(node)) end
   end
   local row = st.row
   local v = cells[row].num
   if v == v then return v end
   local text = words[codes[row]] or strs[row]
   if text then return text end
-  return read_base(node, row)
+  return (read_base(node, row))
 end
 
 --- Writes it: plain values go straight to the slot (the log is kept where the pipeline forks).
@@ -51,7 +51,7 @@ local function assign(v)
     end
     return
   end
-  return write(parent, node, v)
+  return (write(parent, node, v))
 end
 
 return read, assign

@@ -304,12 +304,16 @@ end
 
 --- `select` just before a sink: the fields' bytes go out without a detour.
 function V.emit_select(out, plan, fields_of, n)
+  local len, rc = out.buf.len
   if st.writes == 0 and st.row ~= EMPTY_ROW then
-    local rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
-    if rc == 0 then return end
-    -- a field that cannot be written is named by the way of one by one
-    if rc ~= -2 then out_failed(rc, out) end
+    rc = C.tm_ffi_out_select(out, flow, batch, st.row, plan)
+  else
+    rc = C.tm_ffi_out_select_written(out, flow, batch, st, overlay, plan)
   end
+  if rc == 0 then return end
+  -- what Lua must write, and a field that cannot be written and is to be named: the way of one by one
+  if rc == -1 or rc == -3 then out_failed(rc, out) end
+  out.buf.len = len
   local row, gen, writes, base, log = st.row, st.gen, st.writes, st.base, st.log
   V.select(fields_of, n)
   V.emit(out)

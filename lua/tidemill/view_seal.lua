@@ -15,7 +15,7 @@ local NAMED_MAX, SPOT_MAX = 26, 8
 function V.seal(reads, writes)
   local on_the_spot = [=[if k == %q then if st.writes == 0 then local row = st.row local v = cells%d[row].num
     if v == v then return v end local text = words%d[codes%d[row]] or strs%d[row] if text then return text end end
-    return read%d() end ]=]
+    return (read%d()) end ]=]
   local args, params, text = { st, V.meta.__index }, { 'st', 'other' }, {}
   local function arg(name, i, v)
     args[#args + 1], params[#params + 1] = v, name .. i
@@ -35,19 +35,19 @@ function V.seal(reads, writes)
       arg('strs', i, node.strs)
       text[i] = on_the_spot:format(node.name, i, i, i, i, i)
     else
-      text[i] = ('if k == %q then return read%d() end '):format(node.name, i)
+      text[i] = ('if k == %q then return (read%d()) end '):format(node.name, i)
     end
   end
   local function chain(params_of, body, values)
     return assert(loadstring((params_of .. body):gsub('%s*\n%s*', ' '), '=tidemill.view'))(unpack(values))
   end
   V.meta.__index = chain('local ' .. table.concat(params, ', ') .. ' = ... return function(e, k) ',
-    table.concat(text) .. 'return other(e, k) end', args)
+    table.concat(text) .. 'return (other(e, k)) end', args)
   args, params, text = { V.meta.__newindex }, { 'other' }, {}
   for i = 1, math.min(#writes, NAMED_MAX) do
     arg('write', i, root.writers[V.field(writes[i]).name])
-    text[i] = ('if k == %q then return write%d(v) end '):format(writes[i], i)
+    text[i] = ('if k == %q then return (write%d(v)) end '):format(writes[i], i)
   end
   V.meta.__newindex = chain('local ' .. table.concat(params, ', ') .. ' = ... return function(e, k, v) ',
-    table.concat(text) .. 'return other(e, k, v) end', args)
+    table.concat(text) .. 'return (other(e, k, v)) end', args)
 end

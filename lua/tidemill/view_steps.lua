@@ -25,7 +25,7 @@ local function typed_text(node, v)
   local buf = lib.encode_buf
   buf.len = 0
   if node.typ.encode(buf, v) ~= 0 then raise('row-too-large', 'a value is too large to be written') end
-  return lib.text(ffi_string(buf.data, buf.len), 4, tonumber(v), node.typ)
+  return (lib.text(ffi_string(buf.data, buf.len), 4, tonumber(v), node.typ))
 end
 
 --- What node holds now, as a value for put(); nil if absent.
@@ -39,11 +39,11 @@ local function current(node)
         return node.typ and typed_text(node, v) or v
       end
       if v == OBJECT or v.order or (v.raw and node.view and V.written_below(node)) then
-        return value.text(node.view or make_view(node))
+        return (value.text(node.view or make_view(node)))
       end
       return v
     end
-    if node.view and st.row ~= EMPTY_ROW and V.written_below(node) then return value.text(node.view) end
+    if node.view and st.row ~= EMPTY_ROW and V.written_below(node) then return (value.text(node.view)) end
   end
   local row = st.row
   if row == EMPTY_ROW then return nil end
@@ -51,7 +51,7 @@ local function current(node)
     if band(node.col[row].tag, 15) == 0 then return nil end
     return node.raw
   end
-  return V.text_of(node)
+  return (V.text_of(node))
 end
 
 V.current = current
@@ -140,7 +140,7 @@ end
 
 --- A value about to be put at a node with a declared type: checked, and in the form the type wants.
 function V.accept(node, v)
-  if type(v) ~= 'table' then return node.rule.write(node, v) end
+  if type(v) ~= 'table' then return (node.rule.write(node, v)) end
   if v == NULL or v == REMOVED then return v end
   if v.raw then
     check(node, V.cell(v.raw, st.home))
@@ -176,26 +176,26 @@ end
 --- digits whatever its size.
 function V.key_of(node)
   local rule = node.rule
-  if rule and rule.digits then return V.key_value(root.view[node.name], node.name) end
+  if rule and rule.digits then return (V.key_value(root.view[node.name], node.name)) end
   if not (st.writes ~= 0 and gens[node.slot] == st.gen) then
     local row, col = st.row, node.col
     if col and row ~= EMPTY_ROW and band(col[row].tag, 15) == 5 then
-      return V.key_digits(col, row)
+      return (V.key_digits(col, row))
     end
   else
     local v = vals[node.slot]
     if type(v) == 'table' then
       if v.raw then v = V.text_of(v.raw) end
-      if v and v.kind == 5 then return lib.text(v.text, 5) end
+      if v and v.kind == 5 then return (lib.text(v.text, 5)) end
     end
   end
-  return V.key_value(root.view[node.name], node.name)
+  return (V.key_value(root.view[node.name], node.name))
 end
 
 --- The digits of an integer beyond 2^53 in a column, as a part of a key.
 function V.key_digits(col, row)
   if V.to_text then V.to_text(col + row) end
-  return lib.text(ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4)), 5)
+  return (lib.text(ffi_string(batch.raw + col[row].off, rshift(col[row].tag, 4)), 5))
 end
 
 local function as_it_is(k) return k end
@@ -249,22 +249,28 @@ function V.own_digits(node, base, col, row)
   V.own_key(node, base.key_digits(col, row))
 end
 
-function V.key_list(nodes, n)
-  local key = {}
-  for i = 1, n do
-    local v = V.key_of(nodes[i])
-    if v == nil then return nil end
-    key[nodes[i].name] = v
+--- A function that gives the event's key of several fields: a table by name, or nil where one of them is absent. Written out for
+--- just these fields: a loop would end the trace of the batch, and a table that grows is made three times.
+function V.key_list(nodes)
+  local params, steps, members = { 'key_of' }, {}, {}
+  for i, node in ipairs(nodes) do
+    params[i + 1] = 'n' .. i
+    steps[i] = ('local k%d = key_of(n%d) if k%d == nil then return nil end'):format(i, i, i)
+    members[i] = ('[%q] = k%d'):format(node.name, i)
   end
-  return key
+  local text = ('local %s = ... return function() %s return { %s } end'):format(table.concat(params, ', '), table.concat(steps, ' '),
+    table.concat(members, ', '))
+  return assert(loadstring(text, '=tidemill.view'))(V.key_of, unpack(nodes))
 end
 
 function V.key_value(v, name)
   local t = type(v)
-  if t == 'number' or t == 'string' or t == 'boolean' or t == 'nil' then
+  if t == 'number' then
     if v ~= v then raise('type', "the key '" .. name .. "' is NaN") end
-    return v
+    -- -0 is 0, as in the state
+    return v + 0
   end
+  if t == 'string' or t == 'boolean' or t == 'nil' then return v end
   raise('type', "the key '" .. name .. "' must be a string, number or boolean, got a " .. t)
 end
 

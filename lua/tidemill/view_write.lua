@@ -150,17 +150,17 @@ end
 
 function put_value(node, v, depth)
   local t = type(v)
-  if t == 'number' or t == 'boolean' then return put(node, v) end
-  if t == 'string' then return put(node, v) end
+  if t == 'number' or t == 'boolean' then return (put(node, v)) end
+  if t == 'string' then return (put(node, v)) end
   if t == 'table' then
-    if v == NULL then return put(node, NULL) end
+    if v == NULL then return (put(node, NULL)) end
     if owner[v] then v = value.text(v) end
-    if lib.is_text(v) then return V.put_whole(node, v) end
-    if value.is_array(v) then return put(node, lib.text(value.encode_string(v), 10)) end
-    return put_object(node, v, depth)
+    if lib.is_text(v) then return (V.put_whole(node, v)) end
+    if value.is_array(v) then return (put(node, lib.text(value.encode_string(v), 10))) end
+    return (put_object(node, v, depth))
   end
-  if v == nil then return put(node, REMOVED) end
-  if value.is_opaque(v) then return put(node, value.opaque_text(v)) end
+  if v == nil then return (put(node, REMOVED)) end
+  if value.is_opaque(v) then return (put(node, value.opaque_text(v))) end
   raise('type', "cannot write a " .. t .. " into field '" .. path_of(node) .. "'")
 end
 

@@ -4,11 +4,10 @@
 
 local tm = require 'tidemill'
 
+-- https:, nothing, the host, then the directories; a URL that has fewer has none of those fields
+local directories = tm.re '^[^/]*/[^/]*/[^/]*/(?<dir1>[^/]*)(?:/(?<dir2>[^/]*)(?:/(?<dir3>[^/]*))?)?'
+
 return tm.pipeline 'q22'
   :filter(function(e) return e.kind == 'bid' end)
-  :map(function(e)
-    local parts = tm.split(e.url, '/')   -- https: '' www.nexmark.com dir1 dir2 dir3 …
-    e.dir1, e.dir2, e.dir3 = parts[4], parts[5], parts[6]
-    return e
-  end)
+  :map(directories:fields('url', { add = true }))
   :select { 'auction', 'bidder', 'price', 'channel', 'dir1', 'dir2', 'dir3' }

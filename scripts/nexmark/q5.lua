@@ -4,21 +4,28 @@
 
 local tm = require 'tidemill'
 
--- A row of the first window has the time window_end - 1, so all of one window fall into the same two seconds of the second.
 return tm.pipeline 'q5'
   :event_time { field = 'ts', out_of_order = tm.setting('out_of_order', '0s') }
   :filter(function(e) return e.kind == 'bid' end)
   :key_by 'auction'
   :window('bids', tm.window.hopping('10s', '2s'))
   :aggregate { num = tm.agg.count() }
-  :key_by {}
-  :window('most', tm.window.tumbling '2s')
-  :aggregate { most = tm.agg.max 'num', counts = tm.agg.collect { max = 100000 } }
-  :flat_map(function(e, emit)
-    local most = e.most
-    for _, row in ipairs(e.counts) do
-      if row.num == most then
-        emit { auction = row.auction, num = row.num, window_start = row.window_start, window_end = row.window_end }
+  :key_by 'window_end'   -- rows of one window come together, and its timer fires behind them
+  :process('most', {
+    state = { num = 0, auctions = tm.state.list { of = 'number' } },
+    max_keys = 1000,
+    on_event = function(e, s, ctx)
+      if ctx.new then ctx.timer('end', e.window_end) end
+      if e.num > s.num then
+        s.num = e.num
+        s.auctions:clear()
       end
-    end
-  end)
+      if e.num == s.num then s.auctions:push(e.auction) end
+    end,
+    on_timer = function(_, s, ctx)
+      for _, auction in s.auctions:each() do
+        ctx.emit { auction = auction, num = s.num, window_start = ctx.key - 10000, window_end = ctx.key }
+      end
+      ctx.clear()
+    end,
+  })

@@ -220,6 +220,44 @@ end]==])
     end
   end)
 
+  it('fields with add leaves the event its own fields: the same rows as writing what match gives', function()
+    local lines = {}
+    for i = 1, 3000 do
+      lines[i] = ({ '{"s":"u%d@h%d.org \\"q\\"","n":[1]}', '{"n":2,"s":"u%d@h%d.org"}', '{"s":"ü%d@h\\u00e9%d.org"}', '{"s":"none%d %d"}',
+        '{"host":1,"s":"a%d@b%d","rest":null}', '{"user":"a","s":"a%d@b%d","host":"b","user":5}' })[i % 6 + 1]:format(i, i)
+    end
+    local input = table.concat(lines, '\n') .. '\n'
+    local function run(steps, ...)
+      local r = h.script("local tm = require 'tidemill'\nlocal re = tm.re [[^(?<user>[^@]+)@(?<host>\\S+)(?<rest> .*)?$]]\n" .. steps,
+        input, ...)
+      assert.equal(0, r.code, r.err)
+      return r.out
+    end
+    local slow = [[local function add(e)
+      local m = re:match(e.s)
+      for _, name in ipairs { 'host', 'rest', 'user' } do if m and m[name] then e[name] = m[name] end end
+      return e
+    end return tm.pipeline 'p':map(add)]]
+    for _, behind in ipairs { '', ":map(function(e) e.n = #(e.host or '') e.host = (e.host or 5) .. '!' return e end)",
+      ":select { 'host', 'user', 's', 'n' }", ":rename { host = 'at' }:drop { 'rest' }",
+      ':set { both = function(e) return (e.user or 1) .. (e.host or 2) end }',
+      ":flat_map(function(e, emit) emit(e) emit { e = e } end)", ":filter(function(e) return e.rest end):select { 'rest', 'n' }" } do
+      local expected = run(slow .. behind)
+      assert.is_true(#expected > 5000)
+      for _, extra in ipairs { '--quiet', '--no-jit' } do
+        assert.is_true(expected == run("return tm.pipeline 'p':map(re:fields('s', { add = true }))" .. behind, extra), behind)
+      end
+      local packed = run(slow .. behind, '--out-format', 'msgpack')
+      local fast = run("return tm.pipeline 'p':map(re:fields('s', { add = true }))" .. behind, '--out-format', 'msgpack')
+      assert.is_true(packed == fast, behind)
+    end
+    -- where the event was written before, and where the pipeline forks
+    for _, text in ipairs { "return tm.pipeline 'p':set { x = 1 }:map(%s)",
+      "local s = tm.pipeline 'p':map(%s) return { s:filter(function(e) e.host = 'x' return true end), s:select { 'user' } }" } do
+      assert.is_true(run((slow:gsub('return tm.*', '') .. text:format 'add')) == run(text:format "re:fields('s', { add = true })"), text)
+    end
+  end)
+
   it('fields fails the event alone whose text cannot be written, and refuses what it cannot do', function()
     local r = h.run({ 'run', '-e', "local re = tm.re '(?<a>[0-9]+)' return stream:map(re:fields 's')" },
       '{"s":5}\n{"s":"x7"}\n{}\n{"s":null}\n{"s":["1"]}\n')
@@ -228,6 +266,8 @@ end]==])
     for call, expected in pairs {
       ["tm.re 'a(b)':fields 's'"] = "fields: group 1 of 'a(b)' has no name: write (?<name>…)", ["tm.re 'a':fields 's'"] =
         "fields: 'a' has no groups, so no fields",
+      ["tm.re '(?<a>b)':fields('s', { ad = true })"] = "fields has no option 'ad' (did you mean 'add'?)",
+      ["tm.re '(?<a>b)':fields('s', { add = 1 })"] = "fields: option 'add' is true or false, got a number",
       ["tm.re '(?<a>b)':fields(5)"] = "the method fields of tm.re takes a field's name, got a number",
       ["tm.re '(?<a>b)':fields 's' {}"] = "fields: it is a function for map: stream:map(expression:fields 's')",
     } do

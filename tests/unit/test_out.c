@@ -53,7 +53,7 @@ static struct tm_select *select_all(void) {
   static const char *const names[4] = {"a", "b", "q\"", "long key of more than thirty-two bytes"};
   struct tm_select *s = tm_ffi_select_new();
   for (int i = 0; i < 4; i++)
-    CHECK(tm_ffi_select_add(s, columns[i], names[i], (int32_t)strlen(names[i])) == 0, "field %d", i);
+    CHECK(tm_ffi_select_add(s, columns[i], i + 1, names[i], (int32_t)strlen(names[i])) == 0, "field %d", i);
   return s;
 }
 
@@ -130,7 +130,7 @@ static void test_bounds(void) {
 
 int main(void) {
   selected = select_all();
-  CHECK(tm_ffi_select_add(selected, columns[0], "\xff", 1) == -2, "a key that is not UTF-8");
+  CHECK(tm_ffi_select_add(selected, columns[0], 1, "\xff", 1) == -2, "a key that is not UTF-8");
   test_rows();
   test_held();
   test_bounds();

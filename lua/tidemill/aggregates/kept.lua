@@ -67,8 +67,11 @@ function M.kept(state, num, kind, ref)
   local text = text_of(state, ref)
   if kind == TEXT then return text end
   local first = text:byte(1)
-  return lib.text(text, first == 0x5B and 10 or first == 0x22 and 11 or 9)
+  return (lib.text(text, first == 0x5B and 10 or first == 0x22 and 11 or 9))
 end
+
+--- Where C finds it, for a row (host/aggregate/result.c).
+function M.row(a) return { kind = C.TM_RESULT_KEPT, 'v' .. a.n, 'k' .. a.n, 't' .. a.n } end
 
 --- Makes the text of a record that of another one.
 function M.copy_text(state, record, ref, state2, ref2)
@@ -80,7 +83,7 @@ end
 function M.json(v)
   if lib.owner[v] then return value.text(v).text end
   if lib.is_text(v) then return v.text end
-  return value.encode_string(v)
+  return (value.encode_string(v))
 end
 
 local out = lib.buf()
@@ -91,7 +94,7 @@ function M.array(agg, rc)
   if rc == -2 then raise('not-writable', ("'%s': %s holds NaN, an infinity or a text that is not UTF-8, which cannot be written")
     :format(agg.name, agg.kind)) end
   if rc ~= 0 then raise('row-too-large', ("'%s': the list of %s is larger than a row may be (16 MiB)"):format(agg.name, agg.kind)) end
-  return lib.text(ffi_string(out.data, out.len), 10)
+  return (lib.text(ffi_string(out.data, out.len), 10))
 end
 
 return M

@@ -23,7 +23,7 @@ function shared.collected(s, r, ref, a, at, seq, v)
   check(s, C.tm_ffi_ranked_put(s, r, ref, a.order, at, seq, text, #text))
 end
 function shared.merge_ranked(s, r, ref, a, s2, r2) check(s, C.tm_ffi_ranked_merge(s, r, ref, a.order, s2, r2)) end
-function shared.listed(s, r, ref, a) return kept.array(a, C.tm_ffi_ranked_json(s, r, ref, a.order, kept.out)) end
+function shared.listed(s, r, ref, a) return (kept.array(a, C.tm_ffi_ranked_json(s, r, ref, a.order, kept.out))) end
 
 part.collect = {
   cells = function(a, layout)
@@ -57,7 +57,7 @@ function shared.merge_top(s, r, ref, a, kind, s2, r2, kind2)
 end
 
 function shared.best(s, r, ref, a, kind)
-  return kept.array(a, C.tm_ffi_ranked_json(s, r, ref, kind == kept.TEXT and a.texts or a.numbers, kept.out))
+  return (kept.array(a, C.tm_ffi_ranked_json(s, r, ref, kind == kept.TEXT and a.texts or a.numbers, kept.out)))
 end
 
 part.top = {
@@ -133,6 +133,7 @@ part.distinct = {
   unupdate = function() return 'differ_by(s, r, #t@, A@, v, -1)' end,
   merge = function() return 'merge_differ(s, r, #t@, A@, s2, r2)' end,
   result = function() return '(r.t@.n + 0)' end,
+  row = function(a) return { kind = C.TM_RESULT_COUNT, 't' .. a.n } end,
 }
 
 return { part = part, shared = shared }

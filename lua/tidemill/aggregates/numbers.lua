@@ -72,7 +72,7 @@ function shared.total(s, r, q, h, l, more, places, scale)
   if v < EXACT and v > -EXACT then return v / scale end
   local len = C.tm_ffi_exact_digits(s, r, q, h, l, places, digits)
   if len == 0 then return v / scale end
-  return lib.text(ffi.string(digits, len), 5, v / scale)
+  return (lib.text(ffi.string(digits, len), 5, v / scale))
 end
 
 part.count = {
@@ -81,6 +81,7 @@ part.count = {
   unupdate = function() return 'r.n@ = r.n@ - 1' end,
   merge = function() return 'r.n@ = r.n@ + r2.n@' end,
   result = function() return 'r.n@' end,
+  row = function(a) return { kind = C.TM_RESULT_NUMBER, 'n' .. a.n } end,
 }
 
 part.sum = {
@@ -93,12 +94,13 @@ part.sum = {
   unupdate = function(a) return sum_text(a, -1) end,
   merge = sum_merge,
   result = function(a) return ('total(s, r, #q@, r.h@, r.l@, r.q@.n, %d, %.0f)'):format(a.places, a.scale) end,
+  row = function(a) return { kind = C.TM_RESULT_SUM, scale = a.scale, 'h' .. a.n, 'l' .. a.n, 'q' .. a.n } end,
 }
 
 function shared.mean(s, r, q, h, l, more, n, scale)
   if n == 0 then return lib.NULL end
   if more == 0 and l == 0 and h < EXACT and h > -EXACT and n * scale < EXACT then return h / (n * scale) end
-  return C.tm_ffi_exact_mean(s, r, q, h, l, n, scale)
+  return (C.tm_ffi_exact_mean(s, r, q, h, l, n, scale))
 end
 
 part.avg = {
@@ -110,6 +112,7 @@ part.avg = {
   unupdate = function(a) return sum_text(a, -1) .. 'r.n@ = r.n@ - 1' end,
   merge = function() return sum_merge() .. 'r.n@ = r.n@ + r2.n@' end,
   result = function(a) return ('mean(s, r, #q@, r.h@, r.l@, r.q@.n, r.n@, %.0f)'):format(a.scale) end,
+  row = function(a) return { kind = C.TM_RESULT_MEAN, scale = a.scale, 'h' .. a.n, 'l' .. a.n, 'q' .. a.n, 'n' .. a.n } end,
 }
 
 -- Variance --------------------------------------------------------------------------
@@ -138,7 +141,7 @@ function shared.variance(s, r, q, p, h, l, g, m, n, scale, root)
   if n < 2 then return lib.NULL end
   fields[0], fields[1] = q, p
   sums[0], sums[1], sums[2], sums[3] = h, l, g, m
-  return C.tm_ffi_exact_variance(s, r, fields, sums, n, scale, root)
+  return (C.tm_ffi_exact_variance(s, r, fields, sums, n, scale, root))
 end
 
 local function variance(root)

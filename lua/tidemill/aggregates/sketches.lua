@@ -31,7 +31,7 @@ function shared.hash(s, r, ref, a, v)
   check(s, rc)
 end
 function shared.merge_hash(s, r, ref, a, s2, r2) check(s, C.tm_ffi_hll_merge(s, r, ref, a.precision, s2, r2)) end
-function shared.about(s, r, ref, a) return C.tm_ffi_hll_count(s, r, ref, a.precision) end
+function shared.about(s, r, ref, a) return (C.tm_ffi_hll_count(s, r, ref, a.precision)) end
 
 local function one_text(a, layout) layout:text('t' .. a.n) end
 
@@ -71,7 +71,7 @@ function shared.hit(s, r, ref, a, v)
   check(s, C.tm_ffi_heavy_add(s, r, ref, a.counters, text, #text))
 end
 function shared.merge_hits(s, r, ref, a, s2, r2) check(s, C.tm_ffi_heavy_merge(s, r, ref, a.counters, s2, r2)) end
-function shared.hits(s, r, ref, a) return kept.array(a, C.tm_ffi_heavy_json(s, r, ref, a.size, kept.out)) end
+function shared.hits(s, r, ref, a) return (kept.array(a, C.tm_ffi_heavy_json(s, r, ref, a.size, kept.out))) end
 
 part.heavy_hitters = {
   cells = one_text,

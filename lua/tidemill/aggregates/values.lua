@@ -36,6 +36,7 @@ local function extreme(op, sign)
     update = function() return update end,
     merge = function() return 'if r2.k@ ~= 0 then local v = kept(s2, r2.v@, r2.k@, r2.t@) ' .. update .. ' end' end,
     result = function() return 'kept(s, r.v@, r.k@, r.t@)' end,
+    row = kept.row,
   }
 end
 part.min, part.max = extreme('<', -1), extreme('>', 1)
@@ -74,6 +75,7 @@ local function at_end(wins, wins_merge)
         :format(wins_merge(a), copy_order(a))
     end,
     result = function() return 'kept(s, r.v@, r.k@, r.t@)' end,
+    row = kept.row,
     time = true, arrival = true,
   }
 end

@@ -15,7 +15,7 @@ local out = M.out
 
 --- The text in the buffer.
 ---@return string
-function M.text() return ffi_string(out.data, out.len) end
+function M.text() return (ffi_string(out.data, out.len)) end
 
 local ordinal = { 'first', 'second', 'third', 'fourth', 'fifth' }
 

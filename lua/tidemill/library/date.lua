@@ -92,7 +92,7 @@ function M.format(ms, format, zone)
   local rc = C.tm_ffi_date_format(out, ms, format, #format, z)
   if rc == -1 then args.too_long 'tm.date.format' end
   if rc ~= 0 then raise('date', 'tm.date.format: ' .. args.text()) end
-  return args.text()
+  return (args.text())
 end
 
 return { date = M }

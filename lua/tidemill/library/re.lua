@@ -7,6 +7,7 @@ made for its groups: a table of captures comes from one constructor.
 
 local lib = require 'tidemill.lib'
 local args = require 'tidemill.library.args'
+local suggest = require 'tidemill.suggest'
 local C, ffi, bit, raise = lib.C, lib.ffi, lib.bit, lib.raise
 local ffi_string, cast = ffi.string, ffi.cast
 local out, wrong, shown = args.out, args.wrong, args.shown
@@ -234,10 +235,22 @@ end
 
 --- A function for map: the event becomes the captures of a field's text, by name; where it does not match, it is dropped. Nine
 --- captures cost a fifth of what :match costs: strings are made of those only that a later step reads.
-function methods.fields(e, name)
+---@param options table|nil add = true: the captures are added to the event; where it does not match, it goes on as it is
+function methods.fields(e, name, options)
   local r = records[e]
   if not r then raise('type', 'call fields with a colon: expression:fields(name)') end
   if type(name) ~= 'string' then wrong('the method fields of tm.re', "a field's name", name) end
+  local add = false
+  if options ~= nil then
+    if type(options) ~= 'table' then wrong('the method fields of tm.re', 'options such as { add = true }', options, 2) end
+    for k, v in pairs(options) do
+      if k ~= 'add' then
+        raise('type', 'fields has no option ' .. shown(tostring(k)) .. suggest.among(tostring(k), { 'add' }))
+      end
+      if type(v) ~= 'boolean' then raise('type', "fields: option 'add' is true or false, got " .. args.kind(v)) end
+      add = v
+    end
+  end
   for i = 1, r.groups do
     if not r.names[i] then
       raise('type', 'fields: group ' .. i .. ' of ' .. shown(r.pattern) .. ' has no name: write (?<name>…), or (?:…) for what is no field')
@@ -245,7 +258,7 @@ function methods.fields(e, name)
   end
   if r.groups == 0 then raise('type', 'fields: ' .. shown(r.pattern) .. ' has no groups, so no fields') end
   require 'tidemill.stream'.place()   -- of this line, for the step that is made of it in a tail call
-  return require 'tidemill.library.re_fields'(r, name, failed)
+  return require 'tidemill.library.re_fields'(r, name, failed, add)
 end
 
 mt.__index = methods

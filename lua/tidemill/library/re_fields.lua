@@ -1,6 +1,7 @@
 --[[
 re_fields.lua - tm.re's :fields: a step of map that reads a field's bytes where they lie and leaves the captures as written slots of
-the view, which a sink writes as they are. A Lua string is made of a capture when a later step reads it (lib.SPAN).
+the view, in place of the event's fields or beside them, which a sink writes as they are. A Lua string is made of a capture when a
+later step reads it (lib.SPAN).
 
 Where the view forks or declares a capture's type, where the field was written before, or needs more than JSON's escapes to be read,
 the captures go the general way, as a table.
@@ -42,16 +43,27 @@ local MARKS_MAX = 60   -- beyond, the table costs little beside the rest
 ---@param r table the expression's record
 ---@param name string the field
 ---@param failed function of the record and a result below 0
+---@param add boolean the event keeps its fields, and goes on as it is where it does not match
 ---@return function of an event, for map
-return function(r, name, failed)
+return function(r, name, failed, add)
   local plans, buf = setmetatable({}, { __mode = 'k' }), lib.buf()
   local re, groups = r.re, r.groups
   local mark = groups <= MARKS_MAX and assert(loadstring(text_of(groups), '=tidemill.library.re_fields'))(SPAN)
 
+  -- new fields in the order of plan_of
+  local sorted = { unpack(r.names, 1, groups) }
+  table.sort(sorted)
+
   local function general(e)
     local s = e[name]
     if type(s) ~= 'string' then raise('type', "fields: the field '" .. name .. "' is no text but " .. args.kind(s)) end
-    return r.match(s, 0, 0)
+    local found = r.match(s, 0, 0)
+    if not add then return found end
+    for i = 1, found and groups or 0 do
+      local v = found[sorted[i]]
+      if v ~= nil then e[sorted[i]] = v end
+    end
+    return e
   end
 
   return function(e)
@@ -76,10 +88,10 @@ return function(r, name, failed)
     end
     local rc = C.tm_ffi_re_match(re, p, len, 0, 0)
     if rc ~= 1 then
-      if rc == 0 then return nil end
+      if rc == 0 then return add and e or nil end
       failed(r, rc)
     end
-    V.replaced()
+    if not add then V.replaced() end
     C.tm_ffi_re_write(re, p, st, V.overlay, plan.groups, plan.slots, groups)
     mark(V.vals, plan.list)
     return e

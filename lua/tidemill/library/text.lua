@@ -19,7 +19,7 @@ local spans = ffi.new('int32_t[?]', 2 * PARTS)
 function M.lower(s)
   if type(s) ~= 'string' then wrong('tm.lower', 'a string', s) end
   if C.tm_ffi_text_lower(s, #s, out) ~= 0 then too_long 'tm.lower' end
-  return ffi_string(out.data, out.len)
+  return (ffi_string(out.data, out.len))
 end
 
 --- All letters capital, likewise.
@@ -28,7 +28,7 @@ end
 function M.upper(s)
   if type(s) ~= 'string' then wrong('tm.upper', 'a string', s) end
   if C.tm_ffi_text_upper(s, #s, out) ~= 0 then too_long 'tm.upper' end
-  return ffi_string(out.data, out.len)
+  return (ffi_string(out.data, out.len))
 end
 
 --- Without the white space (ASCII's) at both ends.
@@ -37,7 +37,7 @@ end
 function M.trim(s)
   if type(s) ~= 'string' then wrong('tm.trim', 'a string', s) end
   C.tm_ffi_text_trim(s, #s, spans)
-  return ffi_string(cast('const char *', s) + spans[0], spans[1] - spans[0])
+  return (ffi_string(cast('const char *', s) + spans[0], spans[1] - spans[0]))
 end
 
 local function two(what, s, part, name)
@@ -84,11 +84,11 @@ function M.replace(s, part, by)
   local n = C.tm_ffi_text_replace(s, #s, part, #part, by, #by, out)
   if n < 0 then too_long 'tm.replace' end
   if n == 0 then return s end
-  return ffi_string(out.data, out.len)
+  return (ffi_string(out.data, out.len))
 end
 
 local function piece(p, i)
-  return ffi_string(p + spans[2 * i], spans[2 * i + 1] - spans[2 * i])
+  return (ffi_string(p + spans[2 * i], spans[2 * i + 1] - spans[2 * i]))
 end
 
 local function split_more(s, by, list)
@@ -125,7 +125,7 @@ function M.split(s, by)
   if n == 6 then return { a, b, c, d, e, f } end
   local g = piece(p, 6)
   if n == 7 then return { a, b, c, d, e, f, g } end
-  return split_more(s, by, { a, b, c, d, e, f, g, (piece(p, 7)) })
+  return (split_more(s, by, { a, b, c, d, e, f, g, (piece(p, 7)) }))
 end
 
 return M

@@ -16,7 +16,7 @@ local lower = string.lower
 local function part(p, i)
   local from = spans[2 * i]
   if from < 0 then return nil end
-  return ffi_string(p + from, spans[2 * i + 1] - from)
+  return (ffi_string(p + from, spans[2 * i + 1] - from))
 end
 
 --- The parts of a URL, not decoded: scheme and host (small letters), user, password, port (a number), path, query, fragment. What is
@@ -58,12 +58,12 @@ end
 ---@return string|table<string, string>|nil
 function M.query(s, name)
   if type(s) ~= 'string' then wrong('tm.url.query', 'a string', s, 1) end
-  if name == nil then return all(s) end
+  if name == nil then return (all(s)) end
   if type(name) ~= 'string' then wrong('tm.url.query', 'a string', name, 2, 'name') end
   local n = C.tm_ffi_url_find(s, #s, name, #name, out)
   if n == 0 then return nil end
   if n < 0 then too_long 'tm.url.query' end
-  return ffi_string(out.data + (n - 1), out.len - (n - 1))
+  return (ffi_string(out.data + (n - 1), out.len - (n - 1)))
 end
 
 --- %41 as A; a % without two hexadecimal digits stays.
@@ -73,7 +73,7 @@ function M.decode(s)
   if type(s) ~= 'string' then wrong('tm.url.decode', 'a string', s) end
   out.len = 0
   if C.tm_ffi_url_decode(s, #s, 0, out) ~= 0 then too_long 'tm.url.decode' end
-  return ffi_string(out.data, out.len)
+  return (ffi_string(out.data, out.len))
 end
 
 --- All but letters, digits and - . _ ~ as %XX.
@@ -82,7 +82,7 @@ end
 function M.encode(s)
   if type(s) ~= 'string' then wrong('tm.url.encode', 'a string', s) end
   if C.tm_ffi_url_encode(s, #s, out) ~= 0 then too_long 'tm.url.encode' end
-  return ffi_string(out.data, out.len)
+  return (ffi_string(out.data, out.len))
 end
 
 return { url = M }
