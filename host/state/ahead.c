@@ -15,7 +15,7 @@
 #include "key.h"
 #include "table.h"
 
-enum { NEAR = 32, FAR = 64, STEP = 16, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
+enum { NEXT = 12, NEAR = 32, FAR = 64, STEP = 16, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
 
 struct tm_ahead_row {
   uint64_t place;
@@ -33,7 +33,8 @@ struct tm_ahead {
   int32_t missing;
   double serial;
   uint32_t stamp;
-  int32_t found, hashed, last;          /* rows before found have their items, before hashed their slots; none from last on */
+  int32_t followed, found, hashed, last; /* rows before followed have what hangs off, before found their items, before hashed their
+                                         * slots; none from last on */
   struct tm_ahead_row rows[TM_BATCH_ROWS + 1];
 };
 
@@ -119,6 +120,19 @@ static void item_fetch(struct tm_table *t, int32_t row) {
   __builtin_prefetch(key);
 }
 
+/* What lies behind a record is often all in its series (table.h, follow). The item may be freed by now: what it says is only
+ * a guess, which must lie in memory that can be read. */
+static void series_fetch(struct tm_table *t, int32_t row) {
+  const struct tm_ahead_row *r = t->ahead->rows + row;
+  const struct tm_heap *h = &t->core.heap;
+  if (r->stamp != t->ahead->stamp || r->at == 0 || (size_t)r->at * 8 + t->record_off + t->record_size > h->mem.open) return;
+  const struct tm_state_ref *ref = (const struct tm_state_ref *)(const void *)(tm_record_at(t, r->at) + t->follow);
+  if ((size_t)ref->at * 8 >= h->mem.open) return;
+  const char *p = tm_heap_at(h, ref->at);
+  __builtin_prefetch(p, 1);
+  __builtin_prefetch(p + LINE, 1);
+}
+
 /* row is due; those up to NEAR and FAR behind it, and STEP more, are asked for */
 static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   struct tm_ahead *a = t->ahead;
@@ -127,6 +141,11 @@ static void window_move(struct tm_table *t, const struct tm_batch *b, const stru
   if (near > a->last) near = a->last;
   if (a->hashed < row) a->hashed = row;
   if (a->found < row) a->found = row;
+  if (t->follow >= 0) {
+    int32_t next = row + NEXT + STEP < a->last ? row + NEXT + STEP : a->last;
+    if (a->followed < row) a->followed = row;
+    while (a->followed < next && a->followed < a->found) series_fetch(t, a->followed++);
+  }
   while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
   while (a->found < near) item_fetch(t, a->found++);
 }
@@ -139,7 +158,7 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
   struct tm_ahead *a = t->ahead;
   if (a == NULL) return;
   begin(a, b, cols, serial);
-  a->found = a->hashed = first;
+  a->followed = a->found = a->hashed = first;
   a->last = last;
   window_move(t, b, cols, first);
 }

@@ -65,11 +65,13 @@ static int dir_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t s
   return tm_value_release(t, *root) != 0 ? -1 : root_set(t, root, at);
 }
 
+int tm_deque_begin(struct tm_table *t, uint32_t *root, uint32_t cap, uint32_t size) {
+  uint32_t at = ring_new(t, cap, size);
+  return at == 0 ? -1 : root_set(t, root, at);
+}
+
 void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size) {
-  if (*root == 0) {
-    uint32_t at = ring_new(t, size >= RING_FIRST_BYTES ? 1 : RING_FIRST_BYTES / size, size);
-    if (at == 0 || root_set(t, root, at) != 0) return NULL;
-  }
+  if (*root == 0 && tm_deque_begin(t, root, size >= RING_FIRST_BYTES ? 1 : RING_FIRST_BYTES / size, size) != 0) return NULL;
   struct tm_deque *d = deque_get(t, *root);
   if (!is_big(d)) {
     if (len == d->cap && ring_grow(t, root, len, size) != 0) return NULL;
@@ -141,6 +143,7 @@ int tm_deque_shift(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t si
 }
 
 static void cells_visit(struct tm_visit *v, char *elements, uint32_t n, uint32_t size, const struct tm_deque_cells *cells) {
+  if (cells->tagged) tm_visit_tagged(v, elements, n * (size / TM_CELL_BYTES));
   for (uint32_t i = 0; i < cells->n; i++) tm_visit_cells(v, elements + i * TM_CELL_BYTES, n, size, cells->of[i]);
 }
 

@@ -445,6 +445,7 @@ require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
+require 'tidemill.codegen_slide'(emit, Gen)
 
 local view_functions = { 'emit', 'emit_nothing', 'emit_select', 'take', 'replace', 'sync', 'restore', 'select', 'current',
   'fresh_ordered', 'put', 'remove', 'renamed', 'begin', 'verify', 'key_of', 'key_list', 'key_value', 'no_key', 'call', 'replaced',
@@ -507,7 +508,7 @@ function M.compile(pipeline, checked)
     keyed = uses(pipeline, function(kind) return kind == 'key_by' end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' end),
+    windowed = uses(pipeline, function(kind) return kind == 'aggregate' or kind == 'process' or kind == 'over' end),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {},
   }, Gen)
   local filtered_by, declared

@@ -250,6 +250,17 @@ return function(emit, Gen)
     return true
   end
 
+  Gen.put_window_row = put_row
+
+  --- How the row of a record that is due has its key: 'text', as it lies in the state, or 'value' of Lua.
+  function Gen:row_of_fired(step, view)
+    local fired = only_data(step) and not view.log_undo and 'text' or 'value'
+    for _, name in ipairs(self.key and self.key.names or {}) do
+      if view.field(name).rule then fired = 'value' end
+    end
+    return fired
+  end
+
   --- Text that begins what is done with one record that is due (fireN), and what ends it.
   function Gen:begin_unit(step, view)
     local n = view.level
@@ -273,10 +284,7 @@ return function(emit, Gen)
     g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
     g:begin_unit(step, view)
     g:put('do local r, w = cast(%s, p), %s.at local S = w.ptr', g:const(state.type), W)
-    local fired = only_data(step) and not view.log_undo and 'text' or 'value'
-    for _, name in ipairs(key and key.names or {}) do
-      if view.field(name).rule then fired = 'value' end
-    end
+    local fired = g:row_of_fired(step, view)
     if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
     if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     local revised = rec.window.lateness > 0 and e.mode ~= 'closed'
@@ -299,6 +307,7 @@ return function(emit, Gen)
 
   function emit.aggregate(g, step, view)
     local rec = step.rec
+    if rec.window.window.kind == 'sliding' then return g:sliding(step, view) end
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil

@@ -62,6 +62,11 @@ local details = {
     local how = e.every and 'early ' .. duration.text(e.every) or e.count and ('early %d'):format(e.count) or e.mode
     return joined(names) .. (how ~= 'final' and ', emit ' .. how or '')
   end,
+  over = function(rec)
+    local parts = {}
+    for i, a in ipairs(rec.aggregates) do parts[i] = a.name .. ' ' .. duration.text(a.over) end
+    return rec.name .. ': ' .. joined(parts)
+  end,
   top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
   sample = function(rec)
     if rec.every then return 'every ' .. ('%.0f'):format(rec.every) end

@@ -1,15 +1,15 @@
 --[[
-stream_windows.lua - tm.window and the builder's operators on windows: window, aggregate, emit, late_to. stream.lua has the
-others, and loads this.
+stream_windows.lua - tm.window and the builder's operators on windows: window, aggregate, emit, late_to, and over. stream.lua has
+the others, and loads this.
 
-  window     { kind = 'tumbling' 'hopping' 'global', size, slide, offset, zone }   times in ms; global: neither
+  window     { kind = 'tumbling' 'hopping' 'sliding' 'global', size, slide, offset, zone }   times in ms; sliding: a size; global: none
   emit       { mode = 'final' 'closed' 'updates' 'early' 'retract', every = ms, count = n, accumulate = boolean }
 The step 'window' does nothing by itself: what stands behind it says what becomes of its events.
 ]]
 
 local duration = require 'tidemill.duration'
 
-local EXACT, OPEN_MAX = 2 ^ 53, 4096
+local EXACT, OPEN_MAX, EVENTS_MAX = 2 ^ 53, 4096, 1e8
 local OWN = { window_start = true, window_end = true, revision = true, op = true, partial = true }
 
 local made = setmetatable({}, { __mode = 'k' })   -- what tm.window.… returned -> its description
@@ -61,6 +61,12 @@ return function(methods, step, stream)
     return description(where, { kind = 'hopping', size = ms, slide = by, offset = offset_of(where, what, o, by, 'slide') })
   end
 
+  --- For each event the window of that size that ends with it; its row comes when the watermark has passed the event.
+  function window.sliding(size)
+    local where = place()
+    return description(where, { kind = 'sliding', size = ms_of(where, 'tm.window.sliding: the size', size, 'positive') })
+  end
+
   --- One window for all time; its rows come by :emit { early = … } and at the end of input.
   function window.global()
     return description(place(), { kind = 'global' })
@@ -88,7 +94,10 @@ return function(methods, step, stream)
     end
     local lateness = o.lateness == nil and 0 or ms_of(where, "window: 'lateness'", o.lateness, 'not negative')
     if w.kind == 'global' and lateness > 0 then fault(where, 'window: nothing is late for a global window; leave lateness out') end
-    if w.size then
+    if w.kind == 'sliding' and lateness > 0 then
+      fault(where, "window: the row of an event in a sliding window is sent once; leave lateness out, and make out_of_order of event_time longer")
+    end
+    if w.slide then
       local open = (w.size + lateness + timed.out_of_order) / w.slide
       if open > OPEN_MAX then
         fault(where, ("window: about %d windows would be open at a time, at most %d can be; make the size shorter, the slide longer, or " ..
@@ -112,11 +121,50 @@ return function(methods, step, stream)
     return rec
   end
 
+  -- those that give back what they took, or know what comes next
+  local SLIDING = { count = true, sum = true, min = true, max = true, avg = true, stddev = true, var = true, first = true, last = true,
+    distinct = true, quantile = true }
+
+  local function need_sliding(where, what, list)
+    for _, a in ipairs(list) do
+      if not SLIDING[a.kind] then
+        fault(where, ("%s takes count, sum, min, max, avg, stddev, var, first, last, distinct and quantile; '%s' is tm.agg.%s, which " ..
+          "cannot forget an event"):format(what, a.name, a.kind))
+      end
+    end
+  end
+
+  --- Adds exact sliding values to the event and passes it on at once.
+  function methods:over(name, aggregates, options)
+    local where = place()
+    stream.need_name(where, 'over', name)
+    local o = stream.state_options(where, 'over', options)
+    if o.max ~= nil and (o.max < 1 or o.max > EVENTS_MAX or o.max % 1 ~= 0) then
+      fault(where, ("over: 'max' is a whole number from 1 to %d, got %s"):format(EVENTS_MAX, describe(o.max)))
+    end
+    local list = require('tidemill.aggregate').list(where, 'over', aggregates)
+    need_sliding(where, 'over', list)
+    for _, a in ipairs(list) do
+      if not a.over then
+        fault(where, ("over: '%s' needs to know how far it looks back: tm.agg.%s(%s{ over = '1m' })"):format(a.name, a.kind,
+          a.kind == 'quantile' and "'amount', 0.95, " or a.field and "'amount', " or ''))
+      end
+      for _, key in ipairs(key_fields(self)) do
+        if key == a.name then
+          fault(where, "over: '" .. a.name .. "' is a field of the key; give the aggregate another name")
+        end
+      end
+    end
+    stream.need_time(where, 'over', self, '')
+    return step(self, 'over', { name = name, aggregates = list, options = o })
+  end
+
   --- One row a window and key, with aggregates over its events.
   function methods:aggregate(aggregates)
     local where = place()
     local rec = pending(where, self, 'aggregate')
     local list = require('tidemill.aggregate').list(where, 'aggregate', aggregates)
+    if rec.window.kind == 'sliding' then need_sliding(where, 'aggregate over a sliding window', list) end
     local keys = {}
     for _, name in ipairs(key_fields(self)) do
       keys[name] = true
@@ -156,6 +204,9 @@ return function(methods, step, stream)
     local rec = stream.record(self)
     if rec.kind ~= 'aggregate' then fault(where, 'emit stands right behind aggregate') end
     if rec.emitted then fault(where, 'emit stands here already: ' .. rec.emitted) end
+    if rec.window.window.kind == 'sliding' then
+      fault(where, 'emit: a sliding window gives one row for each event, when the watermark has passed it; leave emit out')
+    end
     local e = { accumulate = true }
     if type(how) == 'string' then
       how = { mode = how }
