@@ -87,7 +87,7 @@ return function(emit, Gen)
     local turns = slide.turns(state, compiled, size)
     local W, at = self:const(turns), self:fires_in_turn(state)
     self.fires[at].windows, self.fires[at].opened = W, turns
-    self.clock.timed[#self.clock.timed + 1] = { at = at, W = W }
+    self.clock.timed[#self.clock.timed + 1] = { at = at, W = W, each = true }
     local behind = self:behind(step, view)
     self:at(step)
     put_hold(self, step, view, compiled, state)

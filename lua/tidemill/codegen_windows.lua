@@ -344,6 +344,31 @@ return function(emit, Gen)
       table.concat(units, ' ') .. ' end end\n'
   end
 
+  -- One due unit behind almost every event, of one step alone: done within the event's trace. What is more is left to `turn`.
+  Gen.quick_text = [[
+local function quick()
+  pending, turn_at, upto, step, after = clocks[1], 1, CLOCK.highest - CLOCK.distance, 0, -2147483648
+  if upto > CLOCK.cap then upto = CLOCK.cap end
+  if upto < CLOCK.low then upto = CLOCK.low end
+  set_after()
+  mk.row = st0.home + after
+  FIRE()
+  local due = TURNS.judge_due()
+  if due <= upto or flow.stop ~= 0 then return true end
+  CLOCK.w = upto
+  set_due(CLOCK, due)
+  pending, upto, step, after = nil, huge, 1, 0
+  set_after()
+  return false
+end
+]]
+
+  --- Is a sliding window all that is due by the only clock?
+  function Gen:is_quick()
+    local clock = self.clocks[1]
+    return #self.clocks == 1 and #clock.timed == 1 and clock.timed[1].each and not clock.rows
+  end
+
   --- Text of `settle`, which does all that is due behind the event at st0.home (false: it rests), and of `turn`, which is called where
   --- the loop has stopped (true: it is to return `result`).
   function Gen:advance_text()
@@ -397,6 +422,10 @@ local function settle()
 end
 local result
 ]]
+    if self:is_quick() then
+      text = text .. self.quick_text:gsub('CLOCK', self.clocks[1].name):gsub('FIRE', 'fire' .. self.clocks[1].timed[1].at)
+        :gsub('TURNS', self.clocks[1].timed[1].W)
+    end
     if not rows then
       return text .. [[
 local function turn()
@@ -453,6 +482,10 @@ end
   --- The test that something is due behind an event, as text that goes on an `or`.
   function Gen:tripped()
     local parts = {}
+    if self:is_quick() then
+      local name = self.clocks[1].name
+      return (' or (%s.highest >= %s.trip and (pending ~= nil or quick()))'):format(name, name)
+    end
     for i, clock in ipairs(self.clocks) do parts[i] = (' or %s.highest >= %s.trip'):format(clock.name, clock.name) end
     return table.concat(parts)
   end

@@ -138,6 +138,7 @@ local function plan_of(list, cells, layout, sizes, at, options)
     p.kind, p.window, p.cell, p.low, p.at = kind[1], a.window, a.cell, a.low, a.at
     p.field = kind.field and layout.index[kind.field .. i] or -1
     p.squares = kind.squares and layout.index[kind.squares .. i] or -1
+    if a.kind == 'min' or a.kind == 'max' then plan.extremes = 1 end
     p.digits, p.log_g = a.int64 and 1 or 0, a.log_g or 0
   end
   plan.parts, plan.sizes, plan['in'], plan.out = parts, ms, values, out
@@ -222,11 +223,11 @@ end
 ---@param opened table of state.open
 ---@param compiled table of M.compile
 ---@param size number ms
----@return table next(to): the record whose event has its turn until the watermark is `to`, or nil, its window in `at`; working: it is not
+---@return table next(to): the record whose event has its turn until the watermark is `to`, or nil, its window in `at` (from, to, ptr: the state); working: it is not
 ---   done yet; record(); judge_due(): from which watermark on there is something to do
 function M.turns(opened, compiled, size)
   local ptr, plan = opened.ptr, compiled.plan
-  local W = { at = { from = 0, to = 0 }, working = false, size = size }
+  local W = { at = { from = 0, to = 0, ptr = ptr }, working = false, size = size }
   local at, current = W.at, nil
 
   local function pop(to)
