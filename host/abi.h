@@ -749,7 +749,7 @@ struct tm_slide {
   int32_t on_full;          /* enum tm_on_full; oldest: the oldest entry goes */
   int32_t wrong;            /* the part because of which a call failed */
   uint32_t rest;            /* C's own */
-  int32_t pad;
+  int32_t extremes;         /* 1: there are parts MIN or MAX */
 };
 /* The event `in` at t comes to an announced record, whose aggregates are then over its own windows: (max(t, w) - size, t] and the
  * event itself, as behind the watermark w nothing is kept for longer. Some keys that no window can ask for any more are removed.

@@ -39,7 +39,9 @@ static int32_t window_move(const struct tm_slider *w, int32_t k, uint32_t lo, ui
     const struct tm_slide_part *a = w->p->parts + i;
     int32_t code = 0;
     if (a->window != k) continue;
-    if (apart) {
+    if (a->kind == TM_SLIDE_COUNT && a->cell == 0) {
+      w->num[a->at] = hi2 > lo2 ? hi2 - lo2 : 0;
+    } else if (apart) {
       if (lo < hi) code = tm_part_empty(w, a);
       if (code == 0 && lo2 < hi2) code = tm_part_add(w, a, lo2, hi2);
     } else {
@@ -217,7 +219,7 @@ int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, d
     if (code != 0) p->wrong = i;
   }
   /* one that is late is looked at by itself: the next one settles anew */
-  if (code == 0 && t > w) code = settle(&at, upto(&at, w, 0, (uint32_t)st[TM_SLIDE_SETTLED]), w);
+  if (code == 0 && p->extremes && t > w) code = settle(&at, upto(&at, w, 0, (uint32_t)st[TM_SLIDE_SETTLED]), w);
   if (code == 0) code = look(&at);
   if (code == 0) code = newest(&at, t, w);
   /* last of all, as what `out` refers to stays readable */
@@ -246,7 +248,7 @@ int32_t tm_ffi_slide_next(struct tm_slide *p, struct tm_state *s, void *record) 
   if (hi >= at.series.ref->n) return TM_STATE_OK;
   double t = tm_slider_time(&at, hi);
   int32_t code = windows_move(&at, hi + 1, t);
-  if (code == 0) code = settle(&at, hi + 1, t);
+  if (code == 0 && p->extremes) code = settle(&at, hi + 1, t);
   if (code == 0) code = cut(&at, old_ones(&at, t));
   if (code != 0) return code;
   hi = (uint32_t)st[TM_SLIDE_HI];

@@ -61,6 +61,7 @@ end
 local function bound_text(state, row)
   if row.max_keys ~= lib.NULL then return thousands(row.max_keys) .. ' keys, on_full ' .. row.on_full end
   if state.step.kind == 'aggregate' then return 'open windows' end
+  if state.step.kind == 'over' then return 'the events it looks back on' end
   local ttl = state.step.rec.options.ttl
   return #state.names == 0 and 'one key' or ttl and 'ttl ' .. ttl or 'unbounded'
 end

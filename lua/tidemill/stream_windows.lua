@@ -147,7 +147,7 @@ return function(methods, step, stream)
     for _, a in ipairs(list) do
       if not a.over then
         fault(where, ("over: '%s' needs to know how far it looks back: tm.agg.%s(%s{ over = '1m' })"):format(a.name, a.kind,
-          a.kind == 'quantile' and "'amount', 0.95, " or a.field and "'amount', " or ''))
+          a.field and ("'%s', %s"):format(a.field, a.share and ('%.14g, '):format(a.share) or '') or ''))
       end
       for _, key in ipairs(key_fields(self)) do
         if key == a.name then

@@ -26,8 +26,11 @@ def kind_of(v):
 
 def value(a, e):
     """What an event gives an aggregate; None: it does not count there."""
-    if a.get('where') == 'big' and not e['v'] > 0:
-        return None
+    if a.get('where') == 'big':
+        if kind_of(e['v']) != 'number':
+            raise Fails()
+        if not e['v'] > 0:
+            return None
     if a['kind'] == 'count':
         return True
     v = e.get(a['field'])
