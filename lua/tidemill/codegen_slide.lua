@@ -44,7 +44,7 @@ return function(emit, Gen)
   end
 
   --- Text that takes the event at hand in, or says that it is late.
-  local function put_hold(g, step, view, compiled, state)
+  local function put_hold(g, view, compiled, state)
     local n, clock = view.level, g.clock.name
     g:put('do local t = st%d.time if t <= %s.w then', n, clock)
     g:put_late(view)
@@ -90,7 +90,7 @@ return function(emit, Gen)
     self.clock.timed[#self.clock.timed + 1] = { at = at, W = W, each = true }
     local behind = self:behind(step, view)
     self:at(step)
-    put_hold(self, step, view, compiled, state)
+    put_hold(self, view, compiled, state)
     put_turn(self, step, view, W, state, compiled, behind)
   end
 end

@@ -53,7 +53,8 @@ local TAKE = {
     "T[c] = v I[c].kind = STRING I[c].text = v I[c].len = #v elseif type(v) == 'boolean' then I[c].kind = v and TRUE or FALSE " ..
     "else wrong(A@, v, 'numbers, texts and booleans') end",
   any = "if type(v) == 'number' then if v ~= v then wrong(A@, v, 'values that can be written') end I[c].kind = NUMBER I[c].num = v " ..
-    "elseif type(v) == 'boolean' then I[c].kind = v and TRUE or FALSE else local json = type(v) ~= 'string' if json then v = text_of(v) end " ..
+    "elseif type(v) == 'boolean' then I[c].kind = v and TRUE or FALSE else " ..
+    "local json = type(v) ~= 'string' if json then v = text_of(v) end " ..
     'T[c] = v I[c].kind = json and ANY or STRING I[c].text = v I[c].len = #v end',
 }
 
@@ -223,8 +224,8 @@ end
 ---@param opened table of state.open
 ---@param compiled table of M.compile
 ---@param size number ms
----@return table next(to): the record whose event has its turn until the watermark is `to`, or nil, its window in `at` (from, to, ptr: the state); working: it is not
----   done yet; record(); judge_due(): from which watermark on there is something to do
+---@return table next(to): the record whose event has its turn until the watermark is `to`, or nil; its window in `at` (from, to, ptr:
+---   the state); working: it is not done yet; record(); judge_due(): from which watermark on there is something to do
 function M.turns(opened, compiled, size)
   local ptr, plan = opened.ptr, compiled.plan
   local W = { at = { from = 0, to = 0, ptr = ptr }, working = false, size = size }

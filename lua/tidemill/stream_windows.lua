@@ -95,7 +95,8 @@ return function(methods, step, stream)
     local lateness = o.lateness == nil and 0 or ms_of(where, "window: 'lateness'", o.lateness, 'not negative')
     if w.kind == 'global' and lateness > 0 then fault(where, 'window: nothing is late for a global window; leave lateness out') end
     if w.kind == 'sliding' and lateness > 0 then
-      fault(where, "window: the row of an event in a sliding window is sent once; leave lateness out, and make out_of_order of event_time longer")
+      fault(where, "window: the row of an event in a sliding window is sent once; leave lateness out, and make out_of_order of " ..
+        "event_time longer")
     end
     if w.slide then
       local open = (w.size + lateness + timed.out_of_order) / w.slide

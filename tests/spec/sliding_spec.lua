@@ -25,8 +25,9 @@ local function stream(n, gap, disorder, base, odd)
     local x = pick { 'null', '"b"', '"a"', '"ab"', '""', '"é"' }
     local y = pick { 'true', 'false', '1', '"1"', '[1,2]', '{"a":null}', 'null', '-3.5' }
     local wrong = odd and math.random() < 0.02
-    lines[i] = ('{"ts":%.0f,"k":"k%d","v":%s,"x":%s,"y":%s,"d":%s,"i":%d,"boom":%s}'):format(t - late, math.random(1, 5),
-      wrong and '"no number"' or ('%.17g'):format(v), odd and math.random() < 0.05 and '7' or x, y, pick { '1', '"1"', 'true', 'null', '2.5' }, i,
+    lines[i] = ('{"ts":%.0f,"k":"k%d","v":%s,"x":%s,"y":%s,"d":%s,"i":%d,"boom":%s}'):format(t - late,
+      math.random(1, 5), wrong and '"no number"' or ('%.17g'):format(v), odd and math.random() < 0.05 and '7' or x, y,
+      pick { '1', '"1"', 'true', 'null', '2.5' }, i,
       tostring(odd and math.random() < 0.05))
   end
   return table.concat(lines, '\n') .. '\n'
@@ -36,7 +37,8 @@ local FIELD = { min = { 'v', 'x' }, max = { 'v', 'x' }, first = { 'v', 'y', 'x' 
 
 local function random_spec(mode)
   local size = pick(SIZES)
-  local s = { mode = mode, out_of_order = pick { 0, 500, 5000 }, key = math.random() < 0.7 and 'k' or h.null, fails = 'boom', aggregates = {} }
+  local s = { mode = mode, out_of_order = pick { 0, 500, 5000 }, key = math.random() < 0.7 and 'k' or h.null, fails = 'boom',
+    aggregates = {} }
   for i = 1, math.random(1, 6) do
     local kind = pick(KINDS)
     if i == 1 and kind == 'quantile' then kind = 'sum' end   -- what `fails` compares with is exact
@@ -121,10 +123,12 @@ describe('sliding values', function()
       input[i] = ('{"ts":%d,"k":"a","v":%d}'):format(i, i)
       more[i] = ('{"ts":%d,"k":"k%d","v":%d}'):format(i, i % 3, i)
     end
-    local step = "stream:event_time { field = 'ts' }:key_by 'k':over('o', { n = tm.agg.count { over = '1m' }, m = tm.agg.min('v', { over = '1m' }) }, "
+    local step = "stream:event_time { field = 'ts' }:key_by 'k':over('o', { n = tm.agg.count { over = '1m' }, " ..
+      "m = tm.agg.min('v', { over = '1m' }) }, "
     local function ns(options, lines)
       local list = {}
-      for _, row in ipairs(h.rows((h.e(step .. options .. '):on_error(tm.sink.discard())', lines)))) do list[#list + 1] = row.n .. ':' .. row.m end
+      for _, row in ipairs(h.rows((h.e(step .. options .. '):on_error(tm.sink.discard())',
+        lines)))) do list[#list + 1] = row.n .. ':' .. row.m end
       return table.concat(list, ' ')
     end
     assert.equal('1:1 2:1 3:1 3:2 3:3 3:4 3:5 3:6 3:7 3:8', ns("{ max = 3 }", input))
