@@ -65,7 +65,8 @@ return tm.pipeline 'p':on_error(tm.sink.discard()):event_time { field = 'ts', ou
   %s
   :map(function(e) if %s then error 'as was asked for' end return e end):late_to(tm.sink.file '%s/late')]]):format(s.out_of_order,
     s.key == 'k' and ":key_by 'k'" or '',
-    s.mode == 'over' and ":over('o', " .. list .. ')' or (":window('o', tm.window.sliding '%dms'):aggregate %s"):format(s.aggregates[1].over, list),
+    s.mode == 'over' and ":over('o', " .. list .. ')' or
+      (":window('o', tm.window.sliding '%dms'):aggregate %s"):format(s.aggregates[1].over, list),
     s.mode == 'over' and 'e.boom' or ('e.a1 == %d'):format(s.fails), dir)
 end
 
@@ -144,7 +145,8 @@ describe('sliding values', function()
     for i = 1, 60000 do lines[i] = ('{"ts":%d,"k":"k%d","v":1}'):format(i * 10, i) end   -- 100 new keys a second
     for i = 60001, 160000 do lines[i] = ('{"ts":%d,"k":"one","v":1}'):format(600000 + i) end
     h.write(table.concat(lines, '\n') .. '\n', dir .. '/in')
-    local code = "stream:event_time { field = 'ts' }:key_by 'k':over('o', { n = tm.agg.count { over = '10s' } }):filter(function(e) return false end)"
+    local code = "stream:event_time { field = 'ts' }:key_by 'k':over('o', { n = tm.agg.count { over = '10s' } })" ..
+      ':filter(function(e) return false end)'
     local function keys(count)
       h.sh("head -%d %s/in >%s/part", count, dir, dir)
       local r = h.run { 'state', 'ls', '--json', '--from', dir .. '/part', '-e', code }
@@ -168,7 +170,8 @@ describe('sliding values', function()
       [":over({ n = tm.agg.count { over = '1m' } })"] = 'over keeps state, so it needs a name',
       [":over('o', { n = tm.agg.count { over = '1m' } }, { max = 0 })"] = "over: 'max' is a whole number from 1 to",
       [":key_by 'k':over('o', { k = tm.agg.count { over = '1m' } })"] = "over: 'k' is a field of the key; give the aggregate another name",
-      [":running('o', { n = tm.agg.count { over = '1m' } }, { unbounded = true })"] = "'over' goes with :over('name', { … }), not with running",
+      [":running('o', { n = tm.agg.count { over = '1m' } }, { unbounded = true })"] =
+        "'over' goes with :over('name', { … }), not with running",
       [":window('o', tm.window.sliding '1m'):aggregate { n = tm.agg.top(3, 'v') }"] = "'n' is tm.agg.top, which cannot forget an event",
       [":window('o', tm.window.sliding '1m'):aggregate { n = tm.agg.count() }:emit 'updates'"] =
         'emit: a sliding window gives one row for each event, when the watermark has passed it; leave emit out',
@@ -196,7 +199,8 @@ describe('sliding values', function()
       d = tm.agg.sum('v', { over = '10ms' }) }):select { 's', 'm', 'd' }]],
       { '{"ts":1,"id":9223372036854775807,"v":0.10}', '{"ts":2,"id":9223372036854775806,"v":0.20}', '{"ts":11,"id":1,"v":0.07}' })
     -- Python: 2**63 - 1 + 2**63 - 2, then 2**63 - 2 + 1; 0.1 + 0.2, 0.2 + 0.07 as Decimal
-    assert.equal('{"s":9223372036854775807,"m":9223372036854775807,"d":0.1}\n{"s":18446744073709551613,"m":9223372036854775807,"d":0.3}\n' ..
+    assert.equal('{"s":9223372036854775807,"m":9223372036854775807,"d":0.1}\n' ..
+      '{"s":18446744073709551613,"m":9223372036854775807,"d":0.3}\n' ..
       '{"s":9223372036854775807,"m":9223372036854775806,"d":0.27}\n', (out:gsub('"m":"(%d+)"', '"m":%1')))
   end)
 end)
