@@ -17,8 +17,7 @@ static int root_set(struct tm_table *t, uint32_t *root, uint32_t at) {
   return 0;
 }
 
-/* a ring of cap elements, none in it: its handle or 0 */
-static uint32_t ring_new(struct tm_table *t, uint32_t cap, uint32_t size) {
+uint32_t tm_deque_new(struct tm_table *t, uint32_t cap, uint32_t size) {
   uint32_t at = tm_value_alloc(t, (uint32_t)sizeof(struct tm_deque) + cap * size);
   if (at != 0) *deque_get(t, at) = (struct tm_deque){0, cap};
   return at;
@@ -42,7 +41,7 @@ static void copy_out(const struct tm_table *t, uint32_t root, uint32_t len, uint
 static int ring_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size) {
   uint32_t old = *root, cap = deque_get(t, old)->cap, at;
   if (cap * size < TM_RING_BYTES) {
-    at = ring_new(t, cap * 2, size);
+    at = tm_deque_new(t, cap * 2, size);
     if (at == 0) return -1;
     copy_out(t, old, len, size, (char *)(deque_get(t, at) + 1));
   } else {
@@ -65,13 +64,11 @@ static int dir_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t s
   return tm_value_release(t, *root) != 0 ? -1 : root_set(t, root, at);
 }
 
-int tm_deque_begin(struct tm_table *t, uint32_t *root, uint32_t cap, uint32_t size) {
-  uint32_t at = ring_new(t, cap, size);
-  return at == 0 ? -1 : root_set(t, root, at);
-}
-
 void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size) {
-  if (*root == 0 && tm_deque_begin(t, root, size >= RING_FIRST_BYTES ? 1 : RING_FIRST_BYTES / size, size) != 0) return NULL;
+  if (*root == 0) {
+    uint32_t at = tm_deque_new(t, size >= RING_FIRST_BYTES ? 1 : RING_FIRST_BYTES / size, size);
+    if (at == 0 || root_set(t, root, at) != 0) return NULL;
+  }
   struct tm_deque *d = deque_get(t, *root);
   if (!is_big(d)) {
     if (len == d->cap && ring_grow(t, root, len, size) != 0) return NULL;
@@ -111,7 +108,7 @@ static int settle(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t siz
   if (len > 0) {
     uint32_t cap = RING_FIRST_BYTES / size == 0 ? 1 : RING_FIRST_BYTES / size;
     while (cap < len) cap *= 2;
-    at = ring_new(t, cap, size);
+    at = tm_deque_new(t, cap, size);
     if (at == 0) return -1;
     copy_out(t, old, len, size, (char *)(deque_get(t, at) + 1));
   }

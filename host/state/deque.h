@@ -37,8 +37,9 @@ static inline void *tm_deque_at(const struct tm_table *t, uint32_t root, uint32_
 static inline int tm_deque_is_big(const struct tm_table *t, uint32_t root) {
   return (((const struct tm_deque *)tm_heap_at(&t->core.heap, root))->cap & TM_DEQUE_BIG) != 0;
 }
-/* An empty one with room for cap elements: 0 or -1. */
-int tm_deque_begin(struct tm_table *t, uint32_t *root, uint32_t cap, uint32_t size);
+/* The root of an empty one with room for cap elements, a power of two, or 0. Calls below log where `root` lies, so that must be
+ * in the state, never on the stack: a roll-back writes there. */
+uint32_t tm_deque_new(struct tm_table *t, uint32_t cap, uint32_t size);
 /* One more behind len elements: where it lies, its bytes kept and anything; NULL: no memory. */
 void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size);
 /* The last or the first n of len elements go: 0 or -1. For n > 1 costs as much as their chunks are. */

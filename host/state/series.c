@@ -88,9 +88,10 @@ static uint64_t *inline_insert(const struct tm_series *x, uint32_t i) {
 
 /* All entries go to a deque, as one more would not fit. */
 static int inline_leave(const struct tm_series *x) {
-  uint32_t cap = 1, at = 0;
+  uint32_t cap = 1;
   while (cap <= x->ref->n) cap *= 2;
-  if (tm_deque_begin(x->t, &at, cap, x->size) != 0) return -1;
+  uint32_t at = tm_deque_new(x->t, cap, x->size);
+  if (at == 0) return -1;
   for (uint32_t i = 0; i < x->ref->n; i++) cells_copy(tm_deque_at(x->t, at, i, x->size), tm_series_at(x, i), x->size);
   x->ref->at = at;
   return 0;
@@ -99,10 +100,9 @@ static int inline_leave(const struct tm_series *x) {
 /* So few are left that they lie in the record again; half the room is left for more, as the size may go up and down. */
 static int inline_enter(const struct tm_series *x) {
   struct tm_state_ref old = *x->ref;
-  struct tm_series in = *x;
   uint64_t *to = (uint64_t *)(void *)(x->ref + 1);
   for (uint32_t i = 0; i < old.n; i++) cells_copy(to + i * (x->size / TM_CELL_BYTES), tm_deque_at(x->t, old.at, i, x->size), x->size);
-  in.ref->at = TM_SERIES_INLINE;
+  x->ref->at = TM_SERIES_INLINE;
   return tm_value_release(x->t, old.at);
 }
 
