@@ -515,7 +515,8 @@ enum tm_field_kind {
   TM_FIELD_TEXT = 0,        /* one string or msgpack value */
   TM_FIELD_LIST = 1,
   TM_FIELD_MAP = 2,
-  TM_FIELD_SET = 3
+  TM_FIELD_SET = 3,
+  TM_FIELD_SERIES = 4       /* entries in order of time, changed by tm_ffi_slide_ calls alone */
 };
 /* In the record: 8 bytes at an offset divisible by 4, zero when new. Read by Lua, written by C alone.
  * n: bytes of a text, elements of the others. An empty text has at = 0xffffffff and is not nil, at = 0 is nil. */
@@ -524,9 +525,9 @@ struct tm_state_field {
   int32_t off;              /* of the tm_state_ref in the record */
   int32_t kind;             /* enum tm_field_kind */
   int32_t key;              /* MAP, SET: NUMBER, STRING or TRUE (boolean) of enum tm_value_kind; NIL: any of the three */
-  int32_t of;               /* LIST, MAP: NUMBER, STRING, TRUE (boolean) or ANY */
+  int32_t of;               /* LIST, MAP: NUMBER, STRING, TRUE (boolean) or ANY; SERIES: cells of an entry, 1 to 64, a power of two */
   int32_t on_full;          /* MAP, SET: enum tm_on_full; oldest: the element set first goes. A full list drops its oldest. */
-  int32_t max;              /* 0: none */
+  int32_t max;              /* 0: none; SERIES: entries for which there is room in the record, behind the reference */
 };
 struct tm_state_options {
   const char *name;         /* copied, as are the fields */
@@ -807,6 +808,64 @@ int32_t tm_ffi_ranked_merge(struct tm_state *s, void *record, int32_t field, con
 int32_t tm_ffi_ranked_json(struct tm_state *s, const void *record, int32_t field, const struct tm_ranked *o, struct tm_buf *out);
 /* The row at `off` (0: the first in order): its bytes are text, num is its `at`. Where the next one is; 0: there is none at off. */
 int32_t tm_ffi_ranked_next(struct tm_state *s, const void *record, int32_t field, int32_t off, struct tm_value *row);
+
+/* ---- sliding values (aggregate/slide.c) ------------------------------- */
+/* Aggregates over the events of a key in (t - size, t]. A record holds the events that such windows may still ask for as entries
+ * of a series, in order of time, then arrival, and each aggregate over the window at which it stood last: it is moved, not made
+ * anew. What an aggregate keeps is as above (sums, maps, buckets); its cells are doubles of the record. */
+enum tm_slide_kind {
+  TM_SLIDE_COUNT = 0,       /* n */
+  TM_SLIDE_SUM,             /* h, l; field: the text of exact sums */
+  TM_SLIDE_MEAN,            /* h, l, n; field */
+  TM_SLIDE_VARIANCE,        /* h, l, n, g, m; field, squares: its texts */
+  TM_SLIDE_MIN,             /* numbers, texts: how many; field: a series of 2 cells, the values that may still become the least */
+  TM_SLIDE_MAX,
+  TM_SLIDE_FIRST,           /* n, the entry's place from 0 */
+  TM_SLIDE_LAST,
+  TM_SLIDE_DISTINCT,        /* field: a map from values to numbers */
+  TM_SLIDE_QUANTILE         /* field: the text of buckets; log_g */
+};
+struct tm_slide_part {
+  int32_t kind;             /* enum tm_slide_kind */
+  int32_t window;           /* whose size, an index */
+  int32_t cell;             /* of an entry, that holds its value; 0: all events count */
+  int32_t low;              /* the cell of what an int64 is beyond it, or 0 */
+  int32_t at;               /* its first double in the record, an index */
+  int32_t field;
+  int32_t squares;
+  int32_t digits;           /* 1: texts are int64 and compared as such */
+  double log_g;
+};
+/* A step's, filled by Lua; the record begins with doubles. */
+struct tm_slide {
+  const struct tm_slide_part *parts;
+  const double *sizes;      /* ms */
+  const struct tm_value *in;  /* of the event at hand, by cell; NIL: does not count there */
+  struct tm_value *out;     /* MIN MAX FIRST LAST: results by part; texts lie in the state; NIL: there is none */
+  double longest;           /* of the sizes */
+  struct tm_state_cursor *sweep;  /* C's own */
+  int32_t parts_n;
+  int32_t windows_n;
+  int32_t cells;
+  int32_t series;           /* the field of the entries */
+  int32_t at;               /* doubles of the record: three, and one for each window */
+  int32_t max;              /* entries of a key; 0: none */
+  int32_t on_full;          /* enum tm_on_full; oldest: the oldest entry goes */
+  int32_t wrong;            /* the part because of which a call failed */
+  uint32_t rest;            /* C's own */
+  int32_t extremes;         /* 1: there are parts MIN or MAX */
+};
+/* The event `in` at t comes to an announced record, whose aggregates are then over its own windows: (max(t, w) - size, t] and the
+ * event itself, as behind the watermark w nothing is kept for longer. Some keys that no window can ask for any more are removed.
+ * OK or a negative code, after which the event must be rolled back; TYPE: numbers and texts in one window of MIN or MAX. */
+int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, double t, double w);
+/* The event waits until it is its turn: the record is due at its time. Events come later than those that had their turn. */
+int32_t tm_ffi_slide_hold(struct tm_slide *p, struct tm_state *s, void *record, double t, double w);
+/* The first that waits has its turn, the next one is due. NEW if there was one, OK if not; TYPE: as above,
+ * but it has had its turn. */
+int32_t tm_ffi_slide_next(struct tm_slide *p, struct tm_state *s, void *record);
+/* fills `out` for the windows at which the record stands: OK or TYPE */
+int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *record);
 
 /* ---- string patterns (library/pattern.c) ----------------------------- */
 

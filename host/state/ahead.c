@@ -131,6 +131,19 @@ static inline __attribute__((always_inline)) void text_fetch(struct tm_table *t,
   for (int n = 0; n < TEXT_LINES; n++) __builtin_prefetch(p + n * LINE);
 }
 
+/* What lies behind a record is often all in its series (table.h, follow). The item may be freed by now: what it says is only
+ * a guess, which must lie in memory that can be read. */
+static inline __attribute__((always_inline)) void series_fetch(struct tm_table *t, int32_t row) {
+  const struct tm_ahead_row *r = t->ahead->rows + row;
+  const struct tm_heap *h = &t->core.heap;
+  if (r->stamp != t->ahead->stamp || r->at == 0 || (size_t)r->at * 8 + t->record_off + t->record_size > h->mem.open) return;
+  const struct tm_state_ref *ref = (const struct tm_state_ref *)(const void *)(tm_record_at(t, r->at) + t->follow);
+  if ((size_t)ref->at * 8 >= h->mem.open) return;
+  const char *p = tm_heap_at(h, ref->at);
+  __builtin_prefetch(p, 1);
+  __builtin_prefetch(p + LINE, 1);
+}
+
 /* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for */
 static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   struct tm_ahead *a = t->ahead;
@@ -144,6 +157,7 @@ static void window_move(struct tm_table *t, const struct tm_batch *b, const stru
   while (a->found < near) item_fetch(t, a->found++);
   if (t->fields_n == 0) return;
   if (a->read < row) a->read = row;
+  while (a->read < next && t->follow >= 0) series_fetch(t, a->read++);
   while (a->read < next) text_fetch(t, a->read++);
 }
 

@@ -72,7 +72,7 @@ static inline void *tm_changes_put(struct tm_log *log, int kind, const void *who
   return p;
 }
 
-/* The len bytes at p are about to change: 0 or -1. */
+/* The len bytes at p, which lie in the state and so outlive this call, are about to change: 0 or -1. */
 static inline int tm_changes_keep(struct tm_log *log, const void *p, uint32_t len) {
   void *to = tm_changes_put(log, TM_CHANGE_KEEP, p, len, len);
   if (to == NULL) return -1;

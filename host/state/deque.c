@@ -17,8 +17,7 @@ static int root_set(struct tm_table *t, uint32_t *root, uint32_t at) {
   return 0;
 }
 
-/* a ring of cap elements, none in it: its handle or 0 */
-static uint32_t ring_new(struct tm_table *t, uint32_t cap, uint32_t size) {
+uint32_t tm_deque_new(struct tm_table *t, uint32_t cap, uint32_t size) {
   uint32_t at = tm_value_alloc(t, (uint32_t)sizeof(struct tm_deque) + cap * size);
   if (at != 0) *deque_get(t, at) = (struct tm_deque){0, cap};
   return at;
@@ -42,7 +41,7 @@ static void copy_out(const struct tm_table *t, uint32_t root, uint32_t len, uint
 static int ring_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size) {
   uint32_t old = *root, cap = deque_get(t, old)->cap, at;
   if (cap * size < TM_RING_BYTES) {
-    at = ring_new(t, cap * 2, size);
+    at = tm_deque_new(t, cap * 2, size);
     if (at == 0) return -1;
     copy_out(t, old, len, size, (char *)(deque_get(t, at) + 1));
   } else {
@@ -67,7 +66,7 @@ static int dir_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t s
 
 void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size) {
   if (*root == 0) {
-    uint32_t at = ring_new(t, size >= RING_FIRST_BYTES ? 1 : RING_FIRST_BYTES / size, size);
+    uint32_t at = tm_deque_new(t, size >= RING_FIRST_BYTES ? 1 : RING_FIRST_BYTES / size, size);
     if (at == 0 || root_set(t, root, at) != 0) return NULL;
   }
   struct tm_deque *d = deque_get(t, *root);
@@ -109,7 +108,7 @@ static int settle(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t siz
   if (len > 0) {
     uint32_t cap = RING_FIRST_BYTES / size == 0 ? 1 : RING_FIRST_BYTES / size;
     while (cap < len) cap *= 2;
-    at = ring_new(t, cap, size);
+    at = tm_deque_new(t, cap, size);
     if (at == 0) return -1;
     copy_out(t, old, len, size, (char *)(deque_get(t, at) + 1));
   }
@@ -141,6 +140,7 @@ int tm_deque_shift(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t si
 }
 
 static void cells_visit(struct tm_visit *v, char *elements, uint32_t n, uint32_t size, const struct tm_deque_cells *cells) {
+  if (cells->tagged) tm_visit_tagged(v, elements, n * (size / TM_CELL_BYTES));
   for (uint32_t i = 0; i < cells->n; i++) tm_visit_cells(v, elements + i * TM_CELL_BYTES, n, size, cells->of[i]);
 }
 

@@ -7,7 +7,7 @@
  *   root, many:  | head | BIG + chunks| chunk | chunk | 0 | ...          head counts elements from the first chunk's start
  *
  * The root's handle and the number of elements are the caller's; a deque without elements has no root (0). Elements
- * are 1, 8 or 16 bytes. Every change is logged; a call that fails leaves entries for the caller to undo. */
+ * have 1 byte, or 8 to 512 in powers of two. Every change is logged; a call that fails leaves entries for the caller to undo. */
 #ifndef TM_STATE_DEQUE_H
 #define TM_STATE_DEQUE_H
 
@@ -21,8 +21,8 @@ struct tm_deque {
   uint32_t cap;           /* elements, a power of two; or TM_DEQUE_BIG + chunks in the directory, a power of two */
 };
 
-/* what the cells of an element hold (enum tm_value_kind, or -1) */
-struct tm_deque_cells { int32_t of[2]; uint32_t n; };
+/* what the cells of an element hold (enum tm_value_kind, or -1), each of the first n; tagged: all are such (series.h) */
+struct tm_deque_cells { int32_t of[2]; uint32_t n; int32_t tagged; };
 
 /* element i of those there are */
 static inline void *tm_deque_at(const struct tm_table *t, uint32_t root, uint32_t i, uint32_t size) {
@@ -40,6 +40,13 @@ static inline uint32_t tm_deque_run(const struct tm_table *t, uint32_t root, uin
   uint32_t n = ((d->head + i) & (whole - 1)) + 1;
   return n < i + 1 ? n : i + 1;
 }
+/* are its elements in chunks? */
+static inline int tm_deque_is_big(const struct tm_table *t, uint32_t root) {
+  return (((const struct tm_deque *)tm_heap_at(&t->core.heap, root))->cap & TM_DEQUE_BIG) != 0;
+}
+/* The root of an empty one with room for cap elements, a power of two, or 0. Calls below log where `root` lies, so that must be
+ * in the state, never on the stack: a roll-back writes there. */
+uint32_t tm_deque_new(struct tm_table *t, uint32_t cap, uint32_t size);
 /* One more behind len elements: where it lies, its bytes kept and anything; NULL: no memory. */
 void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size);
 /* The last or the first n of len elements go: 0 or -1. For n > 1 costs as much as their chunks are. */

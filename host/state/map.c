@@ -52,7 +52,7 @@ struct wanted {
 };
 
 static struct map map_of(struct tm_table *t, const void *record, int32_t field) {
-  TM_ASSERT(field >= 0 && (uint32_t)field < t->fields_n && t->fields[field].kind >= TM_FIELD_MAP);
+  TM_ASSERT(field >= 0 && (uint32_t)field < t->fields_n && (t->fields[field].kind == TM_FIELD_MAP || t->fields[field].kind == TM_FIELD_SET));
   const struct tm_state_field *f = t->fields + field;
   return (struct map){t, f, tm_field_ref(t, record, field), f->kind == TM_FIELD_SET ? TM_CELL_BYTES : 2 * TM_CELL_BYTES};
 }
@@ -432,7 +432,7 @@ double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, do
 int tm_visit_map(struct tm_visit *v, const struct tm_state_field *f, struct tm_state_ref *ref) {
   struct map m = {v->t, f, ref, f->kind == TM_FIELD_SET ? TM_CELL_BYTES : 2 * TM_CELL_BYTES};
   int32_t key = key_is_text(&m) ? TM_VALUE_STRING : -1;
-  struct tm_deque_cells cells = {{key, f->of}, m.size / TM_CELL_BYTES};
+  struct tm_deque_cells cells = {{key, f->of}, m.size / TM_CELL_BYTES, 0};
   if (ref->at == 0) return 1;
   if (!v->freeing) tm_visit_part(v, &ref->at);
   if (!is_many(&m)) {

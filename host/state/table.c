@@ -66,7 +66,11 @@ static int options_good(const struct tm_state_options *o) {
   for (int32_t i = 0; i < o->fields_n; i++) {
     const struct tm_state_field *f = o->fields + i;
     if (f->off < 0 || (f->off & 3) != 0 || f->off + (int32_t)sizeof(struct tm_state_ref) > o->record_size) return 0;
-    if (f->kind < TM_FIELD_TEXT || f->kind > TM_FIELD_SET || f->max < 0) return 0;
+    if (f->kind < TM_FIELD_TEXT || f->kind > TM_FIELD_SERIES || f->max < 0) return 0;
+    if (f->kind == TM_FIELD_SERIES) {
+      if (f->of < 1 || f->of > 64 || (f->of & (f->of - 1)) != 0) return 0;
+      if ((int64_t)f->off + 8 + (int64_t)f->max * f->of * 8 > o->record_size || (f->off & 7) != 0) return 0;
+    }
     int keyed = f->kind == TM_FIELD_MAP || f->kind == TM_FIELD_SET;
     if ((f->kind == TM_FIELD_LIST || f->kind == TM_FIELD_MAP) && !value_kind_good(f->of) && f->of != TM_VALUE_ANY) return 0;
     if (keyed && f->key != TM_VALUE_NIL && !value_kind_good(f->key)) return 0;
@@ -108,6 +112,7 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   }
   if (o->name_len > 0) memcpy(name, o->name, (size_t)o->name_len);
   if (o->fields_n > 0) memcpy(t->fields, o->fields, (size_t)o->fields_n * sizeof *t->fields);
+  t->follow = o->fields_n > 0 && t->fields[o->fields_n - 1].kind == TM_FIELD_SERIES ? t->fields[o->fields_n - 1].off : -1;
   t->pub.base = t->core.heap.mem.base;
   t->pub.next = c->states;
   c->states = &t->pub;

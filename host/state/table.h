@@ -81,6 +81,7 @@ struct tm_table {
   uint32_t max_keys;              /* 0: none */
   uint32_t fields_n;
   struct tm_state_field *fields;
+  int32_t follow;                 /* offset of the last field's reference if that is a series, which most calls need; or -1 */
   size_t reserve;
   struct tm_core core;
   struct tm_cursor *cursors;

@@ -5,6 +5,7 @@
 
 #include "../base/err.h"
 #include "deque.h"
+#include "series.h"
 
 static const uint32_t EMPTY = (uint32_t)TM_TEXT_EMPTY;
 
@@ -163,9 +164,11 @@ int tm_visit_field(struct tm_visit *v, const struct tm_state_field *f, struct tm
       v->steps--;
       return 1;
     case TM_FIELD_LIST: {
-      struct tm_deque_cells cells = {{f->of, -1}, 1};
+      struct tm_deque_cells cells = {{f->of, -1}, 1, 0};
       return tm_deque_visit(v, &ref->at, ref->n, f->of == TM_VALUE_TRUE ? 1 : TM_CELL_BYTES, &cells);
     }
+    case TM_FIELD_SERIES:
+      return tm_series_visit(v, f, ref);
     default:
       return tm_visit_map(v, f, ref);
   }

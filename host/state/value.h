@@ -51,6 +51,8 @@ int tm_visit_field(struct tm_visit *v, const struct tm_state_field *f, struct tm
 void tm_visit_part(struct tm_visit *v, uint32_t *at);
 /* the parts of n cells that lie `stride` apart; `of` < 0: holds no texts */
 void tm_visit_cells(struct tm_visit *v, void *cells, uint32_t n, uint32_t stride, int32_t of);
+/* series.c: the parts of n tagged cells in a row */
+void tm_visit_tagged(struct tm_visit *v, void *cells, uint32_t n);
 /* map.c */
 int tm_visit_map(struct tm_visit *v, const struct tm_state_field *f, struct tm_state_ref *ref);
 

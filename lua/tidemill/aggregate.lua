@@ -37,6 +37,7 @@ local function describe(kind, members, options, check)
     fault(d, ": option 'where' takes a function(e), got ", stream.describe(options.where))
   end
   d.where = options.where
+  if options.over ~= nil then d.over = stream.ms_of(d.place, 'tm.agg.' .. kind .. ": 'over'", options.over, 'positive') end
   if check then check(d, options) end
   local agg = setmetatable({}, { __metatable = 'aggregate' })
   made[agg] = d
@@ -184,6 +185,9 @@ function M.list(where, what, given)
     if not d then
       stream.fault(where, what .. ": '" .. name .. "' must be an aggregate, such as tm.agg.count(), got " .. stream.describe(agg))
     end
+    if d.over and what ~= 'over' then
+      stream.fault(d.place, ("tm.agg.%s: 'over' goes with :over('name', { … }), not with %s"):format(d.kind, what))
+    end
     local copy = { name = name }
     for k, v in pairs(d) do copy[k] = v end
     list[#list + 1] = copy
@@ -259,6 +263,14 @@ local function prepare(a, n, typ_of, options)
 end
 
 local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 1 ' }
+
+--- What compiling needs, for others that do it (slide.lua): parts by kind, what their texts call, an empty layout, and
+--- prepare(a, n, typ_of, options), final_text(a, layout, text).
+function M.pieces()
+  if not parts then load_parts() end
+  return { parts = parts, shared = shared, layout = setmetatable({ numbers = {}, refs = {}, index = {} }, Layout), prepare = prepare,
+    final_text = final_text }
+end
 
 --- Compiles a list of aggregates for one step.
 ---@param list table of M.list

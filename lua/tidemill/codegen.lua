@@ -460,6 +460,7 @@ require 'tidemill.codegen_applied'(emit, Gen, node_list)
 require 'tidemill.codegen_tables'(emit, Gen, node_list)
 require 'tidemill.codegen_joins'(emit, Gen)
 require 'tidemill.codegen_window_joins'(emit, Gen)
+require 'tidemill.codegen_slide'(emit, Gen)
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -495,7 +496,7 @@ end
 
 --- Is such a step asked for the watermark?
 local function asks_clock(kind, step)
-  return Gen.HAS_DUE[kind] or kind == 'lookup' and step.table.rec.versioned ~= nil
+  return Gen.HAS_DUE[kind] or kind == 'over' or kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
 -- steps that something of may be due

@@ -270,6 +270,17 @@ return function(emit, Gen)
     return true
   end
 
+  Gen.put_window_row = put_row
+
+  --- How the row of a record that is due has its key: 'text', as it lies in the state, or 'value' of Lua.
+  function Gen:row_of_fired(step, view)
+    local fired = only_data(step) and not view.log_undo and 'text' or 'value'
+    for _, name in ipairs(self.key and self.key.names or {}) do
+      if view.field(name).rule then fired = 'value' end
+    end
+    return fired
+  end
+
   --- Text that begins what is done with one record that is due (fireN), and what ends it.
   function Gen:begin_unit(step, view)
     local n = view.level
@@ -294,10 +305,7 @@ return function(emit, Gen)
     g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
     g:begin_unit(step, view)
     g:put('do %s', how.record)
-    local fired = only_data(step) and not view.log_undo and not rec.apply and not how.key and 'text' or 'value'
-    for _, name in ipairs(key and key.names or {}) do
-      if view.field(name).rule then fired = 'value' end
-    end
+    local fired = (rec.apply or how.key) and 'value' or g:row_of_fired(step, view)
     local plain = not how.key and not how.mark and not rec.apply and e.mode ~= 'retract'
     local function put_key()
       if fired ~= 'value' then return end
@@ -342,6 +350,7 @@ return function(emit, Gen)
   function emit.aggregate(g, step, view)
     local rec = step.rec
     local kind = rec.window.window.kind
+    if kind == 'sliding' then return g:sliding(step, view) end
     if rec.apply then g:prepare_applied(step, view) end
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
@@ -384,6 +393,31 @@ return function(emit, Gen)
     return 'local upto, step, after, pending, turn_at, held, last_row = huge, 1, 0, nil, 1, nil, 0\n' ..
       'local function unit() if after ~= 0 then ' ..
       table.concat(units, ' ') .. ' end end\n'
+  end
+
+  -- One due unit behind almost every event, of one step alone: done within the event's trace. What is more is left to `turn`.
+  Gen.quick_text = [[
+local function quick()
+  pending, turn_at, upto, step, after = clocks[1], 1, CLOCK.highest - CLOCK.distance, 0, -2147483648
+  if upto > CLOCK.cap then upto = CLOCK.cap end
+  if upto < CLOCK.low then upto = CLOCK.low end
+  set_after()
+  mk.row = st0.home + after
+  FIRE()
+  local due = TURNS.judge_due()
+  if due <= upto or flow.stop ~= 0 then return true end
+  CLOCK.w = upto
+  set_due(CLOCK, due)
+  pending, upto, step, after = nil, huge, 1, 0
+  set_after()
+  return false
+end
+]]
+
+  --- Is a sliding window all that is due by the only clock?
+  function Gen:is_quick()
+    local clock = self.clocks[1]
+    return #self.clocks == 1 and #clock.timed == 1 and clock.timed[1].each and not clock.rows and not clock.tick
   end
 
   --- Text of `settle`, which does all that is due behind the event at st0.home (false: it rests), and of `turn`, which is called where
@@ -440,6 +474,10 @@ local function settle()
 end
 local result
 ]]
+    if self:is_quick() then
+      text = text .. self.quick_text:gsub('CLOCK', self.clocks[1].name):gsub('FIRE', 'fire' .. self.clocks[1].timed[1].at)
+        :gsub('TURNS', self.clocks[1].timed[1].W)
+    end
     if not rows then
       return text .. [[
 local function turn()
@@ -493,6 +531,10 @@ end
   --- The test that something is due behind an event, as text that goes on an `or`.
   function Gen:tripped()
     local parts = {}
+    if self:is_quick() then
+      local name = self.clocks[1].name
+      return (' or (%s.highest >= %s.trip and (pending ~= nil or quick()))'):format(name, name)
+    end
     for i, clock in ipairs(self.clocks) do
       parts[i] = clock.tick and (' or %s()'):format(clock.tick) or (' or %s.highest >= %s.trip'):format(clock.name, clock.name)
     end

@@ -101,6 +101,11 @@ local details = {
     for i, left in ipairs(rec.on.fields) do parts[i] = left == right[i] and left or left .. ' = ' .. right[i] end
     return rec.table_rec.name .. ' on ' .. joined(parts) .. ' as ' .. rec.as .. (rec.missing == 'drop' and ', missing drop' or '')
   end,
+  over = function(rec)
+    local parts = {}
+    for i, a in ipairs(rec.aggregates) do parts[i] = a.name .. ' ' .. duration.text(a.over) end
+    return rec.name .. ': ' .. joined(parts)
+  end,
   top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
   sample = function(rec)
     if rec.every then return 'every ' .. ('%.0f'):format(rec.every) end

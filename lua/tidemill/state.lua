@@ -28,6 +28,7 @@ M.serial = ffi.cast('double *', serial)
 local ON_FULL = { oldest = 'TM_ON_FULL_OLDEST', refuse = 'TM_ON_FULL_REFUSE', stop = 'TM_ON_FULL_STOP' }
 local FIELD_KIND = {
   text = 'TM_FIELD_TEXT', any = 'TM_FIELD_TEXT', list = 'TM_FIELD_LIST', map = 'TM_FIELD_MAP', set = 'TM_FIELD_SET',
+  series = 'TM_FIELD_SERIES',
 }
 local VALUE_KIND = {
   number = 'TM_VALUE_NUMBER', integer = 'TM_VALUE_NUMBER', string = 'TM_VALUE_STRING', boolean = 'TM_VALUE_TRUE',
@@ -37,20 +38,26 @@ local VALUE_KIND = {
 --- Opens a state.
 ---@param name string "pipeline/step"
 ---@param numbers table names of its number cells
----@param refs table list of { name, kind, key, of, max, on_full } of what hangs off the record
+---@param refs table list of { name, kind, key, of, max, on_full; of a series cells and room } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
 ---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference }
 function M.open(name, numbers, refs, options)
   local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
   for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
+  local at = 8 * #numbers
   for i, ref in ipairs(refs) do
     members[#members + 1] = 'struct tm_state_ref ' .. ref.name .. ';'
     local f = fields[i - 1]
-    f.off = 8 * (#numbers + i - 1)
+    f.off = at
+    at = at + 8
     f.kind = C[FIELD_KIND[ref.kind]]
     f.key = ref.key and C[VALUE_KIND[ref.key]] or C.TM_VALUE_NIL
-    f.of = ref.of and C[VALUE_KIND[ref.of]] or C.TM_VALUE_NIL
+    f.of = ref.cells or ref.of and C[VALUE_KIND[ref.of]] or C.TM_VALUE_NIL
     f.max = ref.max or 0
+    if ref.room then
+      members[#members + 1] = ('double %s_room[%d];'):format(ref.name, ref.room * ref.cells)
+      f.max, at = ref.room, at + 8 * ref.room * ref.cells
+    end
     f.on_full = C[ON_FULL[ref.on_full or 'oldest']]
     index[ref.name] = i - 1
   end

@@ -377,7 +377,7 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[over match pack]]):gmatch '%S+' do later[name] = ' is' end
+for name in ([[match pack]]):gmatch '%S+' do later[name] = ' is' end
 
 stream_mt.__index = function(_, name)
   local m = methods[name]

@@ -1,9 +1,9 @@
 --[[
-stream_windows.lua - tm.window and the builder's operators on windows: window, aggregate, apply, reduce, emit, late_to. stream.lua has
-the others, and loads this.
+stream_windows.lua - tm.window and the builder's operators on windows: window, aggregate, apply, reduce, emit, late_to, and over.
+stream.lua has the others, and loads this.
 
-  window     { kind = 'tumbling' 'hopping' 'session' 'count' 'global', bounded }   bounded: its rows have window_start and window_end
-             tumbling, hopping: size, slide, offset in ms; session: gap in ms, or a function of the event; count: n, slide
+  window     { kind = 'tumbling' 'hopping' 'sliding' 'session' 'count' 'global', bounded }   bounded: its rows have window_start, window_end
+             tumbling, hopping: size, slide, offset in ms; sliding: size; session: gap in ms, or a function of the event; count: n, slide
   emit       { mode = 'final' 'closed' 'updates' 'early' 'retract', every = ms, count = n, accumulate = boolean }
   apply      the step 'aggregate' too, with `apply`, the function, and one aggregate that keeps the events
 The step 'window' does nothing by itself: what stands behind it says what becomes of its events.
@@ -11,7 +11,7 @@ The step 'window' does nothing by itself: what stands behind it says what become
 
 local duration = require 'tidemill.duration'
 
-local EXACT, OPEN_MAX = 2 ^ 53, 4096
+local EXACT, OPEN_MAX, EVENTS_MAX = 2 ^ 53, 4096, 1e8
 local OWN = { window_start = true, window_end = true, revision = true, op = true, partial = true }
 
 local made = setmetatable({}, { __mode = 'k' })   -- what tm.window.… returned -> its description
@@ -90,6 +90,12 @@ return function(methods, step, stream)
     return description(where, { kind = 'count', n = n, slide = slide })
   end
 
+  --- For each event the window of that size that ends with it; its row comes when the watermark has passed the event.
+  function window.sliding(size)
+    local where = place()
+    return description(where, { kind = 'sliding', bounded = true, size = ms_of(where, 'tm.window.sliding: the size', size, 'positive') })
+  end
+
   --- One window for all time; its rows come by :emit { early = … } and at the end of input.
   function window.global()
     return description(place(), { kind = 'global' })
@@ -104,7 +110,7 @@ return function(methods, step, stream)
 
   --- Not more windows may be open at a time than can be.
   local function check_open(where, what, w, lateness, timed)
-    if not w.size then return end
+    if not (w.size and w.slide) then return end
     local open = (w.size + lateness + timed.out_of_order) / w.slide
     if open > OPEN_MAX then
       fault(where, ("%s: about %d windows would be open at a time, at most %d can be; make the size shorter, the slide longer, or " ..
@@ -132,6 +138,10 @@ return function(methods, step, stream)
     local lateness = o.lateness == nil and 0 or ms_of(where, "window: 'lateness'", o.lateness, 'not negative')
     if not w.bounded and lateness > 0 then
       fault(where, ('window: nothing is late for a %s window; leave lateness out'):format(w.kind))
+    end
+    if w.kind == 'sliding' and lateness > 0 then
+      fault(where, "window: the row of an event in a sliding window is sent once; leave lateness out, and make out_of_order of " ..
+        "event_time longer")
     end
     check_open(where, 'window', w, lateness, timed)
     return step(self, 'window', { name = name, window = w, lateness = lateness, open_max = OPEN_MAX })
@@ -165,11 +175,56 @@ return function(methods, step, stream)
     end
   end
 
+  local function no_sliding(where, what, rec)
+    if rec.window.kind == 'sliding' then
+      fault(where, what .. ': a sliding window has a row for each event and takes aggregate; for all events of a window use tumbling, ' ..
+        'hopping, session or count')
+    end
+  end
+
   --- What becomes of the events of a window: the step 'aggregate'.
   local function ends(s, rec, fields)
     fields.name, fields.window, fields.emit = rec.name, rec, { mode = 'final', accumulate = true }
     fields.options = { timed = rec.window.kind == 'session' or nil }
     return step(s, 'aggregate', fields)
+  end
+
+  -- those that give back what they took, or know what comes next
+  local SLIDING = { count = true, sum = true, min = true, max = true, avg = true, stddev = true, var = true, first = true, last = true,
+    distinct = true, quantile = true }
+
+  local function need_sliding(where, what, list)
+    for _, a in ipairs(list) do
+      if not SLIDING[a.kind] then
+        fault(where, ("%s takes count, sum, min, max, avg, stddev, var, first, last, distinct and quantile; '%s' is tm.agg.%s, which " ..
+          "cannot forget an event"):format(what, a.name, a.kind))
+      end
+    end
+  end
+
+  --- Adds exact sliding values to the event and passes it on at once.
+  function methods:over(name, aggregates, options)
+    local where = place()
+    stream.need_name(where, 'over', name)
+    local o = stream.state_options(where, 'over', options)
+    if o.max ~= nil and (o.max < 1 or o.max > EVENTS_MAX or o.max % 1 ~= 0) then
+      fault(where, ("over: 'max' is a whole number from 1 to %d, got %s"):format(EVENTS_MAX, describe(o.max)))
+    end
+    local list = require('tidemill.aggregate').list(where, 'over', aggregates)
+    need_sliding(where, 'over', list)
+    for _, a in ipairs(list) do
+      if not a.over then
+        fault(where, ("over: '%s' needs to know how far it looks back: tm.agg.%s(%s{ over = '1m' })"):format(a.name, a.kind,
+          a.field and ("'%s', %s"):format(a.field, a.share and ('%.14g, '):format(a.share) or '') or ''))
+      end
+      for _, key in ipairs(key_fields(self)) do
+        if key == a.name then
+          fault(where, "over: '" .. a.name .. "' is a field of the key; give the aggregate another name")
+        end
+      end
+    end
+    stream.need_time(where, 'over', self, '')
+    return step(self, 'over', { name = name, aggregates = list, options = o })
   end
 
   --- One row a window and key, with aggregates over its events.
@@ -180,6 +235,7 @@ return function(methods, step, stream)
     local list, names = aggregate.list(where, 'aggregate', aggregates), {}
     for i, a in ipairs(list) do names[i] = a.name end
     free_names(where, 'aggregate', self, names)
+    if rec.window.kind == 'sliding' then need_sliding(where, 'aggregate over a sliding window', list) end
     if rec.window.kind == 'session' then aggregate.need_merge(list, where, 'a window of sessions') end
     return ends(self, rec, { aggregates = list })
   end
@@ -190,6 +246,7 @@ return function(methods, step, stream)
   function methods:apply(f, options)
     local where = place()
     local rec = pending(where, self, 'apply')
+    no_sliding(where, 'apply', rec)
     if type(f) ~= 'function' then fault(where, 'apply takes a function(key, window, rows, emit), got ' .. describe(f)) end
     local o = stream.options(where, 'apply', options)
     local max = o.max == nil and APPLY_MAX or whole(where, "apply: 'max'", o.max)
@@ -202,6 +259,7 @@ return function(methods, step, stream)
   function methods:reduce(name, f)
     local where = place()
     local rec = pending(where, self, 'reduce')
+    no_sliding(where, 'reduce', rec)
     if type(name) ~= 'string' or name == '' then
       fault(where, "reduce takes the name of the row's field first: :reduce('largest', function(a, b) … end); got " .. describe(name))
     end
@@ -235,6 +293,9 @@ return function(methods, step, stream)
     local rec = stream.record(self)
     if rec.kind ~= 'aggregate' then fault(where, 'emit stands right behind aggregate, apply or reduce') end
     if rec.emitted then fault(where, 'emit stands here already: ' .. rec.emitted) end
+    if rec.window.window.kind == 'sliding' then
+      fault(where, 'emit: a sliding window gives one row for each event, when the watermark has passed it; leave emit out')
+    end
     local e = { accumulate = true }
     if type(how) == 'string' then
       how = { mode = how }

@@ -79,6 +79,7 @@ describe('the catalog', function()
     key_by = "key_by('card', ", running = "running('r', { n = tm.agg.count() }, ", process = "process('p', ", event_time = 'event_time(',
     join = "join('j', stream, ", window_join = "window_join('j', stream, tm.window.tumbling '1m', ",
     dedup = "dedup('d', ", top = "top('t', 3, 'v', ", sample = 'sample(', throttle = "throttle('t', ", suppress = "suppress('s', ",
+    over = "event_time { field = 'ts' }:over('o', { n = tm.agg.count { over = '1m' } }, ",
     window = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m', ",
     emit = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:emit(",
     apply = "window('w', tm.window.global()):apply(function() end, ",
