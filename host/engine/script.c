@@ -592,12 +592,12 @@ int tm_script_idle(struct tm_script *s, double now, int32_t *part, double *due) 
   return source;
 }
 
-void tm_script_watermarks(struct tm_script *s, double now) {
+void tm_script_ending(struct tm_script *s, double now) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
-  push_function(s, "watermarks");
+  push_function(s, "ending");
   lua_pushnumber(L, now);
-  if (lua_pcall(L, 1, 0, 0) != 0) library_failed(s, "watermarks could not be told");
+  if (lua_pcall(L, 1, 0, 0) != 0) library_failed(s, "what the run holds at its end could not be told");
   lua_settop(L, top);
 }
 

@@ -40,8 +40,8 @@ void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_
 /* More generated events into buf: 0 go on, 1 ended, -1 err. */
 int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_buf *buf, int32_t max_bytes, struct tm_err *err);
 /* Compiled traces so far and how often compiling was given up, into the counters. */
-/* The end of the run begins: watermarks go to the shared block. */
-void tm_script_watermarks(struct tm_script *s, double now);
+/* The end of the run begins: watermarks and sizes of states go to the shared block. */
+void tm_script_ending(struct tm_script *s, double now);
 /* Nothing can be read at `now` (ms of the calendar). The source of a pipeline whose watermark an input holds back that has been
  * silent for long enough, and the partition its clock is at: settle it (tm_flow_settle). -1: there is none until *due. */
 int tm_script_idle(struct tm_script *s, double now, int32_t *part, double *due);

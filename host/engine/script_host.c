@@ -235,6 +235,18 @@ static int host_watermark(lua_State *L) {
   return 0;
 }
 
+/* state_size(name, keys, bytes): for the summary */
+static int host_state_size(lua_State *L) {
+  struct tm_shared *sh = self_of(L)->flows->shared;
+  if (sh->states_n >= TM_SHARED_STATES) return 0;
+  struct tm_state_size *s = &sh->states[sh->states_n];
+  snprintf(s->name, sizeof s->name, "%s", luaL_checkstring(L, 1));
+  s->keys = luaL_checknumber(L, 2);
+  s->bytes = luaL_checknumber(L, 3);
+  sh->states_n++;
+  return 0;
+}
+
 /* part_name(part): the file, or the source, that a partition is */
 static int host_part_name(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -383,7 +395,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one}, {"part_over", host_part_over},
-    {"part_name", host_part_name}, {"watermark", host_watermark}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"part_name", host_part_name}, {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},

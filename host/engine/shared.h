@@ -14,7 +14,7 @@
 #include "../base/hist.h"
 #include "../base/undo.h"
 
-enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
+enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_STATES = 128, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
 
 /* how far the worker is; control's words in the summary depend on it */
 enum tm_phase { TM_PHASE_LOADING = 0, TM_PHASE_RUNNING, TM_PHASE_DRAINING, TM_PHASE_DONE };
@@ -42,6 +42,13 @@ struct tm_watermark {
   char input[256];
 };
 
+/* What a state held when the end of the run began: all that have its name, as the windows of a step do. */
+struct tm_state_size {
+  char name[160];
+  double keys;
+  double bytes;
+};
+
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
@@ -59,6 +66,8 @@ struct tm_shared {
   int32_t flows_n;
   struct tm_watermark watermarks[TM_SHARED_WATERMARKS];
   int32_t watermarks_n;
+  struct tm_state_size states[TM_SHARED_STATES]; /* the largest first */
+  int32_t states_n;
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
   struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
   double death_good;                 /* `batch_good` at that time */

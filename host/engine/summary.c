@@ -3,8 +3,10 @@
  * For people:                                              for programs, one line:
  *   tidemill: 1,000 events in 0.51 s ...                     {"exit_code":0,"wall_s":0.51,...,
  *     events in            1,000   224 KiB                    "counters":{...},"latency_ns":{...},
- *     ...                                                     "rows":[...],"watermarks":[...],"failures":[...]}
+ *     ...                                                     "rows":[...],"state":[...],"watermarks":[...],
+ *                                                           "failures":[...]}
  *   rows by pipeline and sink
+ *   state by name
  *   watermarks by pipeline
  *   failures by pipeline, step and cause
  *
@@ -172,6 +174,24 @@ static const char *instant_text(double ms, char *out) {
   return out;
 }
 
+static int states_n(const struct tm_shared *s) {
+  return s->states_n < 0 ? 0 : s->states_n > TM_SHARED_STATES ? TM_SHARED_STATES : s->states_n;
+}
+
+static void put_states(const struct tm_shared *s, struct tm_buf *out) {
+  enum { NAME = WIDTH - VALUE - 24 };
+  char name[4 * sizeof s->states[0].name + 1], keys[32], bytes[32];
+
+  if (states_n(s) > 0) put(out, "state by name\n");
+  for (int i = 0; i < states_n(s); i++) {
+    const struct tm_state_size *size = &s->states[i];
+    clean_text(size->name, sizeof size->name, name);
+    if (strlen(name) > NAME) put_wrapped(out, name, 2);
+    put(out, "  %-*s %*s keys   %s\n", NAME, strlen(name) > NAME ? "" : name, VALUE, count_text((uint64_t)size->keys, keys),
+        bytes_text((uint64_t)size->bytes, bytes));
+  }
+}
+
 static int watermarks_n(const struct tm_shared *s) {
   return s->watermarks_n < 0 ? 0 : s->watermarks_n > TM_SHARED_WATERMARKS ? TM_SHARED_WATERMARKS : s->watermarks_n;
 }
@@ -216,6 +236,7 @@ int tm_summary_text(const struct tm_summary *sum, struct tm_buf *out) {
   put_counters(sum, out);
   put_times(sum, out);
   put_flows(sum->shared, out);
+  put_states(sum->shared, out);
   put_watermarks(sum->shared, out);
   put_failures(sum->shared, out);
   return out->cap_max < 0 ? -1 : 0;
@@ -256,6 +277,12 @@ static void put_json_lists(const struct tm_shared *s, struct tm_buf *out) {
     put(out, "%s{", i > 0 ? "," : "");
     put_json_name(out, "flow", s->flows[i].name, sizeof s->flows[i].name);
     put(out, ",\"rows\":%llu}", (unsigned long long)s->flows[i].rows);
+  }
+  put(out, "],\"state\":[");
+  for (i = 0; i < states_n(s); i++) {
+    put(out, "%s{", i > 0 ? "," : "");
+    put_json_name(out, "name", s->states[i].name, sizeof s->states[i].name);
+    put(out, ",\"keys\":%.0f,\"bytes\":%.0f}", s->states[i].keys, s->states[i].bytes);
   }
   put(out, "],\"watermarks\":[");
   for (i = 0; i < watermarks_n(s); i++) {

@@ -333,8 +333,8 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (t == TURN_END && !w->ended) {
     w->ended = 1;
-    w->shared->watermarks_n = 0;
-    tm_script_watermarks(w->script, (double)w->io->real_ms(w->io));
+    w->shared->watermarks_n = w->shared->states_n = 0;
+    tm_script_ending(w->script, (double)w->io->real_ms(w->io));
   }
   if (t == TURN_END && fire(w)) return TURN_AGAIN;
   if (t == TURN_WAIT && settle_idle(w)) return TURN_AGAIN;

@@ -4,7 +4,7 @@ table of functions it calls. Nothing here runs per event.
 
 host gives   text(name), abi, flow, traces, read(path), files(paths), print(line), failure(...), position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
-host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, idle, watermarks, generate
+host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, idle, ending, generate
 ]]
 
 local host = ...
@@ -375,7 +375,7 @@ end
 local cared, warned = false, false
 
 local function memory_text(used, limit)
-  local largest = state.largest()
+  local largest = state.sizes()[1]
   return ("keyed state uses %.1f of the %.1f MiB of --memory; the largest is '%s', %.1f MiB for %.0f keys"):format(
     used / 2 ^ 20, limit / 2 ^ 20, largest.name, largest.bytes / 2 ^ 20, largest.keys)
 end
@@ -436,13 +436,14 @@ function M.idle(now)
   return nil, due
 end
 
---- The end of the run begins: how far each pipeline's event time is, for the summary.
-function M.watermarks(now)
+--- The end of the run begins: how far each pipeline's event time is, and what states hold, for the summary.
+function M.ending(now)
   for _, p in ipairs(plan.pipelines) do
     for _, clock in ipairs(p.clocks or {}) do
       host.watermark(p.name, windows.watermark(clock, now))
     end
   end
+  for _, size in ipairs(state.sizes()) do host.state_size(size.name, size.keys, size.bytes) end
 end
 
 function M.fail(index, row, e)

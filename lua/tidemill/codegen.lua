@@ -577,7 +577,7 @@ function M.compile(pipeline, checked)
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end
   if #g.forward > 0 then head[#head + 1] = 'local ' .. table.concat(g.forward, ', ') end
-  local text = rows .. '\n' .. fires ..
+  local text = (g.takes and 'local tally = ' .. g:const(g:any_tally()) .. '\n' or '') .. rows .. '\n' .. fires ..
     'local function event() local i, full = ' .. row .. ', nil ' .. hold ..
     (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
     ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') ..

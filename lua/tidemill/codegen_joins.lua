@@ -390,6 +390,7 @@ return function(emit, Gen)
       g:put('if %s.due <= %s then %s(%s) end', S, W, g:const(J.sweep), W)
     end
     g:find_record(P.state, view, own)
+    g:put_taken()
     if P.hinted then g.ahead[ahead + 1] = nil end
     P.hinted = true
     if w then

@@ -179,6 +179,7 @@ return function(emit, Gen)
     g:put('do local v = %s', g:call(read, view))
     g:put('if v ~= nil then local t = %s', rec.timed and ('st%d.time'):format(n) or '0')
     g:find_record(state, view)
+    g:put_taken()
     g:put("if not (type(v) == 'number' and r.n == %d and r.kind == %d and (v %s r.worst or v == r.worst and t >= r.worst_at))", rec.n,
       operators.NUMBER, rec.order == 'desc' and '<' or '>')
     g:put('then if %s(r, v, t) then', g:const(enter))

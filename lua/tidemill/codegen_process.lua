@@ -94,6 +94,7 @@ return function(emit, Gen, node_list)
     g:at(step)
     g:put('do')
     g:find_record(state, view)
+    g:put_taken()
     local at = g:const(box.at)
     g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) %s end', at, ptr, at, g:const(box.init),
       timers and ('%s.born = %s.born + 1 r.born = %s.born'):format(at, at, at) or '')

@@ -76,6 +76,7 @@ return function(Gen, text)
       g:put('r = %s.take(r, t, to) if r == nil then', W)
       g:put_late(view)
       g:put('else local w, S = r, %s', ptr)
+      g:put_taken()
       g:put('%s', g:call(compiled.update, view, 'r, S, t'))
       g:sync(view)
       text.put_early(g, view, rec, compiled, call)
@@ -109,7 +110,9 @@ return function(Gen, text)
     local of = n == 0 and 'i, r, ' or 'r, '
     g:put('do')
     g:find_record(state, view)
-    g:put('local n = %s.count(r, st%d.time)', W, n)
+    g:put('local n = %s.count(r, st%d.time) if n > 0 then', W, n)
+    g:put_taken()
+    g:put('end')
     if most <= UNROLLED then
       for j = 1, most do g:put('if n >= %d then ' .. into, j, of .. j) end
       g:put(('end '):rep(most))

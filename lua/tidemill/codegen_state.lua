@@ -335,6 +335,7 @@ return function(emit, Gen, node_list)
     g:put('%s', g:call(compiled.update, view, ('r, %s%s'):format(ptr, g.timed and (', st%d.time'):format(view.level) or '')))
     g:sync(view)
     if final then
+      g:put_taken()
       g:put(g.timed and 'r.at = st%d.time end' or 'end', view.level)
       return g:fire(step, state, function() fire_row(g, step, state, compiled) end)
     end

@@ -114,6 +114,13 @@ return function(emit, Gen)
     self:put('late(%s, st0.home)', self:const(self:any_tally()))
   end
 
+  --- Text for an event that a step takes in: it is none of those that left no row, and counts as one that made some.
+  function Gen:put_taken()
+    self:put('if mk.row >= 0 and tally.event ~= mk.row then tally.before = tally.events tally.event = mk.row ' ..
+      'tally.events = tally.before + 1 end')
+    self.takes = true
+  end
+
   function Gen:any_tally()
     for _, out in ipairs(self.pipeline.outs) do
       if out.ptr.tally ~= nil then return out.ptr.tally end
@@ -209,6 +216,7 @@ return function(emit, Gen)
     g.lines, g.first_step = {}, nil
     g:put('local S = w.ptr')
     g:find_record(state, view, nil, 'S', W .. '.cur.ptr')
+    g:put_taken()
     local call = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
     if e.mode == 'retract' then
       g:put('if w.fired and r.sent > 0 then')

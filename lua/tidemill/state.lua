@@ -130,15 +130,21 @@ function M.text(state, ref)
   return (ffi_string(state.base + 8 * ref.at, ref.n))
 end
 
---- The state that uses most: name, bytes, keys.
-function M.largest()
-  local found = { name = '', bytes = 0, keys = 0 }
-  local s = changes.states
+--- What states hold, those of one name together, the largest first: a list of { name, keys, bytes }.
+function M.sizes()
+  local list, s = {}, changes.states
   while s ~= nil do
-    if s.bytes >= found.bytes then found = { name = ffi_string(s.name, s.name_len), bytes = s.bytes, keys = s.keys } end
+    local name = ffi_string(s.name, s.name_len)
+    local size = list[name]
+    if not size then
+      size = { name = name, keys = 0, bytes = 0 }
+      list[name], list[#list + 1] = size, size
+    end
+    size.keys, size.bytes = size.keys + s.keys, size.bytes + s.bytes
     s = s.next
   end
-  return found
+  table.sort(list, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.name < b.name end)
+  return list
 end
 
 -- Keys ----------------------------------------------------------------------------

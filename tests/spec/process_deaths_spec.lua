@@ -236,7 +236,7 @@ describe('an event that no hook can stop', function()
       end
     end
     assert.equal(table.concat(want), got.out)
-    assert.equal(1, last_line(got.err).counters.quarantined)
+    assert.equal(1, last_line(got.err).counters.quarantined, got.err)
     assert.truthy(got.err:find('in pipeline p, stdin line 2: {"i":2,"j":1500}', 1, true), got.err)
   end)
 

@@ -91,6 +91,28 @@ describe('the end summary', function()
     assert.truthy(text:find('e %-> stdout +2\n'), text)
   end)
 
+  it('events that a state took in are not dropped, and what states hold is told', function()
+    local input = '{"ts":0,"k":"a","v":1}\n{"ts":1,"k":"b","v":2}\n{"ts":61000,"k":"a","v":2}\n{"ts":500000,"k":"a","v":3}\n'
+    local timed = "stream:event_time { field = 'ts', out_of_order = '10m' }:filter(function(e) return e.v > 1 end):key_by 'k':"
+    for chain, want in pairs {
+      ["window('s', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }"] = { 1, 3 },
+      ["window('s', tm.window.hopping('1m', '2m')):aggregate { n = tm.agg.count() }"] = { 2, 2 },
+      ["window('s', tm.window.session '1m'):aggregate { n = tm.agg.count() }"] = { 1, 3 },
+      ["window('s', tm.window.count(2)):aggregate { n = tm.agg.count() }"] = { 1, 1 },
+      ["window('s', tm.window.sliding '1m'):aggregate { n = tm.agg.count() }"] = { 1, 2 },
+      ["running('s', { n = tm.agg.count() }, { unbounded = true, emit = 'final' })"] = { 1, 2 },
+      ["running('s', { n = tm.agg.count() }, { unbounded = true }):filter(function(e) return e.n > 1 end)"] = { 3, 2 },
+      ["top('s', 1, 'v', { unbounded = true, emit = 'final' })"] = { 1, 2 },
+      ["process('s', { unbounded = true, state = { n = 0 }, on_event = function(e, s) s.n = s.n + 1 end })"] = { 1, 2 },
+    } do
+      local s = summary_of(h.run({ 'run', '--json', '-e', timed .. chain }, input))
+      assert.equal(want[1], s.counters.events_dropped, chain)
+      assert.equal('e/s', s.state[1].name, chain)
+      assert.equal(want[2], s.state[1].keys, chain)
+      assert.is_true(s.state[1].bytes > 0, chain)
+    end
+  end)
+
   it('counts compiled traces: few, not more for more input, none without the compiler', function()
     local function traces(count, option)
       local got = h.run({ 'run', '--json', option or '--strict', h.write(([[local tm = require 'tidemill'

@@ -56,6 +56,11 @@ static struct tm_shared *example(void) {
   snprintf(s.flows[0].name, sizeof s.flows[0].name, "alerts -> alerts.ndjson");
   s.flows[0].rows = 1000;
   s.flows_n = 1;
+  s.states_n = 2;
+  snprintf(s.states[0].name, sizeof s.states[0].name, "alerts/velocity");
+  s.states[0].keys = 100000;
+  s.states[0].bytes = 12582912;
+  snprintf(s.states[1].name, sizeof s.states[1].name, "alerts/first seen merchants of a card, by country");
   s.watermarks_n = 2;
   snprintf(s.watermarks[0].pipeline, sizeof s.watermarks[0].pipeline, "alerts");
   s.watermarks[0].w = 1767225599999.0;
@@ -87,6 +92,10 @@ static const char text_expected[] =
   "  worker               1.23 s of processor time, 31.2 MiB resident at most\n"
   "rows by pipeline and sink\n"
   "  alerts -> alerts.ndjson                                                  1,000\n"
+  "state by name\n"
+  "  alerts/velocity                                   100,000 keys   12.0 MiB\n"
+  "  alerts/first seen merchants of a card, by country\n"
+  "                                                          0 keys   0 bytes\n"
   "watermarks by pipeline\n"
   "  alerts               2025-12-31T23:59:59.999Z\n"
   "      waiting: b.ndjson silent for 40.0 s\n"
@@ -106,6 +115,8 @@ static const char json_expected[] =
   "\"user_prints_dropped\":0,\"traces\":50,\"loops_compiled\":0,\"batches_to_warm\":0,\"trace_aborts\":0,\"trace_flushes\":0},"
   "\"latency_ns\":{\"count\":100,\"mean\":20010,\"p50\":10,\"p99\":999424,\"p999\":999424,\"max\":1000000},"
   "\"rows\":[{\"flow\":\"alerts -> alerts.ndjson\",\"rows\":1000}],"
+  "\"state\":[{\"name\":\"alerts/velocity\",\"keys\":100000,\"bytes\":12582912},"
+  "{\"name\":\"alerts/first seen merchants of a card, by country\",\"keys\":0,\"bytes\":0}],"
   "\"watermarks\":[{\"pipeline\":\"alerts\",\"watermark_ms\":1767225599999,\"waiting_for\":\"b.ndjson\",\"silent_ms\":40000},{\"pipeline\":\"clean\",\"watermark_ms\":null}],"
   "\"failures\":[{\"pipeline\":\"clean\",\"step\":\"map\",\"code\":\"user-error\",\"count\":4321,\"first\":\"clean.lua:3: "
   "attempt to compare number with nil, at tx.ndjson line 17: {\\\"a\\\":\\\"\\u001b[31m\\\"}\\nand a second line\"}],"
