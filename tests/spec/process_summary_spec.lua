@@ -92,7 +92,7 @@ describe('the end summary', function()
   end)
 
   it('events that a state took in are not dropped, and what states hold is told', function()
-    local input = '{"ts":0,"k":"a","v":1}\n{"ts":1,"k":"b","v":2}\n{"ts":61000,"k":"a","v":2}\n{"ts":500000,"k":"a","v":3}\n'
+    local lines = '{"ts":0,"k":"a","v":1}\n{"ts":1,"k":"b","v":2}\n{"ts":61000,"k":"a","v":2}\n{"ts":500000,"k":"a","v":3}\n'
     local timed = "stream:event_time { field = 'ts', out_of_order = '10m' }:filter(function(e) return e.v > 1 end):key_by 'k':"
     for chain, want in pairs {
       ["window('s', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }"] = { 1, 3 },
@@ -105,11 +105,11 @@ describe('the end summary', function()
       ["top('s', 1, 'v', { unbounded = true, emit = 'final' })"] = { 1, 2 },
       ["process('s', { unbounded = true, state = { n = 0 }, on_event = function(e, s) s.n = s.n + 1 end })"] = { 1, 2 },
     } do
-      local s = summary_of(h.run({ 'run', '--json', '-e', timed .. chain }, input))
-      assert.equal(want[1], s.counters.events_dropped, chain)
-      assert.equal('e/s', s.state[1].name, chain)
-      assert.equal(want[2], s.state[1].keys, chain)
-      assert.is_true(s.state[1].bytes > 0, chain)
+      local got = summary_of(h.run({ 'run', '--json', '-e', timed .. chain }, lines))
+      assert.equal(want[1], got.counters.events_dropped, chain)
+      assert.equal('e/s', got.state[1].name, chain)
+      assert.equal(want[2], got.state[1].keys, chain)
+      assert.is_true(got.state[1].bytes > 0, chain)
     end
   end)
 
