@@ -100,6 +100,16 @@ function M.misread_varargs(f)
   end
 end
 
+--- Leaves to the interpreter f, and the functions inside it, where they have such a place.
+function M.interpret_misread(f)
+  if M.misread_varargs(f) then jit.off(f) end
+  for i = -1, -math.huge, -1 do
+    local k = jutil.funck(f, i)
+    if k == nil then return end
+    if type(k) == 'proto' then M.interpret_misread(k) end
+  end
+end
+
 --- Names that function f reads from and writes to a parameter (0: the first), with the place of the first use.
 function M.fields_of(f, param)
   local reads, writes = {}, {}

@@ -14,7 +14,6 @@ local pattern = require 'tidemill.pattern'
 local value = require 'tidemill.value'
 local sort = require 'tidemill.sort'.sort
 local bytecode = require 'tidemill.bytecode'
-local jit = require 'jit'
 local jutil = require 'jit.util'
 local owner, shared, raise, NULL = lib.owner, lib.shared, lib.raise, lib.NULL
 local host = lib.host
@@ -178,10 +177,8 @@ function M.environment(require)
   return env
 end
 
---- Looks over a function and all inside it: refuses literals that are cdata, leaves to the interpreter what LuaJIT would
---- compile wrongly.
+--- Looks over a function and all inside it: refuses literals that are cdata.
 local function admit_code(proto, where)
-  if bytecode.misread_varargs(proto) then jit.off(proto) end
   local i = -1
   while true do
     local k = jutil.funck(proto, i)
@@ -212,6 +209,7 @@ function M.compile(text, name, env)
   local chunk, why = load(text, '@' .. name, 't', env)
   if not chunk then raise('script', (tostring(why):gsub('^%[string "(.-)"%]', '%1')) .. advice(text, tostring(why))) end
   admit_code(chunk, name)
+  bytecode.interpret_misread(chunk)
   return chunk
 end
 

@@ -6,6 +6,7 @@ count. Nothing of it is kept here; without it the command says what to install. 
 script under test does not load.
 ]]
 
+local bytecode = require 'tidemill.bytecode'
 local lib = require 'tidemill.lib'
 local stream = require 'tidemill.stream'
 local value = require 'tidemill.value'
@@ -132,6 +133,13 @@ return function(o, testing, globals)
     local is_terminal = require 'term'.isatty(io.stdout)
     local output = is_terminal and 'utfTerminal' or 'plainTerminal'
     require 'busted.modules.output_handler_loader'()(busted, output, { defaultOutput = 'plainTerminal', language = 'en', arguments = {} })
+  end
+  local loader = require 'busted.modules.files.lua'
+  local load = loader.load
+  function loader.load(...)
+    local chunk, trace = load(...)
+    if chunk then bytecode.interpret_misread(chunk) end
+    return chunk, trace
   end
   require 'busted.modules.test_file_loader'(busted, { 'lua' })(specs, { '_spec%.lua$' }, { excludes = {}, recursive = false })
   require 'busted.execute'(busted)(1, {})

@@ -185,3 +185,17 @@ it('table.insert moves nothing for positions that are none, however often it is 
     assert.is_true(rows > 300)
   end
 end)
+
+it('arguments are read right in the functions of a spec, too', function()
+  local dir = h.folder { ['x_spec.lua'] = [[
+it('adds', function()
+  local function f(n, ...) local s = 0 while n > 0 do n = n - 1 s = s + (...) end return s end
+  local function g(...) local s = 0 for _ = 1, 100 do local a = ... s = s + a end return s end
+  for _ = 1, 300 do
+    assert.equal(100, f(100, 1, 7))
+    assert.equal(100, g(1, 7))
+  end
+end)]] }
+  local r = h.run({ 'test' }, nil, { cwd = dir })
+  assert.equal(0, r.code, r.out .. r.err)
+end)
