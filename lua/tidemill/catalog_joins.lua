@@ -8,7 +8,7 @@ local ON = { 'on', 'any', "a field of both sides, { left = 'right' }, or a list 
 local KIND = { 'kind', 'string', 'which events are sent without a partner: none, those of a side, or of both',
   one_of = { 'inner', 'left', 'right', 'full' }, default = 'inner' }
 local AS = { 'as', 'string', 'the field of the row that holds the right event', default = 'right' }
-local WHERE = { 'where', 'any', 'function(left, right) … end: are these two partners?' }
+local WHERE = { 'where', 'any', 'function(left, right) … end, true where the two are partners' }
 
 M.operators = {
   { name = 'join', signature = ":join('name', right, { on =, within = { before =, after = }, kind =, as =, where = })", cost_ns = 1000,
@@ -25,8 +25,9 @@ M.operators = {
       { 'max_keys', 'number', 'keys kept at most' }, { 'max', 'number', 'events of a key and side kept at most' },
       { 'on_full', 'string', 'what one more does; an event that goes is sent no more, with or without a partner',
         one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' } },
-    example = [[(function(s) return s:filter(function(e) return e.limit end):join('settle', s:filter(function(e) return e.paid end),
-  { on = { id = 'auth' }, within = { after = '15m' }, kind = 'left', as = 'capture' }) end)(stream:event_time { field = 'ts' })]],
+    example = [[local s = stream:event_time { field = 'ts' }
+local auths, captures = s:filter(function(e) return e.limit end), s:filter(function(e) return e.paid end)
+return auths:join('settle', captures, { on = { id = 'auth' }, within = { after = '15m' }, kind = 'left', as = 'capture' })]],
     input = { '{"ts":1,"id":"a","limit":9}', '{"ts":2,"id":"b","limit":9}', '{"ts":60000,"auth":"a","paid":5}' },
     output = { '{"ts":1,"id":"a","limit":9,"capture":{"ts":60000,"auth":"a","paid":5}}', '{"ts":2,"id":"b","limit":9}' } },
   { name = 'window_join', signature = ":window_join('name', right, tm.window.…, { on =, kind =, as =, where = })", cost_ns = 1000,
@@ -36,8 +37,9 @@ M.operators = {
       "is window_end - 1. Rows come by window, in order of the keys' first arrival, then by the left event's time, then the right one's.",
       'Events all of whose windows are complete go to late_to.' },
     options = { ON, KIND, AS, WHERE },
-    example = [[(function(s) return s:filter(function(e) return e.buy end):window_join('both', s:filter(function(e) return e.sell end),
-  tm.window.tumbling '5m', { on = 'id', where = function(l, r) return l.buy >= r.sell end }) end)(stream:event_time { field = 'ts' })]],
+    example = [[local s = stream:event_time { field = 'ts' }
+local buys, sales = s:filter(function(e) return e.buy end), s:filter(function(e) return e.sell end)
+return buys:window_join('both', sales, tm.window.tumbling '5m', { on = 'id', where = function(l, r) return l.buy >= r.sell end })]],
     input = { '{"ts":1,"id":"a","buy":9}', '{"ts":2,"id":"a","sell":10}', '{"ts":3,"id":"a","sell":8}' },
     output = { '{"ts":1,"id":"a","buy":9,"right":{"ts":3,"id":"a","sell":8},"window_end":300000,"window_start":0}' } },
   { name = 'lookup', signature = ":lookup(table [, { on = 'account' | { left = 'right' }, as = 'profile', … }])", cost_ns = 100,
