@@ -120,11 +120,19 @@ local function functions_of(step)
   return list
 end
 
+--- A field that a schema leaves out; known: those that there are.
+local function unknown(problems, seen, place, name, known)
+  local hint = suggest.hint(name, names_of(known))
+  local shown = name:find '^[%a_][%w_]*$' and name or ('[%q]'):format(name)
+  add(problems, seen, place, ("the schema has no field '%s'%s"):format(name,
+    hint ~= '' and hint or ("; a schema lists all fields: add %s = 'any' to it, or its type"):format(shown)))
+end
+
 local function check_function(fn, known, problems, seen)
   local reads, writes = fields_of(fn)
   for _, name in ipairs(names_of(reads)) do
     if not known[name] and not writes[name] then
-      add(problems, seen, reads[name], "the schema has no field '" .. name .. "'" .. suggest.hint(name, names_of(known)))
+      unknown(problems, seen, reads[name], name, known)
     end
   end
   for name in pairs(writes) do known[name] = true end
@@ -183,9 +191,7 @@ function walk(step, known, problems, seen)
       elseif child.kind == 'select' then
         local kept = {}
         for _, name in ipairs(rec.fields) do
-          if not here[name] then
-            add(problems, seen, child.place, "the schema has no field '" .. name .. "'" .. suggest.hint(name, names_of(here)))
-          end
+          if not here[name] then unknown(problems, seen, child.place, name, here) end
           kept[name] = true
         end
         here = kept
@@ -195,9 +201,7 @@ function walk(step, known, problems, seen)
         if rec.apply then here = nil end
       elseif child.kind == 'lookup' then
         for _, name in ipairs(rec.on.fields) do
-          if not here[name] then
-            add(problems, seen, child.place, "the schema has no field '" .. name .. "'" .. suggest.hint(name, names_of(here)))
-          end
+          if not here[name] then unknown(problems, seen, child.place, name, here) end
         end
         here[rec.as] = true
       elseif child.kind == 'table' then
