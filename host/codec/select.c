@@ -176,6 +176,7 @@ static int needs_lua(const struct tm_view *v, const struct tm_overlay *ov) {
 
 int32_t tm_ffi_out_select_written(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, const struct tm_view *v,
                                   const struct tm_overlay *ov, const struct tm_select *s) {
+  static const struct tm_cell none = {.tag = TM_KIND_ABSENT};
   /* msgpack keeps more than JSON text says; CSV and lines are made of it */
   if (o->format == TM_FORMAT_MSGPACK || needs_lua(v, ov)) return 1;
   tm_ffi_out_begin(o, b, v->home);
@@ -183,8 +184,8 @@ int32_t tm_ffi_out_select_written(struct tm_out *o, struct tm_flow *f, struct tm
   for (const struct select_field *field = s->fields, *last = field + s->n; field < last; field++) {
     const struct tm_slot *slot = &ov->slots[field->slot];
     int written = ov->gens[field->slot] == v->gen;
-    const struct tm_cell *c = written || v->row == TM_ROW_EMPTY ? NULL : &field->cells[v->row];
-    if (written ? slot->kind == TM_SLOT_REMOVED : c == NULL || tm_cell_kind(c) == TM_KIND_ABSENT) continue;
+    const struct tm_cell *c = written || v->row == TM_ROW_EMPTY ? &none : &field->cells[v->row];
+    if (written ? slot->kind == TM_SLOT_REMOVED : tm_cell_kind(c) == TM_KIND_ABSENT) continue;
     if (tm_buf_reserve(&o->buf, field->key.len) != 0) return -1;
     o->buf.len = (int32_t)(tm_member_put(o->buf.data + o->buf.len, &field->key) - o->buf.data);
     int32_t rc = written ? tm_json_put_slot(&o->buf, b, v, slot, &ov->fields[field->slot]) : tm_member_cell(&o->buf, b, c);
