@@ -516,7 +516,8 @@ enum tm_field_kind {
   TM_FIELD_LIST = 1,
   TM_FIELD_MAP = 2,
   TM_FIELD_SET = 3,
-  TM_FIELD_SERIES = 4       /* entries in order of time, changed by tm_ffi_slide_ calls alone */
+  TM_FIELD_SERIES = 4,      /* entries in order of time, changed by tm_ffi_slide_ calls alone */
+  TM_FIELD_MARKS = 5        /* numbers of several sets, changed by tm_ffi_marks_add alone */
 };
 /* In the record: 8 bytes at an offset divisible by 4, zero when new. Read by Lua, written by C alone.
  * n: bytes of a text, elements of the others. An empty text has at = 0xffffffff and is not nil, at = 0 is nil. */
@@ -667,6 +668,21 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
  * walked its elements may be set and removed; after a new key the walk may give some again or leave some out. k and v
  * may be NULL. */
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
+
+/* Sets of numbers that share a field of MARKS (state/marks.c): each number once, with a bit for each set that it is in. */
+struct tm_marks {
+  int32_t field;
+  int32_t counts;           /* where in the record the sizes of the sets are: doubles, one behind the other */
+  int32_t n;                /* sets, at most 8 */
+  int32_t pad;
+  double max;               /* of numbers in a set; 0: any */
+};
+/* A number, no NaN, comes into the sets of `marks`: the bits of those that did not have it, whose sizes are raised; or a code, FULL too. */
+int32_t tm_ffi_marks_add(struct tm_state *s, void *record, const struct tm_marks *m, double v, int32_t marks);
+/* The same for a value that is kept elsewhere: only raises sizes, of sets of `fresh`. OK or FULL. */
+int32_t tm_ffi_marks_count(const struct tm_marks *m, void *record, int32_t fresh);
+/* The number behind place `at` (0 to begin), in no order: its place, or 0 at the end. out: the number, its marks. */
+double tm_ffi_marks_next(struct tm_state *s, const void *record, int32_t field, double at, double *out);
 
 /* Rows that hold from a time on (state/versions.c): `field` is a LIST of NUMBER, the one behind it a LIST of STRING. Times are not NaN. */
 /* The row of that time, in place of one that has the same (OK), or a new one (NEW); an empty one: from then on there is none. */
@@ -998,7 +1014,8 @@ struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len);
 struct tm_zone *tm_ffi_zone_fixed(double offset_s, const char *name, int32_t len);
 /* ms since 1970, NaN: `why` says what was expected where */
 double tm_ffi_date_parse(const char *s, int32_t len, const char *format, int32_t format_len, struct tm_zone *z, struct tm_buf *why);
-int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, int32_t len, struct tm_zone *z);
+/* same: the points in time from same[0] to before same[1], of which ms is one, have the same text (none other: both are ms) */
+int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, int32_t len, struct tm_zone *z, double *same);
 
 /* Regular expressions, owned by the process. */
 enum tm_re_flag {

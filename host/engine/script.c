@@ -262,7 +262,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_key", sizeof(struct tm_key)}, {"struct tm_key_columns", sizeof(struct tm_key_columns)},
     {"struct tm_pattern", sizeof(struct tm_pattern)},
     {"struct tm_state_cursor", sizeof(struct tm_state_cursor)}, {"struct tm_tape", sizeof(struct tm_tape)},
-    {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_slide", sizeof(struct tm_slide)},
+    {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
     {"struct tm_slide_part", sizeof(struct tm_slide_part)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

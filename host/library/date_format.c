@@ -229,9 +229,41 @@ static int iso_put(struct tm_buf *out, const struct shown *d) {
   return put_offset(out, d->type->offset_s, d->type->offset_s % 60 == 0 ? 1 : 2);
 }
 
-int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, int32_t len, struct tm_zone *z) {
+/* How long a text of this format holds at most, s; 0: its letters tell parts of a second. */
+static int32_t grain(const char *format, int32_t len) {
+  int32_t least = DAY_S;
+  for (int32_t i = 0; i < len;) {
+    struct look k;
+    if (format[i++] != '%') continue;
+    i = look_read(format, len, i, &k);
+    if (i >= len) break;
+    char letter = format[i++];
+    const char *parts = tm_date_composed(letter);
+    int32_t n = parts != NULL                        ? grain(parts, (int32_t)strlen(parts))
+                : strchr("NfL", letter) != NULL       ? 0
+                : strchr("Ss", letter) != NULL        ? 1
+                : letter == 'M'                       ? 60
+                : strchr("HkIlpP", letter) != NULL    ? 3600
+                                                      : DAY_S;
+    if (n < least) least = n;
+  }
+  return least;
+}
+
+/* The span around d in which the text is the same. */
+static void same_set(double *same, const struct shown *d, struct tm_zone *z, int32_t seconds) {
+  int64_t from, to, into = seconds == 0 ? 0 : (d->local_s % seconds + seconds) % seconds;
+  if (seconds == 0) return;
+  tm_zone_span(z, &from, &to);
+  int64_t first = d->local_s - into - d->type->offset_s, last = first + seconds;
+  same[0] = 1000.0 * (double)(first > from ? first : from);
+  same[1] = 1000.0 * (double)(last < to ? last : to);
+}
+
+int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, int32_t len, struct tm_zone *z, double *same) {
   char text[40];
   out->len = 0;
+  same[0] = same[1] = ms;
   if (!(ms >= (double)TM_DATE_FIRST_MS && ms <= (double)TM_DATE_LAST_MS + 1)) {
     int n = snprintf(text, sizeof text, "%.17g", ms);
     say(out, "the years 0 to 9999 are known, not ms ");
@@ -252,5 +284,6 @@ int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, in
     say(out, "the format is neither a name (iso8601 rfc3339 s ms us ns) nor has it a %");
     return -2;
   }
+  same_set(same, &d, z, grain(format, len));
   return format_put(out, &d, format, len);
 }

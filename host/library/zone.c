@@ -190,6 +190,11 @@ const struct tm_zone_type *tm_zone_at(struct tm_zone *z, int64_t utc_s) {
   return z->utc.type;
 }
 
+void tm_zone_span(const struct tm_zone *z, int64_t *from, int64_t *to) {
+  *from = z->utc.from;
+  *to = z->utc.to;
+}
+
 const struct tm_zone_type *tm_zone_at_local(struct tm_zone *z, int64_t local_s) {
   if (local_s < z->local.from || local_s >= z->local.to) z->local = span_find(z, local_s, 1);
   return z->local.type;

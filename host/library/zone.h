@@ -16,6 +16,8 @@ struct tm_zone_type {
 
 /* of a point in time (s since 1970, UTC); valid until the zone's next use */
 const struct tm_zone_type *tm_zone_at(struct tm_zone *z, int64_t utc_s);
+/* the span in which that holds, up to before *to */
+void tm_zone_span(const struct tm_zone *z, int64_t *from, int64_t *to);
 /* Of a time that clocks show. One that they show twice is the first of the two; one that they leave out is reckoned as if the
  * change had not come yet (Python's fold=0, both). */
 const struct tm_zone_type *tm_zone_at_local(struct tm_zone *z, int64_t local_s);

@@ -66,7 +66,7 @@ static int options_good(const struct tm_state_options *o) {
   for (int32_t i = 0; i < o->fields_n; i++) {
     const struct tm_state_field *f = o->fields + i;
     if (f->off < 0 || (f->off & 3) != 0 || f->off + (int32_t)sizeof(struct tm_state_ref) > o->record_size) return 0;
-    if (f->kind < TM_FIELD_TEXT || f->kind > TM_FIELD_SERIES || f->max < 0) return 0;
+    if (f->kind < TM_FIELD_TEXT || f->kind > TM_FIELD_MARKS || f->max < 0) return 0;
     if (f->kind == TM_FIELD_SERIES) {
       if (f->of < 1 || f->of > 64 || (f->of & (f->of - 1)) != 0) return 0;
       if ((int64_t)f->off + 8 + (int64_t)f->max * f->of * 8 > o->record_size || (f->off & 7) != 0) return 0;

@@ -5,6 +5,7 @@
 
 #include "../base/err.h"
 #include "deque.h"
+#include "marks.h"
 #include "series.h"
 
 static const uint32_t EMPTY = (uint32_t)TM_TEXT_EMPTY;
@@ -169,6 +170,8 @@ int tm_visit_field(struct tm_visit *v, const struct tm_state_field *f, struct tm
     }
     case TM_FIELD_SERIES:
       return tm_series_visit(v, f, ref);
+    case TM_FIELD_MARKS:
+      return tm_visit_marks(v, ref);
     default:
       return tm_visit_map(v, f, ref);
   }

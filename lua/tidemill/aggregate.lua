@@ -8,8 +8,9 @@ become one, what a row shows. A nil is skipped, another type than needed fails t
 
 A part: cells(a, layout) declares what is kept; update(a) is text that takes the value v (without a field: the event e), merge(a)
 takes what record r2 of state s2 holds, unupdate(a) takes v back (parts without it cannot), result(a) is the expression a row
-shows. time, arrival: the text uses t, the event's time, or seq, which counts updates. In texts @ is the number of the aggregate, #x@
-the index of its reference x, A@ the description; r the record, s the state.
+shows. group(a) may name a group of aggregates of a field that are kept together, whose list is a.group then; joint(a) is update for all
+of it: those with a bit of `marks` take the value. time, arrival: the text uses t, the event's time, or seq, which counts updates. In
+texts @ is the number of the aggregate, #x@ the index of its reference x, A@ the description; r the record, s the state.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -262,6 +263,57 @@ local function prepare(a, n, typ_of, options)
   a.timed, a.merges, a.retracts = options.timed ~= false, options.merges ~= false, options.retracts or false
 end
 
+--- Gives aggregates that are kept together one list, a.group, at most eight in one.
+local function group(list)
+  local groups = {}
+  for _, a in ipairs(list) do
+    local part = parts[a.kind]
+    local name = part.group and part.group(a)
+    if name then
+      local g = groups[name]
+      if not g or #g == 8 then
+        g = {}
+        groups[name] = g
+      end
+      g[#g + 1], a.group = a, g
+    end
+  end
+end
+
+--- Text that gives the first aggregate of a group the value for all of it; nil: a is not the first.
+local function joint_text(a, field, take)
+  local tests, always = {}, 0
+  if a.group[1] ~= a then return nil end
+  for i, member in ipairs(a.group) do
+    if not member.test then always = always + 2 ^ (i - 1)
+    else tests[#tests + 1] = ('if %s then marks = marks + %d end'):format(member.test, 2 ^ (i - 1)) end
+  end
+  return ('local marks = %d %s if marks ~= 0 then local v = e[%s] if v ~= nil then %s end end'):format(always,
+    table.concat(tests, ' '), field, take)
+end
+
+--- Names what tells for which events each aggregate counts (a.test), and returns the text that asks. Functions that several share are
+--- asked once an event and before all; not where a function of the list may change the event in between.
+local function tests_text(list, arg, all)
+  local names, text, changes = {}, {}, #list > MOST / 2   -- a function has at most 200 locals
+  for _, a in ipairs(list) do changes = changes or a.kind == 'custom' end
+  for n, a in ipairs(list) do
+    local where = a.where
+    if where then
+      local known = names[where]
+      if not known then
+        -- a function has at most 60 variables from outside
+        known = n <= 20 and 'w' .. n or 'W[' .. n .. ']'
+        all[n], names[where] = where, known
+        if n <= 20 then arg(known, where) end
+        if not changes then text[#text + 1] = ('local c%d = %s(e)'):format(n, known) end
+      end
+      a.test = changes and known .. '(e)' or 'c' .. known:match '%d+'
+    end
+  end
+  return table.concat(text, ' ') .. ' '
+end
+
 local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 1 ' }
 
 --- What compiling needs, for others that do it (slide.lua): parts by kind, what their texts call, an empty layout, and
@@ -296,31 +348,32 @@ function M.compile(list, typ_of, options)
   end
   local text = { update = {}, results = {}, merge = {}, values = {}, add = {}, unupdate = {} }
   local retracts = options.retracts or false
+  for n, a in ipairs(list) do prepare(a, n, typ_of, options) end
+  group(list)
+  local tests = tests_text(list, arg, args[2])
   for n, a in ipairs(list) do
     local part = parts[a.kind]
-    prepare(a, n, typ_of, options)
     part.cells(a, layout)
     a.can_retract, a.row = part.unupdate ~= nil, part.row and part.row(a)
     retracts = retracts and a.can_retract
-    -- a function has at most 60 variables from outside
-    local where = a.where and (n <= 20 and 'w' .. n or 'W[' .. n .. ']')
-    if a.where then
-      args[2][n] = a.where
-      if n <= 20 then arg('w' .. n, a.where) end
-      functions[#functions + 1] = a.where
-    end
+    if a.where then functions[#functions + 1] = a.where end
     if a.add then adders[#adders + 1] = a.add end
     if (part.time and a.timed) or a.kind == 'ewma' then begins.time = BEGIN.time end
     if part.arrival then begins.arrival = BEGIN.arrival end
     local function finish(s) return final_text(a, layout, s) end
-    local take, field = part.update(a), a.field and a:name_text(a.field)
-    local text_of = field and ('local v = e[%s] if v ~= nil then %s end'):format(field, take) or take
-    if where then text_of = ('if %s(e) then %s end'):format(where, text_of) end
+    local take, field = a.group and part.joint(a) or part.update(a), a.field and a:name_text(a.field)
+    local text_of
+    if a.group then
+      text_of = joint_text(a, field, take) or ''
+    else
+      text_of = field and ('local v = e[%s] if v ~= nil then %s end'):format(field, take) or take
+      if a.test then text_of = ('if %s then %s end'):format(a.test, text_of) end
+    end
     text.update[n] = finish('do ' .. text_of .. ' end')
     text.results[n] = finish(part.result(a))
     text.merge[n] = finish('do ' .. part.merge(a) .. ' end')
     if a.can_retract then
-      text.values[n] = finish(('local x@ %s x@ = %s end'):format(where and 'if ' .. where .. '(e) then' or 'do',
+      text.values[n] = finish(('local x@ %s x@ = %s end'):format(a.test and 'if ' .. a.test .. ' then' or 'do',
         field and 'e[' .. field .. ']' or 'true'))
       text.add[n] = finish('if x@ ~= nil then local v = x@ ' .. take .. ' end')
       text.unupdate[n] = finish('if x@ ~= nil then local v = x@ ' .. part.unupdate(a) .. ' end')
@@ -332,10 +385,10 @@ function M.compile(list, typ_of, options)
   local begin = (begins.time or '') .. (begins.arrival or '')
   local function joined(which) return table.concat(text[which], ' ') end
   local made_of = {
-    ('function(e, r, s, t) %s%s end'):format(begin, joined 'update'),
+    ('function(e, r, s, t) %s%s end'):format(begin .. tests, joined 'update'),
     ('function(r, s) return %s end'):format(table.concat(text.results, ', ')),
     options.merges ~= false and ('function(r, s, r2, s2) %s end'):format(joined 'merge') or 'nil',
-    retracts and ('function(e) %s return %s end'):format(joined 'values', values) or 'nil',
+    retracts and ('function(e) %s return %s end'):format(tests .. joined 'values', values) or 'nil',
     retracts and ('function(r, s, t, %s) %s%s end'):format(values, begin, joined 'add') or 'nil',
     retracts and ('function(r, s, %s) %s end'):format(values, joined 'unupdate') or 'nil',
   }

@@ -28,7 +28,7 @@ M.serial = ffi.cast('double *', serial)
 local ON_FULL = { oldest = 'TM_ON_FULL_OLDEST', refuse = 'TM_ON_FULL_REFUSE', stop = 'TM_ON_FULL_STOP' }
 local FIELD_KIND = {
   text = 'TM_FIELD_TEXT', any = 'TM_FIELD_TEXT', list = 'TM_FIELD_LIST', map = 'TM_FIELD_MAP', set = 'TM_FIELD_SET',
-  series = 'TM_FIELD_SERIES',
+  series = 'TM_FIELD_SERIES', marks = 'TM_FIELD_MARKS',
 }
 local VALUE_KIND = {
   number = 'TM_VALUE_NUMBER', integer = 'TM_VALUE_NUMBER', string = 'TM_VALUE_STRING', boolean = 'TM_VALUE_TRUE',

@@ -1,13 +1,14 @@
 --[[
 aggregates/lists.lua - collect, top, distinct: many values of a key, exactly.
 
-Lists are texts in order (host/aggregate/ranked.c); what is different is a set of the state, or where values may be taken back a
-map from each to how often it is there.
+Lists are texts in order (host/aggregate/ranked.c); what is different are sets of the state that aggregates of one field share, or where
+values may be taken back a map from each to how often it is there.
 ]]
 
 local lib = require 'tidemill.lib'
 local kept = require 'tidemill.aggregates.kept'
 local C, ffi = lib.C, lib.ffi
+local band, bor, bnot = lib.bit.band, lib.bit.bor, lib.bit.bnot
 local check, wrong = kept.check, kept.wrong
 
 local part, shared = {}, {}
@@ -77,8 +78,15 @@ part.top = {
 
 local key, count = ffi.new 'struct tm_value', ffi.new 'struct tm_value'
 
---- v as a key: its type is kept.
-local function set_key(a, v)
+--- The first aggregate of a group that has a bit of `marks`.
+local function marked_by(group, marks)
+  local i = 1
+  while band(marks, lib.bit.lshift(1, i - 1)) == 0 do i = i + 1 end
+  return group[i]
+end
+
+--- v as a key: its type is kept. marks: of the group that a is in, if it is in one.
+local function set_key(a, v, marks)
   local t = type(v)
   if t == 'number' and v == v then
     key.kind, key.num = C.TM_VALUE_NUMBER, v
@@ -87,13 +95,46 @@ local function set_key(a, v)
   elseif t == 'boolean' then
     key.kind = v and C.TM_VALUE_TRUE or C.TM_VALUE_FALSE
   else
-    wrong(a, v, 'numbers, texts and booleans')
+    wrong(marks and marked_by(a.group, marks) or a, v, 'numbers, texts and booleans')
   end
 end
 
-function shared.differ(s, r, ref, a, v)
-  set_key(a, v)
-  check(s, C.tm_ffi_map_set(s, r, ref, key, nil))
+--- v, which is no number, comes into the sets of `marks` of a group: raises their sizes.
+local function differ(s, r, a, v, marks)
+  set_key(a, v, marks)
+  local g = a.group
+  local rc = C.tm_ffi_map_get(s, r, g.others, key, count)
+  local had = rc == 0 and count.num or 0
+  local fresh = band(marks, bnot(had))
+  if fresh == 0 then return end
+  count.kind, count.num = C.TM_VALUE_NUMBER, bor(had, marks)
+  check(s, C.tm_ffi_map_set(s, r, g.others, key, count))
+  check(s, C.tm_ffi_marks_count(g.plan, r, fresh))
+end
+
+function shared.marked(s, r, a, v, marks)
+  if type(v) == 'number' and v == v then
+    check(s, C.tm_ffi_marks_add(s, r, a.group.plan, v, marks))
+  else
+    differ(s, r, a, v, marks)
+  end
+end
+
+local pair = ffi.new 'double[2]'
+
+function shared.merge_marked(s, r, a, s2, r2)
+  local g, at = a.group, 0
+  repeat
+    at = C.tm_ffi_marks_next(s2, r2, g.plan.field, at, pair)
+    if at ~= 0 then check(s, C.tm_ffi_marks_add(s, r, g.plan, pair[0], pair[1])) end
+  until at == 0
+  repeat
+    at = C.tm_ffi_map_next(s2, r2, g.others, at, key, count)
+    if at ~= 0 then
+      local v = key.kind == C.TM_VALUE_STRING and ffi.string(key.text, key.len) or key.kind == C.TM_VALUE_TRUE
+      differ(s, r, a, v, count.num)
+    end
+  until at == 0
 end
 
 --- The same counted: `by` more of v.
@@ -114,26 +155,43 @@ function shared.differ_by(s, r, ref, a, v, by)
   change(s, r, ref, by)
 end
 
-function shared.merge_differ(s, r, ref, a, s2, r2)
+function shared.merge_differ(s, r, ref, s2, r2)
   local at = 0
   repeat
-    at = C.tm_ffi_map_next(s2, r2, ref, at, key, a.retracts and count or nil)
-    if at ~= 0 then
-      if a.retracts then change(s, r, ref, count.num) else check(s, C.tm_ffi_map_set(s, r, ref, key, nil)) end
-    end
+    at = C.tm_ffi_map_next(s2, r2, ref, at, key, count)
+    if at ~= 0 then change(s, r, ref, count.num) end
   until at == 0
 end
 
+-- Where values are taken back, a map counts each. Elsewhere aggregates of one field share a group: each number is kept once, with a bit
+-- for each of them (host/state/marks.c), each other value in a map to such bits.
 part.distinct = {
+  group = function(a) return not a.retracts and a.field .. '\0' .. (a.max or 0) end,
   cells = function(a, layout)
-    layout:ref { name = 't' .. a.n, kind = a.retracts and 'map' or 'set', of = a.retracts and 'number' or nil, max = a.max,
-      on_full = 'refuse' }
+    if a.retracts then
+      return layout:ref { name = 't' .. a.n, kind = 'map', of = 'number', max = a.max, on_full = 'refuse' }
+    end
+    local g = a.group
+    if g[1] ~= a then return end
+    local plan = ffi.new 'struct tm_marks'
+    plan.counts, plan.n, plan.max = 8 * #layout.numbers, #g, a.max or 0
+    for _, member in ipairs(g) do layout:number('d' .. member.n) end
+    layout:ref { name = 'm' .. a.n, kind = 'marks' }
+    layout:ref { name = 't' .. a.n, kind = 'map', of = 'number' }
+    plan.field, g.others, g.plan = layout.index['m' .. a.n], layout.index['t' .. a.n], plan
   end,
-  update = function(a) return a.retracts and 'differ_by(s, r, #t@, A@, v, 1)' or 'differ(s, r, #t@, A@, v)' end,
+  joint = function() return 'marked(s, r, A@, v, marks)' end,
+  update = function() return 'differ_by(s, r, #t@, A@, v, 1)' end,
   unupdate = function() return 'differ_by(s, r, #t@, A@, v, -1)' end,
-  merge = function() return 'merge_differ(s, r, #t@, A@, s2, r2)' end,
-  result = function() return '(r.t@.n + 0)' end,
-  row = function(a) return { kind = C.TM_RESULT_COUNT, 't' .. a.n } end,
+  merge = function(a)
+    if a.retracts then return 'merge_differ(s, r, #t@, s2, r2)' end
+    return a.group[1] == a and 'merge_marked(s, r, A@, s2, r2)' or ''
+  end,
+  result = function(a) return a.retracts and '(r.t@.n + 0)' or 'r.d@' end,
+  row = function(a)
+    if a.retracts then return { kind = C.TM_RESULT_COUNT, 't' .. a.n } end
+    return { kind = C.TM_RESULT_NUMBER, 'd' .. a.n }
+  end,
 }
 
 return { part = part, shared = shared }

@@ -80,6 +80,23 @@ function M.parse(s, format, zone)
   return ms
 end
 
+-- Of each format the text that was made last, and from when to when it is the same: of events that come about in order nearly all
+-- share a day, a minute or a second with their neighbour, and making a string is most of what a text costs.
+local same = lib.ffi.new 'double[2]'
+local recent, recent_n, RECENT_MAX = {}, 0, 64
+
+local function remember(format, zone, text)
+  if same[0] >= same[1] then return end
+  local r = recent[format]
+  if not r then
+    if recent_n == RECENT_MAX then return end   -- formats are made of what events hold
+    recent_n = recent_n + 1
+    r = { zone = zone, from = 0, to = 0, text = text }
+    recent[format] = r
+  end
+  r.zone, r.from, r.to, r.text = zone, same[0], same[1], text
+end
+
 --- A point in time as text: strftime's letters as GNU date has them, or the same names as for parse.
 ---@param ms number
 ---@param format? string
@@ -88,11 +105,15 @@ end
 function M.format(ms, format, zone)
   if format == nil then format = 'iso8601' elseif type(format) ~= 'string' then wrong('tm.date.format', 'a string', format, 2, 'format') end
   if type(ms) ~= 'number' then wrong('tm.date.format', 'a number (ms since 1970)', ms, 1) end
+  local r = recent[format]
+  if r and ms >= r.from and ms < r.to and r.zone == (zone or 'UTC') then return r.text end
   local z = zones[zone or 'UTC'] or zone_of('tm.date.format', zone == nil and 'UTC' or zone)
-  local rc = C.tm_ffi_date_format(out, ms, format, #format, z)
+  local rc = C.tm_ffi_date_format(out, ms, format, #format, z, same)
   if rc == -1 then args.too_long 'tm.date.format' end
   if rc ~= 0 then raise('date', 'tm.date.format: ' .. args.text()) end
-  return (args.text())
+  local text = args.text()
+  remember(format, zone or 'UTC', text)
+  return text
 end
 
 return { date = M }
