@@ -730,14 +730,11 @@ int32_t tm_ffi_partners_marked(struct tm_state *s, const void *record, int32_t f
 
 /* ---- aggregates (aggregate/) ------------------------------------------ */
 
-/* The lists of the step top (aggregate/top.c). Does the event `text`, which ranks by v at that time, change the list of `record`? It is in
- * it then. order: flags of enum tm_top_order; v: number or string. 1, 0, or a negative code. */
+/* The lists of the step top (aggregate/top.c). */
 enum tm_top_order {
   TM_TOP_DESC = 1,          /* the largest first */
   TM_TOP_DIGITS = 2         /* strings are the digits of integers of 64 bits */
 };
-int32_t tm_ffi_top_enter(struct tm_state *s, void *record, double limit, int32_t order, const struct tm_value *v, double time,
-                         const char *text, int32_t len);
 /* What its rows have: the whole event, rank and revision, or the fields that are added, in that order. */
 enum tm_top_field {
   TM_TOP_FIELD = 0,         /* of the event */
@@ -747,6 +744,12 @@ enum tm_top_field {
 struct tm_top_rows;
 struct tm_top_rows *tm_ffi_top_rows_new(void);                                        /* owned by the process; NULL: no memory */
 int32_t tm_ffi_top_rows_add(struct tm_top_rows *p, const char *name, int32_t len, int32_t what);  /* as tm_ffi_result_add */
+/* Does the event `text`, which ranks by v at that time, change the list of `record`? It is in it then. order: flags of enum tm_top_order;
+ * v: number or string; p: how its rows will be written, NULL: by Lua. 1, 0, or a negative code. */
+int32_t tm_ffi_top_enter(struct tm_state *s, void *record, double limit, int32_t order, const struct tm_value *v, double time,
+                         const char *text, int32_t len, const struct tm_top_rows *p);
+/* the event of a rank, from 1 on: its text; 0 or a negative code */
+int32_t tm_ffi_top_event(struct tm_state *s, const void *record, double rank, struct tm_value *out);
 /* Writes all rows of the list: 0. Anything else: nothing was written, Lua must write them or say what is wrong. */
 int32_t tm_ffi_top_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_top_rows *p,
                        struct tm_state *s, void *record);
@@ -958,6 +961,7 @@ void tm_ffi_text_trim(const char *s, int32_t len, int32_t *span);               
 int32_t tm_ffi_text_find(const char *s, int32_t len, const char *part, int32_t part_len, int32_t from);   /* its offset, or -1 */
 int32_t tm_ffi_text_starts(const char *s, int32_t len, const char *part, int32_t part_len);               /* 1 or 0 */
 int32_t tm_ffi_text_ends(const char *s, int32_t len, const char *part, int32_t part_len);
+int32_t tm_ffi_text_count(const char *s, int32_t len, const char *part, int32_t part_len);               /* none overlaps another */
 /* begin and end of at most max parts from `from` on: how many; the last one that ends before len has more behind it */
 int32_t tm_ffi_text_split(const char *s, int32_t len, const char *by, int32_t by_len, int32_t from, int32_t *spans, int32_t max);
 /* how many were replaced (0: out is empty, s is the result), or -1 */

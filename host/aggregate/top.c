@@ -3,18 +3,21 @@
  *   order    list of numbers    rank -> slot
  *   numbers  list of numbers    slot -> what it ranks by (or texts, list of strings)
  *   times    list of numbers    slot -> the event's time
- *   events   list of strings    slot -> the event as JSON text
+ *   events   list of strings    slot -> the event as JSON text, its pieces, how many (struct piece, uint32_t)
  *
  * An event that enters writes one slot and moves ranks; a full list gives the slot of its last rank to it. The record's own cells
  * (struct top_record, named in lua/tidemill/operators.lua) hold what that last rank is, so that an event which does not enter
  * costs one comparison in the loop. All changes go through the calls of lists, which log them.
  *
  * Each change sends the whole list, so rows are written here, from the kept texts: as they are with rank and revision behind, or
- * some of their fields. Texts with notes or with names that stand twice, or escaped, are left to Lua (1), with nothing written. */
+ * some of their fields. An event's text is walked once, when it enters: its pieces say what of it, in which order, a row is. One whose
+ * members cannot be copied as they lie has none and is walked for each row. Texts with notes or with names that stand twice, or escaped,
+ * are left to Lua (1), with nothing written. */
 #include "../codec/member.h"
 #include "../codec/note.h"
 #include "../codec/number_text.h"
 #include "../codec/out.h"
+#include "../state/table.h"
 
 enum { ORDER, NUMBERS, TEXTS, TIMES, EVENTS };
 enum { MEMBERS_MAX = 48, LUA = 1 };
@@ -98,30 +101,6 @@ static int32_t note_worst(const struct list *l, struct top_record *r) {
   if (rc == 0) rc = number_get(l, TIMES, slot, &r->worst_at);
   if (rc == 0 && l->field == NUMBERS) rc = number_get(l, NUMBERS, slot, &r->worst);
   return rc < 0 ? rc : 1;
-}
-
-int32_t tm_ffi_top_enter(struct tm_state *s, void *record, double limit, int32_t order, const struct tm_value *v, double time,
-                         const char *text, int32_t len) {
-  struct top_record *r = record;
-  struct list l = {s, record, v->kind == TM_VALUE_NUMBER ? NUMBERS : TEXTS, order & TM_TOP_DESC, (order & TM_TOP_DIGITS) != 0};
-  double n = r->n, slot = n + 1, rank = n;
-  int32_t rc;
-  if (n == limit) {
-    if ((rc = number_get(&l, ORDER, n, &slot)) < 0 || (rc = before(&l, v, time, slot)) <= 0) return rc;
-    rank = n - 1;
-  } else if ((rc = number_put(&l, ORDER, slot, n, 0)) < 0) {
-    return rc;
-  }
-  struct tm_value event = {.kind = TM_VALUE_STRING, .text = text, .len = len};
-  if ((rc = make_place(&l, v, time, &rank, limit)) < 0 || (rc = number_put(&l, ORDER, rank + 1, limit, slot)) < 0 ||
-      (rc = put(&l, l.field, slot, n, v)) < 0 || (rc = number_put(&l, TIMES, slot, n, time)) < 0 ||
-      (rc = put(&l, EVENTS, slot, n, &event)) < 0) {
-    return rc;
-  }
-  if (n < limit) r->n = n + 1;
-  r->revision += 1;
-  r->at = time;
-  return note_worst(&l, r);
 }
 
 /* ---- its rows ---- */
@@ -242,15 +221,152 @@ static int32_t put_some(struct tm_buf *out, const struct tm_top_rows *p, const s
   return rc;
 }
 
-static int32_t row_put(struct tm_buf *out, const struct tm_top_rows *p, const struct tm_value *event, double rank, double revision) {
+/* ---- its pieces ---- */
+
+/* A part of the text that a row has as it is, without the comma in front; len 0: off is enum tm_top_field. */
+struct piece { uint16_t off, len; };
+
+enum { PIECES_MAX = MEMBERS_MAX + 2 };
+
+/* The member i as a piece, if it stands there as rows have it: without white space. */
+static int piece_of(const struct members *m, int32_t i, struct piece *piece) {
+  const struct tm_cell *key = &m->keys[i], *v = &m->values[i];
+  int32_t from = key->off - 1, colon = key->off + tm_cell_len(key) + 1, end = v->off + tm_cell_len(v) + tm_cell_quoted(v);
+  if (m->text[colon] != ':' || v->off - tm_cell_quoted(v) != colon + 1 || end > UINT16_MAX) return 0;
+  *piece = (struct piece){(uint16_t)from, (uint16_t)(end - from)};
+  return 1;
+}
+
+/* Adds a piece, or lengthens the last one by it, where only a comma lies in between. */
+static int32_t piece_add(struct piece *list, int32_t n, const char *text, struct piece piece) {
+  struct piece *last = list + n - 1;
+  if (n == 0 || last->len == 0 || piece.len == 0 || piece.off != last->off + last->len + 1 || text[piece.off - 1] != ',') {
+    list[n] = piece;
+    return n + 1;
+  }
+  last->len = (uint16_t)(last->len + 1 + piece.len);
+  return n;
+}
+
+/* The pieces of a row: how many; 0: it has none. */
+static int32_t pieces_make(const struct tm_top_rows *p, const struct members *m, struct piece *list) {
+  struct piece piece;
+  int32_t n = 0;
+  if (p->n > PIECES_MAX) return 0;
+  for (int32_t i = 0; i < m->n && p->n == 0; i++) {
+    if (is_named(m, i, "rank", 4) || is_named(m, i, "revision", 8)) continue;
+    if (!piece_of(m, i, &piece)) return 0;
+    n = piece_add(list, n, m->text, piece);
+  }
+  for (const struct top_field *f = p->fields, *end = f + p->n; f < end; f++) {
+    int32_t i = 0;
+    while (i < m->n && !is_named(m, i, f->name, f->len)) i++;
+    if (f->what != TM_TOP_FIELD) piece = (struct piece){(uint16_t)f->what, 0};
+    else if (i == m->n) continue;
+    else if (!piece_of(m, i, &piece) || f->key.len != f->len + 4) return 0;  /* a name with escapes */
+    n = piece_add(list, n, m->text, piece);
+  }
+  if (p->n > 0) return n;
+  n = piece_add(list, n, m->text, (struct piece){TM_TOP_RANK, 0});
+  return piece_add(list, n, m->text, (struct piece){TM_TOP_REVISION, 0});
+}
+
+/* What is kept of an event; p: how its rows are written, NULL: not here. 0 or a negative code. */
+static int32_t event_make(const struct tm_top_rows *p, const char *text, int32_t len, struct tm_value *event) {
+  static struct tm_buf out;
+  struct members m;
+  struct piece list[PIECES_MAX];
+  if (out.cap_max == 0) tm_buf_init(&out, INT32_MAX - TM_PAD);
+  out.len = 0;
+  if (len > TM_TEXT_MAX - (int32_t)(sizeof list + sizeof(uint32_t))) return TM_STATE_TOO_LONG;
+  if (tm_buf_put(&out, text, len) != 0) return TM_STATE_NO_MEMORY;
+  uint32_t n = p != NULL && !tm_notes_written && members_read(&m, out.data, len) ? (uint32_t)pieces_make(p, &m, list) : 0;
+  if (tm_buf_put(&out, (const char *)list, (int32_t)(n * sizeof list[0])) != 0 ||
+      tm_buf_put(&out, (const char *)&n, sizeof n) != 0) {
+    return TM_STATE_NO_MEMORY;
+  }
+  *event = (struct tm_value){.kind = TM_VALUE_STRING, .text = out.data, .len = out.len};
+  return 0;
+}
+
+/* The event of a rank: the text alone, whose pieces follow it; how many these are, or a negative code. */
+static int32_t event_get(struct tm_state *s, const void *record, double rank, struct tm_value *event) {
+  uint32_t n;
+  struct tm_value slot;
+  int32_t rc = tm_ffi_list_get(s, record, ORDER, rank, &slot);
+  if (rc == 0) rc = tm_ffi_list_get(s, record, EVENTS, slot.num, event);
+  if (rc != 0) return rc;
+  memcpy(&n, event->text + event->len - sizeof n, sizeof n);
+  event->len -= (int32_t)(sizeof n + n * sizeof(struct piece));
+  return (int32_t)n;
+}
+
+int32_t tm_ffi_top_event(struct tm_state *s, const void *record, double rank, struct tm_value *out) {
+  int32_t rc = event_get(s, record, rank, out);
+  return rc < 0 ? rc : 0;
+}
+
+static int32_t pieces_put(struct tm_buf *out, const struct tm_top_rows *p, const struct tm_value *event, int32_t n, double rank,
+                          double revision) {
+  for (int32_t i = 0; i < n; i++) {
+    struct piece piece;
+    memcpy(&piece, event->text + event->len + i * (int32_t)sizeof piece, sizeof piece);
+    if (piece.len == 0) {
+      int is_rank = piece.off == TM_TOP_RANK;
+      if (put_number(out, is_rank ? &p->rank : &p->revision, is_rank ? rank : revision) != 0) return -1;
+    } else if (tm_buf_put(out, ",", 1) != 0 || tm_buf_put(out, event->text + piece.off, piece.len) != 0) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+/* ---- entering ---- */
+
+int32_t tm_ffi_top_enter(struct tm_state *s, void *record, double limit, int32_t order, const struct tm_value *v, double time,
+                         const char *text, int32_t len, const struct tm_top_rows *p) {
+  struct top_record *r = record;
+  struct list l = {s, record, v->kind == TM_VALUE_NUMBER ? NUMBERS : TEXTS, order & TM_TOP_DESC, (order & TM_TOP_DIGITS) != 0};
+  double n = r->n, slot = n + 1, rank = n;
+  int32_t rc;
+  if (n == limit) {
+    if ((rc = number_get(&l, ORDER, n, &slot)) < 0 || (rc = before(&l, v, time, slot)) <= 0) return rc;
+    rank = n - 1;
+  } else if ((rc = number_put(&l, ORDER, slot, n, 0)) < 0) {
+    return rc;
+  }
+  struct tm_value event;
+  if ((rc = event_make(p, text, len, &event)) < 0) return rc;
+  if ((rc = make_place(&l, v, time, &rank, limit)) < 0 || (rc = number_put(&l, ORDER, rank + 1, limit, slot)) < 0 ||
+      (rc = put(&l, l.field, slot, n, v)) < 0 || (rc = number_put(&l, TIMES, slot, n, time)) < 0 ||
+      (rc = put(&l, EVENTS, slot, n, &event)) < 0) {
+    return rc;
+  }
+  if (n < limit) r->n = n + 1;
+  r->revision += 1;
+  r->at = time;
+  return note_worst(&l, r);
+}
+
+/* ---- writing them ---- */
+
+static int32_t row_put(struct tm_buf *out, const struct tm_top_rows *p, const struct tm_value *event, int32_t pieces, double rank,
+                       double revision) {
   static struct tm_buf copy;      /* walkers read some bytes behind a text */
   struct members m;
   int32_t start = out->len;
+  int32_t rc;
+  if (pieces > 0) {
+    rc = pieces_put(out, p, event, pieces, rank, revision);
+    if (rc != 0) return rc;
+    out->data[start] = '{';
+    return tm_buf_put(out, "}", 1);
+  }
   if (copy.cap_max == 0) tm_buf_init(&copy, INT32_MAX - TM_PAD);
   copy.len = 0;
   if (tm_buf_put(&copy, event->text, event->len) != 0) return -1;
   if (!members_read(&m, copy.data, copy.len)) return LUA;
-  int32_t rc = p->n > 0 ? put_some(out, p, &m, rank, revision) : put_all(out, p, &m, rank, revision);
+  rc = p->n > 0 ? put_some(out, p, &m, rank, revision) : put_all(out, p, &m, rank, revision);
   if (rc == 0 && out->len == start) rc = tm_buf_put(out, ",", 1);
   if (rc != 0) return rc;
   out->data[start] = '{';  /* in place of the first comma */
@@ -260,17 +376,14 @@ static int32_t row_put(struct tm_buf *out, const struct tm_top_rows *p, const st
 int32_t tm_ffi_top_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t home, const struct tm_top_rows *p,
                        struct tm_state *s, void *record) {
   const struct top_record *r = record;
-  const struct list l = {.state = s, .record = record};
   if (o->format != TM_FORMAT_JSON || tm_notes_written) return LUA;
   tm_ffi_out_begin(o, b, home);
   int32_t start = o->buf.len, event_rows = o->event_rows, rc = 0;
   double rows = o->rows;
   for (double rank = 1; rank <= r->n && rc == 0; rank++) {
     struct tm_value event;
-    double slot;
-    rc = number_get(&l, ORDER, rank, &slot);
-    if (rc == 0) rc = tm_ffi_list_get(s, record, EVENTS, slot, &event);
-    if (rc == 0) rc = row_put(&o->buf, p, &event, rank, r->revision - 1);
+    int32_t pieces = event_get(s, record, rank, &event);
+    rc = pieces < 0 ? pieces : row_put(&o->buf, p, &event, pieces, rank, r->revision - 1);
     if (rc == 0) rc = tm_out_row_end(o, f);
   }
   if (rc == 0) return 0;

@@ -118,6 +118,16 @@ int32_t tm_ffi_text_ends(const char *s, int32_t len, const char *part, int32_t p
   return len >= part_len && memcmp(s + len - part_len, part, (size_t)part_len) == 0;
 }
 
+int32_t tm_ffi_text_count(const char *s, int32_t len, const char *part, int32_t part_len) {
+  int32_t n = 0, at;
+  if (part_len == 1) {
+    for (int32_t i = 0; i < len; i++) n += s[i] == *part;
+    return n;
+  }
+  for (int32_t from = 0; (at = tm_ffi_text_find(s, len, part, part_len, from)) >= 0; n++) from = at + part_len;
+  return n;
+}
+
 int32_t tm_ffi_text_split(const char *s, int32_t len, const char *by, int32_t by_len, int32_t from, int32_t *spans, int32_t max) {
   int32_t n = 0;
   while (n < max) {

@@ -95,6 +95,8 @@ local list = {
   entry('tm.ends', 'tm.ends(s, suffix)', 30, 'True where s ends with it.', "tm.ends(e.s, '.png')", '{"s":"a.png"}', 'true'),
   entry('tm.contains', 'tm.contains(s, part)', 30, 'True where the part is in s, as it stands.', "tm.contains(e.s, '..')",
     '{"s":"a/../b"}', 'true'),
+  entry('tm.count', 'tm.count(s, part)', 30, 'How often the part is in s, as it stands; places do not overlap.', "tm.count(e.s, '.')",
+    '{"s":"1.2.3"}', '2'),
   entry('tm.replace', 'tm.replace(s, part, by)', 100, 'Every part replaced, both as they stand.', "tm.replace(e.s, '.', '-')",
     '{"s":"1.2.3"}',
     '"1-2-3"'),

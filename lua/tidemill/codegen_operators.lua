@@ -172,9 +172,14 @@ return function(emit, Gen)
     local ptr = g:const(state.ptr)
     local node = view.field(rec.field)
     local inner, hold = g:new_held(view)
-    local enter, show = operators.top(rec, view, state.ptr, g.held[#g.held], node.rule)
-    local read = assert(loadstring(('return function(e) return e[%q] end'):format(rec.field), '=tidemill.operators'))()
     local final = rec.options.emit == 'final'
+    -- the list just before a sink, or a select before one, is written from its texts
+    local child = step.next[1]
+    local select = #step.next == 1 and child.kind == 'select' and #child.rec.fields > 0 and child or nil
+    local sink = not final and g.only_sink(select or step)
+    local plan = sink and operators.top_rows(inner, select and select.rec.fields) or nil
+    local enter, show = operators.top(rec, view, state.ptr, g.held[#g.held], node.rule, plan)
+    local read = assert(loadstring(('return function(e) return e[%q] end'):format(rec.field), '=tidemill.operators'))()
     g:at(step)
     g:put('do local v = %s', g:call(read, view))
     g:put('if v ~= nil then local t = %s', rec.timed and ('st%d.time'):format(n) or '0')
@@ -184,11 +189,6 @@ return function(emit, Gen)
       operators.NUMBER, rec.order == 'desc' and '<' or '>')
     g:put('then if %s(r, v, t) then', g:const(enter))
     if not final then
-      -- the list just before a sink, or a select before one, is written from its texts
-      local child = step.next[1]
-      local select = #step.next == 1 and child.kind == 'select' and #child.rec.fields > 0 and child or nil
-      local sink = g.only_sink(select or step)
-      local plan = sink and operators.top_rows(inner, select and select.rec.fields)
       if plan then
         g:at(sink)
         g:put('if C.tm_ffi_top_put(%s, flow, batch, st0.home, %s, %s, r) == 0 then', g:const(sink.out.ptr), g:const(plan), ptr)

@@ -22,7 +22,6 @@ M.top_refs = {
   { name = 'texts', kind = 'list', of = 'string' }, { name = 'times', kind = 'list', of = 'number' },
   { name = 'events', kind = 'list', of = 'string' },
 }
-local ORDER, EVENTS = 0, 4
 
 local val = ffi.new 'struct tm_value'
 
@@ -30,13 +29,9 @@ local function done(ptr, rc)
   if rc < 0 then state_of.failed(ptr, rc) end
 end
 
-local function number_at(ptr, r, list, i)
-  done(ptr, C.tm_ffi_list_get(ptr, r, list, i, val))
-  return val.num
-end
-
-local function text_at(ptr, r, list, i)
-  done(ptr, C.tm_ffi_list_get(ptr, r, list, i, val))
+--- The event of a rank, as JSON text.
+local function event_at(ptr, r, rank)
+  done(ptr, C.tm_ffi_top_event(ptr, r, rank, val))
   return (ffi_string(val.text, val.len))
 end
 
@@ -46,9 +41,10 @@ end
 ---@param ptr ffi.cdata* struct tm_state *
 ---@param hold table where the rows go
 ---@param typ table|nil the field's declared type
+---@param plan ffi.cdata*|nil struct tm_top_rows *, where C writes the rows
 ---@return function enter(r, v, time): does the event change the list? It is in it then
 ---@return function show(r, partial): puts the rows of the list into hold
-function M.top(rec, view, ptr, hold, typ)
+function M.top(rec, view, ptr, hold, typ, plan)
   local limit = rec.n
   local digits = typ and (typ.name == 'int64' or typ.name == 'time_ns')
   local order = (rec.order == 'desc' and C.TM_TOP_DESC or 0) + (digits and C.TM_TOP_DIGITS or 0)
@@ -68,7 +64,7 @@ function M.top(rec, view, ptr, hold, typ)
     r.kind = kind
     if kind == NUMBER then val.kind, val.num = C.TM_VALUE_NUMBER, v else val.kind, val.text, val.len = C.TM_VALUE_STRING, v, #v end
     local text, len = view.own_text()
-    local rc = C.tm_ffi_top_enter(ptr, r, limit, order, val, time, text, len)
+    local rc = C.tm_ffi_top_enter(ptr, r, limit, order, val, time, text, len, plan)
     done(ptr, rc)
     return rc == 1
   end
@@ -80,7 +76,7 @@ function M.top(rec, view, ptr, hold, typ)
     end
     local tail = (',"revision":%.0f%s}'):format(r.revision - 1, partial and ',"partial":true' or '')
     for rank = 1, n do
-      local event = text_at(ptr, r, EVENTS, number_at(ptr, r, ORDER, rank))
+      local event = event_at(ptr, r, rank)
       hold[rank], hold.shapes[rank] = lib.text(event:sub(1, -2) .. ',"rank":' .. rank .. tail, 9), false
     end
     hold.n = n
@@ -112,7 +108,7 @@ local shown = {
   suppress = { { 'held', 'start' }, function(r) return r.held, r.start end },
   top = { { 'events', 'revision' }, function(r, ptr)
     local list = {}
-    for rank = 1, r.n do list[rank] = text_at(ptr, r, EVENTS, number_at(ptr, r, ORDER, rank)) end
+    for rank = 1, r.n do list[rank] = event_at(ptr, r, rank) end
     return lib.text('[' .. table.concat(list, ',') .. ']', 10), r.revision - 1
   end },
 }

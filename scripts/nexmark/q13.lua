@@ -13,4 +13,5 @@ return tm.pipeline 'q13'
   :filter(function(e) return e.kind == 'bid' end)
   :set { key = function(e) return e.auction % 10000 end }
   :lookup(side, { on = 'key', as = 'side', missing = 'drop' })
-  :map(function(e) return { auction = e.auction, bidder = e.bidder, price = e.price, ts = e.ts, value = e.side.value } end)
+  :set { value = function(e) return e.side.value end }
+  :select { 'auction', 'bidder', 'price', 'ts', 'value' }

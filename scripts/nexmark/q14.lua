@@ -15,6 +15,6 @@ return tm.pipeline 'q14'
   :set {
     price = function(e) return e.price * 908 / 1000 end,   -- one rounding, so the three decimals are exact
     bid_time_type = time_type,
-    c_counts = function(e) return #e.extra - #tm.replace(e.extra, 'c', '') end,
+    c_counts = function(e) return tm.count(e.extra, 'c') end,
   }
   :select { 'auction', 'bidder', 'price', 'bid_time_type', 'ts', 'extra', 'c_counts' }

@@ -37,7 +37,7 @@ local calls = {
   ['tm.hex'] = 'tm.hex.decode(tm.hex.encode(e.s))', ['tm.lower'] = 'tm.lower(e.s)', ['tm.upper'] = 'tm.upper(e.s)',
     ['tm.trim'] = 'tm.trim(e.s)',
   ['tm.split'] = "tm.split(e.s, '@')[2]", ['tm.starts'] = "tm.starts(e.s, 'User1')", ['tm.ends'] = "tm.ends(e.s, 'x3 ')",
-  ['tm.contains'] = "tm.contains(e.s, '3@')", ['tm.replace'] = "tm.replace(e.s, '@', ' at ')",
+  ['tm.contains'] = "tm.contains(e.s, '3@')", ['tm.count'] = "tm.count(e.s, '3@')", ['tm.replace'] = "tm.replace(e.s, '@', ' at ')",
 }
 
 local HEAD = [[

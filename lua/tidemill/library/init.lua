@@ -8,7 +8,8 @@ local M = {}
 local files = {
   date = 'date', geo = 'geo', ip = 'ip', json = 'json', kv = 'kv', log = 'log', re = 're', url = 'url',
   hash = 'hash', hmac = 'hash', base64 = 'hash', hex = 'hash',
-  lower = 'text', upper = 'text', trim = 'text', split = 'text', starts = 'text', ends = 'text', contains = 'text', replace = 'text',
+  lower = 'text', upper = 'text', trim = 'text', split = 'text', starts = 'text', ends = 'text', contains = 'text',
+  count = 'text', replace = 'text',
 }
 
 --- The names it adds to tm.

@@ -1,5 +1,5 @@
 --[[
-text.lua - tm.lower upper trim split starts ends contains replace: plain texts, no patterns.
+text.lua - tm.lower upper trim split starts ends contains count replace: plain texts, no patterns.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -70,6 +70,16 @@ end
 function M.contains(s, part)
   two('tm.contains', s, part, 'part')
   return C.tm_ffi_text_find(s, #s, part, #part, 0) >= 0
+end
+
+--- How often the part is in s; places do not overlap.
+---@param s string
+---@param part string not empty
+---@return integer
+function M.count(s, part)
+  two('tm.count', s, part, 'part')
+  if part == '' then lib.raise('type', 'tm.count: the part is empty') end
+  return C.tm_ffi_text_count(s, #s, part, #part)
 end
 
 --- s with every `part` replaced by `by`, both as they stand.
