@@ -250,16 +250,18 @@ function V.own_digits(node, base, col, row)
 end
 
 --- A function that gives the event's key of several fields: a table by name, or nil where one of them is absent. Written out for
---- just these fields: a loop would end the trace of the batch, and a table that grows is made three times.
+--- just these fields: a loop would end the trace of the batch. The table is the same one for every event, as nobody has a key for
+--- longer: who gives it to scripts copies it (key_form).
 function V.key_list(nodes)
-  local params, steps, members = { 'key_of' }, {}, {}
+  local params, steps, members, sets = { 'key_of' }, {}, {}, {}
   for i, node in ipairs(nodes) do
     params[i + 1] = 'n' .. i
     steps[i] = ('local k%d = key_of(n%d) if k%d == nil then return nil end'):format(i, i, i)
-    members[i] = ('[%q] = k%d'):format(node.name, i)
+    members[i] = ('[%q] = false'):format(node.name)
+    sets[i] = ('key[%q] = k%d'):format(node.name, i)
   end
-  local text = ('local %s = ... return function() %s return { %s } end'):format(table.concat(params, ', '), table.concat(steps, ' '),
-    table.concat(members, ', '))
+  local text = ('local %s = ... local key = { %s } return function() %s %s return key end'):format(table.concat(params, ', '),
+    table.concat(members, ', '), table.concat(steps, ' '), table.concat(sets, ' '))
   return assert(loadstring(text, '=tidemill.view'))(V.key_of, unpack(nodes))
 end
 

@@ -122,13 +122,13 @@ local nexmark_bars = { q0 = 2, q1 = 2, q2 = 2, q14 = 2, q22 = 2, q5 = 1.2, q7 = 
 
 function M.nexmark(ways, n)
   local out = {}
-  say('\nNEXMark over %s events, K events per cpu-second', lib.count(n))
-  say('%-8s %9s %9s %9s %9s', '', 'median', 'worst', 'Flink', 'ratio')
+  say('\nNEXMark over %s events, M events per cpu-second; times what Flink reaches; MiB resident at most', lib.count(n))
+  say('%-8s %9s %9s %9s %9s %9s', '', 'median', 'worst', 'Flink', 'times', 'MiB')
   for _, way in ipairs(ways) do
-    local figures, of_flink = { median = lib.median(way), worst = lib.min(way) }, flink[way.query]
+    local figures, of_flink = { median = lib.median(way), worst = lib.min(way), peak_mb = way.peak_mb }, flink[way.query]
     local ratio = of_flink and figures.median / (of_flink * 1000)
-    say('%-8s %9.0f %9.0f %9s %9s   $ %s', way.query, figures.median / 1000, figures.worst / 1000, of_flink or '-',
-      ratio and ('%.1fx'):format(ratio) or '-', lib.line(way.words))
+    say('%-8s %9.2f %9.2f %9s %9s %9.0f   $ %s', way.query, figures.median / 1e6, figures.worst / 1e6,
+      of_flink and ('%.3f'):format(of_flink / 1000) or '-', ratio and ('%.1fx'):format(ratio) or '-', way.peak_mb, lib.line(way.words))
     local want = nexmark_bars[way.query] or 0.7
     bar(('NEXMark %s, M events per cpu-second'):format(way.query), ('%.2f, worst %.2f'):format(figures.median / 1e6, figures.worst / 1e6),
       figures.median >= want * 1e6, ('at least %g'):format(want))

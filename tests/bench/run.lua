@@ -226,10 +226,16 @@ local function nexmark()
     local line = '%s run --quiet %s/generate.lua --set events=%d > %s.new && mv %s.new %s'
     if not lib.output(line:format(lib.quote(tidemill), scripts, n, path, path, path)) then error('cannot write ' .. path) end
   end
+  local side = bench .. '/side_input.csv'
+  local made = lib.output(('%s run --quiet %s/side_input.lua --out-format csv > %s'):format(lib.quote(tidemill), scripts, lib.quote(side)))
+  if not made then error('cannot write ' .. side) end
+  local settings = { q10 = 'dir=' .. dir, q13 = 'side=' .. side }
   for i = 0, 22 do
-    local script = ('%s/q%d.lua'):format(scripts, i)
+    local query, script = 'q' .. i, ('%s/q%d.lua'):format(scripts, i)
     if lib.exists(script) then
-      ways[#ways + 1] = { query = 'q' .. i, words = { tidemill, 'run', script, '--from', path, '--quiet', '--set', 'dir=' .. dir } }
+      local words = { tidemill, 'run', script, '--from', path, '--quiet' }
+      if settings[query] then words[#words + 1], words[#words + 2] = '--set', settings[query] end
+      ways[#ways + 1] = { query = query, words = words, peak_mb = 0 }
     end
   end
   for round = 1, rounds do
@@ -241,7 +247,7 @@ local function nexmark()
         report.note('NEXMark: failed: ' .. lib.line(way.words))
         return
       end
-      way[round] = n / cost.cpu
+      way[round], way.peak_mb = n / cost.cpu, math.max(way.peak_mb, cost.peak_mb)
     end
   end
   lib.output('rm -rf ' .. lib.quote(dir))

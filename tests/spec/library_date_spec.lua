@@ -82,6 +82,24 @@ for zone in sorted(zoneinfo.available_timezones()):
 ]], "return tm.date.format(e.ms, '%F %T %Z', e.z)")
   end)
 
+  it('gives neighbouring times their own texts, across each change of a clock', function()
+    oracle.agree([[
+from datetime import datetime, timezone, timedelta
+from zoneinfo import ZoneInfo
+zones = ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Monrovia"]
+formats = ["%Y-%m-%d", "%H:%M", "%H %p", "%Z %j", "%F %T", "%a %I", "%A %G-W%V", "%S", "%D %R", "%M"]
+starts = [0, 1711846800, 1729994400, 1712415600, 1728142200, 63593070, 1709164799, -86400]
+for _ in range(300):
+  t, zone, step = r.choice(starts) * 1000 + r.randrange(-5000, 5000), r.choice(zones), r.choice([1, 400, 7000, 900000, 20000000])
+  for _ in range(20):
+    t += r.randrange(-step, 2 * step)
+    if r.random() < .1: zone = r.choice(zones)
+    f = r.choice(formats)
+    at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=t)
+    case({"ms": t, "f": f, "z": zone}, at.astimezone(ZoneInfo(zone)).strftime(f))
+]], "return tm.date.format(e.ms, e.f, e.z)")
+  end)
+
   it('writes ISO 8601, units, and the first and last year', function()
     for call, expected in pairs {
       ["tm.date.format(0)"] = '1970-01-01T00:00:00Z', ["tm.date.format(1)"] = '1970-01-01T00:00:00.001Z',
