@@ -210,6 +210,63 @@ describe('distinct', function()
     assert.equal('{"d":1}\n{"d":2}\n{"d":2}\n', out)
     assert.truthy(r.err:find('is full', 1, true), r.err)
   end)
+
+  it('of one field with several conditions agrees with Python, for values of all types, across fails, and where sessions merge', function()
+    math.randomseed(11)
+    local texts, lines = { '"a"', '"b c"', '"1"', 'true', 'false', 'null', '[1]' }, {}
+    for i = 1, 6000 do
+      local v = math.random(5) == 1 and texts[math.random(#texts)] or ('%d'):format(math.floor(3000 ^ math.random()))
+      -- of disorder up to 12 s, so that sessions are joined by later events; some events stop the last condition
+      lines[i] = ('{"k":%d,"ts":%d,"v":%s,"p":%d}'):format(math.random(12), 10 * i + math.random(0, 12000), v,
+        math.random(300) == 1 and -1 or math.random(0, 99))
+    end
+    local list = [[a = tm.agg.distinct 'v', b = tm.agg.distinct('v', { where = low }), c = tm.agg.distinct('v', { where = high }),
+      d = tm.agg.distinct('v', { where = low }), e = tm.agg.count { where = low },
+      f = tm.agg.distinct('p', { where = function(e) if e.p < 0 then error 'no' end return true end })]]
+    local head = [[local tm = require 'tidemill'
+local function low(e) return e.p < 30 end
+local function high(e) return e.p >= 60 end
+return tm.pipeline 'p':event_time { field = 'ts', unit = 'ms', out_of_order = '13s' }:key_by 'k':]]
+    local running = h.write(head .. "running('r', { " .. list .. " }, { emit = 'final', max_keys = 100 })", h.path 'running.lua')
+    local sessions = h.write(head .. "window('w', tm.window.session '300ms'):aggregate { " .. list .. ' }', h.path 'sessions.lua')
+    local expected = python([==[
+import sys, json
+keys, rows = {}, []
+for line in sys.stdin:
+  e = json.loads(line)
+  if isinstance(e["v"], list) or e["p"] < 0: continue
+  keys.setdefault(e["k"], []).append(e)
+def row(k, events):
+  def distinct(f, test): return len({(type(e[f]), e[f]) for e in events if e[f] is not None and test(e)})
+  low, high = (lambda e: e["p"] < 30), (lambda e: e["p"] >= 60)
+  return [k, distinct("v", lambda e: True), distinct("v", low), distinct("v", high), distinct("v", low), sum(map(low, events)),
+    distinct("p", lambda e: True)]
+sessions = []
+for k, events in keys.items():
+  rows.append(row(k, events))
+  part = []
+  for e in sorted(events, key = lambda e: e["ts"]):
+    if part and e["ts"] - part[-1]["ts"] > 300:
+      sessions.append(row(k, part) + [part[0]["ts"]])
+      part = []
+    part.append(e)
+  sessions.append(row(k, part) + [part[0]["ts"]])
+print(json.dumps([sorted(rows), sorted(sessions)]))]==], table.concat(lines, '\n') .. '\n')
+    local function got(script, bounds)
+      local r = h.run({ 'run', '--quiet', script }, table.concat(lines, '\n') .. '\n')
+      local rows = {}
+      for i, x in ipairs(h.rows(r.out)) do
+        rows[i] = { x.k, x.a, x.b, x.c, x.d, x.e, x.f, bounds and x.window_start or nil }
+      end
+      table.sort(rows, function(x, y) if x[1] ~= y[1] then return x[1] < y[1] end return (x[8] or 0) < (y[8] or 0) end)
+      return rows
+    end
+    local want = h.decode(expected)
+    table.sort(want[2], function(x, y) if x[1] ~= y[1] then return x[1] < y[1] end return x[8] < y[8] end)
+    assert.same(want[1], got(running))
+    assert.same(want[2], got(sessions, true))
+    assert.is_true(#want[2] > 12)
+  end)
 end)
 
 describe('top and heavy_hitters', function()

@@ -32,9 +32,11 @@ for i in range(0, len(points), 100):
     oracle.agree(TEXTS .. [==[
 for _ in range(4000):
   s, p, by = text(30), text(3) or ",", text(4)
-  case({"s": s, "p": p, "by": by}, [s.split(p), s.replace(p, by), s.strip(" \t\n\r\v\f"), s.startswith(p), s.endswith(p), p in s, s.count(p)])
+  case({"s": s, "p": p, "by": by}, [s.split(p), s.replace(p, by), s.strip(" \t\n\r\v\f"), s.startswith(p), s.endswith(p), p in s,
+    s.count(p)])
 for n in range(40): case({"s": ",".join("x" * k for k in range(n)), "p": ",", "by": ""}, [[("x" * k) for k in range(n)] or [""],
-  "".join("x" * k for k in range(n)), ",".join("x" * k for k in range(n)), n > 1 or False, 1 < 0 or (n == 1 and False), n > 1, max(0, n - 1)])
+  "".join("x" * k for k in range(n)), ",".join("x" * k for k in range(n)), n > 1 or False, 1 < 0 or (n == 1 and False), n > 1,
+  max(0, n - 1)])
 ]==], 'return { tm.split(e.s, e.p), tm.replace(e.s, e.p, e.by), tm.trim(e.s), tm.starts(e.s, e.p), ' ..
       'tm.ends(e.s, e.p), tm.contains(e.s, e.p), tm.count(e.s, e.p) }')
   end)
