@@ -258,7 +258,8 @@ static int32_t pieces_make(const struct tm_top_rows *p, const struct members *m,
     if (!piece_of(m, i, &piece)) return 0;
     n = piece_add(list, n, m->text, piece);
   }
-  for (const struct top_field *f = p->fields, *end = f + p->n; f < end; f++) {
+  for (int32_t k = 0; k < p->n; k++) {
+    const struct top_field *f = p->fields + k;
     int32_t i = 0;
     while (i < m->n && !is_named(m, i, f->name, f->len)) i++;
     if (f->what != TM_TOP_FIELD) piece = (struct piece){(uint16_t)f->what, 0};
@@ -381,7 +382,7 @@ int32_t tm_ffi_top_put(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, 
   int32_t start = o->buf.len, event_rows = o->event_rows, rc = 0;
   double rows = o->rows;
   for (double rank = 1; rank <= r->n && rc == 0; rank++) {
-    struct tm_value event;
+    struct tm_value event = {.text = ""};
     int32_t pieces = event_get(s, record, rank, &event);
     rc = pieces < 0 ? pieces : row_put(&o->buf, p, &event, pieces, rank, r->revision - 1);
     if (rc == 0) rc = tm_out_row_end(o, f);
