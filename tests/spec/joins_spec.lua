@@ -223,7 +223,8 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       'windows of windows')
     -- what a window's join sends is in a window of that end: there it is paired with itself, and counted, when both are complete
     local paired = [[from (select a.k, a.i as ai, b.i as bi, a.ts / 10000 as w from e a join e b on a.k = b.k
-      and a.ts / 10000 = b.ts / 10000 where a.s = 'a' and b.s = 'b') x join (select a.k, a.i as ci, b.i as di, a.ts / 10000 as w from e a join e b on a.k = b.k
+      and a.ts / 10000 = b.ts / 10000
+      where a.s = 'a' and b.s = 'b') x join (select a.k, a.i as ci, b.i as di, a.ts / 10000 as w from e a join e b on a.k = b.k
       and a.ts / 10000 = b.ts / 10000 where a.s = 'a' and b.s = 'b' and a.p > 6) y on x.k = y.k and x.w = y.w]]
     local behind = [[local w = of 'a':window_join('ab', of 'b', tm.window.tumbling '10s', { on = 'k', as = 'b' })
       return w:window_join('ww', w:filter(function(e) return e.p > 6 end), tm.window.tumbling '10s', { on = 'k', as = 'c' })]]
