@@ -102,4 +102,25 @@ describe('operators together', function()
       judge('parts', 'files that take turns', dir .. '/turns.lua', dir .. '/part*.ndjson')
     end
   end)
+
+  it('that share a table or a join are refused where events of their source cannot be taken one by one', function()
+    local shared = {
+      "lookup(tm.table('t', { key = 'k', from = tm.pipeline 'a':from(src), unbounded = true }))",
+      "join('j', tm.pipeline 'a':from(src), { on = 'k', unbounded = true })",
+    }
+    local kinds = {
+      ["format = 'lines', record = { start = '^a' }"] = 'records of several lines',
+      ["format = 'fluent'"] = "packets ('fluent')",
+    }
+    for options, what in pairs(kinds) do
+      for _, step in ipairs(shared) do
+        local r = h.run { 'run', '--quiet', h.write(([[local tm = require 'tidemill'
+local src = tm.source.file { path = '/dev/null', %s }
+return tm.pipeline 'b':from(src):%s]]):format(options, step)) }
+        assert.equal(3, r.code, r.err)
+        local why = 'share this and read one source, whose ' .. what .. ' cannot be taken one by one; give each its own source'
+        assert.truthy(r.err:find(why, 1, true), r.err)
+      end
+    end
+  end)
 end)
