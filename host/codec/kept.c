@@ -4,7 +4,7 @@
  * of its own, so steps behind read it as they read any event, and decode no more than they ask for. It stands in the slot
  * of the event at hand of the batch `of`: rows that leave find there whose they are.
  *
- *   text   | TM_PAD | the object's bytes | LF, TM_PAD |
+ *   text   | TM_PAD | the object's bytes | LF, TM_PAD | side, of msgpack: JSON made of cells | TM_PAD |
  *
  * Bytes given must be a valid object of the batch's format: they were read before. One thread. */
 #include <stdlib.h>
@@ -18,6 +18,9 @@
 #include "msgpack_bytes.h"
 #include "msgpack_json.h"
 #include "msgpack_scanner.h"
+
+/* JSON of a cell of msgpack is up to six times as long, and members of members that are read have texts of their own. */
+enum { SIDE_TIMES = 8, SIDE_MORE = 1024 * 1024 };
 
 static const char pad[TM_PAD];
 
@@ -80,11 +83,23 @@ static int text_begin(struct kept *k) {
   return tm_buf_put(&k->text, pad, TM_PAD);
 }
 
+/* Room for texts that are asked for of the event's cells. It costs nothing until something is written there. */
+static int side_make(struct kept *k, int32_t len) {
+  struct tm_batch *b = &k->batch;
+  int64_t size = SIDE_TIMES * (int64_t)len + SIDE_MORE, most = (int64_t)k->text.cap_max - k->text.len - TM_PAD;
+  int32_t cap = (int32_t)(size < most ? size : most);
+  if (cap < 0 || tm_buf_reserve(&k->text, TM_PAD + cap) != 0) return -1;
+  b->side = k->text.data + k->text.len + TM_PAD;
+  b->side_cap = cap;
+  return 0;
+}
+
 /* What lies in the text from TM_PAD on is the event now. */
 static int32_t text_read(struct kept *k, const struct tm_batch *of, int32_t row) {
   struct tm_batch *b = &k->batch;
   int32_t len = k->text.len - TM_PAD;
   if (tm_buf_put(&k->text, "\n", 1) != 0 || tm_buf_reserve(&k->text, TM_PAD) != 0) return -1;
+  if (b->format == TM_FORMAT_MSGPACK && side_make(k, len) != 0) return -1;
   struct tm_json_shape *shape = tm_json_shape_get(b->fields);
   if (shape == NULL) return -1;
   b->status[k->row] = TM_LINE_SYNTAX;

@@ -193,8 +193,8 @@ static int32_t blank_before(const struct tm_batch *b, int32_t row) {
 /* The rows of what was cut whose turn it is: 0 another one's; else *cut is what they take. */
 static int take_turn(struct tm_source *s, struct tm_cut *cut) {
   struct tm_batch *b = s->batch;
-  int32_t rows = s->turns != NULL ? tm_turns_rows(s) : b->rows;
-  if (s->one && rows > 1) rows = 1;
+  int32_t rows = s->one && b->rows > 1 ? 1 : b->rows;
+  if (s->turns != NULL) rows = tm_turns_rows(s, rows);
   if (s->rate == 0) {
     int32_t len = rows < b->rows ? b->off[rows] : cut->used;
     s->piece = rows < b->rows ? (len < PIECE_SMALL ? 2 * PIECE_SMALL : 2 * len) : s->piece < TM_BLOCK ? 2 * s->piece : s->piece;

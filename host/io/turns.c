@@ -119,7 +119,7 @@ enum tm_source_got tm_turns_pick(struct tm_source *s) {
   return may_go(t, *head_of(s)) ? TM_SOURCE_BATCH : TM_SOURCE_LATER;
 }
 
-int32_t tm_turns_rows(struct tm_source *s) {
+int32_t tm_turns_rows(struct tm_source *s, int32_t most) {
   struct tm_turns *t = s->turns;
   const struct tm_batch *b = s->batch;
   double upto = t->upto;
@@ -134,7 +134,7 @@ int32_t tm_turns_rows(struct tm_source *s) {
     }
   }
   tm_ffi_time_column(b, s->fields->list[s->time_field].cells, s->time_unit, t->times);
-  while (row < b->rows && !(t->times[row] > upto || (t->times[row] == upto && !too))) row++;
+  while (row < most && !(t->times[row] > upto || (t->times[row] == upto && !too))) row++;
   *head_of(s) = row < b->rows ? t->times[row] : NAN;
   if (row > 0 && t->files != NULL && !t->files[s->state->file].gave) {
     struct tm_turn_file *at = &t->files[s->state->file];

@@ -33,8 +33,8 @@ int tm_turns_possible(const struct tm_source *s);
 int tm_turns_of_files(const struct tm_source *s);
 /* Before a cut: BATCH the file whose turn it is is at hand; MORE it is now, nothing of it was read; LATER it is another source's turn. */
 enum tm_source_got tm_turns_pick(struct tm_source *s);
-/* How many of the rows that were just cut may go. */
-int32_t tm_turns_rows(struct tm_source *s);
+/* How many of the rows that were just cut may go, of the first `most`. */
+int32_t tm_turns_rows(struct tm_source *s, int32_t most);
 /* The file at hand is over: 1 another one is at hand, 0 there is none. */
 int tm_turns_over(struct tm_source *s);
 /* What the file at hand begins with was read. */

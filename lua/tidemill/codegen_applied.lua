@@ -40,10 +40,11 @@ return function(_, Gen, node_list)
     for _, name in ipairs(MARKS) do g:put('if %s.%s then %s(%s.%s) end', hold, name, g:writer(inner, name), hold, name) end
   end
 
-  --- What stands behind the step, for each row.
+  --- What stands behind the step, for each row: the name of the function, which put_applied calls.
   function Gen:behind_applied(step, view)
     local a = self.applied[step.rec]
     self:held_rows(step, view, a.inner, a.hold, function() put_own(self, step.rec, a) end)
+    return 'rows' .. a.inner.level
   end
 
   --- Text that calls the function with the events of record r of state S in window w, and takes on what it emits.

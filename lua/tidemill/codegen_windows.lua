@@ -436,6 +436,8 @@ end
     for i, out in ipairs(self.pipeline.outs) do set[i] = self:const(out.ptr) .. '.after = after' end
     for i, clock in ipairs(self.clocks) do
       local list = {}
+      -- a join's text comes behind that of the steps which take its rows, but its turn is in front of theirs
+      table.sort(clock.timed, function(a, b) return a.at < b.at end)
       for k, t in ipairs(clock.timed) do
         list[k] = ('{ function() local fire = fire%d repeat until fire() end, %s }'):format(t.at, t.W)
       end

@@ -111,8 +111,9 @@ local function one_by_one(where, p, q, by_link)
   local _, of_p = roots_of(p, by_link)
   for _, d in ipairs((roots_of(q, by_link))) do
     if of_p[d] then
-      if d.record or d.format == 'fluent' then
-        local what = d.record and 'records of several lines' or "packets ('fluent')"
+      local of_lines = d.csv and d.csv.record
+      if of_lines or d.format == 'fluent' then
+        local what = of_lines and 'records of several lines' or "packets ('fluent')"
         fault(where, ("'%s' and '%s' share this and read one source, whose %s cannot be taken one by one; give each its own source")
           :format(p.name, q.name, what))
       end

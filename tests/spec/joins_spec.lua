@@ -221,6 +221,18 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
         return of 'b':window_join('j', n, tm.window.tumbling '10s', { on = 'p', as = 'c' })
           :map(function(e) return { i = e.i, n = e.c.n } end)]],
       'windows of windows')
+    -- what a window's join sends is in a window of that end: there it is paired with itself, and counted, when both are complete
+    local paired = [[from (select a.k, a.i as ai, b.i as bi, a.ts / 10000 as w from e a join e b on a.k = b.k
+      and a.ts / 10000 = b.ts / 10000
+      where a.s = 'a' and b.s = 'b') x join (select a.k, a.i as ci, b.i as di, a.ts / 10000 as w from e a join e b on a.k = b.k
+      and a.ts / 10000 = b.ts / 10000 where a.s = 'a' and b.s = 'b' and a.p > 6) y on x.k = y.k and x.w = y.w]]
+    local behind = [[local w = of 'a':window_join('ab', of 'b', tm.window.tumbling '10s', { on = 'k', as = 'b' })
+      return w:window_join('ww', w:filter(function(e) return e.p > 6 end), tm.window.tumbling '10s', { on = 'k', as = 'c' })]]
+    compare(sql("select json_object('a', ai, 'b', bi, 'c', ci, 'd', di) " .. paired),
+      run(behind .. ':map(function(e) return { a = e.i, b = e.b.i, c = e.c.i, d = e.c.b.i } end)'), 'pairs of a window')
+    compare(sql("select json_object('k', x.k, 'n', count(*), 'window_start', x.w * 10000) " .. paired .. ' group by x.k, x.w'), run(
+      behind .. [[:late_to(tm.sink.stdout()):key_by 'k':window('w', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }
+        :select { 'k', 'n', 'window_start' }]]), 'pairs of a window, counted')
     -- rows without a partner are as old as the wait for one, and are not late for windows behind; nor for those of a second join
     for _, kind in ipairs { 'left', 'inner', 'full' } do
       compare(sql(([[select json_object('k', k, 'n', count(*), 'window_start', t / 10000 * 10000) from (

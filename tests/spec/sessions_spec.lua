@@ -356,6 +356,18 @@ for i in range(3): sys.stdout.buffer.write(msgpack.packb({'ts': i, 'b': bytes([i
     assert.same({ 3, 6 }, failed)
   end)
 
+  it('gives its rows to steps that keep something: counts, windows, processes', function()
+    local input = lines { '{"ts":1,"k":"a"}', '{"ts":2,"k":"a"}', '{"ts":3,"k":"b"}', '{"ts":1500,"k":"a"}' }
+    local step = [[stream:event_time { field = 'ts' }:key_by 'k':window('w', tm.window.tumbling '1s')
+      :apply(function(key, window, rows, emit) for i = 1, #rows do emit { i = i } end end)]]
+    local each = lines { '{"k":"a","n":1}', '{"k":"a","n":2}', '{"k":"b","n":1}', '{"k":"a","n":3}' }
+    assert.equal(each, rows(step .. ":running('n', { n = tm.agg.count() }, { unbounded = true })", input))
+    assert.equal(each, rows(step .. [[:process('p', { state = { n = 0 }, unbounded = true, on_event = function(e, s, ctx)
+      s.n = s.n + 1 ctx.emit { k = e.k, n = s.n } end })]], input))
+    assert.equal(lines { '{"k":"a","n":3}', '{"k":"b","n":1}' },
+      rows(step .. ":window('both', tm.window.tumbling '2s'):aggregate { n = tm.agg.count() }:select { 'k', 'n' }", input))
+  end)
+
   it('a window whose function fails is one dead letter; so is a reduce that returns nothing, of its event', function()
     local dir = h.folder()
     local input = lines { '{"ts":1,"k":"a"}', '{"ts":2,"k":"b"}', '{"ts":3,"k":"b"}', '{"ts":1000,"k":"a"}' }

@@ -54,6 +54,21 @@ static void sets_members_of_json(void) {
   }
 }
 
+/* An array has to become JSON to be read; so has a text of a thousand bytes that JSON writes as six times as many. */
+static void reads_texts_of_msgpack(void) {
+  struct tm_batch *b = tm_ffi_kept_new(TM_FORMAT_MSGPACK, "as", 2);
+  struct tm_fields *f = tm_ffi_kept_fields(b);
+  struct tm_cell *vs = tm_ffi_fields_cells(f, tm_ffi_fields_add(f, 0, "v", 1)), *ws = tm_ffi_fields_cells(f, tm_ffi_fields_add(f, 0, "w", 1));
+  static char event[1100] = "\x82\xa1v\x92\x01\xa1x\xa1w\xda\x03\xe8";
+  memset(event + 12, 1, 1000);
+  for (int i = 0; i < 3; i++) {
+    CHECK(tm_ffi_kept_put(b, &of, 4, event, 1012) == 0, "put");
+    CHECK(tm_ffi_cell_text(b, &vs[4]) == 0 && is_text(b, 4, vs, TM_KIND_ARRAY, "[1,\"x\"]"), "an array's text");
+    CHECK(tm_ffi_cell_text(b, &ws[4]) == 0 && ws[4].tag >> 4 == 6000, "a string's text: %d", ws[4].tag >> 4);
+    CHECK(memcmp(b->raw + ws[4].off, "\\u0001", 6) == 0, "escaped");
+  }
+}
+
 static void sets_members_of_msgpack(void) {
   struct tm_batch *b = tm_ffi_kept_new(TM_FORMAT_MSGPACK, "as", 2);
   static const struct { const char *text; int32_t len; const char *want; int32_t want_len; } cases[] = {
@@ -82,6 +97,7 @@ static void sets_members_of_msgpack(void) {
 int main(void) {
   reads_columns();
   sets_members_of_json();
+  reads_texts_of_msgpack();
   sets_members_of_msgpack();
   return unit_end("kept");
 }

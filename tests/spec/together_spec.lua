@@ -1,0 +1,126 @@
+--[[
+together_spec.lua - operators of all kinds in random pipelines, where nobody knows what comes out: what is compared is one way to run with
+another. The same bytes come out compiled and interpreted, from a file, a pipe in small pieces and with other batches, of msgpack, and
+with a step in front of each sink that changes nothing (rows written by C, then by Lua). And pipelines that share a table and read
+one source take it event by event, against a slow reference (one_reference.py).
+]]
+
+local h = require 'spec.helper'
+
+--- What the library says when it has tripped over itself.
+local INTERNAL = { 'tidemill[./][%w_]+%.lua', 'lua/tidemill', '%[string', 'Sanitizer', 'runtime error', 'assert', 'cdata', 'traceback' }
+
+local function sound(text, where)
+  for _, pattern in ipairs(INTERNAL) do
+    local at = text:find(pattern)
+    if at then error(('%s\n%s'):format(where, text:sub(math.max(1, at - 300), at + 300))) end
+  end
+end
+
+--- Runs a script in a folder of its own; feed: the command whose output it reads. Returns what each of its files holds, and the run.
+local function run(script, input, feed, ...)
+  local dir = h.folder()
+  h.write(h.read(script), dir .. '/script.lua')
+  local args = { 'run', '--quiet', 'script.lua', ... }
+  if not feed then args[#args + 1] = '--from' args[#args + 1] = input end
+  local line = h.command(args)
+  local r = h.shell(('cd %s && %s'):format(dir, feed and ('%s <%s | %s'):format(feed, input, line) or line))
+  local files = { stdout = r.out }
+  for name in h.sh('ls %s', dir):gmatch '[^\n]+' do
+    if name ~= 'script.lua' then files[name] = h.read(dir .. '/' .. name) end
+  end
+  os.execute('rm -r ' .. dir)
+  return files, r
+end
+
+--- keep: which files are compared, and what of them. Where a place in the input has another name it is left out.
+local function compare(want, got, where, keep)
+  for name, text in pairs(want) do
+    local a, b = keep(name, text), keep(name, got[name] or '')
+    if a ~= b then
+      local x, y = h.lines(a), h.lines(b)
+      for i = 1, math.max(#x, #y) do
+        if x[i] ~= y[i] then
+          error(('%s\n%s, row %d of %d and %d\nwant: %s\ngot:  %s'):format(where, name, i, #x, #y, tostring(x[i]), tostring(y[i])))
+        end
+      end
+    end
+  end
+end
+
+local function whole(_, text) return text end
+local function no_places(_, text) return (text:gsub('"position":"[^"]*"', '')) end
+--- Dead letters hold the event as it is written, and the step's place.
+local function rows_only(name, text) return name:find '^dead' and '' or text end
+
+describe('operators together', function()
+  it('give the same rows however they are run', function()
+    local dir, ran = h.folder(), 0
+    local made = h.shell(('%s tests/spec/tools/together_cases.py 7 16 %s 250'):format(h.python, dir))
+    assert.equal(0, made.code, made.err)
+    for i = 0, 15 do
+      local case = dir .. '/' .. i
+      local chain, input = case .. '/chain.lua', case .. '/in.ndjson'
+      local where = h.read(chain)
+      local want, r = run(chain, input)
+      sound(r.err, where)
+      if r.code ~= 3 then
+        ran = ran + 1
+        assert.equal(0, r.code, where .. r.err)
+        local pieces = ('%s %s/tests/spec/tools/pieces.py %d 7'):format(h.python, h.cwd, i)
+        compare(want, run(chain, input, nil, '--no-jit'), 'interpreted\n' .. where, whole)
+        compare(want, run(chain, input, nil, '--rate', '2000000/s'), 'other batches\n' .. where, whole)
+        if i % 4 == 0 then compare(want, run(chain, input, pieces), 'in pieces\n' .. where, no_places) end
+        compare(want, run(case .. '/noop.lua', input), 'with steps that do nothing\n' .. where, rows_only)
+        compare(want, run(chain, case .. '/in.msgpack'), 'of msgpack\n' .. where, rows_only)
+      end
+    end
+    assert.is_true(ran > 10, ran)
+  end)
+
+  it('that share a table take their source event by event', function()
+    for seed = 1, 3 do
+      local dir = h.folder()
+      local made = h.shell(('%s tests/spec/one_reference.py %d %s'):format(h.python, seed, dir))
+      assert.equal(0, made.code, made.err)
+      h.sh('gzip -k %s/in.ndjson', dir)
+      local function judge(want, what, ...)
+        local got, r = run(...)
+        assert.equal(0, r.code, r.err)
+        for _, name in ipairs { 'changes', 'all', 'found' } do
+          compare({ [name] = h.read(('%s/%s/%s'):format(dir, want, name)) }, got, ('seed %d, %s'):format(seed, what), whole)
+        end
+      end
+      local script, input = dir .. '/script.lua', dir .. '/in.ndjson'
+      judge('want', 'a file', script, input)
+      judge('want', 'interpreted', script, input, nil, '--no-jit')
+      judge('want', 'gzip', script, input .. '.gz')
+      judge('want', 'msgpack', script, dir .. '/in.msgpack')
+      judge('csv', 'CSV', script, dir .. '/in.csv')
+      judge('want', 'with a rate', script, input, nil, '--rate', '2000000/s')
+      judge('want', 'in pieces', script, input, ('%s %s/tests/spec/tools/pieces.py %d 3000'):format(h.python, h.cwd, seed))
+      judge('parts', 'files that take turns', dir .. '/turns.lua', dir .. '/part*.ndjson')
+    end
+  end)
+
+  it('that share a table or a join are refused where events of their source cannot be taken one by one', function()
+    local shared = {
+      "lookup(tm.table('t', { key = 'k', from = tm.pipeline 'a':from(src), unbounded = true }))",
+      "join('j', tm.pipeline 'a':from(src), { on = 'k', unbounded = true })",
+    }
+    local kinds = {
+      ["format = 'lines', record = { start = '^a' }"] = 'records of several lines',
+      ["format = 'fluent'"] = "packets ('fluent')",
+    }
+    for options, what in pairs(kinds) do
+      for _, step in ipairs(shared) do
+        local r = h.run { 'run', '--quiet', h.write(([[local tm = require 'tidemill'
+local src = tm.source.file { path = '/dev/null', %s }
+return tm.pipeline 'b':from(src):%s]]):format(options, step)) }
+        assert.equal(3, r.code, r.err)
+        local why = 'share this and read one source, whose ' .. what .. ' cannot be taken one by one; give each its own source'
+        assert.truthy(r.err:find(why, 1, true), r.err)
+      end
+    end
+  end)
+end)
