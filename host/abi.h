@@ -668,6 +668,17 @@ int32_t tm_ffi_map_remove(struct tm_state *s, void *record, int32_t field, const
  * may be NULL. */
 double tm_ffi_map_next(struct tm_state *s, const void *record, int32_t field, double at, struct tm_value *k, struct tm_value *v);
 
+/* What a record knows of the times of a container whose elements go by age (state/aging.c): they stand in `times`, a LIST or MAP of NUMBER
+ * beside it, or, of a set, the same field. */
+struct tm_ages {
+  double least;             /* none is smaller; +inf: there are none */
+  double top;               /* the largest */
+  double slack;             /* how far one was behind the largest before it, at most */
+};
+/* Elements whose times are up to `upto` go, and ages, which lies in the record, is what holds for the others, least exactly; the key does
+ * not count as written. 0 or a negative code. */
+int32_t tm_ffi_aging_pass(struct tm_state *s, void *record, int32_t field, int32_t times, struct tm_ages *ages, double upto);
+
 /* Rows that hold from a time on (state/versions.c): `field` is a LIST of NUMBER, the one behind it a LIST of STRING. Times are not NaN. */
 /* The row of that time, in place of one that has the same (OK), or a new one (NEW); an empty one: from then on there is none. */
 int32_t tm_ffi_versions_put(struct tm_state *s, void *record, int32_t field, double time, const char *row, int32_t len);

@@ -39,6 +39,8 @@ local SINK_NAME = { 'name', 'string', 'what it is called in the summary', defaul
 local RATE = { 'rate', 'string', "events at most a second, minute or hour: '1000/s', '6/m', '20/h'", default = 'as fast as they go' }
 local MAX_KEYS = { 'max_keys', 'number', 'keys kept at most' }
 local ON_FULL = { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' }
+local TTL = { 'ttl', 'any', 'a duration: a key that no event came to for so long goes; needs event_time' }
+local ELEMENT_TTL = { 'ttl', 'any', 'a duration: an element that was not written for so long goes; needs event_time' }
 local UNBOUNDED = { 'unbounded', 'boolean', 'true: any number of keys is meant' }
 local OWN_KEY = "a field, a list of fields, or { function(e) … end, 'name' }"
 
@@ -88,12 +90,12 @@ local operators = {
     example = "stream:key_by('card', { missing = 'drop' }):map(function(e) return { key = tm.meta(e).key } end)",
     input = { '{"card":"c1"}', '{"id":2}' }, output = { '{"key":"c1"}' } },
   { name = 'running', signature = ":running('name', { field = tm.agg.…, … } [, options])", cost_ns = 100, state = true,
-    bounds = { 'max_keys', 'unbounded' },
+    bounds = { 'ttl', 'max_keys', 'unbounded' },
     about = 'Aggregates over all events of the key so far: a row after each event.',
     more = { "The row has the key's fields and the aggregates. With emit = 'final' it comes once a key, at the end of input, in order",
       "of the keys' first arrival." },
     options = { { 'emit', 'string', 'when rows come', one_of = { 'final' }, default = 'after each event' },
-      MAX_KEYS, ON_FULL, UNBOUNDED },
+      TTL, MAX_KEYS, ON_FULL, UNBOUNDED },
     example = "stream:key_by 'card':running('spent', { n = tm.agg.count(), total = tm.agg.sum 'amount' }, { max_keys = 1e6 })",
     input = { '{"card":"a","amount":1.5}', '{"card":"b","amount":2}', '{"card":"a","amount":3}' },
     output = { '{"card":"a","n":1,"total":1.5}', '{"card":"b","n":1,"total":2}', '{"card":"a","n":2,"total":4.5}' } },
@@ -136,7 +138,8 @@ end })]],
       'Windows that are open at the natural end of input close then.' },
     example = [[stream:processing_time():window('all', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:select { 'n' }]],
     input = { '{"a":1}', '{"a":2}' }, output = { '{"n":2}' } },
-  { name = 'dedup', signature = ":dedup('name', { on = 'id', … })", cost_ns = 100, state = true, bounds = { 'max_keys', 'unbounded' },
+  { name = 'dedup', signature = ":dedup('name', { on = 'id', … })", cost_ns = 100, state = true,
+    bounds = { 'ttl', 'max_keys', 'within', 'unbounded' },
     about = 'Lets the first of equal events pass and drops the others.',
     more = { "within = '1h' (needs event_time): also dropped is only what lies less than that before or behind the last event that passed,",
       "in order of arrival. keep = 'last': an event passes, with a field `revision` (0, 1 …), unless its bytes are those of the last one.",
@@ -144,10 +147,10 @@ end })]],
     options = { { 'on', 'any', 'what makes two events equal: ' .. OWN_KEY, default = 'the key of key_by' },
       { 'within', 'any', "how long it is remembered, such as '1h'", default = 'for ever' },
       { 'keep', 'string', 'the first one, or each change', one_of = { 'first', 'last' }, default = 'first' },
-      MAX_KEYS, ON_FULL, UNBOUNDED },
+      TTL, MAX_KEYS, ON_FULL, UNBOUNDED },
     example = "stream:dedup('once', { on = 'id', max_keys = 1e6 })",
     input = { '{"id":1,"v":"a"}', '{"id":2,"v":"b"}', '{"id":1,"v":"c"}' }, output = { '{"id":1,"v":"a"}', '{"id":2,"v":"b"}' } },
-  { name = 'top', signature = ":top('name', n, 'field' [, options])", cost_ns = 100, state = true, bounds = { 'max_keys', 'unbounded' },
+  { name = 'top', signature = ":top('name', n, 'field' [, options])", cost_ns = 100, state = true, bounds = { 'ttl', 'max_keys', 'unbounded' },
     about = 'The n events of each key with the largest values of a field, best first.',
     more = { 'After each event that changes the list all its rows: the fields of the events, `rank` from 1, and `revision`, the number of',
       'changes before. Equal values: the earlier event time, then who came first. Values are numbers, or strings by byte; events without',
@@ -155,7 +158,7 @@ end })]],
     options = { { 'order', 'string', 'desc: the largest; asc: the least', one_of = { 'desc', 'asc' }, default = 'desc' },
       { 'emit', 'string', 'when rows come; final: at the end of input, keys in order of their first arrival', one_of = { 'final' },
         default = 'after each change' },
-      MAX_KEYS, ON_FULL, UNBOUNDED },
+      TTL, MAX_KEYS, ON_FULL, UNBOUNDED },
     example = "stream:key_by 'shop':top('best', 2, 'amount', { emit = 'final', max_keys = 1e4 })",
     input = { '{"shop":"a","amount":5}', '{"shop":"a","amount":9}', '{"shop":"a","amount":7}' },
     output = { '{"shop":"a","amount":9,"rank":1,"revision":2}', '{"shop":"a","amount":7,"rank":2,"revision":2}' } },
@@ -420,7 +423,7 @@ local functions = {
     about = 'In the state of process: a list; :push :get :set :pop :shift :size :clear :each.',
     more = { 'It counts from 1; a full one drops its oldest element.' },
     options = { { 'of', 'string', 'type of the elements: number integer string boolean any', default = 'any' },
-      { 'max', 'number', 'elements at most' }, { 'ttl', 'any', 'needs watermarks: not in this version' } },
+      { 'max', 'number', 'elements at most' }, ELEMENT_TTL },
     example = [[stream:process('p', { unbounded = true, state = { last = tm.state.list { of = 'number', max = 2 } },
   on_event = function(e, s, ctx)
     s.last:push(e.v) ctx.emit { first = s.last:get(1), n = s.last:size() }
@@ -432,7 +435,7 @@ local functions = {
       { 'of', 'string', 'type of the values: number integer string boolean any', default = 'any' },
       { 'max', 'number', 'keys at most' },
       { 'on_full', 'string', 'what a further key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'ttl', 'any', 'needs watermarks: not in this version' } },
+      ELEMENT_TTL },
     example = [[stream:process('p', { unbounded = true, state = { n = tm.state.map { key = 'string', of = 'number', max = 100 } },
   on_event = function(e, s, ctx)
     s.n:set(e.v, (s.n:get(e.v) or 0) + 1) ctx.emit { v = e.v, n = s.n:get(e.v) }
@@ -443,7 +446,7 @@ local functions = {
     options = { { 'of', 'string', 'type of the elements: string number boolean', default = 'any of them' },
       { 'max', 'number', 'elements at most' },
       { 'on_full', 'string', 'what a further one does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'ttl', 'any', 'needs watermarks: not in this version' } },
+      ELEMENT_TTL },
     example = [[stream:process('p', { unbounded = true, state = { seen = tm.state.set { max = 100 } },
   on_event = function(e, s, ctx)
     if s.seen:add(e.v) then ctx.emit { new = e.v } end

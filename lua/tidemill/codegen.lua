@@ -496,11 +496,15 @@ end
 
 --- Is such a step asked for the watermark?
 local function asks_clock(kind, step)
-  return Gen.HAS_DUE[kind] or kind == 'over' or kind == 'lookup' and step.table.rec.versioned ~= nil
+  return Gen.has_due(step) or kind == 'over' or kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
--- steps that something of may be due
-Gen.HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+
+--- May something of such a step be due?
+function Gen.has_due(step)
+  return HAS_DUE[step.kind] or step.rec and (step.rec.ttl or step.kind == 'dedup' and step.rec.within) and true or false
+end
 local NAMES_KEY = { key_by = true, join = true, window_join = true, join_right = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
@@ -572,7 +576,8 @@ function M.compile(pipeline, checked)
       start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
       hold = ('if i > 0 and %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
     else
-      start = picked .. 'if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
+      start = picked .. (#g.clocks > 0 and 'if n == 0 then st0.home = last if not settle() then flow.due = 1 end return last + 1 end ' or
+        'if n == 0 then return last + 1 end ') .. 'st0.at, st0.last = -1, n - 1'
     end
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end

@@ -103,7 +103,7 @@ return function(emit, Gen)
   --- Does something with a clock stand behind a join that sends events without a partner, which are old then?
   function Gen.is_delayed(step)
     local function due_behind(at)
-      for _, child in ipairs(at.next) do if Gen.HAS_DUE[child.kind] or due_behind(child) then return true end end
+      for _, child in ipairs(at.next) do if Gen.has_due(child) or due_behind(child) then return true end end
       for _, arm in ipairs(at.arms or {}) do if due_behind(arm) then return true end end
       return false
     end

@@ -40,7 +40,8 @@ local VALUE_KIND = {
 ---@param numbers table names of its number cells
 ---@param refs table list of { name, kind, key, of, max, on_full; of a series cells and room } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
----@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference }
+---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference,
+---   cleared: records that went otherwise than by max_keys }
 function M.open(name, numbers, refs, options)
   local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
   for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
@@ -73,7 +74,7 @@ function M.open(name, numbers, refs, options)
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
   return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record,
-    index = index, options = options, made_of = o, anchor = fields }
+    index = index, options = options, made_of = o, anchor = fields, cleared = 0 }
 end
 
 --- One more state of the same name and layout: its struct tm_state *.
@@ -121,6 +122,14 @@ function M.record_of(state, v, names)
   local rc = M.set_key(v, names)
   if rc ~= 0 then M.failed(state, rc) end
   return (C.tm_ffi_state_write(state, M.key))
+end
+
+--- The first time at which a record is due, exactly; huge: none is.
+function M.due_first(state)
+  if state.due == math.huge then return math.huge end
+  local at
+  repeat at = C.tm_ffi_due_first(state) until state.code ~= C.TM_STATE_MORE
+  return at
 end
 
 --- The string a reference of a text holds; nil: none.

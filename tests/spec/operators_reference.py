@@ -1,4 +1,4 @@
-"""operators_reference.py - random chains of event_time, dedup, top, sample, throttle, suppress over random events, the slow and obvious way.
+"""operators_reference.py - random chains of event_time, dedup, top, running, sample, throttle, suppress over random events, the slow and obvious way.
 
     python3 operators_reference.py SEED CASES FOLDER [EVENTS]
 
@@ -138,6 +138,24 @@ def share(parts, seed):
     return (xxh64(key_bytes(parts), seed & M) >> 11) / 2 ** 53
 
 
+# Watermarks. A failing event has moved its clock all the same, so what takes events back leaves clocks alone.
+
+class Clock:
+    """w: the watermark before the event at hand."""
+    def __init__(self):
+        self.highest = self.w = -math.inf
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def move(self, time):
+        self.w = self.highest - 1
+        self.highest = max(self.highest, time)
+
+    def now(self):
+        return self.highest - 1
+
+
 # Steps: lua() is their text, event(e) gives rows, ends() gives for each record its rows
 
 class Step:
@@ -147,12 +165,31 @@ class Step:
 
 class Keyed(Step):
     """Records by key; a new key beyond max_keys takes the place of the one written longest ago."""
+    ttl = clock = None
+
     def __init__(self, rnd, name, fields):
         self.name, self.fields, self.records, self.written = name, fields, {}, []
         self.max_keys = rnd.choice([None, None, 2, 5])
 
+    def may_expire(self, rnd, clock):
+        """Keys go when the watermark reaches their last use + ttl."""
+        self.clock = clock
+        self.ttl = rnd.choice([None, 1, 10, 50, 200]) if clock else None
+
     def bound(self):
-        return 'unbounded = true' if self.max_keys is None else 'max_keys = %d' % self.max_keys
+        bound = 'unbounded = true' if self.max_keys is None else 'max_keys = %d' % self.max_keys
+        return bound + (", ttl = '%dms'" % self.ttl if self.ttl else '')
+
+    def left(self):
+        """Records at the end of input."""
+        if self.ttl:
+            self.pass_watermark(self.clock.w, self.ttl)
+        return self.records
+
+    def pass_watermark(self, w, ttl):
+        for key in [k for k, r in self.records.items() if r['used'] + ttl <= w]:
+            del self.records[key]
+            self.written.remove(key)
 
     def on(self, option):
         if self.fields is None:
@@ -165,6 +202,8 @@ class Keyed(Step):
         key = e.key if self.fields is None else key_of(e, self.fields)
         if self.fields is not None and key is None:
             raise Fails('no key')
+        if self.ttl:
+            self.pass_watermark(self.clock.w, self.ttl)
         new = key not in self.records
         if new:
             if self.max_keys and len(self.records) == self.max_keys:
@@ -173,10 +212,16 @@ class Keyed(Step):
         else:
             self.written.remove(key)
         self.written.append(key)
+        if self.ttl:
+            r = self.records[key]
+            r['used'] = max(r.get('used', e.time), e.time)
         return new, self.records[key], key
 
 
 class EventTime(Step):
+    def __init__(self):
+        self.clock = Clock()
+
     def lua(self):
         return ":event_time { field = 't' }"
 
@@ -186,6 +231,7 @@ class EventTime(Step):
             v = int(v)
         if isinstance(v, bool) or not isinstance(v, (int, float)):
             raise Fails('time')
+        self.clock.move(math.floor(v))
         return [e.but(time=math.floor(v))]
 
 
@@ -264,12 +310,17 @@ class Dedup(Keyed):
         super().__init__(rnd, name, rnd.choice(([None] if keyed else []) + [['id'], ['k'], ['k', 'id']]))
         self.keep = rnd.choice(['first', 'last'])
         self.within = rnd.choice([None, 5, 40]) if timed and self.keep == 'first' else None
+        self.may_expire(rnd, timed)
+        if self.within:
+            self.ttl = None
 
     def lua(self):
         within = "within = '%dms', " % self.within if self.within else ''
         return ":dedup('%s', { %s%skeep = '%s', %s })" % (self.name, self.on('on'), within, self.keep, self.bound())
 
     def event(self, e):
+        if self.within:
+            self.pass_watermark(self.clock.w, self.within)
         new, r, _ = self.record(e)
         if self.keep == 'last':
             if not new and r['text'] == e.text():
@@ -281,14 +332,37 @@ class Dedup(Keyed):
         if self.within:
             if not new and abs(e.time - r['at']) < self.within:
                 return []
-            r['at'] = e.time
+            r['at'], r['used'] = e.time, max(r.get('used', e.time), e.time)
             return [e]
         return [e] if new else []
+
+
+class Running(Keyed):
+    def __init__(self, rnd, name, timed, key_fields):
+        super().__init__(rnd, name, None)
+        self.key_fields, self.final = key_fields, rnd.random() < .3
+        self.may_expire(rnd, timed)
+
+    def lua(self):
+        return ":running('%s', { c = tm.agg.count() }, { %s%s })" % (self.name, "emit = 'final', " if self.final else '', self.bound())
+
+    def row(self, r, key, time, number):
+        members = {n: shown(p) for n, p in zip(self.key_fields, key or ())}
+        return Event(dict(sorted(dict(members, c=str(r['c'])).items())), time, key, number, made=True)
+
+    def event(self, e):
+        new, r, key = self.record(e)
+        r['c'], r['at'] = r.get('c', 0) + 1, e.time
+        return [] if self.final else [self.row(r, key, e.time, e.number)]
+
+    def ends(self):
+        return [[self.row(r, key, r['at'], 0)] for key, r in self.left().items()] if self.final else []
 
 
 class Top(Keyed):
     def __init__(self, rnd, name, keyed, timed):
         super().__init__(rnd, name, None)
+        self.may_expire(rnd, timed)
         self.n, self.asc, self.final, self.timed = rnd.choice([1, 2, 3, 7]), rnd.random() < .4, rnd.random() < .5, timed
 
     def lua(self):
@@ -332,7 +406,7 @@ class Top(Keyed):
     def ends(self):
         if not self.final:
             return []
-        return [self.rows(r, key) for key, r in self.records.items() if 'list' in r]
+        return [self.rows(r, key) for key, r in self.left().items() if 'list' in r]
 
 
 class Sample(Step):
@@ -454,6 +528,9 @@ class Pipeline:
         self.attempt([Event({k: v for k, v in text.items()}, number=self.slots)], self.tree, 0)
 
     def finish(self):
+        for _, _, step in self.tree.stateful():
+            if isinstance(step, EventTime):
+                step.clock.w = step.clock.now()
         for node, at, step in list(self.tree.stateful()):
             for rows in step.ends():
                 self.attempt([r.but(number=-1) for r in rows], node, at + 1)
@@ -463,7 +540,7 @@ def chain(rnd, depth, timed, keyed, names, used):
     """Random steps and their text; what comes out of them is (timed, keyed)."""
     steps = []
     for _ in range(rnd.randint(1, depth)):
-        kinds = ['dedup', 'top', 'sample', 'key_by', 'filter', 'write', 'double', 'bad'] + (['throttle', 'suppress', 'dedup'] if timed else [])
+        kinds = ['dedup', 'top', 'sample', 'key_by', 'filter', 'write', 'double', 'bad', 'running'] + (['throttle', 'suppress', 'dedup'] if timed else [])
         kind = rnd.choice(kinds)
         if kind in ('double', 'top') and used.get(kind, 0) >= 1:
             continue
@@ -473,6 +550,8 @@ def chain(rnd, depth, timed, keyed, names, used):
             step = Dedup(rnd, name, keyed, timed)
         elif kind == 'top':
             step = Top(rnd, name, keyed, timed)
+        elif kind == 'running':
+            step = Running(rnd, name, timed, keyed or [])
         elif kind == 'sample':
             step = Sample(rnd)
         elif kind == 'throttle':
@@ -495,7 +574,7 @@ def number_free(steps):
     for s in steps:
         if ends and isinstance(s, Sample) and (s.every or not s.on):
             return False
-        ends = ends or isinstance(s, (Suppress, Top))
+        ends = ends or isinstance(s, (Suppress, Top, Running))
     return True
 
 
@@ -505,9 +584,9 @@ def build(rnd):
     first = [EventTime()] if timed else []
     while True:
         names, used = [], {}
-        steps, keyed = chain(rnd, 3, timed, None, names, used)
+        steps, keyed = chain(rnd, 3, timed and first[0].clock, None, names, used)
         shape = rnd.choice(['one', 'one', 'branch', 'link'])
-        arms = [chain(rnd, 2, timed and shape != 'link', keyed if shape == 'branch' else None, names, used)[0] for _ in range(2)]
+        arms = [chain(rnd, 2, timed and shape != 'link' and first[0].clock, keyed if shape == 'branch' else None, names, used)[0] for _ in range(2)]
         if shape == 'link':
             tail = arms[1]
             if number_free(steps) and number_free(tail):
