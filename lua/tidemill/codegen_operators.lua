@@ -1,5 +1,6 @@
 --[[
-codegen_operators.lua - the text of event_time and of the steps that remember little: dedup, top, sample, throttle, suppress.
+codegen_operators.lua - the text of event_time and of the steps that remember little: top, sample, throttle, suppress (dedup:
+codegen_dedup.lua).
 
   st.time  the event's time, ms; NaN: none. Forks keep it, rows inherit it.
   kN[i]    the times of a batch, read off a column in C before the first event (Gen:before_text); NaN: look closer
@@ -80,35 +81,6 @@ return function(emit, Gen)
       end
     end
     return table.concat(text)
-  end
-
-  function emit.dedup(g, step, view)
-    local rec = step.rec
-    local last, within = rec.keep == 'last', rec.within
-    local own = g:own_key(step, view)
-    local numbers = last and { 'revision' } or within and { 'at' } or {}
-    if rec.ttl or within then numbers[#numbers + 1] = 'written' end
-    rec.options.timed = within ~= nil
-    local state = g:open_state(step, numbers, last and { operators.EVENT } or {}, own)
-    operators.shows(state, view, last and 'last' or within and 'within' or 'first')
-    local ptr = g:const(state.ptr)
-    g:at(step)
-    g:put('do')
-    g:find_record(state, view, own)
-    g:put('local new = %s.code == 1', ptr)
-    g:put_ttl(step, view, state)
-    if last then
-      g:put('if %s(r) then local n = r.revision r.revision = n + 1 %s(n)', g:const(operators.changed(view, state.ptr)),
-        g:writer(view, 'revision'))
-    elseif within then
-      g:put('local t = st%d.time', view.level)
-      g:put('if new or t - r.at >= %.0f or r.at - t >= %.0f then r.at = t', within, within)
-      g:put_used(view, g:expiring(state, within))
-    else
-      g:put('if new then')
-    end
-    g:follow(step, view)
-    g:put('end end')
   end
 
   function emit.throttle(g, step, view)

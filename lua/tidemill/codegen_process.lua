@@ -69,7 +69,7 @@ return function(emit, Gen, node_list)
       g:put('%s = %s.at local w, over = upto, %s.at - 1 if %s.w > over then over = %s.w end', t, T, T, clock, clock)
     elseif clock then
       -- it is as old as an event that comes now may be
-      g:put('local w = %s.w local over = w %s = w > -huge and w + 1 or %s.highest', clock, t, clock)
+      g:put('local w = %s(%s) local over = w %s = w > -huge and w + 1 or %s.highest', g:now(), clock, t, clock)
     else
       g:put('local w = -huge')
     end

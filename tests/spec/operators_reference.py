@@ -156,9 +156,27 @@ class Clock:
         return self.highest - 1
 
 
+class Delayed:
+    """Behind a step that sends events up to `wait` later than they came."""
+    def __init__(self, base, wait):
+        self.base, self.wait = base, wait
+
+    def __deepcopy__(self, memo):
+        return self
+
+    @property
+    def w(self):
+        return self.base.w - self.wait
+
+    def now(self):
+        return self.base.now() - self.wait
+
+
 # Steps: lua() is their text, event(e) gives rows, ends() gives for each record its rows
 
 class Step:
+    waits = False
+
     def ends(self):
         return []
 
@@ -309,16 +327,61 @@ class Dedup(Keyed):
     def __init__(self, rnd, name, keyed, timed):
         super().__init__(rnd, name, rnd.choice(([None] if keyed else []) + [['id'], ['k'], ['k', 'id']]))
         self.keep = rnd.choice(['first', 'last'])
-        self.within = rnd.choice([None, 5, 40]) if timed and self.keep == 'first' else None
+        self.within = rnd.choice([None, 5, 40]) if timed else None
         self.may_expire(rnd, timed)
         if self.within:
             self.ttl = None
+        self.waits, self.armed = self.keep == 'last' and self.within is not None, 0
 
     def lua(self):
         within = "within = '%dms', " % self.within if self.within else ''
         return ":dedup('%s', { %s%skeep = '%s', %s })" % (self.name, self.on('on'), within, self.keep, self.bound())
 
+    def begin(self, r, time):
+        r['from'], self.armed = time, self.armed + 1
+        r['due'] = (time + self.within - 1, self.armed)
+
+    def forget(self, r):
+        """Of the first group the last one stays."""
+        while len(r['list']) > 1 and r['list'][1][0] < r['from'] + self.within:
+            r['list'].pop(0)
+
+    def wait(self, e):
+        """keep = 'last' with within: the events of a key, in order of time."""
+        new, r, _ = self.record(e)
+        if not new and e.time < r['from'] and e.time <= self.clock.w:
+            return [e.but(members=e.ordered(), made=False)] if e.time <= r['from'] - self.within else []
+        r['list'] = sorted([x for x in r.get('list', []) if x[0] != e.time] + [(e.time, e)], key=lambda x: x[0])
+        if new or e.time < r['from']:
+            self.begin(r, e.time)
+        if r['from'] <= self.clock.w:
+            self.forget(r)
+        return []
+
+    def take(self, w):
+        """The next event whose group is complete at w, or None."""
+        due = sorted(((r['due'], key) for key, r in self.records.items() if r['due'][0] <= w), key=lambda x: x[0]) if self.waits else []
+        if not due:
+            return None
+        key = due[0][1]
+        r = self.records[key]
+        self.forget(r)
+        _, e = r['list'].pop(0)
+        self.written.remove(key)
+        if r['list']:
+            self.begin(r, r['list'][0][0])
+            self.written.append(key)
+        else:
+            del self.records[key]
+        return e.but(members=e.ordered(), made=False)
+
+    def ends(self):
+        rows = iter(lambda: self.take(math.inf), None)
+        return [[e] for e in rows]
+
     def event(self, e):
+        if self.waits:
+            return self.wait(e)
         if self.within:
             self.pass_watermark(self.clock.w, self.within)
         new, r, _ = self.record(e)
@@ -526,6 +589,22 @@ class Pipeline:
     def event(self, text):
         self.slots += 1
         self.attempt([Event({k: v for k, v in text.items()}, number=self.slots)], self.tree, 0)
+        self.settle()
+
+    def settle(self):
+        """What is due behind the event, clock by clock, in the order of steps."""
+        steps = [x for x in self.tree.stateful() if getattr(x[2], 'waits', False)]
+        clocks = []
+        for _, _, step in steps:
+            if step.clock not in clocks:
+                clocks.append(step.clock)
+        for clock in sorted(clocks, key=lambda c: isinstance(c, Delayed)):
+            for node, at, step in steps:
+                while step.clock is clock:
+                    e = step.take(clock.now())
+                    if e is None:
+                        break
+                    self.attempt([e.but(number=self.slots)], node, at + 1)
 
     def finish(self):
         for _, _, step in self.tree.stateful():
@@ -548,6 +627,8 @@ def chain(rnd, depth, timed, keyed, names, used):
         name = 's%d' % len(names)
         if kind == 'dedup':
             step = Dedup(rnd, name, keyed, timed)
+            if step.waits:
+                timed = Delayed(timed, step.within)
         elif kind == 'top':
             step = Top(rnd, name, keyed, timed)
         elif kind == 'running':
@@ -565,7 +646,7 @@ def chain(rnd, depth, timed, keyed, names, used):
             step = {'filter': Filter, 'write': Write, 'double': Double, 'bad': Bad}[kind]()
         names.append(name)
         steps.append(step)
-    return steps, keyed
+    return steps, keyed, timed
 
 
 def number_free(steps):
@@ -574,7 +655,7 @@ def number_free(steps):
     for s in steps:
         if ends and isinstance(s, Sample) and (s.every or not s.on):
             return False
-        ends = ends or isinstance(s, (Suppress, Top, Running))
+        ends = ends or isinstance(s, (Suppress, Top, Running)) or s.waits
     return True
 
 
@@ -584,9 +665,9 @@ def build(rnd):
     first = [EventTime()] if timed else []
     while True:
         names, used = [], {}
-        steps, keyed = chain(rnd, 3, timed and first[0].clock, None, names, used)
+        steps, keyed, clock = chain(rnd, 3, timed and first[0].clock, None, names, used)
         shape = rnd.choice(['one', 'one', 'branch', 'link'])
-        arms = [chain(rnd, 2, timed and shape != 'link' and first[0].clock, keyed if shape == 'branch' else None, names, used)[0] for _ in range(2)]
+        arms = [chain(rnd, 2, timed and shape != 'link' and clock, keyed if shape == 'branch' else None, names, used)[0] for _ in range(2)]
         if shape == 'link':
             tail = arms[1]
             if number_free(steps) and number_free(tail):
