@@ -6,9 +6,9 @@ states that are full, events that fail behind the step; compiled or not, fed in 
 
 local h = require 'spec.helper'
 
-local function generate(seed, cases, events)
+local function generate(seed, cases, events, more)
   local dir = h.folder()
-  local r = h.shell(('python3 tests/spec/operators_reference.py %d %d %s %s'):format(seed, cases, dir, events or ''))
+  local r = h.shell(("python3 tests/spec/operators_reference.py %d %d %s '%s' %s"):format(seed, cases, dir, events or '', more or ''))
   assert(r.code == 0, r.err)
   return dir
 end
@@ -43,6 +43,18 @@ describe('random chains of operators', function()
       compare(dir .. '/' .. i)
       compare(dir .. '/' .. i, nil, '--no-jit')
     end
+  end)
+
+  it('give the last of several within a time', function()
+    local dir, n = generate(14, 130, nil, 'last'), 0
+    for i = 0, 129 do
+      local case = dir .. '/' .. i
+      compare(case, i % 8 == 0 and 'python3 tests/spec/tools/pieces.py 3' or nil, i % 8 == 1 and '--no-jit' or nil)
+      n = n + select(2, h.read(case .. '/chain.lua'):gsub("keep = 'last', [mu]", ''))
+    end
+    assert.is_true(n > 100, tostring(n))
+    dir = generate(15, 4, 1200, 'last')
+    for i = 0, 3 do compare(dir .. '/' .. i) end
   end)
 
   it('pass check, also with a sample', function()

@@ -1,6 +1,6 @@
 """operators_reference.py - random chains of event_time, dedup, top, running, sample, throttle, suppress over random events, the slow and obvious way.
 
-    python3 operators_reference.py SEED CASES FOLDER [EVENTS]
+    python3 operators_reference.py SEED CASES FOLDER [EVENTS [last]]       last: of dedup mostly, which keeps the last within a time
 
 Writes FOLDER/N/in.ndjson, chain.lua and, of each of its sinks, what must come out: want-a, want-b. Nothing here is shared with
 the program under test: rules come from the catalog's words, the hash from the specification of XXH64.
@@ -184,6 +184,7 @@ class Step:
 class Keyed(Step):
     """Records by key; a new key beyond max_keys takes the place of the one written longest ago."""
     ttl = clock = None
+    ended = False
 
     def __init__(self, rnd, name, fields):
         self.name, self.fields, self.records, self.written = name, fields, {}, []
@@ -199,13 +200,13 @@ class Keyed(Step):
         return bound + (", ttl = '%dms'" % self.ttl if self.ttl else '')
 
     def left(self):
-        """Records at the end of input."""
+        """Records at the end of input; from then on the watermark passes no more."""
         if self.ttl:
             self.pass_watermark(self.clock.w, self.ttl)
         return self.records
 
     def pass_watermark(self, w, ttl):
-        for key in [k for k, r in self.records.items() if r['used'] + ttl <= w]:
+        for key in [] if self.ended else [k for k, r in self.records.items() if r['used'] + ttl <= w]:
             del self.records[key]
             self.written.remove(key)
 
@@ -324,10 +325,14 @@ class Bad(Step):
 
 
 class Dedup(Keyed):
+    only_last = False
+
     def __init__(self, rnd, name, keyed, timed):
         super().__init__(rnd, name, rnd.choice(([None] if keyed else []) + [['id'], ['k'], ['k', 'id']]))
         self.keep = rnd.choice(['first', 'last'])
         self.within = rnd.choice([None, 5, 40]) if timed else None
+        if self.only_last and timed:
+            self.keep, self.within = 'last', rnd.choice([1, 5, 40, 300])
         self.may_expire(rnd, timed)
         if self.within:
             self.ttl = None
@@ -336,6 +341,11 @@ class Dedup(Keyed):
     def lua(self):
         within = "within = '%dms', " % self.within if self.within else ''
         return ":dedup('%s', { %s%skeep = '%s', %s })" % (self.name, self.on('on'), within, self.keep, self.bound())
+
+    def left(self):
+        if self.within and not self.waits:
+            self.pass_watermark(self.clock.w, self.within)
+        return super().left()
 
     def begin(self, r, time):
         r['from'], self.armed = time, self.armed + 1
@@ -610,6 +620,10 @@ class Pipeline:
         for _, _, step in self.tree.stateful():
             if isinstance(step, EventTime):
                 step.clock.w = step.clock.now()
+        for _, _, step in self.tree.stateful():
+            if isinstance(step, Keyed):
+                step.left()
+                step.ended = True
         for node, at, step in list(self.tree.stateful()):
             for rows in step.ends():
                 self.attempt([r.but(number=-1) for r in rows], node, at + 1)
@@ -620,6 +634,8 @@ def chain(rnd, depth, timed, keyed, names, used):
     steps = []
     for _ in range(rnd.randint(1, depth)):
         kinds = ['dedup', 'top', 'sample', 'key_by', 'filter', 'write', 'double', 'bad', 'running'] + (['throttle', 'suppress', 'dedup'] if timed else [])
+        if Dedup.only_last and timed:
+            kinds += ['dedup'] * 8
         kind = rnd.choice(kinds)
         if kind in ('double', 'top') and used.get(kind, 0) >= 1:
             continue
@@ -687,10 +703,18 @@ def build(rnd):
     return '\n'.join(lua), Node(first + steps, arms=[Node(arms[0], sink='a'), Node(arms[1], sink='b')]), None
 
 
-def events(rnd, count):
+def spelled(key):
+    """As the program writes it itself."""
+    v = json.loads(key)
+    return v is None or isinstance(v, list) or shown(part(v)) == key or isinstance(v, bool)
+
+
+def events(rnd, count, plain):
+    """plain: keys are spelled in one way alone, as rows of running show them as they came."""
     keys = rnd.choice([['"a"', '"b"', '"c"'], ['1', '1.0', '"1"', 'true', '"true"', 'null'],
                        ['9007199254740993', '"9007199254740993"', '-0.5', '"é"', '""', '"\\u0031"', '[1]'],
                        ['"key%d"' % i for i in range(12)], ['-3', '65536', '1e3', '1000']])
+    keys = [k for k in keys if not plain or spelled(k)]
     values = rnd.choice([['1', '2', '3', '3.0', '-1.5'], ['"a"', '"b"', '"B"', '"é"', '"ab"'], ['1', '"1"', 'true', 'null', '{"x":1}'],
                          [str(i) for i in range(30)]])
     time, step = 1000, rnd.choice([1, 5, 30])
@@ -718,7 +742,7 @@ def events(rnd, count):
 
 def case(rnd, folder, count):
     lua, tree, second = build(rnd)
-    lines = events(rnd, count)
+    lines = events(rnd, count, ':running' in lua)
     got = {'a': [], 'b': []}
     q = Pipeline(second, lambda leaf, e: got[leaf.sink].append(e.text())) if second else None
 
@@ -744,6 +768,7 @@ def case(rnd, folder, count):
 
 if __name__ == '__main__':
     assert xxh64(b'', 0) == 0xEF46DB3751D8E999 and xxh64(b'abc', 0) == 0x44BC2CF5AD770999   # published values
+    Dedup.only_last = 'last' in sys.argv[5:]
     for i in range(int(sys.argv[2])):
         case(random.Random(int(sys.argv[1]) * 100003 + i), '%s/%d' % (sys.argv[3], i),
-             int(sys.argv[4]) if len(sys.argv) > 4 else None)
+             int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] else None)
