@@ -5,11 +5,9 @@ For the latter events wait in their key's record (dedup.lua) and are sent when t
 of a batch of their own then, made of the bytes that were kept, and what stands behind has a clock that is `within` behind.
 ]]
 
-local lib = require 'tidemill.lib'
 local dedup = require 'tidemill.dedup'
 local operators = require 'tidemill.operators'
 local value = require 'tidemill.value'
-local ffi = lib.ffi
 
 return function(emit, Gen)
   --- The key that events behind the step have, written in the view of the rows; own: the step's own, which is another one.
@@ -22,7 +20,8 @@ return function(emit, Gen)
   --- Text: local key, len, the bytes of the event's key.
   local function put_key(g, view, key)
     local n = view.level
-    g:put('local rc if v%d.key == ROW_KEY then rc = C.tm_ffi_key_row(key_buf, batch, %s, st0.home) else', n, key.cols and g:const(key.cols) or 'nil')
+    g:put('local rc if v%d.key == ROW_KEY then rc = C.tm_ffi_key_row(key_buf, batch, %s, st0.home) else', n,
+      key.cols and g:const(key.cols) or 'nil')
     g:put('rc = set_key(v%d.key, %s) end if rc ~= 0 then key_failed(rc) end', n, g:const(key.names))
   end
 
@@ -63,7 +62,7 @@ return function(emit, Gen)
     rec.options.timed = true
     local state = g:open_state(step, dedup.numbers, other and dedup.refs_with_keys or dedup.refs, own)
     operators.shows(state, view, 'waiting')
-    local D = dedup.new(rec, state, clock.ptr, other and { names = key.names, composite = key.composite } or not own and key and state or nil)
+    local D = dedup.new(rec, state, clock.ptr, key)
     local P = { source = g.kept_source(g, rec, '') }
     P.batch, P.view = g:const(P.source.batch), g:new_view(P.source)
     P.view.inherit(view)

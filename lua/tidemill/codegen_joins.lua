@@ -106,8 +106,8 @@ return function(emit, Gen)
     P.clock = clock
   end
 
-  --- Does something with a clock stand behind a step that sends events later than they came: a join those without a partner, dedup the last
-  --- of several?
+  --- Does something with a clock stand behind a step that sends events later than they came: a join those without a partner, dedup the
+  --- last of several?
   function Gen.is_delayed(step)
     local function asked_behind(at)
       for _, child in ipairs(at.next) do if Gen.asks_clock(child) or asked_behind(child) then return true end end
@@ -136,8 +136,8 @@ return function(emit, Gen)
     local ptr = ffi.cast('struct tm_clock *', anchor)
     local clock = { ptr = ptr, view = view, timed = {}, name = self:const(ptr), tick = 'tick' .. n }
     self:now()
-    self.functions[#self.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(n,
-      base.name, less, clock.name, clock.name)
+    self.functions[#self.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(
+      n, base.name, less, clock.name, clock.name)
     self.functions[#self.functions + 1] = ('local function before%d() %s.w = %s.w - %s end'):format(n, clock.name, base.name, less)
     self.clocks[#self.clocks + 1] = clock
     return clock, 'before' .. n

@@ -32,8 +32,9 @@ local val = ffi.new 'struct tm_value'
 ---@param main table of state.open
 ---@param clock ffi.cdata* struct tm_clock *
 ---@param key table? names and composite of the key that events have behind the step; nil: none
----@return table put(r, t, text, len, w): takes an event in, whose key with refs_with_keys is in state.key; true: it is to be sent at once;
----   key_now(r): the key in Lua's form behind the step; next(to): the text of the event that is sent next until the watermark is `to`, or nil; its time and key in Lua's form in `at` and
+---@return table put(r, t, text, len, w): takes an event in, whose key with refs_with_keys is in state.key; true: it is to be sent at
+---   once; key_now(r): the key in Lua's form behind the step;
+---   next(to): the text of the event that is sent next until the watermark is `to`, or nil; its time and key in Lua's form in `at` and
 ---   `key`; text; judge_due; working: one is being sent
 function M.new(rec, main, clock, key)
   local ptr, within, typ = main.ptr, rec.within, main.type

@@ -22,7 +22,8 @@ local EXACT = 2 ^ 53   -- beyond it nothing can be due
 ---@param o table ttl: in ms, or nil; aged: a list of { least: a cell, ttl, pass(record, upto) } of containers, or nil
 ---@param clock ffi.cdata* struct tm_clock *
 ---@return table arm(record, at): it is looked at again at that time; begin(record): a new one, whose `written` is set; near(record, at):
----   something of it goes then, perhaps before what it is armed for; take(to): the record that is due first, if it goes now; remove(record); pass(to): all keys go that are due; judge_due()
+---   something of it goes then, perhaps before what it is armed for; take(to): the record that is due first,
+---   if it goes now; remove(record); pass(to): all keys go that are due; judge_due()
 function M.new(main, o, clock)
   local E = {}
   local ptr, typ, ttl, aged, marker = main.ptr, main.type, o.ttl or huge, o.aged or {}, lib.flow.marker

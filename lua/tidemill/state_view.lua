@@ -284,7 +284,8 @@ end
 ---@param o table add: takes a row; key_now(): the key at hand; moment: struct tm_view of the event at hand; timers, walls: of the step by
 ---   event time and by the clock, or nil; expiry: of its records, or nil; only_now: s and ctx live for one call
 ---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns; timers,
----   count_dropped(): of timers; aged: of expiry.lua, those fields whose elements go by age; only_now: lend() gives an s and a ctx for one call, retire() ends it }
+---   count_dropped(): of timers; aged: of expiry.lua, those fields whose elements go by age;
+---   only_now: lend() gives an s and a ctx for one call, retire() ends it }
 function M.make(rec, state, o)
   local fields, ptr, moment, only_now, timers, walls = rec.fields, state.ptr, o.moment, o.only_now, o.timers, o.walls
   -- fires: 1 for a timer, whose time is `at`; w: the watermark; born: of the last record; dropped: timers of this call that are
@@ -381,8 +382,8 @@ function M.make(rec, state, o)
   -- one timer a name: setting it by one clock forgets that of the other
   local function timer(name, ms)
     if not timers then
-      raise('type', "ctx.timer goes by event time: write :event_time { field = 'ts' } before this step; ctx.wall_timer(name, '30s') goes " ..
-        'by the clock')
+      raise('type', "ctx.timer goes by event time: write :event_time { field = 'ts' } before this step; ctx.wall_timer(name, '30s') " ..
+        'goes by the clock')
     end
     if timers.set(box, name, ms) and walls.ptr.keys > 0 then walls.cancel(box, name) end
   end

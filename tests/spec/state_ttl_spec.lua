@@ -127,8 +127,8 @@ describe('elements with a ttl', function()
       for k = 1, 2000 do lines[k] = ('{"t":%d,"k":%d,"n":100}'):format(k % 100, k) end
       for i = 1, 3000 do lines[#lines + 1] = ('{"t":%d,"k":0,"n":0}'):format(last and 100 + i or 100) end
       local dir = h.folder()
-      local file = h.write("local tm = require 'tidemill' local stream = tm.pipeline 'p' return " .. code:format(more) .. ':to(tm.sink.discard())',
-        dir .. '/s.lua')
+      local file = h.write("local tm = require 'tidemill' local stream = tm.pipeline 'p' return " .. code:format(more) ..
+        ':to(tm.sink.discard())', dir .. '/s.lua')
       local r = h.run({ 'state', 'ls', '--json', file }, table.concat(lines, '\n') .. '\n')
       assert.equal(0, r.code, r.err)
       return h.decode(r.out)[1]
