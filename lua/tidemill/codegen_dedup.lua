@@ -81,11 +81,13 @@ return function(emit, Gen)
     g:find_record(state, view, own)
     g.put_bytes(g, P, view)
     if other then put_key(g, view, key) end
-    g:put('if %s(r, st%d.time, text, len, %s.w) then', g:const(D.put), n, clock.name)
+    g:put('local now = %s(r, st%d.time, text, len, %s.w) if now then', g:const(D.put), n, clock.name)
     g:put('st%d.home = st0.home begin%d()', P.view.level, P.view.level)
     put_row(g, P, 'text, len', 'st0.home', ('%s(r)'):format(g:const(D.key_now)))
     g:put('st%d.time = st%d.time %s()', P.view.level, n, P.sent)
     g:watch_room(view)
+    g:put('elseif now == false then')
+    g:put_taken()
     g:put('end end')
   end
 

@@ -33,7 +33,7 @@ local val = ffi.new 'struct tm_value'
 ---@param clock ffi.cdata* struct tm_clock *
 ---@param key table? names and composite of the key that events have behind the step; nil: none
 ---@return table put(r, t, text, len, w): takes an event in, whose key with refs_with_keys is in state.key; true: it is to be sent at
----   once; key_now(r): the key in Lua's form behind the step;
+---   once, nil: it is a duplicate; key_now(r): the key in Lua's form behind the step;
 ---   next(to): the text of the event that is sent next until the watermark is `to`, or nil; its time and key in Lua's form in `at` and
 ---   `key`; text; judge_due; working: one is being sent
 function M.new(rec, main, clock, key)
@@ -76,7 +76,7 @@ function M.new(rec, main, clock, key)
 
   function D.put(r, t, text, len, w)
     local waits = r.times.n > 0
-    if waits and t < r.from and t <= w then return t <= r.from - within end
+    if waits and t < r.from and t <= w then return t <= r.from - within or nil end
     check(C.tm_ffi_versions_put(ptr, r, TIMES, t, text, len))
     if keyed then check(C.tm_ffi_versions_put(ptr, r, KEYS, t, state.key.bytes, state.key.len)) end
     if not waits or t < r.from then begin(r, t) end
