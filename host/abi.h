@@ -683,6 +683,16 @@ int32_t tm_ffi_marks_add(struct tm_state *s, void *record, const struct tm_marks
 int32_t tm_ffi_marks_count(const struct tm_marks *m, void *record, int32_t fresh);
 /* The number behind place `at` (0 to begin), in no order: its place, or 0 at the end. out: the number, its marks. */
 double tm_ffi_marks_next(struct tm_state *s, const void *record, int32_t field, double at, double *out);
+/* What a record knows of the times of a container whose elements go by age (state/aging.c): they stand in `times`, a LIST or MAP of NUMBER
+ * beside it, or, of a set, the same field. */
+struct tm_ages {
+  double least;             /* none is smaller; +inf: there are none */
+  double top;               /* the largest */
+  double slack;             /* how far one was behind the largest before it, at most */
+};
+/* Elements whose times are up to `upto` go, and ages, which lies in the record, is what holds for the others, least exactly; the key does
+ * not count as written. 0 or a negative code. */
+int32_t tm_ffi_aging_pass(struct tm_state *s, void *record, int32_t field, int32_t times, struct tm_ages *ages, double upto);
 
 /* Rows that hold from a time on (state/versions.c): `field` is a LIST of NUMBER, the one behind it a LIST of STRING. Times are not NaN. */
 /* The row of that time, in place of one that has the same (OK), or a new one (NEW); an empty one: from then on there is none. */

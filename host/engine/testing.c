@@ -5,7 +5,8 @@
  *   open(loops)          the plan is complete
  *   feed(source, text)   text behind what the source has        finish(source)  it has no more
  *   step(source)         true: something moved, take the rows and call again; source nil: only what is at hand
- *   settle(source, root) what is due of its pipelines, as their clocks of the partition root were moved: then step
+ *   settle(source, root, by_time)  what is due of its pipelines, as their clocks of the partition root were moved, or
+ *                        time has passed: then step
  *   fire()               the next rows of the end of input: then step; false: there are none left
  *   take(sink)           the rows of a sink, as text            advance(ms)     the clock
  *
@@ -166,7 +167,8 @@ static int testing_settle(lua_State *L) {
   t->settling = 1;
   struct tm_source *root = source_arg(L, t, 2);
   tm_flow_settle(&t->flows, t->current, root->index << 16 | tm_source_part(root));
-  t->current->batch->live = 1;  /* a spec that moves a watermark is an input that is not silent */
+  /* a spec that moves a watermark is an input that is not silent; time that passes says nothing of inputs */
+  if (!lua_toboolean(L, 3)) t->current->batch->live = 1;
   return 0;
 }
 

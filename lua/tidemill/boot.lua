@@ -421,15 +421,25 @@ function M.batch_begin(index, rows, firing)
   end
 end
 
---- Nothing is there to be read. A clock that waited for a partition which has been silent for long enough: its pipeline's source and
---- the partition it is at; else nil, and when there will be one.
+--- The partition at which the clocks of event time of a source's pipelines are.
+local function part_of(source)
+  for _, p in ipairs(plan.pipelines) do
+    for _, clock in ipairs(p.source == source and p.clocks or {}) do
+      if clock.part then return clock.part end
+    end
+  end
+  return 0
+end
+
+--- Nothing is there to be read. A clock that waited for a partition which has been silent for long enough, or by which something is due:
+--- its pipeline's source and the partition it is at; else nil, and when there will be one.
 ---@param now number ms
 function M.idle(now)
   local due = math.huge
   for _, p in ipairs(plan.pipelines) do
     for _, clock in ipairs(p.clocks or {}) do
       local at = windows.idle(clock, now, p.name)
-      if at == true then return p.source.index, clock.part or 0 end
+      if at == true then return p.source.index, part_of(p.source) end
       due = math.min(due, at)
     end
   end
@@ -440,7 +450,7 @@ end
 function M.ending(now)
   for _, p in ipairs(plan.pipelines) do
     for _, clock in ipairs(p.clocks or {}) do
-      host.watermark(p.name, windows.watermark(clock, now))
+      if not clock.wall then host.watermark(p.name, windows.watermark(clock, now)) end
     end
   end
   for _, size in ipairs(state.sizes()) do host.state_size(size.name, size.keys, size.bytes) end

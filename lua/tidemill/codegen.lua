@@ -84,7 +84,7 @@ function Gen:new_view(source)
     view = lib.load(part)(lib, view_spec, view) or view
   end
   self.views[level + 1] = view
-  view.level = level
+  view.level, view.source = level, source
   return view
 end
 
@@ -152,7 +152,7 @@ end
 
 --- A place for the rows that a user function emits, and the emit function for it.
 function Gen:new_held(view)
-  local inner = self:new_view()
+  local inner = self:new_view(view.source)   -- the event itself may be among the rows
   inner.inherit(view)
   local held = lib.load 'tidemill.view_rows' (lib, view, inner)
   self.held[#self.held + 1] = held
@@ -455,6 +455,7 @@ end
 require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
+require 'tidemill.codegen_dedup'(emit, Gen)
 require 'tidemill.codegen_windows'(emit, Gen)
 require 'tidemill.codegen_applied'(emit, Gen, node_list)
 require 'tidemill.codegen_tables'(emit, Gen, node_list)
@@ -479,7 +480,7 @@ end
 --- Has the pipeline a step that sends a row of its own beside the event at hand?
 local function sends_more(pipeline)
   for _, step in ipairs(pipeline.steps) do
-    if step.kind == 'suppress' then return true end
+    if step.kind == 'suppress' or Gen.sends_last(step) then return true end
     if step.rec and (step.rec.right or step.rec.join) then return true end
     local e = step.kind == 'aggregate' and step.rec.emit
     local window = e and step.rec.window
@@ -495,12 +496,19 @@ local function keeps_state(kind)
 end
 
 --- Is such a step asked for the watermark?
-local function asks_clock(kind, step)
-  return Gen.HAS_DUE[kind] or kind == 'over' or kind == 'lookup' and step.table.rec.versioned ~= nil
+function Gen.asks_clock(step)
+  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
--- steps that something of may be due
-Gen.HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+--- Is it a dedup that waits for the last of several events?
+function Gen.sends_last(step) return step.kind == 'dedup' and step.rec.keep == 'last' and step.rec.within ~= nil end
+
+local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+
+--- May something of such a step be due?
+function Gen.has_due(step)
+  return HAS_DUE[step.kind] or step.rec and (step.rec.ttl or step.kind == 'dedup' and step.rec.within) and true or false
+end
 local NAMES_KEY = { key_by = true, join = true, window_join = true, join_right = true }
 local LEADING = { event_time = true, on_error = true, late_to = true }
 
@@ -530,7 +538,7 @@ function M.compile(pipeline, checked)
     keyed = uses(pipeline, function(kind) return NAMES_KEY[kind] end),
     timed = uses(pipeline, function(kind) return kind == 'event_time' end),
     stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, asks_clock),
+    windowed = uses(pipeline, function(_, step) return Gen.asks_clock(step) end),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {}, forward = {},
     ends = {},
   }, Gen)
@@ -572,7 +580,8 @@ function M.compile(pipeline, checked)
       start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
       hold = ('if i > 0 and %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
     else
-      start = picked .. 'if n == 0 then return last + 1 end st0.at, st0.last = -1, n - 1'
+      start = picked .. (#g.clocks > 0 and 'if n == 0 then st0.home = last if not settle() then flow.due = 1 end return last + 1 end ' or
+        'if n == 0 then return last + 1 end ') .. 'st0.at, st0.last = -1, n - 1'
     end
     done = '(st0.at >= st0.last and last or st0.home) + 1'
   end

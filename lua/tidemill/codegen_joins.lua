@@ -74,6 +74,12 @@ return function(emit, Gen)
   local NOW = 'local function now(k) local w = k.highest - k.distance if w > k.cap then w = k.cap end ' ..
     'if w < k.low then w = k.low end return w end'
 
+  --- The function that gives the watermark of a clock as it is now, its `w` being that before the event at hand.
+  function Gen:now()
+    if not self.has_now then self.functions[#self.functions + 1], self.has_now = NOW, true end
+    return 'now'
+  end
+
   --- The clock of a join of two pipelines: the least watermark of both, without limit where an input has ended. Its `highest` is that
   --- as it is now, worked out behind each event (tickN); its `w` that before the event at hand (beforeN).
   local function share_clocks(g, rec, P)
@@ -91,7 +97,7 @@ return function(emit, Gen)
     end)
     local clock = { ptr = at.ptr, view = P.sides[1].view, timed = {}, name = g:const(at.ptr), tick = 'tick' .. n }
     local other = ('local o = %s.%s_ended and huge or now(%s.%s_clock) if o < w then w = o end'):format(S, theirs, S, theirs)
-    if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
+    g:now()
     g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) %s %s.highest = w return w >= %s.trip end'):format(n,
       own.name, other, clock.name, clock.name)
     P.before = 'before' .. n
@@ -100,14 +106,16 @@ return function(emit, Gen)
     P.clock = clock
   end
 
-  --- Does something with a clock stand behind a join that sends events without a partner, which are old then?
+  --- Does something with a clock stand behind a step that sends events later than they came: a join those without a partner, dedup the
+  --- last of several?
   function Gen.is_delayed(step)
-    local function due_behind(at)
-      for _, child in ipairs(at.next) do if Gen.HAS_DUE[child.kind] or due_behind(child) then return true end end
-      for _, arm in ipairs(at.arms or {}) do if due_behind(arm) then return true end end
+    local function asked_behind(at)
+      for _, child in ipairs(at.next) do if Gen.asks_clock(child) or asked_behind(child) then return true end end
+      for _, arm in ipairs(at.arms or {}) do if asked_behind(arm) then return true end end
       return false
     end
-    return step.kind == 'join' and step.rec.kind_of ~= 'inner' and not step.rec.cross and due_behind(step)
+    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' and not step.rec.cross or Gen.sends_last(step)
+    return late and asked_behind(step)
   end
 
   --- Are all clocks of the pipeline moved by its events alone, and none worked out from others behind each event?
@@ -117,24 +125,30 @@ return function(emit, Gen)
     return true
   end
 
-  --- The clock of what stands behind a join that sends events without a partner: these are as old as the longest wait for one, so its
-  --- watermark is the join's less that, and nothing is late there.
-  local function delay_clock(g, rec, P)
-    local n, wait = P.step.id, rec.within and 0 or math.huge
-    for side in pairs(rec.within and P.keeps or {}) do wait = math.max(wait, side == 'left' and rec.within.after or rec.within.before) end
-    local less = wait == math.huge and 'huge' or ('%.0f'):format(wait)
+  --- The clock of what stands behind a step that sends events up to `wait` ms later than they came: its watermark is that of `base` less
+  --- that, and nothing is late there. Also the name of the function that is called before the step.
+  function Gen:delay_clock(step, view, base, wait)
+    local n, less = step.id, wait == math.huge and 'huge' or ('%.0f'):format(wait)
     local anchor = ffi.new 'struct tm_clock'
     anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
     anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
-    g.anchors[#g.anchors + 1] = anchor
+    self.anchors[#self.anchors + 1] = anchor
     local ptr = ffi.cast('struct tm_clock *', anchor)
-    local clock = { ptr = ptr, view = P.sides[1].view, timed = {}, name = g:const(ptr), tick = 'tick' .. n }
-    if not g.has_now then g.functions[#g.functions + 1], g.has_now = NOW, true end
-    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(n,
-      P.clock.name, less, clock.name, clock.name)
-    P.before = 'before' .. n
-    g.functions[#g.functions + 1] = ('local function before%d() %s.w = %s.w - %s end'):format(n, clock.name, P.clock.name, less)
-    g.clocks[#g.clocks + 1] = clock
+    local clock = { ptr = ptr, view = view, timed = {}, name = self:const(ptr), tick = 'tick' .. n }
+    self:now()
+    self.functions[#self.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(
+      n, base.name, less, clock.name, clock.name)
+    self.functions[#self.functions + 1] = ('local function before%d() %s.w = %s.w - %s end'):format(n, clock.name, base.name, less)
+    self.clocks[#self.clocks + 1] = clock
+    return clock, 'before' .. n
+  end
+
+  --- The same behind a join: of the longest wait for a partner.
+  local function delay_join(g, rec, P)
+    local wait = rec.within and 0 or math.huge
+    for side in pairs(rec.within and P.keeps or {}) do wait = math.max(wait, side == 'left' and rec.within.after or rec.within.before) end
+    local clock
+    clock, P.before = g:delay_clock(P.step, P.sides[1].view, P.clock, wait)
     return clock
   end
 
@@ -167,7 +181,7 @@ return function(emit, Gen)
     local key = { names = on.left, nodes = g:field_nodes(P.view, on.left), composite = on.composite, made = false }
     P.key = key
     local outer_key, outer_clock = g.key, g.clock
-    g.key, g.clock = key, Gen.is_delayed(step) and P.clock and delay_clock(g, rec, P) or P.clock
+    g.key, g.clock = key, Gen.is_delayed(step) and P.clock and delay_join(g, rec, P) or P.clock
     P.follow = function(name)
       return g:write_function(name, '', function() g:follow(step, P.view) end)
     end

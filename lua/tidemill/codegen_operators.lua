@@ -1,5 +1,6 @@
 --[[
-codegen_operators.lua - the text of event_time and of the steps that remember little: dedup, top, sample, throttle, suppress.
+codegen_operators.lua - the text of event_time and of the steps that remember little: top, sample, throttle, suppress (dedup:
+codegen_dedup.lua).
 
   st.time  the event's time, ms; NaN: none. Forks keep it, rows inherit it.
   kN[i]    the times of a batch, read off a column in C before the first event (Gen:before_text); NaN: look closer
@@ -82,29 +83,6 @@ return function(emit, Gen)
     return table.concat(text)
   end
 
-  function emit.dedup(g, step, view)
-    local rec = step.rec
-    local last, within = rec.keep == 'last', rec.within
-    local own = g:own_key(step, view)
-    local state = g:open_state(step, last and { 'revision' } or within and { 'at' } or {}, last and { operators.EVENT } or {}, own)
-    operators.shows(state, view, last and 'last' or within and 'within' or 'first')
-    local ptr = g:const(state.ptr)
-    g:at(step)
-    g:put('do')
-    g:find_record(state, view, own)
-    if last then
-      g:put('if %s(r) then local n = r.revision r.revision = n + 1 %s(n)', g:const(operators.changed(view, state.ptr)),
-        g:writer(view, 'revision'))
-    elseif within then
-      g:put('local new, t = %s.code == 1, st%d.time', ptr, view.level)
-      g:put('if new or t - r.at >= %.0f or r.at - t >= %.0f then r.at = t', within, within)
-    else
-      g:put('if %s.code == 1 then', ptr)
-    end
-    g:follow(step, view)
-    g:put('end end')
-  end
-
   function emit.throttle(g, step, view)
     local rec = step.rec
     local full = ('%.0f'):format(rec.n * rec.per)
@@ -167,7 +145,9 @@ return function(emit, Gen)
 
   function emit.top(g, step, view)
     local rec, n = step.rec, view.level
-    local state = g:open_state(step, operators.top_numbers, operators.top_refs)
+    local numbers = { unpack(operators.top_numbers) }
+    if rec.ttl then numbers[#numbers + 1] = 'written' end
+    local state = g:open_state(step, numbers, operators.top_refs)
     operators.shows(state, view, 'top')
     local ptr = g:const(state.ptr)
     local node = view.field(rec.field)
@@ -184,6 +164,7 @@ return function(emit, Gen)
     g:put('do local v = %s', g:call(read, view))
     g:put('if v ~= nil then local t = %s', rec.timed and ('st%d.time'):format(n) or '0')
     g:find_record(state, view)
+    g:put_ttl(step, view, state)
     g:put_taken()
     g:put("if not (type(v) == 'number' and r.n == %d and r.kind == %d and (v %s r.worst or v == r.worst and t >= r.worst_at))", rec.n,
       operators.NUMBER, rec.order == 'desc' and '<' or '>')

@@ -43,23 +43,44 @@ return function(emit, Gen, node_list)
     return call(g:const(box.view) .. ', ' .. g:const(box.ctx))
   end
 
-  --- The function that calls on_timer for the next timer that is due, or on_expire for the next key.
-  local function put_fire(g, step, view, state, box, held)
-    local rec, n, timers = step.rec, view.level, box.timers
-    local outer, first, turn = g.lines, g.first_step, g:fires_in_turn(timers)
-    local T, at, ptr = g:const(timers), g:const(box.at), g:const(state.ptr)
-    g.lines, g.first_step = {}, nil
+  --- Text: elements of the record that are over at watermark w go.
+  local function put_aging(g, box, w)
+    for _, a in ipairs(box.aged) do g:put('if r.%s + %.0f <= %s then %s(r, %s) end', a.least, a.ttl, w, g:const(a.pass), w) end
+  end
+
+  --- Text: a use of the key at time t.
+  local function put_use(g, rec, t)
+    if rec.ttl then g:put('if %s > r.written then r.written = %s end', t, t) end
+  end
+
+  --- The function that calls on_timer for the next timer of T that is due, or on_expire for the next key.
+  local function put_fire(g, step, view, state, box, held, T)
+    local rec, n, wall = step.rec, view.level, T == box.walls
+    local outer, first, turn = g.lines, g.first_step, g:fires_in_turn(T)
+    local t, at, ptr, clock = ('st%d.time'):format(n), g:const(box.at), g:const(state.ptr), g.clock and g.clock.name
+    local on_expire = not wall and rec.on_expire
+    g.lines, g.first_step, T = {}, nil, g:const(T)
     g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', turn, T)
     g:begin_unit(step, view)
     g:put('do local r = cast(%s, p)', g:const(state.type))
     if g.keyed then g:put('v%d.key = key_of(%s, r, %s, %s)', n, ptr, g:const(state.names), tostring(state.composite)) end
     g:put('if C.tm_ffi_state_announce(%s, r) < 0 then no_memory() end', ptr)
-    g:put('st%d.time = %s.at %s.r = r %s.new = false %s.fires = 1 %s.at, %s.w = %s.at, upto', n, T, at, at, at, at, at, T)
+    if not wall then
+      g:put('%s = %s.at local w, over = upto, %s.at - 1 if %s.w > over then over = %s.w end', t, T, T, clock, clock)
+    elseif clock then
+      -- it is as old as an event that comes now may be
+      g:put('local w = %s(%s) local over = w %s = w > -huge and w + 1 or %s.highest', g:now(), clock, t, clock)
+    else
+      g:put('local w = -huge')
+    end
+    g:put('%s.r = r %s.new = false %s.fires = 1 %s.at, %s.w = %s, w', at, at, at, at, at, (clock or not wall) and t or '-huge')
+    put_aging(g, box, 'over')
+    if on_expire then g:put('if not %s.expires then', T) end
+    put_use(g, rec, t)
+    if on_expire then g:put('end') end
     local timer = rec.on_timer and call_of(g, box, function(more) return ('%s(%s.name, %s)'):format(g:const(rec.on_timer), T, more) end)
-    local old = rec.on_expire and call_of(g, box, function(more) return ('%s(%s)'):format(g:const(rec.on_expire), more) end)
-    local touch = rec.ttl and ('if %s.at > r.written then r.written = %s.at end '):format(T, T) or ''
-    put_call(g, view, box, held, old and ('if %s.expires then %s else %s %s end'):format(T, old, touch, timer or '') or
-      touch .. (timer or ''))
+    local old = on_expire and call_of(g, box, function(more) return ('%s(%s)'):format(g:const(on_expire), more) end)
+    put_call(g, view, box, held, old and ('if %s.expires then %s else %s end'):format(T, old, timer or '') or timer or '')
     if old then g:put('if %s.expires then %s.finish() end', T, T) end
     g:put('%s.fires = 0 if %s.dropped ~= 0 then %s() end end', at, at, g:const(box.count_dropped))
     g:end_unit()
@@ -67,28 +88,52 @@ return function(emit, Gen, node_list)
     g.lines, g.first_step = outer, first
   end
 
+  --- Timers of a step on a clock: made, and given their turn.
+  local function new_timers(g, view, name, clock, o)
+    o.clock = clock.ptr
+    local T = require('tidemill.timers').new(name, o)
+    T.view, T.tally = view, g:any_tally()
+    local turn = g:fires_in_turn(T)
+    g.fires[turn].timers = T
+    clock.timed[#clock.timed + 1] = { at = turn, W = g:const(T) }
+    return T
+  end
+
+  --- The elements of a field go by age.
+  local function has_aged(fields)
+    for _, f in ipairs(fields) do if f.container and f.container.ttl then return true end end
+    return false
+  end
+
   function emit.process(g, step, view)
     local rec, clock = step.rec, g.clock
     local parts = require 'tidemill.state_view'
     local numbers, refs = parts.cells(rec.fields)
-    local timed = rec.on_timer or rec.ttl
+    local aged, timed = has_aged(rec.fields), rec.on_timer or rec.ttl
     if timed then numbers[#numbers + 1] = 'born' end
     if rec.ttl then numbers[#numbers + 1] = 'written' end
+    rec.options.timed = aged
     local state = g:open_state(step, numbers, refs)
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
     local held = { inner = inner, hold = hold }
-    local timers
-    if timed then
-      timers = require('tidemill.timers').new(state.name, rec, state, g.held[#g.held], clock.ptr)
-      timers.view, timers.tally = view, g:any_tally()
-      local turn = g:fires_in_turn(timers)
-      g.fires[turn].timers = timers
-      clock.timed[#clock.timed + 1] = { at = turn, W = g:const(timers) }
+    local goes = {}
+    local expiry = (aged or rec.ttl) and require('tidemill.expiry').new(state, { ttl = rec.ttl, aged = goes }, clock.ptr) or nil
+    local timers, walls
+    local function kept(more)
+      more.main, more.held = state, g.held[#g.held]
+      return more
+    end
+    -- at the end of input their turn is before that of keys which expire
+    if rec.on_timer then walls = new_timers(g, view, state.name .. '/wall_timers', g:wall_clock(view), kept { wall = true }) end
+    if clock and (timed or aged) then
+      timers = new_timers(g, view, state.name .. '/timers', clock, kept { expiry = expiry, on_expire = rec.on_expire })
     end
     local box = parts.make(rec, state, {
-      add = add, key_now = function() return view.key_now() end, moment = view.st, only_now = g.checked, timers = timers,
+      add = add, key_now = function() return view.key_now() end, moment = view.st, only_now = g.checked, timers = timers, walls = walls,
+      expiry = expiry,
     })
+    for i, a in ipairs(box.aged) do goes[i] = a end
     state.box, state.view = box, view
     g.boxes[#g.boxes + 1] = box
     g:at(step)
@@ -97,15 +142,16 @@ return function(emit, Gen, node_list)
     g:put_taken()
     local at = g:const(box.at)
     g:put('%s.r = r local new = %s.code == 1 %s.new = new if new then %s(r) %s end', at, ptr, at, g:const(box.init),
-      timers and ('%s.born = %s.born + 1 r.born = %s.born'):format(at, at, at) or '')
-    if rec.ttl then
-      local t = ('st%d.time'):format(view.level)
-      g:put('if new then r.written = %s %s(r) elseif %s > r.written then r.written = %s end', t, g:const(timers.arm), t, t)
+      timed and ('%s.born = %s.born + 1 r.born = %s.born'):format(at, at, at) or '')
+    if rec.ttl then g:put_used(view, expiry) end
+    if clock then
+      g:put('%s.w = %s.w', at, clock.name)
+      put_aging(g, box, clock.name .. '.w')
     end
-    if clock then g:put('%s.w = %s.w', at, clock.name) end
     put_call(g, view, box, held, call_of(g, box, function(more) return g:call(rec.on_event, view, more) end))
     g:put('end')
     g:held_rows(step, view, inner, hold, function() own_keys(g, view, inner) end)
-    if timers then put_fire(g, step, view, state, box, held) end
+    if timers then put_fire(g, step, view, state, box, held, timers) end
+    if walls then put_fire(g, step, view, state, box, held, walls) end
   end
 end

@@ -171,6 +171,31 @@ return function(emit, Gen, node_list)
     return state
   end
 
+  --- Keys of a state that go when they were not used for `ttl` ms; their turn to. Returns what begins and ends with that (expiry.lua).
+  function Gen:expiring(state, ttl)
+    local clock, expiry = self.clock, require 'tidemill.expiry'
+    local E = expiry.new(state, { ttl = ttl }, clock.ptr)
+    local turn = self:fires_in_turn(E)
+    self.fires[turn].text = ('local function fire%d() if flow.firing == 0 then %s.pass(upto) end ended = true return true end'):format(turn,
+      self:const(E))
+    clock.timed[#clock.timed + 1] = { at = turn, W = self:const(E) }
+    return E
+  end
+
+  --- Text: record r is used at the time of the event at hand; local new: it is a new one.
+  function Gen:put_used(view, E)
+    local t = ('st%d.time'):format(view.level)
+    self:put('if new then r.written = %s %s(r) elseif %s > r.written then r.written = %s end', t, self:const(E.begin), t, t)
+  end
+
+  --- Text behind find_record of a step whose option is ttl.
+  function Gen:put_ttl(step, view, state)
+    if not step.rec.ttl then return end
+    self:put('do local new = %s.code == 1', self:const(state.ptr))
+    self:put_used(view, self:expiring(state, step.rec.ttl))
+    self:put('end')
+  end
+
   --- Has the pipeline one output, dead letters apart?
   local function is_only_out(pipeline)
     local n = 0
@@ -326,12 +351,14 @@ return function(emit, Gen, node_list)
     g:called_by(compiled, view)
     local final = rec.options.emit == 'final'
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
+    if rec.ttl then compiled.numbers[#compiled.numbers + 1] = 'written' end
     local state = g:open_state(step, compiled.numbers, compiled.refs)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, final and g.views[1] or view
     local ptr = g:const(state.ptr)
     g:at(step)
     g:put('do')
     g:find_record(state, view)
+    g:put_ttl(step, view, state)
     g:put('%s', g:call(compiled.update, view, ('r, %s%s'):format(ptr, g.timed and (', st%d.time'):format(view.level) or '')))
     g:sync(view)
     if final then

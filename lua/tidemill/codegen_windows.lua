@@ -48,6 +48,19 @@ return function(emit, Gen)
     return at
   end
 
+  --- The clock by which batches arrive, of timers that go by it beside event time.
+  function Gen:wall_clock(view)
+    if self.wall then return self.wall end
+    local clock = ffi.new 'struct tm_clock'
+    clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
+    clock.limit, clock.cap, clock.low = math.huge, math.huge, -math.huge
+    self.anchors[#self.anchors + 1] = clock
+    local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, processing = true, wall = true }
+    at.name, at.self = self:const(at.ptr), self:const(at)
+    self.clocks[#self.clocks + 1], self.wall = at, at
+    return at
+  end
+
   local SET_W = 'local w = HIGH - CLOCK.distance if w > CLOCK.cap then w = CLOCK.cap end ' ..
     'if w < CLOCK.low then w = CLOCK.low end CLOCK.w = w'
 

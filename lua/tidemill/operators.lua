@@ -104,6 +104,7 @@ local shown = {
   first = { {}, function() end },
   within = { { 'at' }, function(r) return r.at end },
   last = { { 'event', 'revision' }, function(r, ptr) return lib.text(state_of.text(ptr, r.event), 9), r.revision - 1 end },
+  waiting = { { 'events', 'from' }, function(r) return r.times.n, r.from end },
   throttle = { { 'at', 'tokens' }, function(r, _, rec) return r.at, r.credit / rec.per end },
   suppress = { { 'held', 'start' }, function(r) return r.held, r.start end },
   top = { { 'events', 'revision' }, function(r, ptr)

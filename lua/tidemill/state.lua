@@ -40,7 +40,8 @@ local VALUE_KIND = {
 ---@param numbers table names of its number cells
 ---@param refs table list of { name, kind, key, of, max, on_full; of a series cells and room } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
----@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference }
+---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference,
+---   cleared: records that went otherwise than by max_keys }
 function M.open(name, numbers, refs, options)
   local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
   for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
@@ -73,7 +74,7 @@ function M.open(name, numbers, refs, options)
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
   return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record,
-    index = index, options = options, made_of = o, anchor = fields }
+    index = index, options = options, made_of = o, anchor = fields, cleared = 0 }
 end
 
 --- One more state of the same name and layout: its struct tm_state *.
@@ -121,6 +122,14 @@ function M.record_of(state, v, names)
   local rc = M.set_key(v, names)
   if rc ~= 0 then M.failed(state, rc) end
   return (C.tm_ffi_state_write(state, M.key))
+end
+
+--- The first time at which a record is due, exactly; huge: none is.
+function M.due_first(state)
+  if state.due == math.huge then return math.huge end
+  local at
+  repeat at = C.tm_ffi_due_first(state) until state.code ~= C.TM_STATE_MORE
+  return at
 end
 
 --- The string a reference of a text holds; nil: none.
@@ -202,10 +211,9 @@ function M.parts_of(bytes, len)
   return list
 end
 
---- The key of a record in Lua's form: a plain value, or a table by field name.
-function M.key_of(state, record, names, composite)
-  local bytes = C.tm_ffi_state_key(state, record, key_len)
-  local n = C.tm_ffi_key_parts(bytes, key_len[0], parts)
+--- A key's bytes in Lua's form: a plain value, or a table by field name.
+function M.key_from(bytes, len, names, composite)
+  local n = C.tm_ffi_key_parts(bytes, len, parts)
   if not composite then
     if n == 0 then return nil end
     return (part(0))
@@ -217,6 +225,12 @@ function M.key_of(state, record, names, composite)
   if n >= 4 then t[names[4]] = part(3) end
   for i = 5, n do t[names[i]] = part(i - 1) end
   return t
+end
+
+--- The key of a record.
+function M.key_of(state, record, names, composite)
+  local bytes = C.tm_ffi_state_key(state, record, key_len)
+  return (M.key_from(bytes, key_len[0], names, composite))
 end
 
 return M

@@ -11,6 +11,8 @@ local state_of = require 'tidemill.state'
 local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local any = require 'tidemill.any'
+local aged = require 'tidemill.state_aged'
+local duration = require 'tidemill.duration'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local ffi_string, huge = ffi.string, math.huge
 
@@ -34,13 +36,13 @@ local function container(kind)
   return function(options)
     local where, what = stream.place(), 'tm.state.' .. kind
     options = stream.options(where, what, options)
-    if options.ttl ~= nil then stream.fault(where, what .. ": 'ttl' needs watermarks, which are not in this version; bound it with max") end
+    local ttl = options.ttl ~= nil and stream.ms_of(where, what .. ": 'ttl'", options.ttl, 'positive') or nil
     if options.max ~= nil and (options.max < 1 or options.max % 1 ~= 0) then
       stream.fault(where, what .. ": 'max' is a whole number of at least 1")
     end
     local d = setmetatable({}, { __metatable = what })
     declared[d] = {
-      kind = kind, max = options.max, on_full = options.on_full,
+      kind = kind, max = options.max, on_full = options.on_full, ttl = ttl,
       of = kind ~= 'set' and one_of(where, what .. ": 'of'", options.of, VALUES, 'any') or nil,
       key = kind == 'map' and one_of(where, what .. ": 'key'", options.key, KEYS, nil)
         or kind == 'set' and one_of(where, what .. ": 'of'", options.of, KEYS, nil) or nil,
@@ -82,6 +84,8 @@ function M.cells(fields)
     f.cell = 'f' .. i
     if f.type == 'number' or f.type == 'integer' or f.type == 'boolean' then
       numbers[#numbers + 1] = f.cell
+    elseif f.container and f.container.ttl then
+      aged.cells(f, numbers, refs)
     elseif f.container then
       local d = f.container
       refs[#refs + 1] = { name = f.cell, kind = d.kind, key = d.key, of = d.of, max = d.max, on_full = d.on_full }
@@ -130,8 +134,8 @@ end
 
 local key, val = ffi.new 'struct tm_value', ffi.new 'struct tm_value'
 
---- Methods of a list, map or set of the record at hand.
-local function container_view(field, index, state, box)
+--- Methods of a list, map or set of the record at hand; and of one with ttl what goes by age.
+local function container_view(field, index, state, box, o)
   local ptr, of, what = state.ptr, field.container.of, "state field '" .. field.name .. "'"
   local methods = {}
   local function done(rc)
@@ -207,9 +211,13 @@ local function container_view(field, index, state, box)
         fill(key, k, what)
         fill_value(val, x, of, what)
         done(C.tm_ffi_map_set(ptr, box.r, index, key, val))
-        end
+      end
     end
   end
+  local goes = field.container.ttl and aged.wrap(methods, field, state, box, {
+    moment = o.moment, expiry = o.expiry, key = key, val = val,
+    fill = function(x) fill(key, x, what) end, fill_value = function(x) fill_value(val, x, of, what) end,
+  })
   return setmetatable({}, {
     __index = function(_, name)
       local m = methods[name]
@@ -220,7 +228,7 @@ local function container_view(field, index, state, box)
     end,
     __newindex = function() raise('type', what .. ', a ' .. field.type .. ', is changed by its methods') end,
     __metatable = field.type,
-  })
+  }), goes
 end
 
 -- The proxies -----------------------------------------------------------------------
@@ -248,6 +256,23 @@ local function access(field)
     "if type(v) == 'string' then set_text(F[@], v) elseif v == nil then empty(F[@]) else wrong(F[@], v) end"
 end
 
+local WALL_MAX = 1000   -- durations remembered
+local wall_known, wall_n = {}, 0
+
+--- How long ctx.wall_timer waits, ms.
+local function wall_ms(after)
+  local ms = wall_known[after]
+  if ms then return ms end
+  local why
+  ms, why = duration.parse(after)
+  if not ms then raise('type', "ctx.wall_timer takes a name and how long to wait, such as '30s': " .. why) end
+  if ms < 1 or ms % 1 ~= 0 or ms > 2 ^ 52 then
+    raise('type', "ctx.wall_timer waits whole milliseconds, at least one, got '" .. after .. "'")
+  end
+  if wall_n < WALL_MAX then wall_known[after], wall_n = ms, wall_n + 1 end
+  return ms
+end
+
 local function read_only(what, index)
   return setmetatable({}, {
     __index = index, __metatable = what,
@@ -256,12 +281,13 @@ local function read_only(what, index)
 end
 
 --- The proxies of a process step.
----@param o table add: takes a row; key_now(): the key at hand; moment: struct tm_view of the event at hand; timers: of the step, or nil;
----   only_now: s and ctx live for one call
+---@param o table add: takes a row; key_now(): the key at hand; moment: struct tm_view of the event at hand; timers, walls: of the step by
+---   event time and by the clock, or nil; expiry: of its records, or nil; only_now: s and ctx live for one call
 ---@return table { at: the box, view: s, ctx, init(r): start values, settle(): what is left to do when the call returns; timers,
----   count_dropped(): of timers; only_now: lend() gives an s and a ctx for one call, retire() ends it }
+---   count_dropped(): of timers; aged: of expiry.lua, those fields whose elements go by age;
+---   only_now: lend() gives an s and a ctx for one call, retire() ends it }
 function M.make(rec, state, o)
-  local fields, ptr, moment, only_now, timers = rec.fields, state.ptr, o.moment, o.only_now, o.timers
+  local fields, ptr, moment, only_now, timers, walls = rec.fields, state.ptr, o.moment, o.only_now, o.timers, o.walls
   -- fires: 1 for a timer, whose time is `at`; w: the watermark; born: of the last record; dropped: timers of this call that are
   local place = ffi.new(ffi.typeof(
     'struct { $ r; int32_t new; int32_t late; int32_t cleared; int32_t fires; double at; double w; double born; double dropped; }',
@@ -271,7 +297,7 @@ function M.make(rec, state, o)
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
   local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
   local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end
-  local names, containers, reads, writes = {}, {}, {}, {}
+  local names, containers, reads, writes, goes = {}, {}, {}, {}, {}
   -- fields of type any: their functions, and text that calls them, without a loop; a function has 60 upvalues at most
   local any_functions, any_names, settles, forgets = {}, {}, {}, {}
   local function any_call(fn)
@@ -284,7 +310,9 @@ function M.make(rec, state, o)
   for i, field in ipairs(fields) do
     names[i] = field.name
     field.index = state.index[field.cell]
-    if field.container then containers[i] = container_view(field, field.index, state, box) end
+    if field.container then
+      containers[i], goes[#goes + 1] = container_view(field, field.index, state, box, o)
+    end
     local get, set
     if field.type == 'any' then
       local load_any, store_any, settle, forget = lib.load 'tidemill.state_any' (lib, any, state_of, ptr, box, field)
@@ -315,6 +343,9 @@ function M.make(rec, state, o)
     local v = field.start
     if field.type == 'string' then
       if v then starts[#starts + 1] = ('start_text(r, F[%d])'):format(i) end
+    elseif field.container and field.container.ttl then
+      values[i] = huge
+      starts[#starts + 1] = ('r.%s_least = V[%d]'):format(field.cell, i)
     elseif state.index[field.cell] == nil then
       if type(v) == 'boolean' then v = v and 1 or 0 end
       values[i] = v or NIL
@@ -337,19 +368,34 @@ function M.make(rec, state, o)
   --- Forgets the key when the call returns; until then its fields read as at the start.
   local function clear()
     forget_anys()
-    for _, field in ipairs(fields) do
-      if field.index then empty(field) end
+    for i, field in ipairs(fields) do
+      if field.container then containers[i]:clear() elseif field.index then empty(field) end
     end
     init(box.r)
     box.cleared, box.late = 1, 1
-    if timers then timers.cleared = timers.cleared + 1 end
+    state.cleared = state.cleared + 1
   end
 
   local function no_timers(name)
     raise('type', 'ctx.' .. name .. ' needs on_timer = function(name, s, ctx) … end in the options of process')
   end
-  local function timer(name, ms) timers.set(box, name, ms) end
-  local function cancel(name) return timers.cancel(box, name) end
+  -- one timer a name: setting it by one clock forgets that of the other
+  local function timer(name, ms)
+    if not timers then
+      raise('type', "ctx.timer goes by event time: write :event_time { field = 'ts' } before this step; ctx.wall_timer(name, '30s') " ..
+        'goes by the clock')
+    end
+    if timers.set(box, name, ms) and walls.ptr.keys > 0 then walls.cancel(box, name) end
+  end
+  local function wall_timer(name, after)
+    local ms = wall_ms(after)
+    local from = walls.working and walls.at or walls.clock.highest
+    if walls.set(box, name, from + ms) and timers and timers.ptr.keys > 0 then timers.cancel(box, name) end
+  end
+  local function cancel(name)
+    local had = timers and timers.cancel(box, name) or false
+    return (not timers or walls.ptr.keys > 0) and walls.cancel(box, name) or had
+  end
 
   local ctx = read_only('ctx', function(_, k)
     if k == 'emit' then return o.add
@@ -364,16 +410,17 @@ function M.make(rec, state, o)
       if w > -huge then return w end
       return nil
     elseif k == 'clear' then return clear
-    elseif k == 'timer' or k == 'cancel' then
+    elseif k == 'timer' or k == 'cancel' or k == 'wall_timer' then
       if not rec.on_timer then no_timers(k) end
-      return k == 'timer' and timer or cancel
-    elseif k == 'wall_timer' then raise('type', 'ctx.wall_timer is not in this version; ctx.timer goes by event time') end
+      return k == 'timer' and timer or k == 'cancel' and cancel or wall_timer
+    end
     raise('type', "ctx has no '" .. tostring(k) .. "'" ..
-      suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'timer', 'cancel', 'clear' }))
+      suggest.among(tostring(k), { 'emit', 'new', 'key', 'time', 'watermark', 'timer', 'wall_timer', 'cancel', 'clear' }))
   end)
   local view = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'state' })
   box.w = -huge
-  local made = { at = box, view = view, ctx = ctx, init = init, settle = settle, timers = timers }
+  local made = { at = box, view = view, ctx = ctx, init = init, settle = settle, timers = timers, walls = walls,
+    aged = goes }
   if only_now then
     local set = {}
     for _, c in pairs(containers) do set[c] = true end
@@ -382,7 +429,7 @@ function M.make(rec, state, o)
 
   --- Counts the timers that the timer at work would have set after the end of input.
   function made.count_dropped()
-    timers.count_dropped(box.dropped)
+    walls.count_dropped(box.dropped)
     box.dropped = 0
   end
 

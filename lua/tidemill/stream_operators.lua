@@ -105,12 +105,11 @@ return function(methods, step, stream)
     end
     local within = o.within and positive_duration(where, 'dedup', 'within', o.within)
     if within then
-      if o.keep == 'last' then
-        fault(where, "dedup: keep = 'last' with 'within' needs watermarks, which are not in this version")
-      end
+      if o.ttl then fault(where, "dedup: 'within' says how long a key is kept; leave 'ttl' out, or 'within'") end
       need_time(where, 'dedup', self, " with 'within'")
     end
-    return step(self, 'dedup', { name = name, options = o, on = on, within = within or nil, keep = o.keep or 'first' })
+    return step(self, 'dedup', { name = name, options = o, on = on, within = within or nil, keep = o.keep or 'first',
+      ttl = stream.ttl_of(where, 'dedup', self, o) })
   end
 
   --- The n events of each key with the largest (or least) values of a field, as rows with a rank.
@@ -126,7 +125,7 @@ return function(methods, step, stream)
     end
     local o = stream.state_options(where, 'top', options)
     return step(self, 'top', { name = name, options = o, n = n, field = field, order = o.order or 'desc',
-      timed = before(self, 'event_time') ~= nil })
+      ttl = stream.ttl_of(where, 'top', self, o), timed = before(self, 'event_time') ~= nil })
   end
 
   --- A share of the events, always the same ones.

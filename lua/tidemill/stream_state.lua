@@ -3,8 +3,9 @@ stream_state.lua - the builder's operators that keep state: running and process.
 what needs stream.lua itself is loaded when it is called.
 ]]
 
+local bytecode = require 'tidemill.bytecode'
+
 local LATER = {
-  ttl = 'needs watermarks, which are', wall_timer = 'needs watermarks, which are',
   version = 'comes with reload, which is', migrate = 'comes with reload, which is',
 }
 
@@ -20,7 +21,7 @@ return function(methods, step, stream)
 
   local function options_of(where, what, given)
     for name, why in pairs(LATER) do
-      if type(given) == 'table' and given[name] ~= nil and not (name == 'ttl' and what == 'process') then
+      if type(given) == 'table' and given[name] ~= nil then
         fault(where, what .. ": option '" .. name .. "' " .. why .. ' not in this version')
       end
     end
@@ -32,12 +33,30 @@ return function(methods, step, stream)
   end
   stream.need_name, stream.state_options = need_name, options_of
 
+  --- ttl of the options of a step behind stream s: ms, or nil.
+  local function ttl_of(where, what, s, o)
+    if o.ttl == nil then return nil end
+    local ms = stream.ms_of(where, what .. ": 'ttl'", o.ttl, 'positive')
+    stream.need_time(where, what, s, " with 'ttl'")
+    return ms
+  end
+  stream.ttl_of = ttl_of
+
+  --- Does one of these functions read such a field of ctx, its parameter number `param` (from 0)?
+  local function asks_ctx(name, functions)
+    for _, f in ipairs(functions) do
+      if type(f[1]) == 'function' and bytecode.fields_of(f[1], f[2])[name] then return true end
+    end
+    return false
+  end
+
   --- Aggregates over all events of a key so far: a row after each event, or with emit = 'final' one a key at the end.
   function methods:running(name, aggregates, options)
     local where = place()
     need_name(where, 'running', name)
     local list = require('tidemill.aggregate').list(where, 'running', aggregates)
-    return step(self, 'running', { name = name, aggregates = list, options = options_of(where, 'running', options) })
+    local o = options_of(where, 'running', options)
+    return step(self, 'running', { name = name, aggregates = list, options = o, ttl = ttl_of(where, 'running', self, o) })
   end
 
   --- An operator of the user's own with typed state a key; what it emits goes on.
@@ -55,12 +74,18 @@ return function(methods, step, stream)
       if type(options.on_timer) ~= 'function' then
         fault(where, 'process takes on_timer = function(name, s, ctx) … end, got ' .. describe(options.on_timer))
       end
-      stream.need_time(where, 'process', self, " with 'on_timer'")
+      -- those of ctx.wall_timer need none
+      local functions = { { options.on_event, 2 }, { options.on_timer, 2 } }
+      if asks_ctx('timer', functions) or not asks_ctx('wall_timer', functions) then
+        stream.need_time(where, 'process', self, " with 'on_timer'")
+      end
     end
-    local ttl
-    if options.ttl ~= nil then
-      ttl = stream.ms_of(where, "process: 'ttl'", options.ttl, 'positive')
-      stream.need_time(where, 'process', self, " with 'ttl'")
+    local ttl = ttl_of(where, 'process', self, options)
+    local fields = require('tidemill.state_view').fields(where, 'process', options.state or {})
+    for _, field in ipairs(fields) do
+      if field.container and field.container.ttl then
+        stream.need_time(where, 'process', self, (" with 'ttl' of state field '%s'"):format(field.name))
+      end
     end
     if options.on_expire ~= nil then
       if type(options.on_expire) ~= 'function' then
@@ -71,7 +96,7 @@ return function(methods, step, stream)
     return step(self, 'process', {
       name = name, options = options, on_event = options.on_event, on_timer = options.on_timer,
       ttl = ttl, on_expire = options.on_expire,
-      fields = require('tidemill.state_view').fields(where, 'process', options.state or {}),
+      fields = fields,
     })
   end
 end

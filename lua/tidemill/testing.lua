@@ -316,17 +316,26 @@ function Run.watermark(run, ...)
   end
 end
 
---- What is due in processing time.
-local function pass_time(run)
+--- The pipeline whose clock of processing time has something due first, if that is so by `to`, and when.
+local function first_by_clock(run, to)
+  local found, due
   for _, p in ipairs(run.plan.pipelines) do
     for _, clock in ipairs(p.clocks or {}) do
-      if clock.processing then
-        engine.settle(p.source.index, p.source.index)
-        drain(run)
-        break
-      end
+      local at = clock.processing and clock.ptr.due + clock.ptr.distance or huge
+      if at <= to and at < (due or huge) then found, due = p, at end
     end
   end
+  return found, due
+end
+
+--- The source of a partition of event time that the pipelines of a source are at.
+local function root_of(run, source)
+  for _, p in ipairs(run.plan.pipelines) do
+    for _, clock in ipairs(p.source == source and p.clocks or {}) do
+      if clock.part then return math.floor(clock.part / 65536) end
+    end
+  end
+  return source.index
 end
 
 --- t:advance '5m': the clock, and what goes by it
@@ -335,20 +344,30 @@ function Run.advance(run, by)
   local ms, why = duration.parse(by)
   if not ms or ms < 0 then raise('usage', "t:advance takes a duration such as '5m': " .. (why or 'time goes on only')) end
   local to = run.now + ms
-  while true do
-    local due, next_of = huge, nil
-    for _, source in ipairs(run.clocks) do
-      local at = (source.passed + 1) * source.period_ms
-      if source.passed < (source.ticks or huge) and at < due then due, next_of = at, source end
-    end
-    local at = math.min(due, to)
+  local function go(at)
     if at > run.now then
       engine.advance(at - run.now)
       run.now = at
     end
-    if due > to then return pass_time(run) end
-    next_of.passed = next_of.passed + 1
-    drain(run, next_of)
+  end
+  while true do
+    local tick, next_of = huge, nil
+    for _, source in ipairs(run.clocks) do
+      local at = (source.passed + 1) * source.period_ms
+      if source.passed < (source.ticks or huge) and at < tick then tick, next_of = at, source end
+    end
+    local p, due = first_by_clock(run, math.min(tick, to))
+    if p then
+      go(due)
+      engine.settle(p.source.index, root_of(run, p.source), true)
+      drain(run)
+    elseif next_of and tick <= to then
+      go(tick)
+      next_of.passed = next_of.passed + 1
+      drain(run, next_of)
+    else
+      return go(to)
+    end
   end
 end
 

@@ -8,8 +8,8 @@ A timer belongs to the record it was set for. Records go in several ways (ctx.cl
 them, so a record has a number (`born`), each timer that of its record, and one whose record is gone is no timer any more: it is
 left out when its time comes. New timers pay for clearing such away before (`sweep`).
 
-Keys that were not written for `ttl` expire in the same order: a record holds the time of its last writing and is armed lazily. What
-comes up is armed again where it has been written since, so writing costs one store. Of equal times timers come first.
+A step has two of these: by event time, in one order with its keys that expire (expiry.lua; of equal times timers come first), and by the
+clock (ctx.wall_timer), whose state is "pipeline/step/wall_timers".
 
 Taking one ends in a commit, before the user's function runs: failing, that must not find the same timer again. A record whose
 on_expire failed goes when the next one is asked for.
@@ -29,18 +29,17 @@ local parts, key_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'
 
 local function describe(v) return type(v) == 'number' and tostring(v) or v == nil and 'nil' or 'a ' .. type(v) end
 
----@param name string of the step's state
----@param rec table the step's: ttl in ms, or nil; on_timer; on_expire
----@param main table of state.open: the step's records, with a cell `born`, with ttl one `written`
----@param held table the rows of the call at hand: open while it lasts
----@param clock ffi.cdata* struct tm_clock *
+---@param name string of the state that is made
+---@param o table main: table of state.open, the step's records, with a cell `born`; held: the rows of the call at hand, open while it
+---   lasts; clock: struct tm_clock *; wall: it is the one of batches' arrival; expiry: of the step's keys, or nil; on_expire
 ---@return table set(box, name, ms), cancel(box, name): what ctx does; next(to): the record of the next timer, its name and time in
----   `name` and `at`; expires: it is a key that goes, finish() ends that; arm(record): a new one; judge_due(): from which watermark
----   on there is something to do; working: a unit is at work
-function M.new(name, rec, main, held, clock)
-  local opened = state.open(name .. '/timers', { 'born' }, {}, { timed = true })
+---   `name` and `at`; expires: it is a key that goes, finish() ends that; judge_due(): from which watermark on there is something to
+---   do; working: a unit is at work
+function M.new(name, o)
+  local opened = state.open(name, { 'born' }, {}, { timed = true })
+  local main, held, clock = o.main, o.held, o.clock
   local ptr, key, main_ptr, flow = opened.ptr, state.key, main.ptr, lib.flow
-  local T = { ptr = ptr, at = huge, name = false, working = false, expires = false, cleared = 0 }
+  local T = { ptr = ptr, at = huge, name = false, working = false, expires = false, clock = clock }
   local cursor
   local gone = 0   -- records that had gone when the last walk began
   -- timers set by a timer for its own time or before: such a chain may have no end
@@ -79,7 +78,7 @@ function M.new(name, rec, main, held, clock)
   end
 
   local function begin_sweep()
-    gone = main_ptr.evicted + T.cleared
+    gone = main_ptr.evicted + main.cleared
     cursor = C.tm_ffi_cursor_new(ptr)
     if cursor == nil then
       cursor = nil
@@ -90,7 +89,7 @@ function M.new(name, rec, main, held, clock)
   --- Removes the next timer of the walk if its record is gone.
   local function sweep()
     if not cursor then
-      if main_ptr.evicted + T.cleared == gone then return end
+      if main_ptr.evicted + main.cleared == gone then return end
       begin_sweep()
     end
     local p = C.tm_ffi_cursor_next(cursor)
@@ -114,16 +113,16 @@ function M.new(name, rec, main, held, clock)
     end
   end
 
-  --- Sets or moves the timer of this name.
+  --- Sets or moves the timer of this name; false: it was dropped, as the input has ended.
   function T.set(box, timer_name, ms)
-    set_key(box, timer_name, 'ctx.timer')
+    set_key(box, timer_name, o.wall and 'ctx.wall_timer' or 'ctx.timer')
     if type(ms) ~= 'number' or ms % 1 ~= 0 or ms > 9007199254740992 or ms < -9007199254740992 then bad_time(ms) end
     if box.fires ~= 0 then
       if flow.firing ~= 0 then
         box.dropped = box.dropped + 1
-        return
+        return false
       end
-      if ms <= box.at then chain() end
+      if ms <= box.at and not o.wall then chain() end
     end
     local p = C.tm_ffi_state_write(ptr, key)
     if p == nil then state.failed(ptr, ptr.code) end
@@ -139,6 +138,7 @@ function M.new(name, rec, main, held, clock)
       sweep()
       sweep()
     end
+    return true
   end
 
   --- Forgets the timer of this name: was there one?
@@ -196,19 +196,9 @@ function M.new(name, rec, main, held, clock)
     return record
   end
 
-  -- Keys that expire ---------------------------------------------------------
-
-  local ttl, on_expire = rec.ttl, rec.on_expire
+  local next_timer = T.next
+  local expiry, on_expire = o.expiry, o.on_expire
   local expired   -- the bytes of the key that goes
-
-  --- A new record, or one that has been written since it was armed.
-  function T.arm(record)
-    local at = ffi.cast(main.type, record).written + ttl
-    if at > 9007199254740992 then return end
-    local rc = C.tm_ffi_due_set(main_ptr, record, at)
-    if rc < 0 then state.failed(main_ptr, rc) end
-    if at < clock.due then windows.set_due(clock, at) end
-  end
 
   --- The record that expires, as it is now; nil: it is gone.
   local function find_expired()
@@ -227,42 +217,16 @@ function M.new(name, rec, main, held, clock)
       local rc = C.tm_ffi_state_remove(main_ptr, p)
       if rc < 0 then state.failed(main_ptr, rc) end
     end
-    T.cleared = T.cleared + 1
+    main.cleared = main.cleared + 1
   end
 
-  --- The first time in a state, exactly.
-  local function first_of(s)
-    if s.due == huge then return huge end
-    local at
-    repeat at = C.tm_ffi_due_first(s) until s.code ~= C.TM_STATE_MORE
-    return at
+  --- The record that goes now is to be shown to on_expire.
+  local function show(p, at)
+    expired = ffi_string(C.tm_ffi_state_key(main_ptr, p, key_len), key_len[0])
+    C.tm_ffi_changes_commit(state.changes)
+    T.at, T.name, T.expires = at, false, true
+    return find_expired()
   end
-
-  --- Takes the record that is due first: armed again, removed, or to be shown to on_expire, which it returns; nil otherwise.
-  local function take_old(to)
-    local p = C.tm_ffi_due_pop(main_ptr, to)
-    if p == nil then
-      if main_ptr.code < 0 then state.failed(main_ptr, main_ptr.code) end
-      return nil
-    end
-    local at, record = main_ptr.due_popped, nil
-    if ffi.cast(main.type, p).written + ttl > at then
-      T.arm(p)
-      C.tm_ffi_changes_commit(state.changes)
-    else
-      expired = ffi_string(C.tm_ffi_state_key(main_ptr, p, key_len), key_len[0])
-      if on_expire then
-        C.tm_ffi_changes_commit(state.changes)
-        T.at, T.name, T.expires, record = at, false, true, find_expired()
-      else
-        T.finish()
-        C.tm_ffi_changes_commit(state.changes)
-      end
-    end
-    return record
-  end
-
-  local next_timer = T.next
 
   --- The same with keys that expire. At the natural end of input those go that on_expire is to see, and those whose timers would be later.
   local function next_of_both(to)
@@ -273,13 +237,19 @@ function M.new(name, rec, main, held, clock)
     end
     if flow.firing == 2 then return next_timer(to) end
     while true do
-      local timer, old = first_of(ptr), first_of(main_ptr)
+      local timer, old = state.due_first(ptr), state.due_first(main_ptr)
       local record
       if timer <= to and timer <= old and timer < huge then
         local p = C.tm_ffi_due_pop(ptr, to)
         if p ~= nil then record = take(p) end
       elseif old <= to and old < huge and (flow.firing == 0 or on_expire or timer < huge) then
-        record = take_old(to)
+        local p, at = expiry.take(to)
+        if p ~= nil and on_expire then
+          record = show(p, at)
+        elseif p ~= nil then
+          expiry.remove(p)
+          main.cleared = main.cleared + 1
+        end
       else
         return nil
       end
@@ -289,7 +259,7 @@ function M.new(name, rec, main, held, clock)
       end
     end
   end
-  if ttl then T.next = next_of_both end
+  if expiry then T.next = next_of_both end
 
   function T.count_dropped(n)
     local tally = T.tally
@@ -298,7 +268,7 @@ function M.new(name, rec, main, held, clock)
 
   function T.judge_due()
     latest, still = -huge, 0
-    return ttl and main_ptr.due < ptr.due and main_ptr.due or ptr.due
+    return expiry and main_ptr.due < ptr.due and main_ptr.due or ptr.due
   end
 
   return T

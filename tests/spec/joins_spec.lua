@@ -476,4 +476,12 @@ end)
     local r = h.run({ 'test' }, nil, { cwd = dir })
     assert.equal(0, r.code, r.out .. r.err)
   end)
+
+  it('gives a flat_map behind it the row to send on as it is', function()
+    local r = h.run({ 'run', '--quiet', '-e', [[(function(s) return s:filter(function(e) return e.a end):join('j',
+      s:filter(function(e) return e.b end), { on = 'k', within = { before = '0s', after = '1s' } }) end)(stream:event_time { field = 't' })
+      :flat_map(function(e, emit) emit(e) e.a = 'written' emit(e) end)]] },
+      '{"t":1,"k":1,"a":1}\n{"t":2,"k":1,"b":2}\n{"t":3,"k":2,"b":2}\n')
+    assert.equal('{"t":1,"k":1,"a":1,"right":{"t":2,"k":1,"b":2}}\n{"t":1,"k":1,"a":"written","right":{"t":2,"k":1,"b":2}}\n', r.out, r.err)
+  end)
 end)

@@ -1,14 +1,14 @@
 --[[
-operators_random_spec.lua - event_time, dedup, top, sample, throttle and suppress in random chains over random events, against a
+operators_random_spec.lua - event_time, dedup, top, running, sample, throttle and suppress in random chains over random events, against a
 slow reference in Python (operators_reference.py): keys of all types and missing ones, disorder in time and ties, branches, links,
 states that are full, events that fail behind the step; compiled or not, fed in pieces.
 ]]
 
 local h = require 'spec.helper'
 
-local function generate(seed, cases, events)
+local function generate(seed, cases, events, more)
   local dir = h.folder()
-  local r = h.shell(('python3 tests/spec/operators_reference.py %d %d %s %s'):format(seed, cases, dir, events or ''))
+  local r = h.shell(("python3 tests/spec/operators_reference.py %d %d %s '%s' %s"):format(seed, cases, dir, events or '', more or ''))
   assert(r.code == 0, r.err)
   return dir
 end
@@ -32,8 +32,8 @@ end
 
 describe('random chains of operators', function()
   it('give the rows of the slow reference', function()
-    local dir, bytes = generate(11, 160), 0
-    for i = 0, 159 do bytes = bytes + compare(dir .. '/' .. i, i % 8 == 0 and 'python3 tests/spec/tools/pieces.py ' .. i or nil) end
+    local dir, bytes = generate(11, 240), 0
+    for i = 0, 239 do bytes = bytes + compare(dir .. '/' .. i, i % 8 == 0 and 'python3 tests/spec/tools/pieces.py ' .. i or nil) end
     assert.is_true(bytes > 20000)
   end)
 
@@ -43,6 +43,18 @@ describe('random chains of operators', function()
       compare(dir .. '/' .. i)
       compare(dir .. '/' .. i, nil, '--no-jit')
     end
+  end)
+
+  it('give the last of several within a time', function()
+    local dir, n = generate(14, 130, nil, 'last'), 0
+    for i = 0, 129 do
+      local case = dir .. '/' .. i
+      compare(case, i % 8 == 0 and 'python3 tests/spec/tools/pieces.py 3' or nil, i % 8 == 1 and '--no-jit' or nil)
+      n = n + select(2, h.read(case .. '/chain.lua'):gsub("keep = 'last', [mu]", ''))
+    end
+    assert.is_true(n > 100, tostring(n))
+    dir = generate(15, 4, 1200, 'last')
+    for i = 0, 3 do compare(dir .. '/' .. i) end
   end)
 
   it('pass check, also with a sample', function()

@@ -1,6 +1,6 @@
-"""operators_reference.py - random chains of event_time, dedup, top, sample, throttle, suppress over random events, the slow and obvious way.
+"""operators_reference.py - random chains of event_time, dedup, top, running, sample, throttle, suppress over random events, the slow and obvious way.
 
-    python3 operators_reference.py SEED CASES FOLDER [EVENTS]
+    python3 operators_reference.py SEED CASES FOLDER [EVENTS [last]]       last: of dedup mostly, which keeps the last within a time
 
 Writes FOLDER/N/in.ndjson, chain.lua and, of each of its sinks, what must come out: want-a, want-b. Nothing here is shared with
 the program under test: rules come from the catalog's words, the hash from the specification of XXH64.
@@ -138,21 +138,77 @@ def share(parts, seed):
     return (xxh64(key_bytes(parts), seed & M) >> 11) / 2 ** 53
 
 
+# Watermarks. A failing event has moved its clock all the same, so what takes events back leaves clocks alone.
+
+class Clock:
+    """w: the watermark before the event at hand."""
+    def __init__(self):
+        self.highest = self.w = -math.inf
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def move(self, time):
+        self.w = self.highest - 1
+        self.highest = max(self.highest, time)
+
+    def now(self):
+        return self.highest - 1
+
+
+class Delayed:
+    """Behind a step that sends events up to `wait` later than they came."""
+    def __init__(self, base, wait):
+        self.base, self.wait = base, wait
+
+    def __deepcopy__(self, memo):
+        return self
+
+    @property
+    def w(self):
+        return self.base.w - self.wait
+
+    def now(self):
+        return self.base.now() - self.wait
+
+
 # Steps: lua() is their text, event(e) gives rows, ends() gives for each record its rows
 
 class Step:
+    waits = False
+
     def ends(self):
         return []
 
 
 class Keyed(Step):
     """Records by key; a new key beyond max_keys takes the place of the one written longest ago."""
+    ttl = clock = None
+    ended = False
+
     def __init__(self, rnd, name, fields):
         self.name, self.fields, self.records, self.written = name, fields, {}, []
         self.max_keys = rnd.choice([None, None, 2, 5])
 
+    def may_expire(self, rnd, clock):
+        """Keys go when the watermark reaches their last use + ttl."""
+        self.clock = clock
+        self.ttl = rnd.choice([None, 1, 10, 50, 200]) if clock else None
+
     def bound(self):
-        return 'unbounded = true' if self.max_keys is None else 'max_keys = %d' % self.max_keys
+        bound = 'unbounded = true' if self.max_keys is None else 'max_keys = %d' % self.max_keys
+        return bound + (", ttl = '%dms'" % self.ttl if self.ttl else '')
+
+    def left(self):
+        """Records at the end of input; from then on the watermark passes no more."""
+        if self.ttl:
+            self.pass_watermark(self.clock.w, self.ttl)
+        return self.records
+
+    def pass_watermark(self, w, ttl):
+        for key in [] if self.ended else [k for k, r in self.records.items() if r['used'] + ttl <= w]:
+            del self.records[key]
+            self.written.remove(key)
 
     def on(self, option):
         if self.fields is None:
@@ -165,6 +221,8 @@ class Keyed(Step):
         key = e.key if self.fields is None else key_of(e, self.fields)
         if self.fields is not None and key is None:
             raise Fails('no key')
+        if self.ttl:
+            self.pass_watermark(self.clock.w, self.ttl)
         new = key not in self.records
         if new:
             if self.max_keys and len(self.records) == self.max_keys:
@@ -173,10 +231,16 @@ class Keyed(Step):
         else:
             self.written.remove(key)
         self.written.append(key)
+        if self.ttl:
+            r = self.records[key]
+            r['used'] = max(r.get('used', e.time), e.time)
         return new, self.records[key], key
 
 
 class EventTime(Step):
+    def __init__(self):
+        self.clock = Clock()
+
     def lua(self):
         return ":event_time { field = 't' }"
 
@@ -186,6 +250,7 @@ class EventTime(Step):
             v = int(v)
         if isinstance(v, bool) or not isinstance(v, (int, float)):
             raise Fails('time')
+        self.clock.move(math.floor(v))
         return [e.but(time=math.floor(v))]
 
 
@@ -260,16 +325,75 @@ class Bad(Step):
 
 
 class Dedup(Keyed):
+    only_last = False
+
     def __init__(self, rnd, name, keyed, timed):
         super().__init__(rnd, name, rnd.choice(([None] if keyed else []) + [['id'], ['k'], ['k', 'id']]))
         self.keep = rnd.choice(['first', 'last'])
-        self.within = rnd.choice([None, 5, 40]) if timed and self.keep == 'first' else None
+        self.within = rnd.choice([None, 5, 40]) if timed else None
+        if self.only_last and timed:
+            self.keep, self.within = 'last', rnd.choice([1, 5, 40, 300])
+        self.may_expire(rnd, timed)
+        if self.within:
+            self.ttl = None
+        self.waits, self.armed = self.keep == 'last' and self.within is not None, 0
 
     def lua(self):
         within = "within = '%dms', " % self.within if self.within else ''
         return ":dedup('%s', { %s%skeep = '%s', %s })" % (self.name, self.on('on'), within, self.keep, self.bound())
 
+    def left(self):
+        if self.within and not self.waits:
+            self.pass_watermark(self.clock.w, self.within)
+        return super().left()
+
+    def begin(self, r, time):
+        r['from'], self.armed = time, self.armed + 1
+        r['due'] = (time + self.within - 1, self.armed)
+
+    def forget(self, r):
+        """Of the first group the last one stays."""
+        while len(r['list']) > 1 and r['list'][1][0] < r['from'] + self.within:
+            r['list'].pop(0)
+
+    def wait(self, e):
+        """keep = 'last' with within: the events of a key, in order of time."""
+        new, r, _ = self.record(e)
+        if not new and e.time < r['from'] and e.time <= self.clock.w:
+            return [e.but(members=e.ordered(), made=False)] if e.time <= r['from'] - self.within else []
+        r['list'] = sorted([x for x in r.get('list', []) if x[0] != e.time] + [(e.time, e)], key=lambda x: x[0])
+        if new or e.time < r['from']:
+            self.begin(r, e.time)
+        if r['from'] <= self.clock.w:
+            self.forget(r)
+        return []
+
+    def take(self, w):
+        """The next event whose group is complete at w, or None."""
+        due = sorted(((r['due'], key) for key, r in self.records.items() if r['due'][0] <= w), key=lambda x: x[0]) if self.waits else []
+        if not due:
+            return None
+        key = due[0][1]
+        r = self.records[key]
+        self.forget(r)
+        _, e = r['list'].pop(0)
+        self.written.remove(key)
+        if r['list']:
+            self.begin(r, r['list'][0][0])
+            self.written.append(key)
+        else:
+            del self.records[key]
+        return e.but(members=e.ordered(), made=False)
+
+    def ends(self):
+        rows = iter(lambda: self.take(math.inf), None)
+        return [[e] for e in rows]
+
     def event(self, e):
+        if self.waits:
+            return self.wait(e)
+        if self.within:
+            self.pass_watermark(self.clock.w, self.within)
         new, r, _ = self.record(e)
         if self.keep == 'last':
             if not new and r['text'] == e.text():
@@ -281,14 +405,37 @@ class Dedup(Keyed):
         if self.within:
             if not new and abs(e.time - r['at']) < self.within:
                 return []
-            r['at'] = e.time
+            r['at'], r['used'] = e.time, max(r.get('used', e.time), e.time)
             return [e]
         return [e] if new else []
+
+
+class Running(Keyed):
+    def __init__(self, rnd, name, timed, key_fields):
+        super().__init__(rnd, name, None)
+        self.key_fields, self.final = key_fields, rnd.random() < .3
+        self.may_expire(rnd, timed)
+
+    def lua(self):
+        return ":running('%s', { c = tm.agg.count() }, { %s%s })" % (self.name, "emit = 'final', " if self.final else '', self.bound())
+
+    def row(self, r, key, time, number):
+        members = {n: shown(p) for n, p in zip(self.key_fields, key or ())}
+        return Event(dict(sorted(dict(members, c=str(r['c'])).items())), time, key, number, made=True)
+
+    def event(self, e):
+        new, r, key = self.record(e)
+        r['c'], r['at'] = r.get('c', 0) + 1, e.time
+        return [] if self.final else [self.row(r, key, e.time, e.number)]
+
+    def ends(self):
+        return [[self.row(r, key, r['at'], 0)] for key, r in self.left().items()] if self.final else []
 
 
 class Top(Keyed):
     def __init__(self, rnd, name, keyed, timed):
         super().__init__(rnd, name, None)
+        self.may_expire(rnd, timed)
         self.n, self.asc, self.final, self.timed = rnd.choice([1, 2, 3, 7]), rnd.random() < .4, rnd.random() < .5, timed
 
     def lua(self):
@@ -332,7 +479,7 @@ class Top(Keyed):
     def ends(self):
         if not self.final:
             return []
-        return [self.rows(r, key) for key, r in self.records.items() if 'list' in r]
+        return [self.rows(r, key) for key, r in self.left().items() if 'list' in r]
 
 
 class Sample(Step):
@@ -452,8 +599,31 @@ class Pipeline:
     def event(self, text):
         self.slots += 1
         self.attempt([Event({k: v for k, v in text.items()}, number=self.slots)], self.tree, 0)
+        self.settle()
+
+    def settle(self):
+        """What is due behind the event, clock by clock, in the order of steps."""
+        steps = [x for x in self.tree.stateful() if getattr(x[2], 'waits', False)]
+        clocks = []
+        for _, _, step in steps:
+            if step.clock not in clocks:
+                clocks.append(step.clock)
+        for clock in sorted(clocks, key=lambda c: isinstance(c, Delayed)):
+            for node, at, step in steps:
+                while step.clock is clock:
+                    e = step.take(clock.now())
+                    if e is None:
+                        break
+                    self.attempt([e.but(number=self.slots)], node, at + 1)
 
     def finish(self):
+        for _, _, step in self.tree.stateful():
+            if isinstance(step, EventTime):
+                step.clock.w = step.clock.now()
+        for _, _, step in self.tree.stateful():
+            if isinstance(step, Keyed):
+                step.left()
+                step.ended = True
         for node, at, step in list(self.tree.stateful()):
             for rows in step.ends():
                 self.attempt([r.but(number=-1) for r in rows], node, at + 1)
@@ -463,7 +633,9 @@ def chain(rnd, depth, timed, keyed, names, used):
     """Random steps and their text; what comes out of them is (timed, keyed)."""
     steps = []
     for _ in range(rnd.randint(1, depth)):
-        kinds = ['dedup', 'top', 'sample', 'key_by', 'filter', 'write', 'double', 'bad'] + (['throttle', 'suppress', 'dedup'] if timed else [])
+        kinds = ['dedup', 'top', 'sample', 'key_by', 'filter', 'write', 'double', 'bad', 'running'] + (['throttle', 'suppress', 'dedup'] if timed else [])
+        if Dedup.only_last and timed:
+            kinds += ['dedup'] * 8
         kind = rnd.choice(kinds)
         if kind in ('double', 'top') and used.get(kind, 0) >= 1:
             continue
@@ -471,8 +643,12 @@ def chain(rnd, depth, timed, keyed, names, used):
         name = 's%d' % len(names)
         if kind == 'dedup':
             step = Dedup(rnd, name, keyed, timed)
+            if step.waits:
+                timed = Delayed(timed, step.within)
         elif kind == 'top':
             step = Top(rnd, name, keyed, timed)
+        elif kind == 'running':
+            step = Running(rnd, name, timed, keyed or [])
         elif kind == 'sample':
             step = Sample(rnd)
         elif kind == 'throttle':
@@ -486,7 +662,7 @@ def chain(rnd, depth, timed, keyed, names, used):
             step = {'filter': Filter, 'write': Write, 'double': Double, 'bad': Bad}[kind]()
         names.append(name)
         steps.append(step)
-    return steps, keyed
+    return steps, keyed, timed
 
 
 def number_free(steps):
@@ -495,7 +671,7 @@ def number_free(steps):
     for s in steps:
         if ends and isinstance(s, Sample) and (s.every or not s.on):
             return False
-        ends = ends or isinstance(s, (Suppress, Top))
+        ends = ends or isinstance(s, (Suppress, Top, Running)) or s.waits
     return True
 
 
@@ -505,9 +681,9 @@ def build(rnd):
     first = [EventTime()] if timed else []
     while True:
         names, used = [], {}
-        steps, keyed = chain(rnd, 3, timed, None, names, used)
+        steps, keyed, clock = chain(rnd, 3, timed and first[0].clock, None, names, used)
         shape = rnd.choice(['one', 'one', 'branch', 'link'])
-        arms = [chain(rnd, 2, timed and shape != 'link', keyed if shape == 'branch' else None, names, used)[0] for _ in range(2)]
+        arms = [chain(rnd, 2, timed and shape != 'link' and clock, keyed if shape == 'branch' else None, names, used)[0] for _ in range(2)]
         if shape == 'link':
             tail = arms[1]
             if number_free(steps) and number_free(tail):
@@ -527,10 +703,18 @@ def build(rnd):
     return '\n'.join(lua), Node(first + steps, arms=[Node(arms[0], sink='a'), Node(arms[1], sink='b')]), None
 
 
-def events(rnd, count):
+def spelled(key):
+    """As the program writes it itself."""
+    v = json.loads(key)
+    return v is None or isinstance(v, list) or shown(part(v)) == key or isinstance(v, bool)
+
+
+def events(rnd, count, plain):
+    """plain: keys are spelled in one way alone, as rows of running show them as they came."""
     keys = rnd.choice([['"a"', '"b"', '"c"'], ['1', '1.0', '"1"', 'true', '"true"', 'null'],
                        ['9007199254740993', '"9007199254740993"', '-0.5', '"é"', '""', '"\\u0031"', '[1]'],
                        ['"key%d"' % i for i in range(12)], ['-3', '65536', '1e3', '1000']])
+    keys = [k for k in keys if not plain or spelled(k)]
     values = rnd.choice([['1', '2', '3', '3.0', '-1.5'], ['"a"', '"b"', '"B"', '"é"', '"ab"'], ['1', '"1"', 'true', 'null', '{"x":1}'],
                          [str(i) for i in range(30)]])
     time, step = 1000, rnd.choice([1, 5, 30])
@@ -558,7 +742,7 @@ def events(rnd, count):
 
 def case(rnd, folder, count):
     lua, tree, second = build(rnd)
-    lines = events(rnd, count)
+    lines = events(rnd, count, ':running' in lua)
     got = {'a': [], 'b': []}
     q = Pipeline(second, lambda leaf, e: got[leaf.sink].append(e.text())) if second else None
 
@@ -584,6 +768,7 @@ def case(rnd, folder, count):
 
 if __name__ == '__main__':
     assert xxh64(b'', 0) == 0xEF46DB3751D8E999 and xxh64(b'abc', 0) == 0x44BC2CF5AD770999   # published values
+    Dedup.only_last = 'last' in sys.argv[5:]
     for i in range(int(sys.argv[2])):
         case(random.Random(int(sys.argv[1]) * 100003 + i), '%s/%d' % (sys.argv[3], i),
-             int(sys.argv[4]) if len(sys.argv) > 4 else None)
+             int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] else None)

@@ -74,7 +74,12 @@ describe('process', function()
       ["{ max_keys = 1, on_event = print, state = { x = {} } }"] = "'x' takes a start value, a type",
       ["{ max_keys = 1, on_event = print, stat = {} }"] = "has no option 'stat' (did you mean 'state'?)",
       ["{ max_keys = 0, on_event = print }"] = "'max_keys' is a whole number of at least 1",
-      ["{ max_keys = 1, on_event = print, state = { x = tm.state.list { ttl = '1h' } } }"] = "tm.state.list: 'ttl' needs watermarks",
+      ["{ max_keys = 1, on_event = print, state = { x = tm.state.list { ttl = '1h' } } }"] =
+        "process with 'ttl' of state field 'x' needs event time: write :event_time",
+      ["{ max_keys = 1, on_event = print, state = { x = tm.state.set { ttl = 5 } } }"] = "tm.state.set: 'ttl': a duration needs a unit",
+      ["{ max_keys = 1, on_event = print, state = { x = tm.state.map { ttl = '0s' } } }"] = "tm.state.map: 'ttl'",
+      ["{ max_keys = 1, on_event = function(e, s, ctx) ctx.wall_timer('a', '1s') ctx.timer('b', 1) end, on_timer = print }"] =
+        "process with 'on_timer' needs event time",
       ["{ max_keys = 1, on_event = print, on_full = 'newest' }"] = "option 'on_full' is one of 'oldest', 'refuse', 'stop'",
     }
     for options, message in pairs(cases) do

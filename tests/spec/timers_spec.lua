@@ -180,7 +180,13 @@ describe('timers', function()
       ["ctx.timer('', 7)"] = 'got one of 0',
       ["ctx.cancel()"] = 'ctx.cancel: a timer has a name of 1 to 255 bytes, got nil',
       ["ctx.cancl('x')"] = "ctx has no 'cancl' (did you mean 'cancel'?)",
-      ["ctx.wall_timer('x', '1s')"] = 'ctx.wall_timer is not in this version',
+      ["ctx.wall_timer('x', 30)"] = "ctx.wall_timer takes a name and how long to wait, such as '30s': a duration needs a unit: write '30s'",
+      ["ctx.wall_timer('x')"] = "ctx.wall_timer takes a name and how long to wait, such as '30s': a duration is a text",
+      ["ctx.wall_timer('x', '0s')"] = "ctx.wall_timer waits whole milliseconds, at least one, got '0s'",
+      ["ctx.wall_timer('x', '-5s')"] = "at least one, got '-5s'",
+      ["ctx.wall_timer('x', '0.5ms')"] = "at least one, got '0.5ms'",
+      ["ctx.wall_timer({}, '5s')"] = 'ctx.wall_timer: a timer has a name of 1 to 255 bytes, got a table',
+      ["ctx.wall_timr('x')"] = "ctx has no 'wall_timr' (did you mean 'wall_timer'?)",
     }
     for body, message in pairs(cases) do
       local r = run(body, '', { '{"t":1,"k":1}' })
