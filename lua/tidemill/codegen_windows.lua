@@ -215,7 +215,7 @@ return function(emit, Gen)
     local outer, first = g.lines, g.first_step
     g.lines, g.first_step = {}, nil
     g:put('local S = w.ptr')
-    g:find_record(state, view, nil, 'S', W .. '.cur.ptr')
+    g:find_record(state, view, nil, 'S', W .. '.cur.ptr', 'w.id')
     g:put_taken()
     local call = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
     if e.mode == 'retract' then
