@@ -145,7 +145,7 @@ local NONE = { k = 0, from = huge, to = -huge, over = huge, ptr = lib.ffi.cast('
 --- What windows hold that have records of their own, as panes.lua is it for those that share them.
 ---@param opened table of state.open; the first window's
 local function holdings(rec, opened)
-  local H = { drop = nil }
+  local H = {}
   local idle, own, crowd, sections = { opened.ptr }, 0, nil, 0
 
   function H.begin(e)
@@ -163,6 +163,7 @@ local function holdings(rec, opened)
   function H.shown(e) return e.id end
 
   function H.no_more_shown() end
+  function H.sent() end
 
   function H.drop(e)
     if e.id ~= OWN then return state.drop_section(e.ptr, e.id) end
@@ -195,7 +196,7 @@ function M.new(rec, opened, clock, panes)
   local by, count, waiting, fired = {}, 0, heap.new(), heap.new()   -- entries by k; those whose rows are not sent, those that are
   local job, cursor, tick = nil, nil, huge
   local section, place = OWN, 0   -- of what is shown: its section, and the record at work
-  local W = { cur = NONE, due = huge, none = NONE, at = NONE, kind = false, pending = false }
+  local W = { cur = NONE, due = huge, none = NONE, at = NONE, pending = false }
 
   local function judge_due()
     local due, e, f = tick, waiting[1], fired[1]
@@ -261,7 +262,7 @@ function M.new(rec, opened, clock, panes)
     by[e.k], count = nil, count - 1
     if W.cur == e then W.cur = NONE end
     if count == 0 then tick = huge end
-    held.drop(e, W)
+    held.drop(e)
   end
 
   --- Those whose rows are not sent, in order of their starts.
@@ -297,6 +298,7 @@ function M.new(rec, opened, clock, panes)
       tick = tick + every
     elseif j.kind == 'final' and j.e.over > j.e.to - 1 and not closed then
       j.e.fired = true
+      held.sent(j.e)
       heap.push(fired, j.e)
     else
       drop(j.e)
