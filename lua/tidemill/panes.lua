@@ -275,8 +275,17 @@ function M.new(rec, opened, clock, compiled)
     if revises and e.to > P.slow_to then P.slow_to = e.to end
   end
 
-  --- A window is over, and all before it: with it go the panes of no later one.
-  function P.drop(e)
+  --- A window was empty, and more may come: events of its panes, which are empty too, must find it missing.
+  local function forget(e)
+    for p = e.k * stride, e.k * stride + many - 1 do
+      if panes[p] and W.cur == panes[p] then W.cur = W.none end
+      panes[p] = nil
+    end
+  end
+
+  --- A window is over, and all before it: with it go the panes of no later one. again: it is not over, it was empty.
+  function P.drop(e, again)
+    if again then return forget(e) end
     local before = (e.k + 1) * stride
     if e.id >= 0 then state.drop_section(shared, e.id) end
     for p = e.k * stride, before - 1 do

@@ -196,6 +196,7 @@ function M.new(rec, opened, clock, panes)
   local by, count, waiting, fired = {}, 0, heap.new(), heap.new()   -- entries by k; those whose rows are not sent, those that are
   local job, cursor, tick = nil, nil, huge
   local section, place = OWN, 0   -- of what is shown: its section, and the record at work
+  local empty = true              -- so far: an event that failed may have left a window without any
   local W = { cur = NONE, due = huge, none = NONE, at = NONE, pending = false }
 
   local function judge_due()
@@ -258,11 +259,11 @@ function M.new(rec, opened, clock, panes)
     return e
   end
 
-  local function drop(e)
+  local function drop(e, again)
     by[e.k], count = nil, count - 1
     if W.cur == e then W.cur = NONE end
     if count == 0 then tick = huge end
-    held.drop(e)
+    held.drop(e, again)
   end
 
   --- Those whose rows are not sent, in order of their starts.
@@ -297,9 +298,13 @@ function M.new(rec, opened, clock, panes)
       end
       tick = tick + every
     elseif j.kind == 'final' and j.e.over > j.e.to - 1 and not closed then
-      j.e.fired = true
-      held.sent(j.e)
-      heap.push(fired, j.e)
+      if empty then
+        drop(j.e, true)
+      else
+        j.e.fired = true
+        held.sent(j.e)
+        heap.push(fired, j.e)
+      end
     else
       drop(j.e)
     end
@@ -311,12 +316,18 @@ function M.new(rec, opened, clock, panes)
   local function step()
     if section == OWN then
       local p = C.tm_ffi_cursor_next(cursor)
-      if p ~= nil or cursor.done == 0 then return p end
+      if p ~= nil or cursor.done == 0 then
+        empty = false
+        return p
+      end
       C.tm_ffi_cursor_free(cursor)
     else
       place = place + 1
       local p = C.tm_ffi_section_at(W.at.ptr, section, place)
-      if p ~= nil then return p end
+      if p ~= nil then
+        empty = false
+        return p
+      end
     end
     cursor = nil
     held.no_more_shown(W.at)
@@ -329,7 +340,7 @@ function M.new(rec, opened, clock, panes)
     W.at, W.final = job.kind == 'tick' and job.list[job.n] or job.e, job.kind == 'final'
     local shown = held.shown(W.at)
     if not shown then return false end
-    section, place = shown, 0
+    section, place, empty = shown, 0, true
     cursor = section ~= OWN or C.tm_ffi_cursor_new(W.at.ptr)
     if cursor == nil then   -- it can only be left out: what fails again and again would never end
       cursor = nil
