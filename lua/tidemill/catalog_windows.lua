@@ -87,8 +87,9 @@ M.operators = {
 M.functions = {
   { name = 'tm.window.tumbling', signature = "tm.window.tumbling('1m' [, { offset = '15s', zone = 'Europe/Berlin' }])",
     about = 'Windows of one size, one behind the other: an event is in one.',
-    more = { 'With zone they are of local time: a day has 23 or 25 hours when clocks change, an hour that clocks show twice is one window of',
-      'two, and a date that a zone skips is none. Bounds are ms since 1970 as ever. At most 200,000 windows of a step are open at a time.' },
+    more = { 'With zone they are of local time: a day has 23 or 25 hours when clocks change, an hour that clocks show twice is one window',
+      'of two, and a date that a zone skips is none. Bounds are ms since 1970 as ever. At most 200,000 windows of a step are open',
+      'at a time.' },
     options = { OFFSET, ZONE },
     example = [[stream:event_time { field = 'ts' }:window('w', tm.window.tumbling('1m', { offset = '30s' }))
   :aggregate { n = tm.agg.count() }]],

@@ -16,6 +16,7 @@ return function(Gen)
     return g:write_function('into' .. #g.functions + 1, 'i, w', function()
       g:put('local S = w.ptr')
       g:find_record(state, view, nil, 'S', false, 'w.id')
+      g:put_taken()
       g:put('if S.code == %d then local n = %s.records + 1 %s.records = n r.first = n end', C.TM_STATE_NEW, name, name)
       g:put('%s', g:call(compiled.update, view, ('r, S, st%d.time'):format(view.level)))
       g:sync(view)
@@ -30,7 +31,8 @@ return function(Gen)
     return g:write_function('behind' .. #g.functions + 1, 'i, w', function()
       g:put('local full')
       if revise then
-        g:put('for k = %s.last(w), %s.first(w), -1 do local f = %s.late(k) if f then full = %s(i, f) or full end end', name, name, name, revise)
+        g:put('for k = %s.last(w), %s.first(w), -1 do local f = %s.late(k)', name, name, name)
+      g:put('if f then full = %s(i, f) or full end end', revise)
       end
       if P.top > 0 then
         g:put('for level = 1, %d do local node = %s.node(level, w) if node then %s(i, node) end end', P.top, name, into)
@@ -44,7 +46,8 @@ return function(Gen)
   function Gen:put_panes(view, W, P, state, compiled, revise)
     local name, row = self:const(P), view.level == 0 and 'i' or 'nil'
     local into = put_into(self, view, P, state, compiled)
-    self:put('do local t = st%d.time local w = %s.cur if not (t >= w.from and t < w.to) then w = %s.find(t) end if w then', view.level, W, name)
+    self:put('do local t = st%d.time local w = %s.cur', view.level, W)
+    self:put('if not (t >= w.from and t < w.to) then w = %s.find(t) end if w then', name)
     if revise or P.top > 0 then
       local behind = put_behind(self, P, into, revise)
       local call = ('%s(%s, w)'):format(behind, row)

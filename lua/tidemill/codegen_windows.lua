@@ -394,7 +394,8 @@ return function(emit, Gen)
     local how = g:put_assigned(step, view, W, state, compiled, behind)
     if P then
       P.attach(opened)
-      g:put_panes(view, W, P, state, compiled, P.revises and put_into(g, step, view, W, state, compiled, behind, g:const(P) .. '.seed(w, r)'))
+      local revise = P.revises and put_into(g, step, view, W, state, compiled, behind, g:const(P) .. '.seed(w, r)')
+      g:put_panes(view, W, P, state, compiled, revise)
     elseif not how then
       put_assign(g, view, rec, W, put_into(g, step, view, W, state, compiled, behind))
     end

@@ -30,8 +30,8 @@ local VISITS = 1000      -- records merged in one go
 
 -- Those whose merges give the same to the bit, whatever was merged when, and cannot fail. custom and reduce go by their functions, ewma
 -- rounds, heavy_hitters errs, top refuses a mix of types; where distinct and apply have a `max` the event that is too many must fail.
-local SAME = { count = true, sum = true, avg = true, var = true, stddev = true, min = true, max = true, first = true, last = true, argmin = true,
-  argmax = true, collect = true, distinct = true, approx_distinct = true, quantile = true }
+local SAME = { count = true, sum = true, avg = true, var = true, stddev = true, min = true, max = true, first = true, last = true,
+  argmin = true, argmax = true, collect = true, distinct = true, approx_distinct = true, quantile = true }
 local RANKED = { min = true, max = true, argmin = true, argmax = true }   -- refuse numbers beside texts
 
 local function divisor(a, b)

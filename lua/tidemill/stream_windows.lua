@@ -3,7 +3,8 @@ stream_windows.lua - tm.window and the builder's operators on windows: window, a
 stream.lua has the others, and loads this.
 
   window     { kind = 'tumbling' 'hopping' 'sliding' 'session' 'count' 'global', bounded }   bounded: its rows have window_start, window_end
-             tumbling, hopping: size, slide, offset in ms, zone; sliding: size; session: gap in ms, or a function of the event; count: n, slide
+             tumbling, hopping: size, slide, offset in ms, zone; sliding: size; session: gap in ms, or a function of the event;
+             count: n, slide
   emit       { mode = 'final' 'closed' 'updates' 'early' 'retract', every = ms, count = n, accumulate = boolean }
   apply      the step 'aggregate' too, with `apply`, the function, and one aggregate that keeps the events
 The step 'window' does nothing by itself: what stands behind it says what becomes of its events.

@@ -143,8 +143,8 @@ local OWN = -1
 local NONE = { k = 0, from = huge, to = -huge, over = huge, ptr = lib.ffi.cast('struct tm_state *', nil), id = OWN, fired = false }
 
 --- What windows hold that have records of their own, as panes.lua is it for those that share them.
----@param opened table of state.open; the first window's
-local function holdings(rec, opened)
+---@param opened table of state.open; the first window's state is its
+local function holdings(opened)
   local H = {}
   local idle, own, crowd, sections = { opened.ptr }, 0, nil, 0
 
@@ -192,7 +192,7 @@ function M.new(rec, opened, clock, panes)
   local closed, open_max = emit.mode == 'closed', rec.window.open_max
   local number, edge
   if size then number, edge = bounds.of(w, w.slide) end
-  local held = panes or holdings(rec, opened)
+  local held = panes or holdings(opened)
   local by, count, waiting, fired = {}, 0, heap.new(), heap.new()   -- entries by k; those whose rows are not sent, those that are
   local job, cursor, tick = nil, nil, huge
   local section, place = OWN, 0   -- of what is shown: its section, and the record at work

@@ -1,5 +1,6 @@
 --[[
-windows_cases.lua - what specs of windows share: random streams and windows, the script of a window, and what windows_reference.py says of it.
+windows_cases.lua - what specs of windows share: random streams and windows, the script of a window, and what
+windows_reference.py says of it.
 ]]
 
 local h = require 'spec.helper'
@@ -28,8 +29,8 @@ function M.pick(list) return list[math.random(#list)] end
 --- A random window, way to emit and disorder.
 function M.spec()
   local size = M.pick { 1000, 1500, 10000, MINUTE }
-  local s = { size = size, slide = size, offset = 0, lateness = 0, out_of_order = M.pick { 0, 500, 5000 }, mode = 'final', accumulate = true,
-    key = math.random() < 0.7 and 'k' or h.null }
+  local s = { size = size, slide = size, offset = 0, lateness = 0, out_of_order = M.pick { 0, 500, 5000 }, mode = 'final',
+    accumulate = true, key = math.random() < 0.7 and 'k' or h.null }
   if math.random() < 0.5 then s.slide = M.pick { size / 2, size / 5, size / 10, size * 2, math.floor(size / 3) } end
   if math.random() < 0.3 then s.offset = M.pick { -100, 250, -s.slide + 1, s.slide - 1 } end
   if math.random() < 0.5 then s.lateness = M.pick { 100, 1000, 20000 } end
@@ -70,7 +71,8 @@ function M.script(s, late, more)
 return tm.pipeline 'w':event_time { field = 'ts', out_of_order = '%dms' }%s%s
   :window('w', %s, { lateness = '%dms' })
   :%s:emit { %s }:late_to(tm.sink.file '%s')]]):format(
-    s.out_of_order, more or '', s.key == 'k' and ":key_by 'k'" or '', window, s.lateness, SHOWN[s.what or 'aggregate'], table.concat(emit, ', '), late)
+    s.out_of_order, more or '', s.key == 'k' and ":key_by 'k'" or '', window, s.lateness, SHOWN[s.what or 'aggregate'],
+    table.concat(emit, ', '), late)
 end
 
 local function rows_of(text)

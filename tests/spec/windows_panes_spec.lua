@@ -38,34 +38,36 @@ end
 
 describe('windows that share panes', function()
   it('give what the reference gives', function()
-    for seed = 1, 24 do
+    for seed = 1, 12 do
       math.randomseed(seed)
       local s = random_spec()
-      local input = cases.stream(seed, 500, cases.pick { 3, 50, 400 }, cases.pick { 0, 1000, 9000 }, cases.pick { 0, 1700000000000, -5000 })
-      both(s, input, 'seed ' .. seed)
+      local gap, disorder = cases.pick { 3, 50, 400 }, cases.pick { 0, 1000, 9000 }
+      both(s, cases.stream(seed, 500, gap, disorder, cases.pick { 0, 1700000000000, -5000 }), 'seed ' .. seed)
     end
   end)
 
   it('give what the reference gives where an event is in thousands of them', function()
-    for seed = 1, 3 do
+    for seed = 1, 2 do
       math.randomseed(seed)
-      local s = { size = 3600000, slide = 1000, offset = 0, lateness = seed == 2 and 5000 or 0, out_of_order = 0, mode = 'final', accumulate = true,
-        key = 'k' }
+      local s = { size = 3600000, slide = 1000, offset = 0, lateness = seed == 2 and 5000 or 0, out_of_order = 0, mode = 'final',
+        accumulate = true, key = 'k' }
       both(s, cases.stream(seed, 60, 40000, 4000, 1000), 'seed ' .. seed)
     end
   end)
 
   --- All aggregates that panes may hold give what windows of their own give: beside one that cannot be merged.
   it('hold every aggregate that merges, exactly', function()
-    local list = [[n = tm.agg.count(), s = tm.agg.sum 'x', a = tm.agg.avg 'x', v = tm.agg.var 'x', d = tm.agg.stddev 'x', lo = tm.agg.min 't',
-      hi = tm.agg.max 'x', f = tm.agg.first 'x', l = tm.agg.last 't', am = tm.agg.argmin('x', 'i'), ax = tm.agg.argmax('t', { 'i', 'x' }),
-      c = tm.agg.collect('i', { max = 7 }), u = tm.agg.distinct 'v', ap = tm.agg.approx_distinct('i', { precision = 8 }),
+    local list = [[n = tm.agg.count(), s = tm.agg.sum 'x', a = tm.agg.avg 'x', v = tm.agg.var 'x', d = tm.agg.stddev 'x',
+      lo = tm.agg.min 't', hi = tm.agg.max 'x', f = tm.agg.first 'x', l = tm.agg.last 't', am = tm.agg.argmin('x', 'i'),
+      ax = tm.agg.argmax('t', { 'i', 'x' }), c = tm.agg.collect('i', { max = 7 }), u = tm.agg.distinct 'v',
+      ap = tm.agg.approx_distinct('i', { precision = 8 }),
       q = tm.agg.quantile('x', 0.9), big = tm.agg.count { where = function(e) return e.v > 30 end }%s]]
     for seed = 1, 4 do
       math.randomseed(seed)
       local lines = {}
       for line in cases.stream(seed, 1500, 40, 3000, 0):gmatch '[^\n]+' do
-        lines[#lines + 1] = line:gsub('"v":', ('"x":%.17g,"t":"t%d","v":'):format((math.random() - 0.5) * 10 ^ math.random(-12, 18), math.random(99)))
+        local x = (math.random() - 0.5) * 10 ^ math.random(-12, 18)
+        lines[#lines + 1] = line:gsub('"v":', ('"x":%.17g,"t":"t%d","v":'):format(x, math.random(99)))
       end
       local input = table.concat(lines, '\n') .. '\n'
       local size = cases.pick { 3000, 10000 }
@@ -88,13 +90,15 @@ describe('windows that share panes', function()
     math.randomseed(5)
     for i = 1, 300 do
       local text = math.random() < 0.15
-      lines[i] = ('{"ts":%d,"k":%d,"v":%s,"i":%d}\n'):format(i * 100 - math.random(0, 4) * 300, math.random(3), text and '"x' .. i .. '"' or i, i)
+      lines[i] = ('{"ts":%d,"k":%d,"v":%s,"i":%d}\n'):format(i * 100 - math.random(0, 4) * 300, math.random(3),
+        text and '"x' .. i .. '"' or i, i)
     end
     local input, out, dead = table.concat(lines), {}, {}
     for i, more in ipairs { '', ', z = tm.agg.custom { init = 0, add = function(acc) return acc end }' } do
       local letters = h.path 'dead'
-      local r = h.run({ 'run', '--quiet', '-e', ([[stream:on_error(tm.sink.file '%s'):event_time { field = 'ts', out_of_order = '500ms' }:key_by 'k'
-        :window('w', tm.window.hopping('2s', '200ms')):aggregate { lo = tm.agg.min 'v', hi = tm.agg.argmax('v', 'i')%s }]]):format(letters,
+      local r = h.run({ 'run', '--quiet', '-e', ([[stream:on_error(tm.sink.file '%s')
+        :event_time { field = 'ts', out_of_order = '500ms' }:key_by 'k':window('w', tm.window.hopping('2s', '200ms'))
+        :aggregate { lo = tm.agg.min 'v', hi = tm.agg.argmax('v', 'i')%s }]]):format(letters,
         more) .. (i == 2 and ":drop { 'z' }" or '') }, input)
       assert.equal(0, r.code, r.err)
       out[i], dead[i] = r.out, {}
@@ -129,7 +133,7 @@ describe('windows in numbers', function()
   end)
 
   it('keep their order and their revisions beyond those that have a state of their own', function()
-    for seed = 1, 6 do
+    for seed = 1, 4 do
       math.randomseed(seed)
       local s = cases.spec()
       s.size, s.slide, s.offset = 1000, 1000, 0
