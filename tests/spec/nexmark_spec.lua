@@ -243,7 +243,7 @@ describe('q12', function()
       for _, row in ipairs(t:out 'q12') do out:write(json.encode(row), '\n') end
     end
     for line in io.lines '%s' do
-      t:send(json.decode(line))
+      t:send((json.decode(line)))
       n = n + 1
       if n %% 100 == 0 then
         t:advance '1s'
