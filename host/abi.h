@@ -539,7 +539,7 @@ struct tm_state_options {
   int32_t on_full;          /* enum tm_on_full; oldest: the key not written for longest goes */
   double max_keys;          /* 0: none */
   int32_t timed;            /* 1: a record can be due (tm_ffi_due_set), which costs it 16 bytes */
-  int32_t pad;
+  int32_t sections;         /* 1: it has sections; the last field is a LIST of STRING, which is theirs; neither max_keys nor timed */
 };
 
 /* A state. Read by Lua, written by C alone. */
@@ -629,6 +629,37 @@ void *tm_ffi_cursor_next(struct tm_state_cursor *w);
 /* what it returned last, if that is still there; NULL */
 const void *tm_ffi_cursor_at(const struct tm_state_cursor *w);
 void tm_ffi_cursor_free(struct tm_state_cursor *w);
+
+/* Sections (state/sections.c): many small states in one. A section is told by a number, other than NaN; each has its own keys, in order of
+ * first arrival, and is there as long as it has one. A record's key is that within its section, for every call that reads it. */
+/* as tm_ffi_state_write, tm_ffi_state_write_row */
+void *tm_ffi_section_write(struct tm_state *s, double section, const struct tm_key *k);
+void *tm_ffi_section_write_row(struct tm_state *s, double section, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row);
+/* the i-th record of a section, from 1, only to be read; NULL: there is none */
+void *tm_ffi_section_at(struct tm_state *s, double section, double i);
+/* the record of a section that has the key of another record; NULL: there is none */
+void *tm_ffi_section_peer(struct tm_state *s, double section, const void *record);
+/* Removes at most so many records, the first ones: OK (the section is gone), MORE, or NO_MEMORY. */
+int32_t tm_ffi_section_drop(struct tm_state *s, double section, int32_t most);
+
+/* Sections that become one: their records are visited in order of the cell `first`, a number that each section's records have in
+ * ascending order. */
+enum { TM_SECTIONS_MERGED = 64 };
+struct tm_section_merge {
+  double sections[64];      /* what becomes one */
+  double into;              /* a section of its own */
+  int32_t n;
+  int32_t first;            /* the cell's offset in a record */
+  void *record;             /* of the visited record's key in `into`; announced */
+  void *from;               /* the record visited, only to be read */
+  int32_t fresh;            /* 1: `record` is new, and has the same `first`, all else is zero */
+  int32_t pad;
+  double next[64];          /* C's own: which record of each section comes next, and its `first` */
+  double firsts[64];
+};
+void tm_ffi_section_merge_begin(struct tm_state *s, struct tm_section_merge *m);
+/* the next visit: 1; 0: there is none; or a negative code, after which it is left out. It may rest across commits. */
+int32_t tm_ffi_section_merge_next(struct tm_state *s, struct tm_section_merge *m);
 
 /* What is due, of a timed state: each record has at most one time, whole ms of either sign up to 2^53. Their order is that
  * of times, and among equal times that of arming. They go with their record, and come back with it, to the same place. */
@@ -1026,6 +1057,11 @@ int32_t tm_ffi_ip_within(const char *s, int32_t len, const struct tm_ip_range *r
 struct tm_zone;
 struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len);
 struct tm_zone *tm_ffi_zone_fixed(double offset_s, const char *name, int32_t len);
+/* What a zone's clocks have shown at most by a point in time, in ms as if they were UTC: the time they show, and while they run once more
+ * through what they showed already all that came before they were put back. And the first point in time by which they have shown that much:
+ * first(l) <= t if and only if l <= reached(t), for whole ms. A time that they leave out is shown when they are put forward. */
+double tm_ffi_zone_reached(struct tm_zone *z, double utc_ms);
+double tm_ffi_zone_first(struct tm_zone *z, double local_ms);
 /* ms since 1970, NaN: `why` says what was expected where */
 double tm_ffi_date_parse(const char *s, int32_t len, const char *format, int32_t format_len, struct tm_zone *z, struct tm_buf *why);
 /* same: the points in time from same[0] to before same[1], of which ms is one, have the same text (none other: both are ms) */

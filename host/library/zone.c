@@ -10,6 +10,7 @@
  * The span found last is kept, for both kinds of question: events of a stream lie close together. */
 #include "zone.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,25 @@ void tm_zone_span(const struct tm_zone *z, int64_t *from, int64_t *to) {
 const struct tm_zone_type *tm_zone_at_local(struct tm_zone *z, int64_t local_s) {
   if (local_s < z->local.from || local_s >= z->local.to) z->local = span_find(z, local_s, 1);
   return z->local.type;
+}
+
+double tm_ffi_zone_reached(struct tm_zone *z, double utc_ms) {
+  int64_t utc_s = (int64_t)floor(utc_ms / 1000);
+  int32_t offset = tm_zone_at(z, utc_s)->offset_s;
+  struct span now = z->utc;
+  double shown = utc_ms + offset * 1000.0;
+  if (now.from == INT64_MIN) return shown;
+  int32_t before = span_find(z, now.from - 1, 0).type->offset_s;
+  /* put back: all before the change was shown already */
+  double most = ((double)now.from + before) * 1000.0 - 1;
+  return before > offset && most > shown ? most : shown;
+}
+
+double tm_ffi_zone_first(struct tm_zone *z, double local_ms) {
+  int32_t offset = tm_zone_at_local(z, (int64_t)floor(local_ms / 1000))->offset_s;
+  double utc_ms = local_ms - offset * 1000.0;
+  if (tm_zone_at(z, (int64_t)floor(utc_ms / 1000))->offset_s == offset || z->utc.from == INT64_MIN) return utc_ms;
+  return (double)z->utc.from * 1000.0;   /* left out */
 }
 
 static int is_named(const struct tm_zone_type *t, const char *name, int32_t len) {

@@ -159,17 +159,22 @@ int32_t tm_ffi_key_cell(struct tm_key *k, const struct tm_batch *b, const struct
   return tm_key_cell_put(k, b, cells + row);
 }
 
-int32_t tm_ffi_key_row(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
-  k->len = 0;
+int tm_key_row_put(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+  int32_t len = k->len;
   for (int32_t i = 0; i < cols->n; i++) {
     int code = tm_key_cell_put(k, b, cols->cells[i] + row);
     if (code == TM_STATE_NO_KEY && cols->missing) code = tm_ffi_key_nil(k);
     if (code != 0) {
-      k->len = 0;
+      k->len = len;
       return code;
     }
   }
   return 0;
+}
+
+int32_t tm_ffi_key_row(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+  k->len = 0;
+  return tm_key_row_put(k, b, cols, row);
 }
 
 int32_t tm_ffi_key_parts(const char *bytes, int32_t len, struct tm_value *out) {

@@ -27,5 +27,7 @@ static inline int tm_key_short(const char *key, uint32_t *n) {
 int32_t tm_key_number_put(char *out, double v);
 /* The cell of a row as a part: 0 or a code, k as it was. */
 int tm_key_cell_put(struct tm_key *k, const struct tm_batch *b, const struct tm_cell *c);
+/* All columns of a row as parts: the same. */
+int tm_key_row_put(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row);
 
 #endif

@@ -63,6 +63,10 @@ static int value_kind_good(int32_t kind) {
 static int options_good(const struct tm_state_options *o) {
   if (o->record_size < 0 || o->record_size > TM_RECORD_MAX || o->fields_n < 0 || o->fields_n > FIELDS_MAX) return 0;
   if (o->name_len < 0 || o->max_keys < 0 || o->max_keys > 4e9) return 0;
+  if (o->sections) {
+    const struct tm_state_field *f = o->fields + o->fields_n - 1;
+    if (o->fields_n == 0 || f->kind != TM_FIELD_LIST || f->of != TM_VALUE_STRING || o->max_keys > 0 || o->timed) return 0;
+  }
   for (int32_t i = 0; i < o->fields_n; i++) {
     const struct tm_state_field *f = o->fields + i;
     if (f->off < 0 || (f->off & 3) != 0 || f->off + (int32_t)sizeof(struct tm_state_ref) > o->record_size) return 0;
@@ -98,6 +102,7 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   t->record_off = (uint32_t)(t->links * sizeof(struct tm_links) + t->timed * sizeof(struct tm_due_links));
   t->pub.due = (double)INFINITY;
   t->fields_n = (uint32_t)o->fields_n;
+  t->prefix = o->sections ? TM_SECTION_BYTES : 0;
   t->pub.name_len = o->name_len;
   t->reserve = reserve_for(c);
   char *name = tm_account_alloc(&t->account, (size_t)o->name_len + 1);
@@ -349,8 +354,8 @@ int32_t tm_ffi_state_remove(struct tm_state *s, void *record) {
 const char *tm_ffi_state_key(struct tm_state *s, const void *record, int32_t *len) {
   struct tm_table *t = tm_table_of(s);
   struct tm_item *it = tm_item_at(t, tm_item_handle(t, record));
-  *len = it->key_len;
-  return it->key;
+  *len = it->key_len - (int32_t)t->prefix;
+  return it->key + t->prefix;
 }
 
 /* what the log keeps of a clear */
@@ -538,14 +543,14 @@ const void *tm_ffi_cursor_at(const struct tm_state_cursor *pub) {
 }
 
 int32_t tm_ffi_key_slot(struct tm_state *s, const void *record, int32_t part, struct tm_view *v, struct tm_overlay *ov, int32_t slot) {
-  struct tm_table *t = tm_table_of(s);
-  struct tm_item *it = tm_item_at(t, tm_item_handle(t, record));
   struct tm_value parts[TM_KEY_PARTS_MAX];
   const struct tm_value *k = parts + part;
+  int32_t len;
   uint32_t n;
-  if (it->key_len > 0 && tm_key_short(it->key, &n) && n + 1 == it->key_len) {
-    parts[0] = (struct tm_value){.text = it->key + 1, .len = (int32_t)n, .kind = TM_VALUE_STRING};
-  } else if (tm_ffi_key_parts(it->key, it->key_len, parts) <= part) {
+  const char *key = tm_ffi_state_key(s, record, &len);
+  if (len > 0 && tm_key_short(key, &n) && (int32_t)n + 1 == len) {
+    parts[0] = (struct tm_value){.text = key + 1, .len = (int32_t)n, .kind = TM_VALUE_STRING};
+  } else if (tm_ffi_key_parts(key, len, parts) <= part) {
     return 0;
   }
   if (k->kind != TM_VALUE_STRING) return 0;

@@ -21,6 +21,7 @@
 enum { TM_KEY_MAX = 65534, TM_TEXT_MAX = 16 * 1024 * 1024, TM_ELEMENTS_MAX = 1 << 27, TM_RECORD_MAX = 32768 };
 enum { TM_TEXT_EMPTY = -1 };  /* tm_state_ref.at of a text without bytes */
 
+enum { TM_SECTION_BYTES = 8 };
 enum { TM_ITEM_GONE = 65535 };
 struct tm_item {
   uint32_t arrival;       /* position in the log of arrivals */
@@ -78,6 +79,7 @@ struct tm_table {
   uint32_t links;                 /* 1: items have them */
   uint32_t timed;                 /* 1: and struct tm_due_links */
   int32_t on_full;
+  uint32_t prefix;                /* bytes in front of each key that name its section (sections.c); 0: there are none */
   uint32_t max_keys;              /* 0: none */
   uint32_t fields_n;
   struct tm_state_field *fields;

@@ -5,6 +5,8 @@ catalog_windows.lua - the catalog's entries of windows: the operators around the
 local OFFSET = { 'offset', 'any', "shifts where windows begin, from 1970-01-01T00:00Z, such as '-1h'; shorter than the size (hopping: " ..
   'the slide)', default = 'nothing' }
 
+local ZONE = { 'zone', 'string', "the time zone on whose clocks windows begin and end, such as 'Europe/Berlin'", default = 'UTC' }
+
 local M = {}
 
 M.operators = {
@@ -83,15 +85,21 @@ M.operators = {
 }
 
 M.functions = {
-  { name = 'tm.window.tumbling', signature = "tm.window.tumbling('1m' [, { offset = '15s' }])",
-    about = 'Windows of one size, one behind the other: an event is in one.', options = { OFFSET },
+  { name = 'tm.window.tumbling', signature = "tm.window.tumbling('1m' [, { offset = '15s', zone = 'Europe/Berlin' }])",
+    about = 'Windows of one size, one behind the other: an event is in one.',
+    more = { 'With zone they are of local time: a day has 23 or 25 hours when clocks change, an hour that clocks show twice is one window',
+      'of two, and a date that a zone skips is none. Bounds are ms since 1970 as ever. At most 200,000 windows of a step are open',
+      'at a time.' },
+    options = { OFFSET, ZONE },
     example = [[stream:event_time { field = 'ts' }:window('w', tm.window.tumbling('1m', { offset = '30s' }))
   :aggregate { n = tm.agg.count() }]],
     input = { '{"ts":1}', '{"ts":30000}' },
     output = { '{"n":1,"window_end":30000,"window_start":-30000}', '{"n":1,"window_end":90000,"window_start":30000}' } },
-  { name = 'tm.window.hopping', signature = "tm.window.hopping('10m', '1m' [, { offset = '15s' }])",
+  { name = 'tm.window.hopping', signature = "tm.window.hopping('10m', '1m' [, { offset = '15s', zone = 'Europe/Berlin' }])",
     about = 'Windows of one size, a new one after each slide: an event is in all that hold its time.',
-    more = { 'A slide longer than the size leaves gaps; events in them are dropped.' }, options = { OFFSET },
+    more = { 'A slide longer than the size leaves gaps; events in them are dropped. With zone windows are of local time, as tumbling ones.',
+      'At most 200,000 of a step are open at a time.' },
+    options = { OFFSET, ZONE },
     example = [[stream:event_time { field = 'ts' }:window('w', tm.window.hopping('2m', '1m')):aggregate { n = tm.agg.count() }]],
     input = { '{"ts":61000}' },
     output = { '{"n":1,"window_end":120000,"window_start":0}', '{"n":1,"window_end":180000,"window_start":60000}' } },

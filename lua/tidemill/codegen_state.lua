@@ -20,7 +20,7 @@ local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
   'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due', 'huge',
-  'no_room' }
+  'no_room', 'section_record_of' }
 
 local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
@@ -61,7 +61,7 @@ return function(emit, Gen, node_list)
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
       state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip,
-      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room }
+      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room, state.section_record_of }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
@@ -133,19 +133,27 @@ return function(emit, Gen, node_list)
   end
 
   --- Text that finds the record of a state for the event at hand: local r. own: the step's own key (own_key). ptr: the state, as
-  --- text, where it is not always the same one; ahead: that of the one the next events will need, perhaps.
-  function Gen:find_record(state, view, own, ptr, ahead)
+  --- text, where it is not always the same one; ahead: that of the one the next events will need, perhaps. section: text of the
+  --- number of its section, which is below 0 where it is the whole state.
+  function Gen:find_record(state, view, own, ptr, ahead, section)
     local name = 'v' .. view.level .. '.key'
     ptr = ptr or self:const(state.ptr)
-    local by_value = ('p = record_of(%s, %s, %s)'):format(ptr, own and 'c' or self.key and name or 'nil',
+    local of = ('(%s, %s%s, %s)'):format(ptr, '%s', own and 'c' or self.key and name or 'nil',
       self:const(own and own.names or self.key and self.key.names or {}))
+    local by_value = 'p = record_of' .. of:format ''
+    if section then
+      by_value = ('if %s < 0 then %s else p = section_record_of%s end'):format(section, by_value, of:format(section .. ', '))
+    end
     local cols = own and own.cols or not own and self.key and self.key.cols
     self:put 'local p'
     if cols then
       cols = self:const(cols)
-      self.ahead[#self.ahead + 1] = { ptr = ahead or ptr, cols = cols }
-      self:put('if %s then p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0]) else',
-        own and self:row_key_test(own) or name .. ' == ROW_KEY', ptr, cols)
+      if ahead ~= false then self.ahead[#self.ahead + 1] = { ptr = ahead or ptr, cols = cols } end
+      self:put('if %s then', own and self:row_key_test(own) or name .. ' == ROW_KEY')
+      if section then self:put('if %s < 0 then', section) end
+      self:put('p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0])', ptr, cols)
+      if section then self:put('else p = C.tm_ffi_section_write_row(%s, %s, batch, %s, st0.home) end', ptr, section, cols) end
+      self:put 'else'
     else
       self:put 'do'
     end

@@ -14,6 +14,7 @@ that moved the watermark. It rests where an output is full, and the loop is call
 
 local lib = require 'tidemill.lib'
 local aggregate = require 'tidemill.aggregate'
+local panes = require 'tidemill.panes'
 local windows = require 'tidemill.windows'
 local C, ffi = lib.C, lib.ffi
 
@@ -221,14 +222,15 @@ return function(emit, Gen)
     end
   end
 
-  --- The function that takes the event at hand into window w.
-  local function put_into(g, step, view, W, state, compiled, behind)
+  --- The function that takes the event at hand into window w. seed: text where a record is new.
+  local function put_into(g, step, view, W, state, compiled, behind, seed)
     local rec, n = step.rec, view.level
     local e, lateness = rec.emit, rec.window.lateness
     local outer, first = g.lines, g.first_step
     g.lines, g.first_step = {}, nil
     g:put('local S = w.ptr')
-    g:find_record(state, view, nil, 'S', W .. '.cur.ptr')
+    g:find_record(state, view, nil, 'S', not seed and W .. '.cur.ptr', 'w.id')
+    if seed then g:put('if S.code == %d then %s end', C.TM_STATE_NEW, seed) end
     g:put_taken()
     local call = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
     if e.mode == 'retract' then
@@ -323,7 +325,11 @@ return function(emit, Gen)
     local e, key = rec.emit, g.key
     local outer, first, at = g.lines, g.first_step, g:fires_in_turn(state)
     g.lines, g.first_step = {}, nil
-    g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
+    g:put('local function fire%d() local p = %s.next(upto)', at, W)
+    if how.pending then
+      g:put('if %s.pending then %s.pending = false mk.sub = mk.sub + 1 return flow.stop ~= 0 end', W, W)
+    end
+    g:put('if p == nil then ended = true return true end')
     g:begin_unit(step, view)
     g:put('do %s', how.record)
     local fired = (rec.apply or how.key) and 'value' or g:row_of_fired(step, view)
@@ -360,9 +366,10 @@ return function(emit, Gen)
   end
 
   --- Text around a row of a window of fixed bounds.
-  local function bounds_fire(g, rec, W, state)
-    local revised = rec.window.lateness > 0 and rec.emit.mode ~= 'closed'
+  local function bounds_fire(g, rec, W, state, paned)
+    local revised = rec.window.lateness > 0 and rec.emit.mode ~= 'closed' and not paned
     return {
+      pending = paned,
       record = ('local r, w = cast(%s, p), %s.at local S = w.ptr'):format(g:const(state.type), W),
       begins = revised and ('if %s.final then if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end r.sent = 1 end'):format(W) or '',
     }
@@ -373,10 +380,11 @@ return function(emit, Gen)
     local kind = rec.window.window.kind
     if kind == 'sliding' then return g:sliding(step, view) end
     if rec.apply then g:prepare_applied(step, view) end
+    local paned = panes.shared(rec)
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil
-    end, { timed = g.timed or false, merges = kind == 'session' })
+    end, { timed = g.timed or false, merges = kind == 'session' or paned })
     g:called_by(compiled, view)
     compiled.counted = { unpack(compiled.numbers) }
     local numbers = compiled.numbers
@@ -384,10 +392,12 @@ return function(emit, Gen)
     numbers[#numbers + 1] = 'more'
     numbers[#numbers + 1] = 'at'
     for _, name in ipairs(g.cells[kind] or {}) do numbers[#numbers + 1] = name end
+    if paned then numbers[#numbers + 1] = 'first' end
     local state = g:open_state(step, numbers, compiled.refs)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local clock = g.clock
-    local opened = g.open_windows(rec, state, compiled, clock) or windows.new(rec, state, clock and clock.ptr)
+    local P = paned and panes.new(rec, state, clock.ptr, compiled)
+    local opened = g.open_windows(rec, state, compiled, clock) or windows.new(rec, state, clock and clock.ptr, P)
     local W = g:const(opened)
     local at = g:fires_in_turn(state)
     g.fires[at].windows, g.fires[at].opened = W, opened
@@ -395,13 +405,18 @@ return function(emit, Gen)
     local behind = rec.apply and g:behind_applied(step, view) or g:behind(step, view)
     g:at(step)
     local how = g:put_assigned(step, view, W, state, compiled, behind)
-    if not how then
+    if P then
+      P.attach(opened)
+      local revise = P.revises and put_into(g, step, view, W, state, compiled, behind, g:const(P) .. '.seed(w, r)')
+      g:put_panes(view, W, P, state, compiled, revise)
+    elseif not how then
       put_assign(g, view, rec, W, put_into(g, step, view, W, state, compiled, behind))
-      how = bounds_fire(g, rec, W, state)
     end
+    how = how or bounds_fire(g, rec, W, state, paned)
     put_fire(g, step, view, W, state, compiled, behind, how)
   end
 
+  require 'tidemill.codegen_panes'(Gen)
   require 'tidemill.codegen_sessions'(Gen, { send = send, put_early = put_early })
 
   -- What is due -----------------------------------------------------------------

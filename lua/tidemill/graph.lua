@@ -58,7 +58,7 @@ local details = {
   window_join = function(rec)
     local w = rec.window.window
     local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or ''
-    return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. by)
+    return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. by .. (w.zone and ' in ' .. w.zone or ''))
   end,
   join_right = function(rec)
     return rec.join.name .. ', as its right side' .. (rec.join.cross and ', of pipeline ' .. rec.join.pipeline or '')
@@ -81,7 +81,7 @@ local details = {
     local size = w.size and ' ' .. duration.text(w.size) or w.n and (' %.0f'):format(w.n) or
       w.gap and ' gap ' .. (type(w.gap) == 'number' and duration.text(w.gap) or 'by function') or ''
     local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or w.n and w.slide ~= w.n and (' by %.0f'):format(w.slide) or ''
-    return rec.name .. ': ' .. w.kind .. size .. by ..
+    return rec.name .. ': ' .. w.kind .. size .. by .. (w.zone and ' in ' .. w.zone or '') ..
       (rec.lateness > 0 and ', lateness ' .. duration.text(rec.lateness) or '')
   end,
   aggregate = function(rec)

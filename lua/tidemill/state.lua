@@ -84,6 +84,20 @@ function M.again(opened)
   return ptr
 end
 
+--- A state of sections beside it, whose records are as those of `opened`, with the same fields in the same places.
+function M.with_sections(opened)
+  local a, o = opened.made_of, ffi.new 'struct tm_state_options'
+  local fields = ffi.new('struct tm_state_field[?]', a.fields_n + 1)
+  ffi.copy(o, a, ffi.sizeof(o))
+  ffi.copy(fields, a.fields, a.fields_n * ffi.sizeof 'struct tm_state_field')
+  local order = fields[a.fields_n]
+  order.off, order.kind, order.of = a.record_size, C.TM_FIELD_LIST, C.TM_VALUE_STRING
+  o.fields, o.fields_n, o.record_size, o.sections = fields, a.fields_n + 1, a.record_size + 8, 1
+  local ptr = C.tm_ffi_state_new(changes, o)
+  if ptr == nil then raise('memory', "no memory for the state '" .. opened.name .. "' (--memory)") end
+  return ptr
+end
+
 --- Raises what a negative code of a key means.
 function M.key_failed(code)
   if code == C.TM_STATE_TOO_LONG then raise('too-long', 'a key has at most 65535 bytes') end
@@ -130,6 +144,22 @@ function M.due_first(state)
   local at
   repeat at = C.tm_ffi_due_first(state) until state.code ~= C.TM_STATE_MORE
   return at
+end
+
+--- The same of a section.
+function M.section_record_of(state, section, v, names)
+  local rc = M.set_key(v, names)
+  if rc ~= 0 then M.failed(state, rc) end
+  return (C.tm_ffi_section_write(state, section, M.key))
+end
+
+--- Removes all records of a section, for good.
+function M.drop_section(state, section)
+  repeat
+    local rc = C.tm_ffi_section_drop(state, section, 1000)
+    if rc < 0 then M.failed(state, rc) end
+    C.tm_ffi_changes_commit(changes)
+  until rc == 0
 end
 
 --- The string a reference of a text holds; nil: none.

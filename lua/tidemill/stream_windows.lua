@@ -3,7 +3,8 @@ stream_windows.lua - tm.window and the builder's operators on windows: window, a
 stream.lua has the others, and loads this.
 
   window     { kind = 'tumbling' 'hopping' 'sliding' 'session' 'count' 'global', bounded }   bounded: its rows have window_start, window_end
-             tumbling, hopping: size, slide, offset in ms; sliding: size; session: gap in ms, or a function of the event; count: n, slide
+             tumbling, hopping: size, slide, offset in ms, zone; sliding: size; session: gap in ms, or a function of the event;
+             count: n, slide
   emit       { mode = 'final' 'closed' 'updates' 'early' 'retract', every = ms, count = n, accumulate = boolean }
   apply      the step 'aggregate' too, with `apply`, the function, and one aggregate that keeps the events
 The step 'window' does nothing by itself: what stands behind it says what becomes of its events.
@@ -11,7 +12,10 @@ The step 'window' does nothing by itself: what stands behind it says what become
 
 local duration = require 'tidemill.duration'
 
-local EXACT, OPEN_MAX, EVENTS_MAX = 2 ^ 53, 4096, 1e8
+local EXACT, EVENTS_MAX = 2 ^ 53, 1e8
+-- Open windows of a step: a day of seconds and some. Each is 200 bytes of Lua's memory at least, and its keys.
+local OPEN_MAX = 200000
+local COUNTED_MAX = 4096   -- of one key
 local OWN = { window_start = true, window_end = true, revision = true, op = true, partial = true }
 
 local made = setmetatable({}, { __mode = 'k' })   -- what tm.window.… returned -> its description
@@ -47,12 +51,24 @@ return function(methods, step, stream)
 
   local window = {}
 
+  --- The name of a zone whose clocks say where windows begin, or nil.
+  local function zone_of(where, what, o)
+    if o.zone == nil then return nil end
+    if type(o.zone) ~= 'string' then
+      fault(where, what .. ": 'zone' is the name of a time zone such as 'Europe/Berlin', got " .. describe(o.zone))
+    end
+    local zone, why = require('tidemill.library.date').zone(o.zone)
+    if not zone then fault(where, what .. ": 'zone': " .. why) end
+    return o.zone
+  end
+
   --- Windows of one size, one behind the other.
   function window.tumbling(size, options)
     local where, what = place(), 'tm.window.tumbling'
     local o = stream.options(where, what, options)
     local ms = ms_of(where, what .. ': the size', size, 'positive')
-    return description(where, { kind = 'tumbling', bounded = true, size = ms, slide = ms, offset = offset_of(where, what, o, ms, 'size') })
+    return description(where, { kind = 'tumbling', bounded = true, size = ms, slide = ms, offset = offset_of(where, what, o, ms, 'size'),
+      zone = zone_of(where, what, o) })
   end
 
   --- Windows of one size, a new one after each slide.
@@ -60,7 +76,8 @@ return function(methods, step, stream)
     local where, what = place(), 'tm.window.hopping'
     local o = stream.options(where, what, options)
     local ms, by = ms_of(where, what .. ': the size', size, 'positive'), ms_of(where, what .. ': the slide', slide, 'positive')
-    return description(where, { kind = 'hopping', bounded = true, size = ms, slide = by, offset = offset_of(where, what, o, by, 'slide') })
+    return description(where, { kind = 'hopping', bounded = true, size = ms, slide = by, offset = offset_of(where, what, o, by, 'slide'),
+      zone = zone_of(where, what, o) })
   end
 
   --- Windows of one key's events between which less than a gap lies, or just that.
@@ -83,9 +100,9 @@ return function(methods, step, stream)
     local o = stream.options(where, what, options)
     whole(where, what .. ': the number of events', n)
     local slide = o.slide == nil and n or whole(where, what .. ": 'slide'", o.slide)
-    if n / slide > OPEN_MAX then
+    if n / slide > COUNTED_MAX then
       fault(where, ('%s: %d windows of a key would be open at a time, at most %d can be; make n smaller or the slide longer'):format(what,
-        math.ceil(n / slide), OPEN_MAX))
+        math.ceil(n / slide), COUNTED_MAX))
     end
     return description(where, { kind = 'count', n = n, slide = slide })
   end

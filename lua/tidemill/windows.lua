@@ -1,18 +1,23 @@
 --[[
 windows.lua - the windows of a step that are open, and what is to be done with them as the watermark passes.
 
-Each open window is a keyed state of its own, with a record a key: in order of the keys' first arrival, given back as a whole when
-nothing more can come. A window that no event fell into does not exist.
+A window has a record a key, in order of the keys' first arrival. The first OWN_MAX that are open have a keyed state each, which is
+given back as a whole when nothing more can come; further ones are sections of one state (host/state/sections.c), which costs a
+lookup more for a new key, and little for a window. A window that no event fell into does not exist. What windows that overlap hold
+may lie in panes instead (panes.lua); then a window is shown by what it gets of those.
 
-  entry   { from, to, over, ptr, fired }   from and to: its bounds; over: when nothing more can come, to - 1 + lateness; fired: its
-          rows were sent; ptr: its state
+  entry   { k, from, to, over, fired, ptr, id }   k: its number (bounds.lua), from and to: its bounds; over: when nothing more can
+          come, to - 1 + lateness; fired: its rows were sent; ptr: its state, id: its section there, OWN: it is the whole state
   job     what is being done with a window: 'tick' an early row, 'final' its row, 'over' it goes. One record at a time (next), so it
           can rest where an output is full. `next` has no loop of its own where it can be helped: it is part of a trace.
-In order of time, then of the windows' starts; at the same time early rows come before final ones.
+In order of time, then of the windows' starts; at the same time early rows come before final ones. Ends, and so all times, ascend with k:
+what is due next is the first in a heap.
 ]]
 
 local lib = require 'tidemill.lib'
+local bounds = require 'tidemill.bounds'
 local duration = require 'tidemill.duration'
+local heap = require 'tidemill.heap'
 local state = require 'tidemill.state'
 local C, raise = lib.C, lib.raise
 local floor, huge = math.floor, math.huge
@@ -130,88 +135,39 @@ function M.first_tick(clock, every, from)
   return (floor(low / every) + 1) * every
 end
 
-local IDLE_MAX = 4   -- empty states kept for windows to come
+local IDLE_MAX = 4     -- empty states kept for windows to come
+local OWN_MAX = 256    -- windows with a state of their own
+local OWN = -1
 
 -- stands where no window is
-local NONE = { from = huge, to = -huge, over = huge, ptr = lib.ffi.cast('struct tm_state *', nil), fired = false }
+local NONE = { k = 0, from = huge, to = -huge, over = huge, ptr = lib.ffi.cast('struct tm_state *', nil), id = OWN, fired = false }
 
----@param rec table the step's: window, lateness, emit
----@param opened table of state.open; the first window's
----@return table cur: the window met last, ptr: a state to start with; find(t): the window of a time, or nil when it is too late;
----   due: the watermark at which there is something to do
-function M.new(rec, opened, clock)
-  local w, lateness, emit = rec.window.window, rec.window.lateness, rec.emit
-  local size, slide, offset, every = w.size, w.slide, w.offset, emit.every
-  local closed, open_max = emit.mode == 'closed', rec.window.open_max
-  local open, idle = {}, { opened.ptr }
-  local job, cursor, tick = nil, nil, huge
-  local W = { cur = NONE, due = huge, none = NONE, at = NONE, kind = false }
+--- What windows hold that have records of their own, as panes.lua is it for those that share them.
+---@param opened table of state.open; the first window's state is its
+local function holdings(opened)
+  local H = {}
+  local idle, own, crowd, sections = { opened.ptr }, 0, nil, 0
 
-  local function judge_due()
-    local due = tick
-    for i = 1, #open do
-      local e = open[i]
-      if not e.fired and not closed and e.to - 1 < due then due = e.to - 1 end
-      if e.over < due then due = e.over end
+  function H.begin(e)
+    if own < OWN_MAX then
+      own = own + 1
+      e.ptr, e.id = table.remove(idle) or state.again(opened), OWN
+      return
     end
-    W.due = due
-    return due
-  end
-  W.judge_due = judge_due
-
-  local function make(from, to)
-    if #open >= open_max then
-      raise('state-full', ("step '%s' has %d open windows, and no more can be; is a time far off, or out_of_order too long?")
-        :format(rec.name, open_max))
-    end
-    local ptr = table.remove(idle) or state.again(opened)
-    local e = { from = from, to = to, over = to - 1 + lateness, ptr = ptr, fired = false, size = to - from }
-    local i = #open
-    while i > 0 and open[i].from > from do
-      open[i + 1] = open[i]
-      i = i - 1
-    end
-    open[i + 1] = e
-    if every and tick == huge then tick = M.first_tick(clock, every, from) end
-    judge_due()
-    if clock and W.due < clock.due then M.set_due(clock, W.due) end
-    return e
+    crowd = crowd or state.with_sections(opened)
+    sections = sections + 1
+    e.ptr, e.id = crowd, sections
   end
 
-  --- The window that begins at `from`, made if it is new; nil: nothing more may come into it.
-  local function at(from)
-    local to = from + size
-    if to - 1 + lateness <= clock.w then return nil end
-    for i = #open, 1, -1 do
-      if open[i].from == from then return open[i] end
-    end
-    return make(from, to)
-  end
+  --- Its records can be walked: a section, or OWN.
+  function H.shown(e) return e.id end
 
-  --- The window of a time (tumbling), or the j-th latest of them from 0 (hopping): nil it is too late, false there is none.
-  function W.find(t, j)
-    local from = floor((t - offset) / slide) * slide + offset - (j or 0) * slide
-    if t >= from + size then return false end
-    local e = at(from)
-    if e and not j then W.cur = e end
-    return e
-  end
+  function H.no_more_shown() end
+  function H.sent() end
 
-  --- The one window for all time.
-  function W.whole()
-    local e = open[1] or make(-huge, huge)
-    W.cur = e
-    return e
-  end
-
-  local function drop(e)
-    for i = 1, #open do
-      if open[i] == e then
-        table.remove(open, i)
-        break
-      end
-    end
-    if W.cur == e then W.cur = NONE end
+  function H.drop(e)
+    if e.id ~= OWN then return state.drop_section(e.ptr, e.id) end
+    own = own - 1
     if #idle < IDLE_MAX then
       local rc = C.tm_ffi_state_recycle(e.ptr)
       if rc < 0 then state.failed(e.ptr, rc) end
@@ -220,30 +176,117 @@ function M.new(rec, opened, clock)
     else
       C.tm_ffi_state_free(e.ptr)
     end
-    if #open == 0 then tick = huge end
+  end
+
+  return H
+end
+
+---@param rec table the step's: window, lateness, emit
+---@param opened table of state.open; the first window's
+---@param panes table|nil of panes.new: what the windows hold
+---@return table cur: the window met last, ptr: a state to start with; find(t): the window of a time, or nil when it is too late;
+---   due: the watermark at which there is something to do
+function M.new(rec, opened, clock, panes)
+  local w, lateness, emit = rec.window.window, rec.window.lateness, rec.emit
+  local size, every = w.size, emit.every
+  local closed, open_max = emit.mode == 'closed', rec.window.open_max
+  local number, edge
+  if size then number, edge = bounds.of(w, w.slide) end
+  local held = panes or holdings(opened)
+  local by, count, waiting, fired = {}, 0, heap.new(), heap.new()   -- entries by k; those whose rows are not sent, those that are
+  local job, cursor, tick = nil, nil, huge
+  local section, place = OWN, 0   -- of what is shown: its section, and the record at work
+  local empty = true              -- so far: an event that failed may have left a window without any
+  local W = { cur = NONE, due = huge, none = NONE, at = NONE, pending = false }
+
+  local function judge_due()
+    local due, e, f = tick, waiting[1], fired[1]
+    if e then
+      local t = closed and e.over or e.to - 1
+      if t < due then due = t end
+    end
+    if f and f.over < due then due = f.over end
+    W.due = due
+    return due
+  end
+  W.judge_due = judge_due
+
+  local function make(k, from, to)
+    if count >= open_max then
+      raise('state-full', ("step '%s' has %d open windows, and no more can be; is a time far off, or out_of_order too long?")
+        :format(rec.name, open_max))
+    end
+    local e = { k = k, from = from, to = to, over = to - 1 + lateness, fired = false }
+    held.begin(e)
+    count = count + 1
+    by[k] = e
+    heap.push(waiting, e)
+    if every and tick == huge then tick = M.first_tick(clock, every, from) end
+    judge_due()
+    if clock and W.due < clock.due then M.set_due(clock, W.due) end
+    return e
+  end
+
+  --- The window of a number, made if it is new; nil: nothing more may come into it.
+  function W.open(k)
+    local e = by[k]
+    if e then
+      if e.over <= clock.w then return nil end
+      return e
+    end
+    local to = edge(k, size)
+    if to - 1 + lateness <= clock.w then return nil end
+    return make(k, edge(k, 0), to)
+  end
+
+  --- That window, if it is open.
+  function W.of(k) return by[k] end
+
+  --- The window of a time (tumbling), or the j-th latest of them from 0 (hopping): nil it is too late, false there is none.
+  function W.find(t, j)
+    local k = number(t) - (j or 0)
+    local e = by[k]
+    if t >= (e and e.to or edge(k, size)) then return false end
+    e = W.open(k)
+    if e and not j then W.cur = e end
+    return e
+  end
+
+  --- The one window for all time.
+  function W.whole()
+    local e = by[0] or make(0, -huge, huge)
+    W.cur = e
+    return e
+  end
+
+  local function drop(e, again)
+    by[e.k], count = nil, count - 1
+    if W.cur == e then W.cur = NONE end
+    if count == 0 then tick = huge end
+    held.drop(e, again)
+  end
+
+  --- Those whose rows are not sent, in order of their starts.
+  local function unsent()
+    local list = {}
+    for i = 1, waiting.n do list[i] = waiting[i] end
+    table.sort(list, function(a, b) return a.k < b.k end)
+    return list
   end
 
   --- What is to be done first until the watermark is `to`; nil: nothing.
   local function next_job(to)
-    local best, time, rank
-    for i = 1, #open do
-      local e = open[i]
-      local t, r = e.to - 1, 2
-      if closed then t = e.over end
-      if e.fired then t, r = e.over, 3 end
-      if t <= to and (not time or t < time or (t == time and r < rank)) then best, time, rank = e, t, r end
-    end
+    local e, f = waiting[1], fired[1]
+    local time, over = e and (closed and e.over or e.to - 1) or huge, f and f.over or huge
     -- the end of input is no multiple of anything
-    if tick <= to and to < huge and (not time or tick <= time) then
-      local list = {}
-      for i = 1, #open do if not open[i].fired then list[#list + 1] = open[i] end end
+    if tick <= to and to < huge and tick <= time and tick <= over then
+      local list = unsent()
       if #list > 0 then return { kind = 'tick', list = list, n = 1 } end
       tick = huge
     end
-    if not best then return nil end
-    return { kind = rank == 2 and 'final' or 'over', e = best }
+    if e and time <= to and (time <= over or not f) then return { kind = 'final', e = heap.pop(waiting) } end
+    if f and over <= to then return { kind = 'over', e = heap.pop(fired) } end
   end
-
 
   --- The job is done: what follows from that.
   local function finish()
@@ -255,7 +298,13 @@ function M.new(rec, opened, clock)
       end
       tick = tick + every
     elseif j.kind == 'final' and j.e.over > j.e.to - 1 and not closed then
-      j.e.fired = true
+      if empty then
+        drop(j.e, true)
+      else
+        j.e.fired = true
+        held.sent(j.e)
+        heap.push(fired, j.e)
+      end
     else
       drop(j.e)
     end
@@ -263,14 +312,48 @@ function M.new(rec, opened, clock)
     judge_due()
   end
 
-  --- The first record of the next window at work; nil: nothing is left until the watermark is `to`.
+  --- The record behind the one at work.
+  local function step()
+    if section == OWN then
+      local p = C.tm_ffi_cursor_next(cursor)
+      if p ~= nil or cursor.done == 0 then
+        empty = false
+        return p
+      end
+      C.tm_ffi_cursor_free(cursor)
+    else
+      place = place + 1
+      local p = C.tm_ffi_section_at(W.at.ptr, section, place)
+      if p ~= nil then
+        empty = false
+        return p
+      end
+    end
+    cursor = nil
+    held.no_more_shown(W.at)
+    finish()
+    return nil
+  end
+
+  --- Begins to walk the window at work: false, it takes longer.
+  local function begin()
+    W.at, W.final = job.kind == 'tick' and job.list[job.n] or job.e, job.kind == 'final'
+    local shown = held.shown(W.at)
+    if not shown then return false end
+    section, place, empty = shown, 0, true
+    cursor = section ~= OWN or C.tm_ffi_cursor_new(W.at.ptr)
+    if cursor == nil then   -- it can only be left out: what fails again and again would never end
+      cursor = nil
+      finish()
+      raise('memory', ("step '%s': no memory to make rows of the window from %.0f; it is left out (--memory)")
+        :format(rec.name, W.at.from))
+    end
+    return true
+  end
+
+  --- The first record of the next window at work; nil: nothing is left until the watermark is `to`, or W.pending.
   local function first_of_next(to)
     while true do
-      if cursor and cursor.done ~= 0 then
-        C.tm_ffi_cursor_free(cursor)
-        cursor = nil
-        finish()
-      end
       if not job then
         job = next_job(to)
         if not job then return nil end
@@ -278,26 +361,21 @@ function M.new(rec, opened, clock)
       if job.kind == 'over' then
         finish()
       else
-        if not cursor then
-          W.at, W.final = job.kind == 'tick' and job.list[job.n] or job.e, job.kind == 'final'
-          cursor = C.tm_ffi_cursor_new(W.at.ptr)
-          if cursor == nil then   -- it can only be left out: what fails again and again would never end
-            cursor = nil
-            finish()
-            raise('memory', ("step '%s': no memory to make rows of the window from %.0f; it is left out (--memory)")
-              :format(rec.name, W.at.from))
-          end
+        if not cursor and not begin() then
+          W.pending = true
+          return nil
         end
-        local p = C.tm_ffi_cursor_next(cursor)
+        local p = step()
         if p ~= nil then return p end
       end
     end
   end
 
-  --- The next record to make a row of until the watermark is `to`: a pointer, its window in W.at; nil: nothing is left.
+  --- The next record to make a row of until the watermark is `to`: a pointer, its window in W.at; nil: nothing is left, or, with
+  --- W.pending, more than is done in one go comes before it.
   function W.next(to)
     if cursor then
-      local p = C.tm_ffi_cursor_next(cursor)
+      local p = step()
       if p ~= nil then return p end
     end
     return first_of_next(to)
@@ -305,8 +383,10 @@ function M.new(rec, opened, clock)
 
   --- The record next gave last, if it is still there; its window is W.at.
   function W.record()
-    local p = cursor and C.tm_ffi_cursor_at(cursor)
-    if p and p ~= nil then return p end
+    if not cursor then return nil end
+    local p
+    if section == OWN then p = C.tm_ffi_cursor_at(cursor) else p = C.tm_ffi_section_at(W.at.ptr, section, place) end
+    if p ~= nil then return p end
   end
 
   --- Its key and bounds.
@@ -317,9 +397,6 @@ function M.new(rec, opened, clock)
     return state.key_of(e.ptr, p, opened.names, opened.composite),
       e.from > -huge and { window_start = e.from, window_end = e.to } or {}
   end
-
-  --- For tests and `state`: the windows that are open.
-  function W.list() return open end
 
   return W
 end

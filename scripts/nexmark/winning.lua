@@ -1,11 +1,12 @@
 --[[
-winning.lua - the winning bids, which q4 and q9 begin with: of each auction the highest bid made while it was open, the earliest
+winning.lua - the winning bids, which q4, q6 and q9 begin with: of each auction the highest bid made while it was open, the earliest
 of equal ones.
 
   winning.bids('name', {
     state = { category = 'number' },                              what is kept of an auction, beside what is needed here
     open = function(e, s) s.category = e.category end,            an auction comes
     lead = function(b, s, ctx) ctx.emit { … } end,                the bid b takes the lead; s.price is still the price that it beats
+    out_of_order = '5s',                                          optional: the pipeline has event time
   })
 
 A bid may come before its auction (ids are taken a little ahead, and events may come in disorder): it waits.
@@ -15,7 +16,7 @@ local tm = require 'tidemill'
 
 local M = {}
 
----@param query { state: table, open: function, lead: function }
+---@param query { state: table, open: function, lead: function, out_of_order: string|nil }
 function M.bids(name, query)
   local state = {
     opens = 'number', expires = 'number',
@@ -33,7 +34,9 @@ function M.bids(name, query)
     s.price, s.bid_ts = price, ts
   end
 
-  return tm.pipeline(name)
+  local events = tm.pipeline(name)
+  if query.out_of_order then events = events:event_time { field = 'ts', out_of_order = query.out_of_order } end
+  return events
     :filter(function(e) return e.kind ~= 'person' end)
     :key_by(function(e) return e.auction or e.id end, 'id')
     :process('auctions', {

@@ -197,7 +197,8 @@ local queries = {
   q0 = {}, q1 = {}, q2 = {}, q3 = {}, q14 = {}, q20 = {}, q21 = {}, q22 = {},
   q4 = { form = '--last category', final = true },
   q5 = { late = true }, q7 = { late = true }, q8 = { only = 'dense' },   -- nobody sells within ten seconds of a day with an event in twenty
-  q11 = { late = true },
+  q6 = { late = true }, q11 = { late = true },
+  q12 = { form = '--drop window_start,window_end --sum bid_count' },   -- which window a bid is in depends on the run
   q15 = { form = '--last day', final = true }, q16 = { form = '--last channel,day', final = true },
   q9 = { form = '--last id' },
   q10 = { files = true }, q13 = { side = true },
@@ -228,6 +229,43 @@ describe('scripts/nexmark', function()
     end
     for _, name in ipairs(names) do assert.not_equal('', h.read(SCRIPTS .. name .. '.lua')) end
     for i = 0, 22 do assert.not_equal('', h.read(('%sq%d.sql'):format(HERE, i))) end
+  end)
+
+  it('q12.lua counts the bids of ten seconds of the clock', function()
+    -- the clock is a spec's: a hundred events arrive each second of it
+    local _, events = answers('sparse', samples.sparse)
+    local out = h.path 'rows'
+    local spec = h.write(([[local tm, json = require 'tidemill', require 'dkjson'
+describe('q12', function()
+  it('runs', function()
+    local t, n, out = tm.testing.run '%sq12.lua', 0, io.open('%s', 'w')
+    local function take()
+      for _, row in ipairs(t:out 'q12') do out:write(json.encode(row), '\n') end
+    end
+    for line in io.lines '%s' do
+      t:send((json.decode(line)))
+      n = n + 1
+      if n %% 100 == 0 then
+        t:advance '1s'
+        take()
+      end
+    end
+    t:watermark(math.huge)
+    take()
+    out:close()
+  end)
+end)
+]]):format(h.sh 'pwd':gsub('\n', '') .. '/' .. SCRIPTS, out, events), h.folder() .. '/q12_spec.lua')
+    local r = h.run({ 'test', spec }, nil, { timeout = 60 * h.slowness() })
+    assert.equal(0, r.code, r.out .. r.err)
+    local want = h.sh([[sqlite3 -separator '	' :memory: <%s]], h.write(([[create table e (j text);
+.mode list
+.import %s e
+select json_object('bid_count', count(*), 'bidder', j->>'bidder', 'window_end', (rowid - 1) / 1000 * 10000 + 10000,
+  'window_start', (rowid - 1) / 1000 * 10000) from e where j->>'kind' = 'bid' group by j->>'bidder', (rowid - 1) / 1000;]]):format(events)))
+    local canonical = HERE .. 'answers.py canonical'
+    assert.not_equal('', want)
+    assert.equal(python(canonical, want), python(canonical, h.read(out)))
   end)
 
   for _, name in ipairs(names) do

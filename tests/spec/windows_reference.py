@@ -2,19 +2,22 @@
 
   python3 windows_reference.py SPEC.json < events.ndjson > rows.ndjson     late events go to SPEC's "late" path
 
-SPEC: size, slide, offset, lateness, out_of_order (ms), key (a field or null), mode, every, count, accumulate, what (aggregate, apply or
+SPEC: size, slide, offset, lateness, out_of_order (ms), zone (a name, or none: UTC), key (a field or null), mode, every, count, accumulate, what (aggregate, apply or
 reduce: see shown; sessions_reference.py has the same).
 After each event the watermark is its largest time - out_of_order - 1; everything due is done in order of time before the next event.
 """
+import functools
 import json
 import sys
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
 
 INF = float('inf')
 
 
 class Window:
-    def __init__(self, start, end):
-        self.start, self.end, self.keys, self.fired = start, end, {}, False   # key -> events since the last row, in order of arrival
+    def __init__(self, number, start, end):
+        self.number, self.start, self.end, self.keys, self.fired = number, start, end, {}, False   # key -> events since the last row, in order of arrival
 
 
 class Key:
@@ -22,14 +25,57 @@ class Key:
         self.events, self.rows, self.since = [], 0, 0
 
 
-def starts(spec, t):
-    size, slide, offset = spec['size'], spec['slide'], spec['offset']
-    last = (t - offset) // slide * slide + offset
-    found = []
-    while last + size > t:
-        found.append(last)
-        last -= slide
-    return found   # the latest first
+CHUNK = 400 * 86400000   # ms
+
+
+@functools.lru_cache(None)
+def spans(zone, chunk):
+    """A zone's clocks for some years: (from, ms east of UTC), found by looking at every sixth hour and halving."""
+    def offset(t):
+        return round(datetime.fromtimestamp(t, timezone.utc).astimezone(ZoneInfo(zone)).utcoffset().total_seconds() * 1000)
+    step = 6 * 3600
+    t = (chunk - 1) * CHUNK // 1000
+    found = [(-INF, offset(t))]
+    while t < (chunk + 2) * CHUNK // 1000:
+        if offset(t + step) != offset(t):
+            low, high = t, t + step
+            while high - low > 1:
+                mid = (low + high) // 2
+                low, high = (mid, high) if offset(mid) == offset(low) else (low, mid)
+            found.append((high * 1000, offset(high)))
+        t += step
+    return found
+
+
+def first(spec, local):
+    """The first point in time at which clocks have shown so much."""
+    if spec.get('zone') is None:
+        return local
+    all_spans = spans(spec['zone'], local // CHUNK)
+    for i, (since, offset) in enumerate(all_spans):
+        until = all_spans[i + 1][0] if i + 1 < len(all_spans) else INF
+        if max(since, local - offset) < until:
+            return max(since, local - offset)
+
+
+@functools.lru_cache(None)
+def bounds(key, k):
+    spec = json.loads(key)
+    begin = k * spec['slide'] + spec['offset']
+    return first(spec, begin), first(spec, begin + spec['size'])
+
+
+def windows_of(spec, t):
+    """(k, start, end) of the windows that hold a time, the latest first."""
+    key = json.dumps({name: spec.get(name) for name in ('size', 'slide', 'offset', 'zone')})
+    far = 0 if spec.get('zone') is None else 2 * 86400000   # no clock is further from UTC
+    k, found = (t + far - spec['offset']) // spec['slide'], []
+    while k * spec['slide'] + spec['offset'] + spec['size'] > t - far:
+        start, end = bounds(key, k)
+        if start <= t < end:
+            found.append((k, start, end))
+        k -= 1
+    return found
 
 
 def shown(spec, w, key, events, **more):
@@ -82,9 +128,9 @@ def main():
             due = []
             for w in windows.values():
                 if mode != 'closed' and not w.fired:
-                    due.append((w.end - 1, 2, w.start, w))
+                    due.append((w.end - 1, 2, w.number, w))
                 else:
-                    due.append((w.end - 1 + lateness, 2 if not w.fired else 3, w.start, w))
+                    due.append((w.end - 1 + lateness, 2 if not w.fired else 3, w.number, w))
             if every and to < INF and tick < INF:
                 due.append((tick, 1, -INF, None))
             due = [d for d in due if d[0] <= to]
@@ -92,7 +138,7 @@ def main():
                 return
             time, rank, _, w = min(due, key=lambda d: d[:3])
             if rank == 1:
-                for o in sorted(windows.values(), key=lambda o: o.start):
+                for o in sorted(windows.values(), key=lambda o: o.number):
                     if not o.fired:
                         for key, k in o.keys.items():
                             send(o, key, k)
@@ -104,9 +150,9 @@ def main():
                         send(w, key, k, op='+' if mode == 'retract' else None)
                 w.fired = True
                 if mode == 'closed' or lateness == 0:
-                    del windows[w.start]
+                    del windows[w.number]
             else:
-                del windows[w.start]
+                del windows[w.number]
             if not windows:
                 tick = INF
 
@@ -114,19 +160,20 @@ def main():
         e = json.loads(line)
         t = e['ts']
         before = watermark
-        hit = [s for s in starts(spec, t) if s + spec['size'] - 1 + lateness > before]
-        if not hit and starts(spec, t):
+        holding = windows_of(spec, t)
+        hit = [found for found in holding if found[2] - 1 + lateness > before]
+        if not hit and holding:
             late.write(line)
         key = e[spec['key']] if spec['key'] is not None else None
         largest = max(largest, t)
         watermark = largest - spec['out_of_order'] - 1
-        for s in hit:
-            if s not in windows:
-                windows[s] = Window(s, s + spec['size'])
+        for number, start, end in hit:
+            if number not in windows:
+                windows[number] = Window(number, start, end)
                 if every and tick == INF:
                     low = before if before > -INF else watermark
                     tick = (low // every + 1) * every
-            w = windows[s]
+            w = windows[number]
             if key not in w.keys:
                 w.keys[key] = Key()
             k = w.keys[key]

@@ -4,81 +4,9 @@ every kind of window and every way to emit, byte for byte, however the input is 
 ]]
 
 local h = require 'spec.helper'
-local json = require 'dkjson'
-
-local MINUTE = 60000
-
---- A random stream: { lines }, its times around `base`, steps of up to `gap` ms, up to `disorder` ms late.
-local function stream(seed, n, gap, disorder, base)
-  math.randomseed(seed)
-  local lines, t = {}, base
-  for i = 1, n do
-    local r = math.random()
-    if r < 0.6 then t = t + math.random(0, gap) elseif r < 0.61 then t = t + gap * math.random(50, 500) end
-    local late = math.random() < 0.3 and math.random(0, disorder) or 0
-    lines[i] = ('{"ts":%d,"k":"k%d","v":%d,"i":%d}'):format(t - late, math.random(1, 7), math.random(-50, 50), i)
-  end
-  return table.concat(lines, '\n') .. '\n'
-end
-
-local function pick(list) return list[math.random(#list)] end
-
---- A random window, way to emit and disorder.
-local function random_spec()
-  local size = pick { 1000, 1500, 10000, MINUTE }
-  local s = { size = size, slide = size, offset = 0, lateness = 0, out_of_order = pick { 0, 500, 5000 }, mode = 'final', accumulate = true,
-    key = math.random() < 0.7 and 'k' or h.null }
-  if math.random() < 0.5 then s.slide = pick { size / 2, size / 5, size / 10, size * 2, math.floor(size / 3) } end
-  if math.random() < 0.3 then s.offset = pick { -100, 250, -s.slide + 1, s.slide - 1 } end
-  if math.random() < 0.5 then s.lateness = pick { 100, 1000, 20000 } end
-  local how = math.random(6)
-  if how == 2 then s.mode = 'closed'
-  elseif how == 3 then s.mode = 'updates'
-  elseif how == 4 then s.mode = 'retract'
-  elseif how == 5 then s.mode, s.every = 'early', pick { 300, 1000, 7000 }
-  elseif how == 6 then s.mode, s.count = 'early', pick { 1, 3, 10 } end
-  if (s.mode == 'final' or s.mode == 'early') and math.random() < 0.3 then s.accumulate = false end
-  return s
-end
-
-local function script(s, late, more)
-  local window = s.slide == s.size and ("tm.window.tumbling('%dms', { offset = '%dms' })"):format(s.size, s.offset) or
-    ("tm.window.hopping('%dms', '%dms', { offset = '%dms' })"):format(s.size, s.slide, s.offset)
-  local emit = { "mode = '" .. (s.mode == 'early' and 'final' or s.mode) .. "'" }
-  if s.every then emit[2] = ("early = '%dms'"):format(s.every) end
-  if s.count then emit[2] = ('early = { count = %d }'):format(s.count) end
-  if not s.accumulate then emit[#emit + 1] = 'accumulate = false' end
-  return ([[local tm = require 'tidemill'
-return tm.pipeline 'w':event_time { field = 'ts', out_of_order = '%dms' }%s%s
-  :window('w', %s, { lateness = '%dms' })
-  :aggregate { n = tm.agg.count(), total = tm.agg.sum 'v', least = tm.agg.min 'v' }:emit { %s }:late_to(tm.sink.file '%s')]]):format(
-    s.out_of_order, more or '', s.key == 'k' and ":key_by 'k'" or '', window, s.lateness, table.concat(emit, ', '), late)
-end
-
-local function rows_of(text)
-  local list = {}
-  for _, line in ipairs(h.lines(text)) do list[#list + 1] = line end
-  return list
-end
-
-local function compare(want, got, where)
-  if want == got then return end
-  local a, b = rows_of(want), rows_of(got)
-  for i = 1, math.max(#a, #b) do
-    if a[i] ~= b[i] then
-      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
-    end
-  end
-end
-
-local function reference(dir, s, input)
-  s.late = dir .. '/late.want'
-  h.write(json.encode(s), dir .. '/spec.json')
-  h.write(input, dir .. '/in')
-  local r = h.shell(('python3 tests/spec/windows_reference.py %s/spec.json <%s/in'):format(dir, dir))
-  assert(r.code == 0, r.err)
-  return r.out, h.read(s.late)
-end
+local cases = require 'spec.windows_cases'
+local stream, pick, random_spec, script, compare, reference = cases.stream, cases.pick, cases.spec, cases.script, cases.compare,
+  cases.reference
 
 describe('windows', function()
   it('give what the reference gives, for every kind and way to emit', function()
@@ -191,9 +119,12 @@ select json_object('k', k, 'n', n, 'window_end', s + 10000, 'window_start', s) f
       [timed .. ":window('w', tm.window.tumbling '-1m')"] = 'the size is longer than nothing',
       [timed .. ":window('w', tm.window.tumbling('1m', { offset = '1m' }))"] = "'offset' is shorter than the size",
       [timed .. ":window('w', tm.window.hopping('1m', '10s', { offset = '-10s' }))"] = "'offset' is shorter than the slide",
+      [timed .. ":window('w', tm.window.tumbling('1d', { zone = 'Europe/Berln' }))"] = "called 'Europe/Berln' (did you mean",
+      [timed .. ":window('w', tm.window.hopping('1d', '1h', { zone = 'Mars' }))"] = "no time zone is called 'Mars'",
+      [timed .. ":window('w', tm.window.tumbling('1d', { zone = 2 }))"] = "'zone'",
       [timed .. ":window('w', tm.window.tumblin '1m')"] = "tm.window has no 'tumblin'",
       [timed .. ":window('w', '1m')"] = 'window takes what kind of windows',
-      [timed .. ":window('w', tm.window.hopping('1h', '1s'), { lateness = '1d' })"] = 'about 90000 windows would be open at a time',
+      [timed .. ":window('w', tm.window.hopping('1h', '1s'), { lateness = '3d' })"] = 'about 262800 windows would be open at a time',
       [timed .. ":window('w', tm.window.tumbling '1m', { latness = '1s' })"] = "has no option 'latness' (did you mean 'lateness'?)",
       [minute .. ':aggregate { op = tm.agg.count() }'] = "'op' is the name of a field that window rows have already",
       [timed .. ":key_by('k'):window('w', tm.window.tumbling '1m'):aggregate { k = tm.agg.count() }"] = "'k' is the name of a field",

@@ -97,7 +97,34 @@ static void test_rules(void) {
   }
 }
 
+/* What clocks have shown, and when they first had, say the same: around each change of a zone, minute by minute. */
+static void test_line(const char *name) {
+  struct tm_zone *z = zone_of(file, read_zone(name));
+  CHECK(z != NULL, "%s is refused", name);
+  if (z == NULL) return;
+  int64_t bad = 0, backwards = 0;
+  for (int64_t day = -3000; day < 25000; day++) {
+    int64_t s = day * 86400;
+    if (tm_zone_at(z, s)->offset_s == tm_zone_at(z, s + 86400)->offset_s) continue;
+    double before = tm_ffi_zone_reached(z, (double)(s - 86400) * 1000);
+    for (int64_t t = s - 86400; t < s + 2 * 86400; t += 60) {
+      double ms = (double)t * 1000, line = tm_ffi_zone_reached(z, ms);
+      backwards += line < before;
+      before = line;
+      bad += tm_ffi_zone_first(z, line) > ms;                        /* it was shown by then */
+      bad += tm_ffi_zone_first(z, line + 1) <= ms;                   /* and no more than that */
+      double first = tm_ffi_zone_first(z, ms);
+      bad += tm_ffi_zone_reached(z, first) < ms || tm_ffi_zone_reached(z, first - 1) >= ms;
+    }
+  }
+  CHECK(bad == 0 && backwards == 0, "%s: %lld times are not on one line, %lld run back", name, (long long)bad, (long long)backwards);
+  tm_zone_free(z);
+}
+
 int main(void) {
+  static const char *const zones[] = {"Europe/Berlin", "Europe/Dublin", "Australia/Lord_Howe", "Pacific/Apia", "America/Sao_Paulo",
+                                      "America/Havana", "America/St_Johns", "Asia/Kathmandu", "Africa/Casablanca", "UTC"};
+  for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++) test_line(zones[i]);
   test_damage("Europe/Dublin");
   test_damage("Australia/Lord_Howe");
   test_damage("UTC");

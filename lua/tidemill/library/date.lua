@@ -47,6 +47,14 @@ local function open(name)
   return zone
 end
 
+--- The zone of that name for a load's checks and windows: a struct tm_zone *, kept; or nil and why there is none.
+local function zone_named(name)
+  if zones[name] then return zones[name] end
+  local zone, why = open(name)
+  zones[name] = zone
+  return zone, why
+end
+
 local function zone_of(what, name)
   if type(name) ~= 'string' then wrong(what, "the name of a time zone such as 'Europe/Berlin'", name, 3, 'zone') end
   if not unknown[name] and not zones[name] then
@@ -116,4 +124,4 @@ function M.format(ms, format, zone)
   return text
 end
 
-return { date = M }
+return { date = M, zone = zone_named }
