@@ -202,10 +202,9 @@ function M.parts_of(bytes, len)
   return list
 end
 
---- The key of a record in Lua's form: a plain value, or a table by field name.
-function M.key_of(state, record, names, composite)
-  local bytes = C.tm_ffi_state_key(state, record, key_len)
-  local n = C.tm_ffi_key_parts(bytes, key_len[0], parts)
+--- A key's bytes in Lua's form: a plain value, or a table by field name.
+function M.key_from(bytes, len, names, composite)
+  local n = C.tm_ffi_key_parts(bytes, len, parts)
   if not composite then
     if n == 0 then return nil end
     return (part(0))
@@ -217,6 +216,12 @@ function M.key_of(state, record, names, composite)
   if n >= 4 then t[names[4]] = part(3) end
   for i = 5, n do t[names[i]] = part(i - 1) end
   return t
+end
+
+--- The key of a record in Lua's form.
+function M.key_of(state, record, names, composite)
+  local bytes = C.tm_ffi_state_key(state, record, key_len)
+  return (M.key_from(bytes, key_len[0], names, composite))
 end
 
 return M
