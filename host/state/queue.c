@@ -173,7 +173,7 @@ static uint32_t node_take(struct tm_table *t) {
     q->hand.free = link_at(q, id)->free;
     return id;
   }
-  if (q->hand.end == q->room) {
+  if (q->hand.end >= q->room) {
     if ((size_t)room * q->stride > RESERVE || tm_region_open(&q->nodes, (size_t)room * q->stride) != 0) return 0;
     if (tm_region_open(&q->links, room * sizeof(struct link)) != 0) return 0;
     if (tm_account_take(&t->account, room_bytes(q, STEP)) != 0) return 0;
