@@ -56,7 +56,8 @@ return function(emit, Gen)
     g:put('else')
     g:put_taken()
     if key and key.cols then
-      g:put('if %s == ROW_KEY then %s else', of, g:call(compiled.hold_row, view, ('%s, t, batch, %s, st0.home'):format(ptr, g:const(key.cols))))
+      local args = ('%s, t, batch, %s, st0.home'):format(ptr, g:const(key.cols))
+      g:put('if %s == ROW_KEY then %s else', of, g:call(compiled.hold_row, view, args))
     else
       g:put('do')
     end
@@ -74,9 +75,8 @@ return function(emit, Gen)
     g:put('local function fire%d() local p', at)
     if g.waits then
       local R = g.waits.R
-      g:put('if held_to then p = %s.next(held_to, %s) st0.home, upto, %s.w = %s.at, %s.w, %s.before else p = %s.next(upto) end', W, R, clock,
-        R, R, R, W)
-      g:put('if held_to and %s.at >= %s.from then C.tm_ffi_turns_count(%s, tally, mk, %s.at) end', R, R, R, R)
+      g:put('if held_to then p = %s.next(held_to, %s) st0.home, upto, %s.w = %s.at, %s.w, %s.before', W, R, clock, R, R, R)
+      g:put('if %s.at >= %s.from then C.tm_ffi_turns_count(%s, tally, mk, %s.at) end else p = %s.next(upto) end', R, R, R, R, W)
     else
       g:put('p = %s.next(upto)', W)
     end
@@ -107,7 +107,8 @@ return function(emit, Gen)
   --- What C needs to let rows of a batch wait many at a time; nil: each has to be looked at.
   local function rows_of(g, step, view, compiled)
     local column, key, at, keys = g.columns[1], g.key, g.pipeline.tree, 0
-    if g.checked or g.pipeline.manual or not (key and key.cols) or #g.columns ~= 1 or #g.clocks ~= 1 or g.clock.processing then return nil end
+    if g.checked or g.pipeline.manual or not (key and key.cols) then return nil end
+    if #g.columns ~= 1 or #g.clocks ~= 1 or g.clock.processing then return nil end
     while at ~= step do
       at = #at.next == 1 and at.next[1]
       if not at or not (at == step or PLAIN[at.kind]) then return nil end
