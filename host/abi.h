@@ -900,9 +900,10 @@ struct tm_slide_part {
 struct tm_slide {
   const struct tm_slide_part *parts;
   const double *sizes;      /* ms */
-  const struct tm_value *in;  /* of the event at hand, by cell; NIL: does not count there */
+  struct tm_value *in;      /* of the event at hand, by cell; NIL: does not count there */
   struct tm_value *out;     /* MIN MAX FIRST LAST: results by part; texts lie in the state; NIL: there is none */
   double longest;           /* of the sizes */
+  double time;              /* of the event whose turn it is */
   struct tm_state_cursor *sweep;  /* C's own */
   int32_t parts_n;
   int32_t windows_n;
@@ -919,11 +920,43 @@ struct tm_slide {
  * event itself, as behind the watermark w nothing is kept for longer. Some keys that no window can ask for any more are removed.
  * OK or a negative code, after which the event must be rolled back; TYPE: numbers and texts in one window of MIN or MAX. */
 int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, double t, double w);
-/* The event waits until it is its turn: the record is due at its time. Events come later than those that had their turn. */
-int32_t tm_ffi_slide_hold(struct tm_slide *p, struct tm_state *s, void *record, double t, double w);
-/* The first that waits has its turn, the next one is due. NEW if there was one, OK if not; TYPE: as above,
- * but it has had its turn. */
-int32_t tm_ffi_slide_next(struct tm_slide *p, struct tm_state *s, void *record);
+/* Events that wait (state/queue.h) until the watermark has passed them; then each has its turn, in order of time, then of arrival.
+ * Makes room for those of p: 0 or NO_MEMORY. s->due: nothing has its turn before. */
+int32_t tm_ffi_turns_new(struct tm_slide *p, struct tm_state *s);
+/* The event at hand, whose key is k's or in the columns of a row, waits: 0 or a code. */
+int32_t tm_ffi_turns_hold(struct tm_slide *p, struct tm_state *s, const struct tm_key *k, double t);
+int32_t tm_ffi_turns_hold_row(struct tm_slide *p, struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols,
+                              int32_t row, double t);
+/* Rows of a batch that are held in one call, as all of each is in its columns; filled by Lua but for what is C's own. */
+struct tm_slide_rows {
+  const struct tm_key_columns *key;
+  const double *times;
+  const struct tm_cell *cells[64];  /* by cell of an entry; NULL: all events count */
+  struct tm_clock *clock;
+  double ahead;             /* times are that much behind the arrival at most; +inf: no matter */
+  int32_t from, to;         /* C's own: rows that were held last; those before `from` are counted */
+  int32_t at;               /* the row with which the turn at hand came due */
+  int32_t pad;
+  double before;            /* the watermark before the row at which the turn at hand came due */
+  double w;                 /* and behind it */
+  double marks[1025];       /* C's own: the watermark behind each row */
+};
+/* Holds rows from first on that are plain: as many as there are, the clock moved by each. The next one is late, too far ahead, without
+ * a time, or has a key or a value that has to be looked at; or there is no memory. */
+int32_t tm_ffi_turns_hold_rows(struct tm_slide *p, struct tm_state *s, const struct tm_batch *b, struct tm_slide_rows *r, int32_t first,
+                               int32_t last);
+/* The record of the next event that comes due by `upto`, announced, its windows moved to the event's; p->time is the event's.
+ * It has had its turn when what is logged is committed; one that was rolled back has it without being shown again. rows: it came due
+ * with one of these, r->at. NULL: none, or s->code says why; GONE: of one that was rolled back, which is lost. */
+void *tm_ffi_turns_next(struct tm_slide *p, struct tm_state *s, double upto, struct tm_slide_rows *rows);
+/* Rows up to `to` are done, and count as events that left something behind: marker and tally say so one by one, so that a worker that
+ * takes up after a death knows which were counted. */
+void tm_ffi_turns_count(struct tm_slide_rows *r, struct tm_out_tally *t, struct tm_marker *m, int32_t to);
+/* The event at its turn: its key; the record of that in another state, as tm_ffi_state_write. */
+void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k);
+void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other);
+/* the other state will be asked for the same keys */
+void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
 /* fills `out` for the windows at which the record stands: OK or TYPE */
 int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *record);
 

@@ -8,7 +8,7 @@
  * next one moves them forward again: it costs what lies between the two, and the moving of entries behind its place.
  * What is not after w - longest is cut off: no window of an event after the watermark w reaches that far. For one that comes
  * later all the same the window ends there, so that results depend on watermarks and not on when something was cut.
- * Waiting events are the entries from hi on. */
+ * Where events wait for their turn (turns.c) they come in order of time, and each is the last entry. */
 #include "slide.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@
 /* keys looked at for a new key, and how many other events it takes for one */
 enum { SWEEP_NEW = 2, SWEEP_REST = 8 };
 
-static struct tm_slider slider(struct tm_slide *p, struct tm_state *s, const void *record) {
+struct tm_slider tm_slider_of(struct tm_slide *p, struct tm_state *s, const void *record) {
   struct tm_table *t = tm_table_of(s);
   void *r = (void *)(uintptr_t)record;
   return (struct tm_slider){p, s, t, r, r, tm_series_of(t, r, p->series)};
@@ -165,7 +165,7 @@ static int32_t look(const struct tm_slider *w) {
 }
 
 int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *record) {
-  struct tm_slider w = slider(p, s, record);
+  struct tm_slider w = tm_slider_of(p, s, record);
   return look(&w);
 }
 
@@ -184,10 +184,8 @@ static int32_t sweep(struct tm_slider *w, int32_t n, double watermark) {
       }
       return 0;
     }
-    struct tm_slider old = slider(p, w->s, record);
+    struct tm_slider old = tm_slider_of(p, w->s, record);
     if (record == w->record || !(watermark - tm_slider_state(&old)[TM_SLIDE_NEWEST] >= p->longest)) continue;
-    /* one whose events wait has its turn before */
-    if ((uint32_t)tm_slider_state(&old)[TM_SLIDE_HI] < old.series.ref->n) continue;
     if (tm_ffi_state_remove(w->s, record) != 0) return TM_STATE_NO_MEMORY;
   }
   return 0;
@@ -203,7 +201,7 @@ static int32_t newest(struct tm_slider *w, double t, double watermark) {
 }
 
 int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, double t, double w) {
-  struct tm_slider at = slider(p, s, record);
+  struct tm_slider at = tm_slider_of(p, s, record);
   double *st = tm_slider_state(&at), from = t > w ? t : w;
   int32_t code = full_handle(&at);
   p->wrong = -1;
@@ -226,33 +224,12 @@ int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, d
   return code == 0 ? cut(&at, old_ones(&at, w)) : code;
 }
 
-int32_t tm_ffi_slide_hold(struct tm_slide *p, struct tm_state *s, void *record, double t, double w) {
-  struct tm_slider at = slider(p, s, record);
-  double *st = tm_slider_state(&at);
-  p->wrong = -1;
-  int32_t code = full_handle(&at);
-  if (code != 0) return code;
-  uint32_t place = upto(&at, t, 0, at.series.ref->n);
-  TM_ASSERT(place >= (uint32_t)st[TM_SLIDE_HI]);
-  code = entry_insert(&at, place, t);
-  if (code == 0) code = newest(&at, t, w);
-  if (code == 0 && place == (uint32_t)st[TM_SLIDE_HI]) code = tm_ffi_due_set(s, record, t);
-  return code < 0 ? code : 0;
-}
-
-int32_t tm_ffi_slide_next(struct tm_slide *p, struct tm_state *s, void *record) {
-  struct tm_slider at = slider(p, s, record);
-  double *st = tm_slider_state(&at);
-  uint32_t hi = (uint32_t)st[TM_SLIDE_HI];
-  p->wrong = -1;
-  if (hi >= at.series.ref->n) return TM_STATE_OK;
-  double t = tm_slider_time(&at, hi);
-  int32_t code = windows_move(&at, hi + 1, t);
-  if (code == 0 && p->extremes) code = settle(&at, hi + 1, t);
-  if (code == 0) code = cut(&at, old_ones(&at, t));
-  if (code != 0) return code;
-  hi = (uint32_t)st[TM_SLIDE_HI];
-  if (hi < at.series.ref->n) code = tm_ffi_due_set(s, record, tm_slider_time(&at, hi));
-  if (code >= 0) code = look(&at);
-  return code < 0 ? code : TM_STATE_NEW;
+int32_t tm_slider_turn(struct tm_slider *w, double t) {
+  uint32_t place = w->series.ref->n;
+  int32_t code = entry_insert(w, place, t);
+  if (code == 0) code = newest(w, t, t);
+  if (code == 0) code = windows_move(w, place + 1, t);
+  if (code == 0 && w->p->extremes) code = settle(w, place + 1, t);
+  if (code == 0) code = cut(w, old_ones(w, t));
+  return code == 0 ? look(w) : code;
 }

@@ -1,4 +1,5 @@
-/* slide.h - what slide.c (which entries a window holds) and slide_part.c (what an aggregate makes of them) share. */
+/* slide.h - what slide.c (which entries a window holds), slide_part.c (what an aggregate makes of them) and turns.c (events that
+ * wait until it is their turn) share. */
 #ifndef TM_AGGREGATE_SLIDE_H
 #define TM_AGGREGATE_SLIDE_H
 
@@ -23,6 +24,9 @@ static inline const uint64_t *tm_slider_entry(const struct tm_slider *w, uint32_
 static inline double tm_slider_time(const struct tm_slider *w, uint32_t i) {
   return ((const union tm_tagged *)(const void *)tm_slider_entry(w, i))->num;
 }
+struct tm_slider tm_slider_of(struct tm_slide *p, struct tm_state *s, const void *record);
+/* The event at hand, which is not before any other, becomes the last entry, and all windows are its own: 0 or a code. */
+int32_t tm_slider_turn(struct tm_slider *w, double t);
 static inline double *tm_slider_state(const struct tm_slider *w) { return w->num + w->p->at; }
 
 /* Entries [from, to) come into the window of a part, or leave it at its beginning (from first to last) or at its end (from

@@ -97,6 +97,10 @@ static inline int row_seek(struct tm_key *k, const struct tm_batch *b, const str
   return 0;
 }
 
+int tm_row_seek(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row, struct tm_seek *out) {
+  return row_seek(k, b, cols, row, out);
+}
+
 static void slot_fetch(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   const struct tm_index *x = &t->core.index;
   struct tm_ahead_row *r = t->ahead->rows + row;

@@ -11,6 +11,7 @@
 
 #include "../base/err.h"
 #include "key.h"
+#include "queue.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -151,6 +152,7 @@ void tm_ffi_state_free(struct tm_state *s) {
   dying_end(t);
   while (t->cursors != NULL) tm_ffi_cursor_free(&t->cursors->pub);
   tm_ahead_free(t);
+  tm_queue_free(t);
   tm_core_fini(&t->core);
   tm_account_free(&t->account, (void *)(uintptr_t)t->pub.name, (size_t)t->pub.name_len + 1);
   tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));
@@ -525,7 +527,11 @@ void *tm_ffi_cursor_next(struct tm_state_cursor *pub) {
   for (int32_t gap = 0; w->at < a->end && gap < GAP_MAX; gap++) {
     uint32_t at = a->ring[w->at++ & a->mask];
     if (at == 0) continue;
-    if (w->at + FETCH < a->end) __builtin_prefetch(tm_item_at(t, a->ring[(w->at + FETCH) & a->mask]));
+    if (w->at + FETCH < a->end) {
+      const char *next = tm_record_at(t, a->ring[(w->at + FETCH) & a->mask]);
+      __builtin_prefetch(next);
+      __builtin_prefetch(next + t->record_size);
+    }
     w->pub.done = 0;
     return tm_record_at(t, at);
   }

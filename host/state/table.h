@@ -70,6 +70,7 @@ struct tm_cursor {
 };
 
 struct tm_ahead;
+struct tm_queue;
 
 struct tm_table {
   struct tm_state pub;
@@ -88,6 +89,7 @@ struct tm_table {
   struct tm_core core;
   struct tm_cursor *cursors;
   struct tm_ahead *ahead;         /* made when first asked for */
+  struct tm_queue *queue;         /* events that wait (queue.h); NULL: they never do */
   uint32_t moves;                 /* another number when an item's handle may name something else than before */
   struct tm_table *caring_next;
   int32_t caring;
@@ -176,5 +178,7 @@ void tm_note_ruin(struct tm_table *t, uint32_t at);
 size_t tm_core_bleed(struct tm_core *core, size_t most);
 
 void tm_ahead_free(struct tm_table *t);
+/* The key of a row of a batch, not hashed: 0 or a code. k is scratch. */
+int tm_row_seek(struct tm_key *k, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row, struct tm_seek *out);
 
 #endif

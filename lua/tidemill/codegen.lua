@@ -46,6 +46,9 @@ function Gen:const(v)
   return '\1' .. n .. '\1'
 end
 
+--- What an expression of `const` stands for.
+function Gen:value_of(name) return self.consts[tonumber(name:match '%d+')] end
+
 --- The text as a chunk, with as many upvalues as it can have; and the text.
 local function load_text(pipeline, head, text, consts)
   local chunk, why, whole
@@ -594,7 +597,9 @@ function M.compile(pipeline, checked)
     ' if st0.dirty ~= 0 then begin0() end ' .. (g.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '') ..
     'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last' .. g:tripped() .. ' end\n' ..
     'return function(first, last) ' .. g:fire_call()
-  if #g.clocks > 0 then
+  if g.waits and g:is_quick() then
+    text = text .. g:held_loop()
+  elseif #g.clocks > 0 then
     text = text .. 'st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
       'local event, turn = event, turn ' .. start .. ' repeat repeat until event() until turn() return result end\n'
   else

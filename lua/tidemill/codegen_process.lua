@@ -6,6 +6,8 @@ through the steps behind.
   rowsN    takes one emitted row on; events and timers share it
 ]]
 
+local C = require 'tidemill.lib'.C
+
 return function(emit, Gen, node_list)
   local key_part = Gen.key_part
 
@@ -32,6 +34,7 @@ return function(emit, Gen, node_list)
     g:put('%s.open = false', held.hold)
     g:put('if %s.late ~= 0 then %s() end', g:const(box.at), g:const(box.settle))
     g:sync(view)
+    if g.key and g.key.turn then g:put('if %s.n > 0 then v%d.key = v%d.turn_key() end', held.hold, view.level, view.level) end
     g:put_held(view, held.inner, held.hold)
   end
 
@@ -153,5 +156,6 @@ return function(emit, Gen, node_list)
     g:held_rows(step, view, inner, hold, function() own_keys(g, view, inner) end)
     if timers then put_fire(g, step, view, state, box, held, timers) end
     if walls then put_fire(g, step, view, state, box, held, walls) end
+    if g.key and g.key.turn then C.tm_ffi_turns_also(g.key.turn, state.ptr) end
   end
 end

@@ -2,12 +2,16 @@
 codegen_slide.lua - the text of `over`, and of `aggregate` over a sliding window.
 
 over       the event goes into its key's record and leaves with the results at once; kN.w is the watermark before it
-aggregate  it waits in the record until the watermark has passed it: fireN takes its turn and makes the row
+aggregate  it waits, with its key, until the watermark has passed it: fireN gives it its turn and makes the row
+
+Where a window is all that a pipeline has of time, and nothing stands before it that needs Lua, rows of a batch wait many at a time
+(held_to: the watermark behind them), and have their turns in a loop of its own. Almost every event makes one due, so a loop over
+events that took turns in between was more than one trace can hold.
 ]]
 
 local lib = require 'tidemill.lib'
 local slide = require 'tidemill.slide'
-local C = lib.C
+local C, ffi = lib.C, lib.ffi
 
 return function(emit, Gen)
   --- The list of a step compiled, and its state.
@@ -43,31 +47,49 @@ return function(emit, Gen)
     g:follow(step, view)
   end
 
-  --- Text that takes the event at hand in, or says that it is late.
+  --- Text that lets the event at hand wait, or says that it is late.
   local function put_hold(g, view, compiled, state)
-    local n, clock = view.level, g.clock.name
+    local n, clock, key = view.level, g.clock.name, g.key
+    local ptr, of = g:const(state.ptr), ('v%d.key'):format(n)
     g:put('do local t = st%d.time if t <= %s.w then', n, clock)
     g:put_late(view)
     g:put('else')
-    g:find_record(state, view)
     g:put_taken()
-    g:put('%s', g:call(compiled.hold, view, ('r, %s, t, %s.w'):format(g:const(state.ptr), clock)))
+    if key and key.cols then
+      local args = ('%s, t, batch, %s, st0.home'):format(ptr, g:const(key.cols))
+      g:put('if %s == ROW_KEY then %s else', of, g:call(compiled.hold_row, view, args))
+    else
+      g:put('do')
+    end
+    g:put('local rc = set_key(%s, %s) if rc ~= 0 then failed(%s, rc) end', key and of or 'nil', g:const(key and key.names or {}), ptr)
+    g:put('%s end', g:call(compiled.hold, view, ptr .. ', t, key_buf'))
     g:sync(view)
     g:put('if t < %s.due then set_due(%s, t) end end end', clock, clock)
   end
 
   --- The function that gives the next event whose turn has come its row.
-  local function put_turn(g, step, view, W, state, compiled, behind)
-    local n, key, plan = view.level, g.key, g:const(compiled.plan)
+  local function put_turn(g, step, view, W, state, compiled, behind, turn)
+    local n, key, clock = view.level, g.key, g.clock.name
     local outer, first, at = g.lines, g.first_step, g:fires_in_turn(state)
     g.lines, g.first_step = {}, nil
-    g:put('local function fire%d() local p = %s.next(upto) if p == nil then ended = true return true end', at, W)
+    g:put('local function fire%d() local p', at)
+    if g.waits then
+      local R = g.waits.R
+      g:put('if held_to then p = %s.next(held_to, %s) st0.home, upto, %s.w = %s.at, %s.w, %s.before', W, R, clock, R, R, R)
+      g:put('if %s.at >= %s.from then C.tm_ffi_turns_count(%s, tally, mk, %s.at) end else p = %s.next(upto) end', R, R, R, R, W)
+    else
+      g:put('p = %s.next(upto)', W)
+    end
+    g:put('if not %s.working then ended = true return true end', W)
     g:begin_unit(step, view)
     g:put('do local r, w, S = cast(%s, p), %s.at, %s', g:const(state.type), W, g:const(state.ptr))
-    g:put('if C.tm_ffi_state_announce(S, r) < 0 then no_memory() end')
-    g:put('local rc = C.tm_ffi_slide_next(%s, S, r) if rc < 0 then %s(S, rc) end', plan, g:const(compiled.refuse))
-    local fired = g:row_of_fired(step, view)
-    if fired == 'value' then g:put('local key = key_of(S, r, %s, %s) v%d.key = key', g:const(state.names), tostring(state.composite), n) end
+    g:put('if p == nil then %s(S, S.code) end', g:const(compiled.refuse))
+    local fired = g:row_of_fired(step, view, turn)
+    if fired == 'value' then
+      g:put('local key = %s.key() v%d.key = key', W, n)
+    elseif turn then
+      g:put('v%d.key = TURN_KEY', n)
+    end
     if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     g.put_window_row(g, view, step.rec, compiled, fired)
     g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
@@ -79,19 +101,55 @@ return function(emit, Gen)
     g.lines, g.first_step = outer, first
   end
 
+  -- what may stand between the events as they come and a sliding window, if they are to wait without a look by Lua
+  local PLAIN = { event_time = true, on_error = true, late_to = true, key_by = true, window = true }
+
+  --- What C needs to let rows of a batch wait many at a time; nil: each has to be looked at.
+  local function rows_of(g, step, view, compiled)
+    local column, key, at, keys = g.columns[1], g.key, g.pipeline.tree, 0
+    if g.checked or g.pipeline.manual or not (key and key.cols) then return nil end
+    if #g.columns ~= 1 or #g.clocks ~= 1 or g.clock.processing then return nil end
+    while at ~= step do
+      at = #at.next == 1 and at.next[1]
+      if not at or not (at == step or PLAIN[at.kind]) then return nil end
+      if at.kind == 'key_by' then keys = keys + 1 end
+    end
+    local R = ffi.new 'struct tm_slide_rows'
+    for _, c in ipairs(compiled.cells) do
+      local node = c.field and view.field(c.field)
+      if c.takes ~= 'number' or c.where or not node or not node.col or node.rule or c.low ~= 0 then return nil end
+      C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
+      R.cells[c.cell] = node.col
+    end
+    if keys ~= 1 then return nil end
+    R.key, R.times, R.clock = key.cols, g:value_of(column.times), g.clock.ptr
+    R.ahead, R.to = g.clock.ahead or math.huge, -1
+    g.anchors[#g.anchors + 1] = R
+    return ffi.cast('struct tm_slide_rows *', R)
+  end
+
   --- `aggregate` behind a sliding window.
   function Gen:sliding(step, view)
     local size = step.rec.window.window.size
     for _, a in ipairs(step.rec.aggregates) do a.over = size end
-    step.rec.options.timed = true
     local compiled, state = open(self, step, view, {})
     local turns = slide.turns(state, compiled, size)
     local W, at = self:const(turns), self:fires_in_turn(state)
     self.fires[at].windows, self.fires[at].opened = W, turns
     self.clock.timed[#self.clock.timed + 1] = { at = at, W = W, each = true }
+    local rows = rows_of(self, step, view, compiled)
+    self.waits = rows and { P = self:const(compiled.plan), S = self:const(state.ptr), R = self:const(rows) }
+    -- a process that is all that comes behind finds its record by the key as it lies with the event
+    local turn, key = view.level == 0 and not self.checked and #step.next == 1 and step.next[1].kind == 'process', self.key
+    turn = turn and key and self:row_of_fired(step, view, true) == 'text'
+    if turn then
+      self.key = { names = key.names, composite = key.composite, nodes = key.nodes, turn = state.ptr }
+      view.turn_key = turns.key
+    end
     local behind = self:behind(step, view)
+    self.key = key
     self:at(step)
     put_hold(self, view, compiled, state)
-    put_turn(self, step, view, W, state, compiled, behind)
+    put_turn(self, step, view, W, state, compiled, behind, turn)
   end
 end

@@ -20,7 +20,7 @@ local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
   'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due', 'huge',
-  'no_room', 'section_record_of' }
+  'no_room', 'section_record_of', 'TURN_KEY' }
 
 local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
@@ -61,7 +61,7 @@ return function(emit, Gen, node_list)
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
       state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip,
-      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room, state.section_record_of }
+      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room, state.section_record_of, lib.TURN_KEY }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
@@ -146,6 +146,11 @@ return function(emit, Gen, node_list)
     end
     local cols = own and own.cols or not own and self.key and self.key.cols
     self:put 'local p'
+    if not own and self.key and self.key.turn then
+      self:put('p = C.tm_ffi_turns_write(%s, %s)', self:const(self.key.turn), ptr)
+      self:put('if p == nil then failed(%s, %s.code) end local r = cast(%s, p)', ptr, ptr, self:const(state.type))
+      return
+    end
     if cols then
       cols = self:const(cols)
       if ahead ~= false then self.ahead[#self.ahead + 1] = { ptr = ahead or ptr, cols = cols } end

@@ -296,8 +296,9 @@ return function(emit, Gen)
   Gen.put_window_row = put_row
 
   --- How the row of a record that is due has its key: 'text', as it lies in the state, or 'value' of Lua.
-  function Gen:row_of_fired(step, view)
-    local fired = only_data(step) and not view.log_undo and 'text' or 'value'
+  --- turn: a process is what comes behind.
+  function Gen:row_of_fired(step, view, turn)
+    local fired = (turn or only_data(step)) and not view.log_undo and 'text' or 'value'
     for _, name in ipairs(self.key and self.key.names or {}) do
       if view.field(name).rule then fired = 'value' end
     end
@@ -426,7 +427,7 @@ return function(emit, Gen)
     if not self.windowed then return '' end
     local units = {}
     for i, out in ipairs(self.pipeline.outs) do units[i] = self:const(out.ptr) .. '.event = -1' end
-    return 'local upto, step, after, pending, turn_at, held, last_row = huge, 1, 0, nil, 1, nil, 0\n' ..
+    return 'local upto, step, after, pending, turn_at, held, last_row, held_to = huge, 1, 0, nil, 1, nil, 0, nil\n' ..
       'local function unit() if after ~= 0 then ' ..
       table.concat(units, ' ') .. ' end end\n'
   end
@@ -449,6 +450,51 @@ local function quick()
   return false
 end
 ]]
+
+  -- The same where rows of a batch wait many at a time; `held_to` is set until all that came due with them is done.
+  local HELD_TEXT = [[
+local function held_turns()
+  local to = R.to
+  step, after = 0, -2147483648
+  set_after()
+  ended = false
+  fires[FIRE][1]()
+  if not ended then return false end
+  C.tm_ffi_turns_count(R, tally, mk, to)
+  mk.row = to + after
+  st0.home, CLOCK.w = to, held_to
+  set_due(CLOCK, S.due)
+  held_to, upto, step, after = nil, huge, 1, 0
+  set_after()
+  return true
+end
+]]
+
+  --- The loop over the rows of a batch where C lets as many wait as are plain, and Lua looks at the others.
+  function Gen:held_loop()
+    return ([[
+st0.home = first - 1
+  if not held_to and not settle() then flow.due = 1 return first end
+  while true do
+    if held_to then
+      if not held_turns() then flow.due = 1 return st0.home + 1 end
+      first = st0.home + 1
+    end
+    if first > last or flow.stop ~= 0 then return first end
+    mk.row = first
+    if C.tm_ffi_turns_hold_rows(P, S, batch, R, first, last) > 0 then
+      held_to = R.marks[R.to]
+    else
+      st0.home, st0.last = first - 1, last
+      event()
+      if CLOCK.highest >= CLOCK.trip and not settle() then flow.due = 1 return st0.home + 1 end
+      first = first + 1
+    end
+  end
+end
+]]):gsub('%f[%w]([PSR])%f[%W]', self.waits)
+      :gsub('CLOCK', self.clocks[1].name)
+  end
 
   --- Is a sliding window all that is due by the only clock?
   function Gen:is_quick()
@@ -512,7 +558,10 @@ local function settle()
 end
 local result
 ]]
-    if self:is_quick() then
+    if self:is_quick() and self.waits then
+      text = text .. HELD_TEXT:gsub('CLOCK', self.clocks[1].name):gsub('FIRE', tostring(self.clocks[1].timed[1].at))
+        :gsub('%f[%w]([SR])%f[%W]', self.waits)
+    elseif self:is_quick() then
       text = text .. self.quick_text:gsub('CLOCK', self.clocks[1].name):gsub('FIRE', 'fire' .. self.clocks[1].timed[1].at)
         :gsub('TURNS', self.clocks[1].timed[1].W)
     end
@@ -569,7 +618,7 @@ end
   --- The test that something is due behind an event, as text that goes on an `or`.
   function Gen:tripped()
     local parts = {}
-    if self:is_quick() then
+    if self:is_quick() and not self.waits then
       local name = self.clocks[1].name
       return (' or (%s.highest >= %s.trip and (pending ~= nil or quick()))'):format(name, name)
     end

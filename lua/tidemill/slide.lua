@@ -156,8 +156,9 @@ end
 ---@return table compiled
 ---   numbers, refs: for state.open; plan: struct tm_slide *
 ---   update(e, r, s, t, w): the event at t goes into record r of state s, which is announced, w is the watermark before it; results as
----     below, over its own windows; hold(e, r, s, t, w): it waits for its turn
----   results(r, s): one value for each of the list, after tm_ffi_slide_next or _look; refuse(s, rc): raises what a code means
+---     below, over its own windows; hold(e, s, t, key), hold_row(e, s, t, batch, cols, row): it waits for its turn, its key in C's form
+---   results(r, s): one value for each of the list, after tm_ffi_turns_next or tm_ffi_slide_look; refuse(s, rc): raises what a code means
+---   cells: what an event's cells hold: list of { takes, field, where, cell, a: an aggregate that takes it }
 ---   functions: those that read the event, their first parameter
 function M.compile(list, typ_of, options)
   local pieces = aggregate.pieces()
@@ -196,13 +197,14 @@ function M.compile(list, typ_of, options)
     functions[#functions + 1] = c.where
   end
   local function failed(s, rc) refuse(list, plan, options, s, rc) end
-  local names = { 'A', 'W', 'I', 'O', 'T', 'P', 'failed', 'slide_add', 'slide_hold' }
+  local names = { 'A', 'W', 'I', 'O', 'T', 'P', 'failed', 'slide_add', 'hold_key', 'hold_row' }
   local args = { list, where_of, ffi.cast('struct tm_value *', anchor[4]), ffi.cast('struct tm_value *', anchor[5]), {},
-    ffi.cast('struct tm_slide *', plan), failed, C.tm_ffi_slide_add, C.tm_ffi_slide_hold }
+    ffi.cast('struct tm_slide *', plan), failed, C.tm_ffi_slide_add, C.tm_ffi_turns_hold, C.tm_ffi_turns_hold_row }
   local values, shows = values_text(cells, layout, pieces.final_text), table.concat(results, ', ')
   local body = ([[function(e, r, s, t, w) %s local rc = slide_add(P, s, r, t, w) if rc ~= 0 then failed(s, rc) end return %s end,
-    function(e, r, s, t, w) %s local rc = slide_hold(P, s, r, t, w) if rc ~= 0 then failed(s, rc) end end,
-    function(r, s) return %s end]]):format(values:gsub('%%', '%%%%'), shows, values:gsub('%%', '%%%%'), shows)
+    function(e, s, t, key) %s local rc = hold_key(P, s, key, t) if rc ~= 0 then failed(s, rc) end end,
+    function(e, s, t, batch, cols, row) %s local rc = hold_row(P, s, batch, cols, row, t) if rc ~= 0 then failed(s, rc) end end,
+    function(r, s) return %s end]]):format(values:gsub('%%', '%%%%'), shows, values:gsub('%%', '%%%%'), values:gsub('%%', '%%%%'), shows)
   for _, from in ipairs { shared, pieces.shared } do
     for name, v in pairs(from) do
       if body:find('%f[%w_]' .. name .. '%f[^%w_]') and not (from == pieces.shared and shared[name] ~= nil) then
@@ -211,61 +213,55 @@ function M.compile(list, typ_of, options)
     end
   end
   local chunk = 'local ' .. table.concat(names, ', ') .. ' = ... return ' .. body
-  local update, hold, show = assert(loadstring(chunk, '=tidemill.slide'))(unpack(args))
-  functions[#functions + 1], functions[#functions + 2] = update, hold
-  return { numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, results = show, refuse = failed, plan = args[6],
+  local update, hold, hold_row, show = assert(loadstring(chunk, '=tidemill.slide'))(unpack(args))
+  for _, fn in ipairs { update, hold, hold_row } do functions[#functions + 1] = fn end
+  return { numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, hold_row = hold_row, results = show,
+    cells = cells, refuse = failed, plan = args[6],
     anchor = anchor, functions = functions, adders = {} }
 end
 
 -- Events that wait ------------------------------------------------------------------------
 
---- The turns of events in a state whose records are due at the times of those that wait. One is taken with all that follows from it, or
---- not at all: of one whose row failed, and was rolled back with it, the turn is taken again without a row.
+--- The turns of events that wait for a state. One is taken with all that follows from it, or not at all: of one whose row failed, and
+--- was rolled back with it, the turn is taken again without a row.
 ---@param opened table of state.open
 ---@param compiled table of M.compile
 ---@param size number ms
----@return table next(to): the record whose event has its turn until the watermark is `to`, or nil; its window in `at` (from, to, ptr:
----   the state); working: it is not done yet; unit(): its key and bounds; judge_due(): from which watermark on there is something to do
+---@return table next(to, rows): the record whose event has its turn until the watermark is `to`; nil: there is none, or, while working, C
+---   refused it (ptr.code); rows: struct tm_slide_rows * with which it may have come due, or nil; its window in `at` (from, to, ptr: the
+---   state); working: it is not done yet; unit(): its key and bounds; judge_due(): from which watermark on there is something to do
 function M.turns(opened, compiled, size)
   local ptr, plan = opened.ptr, compiled.plan
   local W = { at = { from = 0, to = 0, ptr = ptr }, working = false, size = size }
-  local at, current = W.at, nil
+  local at = W.at
+  if C.tm_ffi_turns_new(plan, ptr) ~= 0 then raise('memory', "no memory for the state '" .. opened.name .. "' (--memory)") end
 
-  local function pop(to)
-    if ptr.due > to then return nil end
-    local p = C.tm_ffi_due_pop(ptr, to)
-    while p == nil and ptr.code == C.TM_STATE_MORE do p = C.tm_ffi_due_pop(ptr, to) end
-    if p == nil then
-      if ptr.code < 0 then state_of.failed(ptr, ptr.code) end
-      return nil
-    end
-    return p
-  end
-
-  --- The turn that failed is taken without a row.
-  local function skip(to)
-    local p = pop(to)
+  function W.next(to, rows)
     W.working = false
-    if p == nil then return end
-    local rc = C.tm_ffi_state_announce(ptr, p)
-    if rc == 0 then rc = C.tm_ffi_slide_next(plan, ptr, p) end
-    if rc < 0 and rc ~= C.TM_STATE_TYPE then lib.host.stop_run 'no memory to go on with the events that wait (--memory)' end
-    C.tm_ffi_changes_commit(state_of.changes)
-  end
-
-  function W.next(to)
-    if W.working then skip(to) end
-    local p = pop(to)
-    if p == nil then return nil end
-    local t = ptr.due_popped
-    at.from, at.to, current, W.working = t + 1 - size, t + 1, p, true
+    local p = C.tm_ffi_turns_next(plan, ptr, to, rows)
+    while p == nil and ptr.code == C.TM_STATE_MORE do p = C.tm_ffi_turns_next(plan, ptr, to, rows) end
+    if p == nil then
+      if ptr.code == 0 then return nil end
+      if ptr.code == C.TM_STATE_GONE then
+        lib.host.stop_run 'no memory to go on with the events that wait (--memory)'
+        return nil
+      end
+    end
+    local t = plan.time
+    at.from, at.to, W.working = t + 1 - size, t + 1, true
     return p
   end
 
-  --- The key and bounds of the record next gave last.
+  --- The key of the event that next gave last.
+  function W.key()
+    C.tm_ffi_turns_key(ptr, state_of.key)
+    return state_of.key_from(state_of.key.bytes, state_of.key.len, opened.names, opened.composite)
+  end
+
+  --- The same, and its bounds.
   function W.unit()
     if not W.working then return nil end
-    return state_of.key_of(ptr, current, opened.names, opened.composite), { window_start = at.from, window_end = at.to }
+    return W.key(), { window_start = at.from, window_end = at.to }
   end
 
   function W.judge_due() return ptr.due end

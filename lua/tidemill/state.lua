@@ -257,7 +257,7 @@ function M.key_from(bytes, len, names, composite)
   return t
 end
 
---- The key of a record.
+--- The key of a record in Lua's form.
 function M.key_of(state, record, names, composite)
   local bytes = C.tm_ffi_state_key(state, record, key_len)
   return (M.key_from(bytes, key_len[0], names, composite))

@@ -211,6 +211,7 @@ end
 --- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
 local function key_form(part)
   local key, row = V.key, st.home
+  if key == lib.TURN_KEY then key = V.turn_key() end
   if key == lib.ROW_KEY then
     local def = V.key_def
     if not def.composite then return read_part(def.nodes[1], row, part) end

@@ -196,6 +196,10 @@ local function keyed()
   local ways = {
     { name = 't2: tidemill', n = n, words = { tidemill, 'run', here .. '/t2.lua', '--from', cards(n), '--quiet' } },
     { name = 't2: LuaJIT + lua-cjson', n = few, words = { 'luajit', here .. '/cjson.lua', 't2' }, input = cards(few) },
+    { name = 't3: tidemill', n = n, words = { tidemill, 'run', here .. '/t3.lua', '--from', cards(n), '--quiet' } },
+    { name = 't3: LuaJIT + lua-cjson', n = few, words = { 'luajit', here .. '/cjson.lua', 't3' }, input = cards(few) },
+    { name = 'over: tidemill', n = n, words = { tidemill, 'run', here .. '/over.lua', '--from', cards(n), '--quiet' } },
+    { name = 'over: LuaJIT + lua-cjson', n = few, words = { 'luajit', here .. '/cjson.lua', 'over' }, input = cards(few) },
     { name = 'totals per card', n = n, words = { tidemill, 'run', here .. '/totals.lua', '--from', cards(n), '--quiet' } },
     { name = 'process, four fields', n = n, words = { tidemill, 'run', here .. '/process.lua', '--from', cards(n), '--quiet' } },
     { name = 'dedup, 1 M keys', n = n, words = dedup(many, 'k') },

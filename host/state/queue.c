@@ -1,0 +1,391 @@
+/* queue.c - putting events into order, taking them out, and fetching what they will need. */
+#include "queue.h"
+
+#include <math.h>
+
+#include "../base/err.h"
+#include "key.h"
+#include "series.h"
+
+enum { DIGIT = 6, LEVELS = 10, SLOTS = LEVELS << DIGIT, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16, STEP = 1024 };
+/* so many turns before its own an event is taken off the wheel, places in indexes are asked for, items, and what hangs off these */
+enum { FAR = 56, SOON = 40, NEAR = 20, NEXT = 8 };
+static const size_t RESERVE = (size_t)16 << 30;
+#define NEVER UINT64_MAX
+
+struct slot { uint32_t head, tail; uint64_t least; };
+
+struct link {
+  uint64_t time;
+  uint32_t next;                  /* in its list; 0: the last */
+  uint32_t free;                  /* the next of those not in use */
+};
+
+struct tm_queue {
+  struct tm_region nodes, links;  /* by number from 1 */
+  uint32_t room;                  /* for so many there is memory */
+  uint32_t stride;
+  int32_t values;
+  struct {
+    uint32_t free;                /* nodes not in use, by `free` */
+    uint32_t end;                 /* nodes ever used */
+    uint32_t head, tail;          /* staged: what events put since the last look */
+    int32_t taken;                /* the first of the run was given out, and stands */
+  } hand;                         /* all that an event changes */
+  int32_t tried;                  /* the first of the run was at work once */
+  uint32_t at, n;                 /* of the run, a ring: what is next, and up to where there are some */
+  uint32_t slotted, fetched, read;  /* up to where was asked for what (items_fetch) */
+  uint32_t run[TM_QUEUE_RUN];
+  struct tm_table *also;          /* what will be asked for the keys too, or NULL */
+  uint64_t clock;
+  uint32_t drain;                 /* the level whose slot at the clock is being emptied; 0: none */
+  uint32_t levels;
+  uint64_t used[LEVELS];
+  struct slot slots[SLOTS];
+};
+
+static uint64_t time_in(double ms) { return (uint64_t)((int64_t)ms + ((int64_t)1 << 53)); }
+static double time_out(uint64_t time) { return (double)((int64_t)time - ((int64_t)1 << 53)); }
+
+static struct tm_queued *node_at(const struct tm_queue *q, uint32_t id) {
+  return (struct tm_queued *)(void *)(q->nodes.base + (size_t)id * q->stride);
+}
+
+static struct link *link_at(const struct tm_queue *q, uint32_t id) { return (struct link *)(void *)q->links.base + id; }
+
+int tm_queue_init(struct tm_table *t, int32_t values) {
+  struct tm_queue *q = tm_account_alloc(&t->account, sizeof *q);
+  if (q == NULL) return -1;
+  q->stride = (uint32_t)((offsetof(struct tm_queued, values) + (size_t)values * sizeof(uint64_t) + LINE - 1) / LINE * LINE);
+  q->values = values;
+  q->hand.end = 1;
+  for (int i = 0; i < SLOTS; i++) q->slots[i].least = NEVER;
+  if (tm_region_init(&q->nodes, &t->account, RESERVE) != 0) goto fail;
+  if (tm_region_init(&q->links, &t->account, RESERVE / q->stride * sizeof(struct link)) != 0) goto fail_links;
+  t->queue = q;
+  return 0;
+fail_links:
+  tm_region_fini(&q->nodes);
+fail:
+  tm_account_free(&t->account, q, sizeof *q);
+  return -1;
+}
+
+static size_t room_bytes(const struct tm_queue *q, uint32_t room) { return (size_t)room * (q->stride + sizeof(struct link)); }
+
+static void more_free(struct tm_table *t, struct tm_queued *e) {
+  uint32_t size;
+  if (e->more == NULL) return;
+  memcpy(&size, e->more, sizeof size);
+  tm_account_free(&t->account, e->more, size);
+  e->more = NULL;
+}
+
+void tm_queue_free(struct tm_table *t) {
+  struct tm_queue *q = t->queue;
+  if (q == NULL) return;
+  for (uint32_t id = 1; id < q->room; id++) more_free(t, node_at(q, id));
+  tm_account_give(&t->account, room_bytes(q, q->room));
+  tm_region_fini(&q->links);
+  tm_region_fini(&q->nodes);
+  tm_account_free(&t->account, q, sizeof *q);
+  t->queue = NULL;
+}
+
+/* ---- a node ---- */
+
+struct tm_seek tm_queued_key(const struct tm_queued *e) {
+  const char *text = e->len <= TM_QUEUE_KEY ? e->key : e->more + sizeof(uint32_t);
+  return (struct tm_seek){text, e->len, e->tag, e->hash};
+}
+
+void tm_queued_value(const struct tm_queued *e, int32_t i, struct tm_value *out) {
+  union tm_tagged as = {.bits = e->values[i]};
+  int tag = tm_tag_of(as.bits);
+  *out = (struct tm_value){0, NULL, 0, TM_VALUE_NIL};
+  if (tm_tag_is_number(as.bits)) {
+    out->num = as.num;
+    out->kind = TM_VALUE_NUMBER;
+  } else if (tm_tag_has_text(as.bits)) {
+    const char *p = e->more + (uint32_t)as.bits;
+    memcpy(&out->len, p, sizeof out->len);
+    out->text = p + sizeof out->len;
+    out->kind = tag == TM_TAG_JSON ? TM_VALUE_ANY : TM_VALUE_STRING;
+  } else if (tag != TM_TAG_NIL) {
+    out->kind = tag == TM_TAG_TRUE ? TM_VALUE_TRUE : TM_VALUE_FALSE;
+  }
+}
+
+static int has_text(const struct tm_value *v) { return v->kind == TM_VALUE_STRING || v->kind == TM_VALUE_ANY; }
+
+/* Memory for what does not fit into the node: 0 or a code. */
+static int32_t more_alloc(struct tm_table *t, struct tm_queued *e, const struct tm_seek *k, const struct tm_value *values) {
+  size_t size = k->len > TM_QUEUE_KEY ? k->len : 0;
+  for (int32_t i = 0; i < t->queue->values; i++) {
+    if (!has_text(values + i)) continue;
+    if (values[i].len > TM_TEXT_MAX) return TM_STATE_TOO_LONG;
+    size += sizeof(uint32_t) + (size_t)values[i].len;
+  }
+  if (size == 0) return 0;
+  uint32_t all = (uint32_t)(size + sizeof all);
+  if (size + sizeof all > INT32_MAX) return TM_STATE_TOO_LONG;
+  e->more = tm_account_alloc(&t->account, all);
+  if (e->more == NULL) return TM_STATE_NO_MEMORY;
+  memcpy(e->more, &all, sizeof all);
+  return 0;
+}
+
+/* a value as it lies in the node; *at: what is used of `more` */
+static int32_t value_put(struct tm_queued *e, int32_t i, const struct tm_value *v, uint32_t *at) {
+  union tm_tagged as = {.num = v->num};
+  int tag = v->kind == TM_VALUE_STRING ? TM_TAG_TEXT : v->kind == TM_VALUE_ANY ? TM_TAG_JSON : v->kind == TM_VALUE_TRUE ? TM_TAG_TRUE
+            : v->kind == TM_VALUE_FALSE ? TM_TAG_FALSE : TM_TAG_NIL;
+  e->values[i] = v->kind == TM_VALUE_NUMBER ? as.bits : (uint64_t)tag << 48;
+  if (v->kind == TM_VALUE_NUMBER && v->num != v->num) return TM_STATE_TYPE;
+  if (!has_text(v)) return 0;
+  e->values[i] |= *at;
+  memcpy(e->more + *at, &v->len, sizeof v->len);
+  if (v->len > 0) memcpy(e->more + *at + sizeof v->len, v->text, (size_t)v->len);
+  *at += (uint32_t)sizeof v->len + (uint32_t)v->len;
+  return 0;
+}
+
+static int32_t node_fill(struct tm_table *t, struct tm_queued *e, const struct tm_seek *k, const struct tm_value *values) {
+  uint32_t at = sizeof(uint32_t);
+  more_free(t, e);  /* of an event that was rolled back */
+  int32_t code = more_alloc(t, e, k, values);
+  if (code != 0) return code;
+  e->hash = k->hash;
+  e->tag = k->tag;
+  e->len = k->len;
+  char *key = k->len <= TM_QUEUE_KEY ? e->key : e->more + at;
+  if (k->len > TM_QUEUE_KEY) at += k->len;
+  memcpy(key, k->text, k->len);
+  for (int32_t i = 0; i < t->queue->values && code == 0; i++) code = value_put(e, i, values + i, &at);
+  return code;
+}
+
+/* A node that is not in use: its number, or 0. */
+static uint32_t node_take(struct tm_table *t) {
+  struct tm_queue *q = t->queue;
+  uint32_t id = q->hand.free, room = q->room + STEP;
+  if (id != 0) {
+    q->hand.free = link_at(q, id)->free;
+    return id;
+  }
+  if (q->hand.end >= q->room) {
+    if ((size_t)room * q->stride > RESERVE || tm_region_open(&q->nodes, (size_t)room * q->stride) != 0) return 0;
+    if (tm_region_open(&q->links, room * sizeof(struct link)) != 0) return 0;
+    if (tm_account_take(&t->account, room_bytes(q, STEP)) != 0) return 0;
+    q->room = room;
+  }
+  return q->hand.end++;
+}
+
+int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values) {
+  struct tm_queue *q = t->queue;
+  int32_t mark = t->log->pub.used;
+  if (tm_changes_keep(t->log, &q->hand, sizeof q->hand) != 0) return TM_STATE_NO_MEMORY;
+  uint32_t id = node_take(t);
+  int32_t code = id == 0 ? TM_STATE_NO_MEMORY : node_fill(t, node_at(q, id), k, values);
+  if (code != 0) {
+    tm_changes_undo(t->log, mark);
+    return code;
+  }
+  node_at(q, id)->time = time;
+  *link_at(q, id) = (struct link){time_in(time), 0, 0};
+  if (q->hand.head == 0) q->hand.head = id;
+  else link_at(q, q->hand.tail)->next = id;
+  q->hand.tail = id;
+  if (time < t->pub.due) t->pub.due = time;
+  return 0;
+}
+
+/* ---- the wheel ---- */
+
+static uint32_t slot_at(uint64_t time, uint32_t level) { return level << DIGIT | (uint32_t)(time >> (level * DIGIT) & 63); }
+static uint32_t level_of(uint64_t a, uint64_t b) { return (63 - (uint32_t)__builtin_clzll((a ^ b) | 1)) / DIGIT; }
+
+static void link_last(struct tm_queue *q, uint32_t id) {
+  struct link *l = link_at(q, id);
+  uint64_t time = l->time < q->clock ? q->clock : l->time;
+  uint32_t level = level_of(time, q->clock), i = slot_at(time, level < q->drain ? q->drain : level);
+  struct slot *s = q->slots + i;
+  l->next = 0;
+  if (s->head == 0) s->head = id;
+  else link_at(q, s->tail)->next = id;
+  s->tail = id;
+  if (time < s->least) s->least = time;
+  q->used[i >> DIGIT] |= (uint64_t)1 << (i & 63);
+  q->levels |= 1u << (i >> DIGIT);
+}
+
+static void slot_close(struct tm_queue *q, uint32_t i) {
+  q->slots[i] = (struct slot){0, 0, NEVER};
+  q->used[i >> DIGIT] &= ~((uint64_t)1 << (i & 63));
+  if (q->used[i >> DIGIT] == 0) q->levels &= ~(1u << (i >> DIGIT));
+}
+
+static uint32_t slot_first(const struct tm_queue *q) {
+  uint32_t level = (uint32_t)__builtin_ctz(q->levels);
+  return level << DIGIT | (uint32_t)__builtin_ctzll(q->used[level]);
+}
+
+static void staged_link(struct tm_queue *q) {
+  for (uint32_t id = q->hand.head, next; id != 0; id = next) {
+    next = link_at(q, id)->next;
+    link_last(q, id);
+  }
+  q->hand.head = q->hand.tail = 0;
+}
+
+/* 0, or MORE: a slot is not empty yet */
+static int32_t drain(struct tm_queue *q, int32_t *steps) {
+  uint32_t from = slot_at(q->clock, q->drain), id;
+  while ((id = q->slots[from].head) != 0) {
+    if ((*steps)-- <= 0) return TM_STATE_MORE;
+    uint32_t next = link_at(q, id)->next, level = q->drain;
+    q->slots[from].head = next;
+    q->drain = 0;
+    link_last(q, id);
+    q->drain = level;
+  }
+  slot_close(q, from);
+  q->drain = 0;
+  return 0;
+}
+
+/* ---- what is due ---- */
+
+static inline void index_fetch(const struct tm_table *t, uint32_t hash) {
+  const struct tm_index_slot *home = t->core.index.slots + tm_index_home(&t->core.index, hash);
+  __builtin_prefetch(home);
+  __builtin_prefetch(home + 4);
+}
+
+static inline __attribute__((always_inline)) void item_fetch(const struct tm_table *t, uint32_t hash) {
+  const struct tm_index_slot *i = tm_index_seek(&t->core.index, hash);
+  if (i->hash != hash) return;
+  const char *p = tm_heap_at(&t->core.heap, i->at), *key = tm_item_at(t, i->at)->key + KEY_GUESS - 1;
+  for (int n = 0; n < LINES_MAX && p < key; n++, p += LINE) __builtin_prefetch(p, 1);
+  __builtin_prefetch(key);
+}
+
+/* What lies behind an item is often all in its series (table.h, follow). */
+static inline __attribute__((always_inline)) void series_fetch(const struct tm_table *t, uint32_t hash) {
+  const struct tm_index_slot *i = tm_index_seek(&t->core.index, hash);
+  if (i->hash != hash || t->follow < 0) return;
+  const struct tm_state_ref *ref = (const struct tm_state_ref *)(const void *)(tm_record_at(t, i->at) + t->follow);
+  if (ref->at == TM_SERIES_INLINE || ref->at == 0) return;
+  const char *p = tm_heap_at(&t->core.heap, ref->at);
+  __builtin_prefetch(p, 1);
+  __builtin_prefetch(p + LINE, 1);
+}
+
+static struct tm_queued *run_at(const struct tm_queue *q, uint32_t i) { return node_at(q, q->run[i % TM_QUEUE_RUN]); }
+
+static void items_fetch(const struct tm_table *t, struct tm_queue *q) {
+  for (; q->slotted != q->n && q->slotted - q->at < SOON; q->slotted++) {
+    uint32_t hash = run_at(q, q->slotted)->hash;
+    index_fetch(t, hash);
+    if (q->also != NULL) index_fetch(q->also, hash);
+  }
+  for (; q->fetched != q->slotted && q->fetched - q->at < NEAR; q->fetched++) {
+    uint32_t hash = run_at(q, q->fetched)->hash;
+    item_fetch(t, hash);
+    if (q->also != NULL) item_fetch(q->also, hash);
+  }
+  for (; q->read != q->fetched && q->read - q->at < NEXT; q->read++) series_fetch(t, run_at(q, q->read)->hash);
+}
+
+/* The next that are due come out of the wheel: 0 or MORE. */
+static int32_t run_fill(struct tm_queue *q, double upto_ms) {
+  uint64_t upto = upto_ms >= 0x1p53 ? NEVER - 1 : upto_ms < -0x1p53 ? 0 : time_in(floor(upto_ms));
+  int32_t steps = TM_QUEUE_SLICE, code = 0;
+  staged_link(q);
+  while (q->n - q->at < FAR) {
+    code = q->drain != 0 ? drain(q, &steps) : 0;
+    if (code != 0 || q->levels == 0) break;
+    uint32_t i = slot_first(q), id = q->slots[i].head;
+    if (q->slots[i].least > upto) break;
+    if (i >= 1u << DIGIT) {
+      q->clock = q->slots[i].least;
+      q->drain = i >> DIGIT;
+      continue;
+    }
+    q->slots[i].head = link_at(q, id)->next;
+    if (q->slots[i].head == 0) slot_close(q, i);
+    q->run[q->n++ % TM_QUEUE_RUN] = id;
+    __builtin_prefetch(node_at(q, id));
+  }
+  return q->n != q->at ? 0 : code;
+}
+
+/* When the event at `at` of the run, or behind the run, is due. */
+static void due_tell(struct tm_table *t, const struct tm_queue *q, uint32_t at) {
+  uint64_t least = q->levels == 0 ? NEVER : q->slots[slot_first(q)].least, draining;
+  if (q->drain != 0 && (draining = q->slots[slot_at(q->clock, q->drain)].least) < least) least = draining;
+  t->pub.due = at != q->n ? run_at(q, at)->time : least == NEVER ? (double)INFINITY : time_out(least);
+}
+
+void tm_queue_drop(struct tm_table *t) {
+  struct tm_queue *q = t->queue;
+  TM_ASSERT(t->log->pub.used == 0 && q->at != q->n);
+  uint32_t id = q->run[q->at++ % TM_QUEUE_RUN];
+  if (q->slotted - q->at > TM_QUEUE_RUN) q->slotted = q->at;
+  if (q->fetched - q->at > TM_QUEUE_RUN) q->fetched = q->at;
+  if (q->read - q->at > TM_QUEUE_RUN) q->read = q->at;
+  more_free(t, node_at(q, id));
+  link_at(q, id)->free = q->hand.free;
+  q->hand.free = id;
+  q->hand.taken = q->tried = 0;
+}
+
+struct tm_queued *tm_queue_first(struct tm_table *t, double upto) {
+  struct tm_queue *q = t->queue;
+  TM_ASSERT(t->log->pub.used == 0);
+  t->pub.code = 0;
+  if (q->hand.taken) tm_queue_drop(t);
+  t->pub.code = run_fill(q, upto);
+  due_tell(t, q, q->at);
+  if (q->at == q->n || run_at(q, q->at)->time > upto) return NULL;
+  items_fetch(t, q);
+  return run_at(q, q->at);
+}
+
+int tm_queue_take(struct tm_table *t) {
+  struct tm_queue *q = t->queue;
+  if (tm_changes_keep(t->log, &q->hand, sizeof q->hand) != 0) return -1;
+  int first = !q->tried;
+  q->hand.taken = q->tried = 1;
+  /* one that is rolled back is asked for again in any case */
+  due_tell(t, q, q->at + 1);
+  return first;
+}
+
+/* ---- what Lua calls ---- */
+
+void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other) { tm_table_of(s)->queue->also = tm_table_of(other); }
+
+static const struct tm_queued *at_work(const struct tm_state *s) {
+  const struct tm_queue *q = ((const struct tm_table *)(const void *)s)->queue;
+  return q->at != q->n ? run_at(q, q->at) : NULL;
+}
+
+void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other) {
+  const struct tm_queued *e = at_work(s);
+  struct tm_table *t = tm_table_of(other);
+  TM_ASSERT(e != NULL);
+  struct tm_seek k = tm_queued_key(e);
+  return tm_table_write(t, &k, tm_table_find(t, &k));
+}
+
+void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k) {
+  const struct tm_queued *e = at_work(s);
+  TM_ASSERT(e != NULL);
+  struct tm_seek key = tm_queued_key(e);
+  k->len = 0;
+  if (key.tag >= 0) k->bytes[k->len++] = (char)key.tag;
+  memcpy(k->bytes + k->len, key.text, key.len);
+  k->len += (int32_t)key.len;
+}

@@ -1,0 +1,47 @@
+/* queue.h - events that wait until the watermark has passed them: a key and values each, in order of time, then of arrival.
+ *
+ *   put ──> staged ──(the event stands)──> wheel ──(due)──> run of TM_QUEUE_RUN ──> first, and gone with the next first
+ *
+ *   link     | time | next | free |                                               16 bytes: all that the wheel looks at
+ *   node     | hash, tag, len | key, up to 20 bytes | time | more | values ...    64 bytes with two values
+ *
+ * A line of memory and a quarter an event, and none of its key's record: that is met once, when it is the event's turn. Which keys come next is
+ * known then, as a run is taken off the wheel at a time: their items are asked for before they are due, also in another table
+ * that will be asked for the same keys.
+ * The wheel is that of due.h with links instead of items: digits of 6 bits, lists in order of arrival, a slot is emptied in slices.
+ * Its clock only goes forward, as nothing comes that is before what was taken.
+ * Undoing: what an event puts is staged, and that is all the log needs to know; the wheel is touched while the log is empty. Taking
+ * is of two steps: `first` shows the event whose turn it is, and the first behind its commit lets it go; one that was rolled back
+ * is shown again. Texts lie with the node, outside of the table, so nothing there needs to know of them. */
+#ifndef TM_STATE_QUEUE_H
+#define TM_STATE_QUEUE_H
+
+#include "table.h"
+
+enum { TM_QUEUE_KEY = 20, TM_QUEUE_RUN = 64, TM_QUEUE_SLICE = 512 };
+
+struct tm_queued {
+  uint32_t hash;
+  int32_t tag;                    /* these three: struct tm_seek */
+  uint32_t len;
+  char key[TM_QUEUE_KEY];         /* if it is that short */
+  double time;
+  char *more;                     /* size, the key if it is longer, texts of values; NULL: none */
+  uint64_t values[];              /* as cells of a series, but that a text's handle is its place in `more` */
+};
+
+/* Makes t->queue, for events of so many values: 0 or -1. */
+int tm_queue_init(struct tm_table *t, int32_t values);
+void tm_queue_free(struct tm_table *t);
+/* One more event, with k hashed: 0 or a code. Rolled back with the event at work. */
+int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values);
+/* The event whose turn it is, if its time is not after `upto`; NULL: none, or not found yet (t->pub.code is MORE). The log is empty. */
+struct tm_queued *tm_queue_first(struct tm_table *t, double upto);
+/* It is at work from here on, and goes if that is committed. 0: it was tried before and rolled back, 1: not; -1: no memory */
+int tm_queue_take(struct tm_table *t);
+/* It goes, whatever became of it. The log is empty. */
+void tm_queue_drop(struct tm_table *t);
+struct tm_seek tm_queued_key(const struct tm_queued *e);
+void tm_queued_value(const struct tm_queued *e, int32_t i, struct tm_value *out);
+
+#endif
