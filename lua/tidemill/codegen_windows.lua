@@ -16,6 +16,7 @@ local lib = require 'tidemill.lib'
 local aggregate = require 'tidemill.aggregate'
 local panes = require 'tidemill.panes'
 local windows = require 'tidemill.windows'
+local stream = require 'tidemill.stream'
 local C, ffi = lib.C, lib.ffi
 
 local UNROLLED = 8   -- windows of an event written out one by one
@@ -382,6 +383,7 @@ return function(emit, Gen)
     if kind == 'sliding' then return g:sliding(step, view) end
     if rec.apply then g:prepare_applied(step, view) end
     local paned = panes.shared(rec)
+    if not paned then stream.check_each(rec.place, rec.shown or 'aggregate', rec.window.window) end
     local compiled = aggregate.compile(rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil

@@ -170,6 +170,7 @@ return function(methods, step, stream)
     end
     stream.check_open(where, 'window_join', w, 0, rec.left_timed)
     stream.check_open(where, 'window_join', w, 0, rec.right_timed)
+    stream.check_each(where, 'window_join', w)
     rec.window = { window = w, lateness = 0, open_max = stream.open_max }
     return link(self, 'window_join', rec, other)
   end

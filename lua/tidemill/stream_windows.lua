@@ -15,7 +15,7 @@ local duration = require 'tidemill.duration'
 local EXACT, EVENTS_MAX = 2 ^ 53, 1e8
 -- Open windows of a step: a day of seconds and some. Each is 200 bytes of Lua's memory at least, and its keys.
 local OPEN_MAX = 200000
-local COUNTED_MAX = 4096   -- of one key
+local MANY_MAX = 4096   -- open ones of a key that has its own, and windows that take an event in one by one
 local OWN = { window_start = true, window_end = true, revision = true, op = true, partial = true }
 
 local made = setmetatable({}, { __mode = 'k' })   -- what tm.window.… returned -> its description
@@ -100,9 +100,9 @@ return function(methods, step, stream)
     local o = stream.options(where, what, options)
     whole(where, what .. ': the number of events', n)
     local slide = o.slide == nil and n or whole(where, what .. ": 'slide'", o.slide)
-    if n / slide > COUNTED_MAX then
+    if n / slide > MANY_MAX then
       fault(where, ('%s: %d windows of a key would be open at a time, at most %d can be; make n smaller or the slide longer'):format(what,
-        math.ceil(n / slide), COUNTED_MAX))
+        math.ceil(n / slide), MANY_MAX))
     end
     return description(where, { kind = 'count', n = n, slide = slide })
   end
@@ -134,6 +134,15 @@ return function(methods, step, stream)
         "lateness and out_of_order less"):format(what, open, OPEN_MAX))
     end
   end
+
+  --- An event may not go into too many windows one by one.
+  function stream.check_each(where, what, w)
+    local n = w.kind == 'hopping' and math.ceil(w.size / w.slide) or 0
+    if n > MANY_MAX then
+      fault(where, ("%s: each event would go into %d windows one by one, at most %d can be; make the size shorter or the slide longer")
+        :format(what, n, MANY_MAX))
+    end
+  end
   stream.check_open, stream.open_max = check_open, OPEN_MAX
 
   --- What tm.window.… returned; nil: that is none.
@@ -161,7 +170,8 @@ return function(methods, step, stream)
         "event_time longer")
     end
     check_open(where, 'window', w, lateness, timed)
-    return step(self, 'window', { name = name, window = w, lateness = lateness, open_max = OPEN_MAX })
+    return step(self, 'window', { name = name, window = w, lateness = lateness,
+      open_max = w.kind == 'session' and MANY_MAX or OPEN_MAX })
   end
 
   --- The fields of the key that holds for a step.

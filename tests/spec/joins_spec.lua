@@ -320,7 +320,7 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling and hopping windows, got global',
       [windows("{ on = 'id' }", "'1m'")] = 'window_join takes what kind of windows behind the other stream',
       [windows "{ on = 'id', as = 'window_end' }"] = "'window_end' is a field of its rows already",
-      [windows("{ on = 'id' }", "tm.window.hopping('1h', '100ms')")] = 'about 36000 windows would be open at a time',
+      [windows("{ on = 'id' }", "tm.window.hopping('1h', '100ms')")] = 'each event would go into 36000 windows one by one',
       [join("{ on = 'id', unbounded = true }", ":running('j', { n = tm.agg.count() }, { unbounded = true })")] = "the name 'j' is taken by",
     } do
       local r = h.run { 'check', '-e', code }

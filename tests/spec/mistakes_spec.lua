@@ -86,7 +86,7 @@ tidemill: error: s.lua:2: running keeps state, so it needs a name: :running('spe
   { 'state without a bound',
     script = "return tm.pipeline 'p':key_by 'id':running('r', { n = tm.agg.count() })",
     exit = 3, says = [[
-tidemill: error: s.lua:2: running keeps state without a bound; give one of max_keys, unbounded in its options (unbounded = true if that is meant)
+tidemill: error: s.lua:2: running keeps state without a bound; give one of ttl, max_keys, unbounded in its options (unbounded = true if that is meant)
 ]] },
   { 'a dot for a colon',
     script = "local s = tm.pipeline 'p'\nreturn s.filter(function(e) return true end)",
