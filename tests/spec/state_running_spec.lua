@@ -197,7 +197,7 @@ describe('bounds', function()
   it('are asked for at load where there is a key', function()
     local r = h.run({ 'run', '-e', "stream:key_by 'k':running('r', { n = tm.agg.count() })" }, '{"k":1}\n')
     assert.equal(3, r.code)
-    assert.truthy(r.err:find('running keeps state without a bound; give one of max_keys, unbounded', 1, true), r.err)
+    assert.truthy(r.err:find('running keeps state without a bound; give one of ttl, max_keys, unbounded', 1, true), r.err)
   end)
 
   it('on_full: the key not written for longest goes, the event fails, or the run ends', function()
