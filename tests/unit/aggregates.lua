@@ -5,7 +5,7 @@ that runs out, each against all values in one record or against Python.
 
 local host = host   -- luacheck: ignore 113
 local modules, lua_require = {}, require
-local builtin = { ffi = true, bit = true, jit = true, ['table.new'] = true, ['string.buffer'] = true }
+local builtin = { ffi = true, bit = true, jit = true, ['jit.util'] = true, ['table.new'] = true, ['string.buffer'] = true }
 
 local function read(path)
   local f = assert(io.open(path))
