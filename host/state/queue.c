@@ -143,6 +143,7 @@ static int32_t value_put(struct tm_queued *e, int32_t i, const struct tm_value *
   e->values[i] = v->kind == TM_VALUE_NUMBER ? as.bits : (uint64_t)tag << 48;
   if (v->kind == TM_VALUE_NUMBER && v->num != v->num) return TM_STATE_TYPE;
   if (!has_text(v)) return 0;
+  TM_ASSERT(e->more != NULL);
   e->values[i] |= *at;
   memcpy(e->more + *at, &v->len, sizeof v->len);
   if (v->len > 0) memcpy(e->more + *at + sizeof v->len, v->text, (size_t)v->len);
@@ -160,6 +161,7 @@ static int32_t node_fill(struct tm_table *t, struct tm_queued *e, const struct t
   e->len = k->len;
   char *key = k->len <= TM_QUEUE_KEY ? e->key : e->more + at;
   if (k->len > TM_QUEUE_KEY) at += k->len;
+  TM_ASSERT(e->more != NULL || k->len <= TM_QUEUE_KEY);
   memcpy(key, k->text, k->len);
   for (int32_t i = 0; i < t->queue->values && code == 0; i++) code = value_put(e, i, values + i, &at);
   return code;
