@@ -166,9 +166,10 @@ static void put_flows(const struct tm_shared *s, struct tm_buf *out) {
 
 /* A point in time as ISO 8601, what is none as a number; out has 40 bytes. */
 static const char *instant_text(double ms, char *out) {
-  time_t s = (time_t)floor(ms / 1000);
+  int dated = fabs(ms) < 2.5e14;
+  time_t s = dated ? (time_t)floor(ms / 1000) : 0;
   struct tm civil;
-  size_t n = fabs(ms) < 2.5e14 && gmtime_r(&s, &civil) != NULL ? strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &civil) : 0;
+  size_t n = dated && gmtime_r(&s, &civil) != NULL ? strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &civil) : 0;
   if (n > 0) snprintf(out + n, 40 - n, ".%03dZ", (int)(ms - (double)s * 1000));
   else snprintf(out, 40, "%s", ms < 0 && isinf(ms) ? "none yet" : "the end");
   return out;
