@@ -159,9 +159,12 @@ static int32_t node_fill(struct tm_table *t, struct tm_queued *e, const struct t
   e->hash = k->hash;
   e->tag = k->tag;
   e->len = k->len;
-  char *key = k->len <= TM_QUEUE_KEY ? e->key : e->more + at;
-  if (k->len > TM_QUEUE_KEY) at += k->len;
-  TM_ASSERT(e->more != NULL || k->len <= TM_QUEUE_KEY);
+  char *key = e->key;
+  if (k->len > TM_QUEUE_KEY) {
+    TM_ASSERT(e->more != NULL);
+    key = e->more + at;
+    at += k->len;
+  }
   memcpy(key, k->text, k->len);
   for (int32_t i = 0; i < t->queue->values && code == 0; i++) code = value_put(e, i, values + i, &at);
   return code;
