@@ -129,6 +129,18 @@ function M.lines(text)
   return list
 end
 
+--- Fails with the first line that differs.
+function M.compare(want, got, where)
+  if want == got then return end
+  local a, b = M.lines(want), M.lines(got)
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then
+      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
+    end
+  end
+  error(where .. ': they differ in line ends')
+end
+
 --- The rows of an NDJSON text, decoded.
 function M.rows(text)
   local list = M.lines(text)

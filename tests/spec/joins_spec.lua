@@ -5,6 +5,7 @@ And joins that sqlite3 answers.
 ]]
 
 local h = require 'spec.helper'
+local compare = h.compare
 local json = require 'dkjson'
 
 local function pick(list) return list[math.random(#list)] end
@@ -78,16 +79,6 @@ local s = tm.pipeline 'p':event_time { field = 'ts', out_of_order = '%dms' }%s
   :late_to(tm.sink.file '%s/late'):on_error(tm.sink.file '%s/dead')
 return s:filter(function(e) return e.l end):%s('j', s:filter(function(e) return e.r end), %s{ %s })%s]]):format(s.out_of_order,
     more or '', dir, dir, s.size and 'window_join' or 'join', window, table.concat(options, ', '), table.concat(behind))
-end
-
-local function compare(want, got, where)
-  if want == got then return end
-  local a, b = h.lines(want), h.lines(got)
-  for i = 1, math.max(#a, #b) do
-    if a[i] ~= b[i] then
-      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
-    end
-  end
 end
 
 local function reference(dir, s, input)

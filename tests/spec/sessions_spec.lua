@@ -5,6 +5,8 @@ however the input is cut, with the compiler and without. And cases worked out by
 ]]
 
 local h = require 'spec.helper'
+local cases = require 'spec.windows_cases'
+local compare = h.compare
 local running = require 'spec.running'
 local json = require 'dkjson'
 
@@ -82,16 +84,6 @@ return tm.pipeline 'w':event_time { field = 'ts', out_of_order = '%dms', max_ahe
     WHAT[s.fails and 'fails' or s.ends and 'ends' or s.what or 'aggregate'], table.concat(emit, ', '), late)
 end
 
-local function compare(want, got, where)
-  if want == got then return end
-  local a, b = h.lines(want), h.lines(got)
-  for i = 1, math.max(#a, #b) do
-    if a[i] ~= b[i] then
-      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
-    end
-  end
-end
-
 local function reference(dir, s, input)
   s.late = dir .. '/late.want'
   h.write(json.encode(s), dir .. '/spec.json')
@@ -142,26 +134,8 @@ describe('sessions', function()
       local s = random_session(gap)
       if seed % 3 == 0 then s = random_count() end
       if seed % 2 == 0 then s.what = 'apply' end
-      local dir = h.folder()
-      -- dropped events move the watermark
-      local input = stream(seed, 3000, gap, 30 * gap, 1000, 20)
-      local marked = input:gsub('"v":(-?%d+)', function(v) return ('"v":%s,"keep":%s'):format(v, tostring(tonumber(v) > 20)) end)
-      local computed = script(s, dir .. '/late1', ':filter(function(e) return (e.keep and 1 or 0) + 0 == 1 end)')
-      local plain = h.run({ 'run', '--quiet', h.write(computed, dir .. '/a.lua') }, marked)
-      assert.equal(0, plain.code, plain.err)
-      local tested = script(s, dir .. '/late2', ':filter(function(e) return e.keep == true end)')
-      local file = h.write(tested, dir .. '/b.lua')
-      for i, option in ipairs { '--quiet', '--no-jit' } do
-        os.remove(dir .. '/late2')
-        local r = h.run({ 'run', option, file }, marked)
-        assert.equal(0, r.code, r.err)
-        compare(plain.out, r.out, ('way %d, seed %d\n%s'):format(i, seed, tested))
-        compare(h.read(dir .. '/late1'), h.read(dir .. '/late2'), 'late, seed ' .. seed)
-      end
-      h.write(marked, dir .. '/in')
-      local piped = h.shell(('python3 tests/spec/tools/pieces.py 3 <%s/in | %s'):format(dir, h.command { 'run', '--quiet', file }))
-      assert.equal(0, piped.code, piped.err)
-      compare(plain.out, piped.out, 'pieces, seed ' .. seed)
+      cases.other_ways(stream(seed, 3000, gap, 30 * gap, 1000, 20), function(late, more) return script(s, late, more) end,
+        'seed ' .. seed)
     end
   end)
 

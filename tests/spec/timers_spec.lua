@@ -5,6 +5,7 @@ the input is cut, with filters that the host applies, with the compiler and with
 ]]
 
 local h = require 'spec.helper'
+local compare = h.compare
 local json = require 'dkjson'
 local running = require 'spec.running'
 local kill = require 'spec.kill'
@@ -79,17 +80,6 @@ local OLD = [[ttl = '%dms', on_expire = function(s, ctx)
       ctx.emit { what = 'old', w = shown(ctx.watermark), k = ctx.key, n = s.n }
       if s.n %% 4 == 0 then error 'told to' end
     end,]]
-
---- One stream in several ways: what differs from the reference, as text.
-local function compare(want, got, where)
-  if want == got then return end
-  local a, b = h.lines(want), h.lines(got)
-  for i = 1, math.max(#a, #b) do
-    if a[i] ~= b[i] then
-      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
-    end
-  end
-end
 
 --- The dead letters as the reference writes them.
 local function letters_of(text)

@@ -75,23 +75,6 @@ return tm.pipeline 'w':event_time { field = 'ts', out_of_order = '%dms' }%s%s
     table.concat(emit, ', '), late)
 end
 
-local function rows_of(text)
-  local list = {}
-  for _, line in ipairs(h.lines(text)) do list[#list + 1] = line end
-  return list
-end
-
---- Fails with the first row that differs.
-function M.compare(want, got, where)
-  if want == got then return end
-  local a, b = rows_of(want), rows_of(got)
-  for i = 1, math.max(#a, #b) do
-    if a[i] ~= b[i] then
-      error(('%s\nrow %d of %d and %d:\nreference: %s\nprogram:   %s'):format(where, i, #a, #b, tostring(a[i]), tostring(b[i])))
-    end
-  end
-end
-
 --- The rows and the late events of the reference.
 function M.reference(dir, s, input)
   s.late = dir .. '/late.want'
@@ -100,6 +83,31 @@ function M.reference(dir, s, input)
   local r = h.shell(('python3 tests/spec/windows_reference.py %s/spec.json <%s/in'):format(dir, dir))
   assert(r.code == 0, r.err)
   return r.out, h.read(s.late)
+end
+
+--- A window gives the same behind a filter that the host applies, from a pipe in small pieces, and without the compiler.
+---@param input string a stream, whose events get a mark by which a fifth and more are dropped; dropped events move the watermark
+---@param script_of fun(late: string, more: string): string the script, as M.script makes it
+function M.other_ways(input, script_of, where)
+  local dir = h.folder()
+  local marked = input:gsub('"v":(-?%d+)', function(v) return ('"v":%s,"keep":%s'):format(v, tostring(tonumber(v) > 20)) end)
+  local computed = script_of(dir .. '/late1', ':filter(function(e) return (e.keep and 1 or 0) + 0 == 1 end)')
+  local plain = h.run({ 'run', '--quiet', h.write(computed, dir .. '/a.lua') }, marked)
+  assert(plain.code == 0 and plain.out ~= '', plain.err)
+  local tested = script_of(dir .. '/late2', ':filter(function(e) return e.keep == true end)')
+  local file = h.write(tested, dir .. '/b.lua')
+  where = where .. '\n' .. tested
+  for _, option in ipairs { '--quiet', '--no-jit' } do
+    os.remove(dir .. '/late2')
+    local r = h.run({ 'run', option, file }, marked)
+    assert(r.code == 0, r.err)
+    h.compare(plain.out, r.out, option .. ', ' .. where)
+    h.compare(h.read(dir .. '/late1'), h.read(dir .. '/late2'), 'late, ' .. option .. ', ' .. where)
+  end
+  h.write(marked, dir .. '/in')
+  local piped = h.shell(('python3 tests/spec/tools/pieces.py 3 <%s/in | %s'):format(dir, h.command { 'run', '--quiet', file }))
+  assert(piped.code == 0, piped.err)
+  h.compare(plain.out, piped.out, 'pieces, ' .. where)
 end
 
 return M

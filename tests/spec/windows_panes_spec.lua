@@ -27,13 +27,13 @@ local function both(s, input, where)
   for _, how in ipairs { '--json', '--no-jit' } do
     local r = h.run({ 'run', how, file }, input)
     assert.equal(0, r.code, text .. r.err)
-    cases.compare(want, r.out, where .. '\n' .. text)
-    cases.compare(want_late, h.read(dir .. '/late'), 'late, ' .. where .. '\n' .. text)
+    h.compare(want, r.out, where .. '\n' .. text)
+    h.compare(want_late, h.read(dir .. '/late'), 'late, ' .. where .. '\n' .. text)
     os.remove(dir .. '/late')
   end
   local piped = h.shell(('python3 tests/spec/tools/pieces.py 3 <%s/in | %s'):format(dir, h.command { 'run', '--quiet', file }))
   assert.equal(0, piped.code, piped.err)
-  cases.compare(want, piped.out, 'pieces, ' .. where)
+  h.compare(want, piped.out, 'pieces, ' .. where)
 end
 
 describe('windows that share panes', function()
@@ -81,7 +81,7 @@ describe('windows that share panes', function()
         out[i] = r.out
       end
       assert.not_equal('', out[1])
-      cases.compare(out[2], out[1], window)
+      h.compare(out[2], out[1], window)
     end
   end)
 
@@ -106,7 +106,7 @@ describe('windows that share panes', function()
     end
     assert.is_true(#dead[1] > 10 and #dead[1] < 250, #dead[1])
     assert.same(dead[2], dead[1])
-    cases.compare(out[2], out[1], 'rows')
+    h.compare(out[2], out[1], 'rows')
   end)
 end)
 
@@ -129,7 +129,7 @@ describe('windows in numbers', function()
       local t = (i - 1) * 4319 + 7
       want[i] = ('{"k":%d,"n":2,"window_end":%d,"window_start":%d}\n'):format(t % 2, t - t % 1000 + 1000, t - t % 1000)
     end
-    cases.compare(table.concat(want), r.out, 'rows')
+    h.compare(table.concat(want), r.out, 'rows')
   end)
 
   it('keep their order and their revisions beyond those that have a state of their own', function()

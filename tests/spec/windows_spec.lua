@@ -5,7 +5,7 @@ every kind of window and every way to emit, byte for byte, however the input is 
 
 local h = require 'spec.helper'
 local cases = require 'spec.windows_cases'
-local stream, pick, random_spec, script, compare, reference = cases.stream, cases.pick, cases.spec, cases.script, cases.compare,
+local stream, pick, random_spec, script, compare, reference = cases.stream, cases.pick, cases.spec, cases.script, h.compare,
   cases.reference
 
 describe('windows', function()
@@ -85,26 +85,8 @@ select json_object('k', k, 'n', n, 'window_end', s + 10000, 'window_start', s) f
     for seed = 101, 108 do
       math.randomseed(seed)
       local s = random_spec()
-      local dir = h.folder()
-      -- dropped events move the watermark
-      local input = stream(seed, 3000, pick { 3, 50 }, pick { 0, 9000 }, 1000)
-      local marked = input:gsub('"v":(-?%d+)', function(v) return ('"v":%s,"keep":%s'):format(v, tostring(tonumber(v) > 20)) end)
-      local computed = script(s, dir .. '/late1', ':filter(function(e) return (e.keep and 1 or 0) + 0 == 1 end)')
-      local plain = h.run({ 'run', '--quiet', h.write(computed, dir .. '/a.lua') }, marked)
-      assert.equal(0, plain.code, plain.err)
-      local tested = script(s, dir .. '/late2', ':filter(function(e) return e.keep == true end)')
-      local file = h.write(tested, dir .. '/b.lua')
-      for i, option in ipairs { '--quiet', '--no-jit' } do
-        os.remove(dir .. '/late2')
-        local r = h.run({ 'run', option, file }, marked)
-        assert.equal(0, r.code, r.err)
-        compare(plain.out, r.out, ('way %d, seed %d\n%s'):format(i, seed, tested))
-        compare(h.read(dir .. '/late1'), h.read(dir .. '/late2'), 'late, seed ' .. seed)
-      end
-      h.write(marked, dir .. '/in')
-      local piped = h.shell(('python3 tests/spec/tools/pieces.py 3 <%s/in | %s'):format(dir, h.command { 'run', '--quiet', file }))
-      assert.equal(0, piped.code, piped.err)
-      compare(plain.out, piped.out, 'pieces, seed ' .. seed)
+      cases.other_ways(stream(seed, 3000, pick { 3, 50 }, pick { 0, 9000 }, 1000), function(late, more) return script(s, late, more) end,
+        'seed ' .. seed)
     end
   end)
 

@@ -70,7 +70,7 @@ for day, n in sorted(counts.items()):
     print('{"n":%d,"window_end":%d,"window_start":%d}' % (n, ms(end), ms(day)))
 ]==], zone, offset), input)
       assert.equal(0, want.code, want.err)
-      cases.compare(want.out, got, zone)
+      h.compare(want.out, got, zone)
     end
   end)
 
@@ -114,8 +114,8 @@ for day, n in sorted(counts.items()):
       for _, how in ipairs { '--json', '--no-jit' } do
         local r = h.run { 'run', how, '--from', dir .. '/in', h.write(text, dir .. '/s.lua') }
         assert.equal(0, r.code, text .. r.err)
-        cases.compare(want, r.out, ('seed %d\n%s'):format(seed, text))
-        cases.compare(want_late, h.read(dir .. '/late'), ('late events, seed %d\n%s'):format(seed, text))
+        h.compare(want, r.out, ('seed %d\n%s'):format(seed, text))
+        h.compare(want_late, h.read(dir .. '/late'), ('late events, seed %d\n%s'):format(seed, text))
         os.remove(dir .. '/late')
       end
     end
