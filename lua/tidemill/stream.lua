@@ -24,7 +24,7 @@ end
 local last_place = 'script'
 
 --- "file:line" of the script's line that called the library. A tail call (`return s:filter(f)`) hides its line: then the
---- line of the call before it, which is that of the same chain.
+--- line where the library was last met, which is where the operator was looked up (stream_mt.__index).
 local function place()
   for level = 3, 30 do
     local info = debug.getinfo(level, 'Sl')
@@ -380,12 +380,12 @@ local later = {}
 for name in ([[match pack]]):gmatch '%S+' do later[name] = ' is' end
 
 stream_mt.__index = function(_, name)
-  local m = methods[name]
+  local m, at = methods[name], place()
   if m then return m end
   if later[name] then
-    fault(place(), "the operator '" .. name .. "'" .. later[name] .. ' not in this version; it has ' .. table.concat(names, ', '))
+    fault(at, "the operator '" .. name .. "'" .. later[name] .. ' not in this version; it has ' .. table.concat(names, ', '))
   end
-  fault(place(), "a stream has no operator '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
+  fault(at, "a stream has no operator '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
 end
 stream_mt.__newindex = function(_, name)
   fault(place(), "a stream has no field '" .. tostring(name) .. "' to assign; streams are built by calling operators")

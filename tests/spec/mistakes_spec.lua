@@ -73,6 +73,11 @@ tidemill: error: tidemill.lua:1: deadline: '2' has no unit: write '2ms' or '2s'
     exit = 2, says = [[
 tidemill: error: --deadline: 'soon' is no duration: write it as '250ms', '1s' or '1m30s'
 ]] },
+  { 'the last call of a script, far from the one before it',
+    script = "local a = tm.pipeline 'a'\n\nlocal function fit(e) return e.n > 1 end\n\nreturn a\n  :filter(fit)\n  :filter(3)",
+    exit = 3, says = [[
+tidemill: error: s.lua:8: filter takes a function of the event, got a number
+]] },
   { 'a pipeline without a name',
     script = "return tm.pipeline():filter(function(e) return true end)",
     exit = 3, says = [[
@@ -91,7 +96,7 @@ tidemill: error: s.lua:2: running keeps state without a bound; give one of ttl, 
   { 'a dot for a colon',
     script = "local s = tm.pipeline 'p'\nreturn s.filter(function(e) return true end)",
     exit = 3, says = [[
-tidemill: error: s.lua:2: call operators with a colon: stream:filter(f), not stream.filter(f)
+tidemill: error: s.lua:3: call operators with a colon: stream:filter(f), not stream.filter(f)
 ]] },
   { 'computing with a field that is not there',
     script = "return tm.pipeline 'p':map(function(e)\n  e.total = e.amount * e.factor\n  return e\nend)",
