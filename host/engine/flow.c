@@ -54,7 +54,7 @@ static int is_fed(const struct tm_flows *f, const struct tm_source *link, const 
  * least of all partitions'. */
 static void partition(const struct tm_flows *f, const struct tm_source *s) {
   struct tm_batch *b = s->batch;
-  const struct tm_source *root = f->root;
+  const struct tm_source *root = tm_flow_root(f, s);
   b->part = root->index << 16 | tm_source_part(root);
   b->live = root->live || root->follow != NULL;
   b->unbegun = tm_source_unbegun(root, 1);
@@ -72,11 +72,17 @@ static void partition(const struct tm_flows *f, const struct tm_source *s) {
 /* Its slots are none of the input's. */
 static int is_pseudo(const struct tm_source *s) { return s->state->firing || s->state->settling; }
 
+/* For control's words about a death: the batch that moves is one of s. */
+static void at_work(struct tm_flows *f, const struct tm_source *s) {
+  f->shared->root = s->batch;
+  snprintf(f->shared->source, sizeof f->shared->source, "%s", tm_source_origin(s));
+}
+
 /* root: outs start a new count of slots; a link's batches go on within the root's. Nothing of this counts until the
  * batch is at hand, but for what is kept here. */
 static void begin(struct tm_flows *f, struct tm_source *s, int root) {
   struct tm_shared *sh = f->shared;
-  s->batch->received_ms = root ? (double)f->io->real_ms(f->io) : f->root->batch->received_ms;
+  s->batch->received_ms = root ? (double)f->io->real_ms(f->io) : tm_flow_root(f, s)->batch->received_ms;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;
@@ -86,9 +92,8 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
   }
   if (root) {
     struct tm_counters *c = &sh->counters;
-    f->root = s;
-    sh->root = s->batch;
-    snprintf(sh->source, sizeof sh->source, "%s", tm_source_origin(s));
+    f->roots[tm_flow_island(f, s)] = s;
+    at_work(f, s);
     tm_undo_keep(&sh->undo, &sh->batch_serial, sizeof sh->batch_serial);
     tm_undo_keep(&sh->undo, &c->batches, sizeof c->batches);
     tm_undo_keep(&sh->undo, &c->events_in, sizeof c->events_in);
@@ -106,13 +111,19 @@ static void begin(struct tm_flows *f, struct tm_source *s, int root) {
 }
 
 void tm_flow_begin(struct tm_flows *f, struct tm_source *source) {
-  for (int32_t i = 0; i < f->outlets_n; i++) {
-    struct tm_outlet *o = f->outlets[i];
-    for (int32_t w = 0; w < o->writers_n; w++) {
-      TM_ASSERT(o->writers_n == 1 || o->writers[w].out->buf.len == 0);
-      o->writers[w].out->event = -1;
-      o->writers[w].out->events_n = 0;
+  int32_t island = tm_flow_island(f, source);
+  for (int32_t i = 0; i < f->pipelines_n; i++) {
+    const struct tm_pipeline *p = f->pipelines[i];
+    if (tm_flow_island(f, p->source) != island) continue;
+    for (int32_t k = 0; k < p->outs_n; k++) {
+      p->outs[k]->event = -1;
+      p->outs[k]->events_n = 0;
     }
+  }
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_outlet *o = f->outlets[i];
+    if (o->island != island) continue;
+    for (int32_t w = 0; w < o->writers_n; w++) TM_ASSERT(o->writers_n == 1 || o->writers[w].out->buf.len == 0);
     if (o->out != NULL) o->out->events_n = 0;
   }
   begin(f, source, 1);
@@ -210,10 +221,10 @@ static void discard(struct tm_flows *f, struct tm_outlet *o) {
   }
 }
 
-int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err) {
+int tm_flow_flush(struct tm_flows *f, int32_t island, int small, struct tm_err *err) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
-    if (o->sink.kind == TM_SINK_LINK) continue;
+    if (o->sink.kind == TM_SINK_LINK || (island >= 0 && o->island >= 0 && o->island != island)) continue;
     if (o->sink.kind == TM_SINK_DISCARD) {
       discard(f, o);
       continue;
@@ -365,32 +376,31 @@ static void run_link(struct tm_flows *f, struct tm_outlet *o) {
 static int all_merged(const struct tm_flows *f, const struct tm_source *at_hand) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
+    if (o->island != tm_flow_island(f, at_hand)) continue;
     if (tm_flow_unmerged(o)) return 0;
     if (o->link != NULL && o->link != at_hand && (o->link->state->active || o->out->buf.len > o->sink.state->sent)) return 0;
   }
   return 1;
 }
 
-static int is_blocked(const struct tm_flows *f) {
-  for (int32_t i = 0; i < f->outlets_n; i++)
-    if (f->outlets[i]->sink.blocked) return 1;
-  return 0;
-}
-
-int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err) {
+int tm_flow_drain(struct tm_flows *f, struct tm_source *source, uint64_t until_ns, struct tm_err *err) {
+  int32_t island = tm_flow_island(f, source);
+  if (f->shared->root != source->batch) at_work(f, source);
   for (;;) {
     f->moved = 0;
     int all = run_all(f, source);
-    for (int32_t i = 0; i < f->outlets_n; i++)
-      if (f->outlets[i]->link != NULL && f->outlets[i]->link != source) run_link(f, f->outlets[i]);
-    if (all && all_merged(f, source)) return 1;
-    if (tm_flow_flush(f, 0, err) != 0) return -1;
-    if (f->moved) continue;
-    if (tm_flow_flush(f, 1, err) != 0) return -1;
-    if (f->moved) continue;
-    TM_ASSERT(is_blocked(f));
-    return 0;
+    for (int32_t i = 0; i < f->outlets_n; i++) {
+      struct tm_outlet *o = f->outlets[i];
+      if (o->link != NULL && o->link != source && o->island == island) run_link(f, o);
+    }
+    if (all && all_merged(f, source)) return TM_FLOW_DRAINED;
+    if (tm_flow_flush(f, island, 0, err) != 0) return -1;
+    if (!f->moved && tm_flow_flush(f, island, 1, err) != 0) return -1;
+    if (!f->moved) break;
+    if (until_ns != 0 && f->io->mono_ns(f->io) >= until_ns) return TM_FLOW_LATER;
   }
+  TM_ASSERT(tm_flow_is_blocked(f, island));
+  return TM_FLOW_BLOCKED;
 }
 
 /* ---- events ---- */
@@ -408,7 +418,7 @@ void tm_flow_position(const struct tm_flows *f, const struct tm_pipeline *p, int
   const struct tm_source *s = p->source;
   if (row < -1) row -= TM_AFTER;
   int32_t slot = row >= 0 && row < TM_BATCH_ROWS ? s->batch->origin[row] : 0;
-  if (s->kind == TM_SOURCE_LINK && f->root != NULL) s = f->root;
+  if (s->kind == TM_SOURCE_LINK && tm_flow_root(f, s) != NULL) s = tm_flow_root(f, s);
   double at = s->batch->line_first + s->batch->line[slot];
   const char *from = tm_source_origin(s);
   if (s->state->firing) snprintf(out, out_size, "%s:end", from);
@@ -450,7 +460,7 @@ void tm_flow_recover(struct tm_flows *f) {
   for (int32_t i = 0; i < f->sources_n; i++) {
     struct tm_source *s = f->sources[i];
     tm_source_resume(s);
-    if (s->state->active && s->kind != TM_SOURCE_LINK) f->root = s;
+    if (s->state->active && s->kind != TM_SOURCE_LINK) f->roots[tm_flow_island(f, s)] = s;
   }
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];

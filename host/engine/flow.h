@@ -8,7 +8,10 @@
  * All that must outlive a worker - buffers, batches, outs, how far each pipeline is - lies in shared regions named
  * after the thing; the structs here point at them, and whoever changes more than one word there keeps the old ones
  * first (base/undo.h). A batch of a source is drained when each of its pipelines has passed all rows and so have the
- * links they feed; only then is the next one cut. */
+ * links they feed; only then is the next one cut.
+ *
+ * An *island* is sources, pipelines and sinks between which rows or states go (flow_island.c). Each has one batch at hand, and none
+ * waits for another: a full sink, or a window of a million rows, holds up its own island alone. */
 #ifndef TM_ENGINE_FLOW_H
 #define TM_ENGINE_FLOW_H
 
@@ -71,6 +74,7 @@ struct tm_outlet {
   int32_t dead_only;         /* takes dead letters alone */
   struct tm_csv_out *csv;    /* how its rows are written as CSV or lines; NULL another format */
   int headed;                /* the merged out has the header in front; not its writers */
+  int32_t island;            /* of its writers; -1: it keeps nothing, so anybody may write */
 };
 
 struct tm_script;
@@ -89,7 +93,10 @@ struct tm_flows {
   int32_t pipelines_n;
   struct tm_outlet *links[TM_SOURCES_MAX];  /* the outlet that feeds a source; NULL for those that read the world */
   uint64_t waits[TM_SOURCES_MAX][TM_SOURCES_MAX / 64];  /* by source: a bit for each that is read to its end before it */
-  struct tm_source *root;    /* the source whose batch is moving through; links hang below it */
+  int32_t shared_with[TM_SOURCES_MAX];  /* by source: another one of its island, in the end the island's first */
+  int32_t island[TM_SOURCES_MAX];       /* by source */
+  int32_t islands_n;
+  struct tm_source *roots[TM_SOURCES_MAX];  /* by island: the source whose batch is moving through, or was last; links hang below it */
   int32_t lists_n;           /* of files that were asked for while the script loads */
   int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
 };
@@ -118,6 +125,8 @@ void tm_flow_source_time(struct tm_flows *f, int32_t source, int32_t field, int3
 void tm_flow_source_one(struct tm_flows *f, int32_t source);
 /* Of `source` nothing is read before `first` has been read to its end. */
 void tm_flow_source_waits(struct tm_flows *f, int32_t source, int32_t first);
+/* Pipelines that read these two have a state in common. */
+void tm_flow_source_shares(struct tm_flows *f, int32_t source, int32_t other);
 /* 1: it still waits for another one */
 int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s);
 /* A file sink that is more than one plain file. */
@@ -129,6 +138,18 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err);
 /* Nothing is added any more: another plan may be. Of sources of memory and of clocks, sinks of memory and links only: files
  * and what CSV is written by are not closed. What is shared is left (tm_shared_clear). */
 void tm_flow_clear(struct tm_flows *f);
+
+/* Islands (flow_island.c). When all is open: which there are. */
+void tm_flow_islands(struct tm_flows *f);
+static inline int32_t tm_flow_island(const struct tm_flows *f, const struct tm_source *s) { return f->island[s->index]; }
+/* The source whose batch moves through the island of s; NULL: there was none yet. */
+static inline struct tm_source *tm_flow_root(const struct tm_flows *f, const struct tm_source *s) {
+  return f->roots[tm_flow_island(f, s)];
+}
+/* 1: a sink of the island must take rows first */
+int tm_flow_is_blocked(const struct tm_flows *f, int32_t island);
+/* 1: that, or a batch is on its way */
+int tm_flow_is_at_work(const struct tm_flows *f, int32_t island);
 
 /* Merging (flow_merge.c). */
 
@@ -146,10 +167,11 @@ void tm_flow_out_clear(struct tm_out *out);
 /* A batch of `source` was cut: every pipeline that reads it starts at its first row. Part of the change that makes the
  * batch be at hand. */
 void tm_flow_begin(struct tm_flows *f, struct tm_source *source);
-/* Moves the batch through: 1 drained, 0 a sink must take rows first, -1 err. */
-int tm_flow_drain(struct tm_flows *f, struct tm_source *source, struct tm_err *err);
-/* Writes what sinks take now; small: pieces below 64 KiB too. 0, or -1 err. */
-int tm_flow_flush(struct tm_flows *f, int small, struct tm_err *err);
+/* Moves the batch through: DRAINED, BLOCKED a sink must take rows first, LATER there is more to do at until_ns of the clock (0: it goes on), -1 err. */
+enum { TM_FLOW_BLOCKED = 0, TM_FLOW_DRAINED, TM_FLOW_LATER };
+int tm_flow_drain(struct tm_flows *f, struct tm_source *source, uint64_t until_ns, struct tm_err *err);
+/* Writes what sinks of an island (-1: of all) take now; small: pieces below 64 KiB too. 0, or -1 err. */
+int tm_flow_flush(struct tm_flows *f, int32_t island, int small, struct tm_err *err);
 /* No more rows come: sinks complete what they hold when they are asked to write. */
 void tm_flow_finish(struct tm_flows *f);
 /* Events p has passed without a row of theirs. */

@@ -187,6 +187,7 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
     f->outlets[link_sink]->link = s;
     f->links[i] = f->outlets[link_sink];
   }
+  f->shared_with[i] = i;
   f->sources[f->sources_n++] = s;
   return s;
 }
@@ -555,6 +556,7 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
     if (o->out == NULL) return -1;
     link_side(o);
   }
+  tm_flow_islands(f);
   return 0;
 }
 
@@ -580,6 +582,6 @@ void tm_flow_clear(struct tm_flows *f) {
   for (int32_t i = 0; i < f->pipelines_n; i++) free(f->pipelines[i]);
   memset(f->links, 0, sizeof f->links);
   memset(f->waits, 0, sizeof f->waits);
+  memset(f->roots, 0, sizeof f->roots);
   f->sources_n = f->outlets_n = f->pipelines_n = 0;
-  f->root = NULL;
 }

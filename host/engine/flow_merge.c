@@ -66,8 +66,9 @@ static int32_t passed_link(const struct tm_flows *f, const struct tm_pipeline *p
 int32_t tm_flow_passed(const struct tm_flows *f, const struct tm_pipeline *p) {
   const struct tm_source *s = p->source;
   if (s->kind == TM_SOURCE_LINK) return passed_link(f, p);
-  if (s == f->root && p->state->due) return p->state->next - 1;
-  return s != f->root || p->state->next >= s->batch->rows ? INT32_MAX : p->state->next;
+  int at_hand = s == tm_flow_root(f, s);
+  if (at_hand && p->state->due) return p->state->next - 1;
+  return !at_hand || p->state->next >= s->batch->rows ? INT32_MAX : p->state->next;
 }
 
 /* ---- moving ---- */

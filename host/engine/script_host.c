@@ -266,6 +266,13 @@ static int host_quiet(lua_State *L) {
   return 1;
 }
 
+/* at_work(source): a batch moves through its island, or a sink there takes nothing: nobody can say that it is silent */
+static int host_at_work(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  lua_pushboolean(L, tm_flow_is_at_work(h->flows, tm_flow_island(h->flows, h->flows->sources[(int32_t)luaL_checkinteger(L, 1)])));
+  return 1;
+}
+
 /* source_one(index) */
 static int host_source_one(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -277,6 +284,13 @@ static int host_source_one(lua_State *L) {
 static int host_source_waits(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   tm_flow_source_waits(h->flows, (int32_t)luaL_checkinteger(L, 1), (int32_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* source_shares(index, other) */
+static int host_source_shares(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  tm_flow_source_shares(h->flows, (int32_t)luaL_checkinteger(L, 1), (int32_t)luaL_checkinteger(L, 2));
   return 0;
 }
 
@@ -394,8 +408,9 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
-    {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one}, {"part_over", host_part_over},
-    {"part_name", host_part_name}, {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
+    {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},

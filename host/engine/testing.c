@@ -154,7 +154,7 @@ static int testing_step(lua_State *L) {
       return 1;
     }
   }
-  int rc = tm_flow_drain(&t->flows, t->current, &err);
+  int rc = tm_flow_drain(&t->flows, t->current, 0, &err);
   if (rc < 0) return refuse(L, err.detail);
   if (rc > 0) batch_done(t);
   lua_pushboolean(L, 1);

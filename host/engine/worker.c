@@ -1,8 +1,8 @@
 /* worker.c - the process that runs scripts (worker.h): a libev loop, one Lua state, its sources and sinks.
  *
- * One turn: take the batch at hand (or cut the next one), move it through, write. Bounded sources are read one
- * after the other in the order of their names; live ones as they come. When a sink refuses, no source is read until
- * it takes rows again. Latency is counted from the read that brought an event to the write that passed its rows. */
+ * One turn: in each island (flow.h) take the batch at hand (or cut the next one), move it through, write; for a slice of time
+ * where there are others. Bounded sources are read one after the other in the order of their names; live ones as they come. When a
+ * sink refuses, no source of its island is read until it takes rows again. Latency is counted from the read that brought an event to the write that passed its rows. */
 #include "worker.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include "guard.h"
 #include "script.h"
 
-enum { FLUSH_EVERY_MS = 20 };
+enum { FLUSH_EVERY_MS = 20, SLICE_NS = 2000000, LOOK_EVERY_NS = 1000000 };
 static const double RETRY_SECONDS = 0.5;
 
 struct tm_worker {
@@ -34,7 +34,7 @@ struct tm_worker {
   struct tm_flows flows;
   struct tm_script *script;
   struct tm_source *order[TM_SOURCES_MAX];  /* by name */
-  struct tm_source *current;                /* its batch is at hand */
+  struct tm_source *current[TM_SOURCES_MAX];  /* by island: its batch is at hand; NULL none */
   ev_io readable[TM_SOURCES_MAX];
   ev_io writable[TM_SINKS_MAX];
   ev_timer retry;
@@ -45,8 +45,9 @@ struct tm_worker {
   int cut_short;                            /* a signal or the scripts ended it before the end of input */
   int ended;                                /* nothing is left to be read */
   int32_t fire_at;                          /* the pipeline whose source gives its last rows */
+  uint64_t looked_ns;                       /* when the loop was last asked what has become readable or writable */
   double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
-  uint64_t flushed_ns;
+  uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
   uint64_t events_at_flush;
 };
 
@@ -136,7 +137,7 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   s->lines_blank = s->records_cut = 0;
   if (s->files_empty + s->files_gone > 0) count_files(w, s);
   if (got == TM_SOURCE_BATCH) {
-    w->current = s;
+    w->current[tm_flow_island(&w->flows, s)] = s;
     tm_flow_begin(&w->flows, s);
   }
   tm_undo_done(u);
@@ -221,14 +222,14 @@ static int next_by_time(struct tm_worker *w, struct tm_err *err) {
   }
 }
 
-/* The next source with a batch: live ones first, then the first bounded one that has not ended, or one of those that take turns. One that
+/* The next source of an island with a batch: live ones first, then the first bounded one that has not ended, or one of those that take turns. One that
  * waits for another (a table that is read first) is passed over until that has ended. */
-static enum turn pick(struct tm_worker *w, struct tm_err *err) {
+static enum turn pick(struct tm_worker *w, int32_t island, struct tm_err *err) {
   int waiting = 0, held = 0;
   for (int pass = 0; pass < 2; pass++) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
-      if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done) continue;
+      if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done || tm_flow_island(&w->flows, s) != island) continue;
       if (!w->ending && tm_flow_is_held(&w->flows, s)) {
         held = 1;
         continue;
@@ -246,8 +247,8 @@ static enum turn pick(struct tm_worker *w, struct tm_err *err) {
 
 /* ---- writing ---- */
 
-static int flush(struct tm_worker *w, int small, struct tm_err *err) {
-  if (tm_flow_flush(&w->flows, small, err) != 0) return -1;
+static int flush(struct tm_worker *w, int32_t island, int small, struct tm_err *err) {
+  if (tm_flow_flush(&w->flows, island, small, err) != 0) return -1;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     struct tm_sink *s = &w->flows.outlets[i]->sink;
     if (!s->gone || w->ending) continue;
@@ -264,32 +265,33 @@ static void count_latency(struct tm_worker *w, struct tm_source *s) {
 }
 
 static int any_blocked(const struct tm_worker *w) {
-  for (int32_t i = 0; i < w->flows.outlets_n; i++)
-    if (w->flows.outlets[i]->sink.blocked) return 1;
+  for (int32_t i = 0; i < w->flows.islands_n; i++)
+    if (tm_flow_is_blocked(&w->flows, i)) return 1;
   return 0;
 }
 
-static enum turn move_batch(struct tm_worker *w, struct tm_err *err) {
-  struct tm_source *s = w->current;
-  int rc = tm_flow_drain(&w->flows, s, err);
+static enum turn move_batch(struct tm_worker *w, int32_t island, struct tm_err *err) {
+  struct tm_source *s = w->current[island];
+  uint64_t until = w->flows.islands_n > 1 ? w->io->mono_ns(w->io) + SLICE_NS : 0;
+  int rc = tm_flow_drain(&w->flows, s, until, err);
   if (rc < 0) return TURN_FAILED;
-  if (rc == 0) {
-    if (flush(w, 1, err) != 0) return TURN_FAILED;
-    return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;  /* the sink may have taken rows in the meantime */
+  if (rc == TM_FLOW_LATER) return TURN_AGAIN;
+  if (rc == TM_FLOW_BLOCKED) {
+    if (flush(w, island, 1, err) != 0) return TURN_FAILED;
+    return tm_flow_is_blocked(&w->flows, island) ? TURN_WAIT : TURN_AGAIN;  /* the sink may have taken rows in the meantime */
   }
   uint64_t now = w->io->mono_ns(w->io);
-  int small = s->live || now - w->flushed_ns > (uint64_t)FLUSH_EVERY_MS * 1000000U;
-  if (flush(w, small, err) != 0) return TURN_FAILED;
-  if (small) w->flushed_ns = now;
+  int small = s->live || now - w->flushed_ns[island] > (uint64_t)FLUSH_EVERY_MS * 1000000U;
+  if (flush(w, island, small, err) != 0) return TURN_FAILED;
+  if (small) w->flushed_ns[island] = now;
+  w->current[island] = NULL;
   if (s->state->settling) {
     tm_flow_settled(s);
-    w->current = NULL;
     return TURN_AGAIN;
   }
   if (!s->state->firing) count_latency(w, s);
   tm_source_batch_done(s);
   if (s->state->firing && tm_flow_fire_done(&w->flows, s)) w->fire_at++;
-  w->current = NULL;
   return TURN_AGAIN;
 }
 
@@ -297,11 +299,12 @@ static enum turn move_batch(struct tm_worker *w, struct tm_err *err) {
 static int settle_idle(struct tm_worker *w) {
   int32_t part;
   w->idle_due_ms = INFINITY;
-  if (w->ending || any_blocked(w)) return 0;
+  if (w->ending) return 0;
   int source = tm_script_idle(w->script, (double)w->io->real_ms(w->io), &part, &w->idle_due_ms);
   if (source < 0) return 0;
-  w->current = w->flows.sources[source];
-  tm_flow_settle(&w->flows, w->current, part);
+  struct tm_source *s = w->flows.sources[source];
+  w->current[tm_flow_island(&w->flows, s)] = s;
+  tm_flow_settle(&w->flows, s, part);
   return 1;
 }
 
@@ -309,8 +312,9 @@ static int settle_idle(struct tm_worker *w) {
 static int fire(struct tm_worker *w) {
   while (w->fire_at < w->flows.pipelines_n && !w->flows.pipelines[w->fire_at]->fires) w->fire_at++;
   if (w->fire_at == w->flows.pipelines_n) return 0;
-  w->current = w->flows.pipelines[w->fire_at]->source;
-  tm_flow_fire(&w->flows, w->current, w->shared->drain);
+  struct tm_source *s = w->flows.pipelines[w->fire_at]->source;
+  w->current[tm_flow_island(&w->flows, s)] = s;
+  tm_flow_fire(&w->flows, s, w->shared->drain);
   return 1;
 }
 
@@ -322,14 +326,36 @@ static int all_done(const struct tm_worker *w) {
   return 1;
 }
 
+static int look(struct tm_worker *w);
+
+/* A turn of every island: what is left to be done at most. *asked: some wait, and were asked whether anything has come for them. */
+static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
+  enum turn all = TURN_END;
+  int waits = 0;
+  *asked = 0;
+  for (int32_t i = 0; i < w->flows.islands_n; i++) {
+    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : pick(w, i, err);
+    if (t == TURN_FAILED) return t;
+    if (t == TURN_WAIT) waits = 1;
+    if (t == TURN_AGAIN || (t == TURN_WAIT && all == TURN_END)) all = t;
+    if (t == TURN_AGAIN && w->flows.islands_n > 1) *asked |= look(w);
+  }
+  *asked &= waits;
+  return all;
+}
+
 static enum turn turn(struct tm_worker *w, struct tm_err *err) {
+  int asked;
   if (w->shared->drain && !w->ending) {
     w->ending = 1;
     w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
-  if (w->current != NULL) return move_batch(w, err);
-  enum turn t = pick(w, err);
+  enum turn t = turn_all(w, &asked, err);
+  if (t == TURN_AGAIN && asked) {
+    if (settle_idle(w)) return TURN_AGAIN;
+    if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
+  }
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (t == TURN_END && !w->ended) {
     w->ended = 1;
@@ -339,13 +365,13 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (t == TURN_END && fire(w)) return TURN_AGAIN;
   if (t == TURN_WAIT && settle_idle(w)) return TURN_AGAIN;
   if (t == TURN_END) tm_flow_finish(&w->flows);
-  if (flush(w, 1, err) != 0) return TURN_FAILED;
+  if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
   return t;
 }
 
 /* Waits for what a refused sink needs: room behind a descriptor, or time. */
-static int wait_for_sinks(struct tm_worker *w) {
+static void wait_for_sinks(struct tm_worker *w) {
   int blocked = 0, timer = 0;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     struct tm_sink *s = &w->flows.outlets[i]->sink;
@@ -365,10 +391,7 @@ static int wait_for_sinks(struct tm_worker *w) {
     ev_timer_start(w->loop, &w->retry);
   }
   if (blocked && !w->paused) w->shared->counters.source_pauses++;
-  /* what is not asked is not silent */
-  for (int32_t i = 0; i < w->flows.sources_n && blocked; i++) w->flows.sources[i]->quiet_ms = 0;
   w->paused = blocked;
-  return blocked;
 }
 
 /* A run that is to end does not wait for a disk to be cleared. */
@@ -388,6 +411,10 @@ static void wait_for_sources(struct tm_worker *w) {
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->flows.sources[i];
     if (tm_flow_is_held(&w->flows, s)) continue;  /* also not when others wake the loop */
+    if (tm_flow_is_blocked(&w->flows, tm_flow_island(&w->flows, s))) {
+      s->quiet_ms = 0;  /* what is not asked is not silent */
+      continue;
+    }
     uint64_t due = tm_source_due(s);
     if (due > 0 && (first == 0 || due < first)) first = due;
     int fd = tm_source_fd(s);
@@ -417,12 +444,24 @@ static void wait_for_sources(struct tm_worker *w) {
 
 static int wait_for(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
-  if (!wait_for_sinks(w)) wait_for_sources(w);
+  wait_for_sinks(w);
+  wait_for_sources(w);
   if (w->shared->drain && !w->ending) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
   ev_run(w->loop, 0);
   return 0;
+}
+
+/* Some islands are at work, others wait: has anything come for those? 1 it was asked. */
+static int look(struct tm_worker *w) {
+  uint64_t now = w->io->mono_ns(w->io);
+  if (now - w->looked_ns < LOOK_EVERY_NS) return 0;
+  w->looked_ns = now;
+  wait_for_sinks(w);
+  wait_for_sources(w);
+  ev_run(w->loop, EVRUN_NOWAIT);
+  return 1;
 }
 
 static int run_loop(struct tm_worker *w, struct tm_err *err) {
@@ -495,8 +534,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
   name_pipelines(w);
   tm_flow_recover(&w->flows);
-  if (w->flows.root != NULL) w->current = w->flows.root;
-  w->flushed_ns = w->io->mono_ns(w->io);
+  for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
   shared->phase = TM_PHASE_RUNNING;
   int rc = run_loop(w, &err);
   tm_flow_count(&w->flows);

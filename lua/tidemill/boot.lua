@@ -253,6 +253,7 @@ local function bind(o)
   end
   for _, d in ipairs(plan.sources) do
     for _, first in ipairs(d.waits_for or {}) do host.source_waits(d.index, first.index) end
+    for _, other in ipairs(d.shares_with or {}) do host.source_shares(d.index, other.index) end
     if d.one then host.source_one(d.index) end
   end
   for _, p in ipairs(plan.pipelines) do
@@ -431,13 +432,13 @@ local function part_of(source)
   return 0
 end
 
---- Nothing is there to be read. A clock that waited for a partition which has been silent for long enough, or by which something is due:
+--- Nothing is there to be read of some inputs. A clock that waited for a partition which has been silent for long enough, or by which something is due:
 --- its pipeline's source and the partition it is at; else nil, and when there will be one.
 ---@param now number ms
 function M.idle(now)
   local due = math.huge
   for _, p in ipairs(plan.pipelines) do
-    for _, clock in ipairs(p.clocks or {}) do
+    for _, clock in ipairs(host.at_work(p.source.index) and {} or p.clocks or {}) do
       local at = windows.idle(clock, now, p.name)
       if at == true then return p.source.index, part_of(p.source) end
       due = math.min(due, at)

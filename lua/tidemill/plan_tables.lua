@@ -5,6 +5,7 @@ plan_tables.lua - the tables of a plan: who writes them, who looks them up, what
            bounded: its rows come from files that end; clocks: of those who look up versions (codegen_tables.lua)
   pipeline.waits_for   pipelines whose tables are read to their end before this one begins
   source.waits_for     the same of what they read in the end, which is what the host is told; read_first: some other one waits for it
+  source.shares_with   sources whose pipelines share a table or a join with pipelines of this one
   source.one           pipelines of it share a table or a join: it gives one event at a time, which each of them has before the next one
 ]]
 
@@ -106,10 +107,13 @@ local function plan_wait(t, p, by_link)
   end
 end
 
---- Two pipelines share a state: what both read comes event by event, as otherwise each would see what the other did with a whole batch.
-local function one_by_one(where, p, q, by_link)
-  local _, of_p = roots_of(p, by_link)
+--- Two pipelines share a state: their sources know each other, and what both read comes event by event, as otherwise each would see
+--- what the other did with a whole batch.
+local function share(where, p, q, by_link)
+  local list, of_p = roots_of(p, by_link)
   for _, d in ipairs((roots_of(q, by_link))) do
+    d.shares_with = d.shares_with or {}
+    for _, other in ipairs(list) do add(d.shares_with, other) end
     if of_p[d] then
       local of_lines = d.csv and d.csv.record
       if of_lines or d.format == 'fluent' then
@@ -124,14 +128,14 @@ end
 
 --- When all pipelines are planned: bounds, order, who shares what. by_link: the source of a link -> the pipelines that feed it.
 function M.finish(plan, by_link)
-  for _, d in ipairs(plan.sources) do d.waits_for, d.read_first, d.one = nil, nil, nil end   -- a spec plans the same ones again
+  for _, d in ipairs(plan.sources) do d.waits_for, d.shares_with, d.read_first, d.one = nil, nil, nil, nil end   -- a spec plans the same ones again
   for _, t in ipairs(plan.tables) do
     t.bounded = true
     for _, d in ipairs((roots_of(t.writer, by_link))) do t.bounded = t.bounded and is_bounded(d) end
-    for _, p in ipairs(t.readers) do if p ~= t.writer then one_by_one(t.place, t.writer, p, by_link) end end
+    for _, p in ipairs(t.readers) do if p ~= t.writer then share(t.place, t.writer, p, by_link) end end
   end
   for join, sides in pairs(plan.sharing) do
-    if sides[2] and sides[1] ~= sides[2] then one_by_one(join.place, sides[1], sides[2], by_link) end
+    if sides[2] and sides[1] ~= sides[2] then share(join.place, sides[1], sides[2], by_link) end
   end
   for _, t in ipairs(plan.tables) do
     for _, p in ipairs(t.readers) do plan_wait(t, p, by_link) end

@@ -18,6 +18,7 @@ enum { PIPELINES = 3, EVENTS = 12, ROW = 2048, TEXT = PIPELINES * EVENTS * ROW }
 
 static char folder[] = "/tmp/tidemill-unit.XXXXXX", input[64], path[64];
 static struct tm_flows flows;
+static struct tm_source *source;
 static struct tm_undo *undo;
 static struct tm_outlet *outlet;
 static char want[TEXT];
@@ -40,7 +41,7 @@ static void set_up(void) {
   flows.max_event = 1024 * 1024;
   flows.max_rows = 100;
   undo = &flows.shared->undo;
-  flows.root = tm_flow_add_source(&flows, "file", "input", paths, 1, -1, TM_FORMAT_JSON, NULL, NULL, &err);
+  source = tm_flow_add_source(&flows, "file", "input", paths, 1, -1, TM_FORMAT_JSON, NULL, NULL, &err);
   tm_flow_add_sink(&flows, "file", path, "output", -1, TM_FORMAT_JSON, NULL, &err);
   outlet = flows.outlets[0];
   for (int i = 0; i < PIPELINES; i++) {
@@ -50,6 +51,7 @@ static void set_up(void) {
     tm_flow_add_out(&flows, i, 0, 0, &err);
   }
   if (tm_flow_open(&flows, &err) != 0) abort();
+  flows.roots[tm_flow_island(&flows, source)] = source;
 }
 
 /* One row an event and pipeline: its name, then a letter over and over. */
@@ -60,7 +62,7 @@ static void row_text(char *out, int pipeline, int event) {
 }
 
 static void make_rows(void) {
-  struct tm_source *s = flows.root;
+  struct tm_source *s = source;
   s->state->active = 1;
   s->batch->rows = EVENTS;
   for (int e = 0; e < EVENTS; e++) s->batch->origin[e] = e;
@@ -90,7 +92,7 @@ static void let_go(void) {
   for (int32_t e = flows.pipelines[1]->state->next; e < EVENTS; e++) {
     char text[ROW];
     row_text(text, 1, e);
-    tm_ffi_out_begin(out, flows.root->batch, e);
+    tm_ffi_out_begin(out, source->batch, e);
     tm_ffi_buf_put(&out->buf, text, ROW - 1);
     tm_ffi_out_end(out, &flows.shared->flow);
     flows.pipelines[1]->state->next = e + 1;
@@ -99,9 +101,9 @@ static void let_go(void) {
 
 static void act(void) {
   struct tm_err err = {0};
-  if (tm_flow_flush(&flows, 1, &err) != 0) _exit(2);
+  if (tm_flow_flush(&flows, -1, 1, &err) != 0) _exit(2);
   let_go();
-  if (tm_flow_flush(&flows, 1, &err) != 0) _exit(2);
+  if (tm_flow_flush(&flows, -1, 1, &err) != 0) _exit(2);
 }
 
 static int64_t size(void) {
@@ -123,7 +125,7 @@ static void take_up(void) {
   tm_sink_resume(&outlet->sink, outlet->out->buf.len);
   if (st->before + st->sent > 0 && st->before + st->sent < TEXT) partly++;
   let_go();
-  if (tm_flow_flush(&flows, 1, &err) != 0 || tm_flow_pending(&flows) || pread(fd, got, sizeof got, 0) != TEXT ||
+  if (tm_flow_flush(&flows, -1, 1, &err) != 0 || tm_flow_pending(&flows) || pread(fd, got, sizeof got, 0) != TEXT ||
       memcmp(got, want, TEXT) != 0 || st->before + st->sent != TEXT)
     wrong++;
   if (ftruncate(fd, before) != 0) abort();
