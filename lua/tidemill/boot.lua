@@ -432,8 +432,8 @@ local function part_of(source)
   return 0
 end
 
---- Nothing is there to be read of some inputs. A clock that waited for a partition which has been silent for long enough, or by which something is due:
---- its pipeline's source and the partition it is at; else nil, and when there will be one.
+--- Nothing is there to be read of some inputs. A clock that waited for a partition which has been silent for long enough, or by which
+--- something is due: its pipeline's source and the partition it is at; else nil, and when there will be one.
 ---@param now number ms
 function M.idle(now)
   local due = math.huge

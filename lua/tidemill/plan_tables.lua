@@ -128,7 +128,7 @@ end
 
 --- When all pipelines are planned: bounds, order, who shares what. by_link: the source of a link -> the pipelines that feed it.
 function M.finish(plan, by_link)
-  for _, d in ipairs(plan.sources) do d.waits_for, d.shares_with, d.read_first, d.one = nil, nil, nil, nil end   -- a spec plans the same ones again
+  for _, d in ipairs(plan.sources) do d.waits_for, d.shares_with, d.read_first, d.one = nil, nil, nil, nil end   -- a spec plans them again
   for _, t in ipairs(plan.tables) do
     t.bounded = true
     for _, d in ipairs((roots_of(t.writer, by_link))) do t.bounded = t.bounded and is_bounded(d) end
