@@ -915,6 +915,9 @@ struct tm_slide {
   int32_t wrong;            /* the part because of which a call failed */
   uint32_t rest;            /* C's own */
   int32_t extremes;         /* 1: there are parts MIN or MAX */
+  int32_t moving;           /* 1: all parts are numbers that give back what they took, of one window: entries lie in one row for all
+                               keys (state/stay.h); `at`: how many of the key there are, the record's number; series: none */
+  int32_t again;            /* C's own: the turn failed for want of memory once */
 };
 /* The event `in` at t comes to an announced record, whose aggregates are then over its own windows: (max(t, w) - size, t] and the
  * event itself, as behind the watermark w nothing is kept for longer. Some keys that no window can ask for any more are removed.
@@ -945,9 +948,9 @@ struct tm_slide_rows {
  * a time, or has a key or a value that has to be looked at; or there is no memory. */
 int32_t tm_ffi_turns_hold_rows(struct tm_slide *p, struct tm_state *s, const struct tm_batch *b, struct tm_slide_rows *r, int32_t first,
                                int32_t last);
-/* The record of the next event that comes due by `upto`, announced, its windows moved to the event's; p->time is the event's.
- * It has had its turn when what is logged is committed; one that was rolled back has it without being shown again. rows: it came due
- * with one of these, r->at. NULL: none, or s->code says why; GONE: of one that was rolled back, which is lost. */
+/* The record of the next event that comes due by `upto`, its windows moved to the event's; p->time is the event's. The log is empty,
+ * before and behind: it has had its turn, whatever becomes of its row. rows: it came due with one of these, r->at. NULL: none, or
+ * s->code says why there is no row; MORE: to be called again; GONE: there was no memory for it twice, and it is lost. */
 void *tm_ffi_turns_next(struct tm_slide *p, struct tm_state *s, double upto, struct tm_slide_rows *rows);
 /* Rows up to `to` are done, and count as events that left something behind: marker and tally say so one by one, so that a worker that
  * takes up after a death knows which were counted. */

@@ -6,6 +6,8 @@
 #include "../state/series.h"
 
 /* doubles of the record at tm_slide.at, then a lo for each window */
+/* the same of a step whose windows move over all keys: how many entries the key has, and what they name its record by */
+enum { TM_MOVING_ENTRIES = 0, TM_MOVING_NUMBER = 1 };
 enum { TM_SLIDE_NEWEST = 0, TM_SLIDE_HI = 1, TM_SLIDE_SETTLED = 2, TM_SLIDE_LO = 3 };
 
 /* A record at work. Window k holds entries [lo, hi) of the series; those before `settled` have been seen by MIN and MAX. */
@@ -34,6 +36,8 @@ static inline double *tm_slider_state(const struct tm_slider *w) { return w->num
 int32_t tm_part_add(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t from, uint32_t to);
 int32_t tm_part_leave_front(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t from, uint32_t to);
 int32_t tm_part_leave_back(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t from, uint32_t to);
+/* An entry more (sign 1) or less (-1) in a part that is numbers alone, COUNT SUM MEAN VARIANCE QUANTILE: 0 or a code. */
+int32_t tm_part_change(const struct tm_slider *w, const struct tm_slide_part *a, const uint64_t *entry, int sign);
 /* its window is empty */
 int32_t tm_part_empty(const struct tm_slider *w, const struct tm_slide_part *a);
 /* n entries have gone in front of all windows, and their number is another one */

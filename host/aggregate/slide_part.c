@@ -11,11 +11,11 @@
 
 static double *part_num(const struct tm_slider *w, const struct tm_slide_part *a) { return w->num + a->at; }
 static uint64_t cell_at(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t i) { return tm_slider_entry(w, i)[a->cell]; }
-static int counts(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t i) {
-  return a->cell == 0 || tm_tag_of(cell_at(w, a, i)) != TM_TAG_NIL;
+static int counts(const struct tm_slide_part *a, const uint64_t *entry) {
+  return a->cell == 0 || tm_tag_of(entry[a->cell]) != TM_TAG_NIL;
 }
-static double number_at(const struct tm_slider *w, int32_t cell, uint32_t i) {
-  union tm_tagged as = {.bits = tm_slider_entry(w, i)[cell]};
+static double number_of(const uint64_t *entry, int32_t cell) {
+  union tm_tagged as = {.bits = entry[cell]};
   return as.num;
 }
 
@@ -49,8 +49,8 @@ static int32_t square_add(const struct tm_slider *w, const struct tm_slide_part 
 }
 
 /* an entry more (sign 1) or less (-1) */
-static int32_t sum_change(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t i, double sign) {
-  double *num = part_num(w, a), v = number_at(w, a->cell, i), low = a->low != 0 ? number_at(w, a->low, i) : 0;
+static int32_t sum_change(const struct tm_slider *w, const struct tm_slide_part *a, const uint64_t *entry, double sign) {
+  double *num = part_num(w, a), v = number_of(entry, a->cell), low = a->low != 0 ? number_of(entry, a->low) : 0;
   int32_t code = pair_add(w, num, a->field, sign * v);
   if (code == 0 && a->low != 0) code = pair_add(w, num, a->field, sign * low);
   if (a->kind == TM_SLIDE_SUM) return code;
@@ -84,22 +84,24 @@ static void place_leave(const struct tm_slider *w, const struct tm_slide_part *a
   num[0]--;
   if (num[0] == 0 || i != num[1]) return;
   do i += a->kind == TM_SLIDE_FIRST ? 1u : ~0u;
-  while (!counts(w, a, i));
+  while (!counts(a, tm_slider_entry(w, i)));
   num[1] = i;
 }
 
 /* ---- one entry ---- */
 
+int32_t tm_part_change(const struct tm_slider *w, const struct tm_slide_part *a, const uint64_t *entry, int sign) {
+  if (!counts(a, entry)) return 0;
+  if (a->kind == TM_SLIDE_QUANTILE) return tm_ffi_buckets_add(w->s, w->record, a->field, a->log_g, number_of(entry, a->cell), sign);
+  if (a->kind != TM_SLIDE_COUNT) return sum_change(w, a, entry, sign);
+  *part_num(w, a) += sign;
+  return 0;
+}
+
 static int32_t entry_change(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t i, int sign) {
-  if (!counts(w, a, i)) return 0;
+  const uint64_t *entry = tm_slider_entry(w, i);
+  if (!counts(a, entry)) return 0;
   switch (a->kind) {
-    case TM_SLIDE_COUNT:
-      *part_num(w, a) += sign;
-      return 0;
-    case TM_SLIDE_SUM:
-    case TM_SLIDE_MEAN:
-    case TM_SLIDE_VARIANCE:
-      return sum_change(w, a, i, sign);
     case TM_SLIDE_MIN:
     case TM_SLIDE_MAX:
       part_num(w, a)[tm_tag_is_number(cell_at(w, a, i)) ? 0 : 1] += sign;
@@ -112,7 +114,7 @@ static int32_t entry_change(const struct tm_slider *w, const struct tm_slide_par
     case TM_SLIDE_DISTINCT:
       return differ(w, a, i, sign);
     default:
-      return tm_ffi_buckets_add(w->s, w->record, a->field, a->log_g, number_at(w, a->cell, i), sign);
+      return tm_part_change(w, a, entry, sign);
   }
 }
 

@@ -9,10 +9,16 @@
 #include "../base/err.h"
 #include "../codec/cell.h"
 #include "../state/queue.h"
+#include "../state/stay.h"
 #include "slide.h"
 
+enum { LEAVE_SLICE = 512 };
+
 int32_t tm_ffi_turns_new(struct tm_slide *p, struct tm_state *s) {
-  return tm_queue_init(tm_table_of(s), p->cells - 1) == 0 ? 0 : TM_STATE_NO_MEMORY;
+  struct tm_table *t = tm_table_of(s);
+  if (tm_queue_init(t, p->cells - 1) != 0) return TM_STATE_NO_MEMORY;
+  if (!p->moving || tm_stay_init(t, p->cells, p->longest, p->at + TM_MOVING_NUMBER) == 0) return 0;
+  return TM_STATE_NO_MEMORY;
 }
 
 int32_t tm_ffi_turns_hold(struct tm_slide *p, struct tm_state *s, const struct tm_key *k, double t) {
@@ -92,6 +98,75 @@ void tm_ffi_turns_count(struct tm_slide_rows *r, struct tm_out_tally *t, struct 
 
 /* ---- a turn ---- */
 
+/* ---- windows that move over all keys ---- */
+
+static struct tm_slider moving_of(struct tm_slide *p, struct tm_state *s, void *record) {
+  struct tm_slider w = {p, s, tm_table_of(s), record, record, {0}};
+  return w;
+}
+
+/* all parts take the entry in (sign 1) or give it back (-1): 0 or a code */
+static int32_t parts_change(const struct tm_slider *w, const uint64_t *entry, int sign) {
+  for (int32_t i = 0; i < w->p->parts_n; i++) {
+    int32_t code = tm_part_change(w, w->p->parts + i, entry, sign);
+    if (code == 0) continue;
+    w->p->wrong = i;
+    return code;
+  }
+  return 0;
+}
+
+/* An entry leaves its key's record, which goes with the last one: 0 or NO_MEMORY. */
+static int32_t entry_leave(struct tm_slide *p, struct tm_state *s, const struct tm_stayed *e) {
+  struct tm_table *t = tm_table_of(s);
+  uint32_t at = tm_stay_item(t, e);
+  if (at == 0) return 0;
+  struct tm_slider w = moving_of(p, s, tm_record_at(t, at));
+  if (tm_slider_state(&w)[TM_MOVING_ENTRIES] == 1) return tm_ffi_state_remove(s, w.record);
+  if (tm_table_write(t, NULL, at) == NULL) return t->pub.code;
+  tm_slider_state(&w)[TM_MOVING_ENTRIES]--;
+  return parts_change(&w, e->cells, -1);
+}
+
+/* What the window behind an event at `now` does not hold leaves: 0, MORE, NO_MEMORY or GONE. Each entry by itself, as this has to be done
+ * whatever becomes of the event. */
+static int32_t leave(struct tm_slide *p, struct tm_state *s, double now) {
+  struct tm_table *t = tm_table_of(s);
+  const struct tm_stayed *e;
+  for (int32_t n = 0; (e = tm_stay_leaving(t, now)) != NULL; n++) {
+    if (n == LEAVE_SLICE) return TM_STATE_MORE;
+    int32_t code = entry_leave(p, s, e);
+    if (code != 0) {
+      tm_ffi_changes_rollback(&t->log->pub, 0);
+      code = p->again ? TM_STATE_GONE : TM_STATE_NO_MEMORY;
+      p->again = 1;
+      return code;
+    }
+    tm_changes_seal(t->log);
+    tm_stay_drop(t);
+  }
+  return 0;
+}
+
+static int32_t enter_moving(struct tm_slide *p, struct tm_state *s, const struct tm_queued *e, void **record) {
+  struct tm_table *t = tm_table_of(s);
+  struct tm_seek k = tm_queued_key(e);
+  union tm_tagged time = {.num = e->time};
+  struct tm_stayed *entry = tm_stay_room(t);
+  if (entry == NULL) return TM_STATE_NO_MEMORY;
+  *record = tm_table_write(t, &k, tm_table_find(t, &k));
+  if (*record == NULL) return t->pub.code;
+  struct tm_slider w = moving_of(p, s, *record);
+  double *st = tm_slider_state(&w);
+  if (t->pub.code == TM_STATE_NEW) st[TM_MOVING_NUMBER] = tm_stay_number(t);
+  st[TM_MOVING_ENTRIES]++;
+  entry->hash = k.hash;
+  entry->number = (uint32_t)st[TM_MOVING_NUMBER];
+  entry->cells[0] = time.bits;
+  for (int32_t c = 1; c < p->cells; c++) entry->cells[c] = e->values[c - 1];
+  return parts_change(&w, entry->cells, 1);
+}
+
 /* The event enters its key's record: 0 or a code. */
 static int32_t enter(struct tm_slide *p, struct tm_state *s, const struct tm_queued *e, void **record) {
   struct tm_table *t = tm_table_of(s);
@@ -104,20 +179,26 @@ static int32_t enter(struct tm_slide *p, struct tm_state *s, const struct tm_que
   return tm_slider_turn(&w, e->time);
 }
 
-/* The turn that failed is taken without being shown: 0, or GONE, as there is no memory for it and it is lost. */
-static int32_t pass(struct tm_slide *p, struct tm_state *s, const struct tm_queued *e) {
-  struct tm_changes *c = &tm_table_of(s)->log->pub;
-  void *record;
-  int32_t code = enter(p, s, e, &record);
-  /* what makes no result is in its window all the same; what the state has no place for is not */
-  if (code < 0 && code != TM_STATE_TYPE) tm_ffi_changes_rollback(c, 0);
-  else tm_ffi_changes_commit(c);
-  tm_queue_drop(tm_table_of(s));
-  return code == TM_STATE_NO_MEMORY ? TM_STATE_GONE : 0;
+/* The event has its turn, and that stands: the log is empty behind it. What makes no result is in its window all the same; what the
+ * state has no place for is not. Where there is no memory it is tried a second time, when the row of the first has failed: 0, TYPE,
+ * another code, or GONE. */
+static int32_t take(struct tm_slide *p, struct tm_state *s, const struct tm_queued *e, void **record) {
+  struct tm_table *t = tm_table_of(s);
+  p->wrong = -1;
+  int32_t code = (p->moving ? enter_moving : enter)(p, s, e, record);
+  if (code < 0 && code != TM_STATE_TYPE) tm_ffi_changes_rollback(&t->log->pub, 0);
+  else tm_changes_seal(t->log);
+  if (code >= 0 && p->moving) tm_stay_add(t);
+  int32_t again = code == TM_STATE_NO_MEMORY && !p->again;
+  if (!again) tm_queue_take(t);
+  if (code == TM_STATE_NO_MEMORY && p->again) code = TM_STATE_GONE;
+  p->again = again;
+  return code;
 }
 
 void *tm_ffi_turns_next(struct tm_slide *p, struct tm_state *s, double upto, struct tm_slide_rows *rows) {
   struct tm_table *t = tm_table_of(s);
+  if (t->log->owed && t->log->pub.care) tm_ffi_changes_commit(&t->log->pub);
   for (;;) {
     const struct tm_queued *e = tm_queue_first(t, upto);
     if (e == NULL) return NULL;
@@ -126,18 +207,11 @@ void *tm_ffi_turns_next(struct tm_slide *p, struct tm_state *s, double upto, str
       for (; rows->at < rows->to && rows->marks[rows->at] < e->time; rows->at++) rows->before = rows->marks[rows->at];
       rows->w = rows->marks[rows->at];
     }
-    int first = tm_queue_take(t);
-    if (first < 0) {
-      s->code = TM_STATE_NO_MEMORY;
-      return NULL;
-    }
-    if (first == 0) {
-      tm_ffi_changes_rollback(&t->log->pub, 0);
-      if ((s->code = pass(p, s, e)) < 0) return NULL;
-      continue;
-    }
-    void *record;
-    s->code = enter(p, s, e, &record);
-    return s->code < 0 ? NULL : record;
+    void *record = NULL;
+    int32_t failed = p->again;
+    s->code = p->moving ? leave(p, s, e->time) : 0;
+    if (s->code == 0) s->code = take(p, s, e, &record);
+    if (s->code < 0 || s->code == TM_STATE_MORE) return NULL;
+    if (!failed) return record;
   }
 }

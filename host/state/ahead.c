@@ -13,10 +13,10 @@
  * anew; an item only while no item of the table was freed or moved, and its key is compared in any case. */
 #include "../base/err.h"
 #include "../codec/json_walk.h"
+#include "fetch.h"
 #include "key.h"
-#include "table.h"
 
-enum { NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
+enum { NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2 };
 
 struct tm_ahead_row {
   uint64_t place;
@@ -102,27 +102,19 @@ int tm_row_seek(struct tm_key *k, const struct tm_batch *b, const struct tm_key_
 }
 
 static void slot_fetch(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
-  const struct tm_index *x = &t->core.index;
   struct tm_ahead_row *r = t->ahead->rows + row;
   struct tm_seek k;
   if (b->status[row] != 0 || row_seek(t->log->key, b, cols, row, &k) != 0) return;
   tm_seek_hash(t->log, &k);
   *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0};
-  const struct tm_index_slot *home = x->slots + tm_index_home(x, k.hash);
-  __builtin_prefetch(home);
-  __builtin_prefetch(home + 4);
+  tm_slot_fetch(t, k.hash);
 }
 
 static void item_fetch(struct tm_table *t, int32_t row) {
   struct tm_ahead_row *r = t->ahead->rows + row;
   if (r->stamp != t->ahead->stamp) return;
-  const struct tm_index_slot *i = tm_index_seek(&t->core.index, r->hash);
-  if (i->hash != r->hash) return;
-  r->at = i->at;
+  r->at = tm_item_fetch(t, r->hash);
   r->moves = t->moves;
-  const char *p = tm_heap_at(&t->core.heap, i->at), *key = tm_item_at(t, i->at)->key + KEY_GUESS - 1;
-  for (int n = 0; n < LINES_MAX && p < key; n++, p += LINE) __builtin_prefetch(p, 1);
-  __builtin_prefetch(key);
 }
 
 /* inlined, as gcc takes a function that only fetches for one that does nothing, and leaves its calls out */
@@ -132,7 +124,7 @@ static inline __attribute__((always_inline)) void text_fetch(struct tm_table *t,
   const struct tm_state_ref *ref = (const void *)(tm_record_at(t, r->at) + t->fields[0].off);
   if (ref->at == 0 || ref->at == (uint32_t)TM_TEXT_EMPTY) return;
   const char *p = tm_heap_at(&t->core.heap, ref->at);
-  for (int n = 0; n < TEXT_LINES; n++) __builtin_prefetch(p + n * LINE);
+  for (int n = 0; n < TEXT_LINES; n++) __builtin_prefetch(p + n * TM_LINE);
 }
 
 /* What lies behind a record is often all in its series (table.h, follow). The item may be freed by now: what it says is only
@@ -145,7 +137,7 @@ static inline __attribute__((always_inline)) void series_fetch(struct tm_table *
   if ((size_t)ref->at * 8 >= h->mem.open) return;
   const char *p = tm_heap_at(h, ref->at);
   __builtin_prefetch(p, 1);
-  __builtin_prefetch(p + LINE, 1);
+  __builtin_prefetch(p + TM_LINE, 1);
 }
 
 /* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for */

@@ -125,13 +125,23 @@ static int care_once(struct tm_log *log, int32_t steps) {
   return log->pub.care;
 }
 
-void tm_ffi_changes_commit(struct tm_changes *c) {
-  struct tm_log *log = (struct tm_log *)(void *)c;
+static void stand(struct tm_log *log) {
   if (log->deferred) {
     entries_end(log);
     log_reset(log);
   }
-  c->used = 0;
+  log->pub.used = 0;
+}
+
+void tm_changes_seal(struct tm_log *log) {
+  stand(log);
+  log->owed = 1;
+}
+
+void tm_ffi_changes_commit(struct tm_changes *c) {
+  struct tm_log *log = (struct tm_log *)(void *)c;
+  stand(log);
+  log->owed = 0;
   if (c->care) care_once(log, CARE_STEPS);
 }
 

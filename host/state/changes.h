@@ -47,12 +47,15 @@ struct tm_log {
   size_t counted;
   uint64_t seed;
   int32_t deferred;       /* 1: the commit has more to do than to forget the entries */
+  int32_t owed;           /* 1: something stood without its share of housekeeping */
   struct tm_table *caring; /* tables with housekeeping to do */
   struct tm_core *dying;  /* what cleared tables had */
   struct tm_key *key;     /* scratch */
   struct tm_supply supply;
 };
 
+/* What is logged stands, as by a commit, but nothing moves: addresses of what is there stay what they were until the next one. */
+void tm_changes_seal(struct tm_log *log);
 /* Room for `more` bytes behind used: 0 or -1. */
 int tm_changes_grow(struct tm_log *log, size_t more);
 

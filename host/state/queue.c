@@ -4,10 +4,11 @@
 #include <math.h>
 
 #include "../base/err.h"
+#include "fetch.h"
 #include "key.h"
 #include "series.h"
 
-enum { DIGIT = 6, LEVELS = 10, SLOTS = LEVELS << DIGIT, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16, STEP = 1024 };
+enum { DIGIT = 6, LEVELS = 10, SLOTS = LEVELS << DIGIT, STEP = 1024 };
 /* so many turns before its own an event is taken off the wheel, places in indexes are asked for, items, and what hangs off these */
 enum { FAR = 56, SOON = 40, NEAR = 20, NEXT = 8 };
 static const size_t RESERVE = (size_t)16 << 30;
@@ -30,9 +31,8 @@ struct tm_queue {
     uint32_t free;                /* nodes not in use, by `free` */
     uint32_t end;                 /* nodes ever used */
     uint32_t head, tail;          /* staged: what events put since the last look */
-    int32_t taken;                /* the first of the run was given out, and stands */
   } hand;                         /* all that an event changes */
-  int32_t tried;                  /* the first of the run was at work once */
+  int32_t taken;                  /* the first of the run has had its turn */
   uint32_t at, n;                 /* of the run, a ring: what is next, and up to where there are some */
   uint32_t slotted, fetched, read;  /* up to where was asked for what (items_fetch) */
   uint32_t run[TM_QUEUE_RUN];
@@ -56,7 +56,7 @@ static struct link *link_at(const struct tm_queue *q, uint32_t id) { return (str
 int tm_queue_init(struct tm_table *t, int32_t values) {
   struct tm_queue *q = tm_account_alloc(&t->account, sizeof *q);
   if (q == NULL) return -1;
-  q->stride = (uint32_t)((offsetof(struct tm_queued, values) + (size_t)values * sizeof(uint64_t) + LINE - 1) / LINE * LINE);
+  q->stride = (uint32_t)((offsetof(struct tm_queued, values) + (size_t)values * sizeof(uint64_t) + TM_LINE - 1) / TM_LINE * TM_LINE);
   q->values = values;
   q->hand.end = 1;
   for (int i = 0; i < SLOTS; i++) q->slots[i].least = NEVER;
@@ -262,29 +262,16 @@ static int32_t drain(struct tm_queue *q, int32_t *steps) {
 
 /* ---- what is due ---- */
 
-static inline void index_fetch(const struct tm_table *t, uint32_t hash) {
-  const struct tm_index_slot *home = t->core.index.slots + tm_index_home(&t->core.index, hash);
-  __builtin_prefetch(home);
-  __builtin_prefetch(home + 4);
-}
-
-static inline __attribute__((always_inline)) void item_fetch(const struct tm_table *t, uint32_t hash) {
-  const struct tm_index_slot *i = tm_index_seek(&t->core.index, hash);
-  if (i->hash != hash) return;
-  const char *p = tm_heap_at(&t->core.heap, i->at), *key = tm_item_at(t, i->at)->key + KEY_GUESS - 1;
-  for (int n = 0; n < LINES_MAX && p < key; n++, p += LINE) __builtin_prefetch(p, 1);
-  __builtin_prefetch(key);
-}
-
 /* What lies behind an item is often all in its series (table.h, follow). */
 static inline __attribute__((always_inline)) void series_fetch(const struct tm_table *t, uint32_t hash) {
+  if (t->follow < 0) return;
   const struct tm_index_slot *i = tm_index_seek(&t->core.index, hash);
-  if (i->hash != hash || t->follow < 0) return;
+  if (i->hash != hash) return;
   const struct tm_state_ref *ref = (const struct tm_state_ref *)(const void *)(tm_record_at(t, i->at) + t->follow);
   if (ref->at == TM_SERIES_INLINE || ref->at == 0) return;
   const char *p = tm_heap_at(&t->core.heap, ref->at);
   __builtin_prefetch(p, 1);
-  __builtin_prefetch(p + LINE, 1);
+  __builtin_prefetch(p + TM_LINE, 1);
 }
 
 static struct tm_queued *run_at(const struct tm_queue *q, uint32_t i) { return node_at(q, q->run[i % TM_QUEUE_RUN]); }
@@ -292,13 +279,13 @@ static struct tm_queued *run_at(const struct tm_queue *q, uint32_t i) { return n
 static void items_fetch(const struct tm_table *t, struct tm_queue *q) {
   for (; q->slotted != q->n && q->slotted - q->at < SOON; q->slotted++) {
     uint32_t hash = run_at(q, q->slotted)->hash;
-    index_fetch(t, hash);
-    if (q->also != NULL) index_fetch(q->also, hash);
+    tm_slot_fetch(t, hash);
+    if (q->also != NULL) tm_slot_fetch(q->also, hash);
   }
   for (; q->fetched != q->slotted && q->fetched - q->at < NEAR; q->fetched++) {
     uint32_t hash = run_at(q, q->fetched)->hash;
-    item_fetch(t, hash);
-    if (q->also != NULL) item_fetch(q->also, hash);
+    tm_item_fetch(t, hash);
+    if (q->also != NULL) tm_item_fetch(q->also, hash);
   }
   for (; q->read != q->fetched && q->read - q->at < NEXT; q->read++) series_fetch(t, run_at(q, q->read)->hash);
 }
@@ -333,9 +320,8 @@ static void due_tell(struct tm_table *t, const struct tm_queue *q, uint32_t at) 
   t->pub.due = at != q->n ? run_at(q, at)->time : least == NEVER ? (double)INFINITY : time_out(least);
 }
 
-void tm_queue_drop(struct tm_table *t) {
-  struct tm_queue *q = t->queue;
-  TM_ASSERT(t->log->pub.used == 0 && q->at != q->n);
+/* the first of the run goes */
+static void drop(struct tm_table *t, struct tm_queue *q) {
   uint32_t id = q->run[q->at++ % TM_QUEUE_RUN];
   if (q->slotted - q->at > TM_QUEUE_RUN) q->slotted = q->at;
   if (q->fetched - q->at > TM_QUEUE_RUN) q->fetched = q->at;
@@ -343,14 +329,14 @@ void tm_queue_drop(struct tm_table *t) {
   more_free(t, node_at(q, id));
   link_at(q, id)->free = q->hand.free;
   q->hand.free = id;
-  q->hand.taken = q->tried = 0;
+  q->taken = 0;
 }
 
 struct tm_queued *tm_queue_first(struct tm_table *t, double upto) {
   struct tm_queue *q = t->queue;
   TM_ASSERT(t->log->pub.used == 0);
   t->pub.code = 0;
-  if (q->hand.taken) tm_queue_drop(t);
+  if (q->taken) drop(t, q);
   t->pub.code = run_fill(q, upto);
   due_tell(t, q, q->at);
   if (q->at == q->n || run_at(q, q->at)->time > upto) return NULL;
@@ -358,14 +344,11 @@ struct tm_queued *tm_queue_first(struct tm_table *t, double upto) {
   return run_at(q, q->at);
 }
 
-int tm_queue_take(struct tm_table *t) {
+void tm_queue_take(struct tm_table *t) {
   struct tm_queue *q = t->queue;
-  if (tm_changes_keep(t->log, &q->hand, sizeof q->hand) != 0) return -1;
-  int first = !q->tried;
-  q->hand.taken = q->tried = 1;
-  /* one that is rolled back is asked for again in any case */
+  TM_ASSERT(t->log->pub.used == 0 && q->at != q->n);
+  q->taken = 1;
   due_tell(t, q, q->at + 1);
-  return first;
 }
 
 /* ---- what Lua calls ---- */

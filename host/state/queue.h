@@ -10,9 +10,8 @@
  * that will be asked for the same keys.
  * The wheel is that of due.h with links instead of items: digits of 6 bits, lists in order of arrival, a slot is emptied in slices.
  * Its clock only goes forward, as nothing comes that is before what was taken.
- * Undoing: what an event puts is staged, and that is all the log needs to know; the wheel is touched while the log is empty. Taking
- * is of two steps: `first` shows the event whose turn it is, and the first behind its commit lets it go; one that was rolled back
- * is shown again. Texts lie with the node, outside of the table, so nothing there needs to know of them. */
+ * Undoing: what an event puts is staged, and that is all the log needs to know; the wheel is touched while the log is empty, and
+ * taking is not undone. Texts lie with the node, outside of the table, so nothing there needs to know of them. */
 #ifndef TM_STATE_QUEUE_H
 #define TM_STATE_QUEUE_H
 
@@ -37,10 +36,8 @@ void tm_queue_free(struct tm_table *t);
 int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values);
 /* The event whose turn it is, if its time is not after `upto`; NULL: none, or not found yet (t->pub.code is MORE). The log is empty. */
 struct tm_queued *tm_queue_first(struct tm_table *t, double upto);
-/* It is at work from here on, and goes if that is committed. 0: it was tried before and rolled back, 1: not; -1: no memory */
-int tm_queue_take(struct tm_table *t);
-/* It goes, whatever became of it. The log is empty. */
-void tm_queue_drop(struct tm_table *t);
+/* It has had its turn: another one is the first behind it. It can be read until that is asked for. */
+void tm_queue_take(struct tm_table *t);
 struct tm_seek tm_queued_key(const struct tm_queued *e);
 void tm_queued_value(const struct tm_queued *e, int32_t i, struct tm_value *out);
 

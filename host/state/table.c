@@ -12,6 +12,7 @@
 #include "../base/err.h"
 #include "key.h"
 #include "queue.h"
+#include "stay.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -153,6 +154,7 @@ void tm_ffi_state_free(struct tm_state *s) {
   while (t->cursors != NULL) tm_ffi_cursor_free(&t->cursors->pub);
   tm_ahead_free(t);
   tm_queue_free(t);
+  tm_stay_free(t);
   tm_core_fini(&t->core);
   tm_account_free(&t->account, (void *)(uintptr_t)t->pub.name, (size_t)t->pub.name_len + 1);
   tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));

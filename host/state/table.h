@@ -71,6 +71,7 @@ struct tm_cursor {
 
 struct tm_ahead;
 struct tm_queue;
+struct tm_stay;
 
 struct tm_table {
   struct tm_state pub;
@@ -90,6 +91,7 @@ struct tm_table {
   struct tm_cursor *cursors;
   struct tm_ahead *ahead;         /* made when first asked for */
   struct tm_queue *queue;         /* events that wait (queue.h); NULL: they never do */
+  struct tm_stay *stay;           /* events in windows that move over all keys (stay.h); NULL: there are none */
   uint32_t moves;                 /* another number when an item's handle may name something else than before */
   struct tm_table *caring_next;
   int32_t caring;

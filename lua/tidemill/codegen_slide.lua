@@ -24,7 +24,7 @@ return function(emit, Gen)
     local state = g:open_state(step, compiled.numbers, compiled.refs)
     state.shown, state.view = step.rec.aggregates, view
     function state.results(r, ptr)
-      local rc = C.tm_ffi_slide_look(compiled.plan, ptr, r)
+      local rc = compiled.moving and 0 or C.tm_ffi_slide_look(compiled.plan, ptr, r)
       if rc < 0 then compiled.refuse(ptr, rc) end
       return compiled.results(r, ptr)
     end
@@ -132,7 +132,7 @@ return function(emit, Gen)
   function Gen:sliding(step, view)
     local size = step.rec.window.window.size
     for _, a in ipairs(step.rec.aggregates) do a.over = size end
-    local compiled, state = open(self, step, view, {})
+    local compiled, state = open(self, step, view, { turns = true })
     local turns = slide.turns(state, compiled, size)
     local W, at = self:const(turns), self:fires_in_turn(state)
     self.fires[at].windows, self.fires[at].opened = W, turns

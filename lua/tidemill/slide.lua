@@ -124,10 +124,19 @@ end
 
 local ON_FULL = { oldest = C.TM_ON_FULL_OLDEST, refuse = C.TM_ON_FULL_REFUSE, stop = C.TM_ON_FULL_STOP }
 
---- The plan as C reads it, with what keeps it alive.
-local function plan_of(list, cells, layout, sizes, at, options)
+-- kinds that give back what they took of numbers, and need no order: their windows can move over all keys at once
+local GIVES_BACK = { count = true, sum = true, avg = true, var = true, stddev = true, quantile = true }
+
+--- Is a step such that its windows move over all keys at once? turns: events wait, and have their turns in order of time.
+local function moves(list, turns)
+  for _, a in ipairs(list) do turns = turns and GIVES_BACK[a.kind] end
+  return turns or false
+end
+
+--- The plan as C reads it, with what keeps it alive. n: cells of an entry
+local function plan_of(list, n, layout, sizes, at, moving, options)
   local plan, parts = ffi.new 'struct tm_slide', ffi.new('struct tm_slide_part[?]', #list)
-  local ms, n = ffi.new('double[?]', #sizes), power_of_two(cells.n + 1)
+  local ms = ffi.new('double[?]', #sizes)
   local values, out = ffi.new('struct tm_value[?]', n), ffi.new('struct tm_value[?]', #list)
   plan.longest = 0
   for i, size in ipairs(sizes) do
@@ -144,7 +153,7 @@ local function plan_of(list, cells, layout, sizes, at, options)
   end
   plan.parts, plan.sizes, plan['in'], plan.out = parts, ms, values, out
   plan.parts_n, plan.windows_n, plan.cells = #list, #sizes, n
-  plan.series, plan.at = layout.index.entries, at
+  plan.series, plan.at, plan.moving = layout.index.entries or -1, at, moving and 1 or 0
   plan.max, plan.on_full = options.max or 0, ON_FULL[options.on_full or 'oldest']
   return plan, { plan, parts, ms, values, out }
 end
@@ -152,7 +161,7 @@ end
 --- Compiles a list of aggregates whose `over` is a size in ms.
 ---@param list table of aggregate.list
 ---@param typ_of function field -> its declared type, or nil
----@param options table max, on_full
+---@param options table max, on_full; turns: events wait, and all aggregates are over one size
 ---@return table compiled
 ---   numbers, refs: for state.open; plan: struct tm_slide *
 ---   update(e, r, s, t, w): the event at t goes into record r of state s, which is announced, w is the watermark before it; results as
@@ -187,11 +196,13 @@ function M.compile(list, typ_of, options)
     raise('script', ('%s: the aggregates of one step take %d different values of an event, at most %d can be; use several steps')
       :format(list[1].place, cells.n, CELLS_MAX - 1))
   end
-  local at = #layout.numbers
-  for i = 1, 3 + #sizes do layout:number('slide' .. i) end
-  local entry = power_of_two(cells.n + 1)
-  layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(ROOM / entry)) }
-  local plan, anchor = plan_of(list, cells, layout, sizes, at, options)
+  local at, moving, entry = #layout.numbers, moves(list, options.turns), cells.n + 1
+  for i = 1, moving and 2 or 3 + #sizes do layout:number('slide' .. i) end
+  if not moving then
+    entry = power_of_two(entry)
+    layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(ROOM / entry)) }
+  end
+  local plan, anchor = plan_of(list, entry, layout, sizes, at, moving, options)
   for i, c in ipairs(cells) do
     where_of[i] = c.where
     functions[#functions + 1] = c.where
@@ -216,7 +227,7 @@ function M.compile(list, typ_of, options)
   local update, hold, hold_row, show = assert(loadstring(chunk, '=tidemill.slide'))(unpack(args))
   for _, fn in ipairs { update, hold, hold_row } do functions[#functions + 1] = fn end
   return { numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, hold_row = hold_row, results = show,
-    cells = cells, refuse = failed, plan = args[6],
+    cells = cells, moving = moving, refuse = failed, plan = args[6],
     anchor = anchor, functions = functions, adders = {} }
 end
 
