@@ -73,8 +73,7 @@ int32_t tm_ffi_turns_hold_rows(struct tm_slide *p, struct tm_state *s, const str
     if (!(t > w && t <= most) || !row_read(p, r, row)) break;
     if (tm_row_seek(table->log->key, b, r->key, row, &seek) != 0) break;
     tm_seek_hash(table->log, &seek);
-    if (tm_queue_put(table, &seek, t, p->in + 1) != 0) break;
-    tm_ffi_changes_commit(&table->log->pub);
+    if (tm_queue_put_now(table, &seek, t, p->in + 1) != 0) break;
     if (row == first) r->before = w;
     if (t > c->highest) c->highest = t;
     c->w = r->marks[row] = watermark(c, c->highest);

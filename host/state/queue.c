@@ -8,36 +8,36 @@
 #include "key.h"
 #include "series.h"
 
-enum { DIGIT = 6, LEVELS = 10, SLOTS = LEVELS << DIGIT, STEP = 1024 };
-/* so many turns before its own an event is taken off the wheel, places in indexes are asked for, items, and what hangs off these */
-enum { FAR = 56, SOON = 40, NEAR = 20, NEXT = 8 };
+enum { DIGIT = 6, LEVELS = 8, SLOTS = LEVELS << DIGIT, STEP = 1024 };
+enum { LOW = 12, BLOCK = 1 << LOW, WORDS = BLOCK / 64, NONE = -1 };
+/* so many turns before its own an event is taken out of its list, places in indexes are asked for, items, and what hangs off these; so
+ * many puts before its own a node is */
+enum { FAR = 16, SOON = 8, NEAR = 4, NEXT = 2, PUTS = 3 };
 static const size_t RESERVE = (size_t)16 << 30;
 #define NEVER UINT64_MAX
 
-struct slot { uint32_t head, tail; uint64_t least; };
-
-struct link {
-  uint64_t time;
-  uint32_t next;                  /* in its list; 0: the last */
-  uint32_t free;                  /* the next of those not in use */
-};
+struct list { uint32_t head, tail; };
+struct slot { struct list list; uint64_t least; };
 
 struct tm_queue {
-  struct tm_region nodes, links;  /* by number from 1 */
+  struct tm_region nodes;         /* by number from 1 */
+  struct tm_region nexts;         /* uint32_t by number: the next in its list, of those not in use too; 0: the last */
   uint32_t room;                  /* for so many there is memory */
   uint32_t stride;
   int32_t values;
-  struct {
-    uint32_t free;                /* nodes not in use, by `free` */
-    uint32_t end;                 /* nodes ever used */
-    uint32_t head, tail;          /* staged: what events put since the last look */
-  } hand;                         /* all that an event changes */
+  uint32_t free;                  /* the first not in use, of one at least once there was an event: all that an event changes */
+  uint32_t staged;                /* put since the last look: from here on, before `free` */
   int32_t taken;                  /* the first of the run has had its turn */
   uint32_t at, n;                 /* of the run, a ring: what is next, and up to where there are some */
   uint32_t slotted, fetched, read;  /* up to where was asked for what (items_fetch) */
   uint32_t run[TM_QUEUE_RUN];
   struct tm_table *also;          /* what will be asked for the keys too, or NULL */
-  uint64_t clock;
+  uint64_t clock;                 /* of the last that came into the run */
+  uint64_t block;                 /* the calendar has this one and the next */
+  uint64_t filled;                /* up to this one nothing is in the wheel */
+  uint64_t sums[2], bits[2][WORDS];  /* which lists of the calendar are not empty, by the block's last bit */
+  struct list days[2][BLOCK];     /* the calendar, a list a millisecond */
+  uint64_t from;                  /* the wheel's clock, a block */
   uint32_t drain;                 /* the level whose slot at the clock is being emptied; 0: none */
   uint32_t levels;
   uint64_t used[LEVELS];
@@ -51,27 +51,26 @@ static struct tm_queued *node_at(const struct tm_queue *q, uint32_t id) {
   return (struct tm_queued *)(void *)(q->nodes.base + (size_t)id * q->stride);
 }
 
-static struct link *link_at(const struct tm_queue *q, uint32_t id) { return (struct link *)(void *)q->links.base + id; }
+static uint32_t *next_of(const struct tm_queue *q, uint32_t id) { return (uint32_t *)(void *)q->nexts.base + id; }
 
 int tm_queue_init(struct tm_table *t, int32_t values) {
   struct tm_queue *q = tm_account_alloc(&t->account, sizeof *q);
   if (q == NULL) return -1;
   q->stride = (uint32_t)((offsetof(struct tm_queued, values) + (size_t)values * sizeof(uint64_t) + TM_LINE - 1) / TM_LINE * TM_LINE);
   q->values = values;
-  q->hand.end = 1;
   for (int i = 0; i < SLOTS; i++) q->slots[i].least = NEVER;
   if (tm_region_init(&q->nodes, &t->account, RESERVE) != 0) goto fail;
-  if (tm_region_init(&q->links, &t->account, RESERVE / q->stride * sizeof(struct link)) != 0) goto fail_links;
+  if (tm_region_init(&q->nexts, &t->account, RESERVE / q->stride * sizeof(uint32_t)) != 0) goto fail_nexts;
   t->queue = q;
   return 0;
-fail_links:
+fail_nexts:
   tm_region_fini(&q->nodes);
 fail:
   tm_account_free(&t->account, q, sizeof *q);
   return -1;
 }
 
-static size_t room_bytes(const struct tm_queue *q, uint32_t room) { return (size_t)room * (q->stride + sizeof(struct link)); }
+static size_t room_bytes(const struct tm_queue *q, uint32_t room) { return (size_t)room * (q->stride + sizeof(uint32_t)); }
 
 static void more_free(struct tm_table *t, struct tm_queued *e) {
   uint32_t size;
@@ -86,7 +85,7 @@ void tm_queue_free(struct tm_table *t) {
   if (q == NULL) return;
   for (uint32_t id = 1; id < q->room; id++) more_free(t, node_at(q, id));
   tm_account_give(&t->account, room_bytes(q, q->room));
-  tm_region_fini(&q->links);
+  tm_region_fini(&q->nexts);
   tm_region_fini(&q->nodes);
   tm_account_free(&t->account, q, sizeof *q);
   t->queue = NULL;
@@ -170,63 +169,65 @@ static int32_t node_fill(struct tm_table *t, struct tm_queued *e, const struct t
   return code;
 }
 
-/* A node that is not in use: its number, or 0. */
-static uint32_t node_take(struct tm_table *t) {
-  struct tm_queue *q = t->queue;
-  uint32_t id = q->hand.free, room = q->room + STEP;
-  if (id != 0) {
-    q->hand.free = link_at(q, id)->free;
-    return id;
-  }
-  if (q->hand.end >= q->room) {
-    if ((size_t)room * q->stride > RESERVE || tm_region_open(&q->nodes, (size_t)room * q->stride) != 0) return 0;
-    if (tm_region_open(&q->links, room * sizeof(struct link)) != 0) return 0;
-    if (tm_account_take(&t->account, room_bytes(q, STEP)) != 0) return 0;
-    q->room = room;
-  }
-  return q->hand.end++;
+/* More nodes behind the last one that is not in use: 0 or -1. What is there is not touched, so there is nothing to undo. */
+static int room_more(struct tm_table *t, struct tm_queue *q) {
+  uint32_t room = q->room + STEP, from = q->room == 0 ? 1 : q->room;
+  if ((size_t)room * q->stride > RESERVE || tm_region_open(&q->nodes, (size_t)room * q->stride) != 0) return -1;
+  if (tm_region_open(&q->nexts, room * sizeof(uint32_t)) != 0) return -1;
+  if (tm_account_take(&t->account, room_bytes(q, STEP)) != 0) return -1;
+  for (uint32_t id = from; id < room; id++) *next_of(q, id) = id + 1 < room ? id + 1 : 0;
+  if (q->free == 0) q->free = q->staged = from;
+  else *next_of(q, q->free) = from;
+  q->room = room;
+  return 0;
 }
 
-int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values) {
+/* The first free node becomes the event's, but is still free: 0 or a code. One is left behind it. */
+static int32_t node_make(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values) {
   struct tm_queue *q = t->queue;
-  int32_t mark = t->log->pub.used;
-  if (tm_changes_keep(t->log, &q->hand, sizeof q->hand) != 0) return TM_STATE_NO_MEMORY;
-  uint32_t id = node_take(t);
-  int32_t code = id == 0 ? TM_STATE_NO_MEMORY : node_fill(t, node_at(q, id), k, values);
-  if (code != 0) {
-    tm_changes_undo(t->log, mark);
-    return code;
-  }
-  node_at(q, id)->time = time;
-  *link_at(q, id) = (struct link){time_in(time), 0, 0};
-  if (q->hand.head == 0) q->hand.head = id;
-  else link_at(q, q->hand.tail)->next = id;
-  q->hand.tail = id;
+  if ((q->free == 0 || *next_of(q, q->free) == 0) && room_more(t, q) != 0) return TM_STATE_NO_MEMORY;
+  int32_t code = node_fill(t, node_at(q, q->free), k, values);
+  if (code != 0) return code;
+  node_at(q, q->free)->time = time;
   if (time < t->pub.due) t->pub.due = time;
   return 0;
 }
 
-/* ---- the wheel ---- */
+int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values) {
+  struct tm_queue *q = t->queue;
+  int32_t code = node_make(t, k, time, values);
+  if (code != 0) return code;
+  if (tm_changes_keep(t->log, &q->free, sizeof q->free) != 0) return TM_STATE_NO_MEMORY;
+  q->free = *next_of(q, q->free);
+  return 0;
+}
 
-static uint32_t slot_at(uint64_t time, uint32_t level) { return level << DIGIT | (uint32_t)(time >> (level * DIGIT) & 63); }
+/* ---- lists ---- */
+
+static void list_add(struct tm_queue *q, struct list *l, uint32_t id) {
+  *next_of(q, id) = 0;
+  if (l->head == 0) l->head = id;
+  else *next_of(q, l->tail) = id;
+  l->tail = id;
+}
+
+/* ---- the wheel of blocks ---- */
+
+static uint32_t slot_at(uint64_t block, uint32_t level) { return level << DIGIT | (uint32_t)(block >> (level * DIGIT) & 63); }
 static uint32_t level_of(uint64_t a, uint64_t b) { return (63 - (uint32_t)__builtin_clzll((a ^ b) | 1)) / DIGIT; }
 
-static void link_last(struct tm_queue *q, uint32_t id) {
-  struct link *l = link_at(q, id);
-  uint64_t time = l->time < q->clock ? q->clock : l->time;
-  uint32_t level = level_of(time, q->clock), i = slot_at(time, level < q->drain ? q->drain : level);
+static void wheel_add(struct tm_queue *q, uint32_t id, uint64_t time) {
+  uint64_t block = time >> LOW;
+  uint32_t level = level_of(block, q->from), i = slot_at(block, level < q->drain ? q->drain : level);
   struct slot *s = q->slots + i;
-  l->next = 0;
-  if (s->head == 0) s->head = id;
-  else link_at(q, s->tail)->next = id;
-  s->tail = id;
+  list_add(q, &s->list, id);
   if (time < s->least) s->least = time;
   q->used[i >> DIGIT] |= (uint64_t)1 << (i & 63);
   q->levels |= 1u << (i >> DIGIT);
 }
 
 static void slot_close(struct tm_queue *q, uint32_t i) {
-  q->slots[i] = (struct slot){0, 0, NEVER};
+  q->slots[i] = (struct slot){{0, 0}, NEVER};
   q->used[i >> DIGIT] &= ~((uint64_t)1 << (i & 63));
   if (q->used[i >> DIGIT] == 0) q->levels &= ~(1u << (i >> DIGIT));
 }
@@ -236,27 +237,99 @@ static uint32_t slot_first(const struct tm_queue *q) {
   return level << DIGIT | (uint32_t)__builtin_ctzll(q->used[level]);
 }
 
-static void staged_link(struct tm_queue *q) {
-  for (uint32_t id = q->hand.head, next; id != 0; id = next) {
-    next = link_at(q, id)->next;
-    link_last(q, id);
-  }
-  q->hand.head = q->hand.tail = 0;
+/* nothing in the wheel is before; a slot that is being emptied comes first */
+static uint64_t wheel_least(const struct tm_queue *q) {
+  uint64_t least = q->levels == 0 ? NEVER : q->slots[slot_first(q)].least, draining;
+  if (q->drain != 0 && (draining = q->slots[slot_at(q->from, q->drain)].least) < least) least = draining;
+  return least;
 }
 
-/* 0, or MORE: a slot is not empty yet */
-static int32_t drain(struct tm_queue *q, int32_t *steps) {
-  uint32_t from = slot_at(q->clock, q->drain), id;
-  while ((id = q->slots[from].head) != 0) {
-    if ((*steps)-- <= 0) return TM_STATE_MORE;
-    uint32_t next = link_at(q, id)->next, level = q->drain;
-    q->slots[from].head = next;
-    q->drain = 0;
-    link_last(q, id);
+/* ---- the calendar ---- */
+
+static void calendar_add(struct tm_queue *q, uint32_t id, uint64_t time) {
+  uint32_t half = (uint32_t)(time >> LOW) & 1, day = (uint32_t)time & (BLOCK - 1);
+  list_add(q, &q->days[half][day], id);
+  q->bits[half][day / 64] |= (uint64_t)1 << (day % 64);
+  q->sums[half] |= (uint64_t)1 << (day / 64);
+}
+
+/* The first time in the calendar, or NEVER. */
+static uint64_t calendar_first(const struct tm_queue *q) {
+  for (uint64_t block = q->block; block <= q->block + 1; block++) {
+    uint32_t half = block & 1;
+    if (q->sums[half] == 0) continue;
+    uint32_t word = (uint32_t)__builtin_ctzll(q->sums[half]);
+    return block << LOW | word * 64 | (uint32_t)__builtin_ctzll(q->bits[half][word]);
+  }
+  return NEVER;
+}
+
+/* the first event of a time that is in the calendar */
+static uint32_t calendar_take(struct tm_queue *q, uint64_t time) {
+  uint32_t half = (uint32_t)(time >> LOW) & 1, day = (uint32_t)time & (BLOCK - 1);
+  struct list *l = &q->days[half][day];
+  uint32_t id = l->head;
+  l->head = *next_of(q, id);
+  if (l->head != 0) return id;
+  q->bits[half][day / 64] &= ~((uint64_t)1 << (day % 64));
+  if (q->bits[half][day / 64] == 0) q->sums[half] &= ~((uint64_t)1 << (day / 64));
+  return id;
+}
+
+/* An event whose node is no longer free comes behind those of its time. */
+static void place(struct tm_queue *q, uint32_t id) {
+  uint64_t time = time_in(node_at(q, id)->time);
+  if (time < q->clock) time = q->clock;
+  if (time >> LOW <= q->filled) calendar_add(q, id, time);
+  else wheel_add(q, id, time);
+}
+
+static void staged_place(struct tm_queue *q) {
+  for (uint32_t id = q->staged, next; id != q->free; id = next) {
+    next = *next_of(q, id);
+    place(q, id);
+  }
+  q->staged = q->free;
+}
+
+int32_t tm_queue_put_now(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values) {
+  struct tm_queue *q = t->queue;
+  TM_ASSERT(t->log->pub.used == 0);
+  staged_place(q);
+  int32_t code = node_make(t, k, time, values);
+  if (code != 0) return code;
+  uint32_t id = q->free, soon = q->free = q->staged = *next_of(q, id);
+  for (int n = 1; n < PUTS && soon != 0; n++) soon = *next_of(q, soon);
+  __builtin_prefetch(node_at(q, soon), 1);
+  place(q, id);
+  return 0;
+}
+
+/* The slot of the wheel that comes first goes to the level below, or to the calendar, as far as that goes: 0, or MORE. */
+static int32_t slot_empty(struct tm_queue *q, int32_t *steps) {
+  uint32_t from = q->drain != 0 ? slot_at(q->from, q->drain) : slot_first(q), level = from >> DIGIT, id;
+  struct slot *s = q->slots + from;
+  if (level != 0 && q->drain == 0) q->from = s->least >> LOW;
+  while ((id = s->list.head) != 0) {
     q->drain = level;
+    if ((*steps)-- <= 0) return TM_STATE_MORE;
+    uint64_t time = time_in(node_at(q, id)->time);
+    s->list.head = *next_of(q, id);
+    q->drain = 0;
+    if (level == 0) calendar_add(q, id, time);
+    else wheel_add(q, id, time);
   }
   slot_close(q, from);
   q->drain = 0;
+  return 0;
+}
+
+/* What the calendar has room for comes out of the wheel: 0, or MORE, and until it is done what is put there goes to the wheel too. */
+static int32_t calendar_fill(struct tm_queue *q, int32_t *steps) {
+  while (q->filled < q->block + 1) {
+    if (q->drain == 0 && (q->levels == 0 || q->slots[slot_first(q)].least >> LOW > q->block + 1)) q->filled = q->block + 1;
+    else if (slot_empty(q, steps) != 0) return TM_STATE_MORE;
+  }
   return 0;
 }
 
@@ -290,23 +363,21 @@ static void items_fetch(const struct tm_table *t, struct tm_queue *q) {
   for (; q->read != q->fetched && q->read - q->at < NEXT; q->read++) series_fetch(t, run_at(q, q->read)->hash);
 }
 
-/* The next that are due come out of the wheel: 0 or MORE. */
+/* The next that are due: 0 or MORE. */
 static int32_t run_fill(struct tm_queue *q, double upto_ms) {
-  uint64_t upto = upto_ms >= 0x1p53 ? NEVER - 1 : upto_ms < -0x1p53 ? 0 : time_in(floor(upto_ms));
+  uint64_t upto = upto_ms >= 0x1p53 ? NEVER - 1 : upto_ms < -0x1p53 ? 0 : time_in(floor(upto_ms)), time;
   int32_t steps = TM_QUEUE_SLICE, code = 0;
-  staged_link(q);
   while (q->n - q->at < FAR) {
-    code = q->drain != 0 ? drain(q, &steps) : 0;
-    if (code != 0 || q->levels == 0) break;
-    uint32_t i = slot_first(q), id = q->slots[i].head;
-    if (q->slots[i].least > upto) break;
-    if (i >= 1u << DIGIT) {
-      q->clock = q->slots[i].least;
-      q->drain = i >> DIGIT;
+    if ((code = calendar_fill(q, &steps)) != 0) break;
+    time = calendar_first(q);
+    if (time == NEVER) time = wheel_least(q);
+    if (time > upto) break;
+    if (time >> LOW != q->block) {
+      q->block = time >> LOW;
       continue;
     }
-    q->slots[i].head = link_at(q, id)->next;
-    if (q->slots[i].head == 0) slot_close(q, i);
+    uint32_t id = calendar_take(q, time);
+    q->clock = time;
     q->run[q->n++ % TM_QUEUE_RUN] = id;
     __builtin_prefetch(node_at(q, id));
   }
@@ -315,9 +386,13 @@ static int32_t run_fill(struct tm_queue *q, double upto_ms) {
 
 /* When the event at `at` of the run, or behind the run, is due. */
 static void due_tell(struct tm_table *t, const struct tm_queue *q, uint32_t at) {
-  uint64_t least = q->levels == 0 ? NEVER : q->slots[slot_first(q)].least, draining;
-  if (q->drain != 0 && (draining = q->slots[slot_at(q->clock, q->drain)].least) < least) least = draining;
-  t->pub.due = at != q->n ? run_at(q, at)->time : least == NEVER ? (double)INFINITY : time_out(least);
+  if (at != q->n) {
+    t->pub.due = run_at(q, at)->time;
+    return;
+  }
+  uint64_t least = calendar_first(q), far = wheel_least(q);
+  if (far < least) least = far;
+  t->pub.due = least == NEVER ? (double)INFINITY : time_out(least);
 }
 
 /* the first of the run goes */
@@ -327,19 +402,21 @@ static void drop(struct tm_table *t, struct tm_queue *q) {
   if (q->fetched - q->at > TM_QUEUE_RUN) q->fetched = q->at;
   if (q->read - q->at > TM_QUEUE_RUN) q->read = q->at;
   more_free(t, node_at(q, id));
-  link_at(q, id)->free = q->hand.free;
-  q->hand.free = id;
+  *next_of(q, id) = q->free;
+  q->free = q->staged = id;
   q->taken = 0;
 }
 
 struct tm_queued *tm_queue_first(struct tm_table *t, double upto) {
   struct tm_queue *q = t->queue;
   TM_ASSERT(t->log->pub.used == 0);
-  t->pub.code = 0;
+  staged_place(q);
   if (q->taken) drop(t, q);
   t->pub.code = run_fill(q, upto);
-  due_tell(t, q, q->at);
-  if (q->at == q->n || run_at(q, q->at)->time > upto) return NULL;
+  if (q->at == q->n || run_at(q, q->at)->time > upto) {
+    due_tell(t, q, q->at);
+    return NULL;
+  }
   items_fetch(t, q);
   return run_at(q, q->at);
 }

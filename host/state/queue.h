@@ -34,6 +34,8 @@ int tm_queue_init(struct tm_table *t, int32_t values);
 void tm_queue_free(struct tm_table *t);
 /* One more event, with k hashed: 0 or a code. Rolled back with the event at work. */
 int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values);
+/* The same where the log is empty: it stands at once. */
+int32_t tm_queue_put_now(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values);
 /* The event whose turn it is, if its time is not after `upto`; NULL: none, or not found yet (t->pub.code is MORE). The log is empty. */
 struct tm_queued *tm_queue_first(struct tm_table *t, double upto);
 /* It has had its turn: another one is the first behind it. It can be read until that is asked for. */

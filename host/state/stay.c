@@ -4,7 +4,7 @@
 #include "../base/err.h"
 #include "fetch.h"
 
-enum { CHUNK_BYTES = 32 * 1024, FAR = 24, NEAR = 12 };
+enum { CHUNK_BYTES = 32 * 1024, FAR = 6, NEAR = 3 };
 
 struct chunk {
   struct chunk *next;

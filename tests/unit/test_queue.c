@@ -1,18 +1,19 @@
 /* test_queue.c - events that wait against a list sorted the slow way.
  *
- * Each round puts some events behind the watermark, at equal and at far times, with short and long keys and values of every kind; half of
- * the rounds are taken back. Then the watermark moves, and what is due must come in order of time, then of arrival, with its key
- * and values; of some the turn is rolled back, and they must be shown again as tried. */
+ * Each round puts some events behind the watermark, at equal, at far and at very far times, with short and long keys and values of every
+ * kind, some at once and the others in an event; half of these are taken back. Then the watermark moves, and what is due must come in
+ * order of time, then of arrival, with its key and values; what is not taken must be shown again. `due` is never too late. A last part
+ * has a crowd about one time, which comes in slices. */
 #include <math.h>
 
 #include "../../host/state/queue.h"
 #include "state_run.h"
 
-enum { ROUNDS = 3000, MOST = 20000, VALUES = 2 };
+enum { ROUNDS = 3000, MOST = 20000, VALUES = 2, CROWD = 1500 };
 
 struct wait { double time; uint32_t id; int gone; };
 static struct wait list[MOST];
-static uint32_t list_n, next_id;
+static uint32_t list_n, next_id, slices;
 static char texts[256];
 
 /* the slow reference: the least time, of these the first to come */
@@ -60,11 +61,13 @@ static void put_some(struct tm_changes *c, struct tm_table *t, double w) {
   uint32_t before = list_n;
   struct tm_value v[VALUES];
   for (uint32_t n = run_below(8); n > 0 && list_n < MOST; n--) {
-    double far = run_below(20) == 0 ? 1e6 : run_below(3) == 0 ? 3000 : 20;
+    double far = run_below(50) == 0 ? 1e9 : run_below(20) == 0 ? 1e6 : run_below(3) == 0 ? 9000 : 20;
     list[list_n] = (struct wait){w + 1 + (double)run_below((uint32_t)far), next_id++, 0};
     values_of(list[list_n].id, v);
     struct tm_seek k = key_of(t, list[list_n].id);
-    CHECK(tm_queue_put(t, &k, list[list_n].time, v) == 0, "seed 42, event %u", next_id);
+    int now = c->used == 0 && run_below(3) == 0;
+    CHECK((now ? tm_queue_put_now : tm_queue_put)(t, &k, list[list_n].time, v) == 0, "seed 42, event %u", next_id);
+    if (now) before = list_n + 1;
     CHECK(t->pub.due <= list[list_n].time, "seed 42, event %u", next_id);
     list_n++;
   }
@@ -78,24 +81,43 @@ static void put_some(struct tm_changes *c, struct tm_table *t, double w) {
 
 static void take_due(struct tm_changes *c, struct tm_table *t, double w) {
   struct tm_queued *e;
-  int tried = 0;
   while ((e = tm_queue_first(t, w)) != NULL || t->pub.code == TM_STATE_MORE) {
-    if (e == NULL) continue;
+    if (e == NULL) {
+      slices++;
+      put_some(c, t, w);
+      continue;
+    }
     struct wait *want = least(w);
     CHECK(want != NULL, "seed 42, event %u", next_id);
     if (want == NULL) return;
     CHECK(e->time == want->time && right(t, e, want->id), "seed 42, event %u", next_id);
-    CHECK(tm_queue_take(t) == !tried, "seed 42, event %u", next_id);
-    if (!tried && run_below(10) == 0) {
-      tm_ffi_changes_rollback(c, 0);
-      tried = 1;
-      continue;
-    }
-    tm_ffi_changes_commit(c);
+    CHECK(t->pub.due <= want->time, "seed 42, event %u", next_id);
+    if (run_below(10) == 0) continue;   /* not taken: shown again */
+    tm_queue_take(t);
     want->gone = 1;
-    tried = 0;
+    want = least(INFINITY);
+    CHECK(t->pub.due <= (want == NULL ? (double)INFINITY : want->time), "seed 42, event %u", next_id);
   }
-  CHECK(least(w) == NULL, "seed 42, event %u", next_id);
+  CHECK(least(w) == NULL && c->used == 0, "seed 42, event %u", next_id);
+}
+
+/* more in one slot than a call moves, and others that come to it while it is emptied */
+static double crowd(struct tm_changes *c, struct tm_table *t, double w) {
+  double at = w + 20000 + (double)run_below(20000);
+  struct tm_value v[VALUES];
+  slices = list_n = 0;
+  for (int i = 0; i < CROWD; i++) {
+    list[list_n] = (struct wait){at + (double)run_below(6), next_id++, 0};
+    values_of(list[list_n].id, v);
+    struct tm_seek k = key_of(t, list[list_n].id);
+    CHECK(tm_queue_put_now(t, &k, list[list_n].time, v) == 0, "seed 42, event %u", next_id);
+    list_n++;
+  }
+  CHECK(t->pub.due <= least(INFINITY)->time, "seed 42, event %u", next_id);
+  take_due(c, t, at + 1);
+  CHECK(slices > 1, "%u slices", slices);
+  take_due(c, t, at + 1e10);
+  return at + 1e10;
 }
 
 int main(void) {
@@ -107,10 +129,12 @@ int main(void) {
   CHECK(tm_queue_init(t, VALUES) == 0, "seed 42, event %u", next_id);
   for (int i = 0; i < ROUNDS; i++) {
     put_some(c, t, w);
-    w += run_below(50) == 0 ? 200000 : run_below(6);
+    w += run_below(50) == 0 ? 200000 : run_below(20) == 0 ? run_below(10000) : run_below(6);
     take_due(c, t, w);
     if (list_n > MOST - 100) break;
   }
+  take_due(c, t, w += 1e10);
+  for (int i = 0; i < 20; i++) w = crowd(c, t, w);
   take_due(c, t, INFINITY);
   CHECK(t->pub.due == INFINITY && least(INFINITY) == NULL, "seed 42, event %u", next_id);
   /* nothing is left of what was counted */
