@@ -121,7 +121,10 @@ static int32_t entry_leave(struct tm_slide *p, struct tm_state *s, const struct 
   uint32_t at = tm_stay_item(t, e);
   if (at == 0) return 0;
   struct tm_slider w = moving_of(p, s, tm_record_at(t, at));
-  if (tm_slider_state(&w)[TM_MOVING_ENTRIES] == 1) return tm_ffi_state_remove(s, w.record);
+  if (tm_slider_state(&w)[TM_MOVING_ENTRIES] == 1) {
+    tm_table_drop(t, at, e->hash);
+    return 0;
+  }
   if (tm_table_write(t, NULL, at) == NULL) return t->pub.code;
   tm_slider_state(&w)[TM_MOVING_ENTRIES]--;
   return parts_change(&w, e->cells, -1);

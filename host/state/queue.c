@@ -335,6 +335,16 @@ static int32_t calendar_fill(struct tm_queue *q, int32_t *steps) {
 
 /* ---- what is due ---- */
 
+/* Its neighbours in the order of writing, which it will leave. */
+static inline __attribute__((always_inline)) void links_fetch(const struct tm_table *t, uint32_t hash) {
+  if (!t->links) return;
+  const struct tm_index_slot *i = tm_index_seek(&t->core.index, hash);
+  if (i->hash != hash) return;
+  const struct tm_links *l = tm_links_at(t, i->at);
+  __builtin_prefetch(tm_links_at(t, l->prev), 1);
+  __builtin_prefetch(tm_links_at(t, l->next), 1);
+}
+
 /* What lies behind an item is often all in its series (table.h, follow). */
 static inline __attribute__((always_inline)) void series_fetch(const struct tm_table *t, uint32_t hash) {
   if (t->follow < 0) return;
@@ -360,7 +370,11 @@ static void items_fetch(const struct tm_table *t, struct tm_queue *q) {
     tm_item_fetch(t, hash);
     if (q->also != NULL) tm_item_fetch(q->also, hash);
   }
-  for (; q->read != q->fetched && q->read - q->at < NEXT; q->read++) series_fetch(t, run_at(q, q->read)->hash);
+  for (; q->read != q->fetched && q->read - q->at < NEXT; q->read++) {
+    uint32_t hash = run_at(q, q->read)->hash;
+    series_fetch(t, hash);
+    if (q->also != NULL) links_fetch(q->also, hash);
+  }
 }
 
 /* The next that are due: 0 or MORE. */

@@ -237,9 +237,9 @@ static uint32_t item_hash(const struct tm_table *t, struct tm_item *it) {
 static void keys_count(struct tm_table *t) { t->pub.keys = t->core.index.n; }
 
 /* out of every order, but not freed */
-static void item_unlink(struct tm_table *t, uint32_t at) {
+static void item_unlink(struct tm_table *t, uint32_t at, uint32_t hash) {
   struct tm_item *it = tm_item_at(t, at);
-  tm_index_remove(&t->core.index, tm_index_where(&t->core.index, item_hash(t, it), at));
+  tm_index_remove(&t->core.index, tm_index_where(&t->core.index, hash, at));
   *tm_arrival_at(&t->core.arrival, it->arrival) = 0;
   if (t->links) links_cut(t, at);
   keys_count(t);
@@ -255,9 +255,16 @@ static int item_remove(struct tm_table *t, uint32_t at) {
     return -1;
   }
   memcpy(bytes, &it->key_len, sizeof it->key_len);
-  item_unlink(t, at);
+  item_unlink(t, at, item_hash(t, it));
   it->key_len = TM_ITEM_GONE;
   return 0;
+}
+
+void tm_table_drop(struct tm_table *t, uint32_t at, uint32_t hash) {
+  TM_ASSERT(t->log->pub.used == 0 && !t->timed);
+  item_unlink(t, at, hash);
+  tm_item_ruin(t, at);
+  tm_table_care_for(t);
 }
 
 /* room for one more key where max_keys is reached: 0 or a code */
@@ -434,7 +441,7 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
       record_copy(tm_record_at(t, e->at), bytes, t->record_size);
       break;
     case TM_CHANGE_INSERT:
-      item_unlink(t, e->at);
+      item_unlink(t, e->at, item_hash(t, it));
       TM_ASSERT(it->arrival == (uint32_t)(t->core.arrival.end - 1));
       tm_arrival_pop(&t->core.arrival);
       tm_heap_free(&t->core.heap, e->at);

@@ -159,6 +159,8 @@ static inline uint32_t tm_table_find(const struct tm_table *t, const struct tm_s
   }
   return 0;
 }
+/* Removes an item of a table that is not timed, whose key has the hash, for good: the log is empty. */
+void tm_table_drop(struct tm_table *t, uint32_t at, uint32_t hash);
 /* The key of item `at` counts as written now: 0, or -1 (the log is full). */
 int tm_table_touch(struct tm_table *t, uint32_t at);
 /* There may be something to do for t between events. */
