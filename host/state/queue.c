@@ -9,7 +9,7 @@
 #include "series.h"
 
 enum { DIGIT = 6, LEVELS = 8, SLOTS = LEVELS << DIGIT, STEP = 1024 };
-enum { LOW = 12, BLOCK = 1 << LOW, WORDS = BLOCK / 64, NONE = -1 };
+enum { LOW = 12, BLOCK = 1 << LOW, WORDS = BLOCK / 64, DAYS_AHEAD = 16 };
 /* so many turns before its own an event is taken out of its list, places in indexes are asked for, items, and what hangs off these; so
  * many puts before its own a node is */
 enum { FAR = 16, SOON = 8, NEAR = 4, NEXT = 2, PUTS = 3 };
@@ -36,7 +36,7 @@ struct tm_queue {
   uint64_t block;                 /* the calendar has this one and the next */
   uint64_t filled;                /* up to this one nothing is in the wheel */
   uint64_t sums[2], bits[2][WORDS];  /* which lists of the calendar are not empty, by the block's last bit */
-  struct list days[2][BLOCK];     /* the calendar, a list a millisecond */
+  struct list days[2][BLOCK];     /* the calendar, a list a millisecond; those without their bit mean nothing */
   uint64_t from;                  /* the wheel's clock, a block */
   uint32_t drain;                 /* the level whose slot at the clock is being emptied; 0: none */
   uint32_t levels;
@@ -202,15 +202,6 @@ int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, c
   return 0;
 }
 
-/* ---- lists ---- */
-
-static void list_add(struct tm_queue *q, struct list *l, uint32_t id) {
-  *next_of(q, id) = 0;
-  if (l->head == 0) l->head = id;
-  else *next_of(q, l->tail) = id;
-  l->tail = id;
-}
-
 /* ---- the wheel of blocks ---- */
 
 static uint32_t slot_at(uint64_t block, uint32_t level) { return level << DIGIT | (uint32_t)(block >> (level * DIGIT) & 63); }
@@ -220,7 +211,10 @@ static void wheel_add(struct tm_queue *q, uint32_t id, uint64_t time) {
   uint64_t block = time >> LOW;
   uint32_t level = level_of(block, q->from), i = slot_at(block, level < q->drain ? q->drain : level);
   struct slot *s = q->slots + i;
-  list_add(q, &s->list, id);
+  *next_of(q, id) = 0;
+  if (s->list.head == 0) s->list.head = id;
+  else *next_of(q, s->list.tail) = id;
+  s->list.tail = id;
   if (time < s->least) s->least = time;
   q->used[i >> DIGIT] |= (uint64_t)1 << (i & 63);
   q->levels |= 1u << (i >> DIGIT);
@@ -248,8 +242,13 @@ static uint64_t wheel_least(const struct tm_queue *q) {
 
 static void calendar_add(struct tm_queue *q, uint32_t id, uint64_t time) {
   uint32_t half = (uint32_t)(time >> LOW) & 1, day = (uint32_t)time & (BLOCK - 1);
-  list_add(q, &q->days[half][day], id);
-  q->bits[half][day / 64] |= (uint64_t)1 << (day % 64);
+  struct list *l = &q->days[half][day];
+  uint64_t bit = (uint64_t)1 << (day % 64), *word = &q->bits[half][day / 64];
+  /* most are empty: then nothing of it is read, which would have to be waited for */
+  if ((*word & bit) == 0) l->head = id;
+  else *next_of(q, l->tail) = id;
+  l->tail = id;
+  *word |= bit;
   q->sums[half] |= (uint64_t)1 << (day / 64);
 }
 
@@ -269,8 +268,11 @@ static uint32_t calendar_take(struct tm_queue *q, uint64_t time) {
   uint32_t half = (uint32_t)(time >> LOW) & 1, day = (uint32_t)time & (BLOCK - 1);
   struct list *l = &q->days[half][day];
   uint32_t id = l->head;
-  l->head = *next_of(q, id);
-  if (l->head != 0) return id;
+  __builtin_prefetch(l + DAYS_AHEAD, 1);
+  if (id != l->tail) {
+    l->head = *next_of(q, id);
+    return id;
+  }
   q->bits[half][day / 64] &= ~((uint64_t)1 << (day % 64));
   if (q->bits[half][day / 64] == 0) q->sums[half] &= ~((uint64_t)1 << (day / 64));
   return id;
