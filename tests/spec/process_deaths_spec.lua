@@ -185,6 +185,62 @@ describe('a worker killed at random moments', function()
       return kills
     end)
   end)
+
+  -- Events wait for the watermark, in blocks of fifty that come backwards, each at a time of its own. What waited goes with the worker, as
+  -- all keyed state does: no row of it comes, none comes twice, and where nothing was lost nearby rows are what they have to be.
+  for name, before in pairs { ['many at a time'] = '', ['one by one'] = ':map(function(e) return e end)' } do
+    it('loses in sliding windows what waited and what they held, no more, where rows wait ' .. name, function()
+      local N, SIZE, WAIT, KEYS = 150000, 2000, 600, 97
+      local input, list = h.path 'input', {}
+      for i = 0, N - 1 do
+        local at = i - i % 50 + 49 - i % 50
+        list[i + 1] = ('{"ts":%d,"k":"k%d","v":%d}\n'):format(at * 10, at % KEYS, at)
+      end
+      h.write(table.concat(list), input)
+      local text = h.write(([[local tm = require 'tidemill'
+        return tm.pipeline 'p':event_time { field = 'ts', out_of_order = '%dms' }%s:key_by 'k':window('w', tm.window.sliding '%dms')
+          :aggregate { n = tm.agg.count(), s = tm.agg.sum 'v' }
+          :process('last', { max_keys = 1000, state = { at = -1 }, on_event = function(e, s, ctx)
+            ctx.emit { at = ctx.time, n = e.n, s = e.s, newer = ctx.time > s.at }
+            s.at = ctx.time
+          end })]]):format(WAIT, before, SIZE), h.path 's.lua')
+      local function judge(out, deaths)
+        local seen, last = {}, -1
+        for line in io.lines(out) do
+          local row = h.decode(line)
+          assert.is_true(row.at > last and row.newer, line)
+          last = row.at
+          row.line, seen[row.at / 10] = line, row
+        end
+        local lost, lost_at = 0, -math.huge   -- the newest one lost up to WAIT behind the row
+        for at = 0, N - 1 + WAIT / 10 do
+          if at < N and not seen[at] then lost, lost_at = lost + 1, at * 10 end
+          local i = at - WAIT / 10
+          local row = seen[i]
+          if row then
+            local n = 1 + math.floor(math.min(i, SIZE / 10 - 1) / KEYS)
+            local whole = lost_at <= row.at - SIZE
+            local m = whole and n or row.n
+            assert.is_true(m >= 1 and m <= n and row.n == m and row.s == m * i - KEYS * m * (m - 1) / 2, row.line)
+          end
+        end
+        assert.is_true(lost <= deaths * (WAIT / 10 + 10), lost .. ' lost in ' .. deaths .. ' deaths')
+        return lost
+      end
+      math.randomseed(6)
+      local lost = 0
+      until_killed(function(most)
+        local out = h.path 'out'
+        local summary, kills = kill_often(r.start({ 'run', '--json', '--from', input, text }, { stdout = out }), out, most)
+        lost = lost + judge(out, kills)
+        assert.equal(N, summary.counters.events_in)
+        assert.equal(0, summary.counters.events_failed + summary.counters.events_dropped + summary.counters.events_late)
+        os.remove(out)
+        return kills
+      end)
+      assert.is_true(lost > 0)
+    end)
+  end
 end)
 
 describe('an event that no hook can stop', function()
