@@ -871,7 +871,7 @@ int32_t tm_ffi_ranked_next(struct tm_state *s, const void *record, int32_t field
 
 /* ---- sliding values (aggregate/slide.c) ------------------------------- */
 /* Aggregates over the events of a key in (t - size, t]. A record holds the events that such windows may still ask for as entries
- * of a series, in order of time, then arrival, and each aggregate over the window at which it stood last: it is moved, not made
+ * of a series (but where windows are `moving`), in order of time, then arrival, and each aggregate over the window at which it stood last: it is moved, not made
  * anew. What an aggregate keeps is as above (sums, maps, buckets); its cells are doubles of the record. */
 enum tm_slide_kind {
   TM_SLIDE_COUNT = 0,       /* n */

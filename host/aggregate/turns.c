@@ -1,6 +1,13 @@
 /* turns.c - events of sliding windows that wait until the watermark has passed them, and have their turn in order of time.
  *
- * What waits is the key and the values of an event (../state/queue.h); its key's record is met when it has its turn. An event whose
+ * What waits is the key and the values of an event (../state/queue.h); its key's record is met when it has its turn. A turn stands when
+ * it is over, whatever becomes of its row: an event whose row fails is in its window all the same.
+ * Where all aggregates are numbers that give back what they took, windows move over all keys at once: what has had its turn is an
+ * entry in one row (../state/stay.h), and before a turn those leave that are too old for it. Else the entries are the record's (slide.c).
+ *
+ *   put ──> queue (watermark) ──> turn: + into its key's record ──> stay (size) ──> - out of it, which goes when nothing is left
+ *
+ * An event whose
  * values all lie in columns needs nothing of Lua to wait: rows of a batch are held many at a time, and those that come due with
  * them have their turns behind that. Which row made an event due is found then, from the watermark behind each row: the first that is
  * not before the event. So what is seen is the same as if each row had been followed by its turns. */

@@ -1,17 +1,20 @@
 /* queue.h - events that wait until the watermark has passed them: a key and values each, in order of time, then of arrival.
  *
- *   put ──> staged ──(the event stands)──> wheel ──(due)──> run of TM_QUEUE_RUN ──> first, and gone with the next first
+ *   put ──> staged ──(the event stands)──> calendar, or wheel for later ──(due)──> run of TM_QUEUE_RUN ──> first, taken, gone
  *
- *   link     | time | next | free |                                               16 bytes: all that the wheel looks at
+ *   next     4 bytes a node, apart: the next in its list, of those not in use too
  *   node     | hash, tag, len | key, up to 20 bytes | time | more | values ...    64 bytes with two values
  *
- * A line of memory and a quarter an event, and none of its key's record: that is met once, when it is the event's turn. Which keys come next is
- * known then, as a run is taken off the wheel at a time: their items are asked for before they are due, also in another table
+ * A line of memory an event, and none of its key's record: that is met once, when it is the event's turn. Which keys come next is
+ * known then, as some are taken out at a time: their items are asked for before they are due, also in another table
  * that will be asked for the same keys.
- * The wheel is that of due.h with links instead of items: digits of 6 bits, lists in order of arrival, a slot is emptied in slices.
- * Its clock only goes forward, as nothing comes that is before what was taken.
- * Undoing: what an event puts is staged, and that is all the log needs to know; the wheel is touched while the log is empty, and
- * taking is not undone. Texts lie with the node, outside of the table, so nothing there needs to know of them. */
+ * The calendar has a list for each ms of two blocks of 4,096 ms, the one at hand and the next, with a bit for those that are not empty. What
+ * is later lies in a wheel (due.h) whose ticks are blocks, and comes into the calendar, in the order in which it came to the wheel, when
+ * its block is the next one; a slot is emptied in slices, and what is put meanwhile lines up behind. Time only goes forward, as
+ * nothing comes that is before what was taken.
+ * Undoing: the list of free nodes is also that of what was put since the last look, which ends where the free ones begin; so one number
+ * is all that an event changes. The lists are touched while the log is empty, and taking is not undone. Texts lie with the node,
+ * outside of the table, so nothing there needs to know of them. */
 #ifndef TM_STATE_QUEUE_H
 #define TM_STATE_QUEUE_H
 

@@ -76,7 +76,7 @@ return function(emit, Gen)
     if g.waits then
       local R = g.waits.R
       g:put('if held_to then p = %s.next(held_to, %s) st0.home, upto, %s.w = %s.at, %s.w, %s.before', W, R, clock, R, R, R)
-      g:put('if %s.at >= %s.from then C.tm_ffi_turns_count(%s, tally, mk, %s.at) end else p = %s.next(upto) end', R, R, R, R, W)
+      g:put('C.tm_ffi_turns_count(%s, tally, mk, %s.at) else p = %s.next(upto) end', R, R, W)
     else
       g:put('p = %s.next(upto)', W)
     end

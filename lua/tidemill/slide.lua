@@ -2,7 +2,8 @@
 slide.lua - aggregates over sliding windows: a step's list made into the plan that C follows (host/aggregate/slide.c), and into
 functions that give it an event and read results.
 
-C moves the windows and keeps what aggregates keep. Here an event's values are read, checked and put into cells; aggregates that take
+C moves the windows and keeps what aggregates keep: each record by itself, or, where events wait and all aggregates can do that, over all
+keys at once (`moves`). Here an event's values are read, checked and put into cells; aggregates that take
 the same values of a field share one. The record's cells of sums, maps and buckets are those of aggregates/*, and so are the texts
 that make results of them.
 
@@ -168,7 +169,7 @@ end
 ---     below, over its own windows; hold(e, s, t, key), hold_row(e, s, t, batch, cols, row): it waits for its turn, its key in C's form
 ---   results(r, s): one value for each of the list, after tm_ffi_turns_next or tm_ffi_slide_look; refuse(s, rc): raises what a code means
 ---   cells: what an event's cells hold: list of { takes, field, where, cell, a: an aggregate that takes it }
----   functions: those that read the event, their first parameter
+---   moving: windows move over all keys at once; functions: those that read the event, their first parameter
 function M.compile(list, typ_of, options)
   local pieces = aggregate.pieces()
   local layout, parts = pieces.layout, pieces.parts
@@ -233,8 +234,7 @@ end
 
 -- Events that wait ------------------------------------------------------------------------
 
---- The turns of events that wait for a state. One is taken with all that follows from it, or not at all: of one whose row failed, and
---- was rolled back with it, the turn is taken again without a row.
+--- The turns of events that wait for a state. One that was taken stands, whatever becomes of its row.
 ---@param opened table of state.open
 ---@param compiled table of M.compile
 ---@param size number ms

@@ -64,10 +64,8 @@ local digits = ffi.new 'char[64]'
 
 --- A sum as a value to write: a number, or where a double does not hold the integer or decimal its digits.
 function shared.total(s, r, q, h, l, more, places, scale)
-  if more == 0 then
-    if l == 0 and h < EXACT and h > -EXACT then return h / scale end
-    if h % 1 ~= 0 then return h end
-  end
+  -- h is the nearest double of both, and whole where it is scaled; one path, as each turns a trace into two
+  if more == 0 and h < EXACT and h > -EXACT then return h / scale end
   local v = C.tm_ffi_exact_sum(s, r, q, h, l)
   if v < EXACT and v > -EXACT then return v / scale end
   local len = C.tm_ffi_exact_digits(s, r, q, h, l, places, digits)
