@@ -132,7 +132,8 @@ static int32_t entry_leave(struct tm_slide *p, struct tm_state *s, const struct 
     tm_table_drop(t, at, e->hash);
     return 0;
   }
-  if (tm_table_write(t, NULL, at) == NULL) return t->pub.code;
+  int32_t code = tm_ffi_state_announce(s, w.record);
+  if (code != 0) return code;
   tm_slider_state(&w)[TM_MOVING_ENTRIES]--;
   return parts_change(&w, e->cells, -1);
 }
