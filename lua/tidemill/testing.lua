@@ -477,7 +477,7 @@ function Run.state(run, name, key)
     raise('usage', "t:state takes the name of a step, or 'pipeline/step', got " .. stream.describe(name))
   end
   local state = state_find.state(states, name)
-  if state.step.kind == 'aggregate' then
+  if state.step.kind == 'aggregate' or state.step.kind == 'window_join' then
     raise('usage', "t:state: the windows of '" .. name .. "' are seen in their rows: t:watermark, then t:out")
   end
   local record = state_find.record(state, parts_of(state, key))
