@@ -92,7 +92,8 @@ local function script(s, dir, more)
 local s = tm.pipeline 'p':event_time { field = 'ts', out_of_order = '%dms' }%s
   :late_to(tm.sink.file '%s/late'):on_error(tm.sink.file '%s/dead')
 return s:filter(function(e) return e.l end):%s('j', s:filter(function(e) return e.r end), %s{ %s })%s]]):format(s.out_of_order,
-    more or '', dir, dir, windowed and 'window_join' or 'join', windowed and window_of(s) or '', table.concat(options, ', '), table.concat(behind))
+    more or '', dir, dir, windowed and 'window_join' or 'join', windowed and window_of(s) or '', table.concat(options, ', '),
+    table.concat(behind))
 end
 
 local function reference(dir, s, input)
