@@ -362,6 +362,8 @@ static void of_a_record_that_went(void) {
   }
   tm_ffi_state_remove(s, record);
   struct tm_ages was = *ages_of(record, LIST);
+  for (int kind = 0; kind < KINDS; kind++)
+    CHECK(tm_ffi_aging_pass(s, record, held_in[kind], times_in[kind], ages_of(record, kind), 4) == TM_STATE_GONE, "gone, with nothing to do");
   CHECK(tm_ffi_aging_pass(s, record, 0, 1, ages_of(record, LIST), 5) == TM_STATE_GONE, "the record is gone");
   CHECK(memcmp(&was, ages_of(record, LIST), sizeof was) == 0, "nothing is done to it");
   tm_ffi_changes_rollback(c, 0);
