@@ -1,8 +1,8 @@
 --[[
 together_spec.lua - operators of all kinds in random pipelines, where nobody knows what comes out: what is compared is one way to run with
 another. The same bytes come out compiled and interpreted, from a file, a pipe in small pieces and with other batches, of msgpack, and
-with a step in front of each sink that changes nothing (rows written by C, then by Lua); the same values in a spec, where each view lives for
-one call and each event is a batch. And pipelines that share a table and read
+with a step in front of each sink that changes nothing (rows written by C, then by Lua); the same values in a spec, where each view lives
+for one call and each event is a batch. And pipelines that share a table and read
 one source take it event by event, against a slow reference (one_reference.py).
 ]]
 
