@@ -162,6 +162,7 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->kind = (enum tm_source_kind)k;
   s->fd = -1;
   s->max_event = f->max_event;
+  s->piece = 256;  /* grows as its events ask for it */
   s->io = f->io;
   s->undo = &f->shared->undo;
   s->owner = f;
@@ -207,7 +208,6 @@ static int is_written(struct tm_source *s, uint64_t dev, uint64_t ino) {
 int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_source_how *how, struct tm_err *err) {
   struct tm_source *s = f->sources[source];
   s->rate = how->rate;
-  s->piece = 256;
   s->period_ms = (int64_t)how->period_ms;
   s->count = how->count;
   s->is_written = is_written;

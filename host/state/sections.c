@@ -14,6 +14,7 @@
 
 static struct tm_key *key_begin(struct tm_table *t, double section) {
   struct tm_key *k = t->log->key;
+  section += 0.0;  /* -0 is 0 */
   memcpy(k->bytes, &section, TM_SECTION_BYTES);
   k->len = TM_SECTION_BYTES;
   return k;
@@ -31,11 +32,13 @@ static uint32_t find(const struct tm_table *t, const struct tm_key *k) {
 
 /* the section's head, about to be written: NULL, see code */
 static void *head_write(struct tm_table *t, double section) {
+  section += 0.0;
   struct tm_seek seek = tm_seek_key(t->log, (const char *)&section, TM_SECTION_BYTES);
   return tm_table_write(t, &seek, tm_table_find(t, &seek));
 }
 
 static void *head_find(const struct tm_table *t, double section) {
+  section += 0.0;
   struct tm_seek seek = tm_seek_key(t->log, (const char *)&section, TM_SECTION_BYTES);
   uint32_t at = tm_table_find(t, &seek);
   return at == 0 ? NULL : tm_record_at(t, at);
@@ -101,14 +104,15 @@ int32_t tm_ffi_section_drop(struct tm_state *s, double section, int32_t most) {
   void *head = head_find(t, section);
   if (head == NULL) return 0;
   const struct tm_state_ref *order = tm_field_ref(t, head, order_field(t));
-  for (; order->n > 0 && most > 0; most--) {
+  int32_t mark = t->log->pub.used, code = 0;
+  for (; code >= 0 && order->n > 0 && most > 0; most--) {
     struct tm_value key;
-    int32_t code = tm_ffi_list_shift(s, head, order_field(t), &key);
-    if (code < 0) return code;
-    code = tm_ffi_state_remove(s, record_find(t, section, key.text, key.len));
-    if (code < 0) return code;
+    code = tm_ffi_list_shift(s, head, order_field(t), &key);
+    if (code >= 0) code = tm_ffi_state_remove(s, record_find(t, section, key.text, key.len));
   }
-  return order->n > 0 ? TM_STATE_MORE : tm_ffi_state_remove(s, head);
+  if (code >= 0) code = order->n > 0 ? TM_STATE_MORE : tm_ffi_state_remove(s, head);
+  if (code < 0) tm_changes_undo(t->log, mark);
+  return code;
 }
 
 /* ---- becoming one ---- */

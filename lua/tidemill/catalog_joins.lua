@@ -33,9 +33,9 @@ return auths:join('settle', captures, { on = { id = 'auth' }, within = { after =
   { name = 'window_join', signature = ":window_join('name', right, tm.window.…, { on =, kind =, as =, where = })", cost_ns = 1000,
     state = true,
     about = 'Pairs of events of two streams with equal keys in the same window, sent when it is complete.',
-    more = { 'Windows are tumbling or hopping. A row is the left event with the right one in `as`, window_start and window_end; its time',
-      "is window_end - 1. Rows come by window, in order of the keys' first arrival, then by the left event's time, then the right one's.",
-      'Events all of whose windows are complete go to late_to.' },
+    more = { 'Windows are tumbling, hopping, or sessions, which events of both sides make together. A row is the left event with the right',
+      'one in `as`, window_start and window_end; its time is window_end - 1. Rows come by window, of fixed ones in order of the keys\'',
+      "first arrival, then by the left event's time, then the right one's. Events all of whose windows are complete go to late_to." },
     options = { ON, KIND, AS, WHERE },
     example = [[local s = stream:event_time { field = 'ts' }
 local buys, sales = s:filter(function(e) return e.buy end), s:filter(function(e) return e.sell end)

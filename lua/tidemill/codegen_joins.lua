@@ -152,11 +152,13 @@ return function(emit, Gen)
     return clock
   end
 
-  --- The state of a step, whose records are those of joins.lua.
-  function Gen:open_join(rec, P)
+  --- The state of a step, whose records are those of joins.lua. cells: names of further number cells, or nil.
+  function Gen:open_join(rec, P, cells)
     P.state = self.once(rec, 'state', function()
+      local numbers = { unpack(joins.numbers) }
+      for _, name in ipairs(cells or {}) do numbers[#numbers + 1] = name end
       local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind, owner = rec.cross and rec.pipeline or nil },
-        joins.numbers, joins.refs, P.key)
+        numbers, joins.refs, P.key)
       state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
       function state.results(r) return r.left_times.n, r.right_times.n end
       return state

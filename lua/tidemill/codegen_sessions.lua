@@ -55,18 +55,23 @@ return function(Gen, text)
     return view.level == 0 and 'full = ' .. name .. '(%s) or full' or name .. '(%s)'
   end
 
+  --- Text: local to, where the session that the event at hand would have for itself ends, which begins at t.
+  function Gen:put_session_end(view, gap)
+    if type(gap) == 'function' then
+      self:put('local gap = %s', self:call(gap, view))
+      self:sync(view)
+      self:put('local to = t + %s(gap)', self:const(gap_of))
+    else
+      self:put('local to = t + %.0f', gap)
+    end
+  end
+
   local function put_session(g, step, view, W, state, compiled, call)
     local rec, ptr = step.rec, g:const(state.ptr)
     local e, gap = rec.emit, rec.window.window.gap
     local into = put_function(g, view, 'i', function()
       g:put('local t = st%d.time', view.level)
-      if type(gap) == 'function' then
-        g:put('local gap = %s', g:call(gap, view))
-        g:sync(view)
-        g:put('local to = t + %s(gap)', g:const(gap_of))
-      else
-        g:put('local to = t + %.0f', gap)
-      end
+      g:put_session_end(view, gap)
       g:find_record(state, view)
       if e.mode == 'retract' then
         g:put('local head, n = r, %s.standing(r, t, to) for j = 1, n do local r = %s.old(head, n, j) local w, S = r, %s', W, W, ptr)

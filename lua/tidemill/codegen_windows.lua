@@ -34,8 +34,7 @@ return function(emit, Gen)
     clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
     clock.distance, clock.limit = self.pipeline.manual and not rec.processing and 0 or rec.out_of_order + 1, math.huge
     clock.cap, clock.low = math.huge, -math.huge
-    local source = self.pipeline.source
-    local ahead = not rec.processing and (rec.max_ahead or (source.kind ~= 'file' or source.follow) and 3600000) or nil
+    local ahead = not rec.processing and (rec.max_ahead or not self.pipeline.of_files and 3600000) or nil
     local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, ahead = ahead, idle = rec.idle_after, highest = {},
       seen = {}, bounded = {}, over = 0, processing = rec.processing }
     at.name, at.self = self:const(at.ptr), self:const(at)

@@ -49,6 +49,13 @@ local function join_text(rec, of)
   return rec.name .. ': ' .. (rec.kind_of ~= 'inner' and rec.kind_of .. ', ' or '') .. 'on ' .. on_text(rec.on) .. of .. ', as ' .. rec.as
 end
 
+local function window_text(w)
+  local size = w.size and ' ' .. duration.text(w.size) or w.n and (' %.0f'):format(w.n) or
+    w.gap and ' gap ' .. (type(w.gap) == 'number' and duration.text(w.gap) or 'by function') or ''
+  local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or w.n and w.slide ~= w.n and (' by %.0f'):format(w.slide) or ''
+  return w.kind .. size .. by .. (w.zone and ' in ' .. w.zone or '')
+end
+
 -- what a step does with which fields, by kind
 local details = {
   join = function(rec)
@@ -56,9 +63,7 @@ local details = {
     return join_text(rec, w and (', within %s before to %s after'):format(signed(w.before), signed(w.after)) or '')
   end,
   window_join = function(rec)
-    local w = rec.window.window
-    local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or ''
-    return join_text(rec, ', ' .. w.kind .. ' ' .. duration.text(w.size) .. by .. (w.zone and ' in ' .. w.zone or ''))
+    return join_text(rec, ', ' .. window_text(rec.window.window))
   end,
   join_right = function(rec)
     return rec.join.name .. ', as its right side' .. (rec.join.cross and ', of pipeline ' .. rec.join.pipeline or '')
@@ -77,12 +82,7 @@ local details = {
     return rec.field .. ' ' .. rec.unit .. (rec.out_of_order > 0 and ', out of order ' .. duration.text(rec.out_of_order) or '')
   end,
   window = function(rec)
-    local w = rec.window
-    local size = w.size and ' ' .. duration.text(w.size) or w.n and (' %.0f'):format(w.n) or
-      w.gap and ' gap ' .. (type(w.gap) == 'number' and duration.text(w.gap) or 'by function') or ''
-    local by = w.kind == 'hopping' and ' by ' .. duration.text(w.slide) or w.n and w.slide ~= w.n and (' by %.0f'):format(w.slide) or ''
-    return rec.name .. ': ' .. w.kind .. size .. by .. (w.zone and ' in ' .. w.zone or '') ..
-      (rec.lateness > 0 and ', lateness ' .. duration.text(rec.lateness) or '')
+    return rec.name .. ': ' .. window_text(rec.window) .. (rec.lateness > 0 and ', lateness ' .. duration.text(rec.lateness) or '')
   end,
   aggregate = function(rec)
     local e, names = rec.emit, {}

@@ -206,7 +206,38 @@ end
 
 -- Joins of windows --------------------------------------------------------------
 
----@param W table of windows.new: each window's state has records as above
+local SIDES = {
+  { base = LEFT, times = 'left_times', top = 'left_top', slack = 'left_slack' },
+  { base = M.RIGHT, times = 'right_times', top = 'right_top', slack = 'right_slack' },
+}
+
+--- Session r of state s takes in what a later one, r2 of s2, holds. All of that is later than all of its own, so lists stay in order but
+--- for what either was out of it.
+function M.merge(r, s, r2, s2)
+  for _, side in ipairs(SIDES) do
+    local n, base = r2[side.times].n + 0, side.base
+    if n > 0 then
+      r[side.slack] = r[side.times].n > 0 and math.max(r[side.slack], r2[side.slack]) or r2[side.slack]
+      r[side.top] = r2[side.top]
+    end
+    for i = 1, n do
+      for list = base + TIMES, base + EVENTS do
+        C.tm_ffi_list_get(s2, r2, list, i, val)
+        check(s, C.tm_ffi_list_push(s, r, list, val))
+      end
+    end
+  end
+end
+
+--- Session r of state s holds nothing any more.
+function M.forget(r, s)
+  for _, side in ipairs(SIDES) do
+    check(s, C.tm_ffi_state_empty(s, r, side.base + TIMES))
+    check(s, C.tm_ffi_state_empty(s, r, side.base + EVENTS))
+  end
+end
+
+---@param W table of windows.new or sessions.new: each window's state has records as above
 ---@param main table of state.open: of a window's
 ---@param keeps table { left, right }: events of that side are sent without a partner
 ---@return table next(to): the record at work until the watermark is `to`, its window in W.at. side: base of the event that is sent now, in

@@ -51,7 +51,7 @@ function M.top(rec, view, ptr, hold, typ, plan)
 
   local function wrong(r, v)
     if v ~= v then raise('type', "top '" .. rec.name .. "': field '" .. rec.field .. "' holds NaN, which has no rank") end
-    local found = lib.owner[v] and 'an object' or 'a ' .. type(v)
+    local found = (lib.owner[v] or lib.is_text(v)) and 'an object' or 'a ' .. type(v)
     if type(v) == 'number' or type(v) == 'string' then
       found = found .. ', and the list of this key ranks ' .. (r.kind == NUMBER and 'numbers' or 'texts')
     end

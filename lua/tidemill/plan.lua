@@ -417,7 +417,7 @@ function M.make(results, canonical, all)
     plan:follow(p.rec, p.tree, p, live)
   end
   local by_link = feeders(pipelines)
-  tables.finish(plan, by_link)
+  tables.finish(plan, pipelines, by_link)
   plan.pipelines = order(pipelines, by_link)
   plan:link_formats()
   csv.columns(plan, fault)

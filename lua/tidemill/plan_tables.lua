@@ -6,6 +6,7 @@ plan_tables.lua - the tables of a plan: who writes them, who looks them up, what
   pipeline.waits_for   pipelines whose tables are read to their end before this one begins
   source.waits_for     the same of what they read in the end, which is what the host is told; read_first: some other one waits for it
   source.shares_with   sources whose pipelines share a table or a join with pipelines of this one
+  pipeline.of_files    all that it reads in the end comes from files as they are, whose events may have any time
   source.one           pipelines of it share a table or a join: it gives one event at a time, which each of them has before the next one
 ]]
 
@@ -126,8 +127,16 @@ local function share(where, p, q, by_link)
   end
 end
 
+local function is_of_files(p, by_link)
+  for _, d in ipairs((roots_of(p, by_link))) do
+    if d.kind ~= 'file' or d.follow then return false end
+  end
+  return true
+end
+
 --- When all pipelines are planned: bounds, order, who shares what. by_link: the source of a link -> the pipelines that feed it.
-function M.finish(plan, by_link)
+function M.finish(plan, pipelines, by_link)
+  for _, p in ipairs(pipelines) do p.of_files = is_of_files(p, by_link) end
   for _, d in ipairs(plan.sources) do d.waits_for, d.shares_with, d.read_first, d.one = nil, nil, nil, nil end   -- a spec plans them again
   for _, t in ipairs(plan.tables) do
     t.bounded = true

@@ -38,7 +38,8 @@ local LATEST = 2 ^ 53   -- no watermark is beyond it
 ---@param forget function (r, s): r holds nothing any more
 ---@return table take(head, t, to): the session that an event joins, announced, or nil: it is late; standing(head, t, to): how many
 ---   it would change whose row stands, old(j) is each; next(to): the record to make a row of, or nil; final: is it its final row?
----   close(r): a session goes; key(): of the record at hand; unit(): what is at work; judge_due()
+---   record(): the same again behind a commit, `at.ptr` its state; close(r): a session goes, as it does by itself at the end of its
+---   lateness; key(): of the record at hand; unit(): what is at work; judge_due()
 function M.new(rec, opened, clock, merge, forget)
   local ptr, typ, family = opened.ptr, opened.type, siblings.new(opened)
   local find = family.find
@@ -47,7 +48,7 @@ function M.new(rec, opened, clock, merge, forget)
   local at_over = mode == 'closed' or mode == 'updates'   -- there is nothing to do before
   local silent = mode == 'updates'
   local tick, walking, found = huge, false, false
-  local W = { final = false, r = nil, working = false }
+  local W = { final = false, r = nil, working = false, at = opened }
 
   local function checked(rc) if rc < 0 then state.failed(ptr, rc) end end
 
@@ -297,6 +298,12 @@ function M.new(rec, opened, clock, merge, forget)
       if r then return r end
     end
     return next_slowly(to)
+  end
+
+  function W.record()
+    if not W.working then return nil end
+    W.r = family.held()
+    return W.r
   end
 
   function W.judge_due() return ptr.due < tick and ptr.due or tick end

@@ -61,7 +61,7 @@ end
 
 local function bound_text(state, row)
   if row.max_keys ~= lib.NULL then return thousands(row.max_keys) .. ' keys, on_full ' .. row.on_full end
-  if state.step.kind == 'aggregate' then return 'open windows' end
+  if state.step.kind == 'aggregate' or state.step.kind == 'window_join' then return 'open windows' end
   if state.table and state.step.table.bounded then return 'files that end' end
   if state.step.rec.within then return 'within' end
   if state.step.kind == 'over' then return 'the events it looks back on' end

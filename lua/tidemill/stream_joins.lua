@@ -156,8 +156,8 @@ return function(methods, step, stream)
       fault(where, "window_join takes what kind of windows behind the other stream: :window_join('both', captures, " ..
         "tm.window.tumbling '5m', { on = 'id' }); got " .. describe(spec))
     end
-    if w.kind ~= 'tumbling' and w.kind ~= 'hopping' then
-      fault(where, 'window_join takes tumbling and hopping windows, got ' .. w.kind)
+    if w.kind ~= 'tumbling' and w.kind ~= 'hopping' and w.kind ~= 'session' then
+      fault(where, 'window_join takes tumbling, hopping and session windows, got ' .. w.kind)
     end
     local o = stream.options(where, 'window_join', options)
     local rec, other = common(self, where, 'window_join', name, right, o)
@@ -171,7 +171,8 @@ return function(methods, step, stream)
     stream.check_open(where, 'window_join', w, 0, rec.left_timed)
     stream.check_open(where, 'window_join', w, 0, rec.right_timed)
     stream.check_each(where, 'window_join', w)
-    rec.window = { window = w, lateness = 0, open_max = stream.open_max }
+    rec.window = { window = w, lateness = 0, open_max = stream.open_max(w.kind) }
+    rec.options.timed = w.kind == 'session' or nil
     return link(self, 'window_join', rec, other)
   end
 end

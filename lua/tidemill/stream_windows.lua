@@ -143,7 +143,10 @@ return function(methods, step, stream)
         :format(what, n, MANY_MAX))
     end
   end
-  stream.check_open, stream.open_max = check_open, OPEN_MAX
+  stream.check_open = check_open
+
+  --- How many windows of a step, or sessions of a key, may be open.
+  function stream.open_max(kind) return kind == 'session' and MANY_MAX or OPEN_MAX end
 
   --- What tm.window.… returned; nil: that is none.
   function stream.window_of(v) return made[v] end
@@ -170,8 +173,7 @@ return function(methods, step, stream)
         "event_time longer")
     end
     check_open(where, 'window', w, lateness, timed)
-    return step(self, 'window', { name = name, window = w, lateness = lateness,
-      open_max = w.kind == 'session' and MANY_MAX or OPEN_MAX })
+    return step(self, 'window', { name = name, window = w, lateness = lateness, open_max = stream.open_max(w.kind) })
   end
 
   --- The fields of the key that holds for a step.

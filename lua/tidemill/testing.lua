@@ -163,7 +163,7 @@ local function collect(run)
       if #run.rows >= ROWS_MAX then
         raise('usage', ('more than %d rows were not taken: call t:out(), t:late(), t:errors()'):format(ROWS_MAX))
       end
-      run.rows[#run.rows + 1] = { value = plain(value.decode(text:sub(from, to - 1))), sink = sink }
+      run.rows[#run.rows + 1] = { value = plain(value.decode_digits(text:sub(from, to - 1))), sink = sink }
       from = to + 1
     end
   end
@@ -425,7 +425,7 @@ end
 
 --- What a record holds, as a table.
 local function shown(state, record)
-  if state.table then return plain(value.decode(tables.json(state, record))) end
+  if state.table then return plain(value.decode_digits(tables.json(state, record))) end
   local t = {}
   if state.shown then
     local values = { state.results(ffi.cast(state.type, record), state.ptr) }
@@ -477,7 +477,7 @@ function Run.state(run, name, key)
     raise('usage', "t:state takes the name of a step, or 'pipeline/step', got " .. stream.describe(name))
   end
   local state = state_find.state(states, name)
-  if state.step.kind == 'aggregate' then
+  if state.step.kind == 'aggregate' or state.step.kind == 'window_join' then
     raise('usage', "t:state: the windows of '" .. name .. "' are seen in their rows: t:watermark, then t:out")
   end
   local record = state_find.record(state, parts_of(state, key))

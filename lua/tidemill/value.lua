@@ -186,7 +186,8 @@ local function big(node, where, base, cell, kind)
   raise('bigint', where .. ' holds ' .. digits .. ', an integer outside +-2^53 that a Lua number would round')
 end
 
---- Builds the value at tape cell i; returns it and the index behind it.
+--- Builds the value at tape cell i; returns it and the index behind it. where: of numbers that Lua does not have, for their message; nil:
+--- such a number is its digits.
 local function build(cells, i, base, where, node)
   local cell = cells[i]
   local kind = band(cell.tag, 15)
@@ -211,6 +212,7 @@ local function build(cells, i, base, where, node)
   if kind == 2 then return false, i + 1 end
   if kind == 3 then return true, i + 1 end
   if kind == 11 then return make(text_of(base, cell)), i + 1 end
+  if not where then return ffi_string(base + cell.off, rshift(cell.tag, 4)), i + 1 end
   return big(node, where, base, cell, kind)
 end
 
@@ -236,6 +238,12 @@ function M.decode(text, node)
   local base = to_tape(text)
   local where = node and ("field '" .. node.V.path_of(node) .. "'") or 'the text'
   return (build(tape.cells, 0, base, where, node and band(tape.cells[0].tag, 15) < 9 and node or nil))
+end
+
+--- The same, of any text; integers that Lua would round are strings of digits, as fields of type int64 read.
+function M.decode_digits(text)
+  local base = to_tape(text)
+  return (build(tape.cells, 0, base))
 end
 
 local function count(t)

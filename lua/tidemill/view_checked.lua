@@ -39,18 +39,21 @@ local function retire()
   for i = 1, #handed do owner[handed[i]], handed[i] = lib.KEPT, nil end
 end
 
---- A user function (or one of the library that calls some) on a view that lives for this call only.
-function V.call(f, a, b, c)
-  current = lent(root.view)
-  local proxy = current
-  local r = f(proxy, a, b, c)
+--- What a call gave, which is over; what the library's functions give besides holds no views.
+local function given(proxy, r, ...)
   if r == proxy then
     r = V.event
   elseif type(r) == 'table' and r ~= NULL then
     r = owner[r] and value.text(r) or value.settle(r)
   end
   retire()
-  return r
+  return r, ...
+end
+
+--- A user function (or one of the library that calls some) on a view that lives for this call only; a to x: what it gets besides.
+function V.call(f, a, b, c, d, x)
+  current = lent(root.view)
+  return given(current, f(current, a, b, c, d, x))
 end
 
 --- After an error: the views of its call are over too.

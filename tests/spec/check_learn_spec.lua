@@ -82,6 +82,16 @@ for _ in range(200):
     assert.truthy(r.out:find('learned from 2 events', 1, true), r.out)
   end)
 
+  it('is learned where pipelines share a table and take events one by one', function()
+    local path = h.write '{"g":1}\n{"g":2}\n'
+    local r = h.run { 'check', '--sample', path, h.write([[local tm = require 'tidemill'
+      return tm.pipeline 'p':lookup(tm.table('t', { key = 'g', from = tm.pipeline 'rows', unbounded = true }), { on = 'g' })]],
+      h.path 'shared.lua') }
+    assert.equal(0, r.code, r.err)
+    assert.truthy(r.out:find(' 2 events of ', 1, true), r.out)
+    assert.same({ g = 'integer' }, types(r.out))
+  end)
+
   it('is learned from msgpack too, and nothing from an empty file', function()
     local packed = h.shell('/usr/bin/python3 -',
       "import sys, msgpack\nsys.stdout.buffer.write(msgpack.packb({'a': 1, 'b': b'x', 'c': 'y'}))").out

@@ -3,7 +3,7 @@
   python3 joins_reference.py SPEC.json < events.ndjson > rows.ndjson     late events and dead letters go to SPEC's "late" and "dead"
 
 SPEC: left, right (fields of the key), before, after (ms; absent: unbounded), kind, as, out_of_order, max, where, fail, behind; or, for
-windows: size, slide, offset. Events with l are of the left side, with r of the right, with both of both: left first.
+windows: size, slide, offset, or gap: ms, or "v": 1 + 50 ms for each v of the event. Events with l are of the left side, with r of the right, with both of both: left first.
 Where it is given, where fails for a sum of v of 20 and is false for sums that 3 divides; fail: what comes behind fails for some rows.
 """
 import json
@@ -99,6 +99,13 @@ class Join:
             self.counts = counts
             del self.rows[rows:]
 
+    def save(self):
+        return {k: [dict(x) for x in v] for k, v in self.kept.items()}, dict(self.counts), len(self.rows)
+
+    def restore(self, saved):
+        self.kept, self.counts, rows = saved
+        del self.rows[rows:]
+
     def past(self, w):
         s = self.spec
         if 'after' in s:
@@ -135,35 +142,76 @@ class Windows(Join):
                 continue
             bounds = {'window_end': at + self.spec['size'], 'window_start': at}
             for sides in self.open.pop(at).values():
-                left, right = (sorted(sides[k], key=lambda x: (x['ts'], x['n'])) for k in 'lr')
-                matched = set()
+                self.pair(sides, bounds)
 
-                def one(x):
-                    found = [y for y in right if self.partners(x, y)]
-                    for y in found:
-                        self.send(x, y, bounds)
-                    if not found and 'l' in self.outer:
-                        self.send(x, None, bounds)
-                    matched.update(y['n'] for y in found)
+    def pair(self, sides, bounds):
+        """The rows of one key's window."""
+        left, right = (sorted(sides[k], key=lambda x: (x['ts'], x['n'])) for k in 'lr')
+        matched = set()
 
-                for x in left:
-                    self.unit(lambda: one(x))
-                for y in right if 'r' in self.outer else []:
-                    if y['n'] not in matched:
-                        self.unit(lambda: self.send(None, y, bounds))
+        def one(x):
+            found = [y for y in right if self.partners(x, y)]
+            for y in found:
+                self.send(x, y, bounds)
+            if not found and 'l' in self.outer:
+                self.send(x, None, bounds)
+            matched.update(y['n'] for y in found)
+
+        for x in left:
+            self.unit(lambda: one(x))
+        for y in right if 'r' in self.outer else []:
+            if y['n'] not in matched:
+                self.unit(lambda: self.send(None, y, bounds))
+
+    def save(self):
+        kept = {at: {k: {s: list(l) for s, l in v.items()} for k, v in keys.items()} for at, keys in self.open.items()}
+        return super().save(), kept
+
+    def restore(self, saved):
+        super().restore(saved[0])
+        self.open = saved[1]
+
+
+class Sessions(Windows):
+    """open: sessions by number, in no order; each event asks all of them. place: since when one ends where it does."""
+    places = 0
+
+    def save(self):
+        return Join.save(self), dict(self.open)   # a session is never changed, but another made
+
+    def take(self, e, side, late):
+        s, x = self.spec, {'e': e, 'ts': e['ts'], 'n': self.n}
+        x['key'] = key_of(e, s['left'] if side == 'l' else s['right'])
+        start, end = e['ts'], e['ts'] + (1 + 50 * e['v'] if s['gap'] == 'v' else s['gap'])
+        touched = [n for n, o in self.open.items() if o['key'] == x['key'] and o['start'] <= end and o['end'] >= start]
+        if not touched and end - 1 <= self.w:
+            late.append(e)
+            return
+        touched = [self.open.pop(n) for n in touched]
+        one = {'key': x['key'], 'start': min([start] + [o['start'] for o in touched]), 'end': max([end] + [o['end'] for o in touched])}
+        for k in 'lr':
+            one[k] = [y for o in touched for y in o[k]] + ([x] if k == side else [])
+        self.places += 1
+        one['place'] = touched[0]['place'] if len(touched) == 1 and touched[0]['end'] == one['end'] else self.places
+        self.open[self.places] = one
+
+    def alone(self, to):
+        due = [n for n, o in self.open.items() if o['end'] - 1 <= to]
+        for n in sorted(due, key=lambda n: (self.open[n]['end'], self.open[n]['place'])):
+            o = self.open.pop(n)
+            self.pair(o, {'window_end': o['end'], 'window_start': o['start']})
 
 
 def main():
     spec = json.load(open(sys.argv[1]))
-    j = Windows(spec) if 'size' in spec else Join(spec)
+    j = Sessions(spec) if 'gap' in spec else Windows(spec) if 'size' in spec else Join(spec)
     largest, late, dead = -INF, [], []
     for line in sys.stdin:
         e = json.loads(line)
         j.n += 1
         j.w = w = largest - spec['out_of_order'] - 1
         largest = max(largest, e['ts'])
-        kept, counts, rows, n_late = {k: [dict(x) for x in v] for k, v in j.kept.items()}, dict(j.counts), len(j.rows), len(late)
-        opened = {at: {k: {s: list(l) for s, l in v.items()} for k, v in keys.items()} for at, keys in getattr(j, 'open', {}).items()}
+        saved, n_late = j.save(), len(late)
         try:
             for side in 'lr':
                 if side not in e:
@@ -173,10 +221,8 @@ def main():
                 else:
                     j.take(e, side, late)
         except Failed:
-            j.kept, j.counts = kept, counts
-            del j.rows[rows:], late[n_late:]
-            if opened or hasattr(j, 'open'):
-                j.open = opened
+            j.restore(saved)
+            del late[n_late:]
             dead.append(e)
         to = largest - spec['out_of_order'] - 1
         j.alone(to)

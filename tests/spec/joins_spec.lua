@@ -57,17 +57,31 @@ local function random_window_join()
   return s
 end
 
+local function random_session_join()
+  local s = random_common()
+  s.gap = pick { 1, 3, 20, 100, 700, 'v' }
+  return s
+end
+
+local function window_of(s)
+  if s.gap then
+    return ('tm.window.session(%s), '):format(s.gap == 'v' and 'function(e) return 1 + 50 * e.v end' or ("'%dms'"):format(s.gap))
+  elseif s.slide == s.size then
+    return ("tm.window.tumbling('%dms', { offset = '%dms' }), "):format(s.size, s.offset)
+  end
+  return ("tm.window.hopping('%dms', '%dms', { offset = '%dms' }), "):format(s.size, s.slide, s.offset)
+end
+
 local function script(s, dir, more)
   local on = #s.left == 2 and "{ 'k', 'm' }" or s.left[1] == s.right[1] and "'k'" or "{ k = 'm' }"
   local options = { 'on = ' .. on, ("kind = '%s', as = '%s'"):format(s.kind, s.as) }
   if s.after then options[#options + 1] = ("within = { before = '%dms', after = '%dms' }"):format(s.before, s.after)
-  elseif not s.size then options[#options + 1] = 'unbounded = true' end
+  elseif not (s.size or s.gap) then options[#options + 1] = 'unbounded = true' end
   if s.max then options[#options + 1] = ('max = %d'):format(s.max) end
   if s.where then
     options[#options + 1] = "where = function(l, r) if l.v + r.v == 20 then error 'twenty' end return (l.v + r.v) % 3 ~= 0 end"
   end
-  local window = s.size and (s.slide == s.size and ("tm.window.tumbling('%dms', { offset = '%dms' }), "):format(s.size, s.offset) or
-    ("tm.window.hopping('%dms', '%dms', { offset = '%dms' }), "):format(s.size, s.slide, s.offset)) or ''
+  local windowed = s.size or s.gap
   local behind = {}
   if s.fail then
     behind[1] = (":filter(function(e) local r = e.%s if ((e.i or 0) + (r and type(r) == 'table' and r.i or 0)) %% 13 == 0 then " ..
@@ -78,7 +92,8 @@ local function script(s, dir, more)
 local s = tm.pipeline 'p':event_time { field = 'ts', out_of_order = '%dms' }%s
   :late_to(tm.sink.file '%s/late'):on_error(tm.sink.file '%s/dead')
 return s:filter(function(e) return e.l end):%s('j', s:filter(function(e) return e.r end), %s{ %s })%s]]):format(s.out_of_order,
-    more or '', dir, dir, s.size and 'window_join' or 'join', window, table.concat(options, ', '), table.concat(behind))
+    more or '', dir, dir, windowed and 'window_join' or 'join', windowed and window_of(s) or '', table.concat(options, ', '),
+    table.concat(behind))
 end
 
 local function reference(dir, s, input)
@@ -127,6 +142,25 @@ describe('joins', function()
 
   it('of windows give what the reference gives', function() differ(range(101, 130), random_window_join) end)
 
+  it('of sessions give what the reference gives', function() differ(range(401, 440), random_session_join) end)
+
+  -- docs/static/fig/session-window-join.svg of Flink's documentation, "Joining": two sessions, and one without an event of the green stream
+  it('of sessions give the pairs of the example in the documentation of Flink', function()
+    local lines = {}
+    for side, times in pairs { orange = { 1, 2, 5, 6, 8, 9 }, green = { 0, 4, 5 } } do
+      for _, t in ipairs(times) do lines[#lines + 1] = ('{"%s":%d,"k":1,"ts":%d}\n'):format(side, t, t) end
+    end
+    local r = h.run({ 'run', '--quiet', '-e', [[(function(s) return s:filter(function(e) return e.orange end):window_join('j',
+      s:filter(function(e) return e.green end), tm.window.session '1ms', { on = 'k', as = 'other' })
+      :map(function(e) return { pair = e.orange .. ',' .. e.other.green, from = e.window_start, to = e.window_end, t = tm.time(e) } end)
+      end)(stream:event_time { field = 'ts', out_of_order = '10ms' })]] }, table.concat(lines))
+    local want = {}
+    for i, pair in ipairs { '1,0', '2,0', '5,4', '5,5', '6,4', '6,5' } do
+      want[i] = i <= 2 and { pair = pair, from = 0, to = 3, t = 2 } or { pair = pair, from = 4, to = 7, t = 6 }
+    end
+    assert.same(want, h.rows(r.out), r.err)
+  end)
+
   it('keep so many events of a key and side, and drop the oldest', function()
     differ(range(201, 208), function()
       local s = random_join()
@@ -139,7 +173,7 @@ describe('joins', function()
   it('are the same from a pipe in small pieces, without the compiler, and of msgpack', function()
     for seed = 301, 306 do
       math.randomseed(seed)
-      local s = seed % 2 == 0 and random_join() or random_window_join()
+      local s = pick { random_join, random_window_join, random_session_join }()
       local dir = h.folder()
       local input = stream(seed, 1500, pick { 3, 50 }, pick { 0, 9000 }, 1000, 9)
       local text = script(s, dir)
@@ -308,7 +342,8 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       ["stream:join('j', tm.pipeline 'q':from(tm.source.file 'x'), { on = 'id', unbounded = true }):dedup('d', { max_keys = 5 })"] =
         "dedup stands behind a join of two pipelines ('e' and 'q'), where nothing can be kept",
       [windows "{ on = 'id', within = { after = '1s' } }"] = "window_join has no option 'within'",
-      [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling and hopping windows, got global',
+      [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling, hopping and session windows, got global',
+      [windows("{ on = 'id' }", 'tm.window.count(5)')] = 'window_join takes tumbling, hopping and session windows, got count',
       [windows("{ on = 'id' }", "'1m'")] = 'window_join takes what kind of windows behind the other stream',
       [windows "{ on = 'id', as = 'window_end' }"] = "'window_end' is a field of its rows already",
       [windows("{ on = 'id' }", "tm.window.hopping('1h', '100ms')")] = 'each event would go into 36000 windows one by one',
@@ -323,7 +358,7 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
   it('find an event that `where` keeps, with check --sample', function()
     local file = h.write('{"l":1,"id":1,"ts":1}\n{"r":1,"id":1,"ts":2}\n{"r":1,"id":1,"ts":3}\n')
     for _, op in ipairs { "join('j', s:filter(function(e) return e.r end), {", "window_join('j', s:filter(function(e) return e.r end), " ..
-      "tm.window.tumbling '1s', {" } do
+      "tm.window.tumbling '1s', {", "window_join('j', s:filter(function(e) return e.r end), tm.window.session '1s', {" } do
       for _, side in ipairs { 'l', 'r' } do
         local r = h.run { 'check', '--sample', file, '-e', ([[(function(s) local kept
           return s:filter(function(e) return e.l end):%s on = 'id', %s where = function(l, r)
@@ -332,6 +367,10 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
         assert.truthy(r.err:find('event kept after its call; use tm.copy', 1, true), r.err)
       end
     end
+    local r = h.run { 'check', '--sample', file, '-e', [[(function(s) local kept
+      return s:filter(function(e) return e.l end):window_join('j', s:filter(function(e) return e.r end), tm.window.session(function(e)
+        local x = kept and kept.id kept = e return 5 end), { on = 'id' }) end)(stream:event_time { field = 'ts' })]] }
+    assert.truthy(r.err:find('event kept after its call; use tm.copy', 1, true), r.err)
   end)
 
   it('of more streams than one loop holds are refused with what to do; six are not', function()
@@ -360,6 +399,9 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     assert.truthy(text:find('join settle, as its right side', 1, true), text)
     local dot = h.run({ 'graph', '--format', 'dot', '-e', code }).out
     assert.truthy(dot:find('p0_4 -> p0_3 [label="right"]', 1, true), dot)
+    code = code:gsub(':join', ':window_join')
+    local session = h.run({ 'graph', '-e', (code:gsub("{ on = .*'left' }", "tm.window.session '5m', { on = 'id' }")) }).out
+    assert.truthy(session:find('window_join settle: on id, session gap 5m, as right', 1, true), session)
   end)
 
   it('keep what `state` shows, until it is past', function()
@@ -374,6 +416,11 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     assert.is_true(row.keys <= 12, r.out)   -- of ten seconds, one a second
     r = h.run({ 'state', 'get', 'e/j', '1000', '-e', code }, input)
     assert.same({ id = 1000, left_events = 1, right_events = 1 }, h.decode(r.out))
+    -- sessions are gone at the end of input, whatever became of their records
+    code = code:gsub("join%('j', (.*), { on = 'id', [^\n]* }%)", "window_join('j', %1, tm.window.session '10s', { on = 'id' })")
+    row = h.decode(h.run({ 'state', 'ls', '--json', '-e', code }, input).out)[1]
+    assert.same({ 'e/j', 'window_join', 0 }, { row.name, row.kind, row.keys })
+    assert.truthy(h.run({ 'state', 'ls', '-e', code }, input).out:find('open windows', 1, true))
   end)
 
   -- which of the two is read when is the host's; what comes out is not
@@ -393,7 +440,9 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     local head = ([[create table j (t text);
 .mode list
 .import %s/in j
-create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as i from j;
+create table e as select *, sum(new) over (partition by k order by ts, i) as session from (
+  select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as i,
+    ifnull(t->>'ts' - lag(t->>'ts') over (partition by t->>'k' order by t->>'ts', t->>'i') > 4000, 1) as new from j);
 create view l as select * from e where s = 'l'; create view r as select * from e where s = 'r';
 ]]):format(dir)
     local ends = { inner = 'where l.i is not null and r.i is not null', left = 'where l.i is not null', right = 'where r.i is not null',
@@ -413,6 +462,7 @@ create view l as select * from e where s = 'l'; create view r as select * from e
           'where = function(l, r) return l.i + 7 > r.i and r.i > l.i end })',
           'l.i + 7 > r.i and r.i > l.i' },
         { "window_join('j', r, tm.window.tumbling '10s', { on = 'k', kind = 'KIND', as = 'o' })", 'l.ts / 10000 = r.ts / 10000' },
+        { "window_join('j', r, tm.window.session '4s', { on = 'k', kind = 'KIND', as = 'o' })", 'l.session = r.session' },
       } do
         local want = sql(kind, how[2])
         for source, from in pairs(sources) do

@@ -131,6 +131,46 @@ describe('tm.testing', function()
     ]]
   end)
 
+  it('gives integers that a number of Lua would round as their digits', function()
+    passes [[
+      local t = tm.testing.run(tm.pipeline 'p')
+      t:send '{"n":9223372036854775807,"list":[-9007199254740993,9007199254740992]}'
+      assert.same({ { n = '9223372036854775807', list = { '-9007199254740993', 9007199254740992 } } }, t:out())
+    ]]
+  end)
+
+  it('runs over: what looks back gives all its values, with a where too', function()
+    passes [[
+      local t = tm.testing.run(tm.pipeline 'p':event_time { field = 'ts' }:key_by 'k':over('o', { n = tm.agg.count { over = '10ms' },
+        a = tm.agg.sum('v', { over = '10ms' }), b = tm.agg.max('v', { over = '10ms', where = function(e) return e.v < 5 end }) })
+        :select { 'n', 'a', 'b' })
+      for ts = 1, 3 do t:send { k = 'x', ts = ts, v = 2 * ts } end
+      assert.same({ { n = 1, a = 2, b = 2 }, { n = 2, a = 6, b = 4 }, { n = 3, a = 12, b = 4 } }, t:out())
+    ]]
+  end)
+
+  it('sends to pipelines that share a table and a source, event by event', function()
+    passes [[
+      local rows = tm.pipeline 'rows':filter(function(e) return e.name end)
+      local names = tm.table('names', { key = 'k', from = rows, unbounded = true })
+      local t = tm.testing.run { tm.pipeline 'p':lookup(names, { on = 'k', as = 'of' }) }
+      t:send '{"k":1}\n{"k":1,"name":"a"}\n{"k":1}\n'
+      local of = { k = 1, name = 'a' }
+      assert.same({ { k = 1 }, { k = 1, name = 'a', of = of }, { k = 1, of = of } }, t:out())
+    ]]
+  end)
+
+  it('takes events of any time, behind a link too', function()
+    passes [[
+      local link = tm.pipeline 'l':from(tm.pipeline 'p'):event_time { field = 'ts' }
+      local t = tm.testing.run(link:window('w', tm.window.tumbling '10ms'):aggregate { n = tm.agg.count() })
+      t:send { ts = 4e12 }
+      t:send { ts = 4e12 + 10 }
+      assert.same({ { n = 1, window_start = 4e12, window_end = 4e12 + 10 } }, t:out())
+      assert.same({}, t:late())
+    ]]
+  end)
+
   it('knows sinks by name and path, and keeps them apart', function()
     passes [[
       local s = tm.pipeline 'a':branch { big = function(e) return e.x > 1 end, rest = true }

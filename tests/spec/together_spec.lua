@@ -1,7 +1,8 @@
 --[[
 together_spec.lua - operators of all kinds in random pipelines, where nobody knows what comes out: what is compared is one way to run with
 another. The same bytes come out compiled and interpreted, from a file, a pipe in small pieces and with other batches, of msgpack, and
-with a step in front of each sink that changes nothing (rows written by C, then by Lua). And pipelines that share a table and read
+with a step in front of each sink that changes nothing (rows written by C, then by Lua); the same values in a spec, where each view lives
+for one call and each event is a batch. And pipelines that share a table and read
 one source take it event by event, against a slow reference (one_reference.py).
 ]]
 
@@ -53,6 +54,64 @@ local function no_places(_, text) return (text:gsub('"position":"[^"]*"', '')) e
 --- Dead letters hold the event as it is written, and the step's place.
 local function rows_only(name, text) return name:find '^dead' and '' or text end
 
+--- A value as text that is the same for the same value, whatever the order of its fields. Specs read rows into tables without marks: an
+--- empty array is an empty table, and integers that a number of Lua would round are their digits.
+local function canonical(v)
+  if type(v) == 'number' then return ('%.17g'):format(v) end
+  if type(v) ~= 'table' or v == h.null then return v == h.null and 'null' or ('%q'):format(tostring(v)) end
+  local parts = {}
+  for k, item in pairs(v) do parts[#parts + 1] = ('%q:%s'):format(tostring(k), canonical(item)) end
+  table.sort(parts)
+  return '{' .. table.concat(parts, ',') .. '}'
+end
+
+--- A file of rows as values. Where several pipelines write, which of them comes first is not said.
+local function values(name, text)
+  local list = h.lines(text)
+  for i, line in ipairs(list) do
+    line = line:gsub('([:,%[])(%-?%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d+)([,%]}])', '%1"%2"%3')
+    list[i] = canonical(h.decode(line))
+  end
+  if name == 'stdout' then table.sort(list) end
+  return table.concat(list, '\n')
+end
+
+--- A spec that gives a script its input event by event and writes what it got, a file for each name.
+local SPEC = [[local tm = require 'tidemill'
+it('runs', function()
+  local t = tm.testing.run 'script.lua'
+  for line in io.lines 'input' do t:send(line) end
+  t:watermark(math.huge)
+  for _, name in ipairs { %s } do
+    local f = assert(io.open(name, 'wb'))
+    for _, row in ipairs(t:out(name)) do f:write(tm.json.encode(row), '\n') end
+    f:close()
+  end
+end)
+]]
+
+--- Runs a chain whose sinks write JSON, from a pipe, and in a spec.
+local function compare_checked(chain, input, where)
+  local dir = h.folder()
+  local text = h.read(chain):gsub("{ path = '(%w+)%.csv', columns = %b{} }", "'%1.ndjson'"):gsub("%.msgpack'", ".ndjson'")
+  local script = h.write(text, dir .. '/script.lua')
+  local want, r = run(script, input, 'cat')
+  assert.equal(0, r.code, where .. r.err)
+  local names = {}
+  for name, rows in pairs(want) do
+    if name ~= 'stdout' or rows ~= '' then names[#names + 1] = ('%q'):format(name) end
+  end
+  h.write(SPEC:format(table.concat(names, ', ')), dir .. '/chain_spec.lua')
+  h.write(h.read(input), dir .. '/input')
+  r = h.shell(('cd %s && %s'):format(dir, h.command { 'test', 'chain_spec.lua' }))
+  assert.equal(0, r.code, where .. r.out .. r.err)
+  sound(r.err, where)
+  local got = {}
+  for name in pairs(want) do got[name] = h.read(dir .. '/' .. name) end
+  compare(want, got, 'in a spec\n' .. where, values)
+  os.execute('rm -r ' .. dir)
+end
+
 describe('operators together', function()
   it('give the same rows however they are run', function()
     local dir, ran = h.folder(), 0
@@ -73,6 +132,7 @@ describe('operators together', function()
         if i % 4 == 0 then compare(want, run(chain, input, pieces), 'in pieces\n' .. where, no_places) end
         compare(want, run(case .. '/noop.lua', input), 'with steps that do nothing\n' .. where, rows_only)
         compare(want, run(chain, case .. '/in.msgpack'), 'of msgpack\n' .. where, rows_only)
+        compare_checked(chain, case .. '/in.ndjson', where)
       end
     end
     assert.is_true(ran > 10, ran)

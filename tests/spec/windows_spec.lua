@@ -126,6 +126,17 @@ select json_object('k', k, 'n', n, 'window_end', s + 10000, 'window_start', s) f
     end
   end)
 
+  -- api.md: max_ahead is off for files, 1h for live inputs; a link is as far as what it reads
+  it('of files take events of the next century, also behind a link; of a pipe they are ahead of their arrival', function()
+    local code = [[tm.pipeline 'l':from(stream:event_time { field = 'ts' }:late_to(tm.sink.discard())):event_time { field = 'ts' }
+      :late_to(tm.sink.discard()):window('w', tm.window.tumbling '10ms'):aggregate { n = tm.agg.count() }]]
+    local input = '{"ts":4000000000000}\n{"ts":4000000000020}\n'
+    local r = h.run { 'run', '--quiet', '-e', code, '--from', h.write(input) }
+    assert.equal('{"n":1,"window_end":4000000000010,"window_start":4000000000000}\n' ..
+      '{"n":1,"window_end":4000000000030,"window_start":4000000000020}\n', r.out, r.err)
+    assert.equal('', h.run({ 'run', '--quiet', '-e', code }, input).out)
+  end)
+
   it('are drawn with their bounds', function()
     local r = h.run { 'graph', '-e', [[stream:event_time { field = 'ts', out_of_order = '5s' }:key_by('k')
       :window('w', tm.window.hopping('90s', '30s'), { lateness = '1m' }):aggregate { n = tm.agg.count() }:emit 'updates'

@@ -171,7 +171,8 @@ class Chain:
                 options.append("where = function(l, r) if l.v == 20 then error 'v20' end return type(l.v) == type(r.v) end")
             if kind == 'join':
                 options.append(self.pick("within = { before = '200ms', after = '500ms' }", "within = { after = '1s' }", 'unbounded = true, max = 3'))
-            window = '' if kind == 'join' else "tm.window.%s, " % self.pick("tumbling '1s'", "hopping('1s', '500ms')")
+            window = '' if kind == 'join' else "tm.window.%s, " % self.pick("tumbling '1s'", "hopping('1s', '500ms')", "session '300ms'",
+                                                                               "session(function(e) return 100 + (e.i or 0) % 3 * 200 end)")
             right = self.other if self.other and self.rng.random() < 0.5 else some()
             return self.var("%s:%s('%s', %s, %s{ %s })" % (v, kind, self.name('j'), right, window, ', '.join(options)))
         if kind == 'to':
