@@ -367,6 +367,9 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;
+  /* what it waited for may just have happened, and then nothing tells of it any more */
+  for (int32_t i = 0; t == TURN_WAIT && i < w->flows.islands_n; i++)
+    if (w->current[i] != NULL && !tm_flow_is_blocked(&w->flows, i)) return TURN_AGAIN;
   return t;
 }
 

@@ -51,6 +51,18 @@ describe('islands', function()
     assert.is_true(p:summary().counters.source_pauses >= 1)
   end)
 
+  it('of one source go on as soon as a sink takes rows again, whenever that is', function()
+    local input = h.write(numbered(200000, 200))
+    for _ = 1, 8 do
+      local into, out = r.fifo(), h.path 'out'
+      local reader = r.spawn('dd bs=512 status=none', { stdin = into, stdout = out })
+      local p = r.start({ 'run', '--quiet', '-e', 'stream' }, { stdin = input, stdout = into })
+      assert.equal(0, p:wait(60))
+      reader:wait()
+      assert.equal(r.digest(input), r.digest(out))
+    end
+  end)
+
   it('go on beside a source that always has more, and their watermarks too', function()
     local b, c, out = r.fifo 'b', r.fifo 'c', h.path 'out'
     local script = h.write(([[local tm = require 'tidemill'
