@@ -37,7 +37,9 @@ local KINDS = {
   last = { C.TM_SLIDE_LAST, 'any' },
   distinct = { C.TM_SLIDE_DISTINCT, 'key', part = true, field = 't' },
   quantile = { C.TM_SLIDE_QUANTILE, 'number', part = true, field = 't' },
+  events = { C.TM_SLIDE_EVENTS, 'event' },
 }
+local PLAIN = { count = true, sum = true, avg = true }
 
 -- Values of an event ----------------------------------------------------------------------
 
@@ -135,12 +137,12 @@ local function plan_of(list, cells, layout, sizes, at, options)
     if size > plan.longest then plan.longest = size end
   end
   for i, a in ipairs(list) do
-    local kind, p = KINDS[a.kind], parts[i - 1]
+    local kind, p = KINDS[a.slides], parts[i - 1]
     p.kind, p.window, p.cell, p.low, p.at = kind[1], a.window, a.cell, a.low, a.at
     p.field = kind.field and layout.index[kind.field .. i] or -1
     p.squares = kind.squares and layout.index[kind.squares .. i] or -1
     if a.kind == 'min' or a.kind == 'max' then plan.extremes = 1 end
-    p.digits, p.log_g = a.int64 and 1 or 0, a.log_g or 0
+    p.digits, p.log_g, p.scale = a.int64 and 1 or 0, a.log_g or 0, a.scale or 1
   end
   plan.parts, plan.sizes, plan['in'], plan.out = parts, ms, values, out
   plan.parts_n, plan.windows_n, plan.cells = #list, #sizes, n
@@ -152,7 +154,7 @@ end
 --- Compiles a list of aggregates whose `over` is a size in ms.
 ---@param list table of aggregate.list
 ---@param typ_of function field -> its declared type, or nil
----@param options table max, on_full
+---@param options table max, on_full; at_once: results are those of the event at hand, and asked for behind update or tm_ffi_slide_look alone
 ---@return table compiled
 ---   numbers, refs: for state.open; plan: struct tm_slide *
 ---   update(e, r, s, t, w): the event at t goes into record r of state s, which is announced, w is the watermark before it; results as
@@ -164,12 +166,21 @@ function M.compile(list, typ_of, options)
   local pieces = aggregate.pieces()
   local layout, parts = pieces.layout, pieces.parts
   local cells, sizes, index, where_of, functions, results = { n = 0 }, {}, {}, {}, {}, {}
+  local plain = options.at_once or false
   for n, a in ipairs(list) do
-    local kind, part = KINDS[a.kind], parts[a.kind]
     pieces.prepare(a, n, typ_of, { retracts = true })
+    plain = plain and PLAIN[a.kind] and not a.int64
+  end
+  for n, a in ipairs(list) do
+    a.slides = options.at_once and a.kind == 'count' and not a.where and 'events' or a.kind
+    local kind, part, shown = KINDS[a.slides], parts[a.kind], ('shown(O[%d])'):format(n - 1)
     a.at = #layout.numbers
-    if kind.part then
+    if a.slides == 'events' then
+      shown = ('O[%d].num'):format(n - 1)
+    elseif kind.part then
       part.cells(a, layout)
+      shown = part.result(a)
+      if plain then shown = ('(O[%d].kind == NUMBER and O[%d].num or %s)'):format(n - 1, n - 1, shown) end
     else
       layout:number('n' .. n)
       layout:number('k' .. n)
@@ -181,17 +192,18 @@ function M.compile(list, typ_of, options)
     end
     a.window = index[a.over]
     a.cell, a.low = cell_of(cells, a, kind[2])
-    results[n] = pieces.final_text(a, layout, kind.part and part.result(a) or ('shown(O[%d])'):format(n - 1))
+    results[n] = pieces.final_text(a, layout, shown)
   end
   if cells.n >= CELLS_MAX then
     raise('script', ('%s: the aggregates of one step take %d different values of an event, at most %d can be; use several steps')
       :format(list[1].place, cells.n, CELLS_MAX - 1))
   end
   local at = #layout.numbers
-  for i = 1, 3 + #sizes do layout:number('slide' .. i) end
+  for i = 1, math.ceil((2 + #sizes) / 2) do layout:number('slide' .. i) end
   local entry = power_of_two(cells.n + 1)
   layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(ROOM / entry)) }
   local plan, anchor = plan_of(list, cells, layout, sizes, at, options)
+  plan.plain = plain and 1 or 0
   for i, c in ipairs(cells) do
     where_of[i] = c.where
     functions[#functions + 1] = c.where
