@@ -911,11 +911,11 @@ struct tm_slide {
   int32_t windows_n;
   int32_t cells;
   int32_t series;           /* the field of the entries */
-  int32_t at;               /* doubles of the record: one and a half for the first window, a half for each further one, rounded up */
+  int32_t at;               /* doubles of the record: one and a half, and a half for each window and for MIN and MAX, rounded up */
   int32_t max;              /* entries of a key; 0: none */
   int32_t on_full;          /* enum tm_on_full; oldest: the oldest entry goes */
   int32_t wrong;            /* the part because of which a call failed */
-  uint32_t rest;            /* C's own */
+  uint32_t owed;            /* C's own */
   int32_t extremes;         /* 1: there are parts MIN or MAX */
   int32_t plain;            /* 1: all parts are EVENTS, COUNT, SUM or MEAN of one cell each, whose results are in `out` too; NIL there:
                              * the record's cells have to be asked, and hold it */

@@ -15,8 +15,8 @@
 
 #include "../base/err.h"
 
-/* keys looked at for a new key, and how many other events it takes for one */
-enum { SWEEP_NEW = 2, SWEEP_REST = 8 };
+/* Two keys are looked at for a new one, and one for eight other events; many at a time. */
+enum { SWEEP_LOOK = 8, SWEEP_NEW = 2 * SWEEP_LOOK, SWEEP_OTHER = 1, SWEEP_KEYS = 16 };
 
 struct tm_slider tm_slider_of(struct tm_slide *p, struct tm_state *s, const void *record) {
   struct tm_table *t = tm_table_of(s);
@@ -74,13 +74,13 @@ static int32_t windows_move(const struct tm_slider *w, uint32_t hi2, double from
 
 /* MIN and MAX see what is not after the watermark */
 static int32_t settle(const struct tm_slider *w, uint32_t to, double watermark) {
-  uint32_t from = w->marks->settled;
+  uint32_t from = *tm_slider_settled(w);
   if (to <= from) return 0;
   for (int32_t i = 0; i < w->p->parts_n; i++) {
     int32_t code = tm_part_settle(w, w->p->parts + i, from, to, watermark);
     if (code != 0) return code;
   }
-  w->marks->settled = to;
+  *tm_slider_settled(w) = to;
   return 0;
 }
 
@@ -92,7 +92,7 @@ static int32_t unsettle(const struct tm_slider *w) {
     int32_t code = tm_ffi_state_empty(w->s, w->record, a->field);
     if (code < 0) return code;
   }
-  w->marks->settled = 0;
+  *tm_slider_settled(w) = 0;
   return 0;
 }
 
@@ -102,8 +102,7 @@ static int32_t cut(const struct tm_slider *w, uint32_t n) {
   if (n == 0) return 0;
   if (tm_series_cut(&w->series, n) != 0) return TM_STATE_NO_MEMORY;
   m->hi = m->hi > n ? m->hi - n : 0;
-  m->settled = m->settled > n ? m->settled - n : 0;
-  for (int32_t k = 0; k < w->p->windows_n; k++) m->lo[k] = m->lo[k] > n ? m->lo[k] - n : 0;
+  for (int32_t k = 0; k < w->p->windows_n + w->p->extremes; k++) m->lo[k] = m->lo[k] > n ? m->lo[k] - n : 0;
   if (w->p->plain) return 0;
   for (int32_t i = 0; i < w->p->parts_n; i++) tm_part_moved(w, w->p->parts + i, n);
   return 0;
@@ -133,7 +132,7 @@ static int32_t full_handle(const struct tm_slider *w) {
     m->lo[k] = 1;
   }
   /* of several at its time it is not known which one MIN or MAX have kept */
-  int32_t code = w->series.ref->n > 1 && tm_slider_time(w, 0) == tm_slider_time(w, 1) ? unsettle(w) : 0;
+  int32_t code = w->p->extremes && w->series.ref->n > 1 && tm_slider_time(w, 0) == tm_slider_time(w, 1) ? unsettle(w) : 0;
   return code == 0 ? cut(w, 1) : code;
 }
 
@@ -141,6 +140,7 @@ int32_t tm_slider_insert(const struct tm_slider *w, uint32_t i, double t) {
   union tm_tagged time = {.num = t};
   uint64_t *e = tm_series_insert(&w->series, i);
   if (e == NULL) return TM_STATE_NO_MEMORY;
+  if (w->series.ref->n == 1 || t > w->marks->newest) w->marks->newest = t;
   e[0] = time.bits;
   for (int32_t c = 1; c < w->p->cells; c++) {
     int32_t code = tm_tagged_put(w->t, w->p->in + c, e + c);
@@ -173,33 +173,41 @@ int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *re
   return look(&w);
 }
 
-/* So many keys that are of no use are there at most, about, as others: a new one pays for looking at two.
- * Looks at the next `n` keys in order of arrival, and removes those that no window can ask for any more. */
-static int32_t sweep(struct tm_slider *w, int32_t n, double watermark) {
+/* Looks at the next keys in order of arrival, and removes those that no window can ask for any more. First all are looked at, and
+ * their places in the index asked for: one by one each would be waited for. */
+static int32_t sweep(const struct tm_slider *w, double watermark) {
   struct tm_slide *p = w->p;
+  void *gone[SWEEP_KEYS];
+  uint32_t hashes[SWEEP_KEYS];
+  int32_t n = 0;
   if (p->sweep == NULL) p->sweep = tm_ffi_cursor_new(w->s);
   if (p->sweep == NULL) return TM_STATE_NO_MEMORY;
-  for (; n > 0; n--) {
+  for (int32_t looks = 0; looks < SWEEP_KEYS; looks++) {
     void *record = tm_ffi_cursor_next(p->sweep);
     if (record == NULL) {
       if (p->sweep->done) {
         tm_ffi_cursor_free(p->sweep);
         p->sweep = NULL;
       }
-      return 0;
+      break;
     }
-    struct tm_slider old = tm_slider_of(p, w->s, record);
-    uint32_t held = old.series.ref->n;
-    if (record == w->record || (held > 0 && !(watermark - tm_slider_time(&old, held - 1) >= p->longest))) continue;
-    if (tm_ffi_state_remove(w->s, record) != 0) return TM_STATE_NO_MEMORY;
+    const struct tm_slide_marks *m = (const struct tm_slide_marks *)(const void *)((const double *)record + p->at);
+    if (record == w->record || !(watermark - m->newest >= p->longest)) continue;
+    hashes[n] = tm_table_leaving(w->t, record);
+    gone[n++] = record;
+  }
+  for (int32_t i = 0; i < n; i++) {
+    if (tm_table_remove(w->t, gone[i], hashes[i]) != 0) return TM_STATE_NO_MEMORY;
   }
   return 0;
 }
 
-/* An event pays its share. */
-static int32_t sweep_share(struct tm_slider *w, double watermark) {
-  if (w->series.ref->n == 1) return sweep(w, SWEEP_NEW, watermark);
-  return ++w->p->rest % SWEEP_REST == 0 ? sweep(w, 1, watermark) : 0;
+/* So many keys that are of no use are there at most, about, as others. What is owed is paid by the event that makes it enough. */
+static int32_t sweep_share(const struct tm_slider *w, double watermark) {
+  w->p->owed += w->series.ref->n == 1 ? SWEEP_NEW : SWEEP_OTHER;
+  if (w->p->owed < SWEEP_KEYS * SWEEP_LOOK) return 0;
+  w->p->owed = 0;
+  return sweep(w, watermark);
 }
 
 /* The windows are moved to the event's own bounds, and it comes in. */
@@ -207,7 +215,7 @@ static int32_t take_in(const struct tm_slider *w, double t, double from, double 
   struct tm_slide *p = w->p;
   uint32_t hi = tm_slider_upto(w, t, 0, w->series.ref->n);
   int32_t code = windows_move(w, hi, from);
-  if (code == 0 && hi < w->marks->settled) code = unsettle(w);
+  if (code == 0 && p->extremes && hi < *tm_slider_settled(w)) code = unsettle(w);
   if (code == 0) code = tm_slider_insert(w, hi, t);
   if (code != 0) return code;
   w->marks->hi = hi + 1;
@@ -216,7 +224,7 @@ static int32_t take_in(const struct tm_slider *w, double t, double from, double 
     if (code != 0) p->wrong = i;
   }
   /* one that is late is looked at by itself: the next one settles anew */
-  if (code == 0 && p->extremes && t > watermark) code = settle(w, tm_slider_upto(w, watermark, 0, w->marks->settled), watermark);
+  if (code == 0 && p->extremes && t > watermark) code = settle(w, tm_slider_upto(w, watermark, 0, *tm_slider_settled(w)), watermark);
   return code == 0 ? look(w) : code;
 }
 

@@ -7,11 +7,11 @@
 
 #include "../state/series.h"
 
-/* Of the record, at double tm_slide.at: window k holds entries [lo, hi) of the series; those before `settled` have been seen by MIN
- * and MAX. */
+/* Of the record, at double tm_slide.at: window k holds entries [lo[k], hi) of the series. Where there are MIN and MAX those before
+ * `settled`, behind the last lo, have been seen by them. */
 struct tm_slide_marks {
+  double newest;                  /* the time of the last entry; where there is none, of one that was, or 0 */
   uint32_t hi;
-  uint32_t settled;
   uint32_t lo[];
 };
 
@@ -29,6 +29,7 @@ struct tm_slider {
 static inline const uint64_t *tm_slider_entry(const struct tm_slider *w, uint32_t i) {
   return tm_series_at(&w->series, i);
 }
+static inline uint32_t *tm_slider_settled(const struct tm_slider *w) { return w->marks->lo + w->p->windows_n; }
 static inline double tm_slider_time(const struct tm_slider *w, uint32_t i) {
   return ((const union tm_tagged *)(const void *)tm_slider_entry(w, i))->num;
 }

@@ -226,7 +226,7 @@ static uint32_t candidate_from(const struct tm_series *c, double x) {
 /* where the best value of [lo, hi) lies, of which there is one */
 static uint64_t best_of(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t lo, uint32_t hi) {
   struct tm_series c = candidates(w, a);
-  uint32_t settled = w->marks->settled, from = lo;
+  uint32_t settled = *tm_slider_settled(w), from = lo;
   uint64_t best = (uint64_t)TM_TAG_NIL << 48;
   if (settled > lo && settled <= hi) {
     uint32_t i = candidate_from(&c, tm_slider_time(w, lo));

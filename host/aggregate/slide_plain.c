@@ -177,5 +177,5 @@ static int32_t out_of_order(const struct tm_slider *w, double t, double from) {
 int32_t tm_plain_add(const struct tm_slider *w, double t, double from) {
   uint32_t n = w->series.ref->n;
   if (w->marks->hi != n) return 0;
-  return n == 0 || tm_slider_time(w, n - 1) <= t ? in_order(w, t, from) : out_of_order(w, t, from);
+  return n == 0 || w->marks->newest <= t ? in_order(w, t, from) : out_of_order(w, t, from);
 }

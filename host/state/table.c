@@ -228,22 +228,22 @@ struct tm_seek tm_seek_key(const struct tm_log *log, const char *key, uint32_t l
   return k;
 }
 
-static uint32_t item_hash(const struct tm_table *t, struct tm_item *it) {
+static uint32_t item_hash(const struct tm_table *t, const struct tm_item *it) {
   return tm_seek_key(t->log, it->key, it->key_len).hash;
 }
 
 static void keys_count(struct tm_table *t) { t->pub.keys = t->core.index.n; }
 
 /* out of every order, but not freed */
-static void item_unlink(struct tm_table *t, uint32_t at) {
+static void item_unlink(struct tm_table *t, uint32_t at, uint32_t hash) {
   struct tm_item *it = tm_item_at(t, at);
-  tm_index_remove(&t->core.index, tm_index_where(&t->core.index, item_hash(t, it), at));
+  tm_index_remove(&t->core.index, tm_index_where(&t->core.index, hash, at));
   *tm_arrival_at(&t->core.arrival, it->arrival) = 0;
   if (t->links) links_cut(t, at);
   keys_count(t);
 }
 
-static int item_remove(struct tm_table *t, uint32_t at) {
+static int item_remove(struct tm_table *t, uint32_t at, uint32_t hash) {
   struct tm_item *it = tm_item_at(t, at);
   int32_t mark = t->log->pub.used;
   if (t->timed && tm_due_cancel(t, at) != 0) return -1;
@@ -253,7 +253,7 @@ static int item_remove(struct tm_table *t, uint32_t at) {
     return -1;
   }
   memcpy(bytes, &it->key_len, sizeof it->key_len);
-  item_unlink(t, at);
+  item_unlink(t, at, hash);
   it->key_len = TM_ITEM_GONE;
   return 0;
 }
@@ -263,7 +263,7 @@ static int full_handle(struct tm_table *t) {
   if (t->on_full == TM_ON_FULL_REFUSE) return TM_STATE_FULL;
   if (t->on_full == TM_ON_FULL_STOP) return TM_STATE_STOP;
   if (tm_changes_keep(t->log, &t->pub.evicted, sizeof t->pub.evicted) != 0) return TM_STATE_NO_MEMORY;
-  if (item_remove(t, t->core.oldest) != 0) return TM_STATE_NO_MEMORY;
+  if (item_remove(t, t->core.oldest, item_hash(t, tm_item_at(t, t->core.oldest))) != 0) return TM_STATE_NO_MEMORY;
   t->pub.evicted++;
   return 0;
 }
@@ -346,11 +346,20 @@ const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k) {
   return at == 0 ? NULL : tm_record_at(t, at);
 }
 
+uint32_t tm_table_leaving(const struct tm_table *t, const void *record) {
+  uint32_t hash = item_hash(t, tm_item_at(t, tm_item_handle(t, record)));
+  __builtin_prefetch(t->core.index.slots + tm_index_home(&t->core.index, hash), 1);
+  return hash;
+}
+
+int32_t tm_table_remove(struct tm_table *t, const void *record, uint32_t hash) {
+  return item_remove(t, tm_item_handle(t, record), hash) == 0 ? 0 : TM_STATE_NO_MEMORY;
+}
+
 int32_t tm_ffi_state_remove(struct tm_state *s, void *record) {
   struct tm_table *t = tm_table_of(s);
-  uint32_t at = tm_item_handle(t, record);
-  if (tm_item_at(t, at)->key_len == TM_ITEM_GONE) return TM_STATE_GONE;
-  return item_remove(t, at) == 0 ? 0 : TM_STATE_NO_MEMORY;
+  const struct tm_item *it = tm_item_at(t, tm_item_handle(t, record));
+  return it->key_len == TM_ITEM_GONE ? TM_STATE_GONE : tm_table_remove(t, record, item_hash(t, it));
 }
 
 const char *tm_ffi_state_key(struct tm_state *s, const void *record, int32_t *len) {
@@ -432,7 +441,7 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
       record_copy(tm_record_at(t, e->at), bytes, t->record_size);
       break;
     case TM_CHANGE_INSERT:
-      item_unlink(t, e->at);
+      item_unlink(t, e->at, item_hash(t, it));
       TM_ASSERT(it->arrival == (uint32_t)(t->core.arrival.end - 1));
       tm_arrival_pop(&t->core.arrival);
       tm_heap_free(&t->core.heap, e->at);

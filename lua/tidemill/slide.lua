@@ -141,7 +141,6 @@ local function plan_of(list, cells, layout, sizes, at, options)
     p.kind, p.window, p.cell, p.low, p.at = kind[1], a.window, a.cell, a.low, a.at
     p.field = kind.field and layout.index[kind.field .. i] or -1
     p.squares = kind.squares and layout.index[kind.squares .. i] or -1
-    if a.kind == 'min' or a.kind == 'max' then plan.extremes = 1 end
     p.digits, p.log_g, p.scale = a.int64 and 1 or 0, a.log_g or 0, a.scale or 1
   end
   plan.parts, plan.sizes, plan['in'], plan.out = parts, ms, values, out
@@ -166,10 +165,11 @@ function M.compile(list, typ_of, options)
   local pieces = aggregate.pieces()
   local layout, parts = pieces.layout, pieces.parts
   local cells, sizes, index, where_of, functions, results = { n = 0 }, {}, {}, {}, {}, {}
-  local plain = options.at_once or false
+  local plain, extremes = options.at_once or false, false
   for n, a in ipairs(list) do
     pieces.prepare(a, n, typ_of, { retracts = true })
     plain = plain and PLAIN[a.kind] and not a.int64
+    extremes = extremes or a.kind == 'min' or a.kind == 'max'
   end
   for n, a in ipairs(list) do
     a.slides = options.at_once and a.kind == 'count' and not a.where and 'events' or a.kind
@@ -199,11 +199,11 @@ function M.compile(list, typ_of, options)
       :format(list[1].place, cells.n, CELLS_MAX - 1))
   end
   local at = #layout.numbers
-  for i = 1, math.ceil((2 + #sizes) / 2) do layout:number('slide' .. i) end
+  for i = 1, math.ceil((3 + #sizes + (extremes and 1 or 0)) / 2) do layout:number('slide' .. i) end
   local entry = power_of_two(cells.n + 1)
   layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(ROOM / entry)) }
   local plan, anchor = plan_of(list, cells, layout, sizes, at, options)
-  plan.plain = plain and 1 or 0
+  plan.plain, plan.extremes = plain and 1 or 0, extremes and 1 or 0
   for i, c in ipairs(cells) do
     where_of[i] = c.where
     functions[#functions + 1] = c.where
