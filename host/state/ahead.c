@@ -17,7 +17,7 @@
 #include "deque.h"
 #include "key.h"
 
-enum { LAST = 8, NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2, LINE = 64, LINES_MAX = 4, KEY_GUESS = 16 };
+enum { LAST = 8, NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2, LINE = 64, LINES_MAX = 4 };
 
 struct tm_ahead_row {
   uint64_t place;
@@ -25,6 +25,7 @@ struct tm_ahead_row {
   uint32_t hash;
   uint32_t at;                          /* an item of that hash, or 0 */
   uint32_t moves;                       /* tm_table.moves when it was found */
+  uint32_t key;                         /* bytes of the key */
 };
 
 struct tm_ahead {
@@ -108,7 +109,7 @@ static void slot_fetch(struct tm_table *t, const struct tm_batch *b, const struc
   struct tm_seek k;
   if (b->status[row] != 0 || row_seek(t->log->key, b, cols, row, &k) != 0) return;
   tm_seek_hash(t->log, &k);
-  *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0};
+  *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0, k.len + (k.tag >= 0)};
   const struct tm_index_slot *home = x->slots + tm_index_home(x, k.hash);
   __builtin_prefetch(home);
   __builtin_prefetch(home + 4);
@@ -121,9 +122,9 @@ static void item_fetch(struct tm_table *t, int32_t row) {
   if (i->hash != r->hash) return;
   r->at = i->at;
   r->moves = t->moves;
-  const char *p = tm_heap_at(&t->core.heap, i->at), *key = tm_item_at(t, i->at)->key + KEY_GUESS - 1;
-  for (int n = 0; n < LINES_MAX && p < key; n++, p += LINE) __builtin_prefetch(p, 1);
-  __builtin_prefetch(key);
+  const char *p = tm_heap_at(&t->core.heap, i->at), *end = tm_item_at(t, i->at)->key + r->key;
+  for (int n = 0; n < LINES_MAX && p < end; n++, p += LINE) __builtin_prefetch(p, 1);
+  __builtin_prefetch(end - 1);
 }
 
 /* inlined, as gcc takes a function that only fetches for one that does nothing, and leaves its calls out */
@@ -174,24 +175,32 @@ static inline __attribute__((always_inline)) void ends_fetch(struct tm_table *t,
   __builtin_prefetch(last + (size_t)(to & (cap - 1)) * size, 1);
 }
 
-/* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for */
-static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+/* How far a stage goes that is asked for `row` now: none from last on. It is due when STEP rows are to do, or the last ones. */
+static inline int32_t upto(const struct tm_ahead *a, int32_t row) { return row + STEP < a->last ? row + STEP : a->last; }
+static inline int due(const struct tm_ahead *a, int32_t done, int32_t to) { return done < to && (done + STEP <= to || to == a->last); }
+
+/* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for. One stage a call, as what is asked for in one go
+ * is more than a processor can wait for at a time. 1: there was something to do. */
+static int window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   struct tm_ahead *a = t->ahead;
-  int32_t far = row + FAR + STEP, near = row + NEAR + STEP, next = row + NEXT + STEP, ends = row + LAST + STEP;
-  if (far > a->last) far = a->last;
-  if (near > a->last) near = a->last;
-  if (next > a->last) next = a->last;
-  if (ends > a->last) ends = a->last;
+  int32_t far = upto(a, row + FAR), near = upto(a, row + NEAR), next = upto(a, row + NEXT), ends = upto(a, row + LAST);
   if (a->hashed < row) a->hashed = row;
   if (a->found < row) a->found = row;
-  while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
-  while (a->found < near) item_fetch(t, a->found++);
-  if (t->fields_n == 0) return;
   if (a->read < row) a->read = row;
   if (a->ends < row) a->ends = row;
-  while (a->ends < ends && t->follow >= 0) ends_fetch(t, a->ends++);
-  while (a->read < next && t->follow >= 0) series_fetch(t, a->read++);
-  while (a->read < next) text_fetch(t, a->read++);
+  if (due(a, a->hashed, far)) {
+    while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
+  } else if (due(a, a->found, near)) {
+    while (a->found < near) item_fetch(t, a->found++);
+  } else if (t->fields_n != 0 && due(a, a->read, next)) {
+    while (a->read < next && t->follow >= 0) series_fetch(t, a->read++);
+    while (a->read < next) text_fetch(t, a->read++);
+  } else if (t->follow >= 0 && due(a, a->ends, ends)) {
+    while (a->ends < ends) ends_fetch(t, a->ends++);
+  } else {
+    return 0;
+  }
+  return 1;
 }
 
 void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first,
@@ -204,7 +213,7 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
   begin(a, b, cols, serial);
   a->ends = a->read = a->found = a->hashed = first;
   a->last = last;
-  window_move(t, b, cols, first);
+  while (window_move(t, b, cols, first)) continue;
 }
 
 /* The key of a row with its hash, and what is known of its item: 0 or a code. */
@@ -217,7 +226,7 @@ static int row_key(struct tm_table *t, const struct tm_batch *b, const struct tm
     if (code == 0) tm_seek_hash(t->log, k);
     return code;
   }
-  if (a->found < row + NEAR && a->found < a->last) window_move(t, b, cols, row);
+  window_move(t, b, cols, row);
   int code = row_seek(t->log->key, b, cols, row, k);
   if (code != 0) return code;
   const struct tm_ahead_row *r = a->rows + row;

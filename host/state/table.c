@@ -18,6 +18,7 @@
 
 enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024, STATES_MANY = 256 };
 enum { RECYCLED_HEAP = 8 * 1024 * 1024, RECYCLED_SLOTS = 128 * 1024 };  /* 1 MiB of slots */
+enum { LINE = 64, LINE_SHARE = 8 };
 static const size_t RESERVE_MAX = (size_t)32 << 30;
 
 /* ---- making ---- */
@@ -268,6 +269,12 @@ static int full_handle(struct tm_table *t) {
   return 0;
 }
 
+/* One that would take up most of a line takes all of it: it lies in fewer lines then. */
+static uint32_t item_size(uint32_t bytes) {
+  uint32_t whole = (bytes + LINE - 1) & ~(uint32_t)(LINE - 1);
+  return whole - bytes <= whole / LINE_SHARE ? whole : bytes;
+}
+
 static void *item_insert(struct tm_table *t, const struct tm_seek *k) {
   struct tm_core *c = &t->core;
   int32_t mark = t->log->pub.used;
@@ -282,7 +289,7 @@ static void *item_insert(struct tm_table *t, const struct tm_seek *k) {
     }
   }
   if (tm_index_room(&c->index) != 0 || tm_arrival_room(&c->arrival) != 0) goto fail;
-  at = tm_heap_alloc(&c->heap, size);
+  at = tm_heap_alloc(&c->heap, item_size(size));
   if (at == 0 || tm_changes_put(t->log, TM_CHANGE_INSERT, t, at, 0) == NULL) goto fail;
   struct tm_item *it = tm_item_at(t, at);
   it->key_len = (uint16_t)len;

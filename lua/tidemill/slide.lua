@@ -21,7 +21,7 @@ local ffi_string = ffi.string
 local M = {}
 
 local CELLS_MAX = 64
-local ROOM = 6   -- cells of entries that lie in the record
+local ROOM = 8   -- cells of entries that lie in the record
 local NUMBER, STRING, FALSE, TRUE, ANY = C.TM_VALUE_NUMBER, C.TM_VALUE_STRING, C.TM_VALUE_FALSE, C.TM_VALUE_TRUE, C.TM_VALUE_ANY
 
 -- by kind: what C calls it, which values it takes, cells of its own, or whether those are the part's; what else hangs off the record
