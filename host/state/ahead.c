@@ -104,15 +104,12 @@ int tm_row_seek(struct tm_key *k, const struct tm_batch *b, const struct tm_key_
 }
 
 static void slot_fetch(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
-  const struct tm_index *x = &t->core.index;
   struct tm_ahead_row *r = t->ahead->rows + row;
   struct tm_seek k;
   if (b->status[row] != 0 || row_seek(t->log->key, b, cols, row, &k) != 0) return;
   tm_seek_hash(t->log, &k);
   *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0, k.len + (k.tag >= 0)};
-  const struct tm_index_slot *home = x->slots + tm_index_home(x, k.hash);
-  __builtin_prefetch(home);
-  __builtin_prefetch(home + 4);
+  tm_index_ask(&t->core.index, k.hash);
 }
 
 static void item_fetch(struct tm_table *t, int32_t row) {

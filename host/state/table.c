@@ -355,7 +355,7 @@ const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k) {
 
 uint32_t tm_table_leaving(const struct tm_table *t, const void *record) {
   uint32_t hash = item_hash(t, tm_item_at(t, tm_item_handle(t, record)));
-  __builtin_prefetch(t->core.index.slots + tm_index_home(&t->core.index, hash), 1);
+  tm_index_ask(&t->core.index, hash);
   return hash;
 }
 
