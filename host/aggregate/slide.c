@@ -211,8 +211,9 @@ static int32_t sweep_share(const struct tm_slider *w, double watermark) {
 }
 
 /* The windows are moved to the event's own bounds, and it comes in. */
-static int32_t take_in(const struct tm_slider *w, double t, double from, double watermark) {
+static int32_t take_in(const struct tm_slider *w, double t, double watermark) {
   struct tm_slide *p = w->p;
+  double from = t > watermark ? t : watermark;
   uint32_t hi = tm_slider_upto(w, t, 0, w->series.ref->n);
   int32_t code = windows_move(w, hi, from);
   if (code == 0 && p->extremes && hi < *tm_slider_settled(w)) code = unsettle(w);
@@ -230,12 +231,11 @@ static int32_t take_in(const struct tm_slider *w, double t, double from, double 
 
 int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, double t, double w) {
   struct tm_slider at = tm_slider_of(p, s, record);
-  double from = t > w ? t : w;
   p->wrong = -1;
   int32_t code = full_handle(&at);
   if (code != 0) return code;
-  code = p->plain ? tm_plain_add(&at, t, from) : 0;
-  if (code == 0) code = take_in(&at, t, from, w);
+  code = p->plain ? tm_plain_add(&at, t, w) : 0;
+  if (code == 0) code = take_in(&at, t, w);
   if (code >= 0) code = sweep_share(&at, w);
   /* last of all, as what `out` refers to stays readable */
   return code == 0 ? cut(&at, old_ones(&at, w)) : code;

@@ -41,9 +41,9 @@ uint32_t tm_slider_upto(const struct tm_slider *w, double x, double size, uint32
 /* The event at hand, at t, becomes an entry before place i: 0 or a code. */
 int32_t tm_slider_insert(const struct tm_slider *w, uint32_t i, double t);
 
-/* slide_plain.c: the event at hand, at t and with windows up to `from`, and its results: 1, or 0 where it can only be taken in by
- * moving the windows, with nothing done; or a code. */
-int32_t tm_plain_add(const struct tm_slider *w, double t, double from);
+/* slide_plain.c: the event at hand, at t, comes in, and has its results: 1, or 0 where it has yet to be taken in, by moving the
+ * windows; or a code. */
+int32_t tm_plain_add(const struct tm_slider *w, double t, double watermark);
 /* the results of the windows as they stand */
 void tm_plain_look(const struct tm_slider *w);
 

@@ -7,7 +7,7 @@
  *
  * An event that is out of order takes its results from a copy of the sums, which is given up; so it costs what lies between it and
  * the last one once at each end, and nothing has to be moved back. A copy has no text for what a pair cannot hold: then the windows are
- * moved to the event (slide.c), as they are for a result that a pair does not give, and with the next event back. */
+ * moved to the event (slide.c), as they are for a result that a pair does not give, and with the next event in order back. */
 #include "../base/err.h"
 #include "slide.h"
 
@@ -150,9 +150,28 @@ static int aside(const struct tm_slider *w, const struct tm_slide_part *a, uint3
   return show(a, &x, out);
 }
 
-static int32_t out_of_order(const struct tm_slider *w, double t, double from) {
+/* What no event behind the watermark can ask for leaves all the same, as it would be kept else. */
+static int32_t old_leave(const struct tm_slider *w, double watermark) {
   struct tm_slide_marks *m = w->marks;
+  int32_t code = 0;
+  for (int32_t k = 0; k < w->p->windows_n; k++) {
+    for (; m->lo[k] < m->hi && watermark - tm_slider_time(w, m->lo[k]) >= w->p->sizes[k]; m->lo[k]++) {
+      for (int32_t i = 0; i < w->p->parts_n && code == 0; i++) {
+        const struct tm_slide_part *a = w->p->parts + i;
+        if (a->window == k && a->kind != TM_SLIDE_EVENTS) code = change(w, a, m->lo[k], -1);
+      }
+      if (code != 0) return code;
+    }
+  }
+  return 0;
+}
+
+static int32_t out_of_order(const struct tm_slider *w, double t, double watermark) {
+  struct tm_slide_marks *m = w->marks;
+  double from = t > watermark ? t : watermark;
   uint32_t n = w->series.ref->n, place = n - 1;
+  int32_t code = old_leave(w, watermark);
+  if (code != 0) return code;
   while (place > 0 && tm_slider_time(w, place - 1) > t) place--;
   for (int32_t k = 0; k < w->p->windows_n; k++) {
     uint32_t lo2 = tm_slider_upto(w, from, w->p->sizes[k], m->lo[k]);
@@ -164,7 +183,7 @@ static int32_t out_of_order(const struct tm_slider *w, double t, double from) {
       else if (!aside(w, a, lo2, place, w->p->out + i)) return 0;
     }
   }
-  int32_t code = tm_slider_insert(w, place, t);
+  code = tm_slider_insert(w, place, t);
   for (int32_t i = 0; i < w->p->parts_n && code == 0; i++) {
     const struct tm_slide_part *a = w->p->parts + i;
     if (a->kind != TM_SLIDE_EVENTS && place >= m->lo[a->window]) code = change(w, a, place, 1);
@@ -174,8 +193,8 @@ static int32_t out_of_order(const struct tm_slider *w, double t, double from) {
   return code == 0 ? 1 : code;
 }
 
-int32_t tm_plain_add(const struct tm_slider *w, double t, double from) {
+int32_t tm_plain_add(const struct tm_slider *w, double t, double watermark) {
   uint32_t n = w->series.ref->n;
   if (w->marks->hi != n) return 0;
-  return n == 0 || w->marks->newest <= t ? in_order(w, t, from) : out_of_order(w, t, from);
+  return n == 0 || w->marks->newest <= t ? in_order(w, t, t > watermark ? t : watermark) : out_of_order(w, t, watermark);
 }
