@@ -36,6 +36,7 @@ struct tm_ahead {
   int32_t missing;
   double serial;
   uint32_t stamp;
+  int32_t turn, half;                   /* the row at which the next half is asked for, and which was last */
   int32_t ends, read, found, hashed, last;  /* rows before ends have the ends of their series, before read their texts, before found
                                          * their items, before hashed their slots; none from last on */
   struct tm_ahead_row rows[TM_BATCH_ROWS + 1];
@@ -172,32 +173,38 @@ static inline __attribute__((always_inline)) void ends_fetch(struct tm_table *t,
   __builtin_prefetch(last + (size_t)(to & (cap - 1)) * size, 1);
 }
 
-/* How far a stage goes that is asked for `row` now: none from last on. It is due when STEP rows are to do, or the last ones. */
+/* How far a stage goes: none from last on. */
 static inline int32_t upto(const struct tm_ahead *a, int32_t row) { return row + STEP < a->last ? row + STEP : a->last; }
-static inline int due(const struct tm_ahead *a, int32_t done, int32_t to) { return done < to && (done + STEP <= to || to == a->last); }
 
-/* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for. One stage a call, as what is asked for in one go
- * is more than a processor can wait for at a time. 1: there was something to do. */
-static int window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+/* Of STEP rows, slots and the ends of series. */
+static inline void far_fetch(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   struct tm_ahead *a = t->ahead;
-  int32_t far = upto(a, row + FAR), near = upto(a, row + NEAR), next = upto(a, row + NEXT), ends = upto(a, row + LAST);
+  int32_t far = upto(a, row + FAR), ends = upto(a, row + LAST);
   if (a->hashed < row) a->hashed = row;
-  if (a->found < row) a->found = row;
-  if (a->read < row) a->read = row;
+  while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
   if (a->ends < row) a->ends = row;
-  if (due(a, a->hashed, far)) {
-    while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
-  } else if (due(a, a->found, near)) {
-    while (a->found < near) item_fetch(t, a->found++);
-  } else if (t->fields_n != 0 && due(a, a->read, next)) {
-    while (a->read < next && t->follow >= 0) series_fetch(t, a->read++);
-    while (a->read < next) text_fetch(t, a->read++);
-  } else if (t->follow >= 0 && due(a, a->ends, ends)) {
-    while (a->ends < ends) ends_fetch(t, a->ends++);
-  } else {
-    return 0;
-  }
-  return 1;
+  while (a->ends < ends && t->follow >= 0) ends_fetch(t, a->ends++);
+}
+
+/* Items, and what is found in them. */
+static inline void near_fetch(struct tm_table *t, int32_t row) {
+  struct tm_ahead *a = t->ahead;
+  int32_t near = upto(a, row + NEAR), next = upto(a, row + NEXT);
+  if (a->found < row) a->found = row;
+  while (a->found < near) item_fetch(t, a->found++);
+  if (a->read < row) a->read = row;
+  while (a->read < next && t->follow >= 0) series_fetch(t, a->read++);
+  while (a->read < next && t->fields_n > 0) text_fetch(t, a->read++);
+}
+
+/* row is due; those up to LAST, NEXT, NEAR and FAR behind it, and STEP more, are asked for. Half of it at a time: all in one go is
+ * more than a processor can wait for. */
+static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+  struct tm_ahead *a = t->ahead;
+  a->turn = row + STEP / 2;
+  a->half = !a->half;
+  if (a->half) far_fetch(t, b, cols, row);
+  else near_fetch(t, row);
 }
 
 void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first,
@@ -210,7 +217,9 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
   begin(a, b, cols, serial);
   a->ends = a->read = a->found = a->hashed = first;
   a->last = last;
-  while (window_move(t, b, cols, first)) continue;
+  a->half = 0;
+  window_move(t, b, cols, first);
+  window_move(t, b, cols, first);
 }
 
 /* The key of a row with its hash, and what is known of its item: 0 or a code. */
@@ -223,7 +232,7 @@ static int row_key(struct tm_table *t, const struct tm_batch *b, const struct tm
     if (code == 0) tm_seek_hash(t->log, k);
     return code;
   }
-  window_move(t, b, cols, row);
+  if (row >= a->turn) window_move(t, b, cols, row);
   int code = row_seek(t->log->key, b, cols, row, k);
   if (code != 0) return code;
   const struct tm_ahead_row *r = a->rows + row;
