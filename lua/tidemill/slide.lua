@@ -21,7 +21,8 @@ local ffi_string = ffi.string
 local M = {}
 
 local CELLS_MAX = 64
-local ROOM = 8   -- cells of entries that lie in the record
+local ROOM = 8        -- cells of entries that lie in the record at most
+local RECORD = 112    -- bytes; with a short key that is two lines of the processor's caches
 local NUMBER, STRING, FALSE, TRUE, ANY = C.TM_VALUE_NUMBER, C.TM_VALUE_STRING, C.TM_VALUE_FALSE, C.TM_VALUE_TRUE, C.TM_VALUE_ANY
 
 -- by kind: what C calls it, which values it takes, cells of its own, or whether those are the part's; what else hangs off the record
@@ -201,7 +202,8 @@ function M.compile(list, typ_of, options)
   local at = #layout.numbers
   for i = 1, math.ceil((3 + #sizes + (extremes and 1 or 0)) / 2) do layout:number('slide' .. i) end
   local entry = power_of_two(cells.n + 1)
-  layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(ROOM / entry)) }
+  local left = math.floor(RECORD / 8) - #layout.numbers - #layout.refs - 1
+  layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(math.min(ROOM, left) / entry)) }
   local plan, anchor = plan_of(list, cells, layout, sizes, at, options)
   plan.plain, plan.extremes = plain and 1 or 0, extremes and 1 or 0
   for i, c in ipairs(cells) do
