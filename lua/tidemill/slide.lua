@@ -154,7 +154,7 @@ end
 --- Compiles a list of aggregates whose `over` is a size in ms.
 ---@param list table of aggregate.list
 ---@param typ_of function field -> its declared type, or nil
----@param options table max, on_full; at_once: results are those of the event at hand, and asked for behind update or tm_ffi_slide_look alone
+---@param options table max, on_full; at_once: results are asked for behind update or tm_ffi_slide_look alone
 ---@return table compiled
 ---   numbers, refs: for state.open; plan: struct tm_slide *
 ---   update(e, r, s, t, w): the event at t goes into record r of state s, which is announced, w is the watermark before it; results as

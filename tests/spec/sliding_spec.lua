@@ -28,8 +28,8 @@ local function stream(n, gap, disorder, base, odd, wild)
     local y = pick { 'true', 'false', '1', '"1"', '[1,2]', '{"a":null}', 'null', '-3.5' }
     local wrong, none = odd and math.random() < 0.02, wild and i % 11 == 0
     lines[i] = ('{"ts":%.0f,"k":"k%d","v":%s,"x":%s,"y":%s,"d":%s,"i":%d,"boom":%s}'):format(t - late,
-      math.random(1, wild or 5), wrong and '"no number"' or none and 'null' or ('%.17g'):format(v), odd and math.random() < 0.05 and '7' or x,
-      y, pick { '1', '"1"', 'true', 'null', '2.5' }, i,
+      math.random(1, wild or 5), wrong and '"no number"' or none and 'null' or ('%.17g'):format(v),
+      odd and math.random() < 0.05 and '7' or x, y, pick { '1', '"1"', 'true', 'null', '2.5' }, i,
       tostring(odd and math.random() < 0.05))
   end
   return table.concat(lines, '\n') .. '\n'
