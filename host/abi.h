@@ -883,7 +883,8 @@ enum tm_slide_kind {
   TM_SLIDE_FIRST,           /* n, the entry's place from 0 */
   TM_SLIDE_LAST,
   TM_SLIDE_DISTINCT,        /* field: a map from values to numbers */
-  TM_SLIDE_QUANTILE         /* field: the text of buckets; log_g */
+  TM_SLIDE_QUANTILE,        /* field: the text of buckets; log_g */
+  TM_SLIDE_EVENTS           /* as COUNT of all events, its result in `out` alone */
 };
 struct tm_slide_part {
   int32_t kind;             /* enum tm_slide_kind */
@@ -895,13 +896,14 @@ struct tm_slide_part {
   int32_t squares;
   int32_t digits;           /* 1: texts are int64 and compared as such */
   double log_g;
+  double scale;             /* SUM, MEAN: values are so many times what they stand for */
 };
 /* A step's, filled by Lua; the record begins with doubles. */
 struct tm_slide {
   const struct tm_slide_part *parts;
   const double *sizes;      /* ms */
   struct tm_value *in;      /* of the event at hand, by cell; NIL: does not count there */
-  struct tm_value *out;     /* MIN MAX FIRST LAST: results by part; texts lie in the state; NIL: there is none */
+  struct tm_value *out;     /* MIN MAX FIRST LAST EVENTS: results by part; texts lie in the state; NIL: there is none */
   double longest;           /* of the sizes */
   double time;              /* of the event whose turn it is */
   struct tm_state_cursor *sweep;  /* C's own */
@@ -909,12 +911,14 @@ struct tm_slide {
   int32_t windows_n;
   int32_t cells;
   int32_t series;           /* the field of the entries */
-  int32_t at;               /* doubles of the record: three, and one for each window */
+  int32_t at;               /* doubles of the record: one and a half, and a half for each window and for MIN and MAX, rounded up */
   int32_t max;              /* entries of a key; 0: none */
   int32_t on_full;          /* enum tm_on_full; oldest: the oldest entry goes */
   int32_t wrong;            /* the part because of which a call failed */
-  uint32_t rest;            /* C's own */
+  uint32_t owed;            /* C's own */
   int32_t extremes;         /* 1: there are parts MIN or MAX */
+  int32_t plain;            /* 1: all parts are EVENTS, COUNT, SUM or MEAN of one cell each, whose results are in `out` too; NIL there:
+                             * the record's cells have to be asked, and hold it */
   int32_t moving;           /* 1: all parts are numbers that give back what they took, of one window: entries lie in one row for all
                                keys (state/stay.h); `at`: how many of the key there are, the record's number; series: none */
   int32_t again;            /* C's own: the turn failed for want of memory once */

@@ -15,17 +15,17 @@
 
 #include "../base/err.h"
 
-/* keys looked at for a new key, and how many other events it takes for one */
-enum { SWEEP_NEW = 2, SWEEP_REST = 8 };
+/* Two keys are looked at for a new one, and one for eight other events; many at a time. */
+enum { SWEEP_LOOK = 8, SWEEP_NEW = 2 * SWEEP_LOOK, SWEEP_OTHER = 1, SWEEP_KEYS = 16 };
 
 struct tm_slider tm_slider_of(struct tm_slide *p, struct tm_state *s, const void *record) {
   struct tm_table *t = tm_table_of(s);
   void *r = (void *)(uintptr_t)record;
-  return (struct tm_slider){p, s, t, r, r, tm_series_of(t, r, p->series)};
+  return (struct tm_slider){p, s, t, r, r, (struct tm_slide_marks *)(void *)((double *)r + p->at), tm_series_of(t, r, p->series)};
 }
 
-/* How many entries are not after x - size, looked for from `near` on. The difference of two times is exact where it matters. */
-static uint32_t upto(const struct tm_slider *w, double x, double size, uint32_t near) {
+/* The difference of two times is exact where it matters. */
+uint32_t tm_slider_upto(const struct tm_slider *w, double x, double size, uint32_t near) {
   uint32_t n = w->series.ref->n;
   while (near > 0 && !(x - tm_slider_time(w, near - 1) >= size)) near--;
   while (near < n && x - tm_slider_time(w, near) >= size) near++;
@@ -38,7 +38,7 @@ static int32_t window_move(const struct tm_slider *w, int32_t k, uint32_t lo, ui
   for (int32_t i = 0; i < w->p->parts_n; i++) {
     const struct tm_slide_part *a = w->p->parts + i;
     int32_t code = 0;
-    if (a->window != k) continue;
+    if (a->window != k || a->kind == TM_SLIDE_EVENTS) continue;
     if (a->kind == TM_SLIDE_COUNT && a->cell == 0) {
       w->num[a->at] = hi2 > lo2 ? hi2 - lo2 : 0;
     } else if (apart) {
@@ -60,29 +60,27 @@ static int32_t window_move(const struct tm_slider *w, int32_t k, uint32_t lo, ui
 
 /* All windows to the bounds of an event at t, of whose entry nothing is said yet. */
 static int32_t windows_move(const struct tm_slider *w, uint32_t hi2, double from) {
-  double *st = tm_slider_state(w);
-  uint32_t hi = (uint32_t)st[TM_SLIDE_HI];
+  struct tm_slide_marks *m = w->marks;
   for (int32_t k = 0; k < w->p->windows_n; k++) {
-    uint32_t lo = (uint32_t)st[TM_SLIDE_LO + k], lo2 = upto(w, from, w->p->sizes[k], lo);
+    uint32_t lo = m->lo[k], lo2 = tm_slider_upto(w, from, w->p->sizes[k], lo);
     if (lo2 > hi2) lo2 = hi2;
-    int32_t code = window_move(w, k, lo, hi, lo2, hi2);
+    int32_t code = window_move(w, k, lo, m->hi, lo2, hi2);
     if (code != 0) return code;
-    st[TM_SLIDE_LO + k] = lo2;
+    m->lo[k] = lo2;
   }
-  st[TM_SLIDE_HI] = hi2;
+  m->hi = hi2;
   return 0;
 }
 
 /* MIN and MAX see what is not after the watermark */
 static int32_t settle(const struct tm_slider *w, uint32_t to, double watermark) {
-  double *st = tm_slider_state(w);
-  uint32_t from = (uint32_t)st[TM_SLIDE_SETTLED];
+  uint32_t from = *tm_slider_settled(w);
   if (to <= from) return 0;
   for (int32_t i = 0; i < w->p->parts_n; i++) {
     int32_t code = tm_part_settle(w, w->p->parts + i, from, to, watermark);
     if (code != 0) return code;
   }
-  st[TM_SLIDE_SETTLED] = to;
+  *tm_slider_settled(w) = to;
   return 0;
 }
 
@@ -94,26 +92,27 @@ static int32_t unsettle(const struct tm_slider *w) {
     int32_t code = tm_ffi_state_empty(w->s, w->record, a->field);
     if (code < 0) return code;
   }
-  tm_slider_state(w)[TM_SLIDE_SETTLED] = 0;
+  *tm_slider_settled(w) = 0;
   return 0;
 }
 
 /* The first n entries go, which no window holds. */
 static int32_t cut(const struct tm_slider *w, uint32_t n) {
-  double *st = tm_slider_state(w);
+  struct tm_slide_marks *m = w->marks;
   if (n == 0) return 0;
   if (tm_series_cut(&w->series, n) != 0) return TM_STATE_NO_MEMORY;
-  for (int32_t i = TM_SLIDE_HI; i < TM_SLIDE_LO + w->p->windows_n; i++) st[i] = st[i] > n ? st[i] - n : 0;
+  m->hi = m->hi > n ? m->hi - n : 0;
+  for (int32_t k = 0; k < w->p->windows_n + w->p->extremes; k++) m->lo[k] = m->lo[k] > n ? m->lo[k] - n : 0;
+  if (w->p->plain) return 0;
   for (int32_t i = 0; i < w->p->parts_n; i++) tm_part_moved(w, w->p->parts + i, n);
   return 0;
 }
 
 /* how many entries no window holds or will ask for behind the watermark */
 static uint32_t old_ones(const struct tm_slider *w, double watermark) {
-  const double *st = tm_slider_state(w);
   uint32_t least = w->series.ref->n, n = 0;
   for (int32_t k = 0; k < w->p->windows_n; k++) {
-    if (st[TM_SLIDE_LO + k] < least) least = (uint32_t)st[TM_SLIDE_LO + k];
+    if (w->marks->lo[k] < least) least = w->marks->lo[k];
   }
   while (n < least && watermark - tm_slider_time(w, n) >= w->p->longest) n++;
   return n;
@@ -121,27 +120,27 @@ static uint32_t old_ones(const struct tm_slider *w, double watermark) {
 
 /* Room for one more entry where a key has all it may have. */
 static int32_t full_handle(const struct tm_slider *w) {
-  const double *st = tm_slider_state(w);
+  struct tm_slide_marks *m = w->marks;
   if (w->p->max == 0 || w->series.ref->n < (uint32_t)w->p->max) return w->series.ref->n < TM_ELEMENTS_MAX ? 0 : TM_STATE_TOO_LONG;
   if (w->p->on_full == TM_ON_FULL_REFUSE) return TM_STATE_FULL;
   if (w->p->on_full == TM_ON_FULL_STOP) return TM_STATE_STOP;
   /* windows let go of it first; where they stand before its place it was never theirs */
   for (int32_t k = 0; k < w->p->windows_n; k++) {
-    if (st[TM_SLIDE_LO + k] > 0 || st[TM_SLIDE_HI] == 0) continue;
-    int32_t code = window_move(w, k, 0, (uint32_t)st[TM_SLIDE_HI], 1, (uint32_t)st[TM_SLIDE_HI]);
+    if (m->lo[k] > 0 || m->hi == 0) continue;
+    int32_t code = window_move(w, k, 0, m->hi, 1, m->hi);
     if (code != 0) return code;
-    tm_slider_state(w)[TM_SLIDE_LO + k] = 1;
+    m->lo[k] = 1;
   }
   /* of several at its time it is not known which one MIN or MAX have kept */
-  int32_t code = w->series.ref->n > 1 && tm_slider_time(w, 0) == tm_slider_time(w, 1) ? unsettle(w) : 0;
+  int32_t code = w->p->extremes && w->series.ref->n > 1 && tm_slider_time(w, 0) == tm_slider_time(w, 1) ? unsettle(w) : 0;
   return code == 0 ? cut(w, 1) : code;
 }
 
-/* the event at hand as an entry before place i */
-static int32_t entry_insert(const struct tm_slider *w, uint32_t i, double t) {
+int32_t tm_slider_insert(const struct tm_slider *w, uint32_t i, double t) {
   union tm_tagged time = {.num = t};
   uint64_t *e = tm_series_insert(&w->series, i);
   if (e == NULL) return TM_STATE_NO_MEMORY;
+  if (w->series.ref->n == 1 || t > w->marks->newest) w->marks->newest = t;
   e[0] = time.bits;
   for (int32_t c = 1; c < w->p->cells; c++) {
     int32_t code = tm_tagged_put(w->t, w->p->in + c, e + c);
@@ -151,11 +150,16 @@ static int32_t entry_insert(const struct tm_slider *w, uint32_t i, double t) {
 }
 
 static int32_t look(const struct tm_slider *w) {
-  const double *st = tm_slider_state(w);
+  if (w->p->plain) {
+    tm_plain_look(w);
+    return 0;
+  }
   for (int32_t i = 0; i < w->p->parts_n; i++) {
     const struct tm_slide_part *a = w->p->parts + i;
+    uint32_t lo = w->marks->lo[a->window], hi = w->marks->hi;
+    if (a->kind == TM_SLIDE_EVENTS) w->p->out[i] = (struct tm_value){.num = hi > lo ? hi - lo : 0, .kind = TM_VALUE_NUMBER};
     if (a->kind < TM_SLIDE_MIN || a->kind > TM_SLIDE_LAST) continue;
-    int32_t code = tm_part_look(w, a, (uint32_t)st[TM_SLIDE_LO + a->window], (uint32_t)st[TM_SLIDE_HI], w->p->out + i);
+    int32_t code = tm_part_look(w, a, lo, hi, w->p->out + i);
     if (code != 0) {
       w->p->wrong = i;
       return code;
@@ -169,65 +173,78 @@ int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *re
   return look(&w);
 }
 
-/* So many keys that are of no use are there at most, about, as others: a new one pays for looking at two.
- * Looks at the next `n` keys in order of arrival, and removes those that no window can ask for any more. */
-static int32_t sweep(struct tm_slider *w, int32_t n, double watermark) {
+/* Looks at the next keys in order of arrival, and removes those that no window can ask for any more. First all are looked at, and
+ * their places in the index asked for: one by one each would be waited for. */
+static int32_t sweep(const struct tm_slider *w, double watermark) {
   struct tm_slide *p = w->p;
+  void *gone[SWEEP_KEYS];
+  uint32_t hashes[SWEEP_KEYS];
+  int32_t n = 0;
   if (p->sweep == NULL) p->sweep = tm_ffi_cursor_new(w->s);
   if (p->sweep == NULL) return TM_STATE_NO_MEMORY;
-  for (; n > 0; n--) {
+  for (int32_t looks = 0; looks < SWEEP_KEYS; looks++) {
     void *record = tm_ffi_cursor_next(p->sweep);
     if (record == NULL) {
       if (p->sweep->done) {
         tm_ffi_cursor_free(p->sweep);
         p->sweep = NULL;
       }
-      return 0;
+      break;
     }
-    struct tm_slider old = tm_slider_of(p, w->s, record);
-    if (record == w->record || !(watermark - tm_slider_state(&old)[TM_SLIDE_NEWEST] >= p->longest)) continue;
-    if (tm_ffi_state_remove(w->s, record) != 0) return TM_STATE_NO_MEMORY;
+    const struct tm_slide_marks *m = (const struct tm_slide_marks *)(const void *)((const double *)record + p->at);
+    if (record == w->record || !(watermark - m->newest >= p->longest)) continue;
+    hashes[n] = tm_table_leaving(w->t, record);
+    gone[n++] = record;
+  }
+  for (int32_t i = 0; i < n; i++) {
+    if (tm_table_remove(w->t, gone[i], hashes[i]) != 0) return TM_STATE_NO_MEMORY;
   }
   return 0;
 }
 
-/* What a new entry at t changes in what the record says of all. */
-static int32_t newest(struct tm_slider *w, double t, double watermark) {
-  double *st = tm_slider_state(w);
-  int fresh = w->series.ref->n == 1;
-  if (fresh || t > st[TM_SLIDE_NEWEST]) st[TM_SLIDE_NEWEST] = t;
-  if (fresh) return sweep(w, SWEEP_NEW, watermark);
-  return ++w->p->rest % SWEEP_REST == 0 ? sweep(w, 1, watermark) : 0;
+/* So many keys that are of no use are there at most, about, as others. What is owed is paid by the event that makes it enough. */
+static int32_t sweep_share(const struct tm_slider *w, double watermark) {
+  w->p->owed += w->series.ref->n == 1 ? SWEEP_NEW : SWEEP_OTHER;
+  if (w->p->owed < SWEEP_KEYS * SWEEP_LOOK) return 0;
+  w->p->owed = 0;
+  return sweep(w, watermark);
+}
+
+/* The windows are moved to the event's own bounds, and it comes in. */
+static int32_t take_in(const struct tm_slider *w, double t, double watermark) {
+  struct tm_slide *p = w->p;
+  double from = t > watermark ? t : watermark;
+  uint32_t hi = tm_slider_upto(w, t, 0, w->series.ref->n);
+  int32_t code = windows_move(w, hi, from);
+  if (code == 0 && p->extremes && hi < *tm_slider_settled(w)) code = unsettle(w);
+  if (code == 0) code = tm_slider_insert(w, hi, t);
+  if (code != 0) return code;
+  w->marks->hi = hi + 1;
+  for (int32_t i = 0; i < p->parts_n && code == 0; i++) {
+    code = tm_part_add(w, p->parts + i, hi, hi + 1);
+    if (code != 0) p->wrong = i;
+  }
+  /* one that is late is looked at by itself: the next one settles anew */
+  if (code == 0 && p->extremes && t > watermark) code = settle(w, tm_slider_upto(w, watermark, 0, *tm_slider_settled(w)), watermark);
+  return code == 0 ? look(w) : code;
 }
 
 int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, double t, double w) {
   struct tm_slider at = tm_slider_of(p, s, record);
-  double *st = tm_slider_state(&at), from = t > w ? t : w;
-  int32_t code = full_handle(&at);
   p->wrong = -1;
+  int32_t code = full_handle(&at);
   if (code != 0) return code;
-  uint32_t hi = upto(&at, t, 0, at.series.ref->n);
-  code = windows_move(&at, hi, from);
-  if (code == 0 && hi < (uint32_t)st[TM_SLIDE_SETTLED]) code = unsettle(&at);
-  if (code == 0) code = entry_insert(&at, hi, t);
-  if (code != 0) return code;
-  st[TM_SLIDE_HI] = hi + 1;
-  for (int32_t i = 0; i < p->parts_n && code == 0; i++) {
-    code = tm_part_add(&at, p->parts + i, hi, hi + 1);
-    if (code != 0) p->wrong = i;
-  }
-  /* one that is late is looked at by itself: the next one settles anew */
-  if (code == 0 && p->extremes && t > w) code = settle(&at, upto(&at, w, 0, (uint32_t)st[TM_SLIDE_SETTLED]), w);
-  if (code == 0) code = look(&at);
-  if (code == 0) code = newest(&at, t, w);
+  code = p->plain ? tm_plain_add(&at, t, w) : 0;
+  if (code == 0) code = take_in(&at, t, w);
+  if (code >= 0) code = sweep_share(&at, w);
   /* last of all, as what `out` refers to stays readable */
   return code == 0 ? cut(&at, old_ones(&at, w)) : code;
 }
 
 int32_t tm_slider_turn(struct tm_slider *w, double t) {
   uint32_t place = w->series.ref->n;
-  int32_t code = entry_insert(w, place, t);
-  if (code == 0) code = newest(w, t, t);
+  int32_t code = tm_slider_insert(w, place, t);
+  if (code == 0) code = sweep_share(w, t);
   if (code == 0) code = windows_move(w, place + 1, t);
   if (code == 0 && w->p->extremes) code = settle(w, place + 1, t);
   if (code == 0) code = cut(w, old_ones(w, t));

@@ -3,7 +3,6 @@
  * Sums, counts, maps and buckets give back exactly what they took. FIRST and LAST know the place of their entry. The value of MIN and
  * MAX cannot be given back: of the settled entries those are kept, in order, that are better than all behind them, as each of
  * these may become the value when the ones before it have left; entries behind them are looked at one by one. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "../base/err.h"
@@ -25,34 +24,26 @@ static int32_t spill(const struct tm_slider *w, int32_t field, double x, double 
   return tm_ffi_exact_add(w->s, w->record, field, x, y);
 }
 
-/* v more in the pair at `sum` and the text of `field`: see aggregates/numbers.lua, whose cells these are */
-static int32_t pair_add(const struct tm_slider *w, double *sum, int32_t field, double v) {
-  double h = sum[0], t = h + v;
-  if (!(fabs(t) < 0x1p1000)) {
-    int32_t code = spill(w, field, h, sum[1]);
-    sum[0] = sum[1] = 0;
-    return code < 0 ? code : spill(w, field, v, 0);
-  }
-  double b = t - h, d = (h - (t - b)) + (v - b), l = sum[1], u = l + d;
-  double c = u - l, x = (l - (u - c)) + (d - c), y = t + u;
-  sum[1] = u - (y - t);
-  sum[0] = y;
-  return x != 0 ? spill(w, field, x, 0) : 0;
+int32_t tm_part_spill(const struct tm_slider *w, double *sum, int32_t field, double v, double rest) {
+  if (rest == rest) return spill(w, field, rest, 0);
+  int32_t code = spill(w, field, sum[0], sum[1]);
+  sum[0] = sum[1] = 0;
+  return code < 0 ? code : spill(w, field, v, 0);
 }
 
 static int32_t square_add(const struct tm_slider *w, const struct tm_slide_part *a, double v, double low, double sign) {
   double *pair = part_num(w, a) + 3, p = v * v;
   if (a->low != 0 || !(p < 1e300 && (p > 1e-270 || v == 0))) return tm_ffi_exact_add_square(w->s, w->record, a->squares, v, low, sign);
   double e = fma(v, v, -p);
-  int32_t code = pair_add(w, pair, a->squares, sign * p);
-  return code == 0 && e != 0 ? pair_add(w, pair, a->squares, sign * e) : code;
+  int32_t code = tm_part_sum(w, pair, a->squares, sign * p);
+  return code == 0 && e != 0 ? tm_part_sum(w, pair, a->squares, sign * e) : code;
 }
 
 /* an entry more (sign 1) or less (-1) */
 static int32_t sum_change(const struct tm_slider *w, const struct tm_slide_part *a, const uint64_t *entry, double sign) {
   double *num = part_num(w, a), v = number_of(entry, a->cell), low = a->low != 0 ? number_of(entry, a->low) : 0;
-  int32_t code = pair_add(w, num, a->field, sign * v);
-  if (code == 0 && a->low != 0) code = pair_add(w, num, a->field, sign * low);
+  int32_t code = tm_part_sum(w, num, a->field, sign * v);
+  if (code == 0 && a->low != 0) code = tm_part_sum(w, num, a->field, sign * low);
   if (a->kind == TM_SLIDE_SUM) return code;
   num[2] += sign;
   return code == 0 && a->kind == TM_SLIDE_VARIANCE ? square_add(w, a, v, low, sign) : code;
@@ -111,6 +102,8 @@ static int32_t entry_change(const struct tm_slider *w, const struct tm_slide_par
       if (sign > 0) place_add(w, a, i);
       else place_leave(w, a, i);
       return 0;
+    case TM_SLIDE_EVENTS:
+      return 0;
     case TM_SLIDE_DISTINCT:
       return differ(w, a, i, sign);
     default:
@@ -141,12 +134,13 @@ static int32_t field_empty(const struct tm_slider *w, int32_t field) {
 }
 
 int32_t tm_part_empty(const struct tm_slider *w, const struct tm_slide_part *a) {
-  static const int doubles[] = {1, 2, 3, 5, 2, 2, 1, 1, 0, 0};
+  static const int doubles[] = {1, 2, 3, 5, 2, 2, 1, 1, 0, 0, 0};
   double *num = part_num(w, a);
   for (int i = 0; i < doubles[a->kind]; i++) num[i] = 0;
   int32_t code = 0;
   /* what MIN and MAX keep is of all that is settled, not of the window */
-  if (a->kind == TM_SLIDE_SUM || a->kind == TM_SLIDE_MEAN || a->kind == TM_SLIDE_VARIANCE || a->kind >= TM_SLIDE_DISTINCT) {
+  if (a->kind == TM_SLIDE_SUM || a->kind == TM_SLIDE_MEAN || a->kind == TM_SLIDE_VARIANCE || a->kind == TM_SLIDE_DISTINCT ||
+      a->kind == TM_SLIDE_QUANTILE) {
     code = field_empty(w, a->field);
   }
   return code == 0 && a->kind == TM_SLIDE_VARIANCE ? field_empty(w, a->squares) : code;
@@ -234,7 +228,7 @@ static uint32_t candidate_from(const struct tm_series *c, double x) {
 /* where the best value of [lo, hi) lies, of which there is one */
 static uint64_t best_of(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t lo, uint32_t hi) {
   struct tm_series c = candidates(w, a);
-  uint32_t settled = (uint32_t)tm_slider_state(w)[TM_SLIDE_SETTLED], from = lo;
+  uint32_t settled = *tm_slider_settled(w), from = lo;
   uint64_t best = (uint64_t)TM_TAG_NIL << 48;
   if (settled > lo && settled <= hi) {
     uint32_t i = candidate_from(&c, tm_slider_time(w, lo));

@@ -107,9 +107,11 @@ void tm_ffi_turns_count(struct tm_slide_rows *r, struct tm_out_tally *t, struct 
 /* ---- windows that move over all keys ---- */
 
 static struct tm_slider moving_of(struct tm_slide *p, struct tm_state *s, void *record) {
-  struct tm_slider w = {p, s, tm_table_of(s), record, record, {0}};
-  return w;
+  return (struct tm_slider){.p = p, .s = s, .t = tm_table_of(s), .record = record, .num = record};
 }
+
+/* TM_MOVING_ENTRIES and TM_MOVING_NUMBER of its record */
+static double *moving_state(const struct tm_slider *w) { return w->num + w->p->at; }
 
 /* all parts take the entry in (sign 1) or give it back (-1): 0 or a code */
 static int32_t parts_change(const struct tm_slider *w, const uint64_t *entry, int sign) {
@@ -128,13 +130,13 @@ static int32_t entry_leave(struct tm_slide *p, struct tm_state *s, const struct 
   uint32_t at = tm_stay_item(t, e);
   if (at == 0) return 0;
   struct tm_slider w = moving_of(p, s, tm_record_at(t, at));
-  if (tm_slider_state(&w)[TM_MOVING_ENTRIES] == 1) {
+  if (moving_state(&w)[TM_MOVING_ENTRIES] == 1) {
     tm_table_drop(t, at, e->hash);
     return 0;
   }
   int32_t code = tm_ffi_state_announce(s, w.record);
   if (code != 0) return code;
-  tm_slider_state(&w)[TM_MOVING_ENTRIES]--;
+  moving_state(&w)[TM_MOVING_ENTRIES]--;
   return parts_change(&w, e->cells, -1);
 }
 
@@ -167,7 +169,7 @@ static int32_t enter_moving(struct tm_slide *p, struct tm_state *s, const struct
   *record = tm_table_write(t, &k, tm_table_find(t, &k));
   if (*record == NULL) return t->pub.code;
   struct tm_slider w = moving_of(p, s, *record);
-  double *st = tm_slider_state(&w);
+  double *st = moving_state(&w);
   if (t->pub.code == TM_STATE_NEW) st[TM_MOVING_NUMBER] = tm_stay_number(t);
   st[TM_MOVING_ENTRIES]++;
   entry->hash = k.hash;

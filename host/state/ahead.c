@@ -5,6 +5,7 @@
  *
  *   row asked about      + NEXT: its item came,         + NEAR: its slot came,       + FAR: hashed,
  *                          its first text is asked for    its item is asked for        its slot is asked for
+ *                        + LAST: where entries of a series begin and end
  *
  * Each lookup by row moves this window on. More ahead would be lost again: what a processor remembers of pages is soon used up.
  *
@@ -13,10 +14,11 @@
  * anew; an item only while no item of the table was freed or moved, and its key is compared in any case. */
 #include "../base/err.h"
 #include "../codec/json_walk.h"
+#include "deque.h"
 #include "fetch.h"
 #include "key.h"
 
-enum { NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2 };
+enum { LAST = 8, NEXT = 16, NEAR = 32, FAR = 64, STEP = 4, TEXT_LINES = 2 };
 
 struct tm_ahead_row {
   uint64_t place;
@@ -24,6 +26,7 @@ struct tm_ahead_row {
   uint32_t hash;
   uint32_t at;                          /* an item of that hash, or 0 */
   uint32_t moves;                       /* tm_table.moves when it was found */
+  uint32_t key;                         /* bytes of the key */
 };
 
 struct tm_ahead {
@@ -34,8 +37,9 @@ struct tm_ahead {
   int32_t missing;
   double serial;
   uint32_t stamp;
-  int32_t read, found, hashed, last;    /* rows before read have their texts, before found their items, before hashed their slots; none
-                                         * from last on */
+  int32_t turn, half;                   /* the row at which the next half is asked for, and which was last */
+  int32_t ends, read, found, hashed, last;  /* rows before ends have the ends of their series, before read their texts, before found
+                                         * their items, before hashed their slots; none from last on */
   struct tm_ahead_row rows[TM_BATCH_ROWS + 1];
 };
 
@@ -106,14 +110,14 @@ static void slot_fetch(struct tm_table *t, const struct tm_batch *b, const struc
   struct tm_seek k;
   if (b->status[row] != 0 || row_seek(t->log->key, b, cols, row, &k) != 0) return;
   tm_seek_hash(t->log, &k);
-  *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0};
-  tm_slot_fetch(t, k.hash);
+  *r = (struct tm_ahead_row){place_of(cols, row), t->ahead->stamp, k.hash, 0, 0, k.len + (k.tag >= 0)};
+  tm_index_ask(&t->core.index, k.hash);
 }
 
 static void item_fetch(struct tm_table *t, int32_t row) {
   struct tm_ahead_row *r = t->ahead->rows + row;
   if (r->stamp != t->ahead->stamp) return;
-  r->at = tm_item_fetch(t, r->hash);
+  r->at = tm_item_fetch(t, r->hash, r->key);
   r->moves = t->moves;
 }
 
@@ -128,33 +132,75 @@ static inline __attribute__((always_inline)) void text_fetch(struct tm_table *t,
 }
 
 /* What lies behind a record is often all in its series (table.h, follow). The item may be freed by now: what it says is only
- * a guess, which must lie in memory that can be read. */
-static inline __attribute__((always_inline)) void series_fetch(struct tm_table *t, int32_t row) {
+ * a guess, which must lie in memory that can be read. NULL: it does not, or there is none behind the record. */
+static inline const struct tm_state_ref *series_of(const struct tm_table *t, int32_t row) {
   const struct tm_ahead_row *r = t->ahead->rows + row;
-  const struct tm_heap *h = &t->core.heap;
-  if (r->stamp != t->ahead->stamp || r->at == 0 || (size_t)r->at * 8 + t->record_off + t->record_size > h->mem.open) return;
+  size_t open = t->core.heap.mem.open;
+  if (r->stamp != t->ahead->stamp || r->at == 0 || (size_t)r->at * 8 + t->record_off + t->record_size > open) return NULL;
   const struct tm_state_ref *ref = (const struct tm_state_ref *)(const void *)(tm_record_at(t, r->at) + t->follow);
-  if ((size_t)ref->at * 8 >= h->mem.open) return;
-  const char *p = tm_heap_at(h, ref->at);
-  __builtin_prefetch(p, 1);
-  __builtin_prefetch(p + TM_LINE, 1);
+  return ref->at == 0 || (size_t)ref->at * 8 + sizeof(struct tm_deque) > open ? NULL : ref;
 }
 
-/* row is due; those up to NEXT, NEAR and FAR behind it, and STEP more, are asked for */
-static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+static inline __attribute__((always_inline)) void series_fetch(struct tm_table *t, int32_t row) {
+  const struct tm_state_ref *ref = series_of(t, row);
+  if (ref != NULL) __builtin_prefetch(tm_heap_at(&t->core.heap, ref->at), 1);
+}
+
+/* where its first entries lie, and the one that will be the last */
+static inline __attribute__((always_inline)) void ends_fetch(struct tm_table *t, int32_t row) {
+  const struct tm_state_ref *ref = series_of(t, row);
+  const struct tm_heap *h = &t->core.heap;
+  uint32_t size = (uint32_t)t->fields[t->fields_n - 1].of * TM_CELL_BYTES;
+  if (ref == NULL) return;
+  const struct tm_deque *d = tm_heap_at(h, ref->at);
+  const char *first = (const char *)(d + 1), *last = first;
+  uint32_t cap = d->cap, from = d->head, to = d->head + ref->n;
+  if ((cap & TM_DEQUE_BIG) != 0) {
+    uint32_t per = TM_CHUNK_BYTES / size, dirs = (cap & ~TM_DEQUE_BIG) - 1, at = from / per & dirs, end = to / per & dirs;
+    const uint32_t *dir = (const uint32_t *)(const void *)first;
+    if ((size_t)ref->at * 8 + sizeof *d + ((size_t)(at > end ? at : end) + 1) * sizeof *dir > h->mem.open) return;
+    first = tm_heap_at(h, dir[at]);
+    last = tm_heap_at(h, dir[end]);
+    cap = per;
+  }
+  first += (size_t)(from & (cap - 1)) * size;
+  __builtin_prefetch(first, 1);
+  __builtin_prefetch(first + TM_LINE);
+  __builtin_prefetch(last + (size_t)(to & (cap - 1)) * size, 1);
+}
+
+/* How far a stage goes: none from last on. */
+static inline int32_t upto(const struct tm_ahead *a, int32_t row) { return row + STEP < a->last ? row + STEP : a->last; }
+
+/* Of STEP rows, slots and the ends of series. */
+static inline void far_fetch(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
   struct tm_ahead *a = t->ahead;
-  int32_t far = row + FAR + STEP, near = row + NEAR + STEP, next = row + NEXT + STEP;
-  if (far > a->last) far = a->last;
-  if (near > a->last) near = a->last;
-  if (next > a->last) next = a->last;
+  int32_t far = upto(a, row + FAR), ends = upto(a, row + LAST);
   if (a->hashed < row) a->hashed = row;
-  if (a->found < row) a->found = row;
   while (a->hashed < far) slot_fetch(t, b, cols, a->hashed++);
+  if (a->ends < row) a->ends = row;
+  while (a->ends < ends && t->follow >= 0) ends_fetch(t, a->ends++);
+}
+
+/* Items, and what is found in them. */
+static inline void near_fetch(struct tm_table *t, int32_t row) {
+  struct tm_ahead *a = t->ahead;
+  int32_t near = upto(a, row + NEAR), next = upto(a, row + NEXT);
+  if (a->found < row) a->found = row;
   while (a->found < near) item_fetch(t, a->found++);
-  if (t->fields_n == 0) return;
   if (a->read < row) a->read = row;
   while (a->read < next && t->follow >= 0) series_fetch(t, a->read++);
-  while (a->read < next) text_fetch(t, a->read++);
+  while (a->read < next && t->fields_n > 0) text_fetch(t, a->read++);
+}
+
+/* row is due; those up to LAST, NEXT, NEAR and FAR behind it, and STEP more, are asked for. Half of it at a time: all in one go is
+ * more than a processor can wait for. */
+static void window_move(struct tm_table *t, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row) {
+  struct tm_ahead *a = t->ahead;
+  a->turn = row + STEP / 2;
+  a->half = !a->half;
+  if (a->half) far_fetch(t, b, cols, row);
+  else near_fetch(t, row);
 }
 
 void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t first,
@@ -165,8 +211,10 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
   struct tm_ahead *a = t->ahead;
   if (a == NULL) return;
   begin(a, b, cols, serial);
-  a->read = a->found = a->hashed = first;
+  a->ends = a->read = a->found = a->hashed = first;
   a->last = last;
+  a->half = 0;
+  window_move(t, b, cols, first);
   window_move(t, b, cols, first);
 }
 
@@ -180,7 +228,7 @@ static int row_key(struct tm_table *t, const struct tm_batch *b, const struct tm
     if (code == 0) tm_seek_hash(t->log, k);
     return code;
   }
-  if (a->found < row + NEAR && a->found < a->last) window_move(t, b, cols, row);
+  if (row >= a->turn) window_move(t, b, cols, row);
   int code = row_seek(t->log->key, b, cols, row, k);
   if (code != 0) return code;
   const struct tm_ahead_row *r = a->rows + row;

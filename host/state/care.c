@@ -99,9 +99,11 @@ static void cursors_fix(struct tm_table *t) {
 }
 
 static int arrival_care(struct tm_table *t, int32_t steps) {
+  enum { AHEAD = 16 };
   struct tm_arrival *a = &t->core.arrival;
   for (int32_t i = 0; a->passing && i < steps && a->read < a->end; i++) {
     uint32_t pos;
+    if (a->read + AHEAD < a->end) __builtin_prefetch(tm_item_at(t, *tm_arrival_at(a, (uint32_t)a->read + AHEAD)), 1);
     if (t->cursors != NULL) cursors_fix(t);
     uint32_t at = tm_arrival_step(a, &pos);
     if (at != 0) tm_item_at(t, at)->arrival = pos;

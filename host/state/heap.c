@@ -250,6 +250,8 @@ uint32_t tm_heap_alloc(struct tm_heap *h, uint32_t size) {
   if (m->free != 0) {
     slot = m->free - 1u;
     memcpy(&m->free, base + (size_t)slot * cs, sizeof m->free);
+    /* which says what comes behind it */
+    if (m->free != 0) __builtin_prefetch(base + (size_t)(m->free - 1u) * cs, 1);
   } else {
     slot = m->bump;
     uint32_t pages = ((slot + 1) * cs + TM_PAGE - 1) / TM_PAGE;

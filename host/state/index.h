@@ -55,6 +55,13 @@ static inline uint32_t tm_index_home(const struct tm_index *x, uint32_t hash) {
   return (uint32_t)(((uint64_t)hash * (hash < x->bound ? x->low : x->high)) >> 32);
 }
 
+/* asks for the slots among which a hash is looked for */
+static inline void tm_index_ask(const struct tm_index *x, uint32_t hash) {
+  const struct tm_index_slot *home = x->slots + tm_index_home(x, hash);
+  __builtin_prefetch(home, 1);
+  __builtin_prefetch(home + 4, 1);
+}
+
 /* The first slot of those that have the hash, or of those behind. How many slots come before is random, so four are
  * looked at without a branch; an empty one (0) counts as behind all. */
 static inline const struct tm_index_slot *tm_index_seek(const struct tm_index *x, uint32_t hash) {

@@ -364,13 +364,13 @@ static struct tm_queued *run_at(const struct tm_queue *q, uint32_t i) { return n
 static void items_fetch(const struct tm_table *t, struct tm_queue *q) {
   for (; q->slotted != q->n && q->slotted - q->at < SOON; q->slotted++) {
     uint32_t hash = run_at(q, q->slotted)->hash;
-    tm_slot_fetch(t, hash);
-    if (q->also != NULL) tm_slot_fetch(q->also, hash);
+    tm_index_ask(&t->core.index, hash);
+    if (q->also != NULL) tm_index_ask(&q->also->core.index, hash);
   }
   for (; q->fetched != q->slotted && q->fetched - q->at < NEAR; q->fetched++) {
     uint32_t hash = run_at(q, q->fetched)->hash;
-    tm_item_fetch(t, hash);
-    if (q->also != NULL) tm_item_fetch(q->also, hash);
+    tm_item_fetch(t, hash, TM_KEY_GUESS);
+    if (q->also != NULL) tm_item_fetch(q->also, hash, TM_KEY_GUESS);
   }
   for (; q->read != q->fetched && q->read - q->at < NEXT; q->read++) {
     uint32_t hash = run_at(q, q->read)->hash;

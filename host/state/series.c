@@ -117,11 +117,15 @@ uint64_t *tm_series_insert(const struct tm_series *x, uint32_t i) {
   }
   uint64_t *slot = tm_deque_push(x->t, &ref->at, ref->n, x->size);
   if (slot == NULL) return NULL;
-  for (uint32_t at = ref->n; at > i; at--) {
-    uint64_t *before = tm_series_at(x, at - 1);
-    if (tm_changes_keep(x->t->log, before, x->size) != 0) return NULL;
-    cells_copy(slot, before, x->size);
-    slot = before;
+  /* piece by piece: the last of each goes to the place in front of the next one */
+  for (uint32_t at = ref->n, n; at > i; at -= n) {
+    n = tm_deque_run(x->t, ref->at, at - 1, x->size);
+    if (n > at - i) n = at - i;
+    uint64_t *first = tm_series_at(x, at - n), *last = tm_series_at(x, at - 1);
+    if (tm_changes_keep(x->t->log, first, n * x->size) != 0) return NULL;
+    cells_copy(slot, last, x->size);
+    memmove(first + x->size / TM_CELL_BYTES, first, (size_t)(n - 1) * x->size);
+    slot = first;
   }
   ref->n++;
   return slot;

@@ -111,6 +111,6 @@ void tm_stay_drop(struct tm_table *t) {
     else chunk_free(t, c);
   }
   const struct tm_stayed *far = entry_ahead(y, FAR), *near = entry_ahead(y, NEAR);
-  if (far != NULL) tm_slot_fetch(t, far->hash);
-  if (near != NULL) tm_item_fetch(t, near->hash);
+  if (far != NULL) tm_index_ask(&t->core.index, far->hash);
+  if (near != NULL) tm_item_fetch(t, near->hash, TM_KEY_GUESS);
 }

@@ -19,6 +19,7 @@
 
 enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024, STATES_MANY = 256 };
 enum { RECYCLED_HEAP = 8 * 1024 * 1024, RECYCLED_SLOTS = 128 * 1024 };  /* 1 MiB of slots */
+enum { LINE = 64, LINE_SHARE = 8 };
 static const size_t RESERVE_MAX = (size_t)32 << 30;
 
 /* ---- making ---- */
@@ -230,7 +231,7 @@ struct tm_seek tm_seek_key(const struct tm_log *log, const char *key, uint32_t l
   return k;
 }
 
-static uint32_t item_hash(const struct tm_table *t, struct tm_item *it) {
+static uint32_t item_hash(const struct tm_table *t, const struct tm_item *it) {
   return tm_seek_key(t->log, it->key, it->key_len).hash;
 }
 
@@ -245,7 +246,7 @@ static void item_unlink(struct tm_table *t, uint32_t at, uint32_t hash) {
   keys_count(t);
 }
 
-static int item_remove(struct tm_table *t, uint32_t at) {
+static int item_remove(struct tm_table *t, uint32_t at, uint32_t hash) {
   struct tm_item *it = tm_item_at(t, at);
   int32_t mark = t->log->pub.used;
   if (t->timed && tm_due_cancel(t, at) != 0) return -1;
@@ -255,7 +256,7 @@ static int item_remove(struct tm_table *t, uint32_t at) {
     return -1;
   }
   memcpy(bytes, &it->key_len, sizeof it->key_len);
-  item_unlink(t, at, item_hash(t, it));
+  item_unlink(t, at, hash);
   it->key_len = TM_ITEM_GONE;
   return 0;
 }
@@ -272,9 +273,15 @@ static int full_handle(struct tm_table *t) {
   if (t->on_full == TM_ON_FULL_REFUSE) return TM_STATE_FULL;
   if (t->on_full == TM_ON_FULL_STOP) return TM_STATE_STOP;
   if (tm_changes_keep(t->log, &t->pub.evicted, sizeof t->pub.evicted) != 0) return TM_STATE_NO_MEMORY;
-  if (item_remove(t, t->core.oldest) != 0) return TM_STATE_NO_MEMORY;
+  if (item_remove(t, t->core.oldest, item_hash(t, tm_item_at(t, t->core.oldest))) != 0) return TM_STATE_NO_MEMORY;
   t->pub.evicted++;
   return 0;
+}
+
+/* One that would take up most of a line takes all of it: it lies in fewer lines then. */
+static uint32_t item_size(uint32_t bytes) {
+  uint32_t whole = (bytes + LINE - 1) & ~(uint32_t)(LINE - 1);
+  return whole - bytes <= whole / LINE_SHARE ? whole : bytes;
 }
 
 static void *item_insert(struct tm_table *t, const struct tm_seek *k) {
@@ -291,7 +298,7 @@ static void *item_insert(struct tm_table *t, const struct tm_seek *k) {
     }
   }
   if (tm_index_room(&c->index) != 0 || tm_arrival_room(&c->arrival) != 0) goto fail;
-  at = tm_heap_alloc(&c->heap, size);
+  at = tm_heap_alloc(&c->heap, item_size(size));
   if (at == 0 || tm_changes_put(t->log, TM_CHANGE_INSERT, t, at, 0) == NULL) goto fail;
   struct tm_item *it = tm_item_at(t, at);
   it->key_len = (uint16_t)len;
@@ -355,11 +362,20 @@ const void *tm_ffi_state_find(struct tm_state *s, const struct tm_key *k) {
   return at == 0 ? NULL : tm_record_at(t, at);
 }
 
+uint32_t tm_table_leaving(const struct tm_table *t, const void *record) {
+  uint32_t hash = item_hash(t, tm_item_at(t, tm_item_handle(t, record)));
+  tm_index_ask(&t->core.index, hash);
+  return hash;
+}
+
+int32_t tm_table_remove(struct tm_table *t, const void *record, uint32_t hash) {
+  return item_remove(t, tm_item_handle(t, record), hash) == 0 ? 0 : TM_STATE_NO_MEMORY;
+}
+
 int32_t tm_ffi_state_remove(struct tm_state *s, void *record) {
   struct tm_table *t = tm_table_of(s);
-  uint32_t at = tm_item_handle(t, record);
-  if (tm_item_at(t, at)->key_len == TM_ITEM_GONE) return TM_STATE_GONE;
-  return item_remove(t, at) == 0 ? 0 : TM_STATE_NO_MEMORY;
+  const struct tm_item *it = tm_item_at(t, tm_item_handle(t, record));
+  return it->key_len == TM_ITEM_GONE ? TM_STATE_GONE : tm_table_remove(t, record, item_hash(t, it));
 }
 
 const char *tm_ffi_state_key(struct tm_state *s, const void *record, int32_t *len) {

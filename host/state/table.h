@@ -165,6 +165,9 @@ void tm_table_drop(struct tm_table *t, uint32_t at, uint32_t hash);
 int tm_table_touch(struct tm_table *t, uint32_t at);
 /* There may be something to do for t between events. */
 void tm_table_care_for(struct tm_table *t);
+/* A record is about to be removed: its place in the index is asked for. Returns the hash that the removal takes: 0 or a code. */
+uint32_t tm_table_leaving(const struct tm_table *t, const void *record);
+int32_t tm_table_remove(struct tm_table *t, const void *record, uint32_t hash);
 void tm_core_fini(struct tm_core *core);
 
 /* Undoing and ending what table.c logs; e is the entry, bytes what it kept. */

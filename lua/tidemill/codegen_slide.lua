@@ -14,8 +14,9 @@ local slide = require 'tidemill.slide'
 local C, ffi = lib.C, lib.ffi
 
 return function(emit, Gen)
-  --- The list of a step compiled, and its state.
-  local function open(g, step, view, options)
+  --- The list of a step compiled, and its state. bound: the options of `over`, which gives results at once; nil: events have turns.
+  local function open(g, step, view, bound)
+    local options = { max = bound and bound.max, on_full = bound and bound.on_full, at_once = bound ~= nil, turns = bound == nil }
     local compiled = slide.compile(step.rec.aggregates, function(field)
       local node = view.root.kids[field]
       return node and node.rule or nil
@@ -132,7 +133,7 @@ return function(emit, Gen)
   function Gen:sliding(step, view)
     local size = step.rec.window.window.size
     for _, a in ipairs(step.rec.aggregates) do a.over = size end
-    local compiled, state = open(self, step, view, { turns = true })
+    local compiled, state = open(self, step, view)
     local turns = slide.turns(state, compiled, size)
     local W, at = self:const(turns), self:fires_in_turn(state)
     self.fires[at].windows, self.fires[at].opened = W, turns

@@ -22,7 +22,8 @@ local ffi_string = ffi.string
 local M = {}
 
 local CELLS_MAX = 64
-local ROOM = 6   -- cells of entries that lie in the record
+local ROOM = 8        -- cells of entries that lie in the record at most
+local RECORD = 112    -- bytes; with a short key that is two lines of the processor's caches
 local NUMBER, STRING, FALSE, TRUE, ANY = C.TM_VALUE_NUMBER, C.TM_VALUE_STRING, C.TM_VALUE_FALSE, C.TM_VALUE_TRUE, C.TM_VALUE_ANY
 
 -- by kind: what C calls it, which values it takes, cells of its own, or whether those are the part's; what else hangs off the record
@@ -38,7 +39,9 @@ local KINDS = {
   last = { C.TM_SLIDE_LAST, 'any' },
   distinct = { C.TM_SLIDE_DISTINCT, 'key', part = true, field = 't' },
   quantile = { C.TM_SLIDE_QUANTILE, 'number', part = true, field = 't' },
+  events = { C.TM_SLIDE_EVENTS, 'event' },
 }
+local PLAIN = { count = true, sum = true, avg = true }
 
 -- Values of an event ----------------------------------------------------------------------
 
@@ -145,12 +148,11 @@ local function plan_of(list, n, layout, sizes, at, moving, options)
     if size > plan.longest then plan.longest = size end
   end
   for i, a in ipairs(list) do
-    local kind, p = KINDS[a.kind], parts[i - 1]
+    local kind, p = KINDS[a.slides], parts[i - 1]
     p.kind, p.window, p.cell, p.low, p.at = kind[1], a.window, a.cell, a.low, a.at
     p.field = kind.field and layout.index[kind.field .. i] or -1
     p.squares = kind.squares and layout.index[kind.squares .. i] or -1
-    if a.kind == 'min' or a.kind == 'max' then plan.extremes = 1 end
-    p.digits, p.log_g = a.int64 and 1 or 0, a.log_g or 0
+    p.digits, p.log_g, p.scale = a.int64 and 1 or 0, a.log_g or 0, a.scale or 1
   end
   plan.parts, plan.sizes, plan['in'], plan.out = parts, ms, values, out
   plan.parts_n, plan.windows_n, plan.cells = #list, #sizes, n
@@ -162,7 +164,8 @@ end
 --- Compiles a list of aggregates whose `over` is a size in ms.
 ---@param list table of aggregate.list
 ---@param typ_of function field -> its declared type, or nil
----@param options table max, on_full; turns: events wait, and all aggregates are over one size
+---@param options table max, on_full; turns: events wait, and all aggregates are over one size; else at_once: results are asked for behind
+---   update or tm_ffi_slide_look alone
 ---@return table compiled
 ---   numbers, refs: for state.open; plan: struct tm_slide *
 ---   update(e, r, s, t, w): the event at t goes into record r of state s, which is announced, w is the watermark before it; results as
@@ -174,12 +177,22 @@ function M.compile(list, typ_of, options)
   local pieces = aggregate.pieces()
   local layout, parts = pieces.layout, pieces.parts
   local cells, sizes, index, where_of, functions, results = { n = 0 }, {}, {}, {}, {}, {}
+  local plain, extremes = options.at_once or false, false
   for n, a in ipairs(list) do
-    local kind, part = KINDS[a.kind], parts[a.kind]
     pieces.prepare(a, n, typ_of, { retracts = true })
+    plain = plain and PLAIN[a.kind] and not a.int64
+    extremes = extremes or a.kind == 'min' or a.kind == 'max'
+  end
+  for n, a in ipairs(list) do
+    a.slides = options.at_once and a.kind == 'count' and not a.where and 'events' or a.kind
+    local kind, part, shown = KINDS[a.slides], parts[a.kind], ('shown(O[%d])'):format(n - 1)
     a.at = #layout.numbers
-    if kind.part then
+    if a.slides == 'events' then
+      shown = ('O[%d].num'):format(n - 1)
+    elseif kind.part then
       part.cells(a, layout)
+      shown = part.result(a)
+      if plain then shown = ('(O[%d].kind == NUMBER and O[%d].num or %s)'):format(n - 1, n - 1, shown) end
     else
       layout:number('n' .. n)
       layout:number('k' .. n)
@@ -191,19 +204,21 @@ function M.compile(list, typ_of, options)
     end
     a.window = index[a.over]
     a.cell, a.low = cell_of(cells, a, kind[2])
-    results[n] = pieces.final_text(a, layout, kind.part and part.result(a) or ('shown(O[%d])'):format(n - 1))
+    results[n] = pieces.final_text(a, layout, shown)
   end
   if cells.n >= CELLS_MAX then
     raise('script', ('%s: the aggregates of one step take %d different values of an event, at most %d can be; use several steps')
       :format(list[1].place, cells.n, CELLS_MAX - 1))
   end
   local at, moving, entry = #layout.numbers, moves(list, options.turns), cells.n + 1
-  for i = 1, moving and 2 or 3 + #sizes do layout:number('slide' .. i) end
+  for i = 1, moving and 2 or math.ceil((3 + #sizes + (extremes and 1 or 0)) / 2) do layout:number('slide' .. i) end
   if not moving then
     entry = power_of_two(entry)
-    layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(ROOM / entry)) }
+    local left = math.floor(RECORD / 8) - #layout.numbers - #layout.refs - 1
+    layout:ref { name = 'entries', kind = 'series', cells = entry, room = math.max(1, math.floor(math.min(ROOM, left) / entry)) }
   end
   local plan, anchor = plan_of(list, entry, layout, sizes, at, moving, options)
+  plan.plain, plan.extremes = plain and 1 or 0, extremes and 1 or 0
   for i, c in ipairs(cells) do
     where_of[i] = c.where
     functions[#functions + 1] = c.where

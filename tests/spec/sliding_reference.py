@@ -3,8 +3,9 @@
   python3 sliding_reference.py SPEC.json EVENTS.ndjson ROWS.ndjson LATE.ndjson    judges rows and late events; says what is wrong
 
 SPEC: mode 'over' or 'sliding', out_of_order (ms), key (a field or null), fails (a field: true where what stands behind the step raises),
-aggregates: a list of { name, kind, field, over (ms), where: 'big' (v > 0) or nothing, share, error }.
-Sums, means and deviations are those of Python's fractions, rounded once. The watermark is the largest time - out_of_order - 1.
+aggregates: a list of { name, kind, field, over (ms), where: 'big' (v > 0), 'some' (of three events two) or nothing, share, error },
+max: events of a key (over; where none is late).
+Sums, means and deviations are those of Python's fractions, rounded once; integers of up to 128 bits are not. The watermark is the largest time - out_of_order - 1.
 """
 import json
 import math
@@ -31,6 +32,8 @@ def value(a, e):
             raise Fails()
         if not e['v'] > 0:
             return None
+    if a.get('where') == 'some' and e['i'] % 3 == 0:
+        return None
     if a['kind'] == 'count':
         return True
     v = e.get(a['field'])
@@ -48,7 +51,8 @@ def result(a, events):
     if kind == 'count':
         return n
     if kind == 'sum':
-        return float(sum(map(Fraction, values)))
+        exact = sum(map(Fraction, values))
+        return int(exact) if exact.denominator == 1 and 2 ** 53 <= abs(exact) < 2 ** 127 else float(exact)
     if kind == 'distinct':
         return len({(kind_of(v), v) for v in values})
     if kind in ('min', 'max'):
@@ -79,6 +83,8 @@ def same(a, want, got):
         return abs(got - want) <= abs(want) * a.get('error', 0.01)
     if kind_of(want) != kind_of(got):
         return False
+    if isinstance(want, float):  # whole ones are written without a point, in as many digits as tell them apart
+        return want == float(got)
     return want == got
 
 
@@ -93,10 +99,13 @@ def values(spec, events, at, low):
 
 def over(spec, lines):
     """Pairs of the event and what it is to carry; None: it failed."""
-    keys, largest = {}, -INF
+    keys, largest, longest = {}, -INF, max(a['over'] for a in spec['aggregates'])
     for e in lines:
         w = largest - spec['out_of_order'] - 1
         events = keys.setdefault(e.get(spec['key']), [])
+        before = list(events)
+        if len(events) == spec.get('max'):
+            events.pop(0)
         events.append(e)
         events.sort(key=lambda x: (x['ts'], x['i']))
         try:
@@ -104,8 +113,9 @@ def over(spec, lines):
             if e.get(spec['fails']):
                 raise Fails()
             yield e, got
+            events[:] = [x for x in events if w - x['ts'] < longest] if 'max' in spec else events
         except Fails:
-            events.remove(e)
+            events[:] = before
         largest = max(largest, e['ts'])
 
 

@@ -16,20 +16,22 @@ local KINDS = { 'count', 'sum', 'avg', 'var', 'stddev', 'min', 'max', 'first', '
 local MOVING = { 'count', 'sum', 'avg', 'var', 'stddev', 'quantile' }
 local SIZES = { 1, 700, 5000, 60000 }
 
---- Random lines: times around `base`, steps of up to `gap` ms, up to `disorder` ms late.
-local function stream(n, gap, disorder, base, odd)
+local WILD = { 1e300, -1e300, 1e-300, 9007199254740991, 0.1, 1e17, -3.5, 3 }
+
+--- Random lines: times around `base`, steps of up to `gap` ms, up to `disorder` ms late. wild: values far apart, and none; so many keys.
+local function stream(n, gap, disorder, base, odd, wild)
   local lines, t = {}, base
   for i = 1, n do
     local r = math.random()
     if r < 0.6 then t = t + math.random(0, gap) elseif r < 0.61 then t = t + gap * math.random(50, 500) end
     local late = math.random() < 0.3 and math.random(0, disorder) or 0
-    local v = pick { math.random(-50, 50), math.random(-5000, 5000) / 100, math.random() * 1e6, 0 }
+    local v = wild and pick(WILD) or pick { math.random(-50, 50), math.random(-5000, 5000) / 100, math.random() * 1e6, 0 }
     local x = pick { 'null', '"b"', '"a"', '"ab"', '""', '"é"' }
     local y = pick { 'true', 'false', '1', '"1"', '[1,2]', '{"a":null}', 'null', '-3.5' }
-    local wrong = odd and math.random() < 0.02
+    local wrong, none = odd and math.random() < 0.02, wild and i % 11 == 0
     lines[i] = ('{"ts":%.0f,"k":"k%d","v":%s,"x":%s,"y":%s,"d":%s,"i":%d,"boom":%s}'):format(t - late,
-      math.random(1, 5), wrong and '"no number"' or ('%.17g'):format(v), odd and math.random() < 0.05 and '7' or x, y,
-      pick { '1', '"1"', 'true', 'null', '2.5' }, i,
+      math.random(1, wild or 5), wrong and '"no number"' or none and 'null' or ('%.17g'):format(v),
+      odd and math.random() < 0.05 and '7' or x, y, pick { '1', '"1"', 'true', 'null', '2.5' }, i,
       tostring(odd and math.random() < 0.05))
   end
   return table.concat(lines, '\n') .. '\n'
@@ -52,10 +54,12 @@ local function random_spec(mode)
   return s
 end
 
+local WHERE = { big = 'where = function(e) return e.v > 0 end', some = 'where = function(e) return e.i % 3 > 0 end' }
+
 local function script(s, dir)
   local list = {}
   for i, a in ipairs(s.aggregates) do
-    local options = { a.where and 'where = function(e) return e.v > 0 end' or nil }
+    local options = { WHERE[a.where or 1] }
     if s.mode == 'over' then options[#options + 1] = ("over = '%dms'"):format(a.over) end
     local args = { a.kind ~= 'count' and "'" .. a.field .. "'" or nil }
     if a.kind == 'quantile' then args[#args + 1] = tostring(a.share) end
@@ -68,7 +72,7 @@ return tm.pipeline 'p':on_error(tm.sink.discard()):event_time { field = 'ts', ou
   %s
   :map(function(e) if %s then error 'as was asked for' end return e end):late_to(tm.sink.file '%s/late')]]):format(s.out_of_order,
     s.key == 'k' and ":key_by 'k'" or '',
-    s.mode == 'over' and ":over('o', " .. list .. ')' or
+    s.mode == 'over' and ":over('o', " .. list .. (s.max and ', { max = ' .. s.max .. ' }' or '') .. ')' or
       (":window('o', tm.window.sliding '%dms'):aggregate %s"):format(s.aggregates[1].over, list),
     s.mode == 'over' and 'e.boom' or ('e.a1 == %d'):format(s.fails), dir)
 end
@@ -120,6 +124,29 @@ describe('sliding values', function()
       end
     end)
   end
+
+  -- these have a way of their own (slide_plain.c), which leaves sums that a pair of doubles does not hold to the other one
+  it('are those of the reference for counts, sums and means alone, few events a key to many, in any order, bounded', function()
+    for seed = 401, 412 do
+      math.randomseed(seed)
+      local disorder = pick { 0, 40, 3000 }
+      local s = { mode = 'over', out_of_order = pick { 0, disorder }, key = 'k', fails = 'boom', aggregates = {} }
+      for i = 1, math.random(1, 4) do
+        s.aggregates[i] = { name = 'a' .. i, kind = pick { 'count', 'sum', 'avg' }, field = 'v', over = pick { 1, 50, 700, 700, 5000 },
+          where = seed % 4 == 0 and math.random() < 0.5 and 'some' or nil }
+      end
+      if seed % 3 == 0 then s.max, s.out_of_order = math.random(1, 12), disorder end
+      local wild = pick { false, 1, 3, 40, 400 }
+      judge(s, stream(1500, pick { 1, 20, 300 }, disorder, pick { 0, -2000, 1700000000000 }, false, wild or nil), 'seed ' .. seed)
+    end
+  end)
+
+  it('of many keys that come and go are those of the reference', function()
+    math.randomseed(451)
+    local s = { mode = 'over', out_of_order = 300, key = 'k', fails = 'boom', aggregates = {
+      { name = 'a1', kind = 'count', field = 'v', over = 5000 }, { name = 'a2', kind = 'sum', field = 'v', over = 700 } } }
+    judge(s, stream(60000, 1, 400, 0, false, 20000), 'seed 451')
+  end)
 
   -- numbers alone by a key in a column: rows wait many at a time in C, but for those that are late or of another type
   it('are those of the reference where rows wait many at a time, and the same where each is looked at', function()
@@ -178,14 +205,17 @@ describe('sliding values', function()
     end
     local step = "stream:event_time { field = 'ts' }:key_by 'k':over('o', { n = tm.agg.count { over = '1m' }, " ..
       "m = tm.agg.min('v', { over = '1m' }) }, "
-    local function ns(options, lines)
+    local plain = step:gsub('min', 'sum')
+    local function ns(options, lines, what)
       local list = {}
-      for _, row in ipairs(h.rows((h.e(step .. options .. '):on_error(tm.sink.discard())',
+      for _, row in ipairs(h.rows((h.e((what or step) .. options .. '):on_error(tm.sink.discard())',
         lines)))) do list[#list + 1] = row.n .. ':' .. row.m end
       return table.concat(list, ' ')
     end
     assert.equal('1:1 2:1 3:1 3:2 3:3 3:4 3:5 3:6 3:7 3:8', ns("{ max = 3 }", input))
     assert.equal('1:1 2:1 3:1', ns("{ max = 3, on_full = 'refuse' }", input))
+    assert.equal('1:1 2:3 3:6 3:9 3:12 3:15 3:18 3:21 3:24 3:27', ns("{ max = 3 }", input, plain))
+    assert.equal('1:1 2:3 3:6', ns("{ max = 3, on_full = 'refuse' }", input, plain))
     -- the third key takes the place of the one not written for longest
     assert.equal('1:1 1:2 1:3 1:4 1:5 1:6 1:7 1:8 1:9 1:10', ns("{ max_keys = 2 }", more))
     assert.equal('1:1 2:1 3:1', ns("{ max_keys = 1, on_full = 'refuse' }", { input[1], more[1], input[2], input[3] }))

@@ -8,8 +8,9 @@
 
 enum { ROOM = 4, GUARD = 32 * 1024, PATTERN = 0xa5, MOST = 400, EVENTS = 4000, AT = 8 };
 
-static const struct tm_state_field field = {AT, TM_FIELD_SERIES, 0, 1, 0, ROOM};
-static const int32_t RECORD_SIZE = AT + (int32_t)sizeof(struct tm_state_ref) + ROOM * TM_CELL_BYTES;
+enum { CELLS_MAX = 4 };
+static struct tm_state_field field = {AT, TM_FIELD_SERIES, 0, 1, 0, ROOM};
+static const int32_t RECORD_SIZE = AT + (int32_t)sizeof(struct tm_state_ref) + ROOM * CELLS_MAX * TM_CELL_BYTES;
 
 struct ref { uint32_t n; double num[MOST]; };
 
@@ -28,7 +29,7 @@ static __attribute__((noinline)) void insert(const struct tm_series *x, struct r
   uint32_t i = run_below(r->n + 1);
   uint64_t *e = tm_series_insert(x, i);
   if (e == NULL) abort();
-  *e = cell.bits;
+  for (int32_t c = 0; c < field.of; c++, cell.num = -cell.num) e[c] = cell.bits;
   memmove(r->num + i + 1, r->num + i, (r->n - i) * sizeof *r->num);
   r->num[i] = num;
   r->n++;
@@ -49,17 +50,21 @@ static __attribute__((noinline)) void take(const struct tm_series *x, struct ref
 static int differs(const struct tm_series *x, const struct ref *r) {
   if (x->ref->n != r->n) return 1;
   for (uint32_t i = 0; i < r->n; i++) {
-    if (((const union tm_tagged *)(const void *)tm_series_at(x, i))->num != r->num[i]) return 1;
+    const union tm_tagged *e = (const union tm_tagged *)(const void *)tm_series_at(x, i);
+    for (int32_t c = 0; c < field.of; c++) {
+      if (e[c].num != (c % 2 == 0 ? r->num[i] : -r->num[i])) return 1;
+    }
   }
   return 0;
 }
 
-/* Sizes stay about `around`: what is drawn comes more often below it and goes more often above. */
-static void events(uint32_t around) {
+/* Entries have so many cells, sizes stay about `around`: what is drawn comes more often below it and goes more often above. */
+static void events(int32_t cells, uint32_t around) {
   static struct ref now, before;
   struct tm_budget budget;
   struct tm_key key = {0};
   struct tm_changes *c = run_changes(&budget, 1e9);
+  field.of = cells;
   struct tm_state *s = run_table(c, RECORD_SIZE, 0, 0, &field, 1);
   int taken_back = 0, holes = 0, wrong = 0;
   now.n = 0;
@@ -84,16 +89,18 @@ static void events(uint32_t around) {
     wrong += differs(&x, &now);
     tm_ffi_changes_rollback(c, 0);
   }
-  CHECK(taken_back > EVENTS / 3, "around %u: %d events were taken back", around, taken_back);
-  CHECK(holes == 0, "around %u: roll-backs wrote %d bytes where calls of the event had their variables", around, holes);
-  CHECK(wrong == 0, "around %u: after %d of %d events other entries than in the array", around, wrong, EVENTS);
+  CHECK(taken_back > EVENTS / 3, "%d cells, around %u: %d events were taken back", cells, around, taken_back);
+  CHECK(holes == 0, "%d cells, around %u: roll-backs wrote %d bytes where calls of the event had their variables", cells, around, holes);
+  CHECK(wrong == 0, "%d cells, around %u: after %d of %d events other entries than in the array", cells, around, wrong, EVENTS);
   tm_ffi_changes_free(c);
 }
 
 int main(void) {
-  events(1);
-  events(ROOM);
-  events(2 * ROOM);
-  events(200);
+  for (int32_t cells = 1; cells <= CELLS_MAX; cells *= 2) {
+    events(cells, 1);
+    events(cells, ROOM);
+    events(cells, 2 * ROOM);
+    events(cells, 200);
+  }
   return unit_end("series");
 }
