@@ -92,7 +92,6 @@ return function(emit, Gen)
     g:end_unit()
     g.fires[at].text = table.concat(g.lines, ' ')
     g.lines, g.first_step = outer, first
-    g.fires[at].shared = rec.cross and rec.shared or nil
     g.fires[at].letter = function()
       local w = P.opened.at
       return view.key_letter(), { row = { window_start = w.from, window_end = w.to } }
@@ -103,8 +102,8 @@ return function(emit, Gen)
     g.join_parts(g, rec, P)
     local state = g:open_join(rec, P)
     local how = { name = rec.name, window = rec.window, emit = { mode = 'final', accumulate = true } }
-    P.opened = g.once(rec, 'windows', function() return windows.new(how, state, P.clock.ptr) end)
-    P.join = g.once(rec, 'join', function() return joins.windowed(P.opened, state, P.keeps) end)
+    P.opened = windows.new(how, state, P.clock.ptr)
+    P.join = joins.windowed(P.opened, state, P.keeps)
     P.W = g:const(P.opened)
     val = g:const(joins.val)
     g:fires_in_turn(P.join)
@@ -132,7 +131,7 @@ return function(emit, Gen)
 
   local function put(g, s, rec, P)
     local into = put_into(g, rec, P, s.step, s.view, s.left)
-    if P.before then g:put('%s()', P.before) end
+    g:put_before(P, s)
     g:at(s.step)
     g.put_assign(g, s.view, rec, P.W, into)
   end
