@@ -555,14 +555,14 @@ local function leading_filter(pipeline)
   return nil
 end
 
---- The text of a member's events: what its tree says, in its view.
+--- The text of a member's events: what its tree says, in its view. Its lines are joined when all is known.
 function Gen:put_member(member)
   local first = member.tree.next[1]
   local outer = { self.lines, self.first_step }
   self.lines, self.first_step = {}, first and first.mark
   self.pipeline, self.member, self.members = member, member, { member }
   self:follow(member.tree, self.entries[member])
-  member.body, self.lines, self.first_step = table.concat(self.lines, ' '), outer[1], outer[2]
+  self.bodies[member], self.lines, self.first_step = self.lines, outer[1], outer[2]
 end
 
 --- Text of a member's function of one event. next: text that steps to it.
@@ -571,7 +571,7 @@ function Gen:event_text(member, next)
   local n = view.level
   return ('local function %s() %s st0.home = i %s mk.row = i mk.step = %d st%d.row = i %s%s%s%s if st%d.dirty ~= 0 then begin%d() end %s'):format(
     member.event, next, n > 0 and ('st%d.home = i'):format(n) or '', first and first.mark or 0, n, #self.views > 1 and 'mk.sub = 0 ' or '',
-    self.keyed and ('v%d.key = nil '):format(n) or '', self.timed and ('st%d.time = none '):format(n) or '', member.body, n, n,
+    self.keyed and ('v%d.key = nil '):format(n) or '', self.timed and ('st%d.time = none '):format(n) or '', self.bodies[member], n, n,
     self.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '')
 end
 
@@ -605,7 +605,7 @@ function M.compile(group, checked)
   local alone = #members == 1 and members[1]
   local g = setmetatable({
     group = group, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
-    forks = sends_more(group), entries = {}, swaps = {}, pipeline = members[1], members = { members[1] },
+    forks = sends_more(group), entries = {}, bodies = {}, swaps = {}, pipeline = members[1], members = { members[1] },
     keyed = uses(group, function(kind) return NAMES_KEY[kind] end),
     timed = uses(group, function(kind) return kind == 'event_time' end),
     stateful = uses(group, keeps_state), sampled = uses(group, function(kind) return kind == 'sample' end),
@@ -629,7 +629,10 @@ function M.compile(group, checked)
   if not dropper then g:clocks_without_rows() end
   for n, get in pairs(g.lates) do g.consts[n] = get() end
   local bodies = {}
-  for i, m in ipairs(members) do bodies[i] = m.body end
+  for i, m in ipairs(members) do
+    bodies[i] = table.concat(g.bodies[m], ' ')
+    g.bodies[m] = bodies[i]
+  end
   local body = table.concat(bodies, '\n')
   local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows, env = ...' }
   local rows = table.concat(g.functions, '\n')
