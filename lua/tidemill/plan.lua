@@ -359,7 +359,7 @@ local function feeders(pipelines)
 end
 
 --- Orders pipelines so that one that feeds another comes first; so does one that writes a table before those that look it up, where
---- that can be.
+--- that can be. Of a group those come first that fewer links lead to: they meet an event first, and take it one after the other.
 local function order(pipelines, by_link)
   local done, out, busy = {}, {}, {}
   local function feeds(p, other, seen)
@@ -372,6 +372,16 @@ local function order(pipelines, by_link)
     end
     return false
   end
+  local function depth(p, seen)
+    local n = 0
+    seen = seen or {}
+    seen[p] = true
+    for _, before in ipairs(by_link[p.source] or {}) do
+      if not seen[before] then n = math.max(n, depth(before, seen) + 1) end
+    end
+    seen[p] = nil
+    return n
+  end
   local function visit(p)
     if done[p] then return end
     if busy[p] then fault(p.place, "pipeline '" .. p.name .. "' feeds itself") end
@@ -380,6 +390,9 @@ local function order(pipelines, by_link)
     for _, step in ipairs(p.group.steps) do
       local writer = step.kind == 'lookup' and step.table.writer
       if writer and not busy[writer] and not feeds(p, writer) then visit(writer) end
+    end
+    for _, m in ipairs(p.group.members) do
+      if m ~= p and not busy[m] and depth(m) < depth(p) and not feeds(m, p) then visit(m) end
     end
     done[p] = true
     out[#out + 1] = p

@@ -15,12 +15,6 @@ local MAX = 2 ^ 27   -- elements of a list (host/state)
 return function(methods, step, stream)
   local fault, place, describe = stream.fault, stream.place, stream.describe
 
-  --- The record of the first of its kind in front of a stream, in the same pipeline.
-  local function before(rec, kind)
-    while rec and rec.kind ~= kind do rec = rec.parent end
-    return rec
-  end
-
   --- 'id', { 'a', 'b' } or { left = 'right' } as { left, right, composite }.
   local function on_of(where, what, v)
     local how = what .. ": 'on' is a field of both sides, or { left = 'right' }: on = 'id', on = { id = 'order_id' }"
@@ -76,7 +70,7 @@ return function(methods, step, stream)
     if o.where ~= nil and type(o.where) ~= 'function' then
       fault(where, what .. ": 'where' is function(left, right) … end, got " .. describe(o.where))
     end
-    local timed, other_timed = before(left, 'event_time'), before(other, 'event_time')
+    local timed, other_timed = (stream.before(left, 'event_time')), (stream.before(other, 'event_time'))
     local cross = left.pipeline ~= other.pipeline
     local one_clock = timed ~= nil and timed == other_timed
     return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where, cross = cross,

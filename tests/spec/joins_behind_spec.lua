@@ -144,10 +144,10 @@ describe('behind a join of two pipelines', function()
       local where = ('seed %d\n%s'):format(seed, two)
       local want, r = run(dir, one, input)
       local got, r2 = run(dir, two, input)
-      -- a join of rows that have another event time is refused
-      assert.is_true(r.code == 0 or r.code == 3 and r.err:find('same clock', 1, true) ~= nil, where .. r.err)
-      assert.equal(r.code, r2.code, where .. r2.err)
-      same(want, got, where)
+      assert.equal(0, r2.code, where .. r2.err)
+      -- of one pipeline a join of rows that have another event time is refused
+      if r.code == 3 then assert.truthy(r.err:find('same clock', 1, true), where .. r.err) else same(want, got, where) end
+      want = got
       for _, text in pairs(want) do rows = rows + #text end
       if seed % 6 == 0 then
         same(want, run(dir, two, input, '--no-jit'), 'interpreted, ' .. where)
@@ -157,5 +157,128 @@ describe('behind a join of two pipelines', function()
       end
     end
     assert.is_true(rows > 10000)
+  end)
+
+  --- Three files of events, and what sqlite3 says of them: sql(select) over l, r and c.
+  local function three_files()
+    local dir = h.folder()
+    math.randomseed(23)
+    local lines, sides, t = {}, { l = {}, r = {}, c = {} }, 0
+    for i = 1, 2400 do
+      t = t + math.random(0, 300)
+      local side = pick { 'l', 'r', 'c' }
+      lines[i] = ('{"s":"%s","k":%d,"m":%d,"ts":%d,"v":%d,"i":%d}'):format(side, math.random(1, 30), math.random(1, 4), t,
+        math.random(0, 30), i)
+      table.insert(sides[side], lines[i])
+    end
+    h.write(table.concat(lines, '\n') .. '\n', dir .. '/in')
+    for name, list in pairs(sides) do h.write(table.concat(list, '\n') .. '\n', dir .. '/' .. name) end
+    local function sql(select)
+      h.write(([[create table j (t text);
+.mode list
+.import %s/in j
+create table e as select t->>'s' as s, t->>'k' as k, t->>'m' as m, t->>'ts' as ts, t->>'v' as v, t->>'i' as i from j;
+create view l as select * from e where s = 'l'; create view r as select * from e where s = 'r';
+create view c as select * from e where s = 'c';
+%s;
+]]):format(dir, select), dir .. '/q.sql')
+      return h.sh("sqlite3 :memory: <%s/q.sql | LC_ALL=C sort", dir)
+    end
+    local head = "local tm = require 'tidemill'\n"
+    for _, name in ipairs { 'l', 'r', 'c' } do
+      head = head .. ("local %s = tm.pipeline '%s':from(tm.source.file '%s/%s'):event_time { field = 'ts', out_of_order = '10m' }\n"):format(
+        name, name, dir, name)
+    end
+    local function rows(body, options)
+      local text = head .. body
+      if not body:find '%f[%w]c%f[%W]' then text = text:gsub("local c = [^\n]*\n", '') end
+      local r = h.run({ 'run', '--quiet', h.write(text, dir .. '/s.lua'), unpack(options or {}) })
+      assert.equal(0, r.code, text .. r.err)
+      return h.sh('LC_ALL=C sort %s', h.write(r.out)), text
+    end
+    return sql, rows
+  end
+
+  it('is what sqlite3 says of files, for every kind, and what a link gives', function()
+    local sql, rows = three_files()
+    local ends = { inner = 'where l.i is not null and r.i is not null', left = 'where l.i is not null', right = 'where r.i is not null',
+      full = '' }
+    local joined = [[select coalesce(l.k, r.k) as k, max(coalesce(l.ts, r.ts), coalesce(r.ts, l.ts)) as ts, coalesce(l.v, 0) as v
+      from l full join r on l.k = r.k and %s %s]]
+    local joins = {
+      { "join('j', r, { on = 'k', within = { before = '2s', after = '15s' }, kind = '%s', as = 'o' })",
+        'r.ts between l.ts - 2000 and l.ts + 15000' },
+      { "join('j', r, { on = 'k', unbounded = true, kind = '%s', as = 'o', where = function(l, r) return l.i + 40 > r.i and r.i > l.i end })",
+        'l.i + 40 > r.i and r.i > l.i' },
+      { "window_join('j', r, tm.window.tumbling '10s', { on = 'k', kind = '%s', as = 'o' })", 'l.ts / 10000 = r.ts / 10000', 10000 },
+    }
+    local steps = {
+      { ":key_by 'k':window('w', tm.window.tumbling '20s'):aggregate { n = tm.agg.count(), s = tm.agg.sum 'v' }",
+        [[select json_object('k', k, 'n', count(*), 's', sum(v), 'window_end', ts / 20000 * 20000 + 20000, 'window_start',
+          ts / 20000 * 20000) from (%s) group by k, ts / 20000]] },
+      { ":key_by 'k':running('n', { n = tm.agg.count(), s = tm.agg.sum 'v' }, { unbounded = true, emit = 'final' })",
+        "select json_object('k', k, 'n', count(*), 's', sum(v)) from (%s) group by k" },
+    }
+    for kind in pairs(ends) do
+      for _, how in ipairs(joins) do
+        local from = joined:format(how[2], ends[kind])
+        -- a row of a window has the time of its last ms
+        if how[3] then from = ('select k, ts / %d * %d + %d as ts, v from (%s)'):format(how[3], how[3], how[3] - 1, from) end
+        local time = how[3] and 'window_end' or 'ts'
+        for _, step in ipairs(steps) do
+          local want = sql(step[2]:format(from))
+          assert.not_equal('', want)
+          local set = ":set { v = function(e) return e.v or 0 end, " ..
+            (time == 'ts' and 'ts = function(e) return tm.time(e) end' or 'ts = function(e) return e.window_end - 1 end') .. ' }'
+          local join = 'local j = l:' .. how[1]:format(kind) .. set .. '\n'
+          local direct, text = rows(join .. 'return j' .. step[1])
+          compare(want, direct, text)
+          local link
+          link, text = rows(join .. ("return tm.pipeline 'joined':from(j):event_time { field = 'ts', out_of_order = '20m' }%s"):format(step[1]))
+          compare(want, link, text)
+        end
+      end
+    end
+  end)
+
+  it('may be joined again, by the same side too, and looked up', function()
+    local sql, rows = three_files()
+    compare(sql [[select json_object('n', count(*), 'window_start', t / 10000 * 10000) from (
+        select max(l.ts, r.ts, c.ts) as t from l join r on l.k = r.k and r.ts between l.ts - 2000 and l.ts + 20000
+          join c on c.m = l.m and c.ts between max(l.ts, r.ts) - 500 and max(l.ts, r.ts) + 3000) group by t / 10000]],
+      rows [[return l:join('lr', r, { on = 'k', within = { before = '2s', after = '20s' }, as = 'r' })
+        :join('lrc', c, { on = 'm', within = { before = '500ms', after = '3s' }, as = 'c' })
+        :key_by {}:window('w', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }:select { 'n', 'window_start' }]])
+    -- the right side of one is joined itself
+    compare(sql [[select json_object('n', count(*), 'window_start', t / 10000 * 10000) from (
+        select max(c.ts, u.t) as t from c left join
+            (select l.m, max(l.ts, r.ts) as t from l join r on l.k = r.k and r.ts between l.ts - 2000 and l.ts + 20000) u
+          on c.m = u.m and u.t between c.ts and c.ts + 900 where u.t is not null) group by t / 10000]],
+      rows [[local lr = l:join('lr', r, { on = 'k', within = { before = '2s', after = '20s' }, as = 'r' })
+        return c:join('clr', lr, { on = 'm', within = { after = '900ms' }, as = 'lr' })
+          :key_by {}:window('w', tm.window.tumbling '10s'):aggregate { n = tm.agg.count() }:select { 'n', 'window_start' }]])
+    -- two share a right side
+    compare(sql [[select json_object('s', s, 'k', k, 'n', count(*)) from (
+        select 'l' as s, r.k as k from l join r on l.k = r.k and r.ts between l.ts and l.ts + 9000 union all
+        select 'c', r.k from c join r on c.k = r.k and r.ts between c.ts and c.ts + 9000) group by s, k]],
+      rows [[local function counted(s) return s:key_by { 's', 'k' }:running('n', { n = tm.agg.count() },
+          { unbounded = true, emit = 'final' }):select { 's', 'k', 'n' } end
+        return { counted(l:join('j', r, { on = 'k', within = { after = '9s' } })),
+          counted(c:join('j', r, { on = 'k', within = { after = '9s' } })) }]])
+    -- a table of joined rows: the last one of each key, by time
+    compare(sql [[select json_object('k', c.k, 'i', c.i, 'n', (select count(*) from l join r on l.k = r.k
+        and r.ts between l.ts and l.ts + 9000 where l.k = c.k)) from c]],
+      rows [[local n = l:join('j', r, { on = 'k', within = { after = '9s' } }):key_by 'k':running('n', { n = tm.agg.count() },
+          { unbounded = true })
+        local t = tm.table('counts', { from = n, key = 'k', unbounded = true })
+        return c:lookup(t, { on = 'k', as = 'n', missing = 'keep' })
+          :map(function(e) return { k = e.k, i = e.i, n = e.n and e.n.n or 0 } end)]])
+    -- and rows that are looked up
+    compare(sql [[select json_object('k', l.k, 'n', count(*), 'o', (select max(i) from c where c.k = l.k)) from l
+        join r on l.k = r.k and r.ts between l.ts and l.ts + 9000 group by l.k]],
+      rows [[local t = tm.table('t', { from = c, key = 'k', unbounded = true })
+        return l:join('j', r, { on = 'k', within = { after = '9s' } }):lookup(t, { on = 'k', as = 'c' })
+          :set { o = function(e) return e.c and e.c.i or tm.null end }
+          :key_by 'k':running('n', { n = tm.agg.count(), o = tm.agg.max 'o' }, { unbounded = true, emit = 'final' })]])
   end)
 end)
