@@ -1,12 +1,12 @@
 --[[
-codegen.lua - one fresh chunk per pipeline, or per group of pipelines that joins tie together: for each a resumable loop
-over its batches, next = loop(first, last), with the steps written out as straight code that calls the user's functions directly. No operator list is interpreted per
+codegen.lua - one fresh chunk per pipeline: a resumable loop over the batch, next = loop(first, last), with the
+steps written out as straight code that calls the user's functions directly. No operator list is interpreted per
 event and no closure is made; chunk and view are loaded anew for each pipeline, so that traces of one never decide
 how another is compiled.
 
-In a group each member has a view of the events as they come (view.entry). st0.home is the slot at hand, whichever member's loop runs
-(`enter`, which also puts the member's batch, outs and tally in place); self.member is whose text is written, self.members whose
-events come there.
+Pipelines that joins tie together (plan.lua, group) are one chunk of several loops, one a member, which begin with `enter_member`: it
+puts the member's batch, outs and tally in place. Each has a view of the events as they come (view.entry); the slot at hand is
+st0.home in all of them. self.member is whose text is written, self.members whose events come there.
 
 Names in the generated text: eN the view of level N (a flat_map opens level N + 1), stN its state, fK a user
 function, oK an output, mk the attempt marker (row, step and held row, for the deadline and for messages).
@@ -569,10 +569,11 @@ end
 function Gen:event_text(member, next)
   local view, first = self.entries[member], member.tree.next[1]
   local n = view.level
-  return ('local function %s() %s st0.home = i %s mk.row = i mk.step = %d st%d.row = i %s%s%s%s if st%d.dirty ~= 0 then begin%d() end %s'):format(
-    member.event, next, n > 0 and ('st%d.home = i'):format(n) or '', first and first.mark or 0, n, #self.views > 1 and 'mk.sub = 0 ' or '',
-    self.keyed and ('v%d.key = nil '):format(n) or '', self.timed and ('st%d.time = none '):format(n) or '', self.bodies[member], n, n,
-    self.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '')
+  return ('local function %s() %s st0.home = i %smk.row = i mk.step = %d stN.row = i %s%s%s%s if stN.dirty ~= 0 then beginN() end %s')
+    :gsub('%f[%a](%a+)N', '%1' .. n):format(member.event, next, n > 0 and ('st%d.home = i '):format(n) or '', first and first.mark or 0,
+      #self.views > 1 and 'mk.sub = 0 ' or '', self.keyed and ('v%d.key = nil '):format(n) or '',
+      self.timed and ('st%d.time = none '):format(n) or '', self.bodies[member],
+      self.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '')
 end
 
 --- Text of a loop of a group's member: it has no other than this plain form.
@@ -583,7 +584,8 @@ function Gen:loop_of_member(member)
       'local event, turn = %s, turn st0.home, st0.last = first - 1, last repeat repeat until event() until turn() return result end\n')
       :format(member.event)
   end
-  return head .. ('local event = %s st0.home, st0.last = first - 1, last repeat until event() return st0.home + 1 end\n'):format(member.event)
+  return head .. ('local event = %s st0.home, st0.last = first - 1, last repeat until event() return st0.home + 1 end\n')
+    :format(member.event)
 end
 
 --- Text of `enter_member`: what its loop begins with.

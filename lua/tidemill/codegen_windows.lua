@@ -336,7 +336,6 @@ return function(emit, Gen)
 
   --- Text that begins what is done with one record that is due (fireN), and what ends it.
   function Gen:begin_unit(step, view)
-    local n = view.level
     self:put('local i, full = st0.home + step, nil mk.row = i + after mk.sub = mk.sub + 1 st0.home = i st0.row = %d unit()', lib.EMPTY_ROW)
     self:put('flow.fired = flow.fired + step')
     self:at(step)
@@ -532,7 +531,8 @@ end
   --- Is a sliding window all that is due by the only clock?
   function Gen:is_quick()
     local clock = self.clocks[1]
-    return #self.group.members == 1 and #self.clocks == 1 and #clock.timed == 1 and clock.timed[1].each and not clock.rows and not clock.tick
+    return #self.group.members == 1 and #self.clocks == 1 and #clock.timed == 1 and clock.timed[1].each and not clock.rows and
+      not clock.tick
   end
 
   --- Text of `settle`, which does all that is due behind the event at st0.home (false: it rests), and of `turn`, which is called where
