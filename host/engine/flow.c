@@ -152,11 +152,12 @@ static void pass_over(struct tm_flows *f, struct tm_pipeline *p, int32_t row, co
   moved(f);
 }
 
-/* Pipelines that share a state take an event one after the other, in the order of the plan: also where one of them rests in
- * between, as its outs are full. The first of them that is not done can always go on, so nobody waits in a circle. */
+/* Pipelines that share a state take an event, or the end of input, one after the other, in the order of the plan: also where one of them
+ * rests in between, as its outs are full. The first of them that is not done can always go on, so nobody waits in a circle. */
 static int must_wait(const struct tm_flows *f, const struct tm_pipeline *p) {
   int32_t island = tm_flow_island(f, p->source);
-  if (!f->roots[island]->one) return 0;
+  const struct tm_source *root = f->roots[island];
+  if (!root->one && !root->state->firing) return 0;
   for (int32_t i = 0; i < p->index; i++) {
     const struct tm_pipeline *q = f->pipelines[i];
     if (q->source->state->active && !tm_flow_at_end(q) && tm_flow_island(f, q->source) == island) return 1;
@@ -406,6 +407,11 @@ int tm_flow_drain(struct tm_flows *f, struct tm_source *source, uint64_t until_n
       struct tm_source *s = f->pipelines[i]->source;
       if (s->kind == TM_SOURCE_LINK && s != source && tm_flow_island(f, s) == island) run_link(f, f->links[s->index]);
     }
+    if (all && all_merged(f, source)) return TM_FLOW_DRAINED;
+    if (tm_flow_flush(f, island, 0, err) != 0) return -1;
+    if (!f->moved && tm_flow_flush(f, island, 1, err) != 0) return -1;
+    if (!f->moved) break;
+    if (until_ns != 0 && f->io->mono_ns(f->io) >= until_ns) return TM_FLOW_LATER;
   }
   TM_ASSERT(tm_flow_is_blocked(f, island));
   return TM_FLOW_BLOCKED;
