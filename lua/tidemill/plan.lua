@@ -269,12 +269,12 @@ function Plan:sources_of(rec)
   return set
 end
 
---- The outs of the others of its members by which rows leave behind a step.
-local function twin_outs(step, pipeline)
+--- The outs by which rows of others than its own pipeline leave behind a step.
+local function twin_outs(step, pipeline, members)
   local out = step.out
-  if not out or #step.members < 2 or step.kind == 'on_error' then return end
+  if not out or #members < 2 or step.kind == 'on_error' then return end
   out.of = out.of or { [pipeline] = out }
-  for _, m in ipairs(step.members) do
+  for _, m in ipairs(members) do
     if m ~= pipeline then
       local had = #m.outs
       out.of[m] = out_of(m, out.sink)
@@ -287,7 +287,7 @@ end
 --- Numbers the steps behind one, and says whose events come there.
 function Plan:mark(step, pipeline, first, members)
   step.mark, step.members = first + step.id, members
-  twin_outs(step, pipeline)
+  twin_outs(step, pipeline, members)
   if step.kind == 'lookup' then
     for _, m in ipairs(members) do tables.read(self, step, m) end
   end
@@ -297,6 +297,8 @@ function Plan:mark(step, pipeline, first, members)
     behind = {}
     for _, m in ipairs(pipeline.group.members) do if set[m] then behind[#behind + 1] = m end end
     step.members = behind
+    -- wherever late_to stands, what is late there is its pipeline's, by name
+    if pipeline.late_to then twin_outs(pipeline.late_to, pipeline, behind) end
   end
   for _, list in ipairs { step.next, step.arms or {} } do
     for _, child in ipairs(list) do self:mark(child, pipeline, first, behind) end
