@@ -4,8 +4,8 @@ stream_joins.lua - the builder's operators on two streams: join and window_join.
   join, window_join   { name, parent = the left stream, right = record of the right side, on, within, kind, as, where, ... }
   join_right          { parent = the right stream, join = record of the join }: where events of the right side come in
   on                  { left = fields, right = fields, composite }; the key of the rows is made of the left's fields
-  cross               true: the sides are of different pipelines, each with its clock. What comes behind is of the left one by name, and
-                      runs in both: in that of the event that makes a row. Its watermark is the least of both.
+  timed               its rows have event time: both sides do, in one pipeline the same one
+                      What comes behind is of the left pipeline by name.
 ]]
 
 local suggest = require 'tidemill.suggest'
@@ -71,10 +71,10 @@ return function(methods, step, stream)
       fault(where, what .. ": 'where' is function(left, right) … end, got " .. describe(o.where))
     end
     local timed, other_timed = (stream.before(left, 'event_time')), (stream.before(other, 'event_time'))
-    local cross = left.pipeline ~= other.pipeline
+    local two = left.pipeline ~= other.pipeline
     local one_clock = timed ~= nil and timed == other_timed
-    return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where, cross = cross,
-      timed = one_clock or cross and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
+    return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where,
+      timed = one_clock or two and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
       place = where,
       options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded,
         timed = o.within ~= nil } }, other

@@ -389,6 +389,31 @@ end)
     assert.equal(0, r.code, r.err)
   end)
 
+  it('rows that are due stand in a sink where the event did that made them so', function()
+    local lines, want = {}, {}
+    for i = 0, 39 do lines[i + 1] = ('{"s":"%s","k":1,"ts":%d,"i":%d}'):format(i % 2 == 0 and 'l' or 'r', i * 300, i) end
+    -- each right event meets the left one 300 ms before it; a window closes with the first event behind its end
+    local n, window = 0, 0
+    for i = 0, 39 do
+      want[#want + 1] = ('{"i":%d}'):format(i)   -- that pipeline stands first
+      if i * 300 >= window + 1000 then
+        want[#want + 1], n, window = ('{"n":%d}'):format(n), 0, window + 1000
+      end
+      if i % 2 == 1 then n = n + 1 end
+    end
+    for _, right in ipairs { "left", "tm.pipeline 'r':event_time { field = 'ts' }" } do
+      local r = h.run({ 'run', '--quiet', '-e', ([[(function()
+        local left = tm.pipeline 'l':event_time { field = 'ts' }
+        local right = %s
+        local l, r = left:filter(function(e) return e.s == 'l' end), right:filter(function(e) return e.s == 'r' end)
+        return { l:join('j', r, { on = 'k', within = { after = '300ms' } }):window('w', tm.window.tumbling '1s')
+          :aggregate { n = tm.agg.count() }:map(function(e) return { n = e.n } end),
+          stream:map(function(e) return { i = e.i } end) } end)()]]):format(right) }, table.concat(lines, '\n') .. '\n')
+      assert.equal(0, r.code, r.err)
+      compare(table.concat(want, '\n'), r.out:gsub('%s*$', ''):sub(1, #table.concat(want, '\n')), right)
+    end
+  end)
+
   -- one event makes more rows due than the buffers in front of a slow reader hold: nobody goes on in between
   it('waits for a slow reader in the middle of what is due', function()
     local dir = h.folder()
