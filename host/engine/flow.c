@@ -152,9 +152,23 @@ static void pass_over(struct tm_flows *f, struct tm_pipeline *p, int32_t row, co
   moved(f);
 }
 
+/* Pipelines that share a state take an event, or the end of input, one after the other, in the order of the plan: also where one of them
+ * rests in between, as its outs are full. The first of them that is not done can always go on, so nobody waits in a circle. */
+static int must_wait(const struct tm_flows *f, const struct tm_pipeline *p) {
+  int32_t island = tm_flow_island(f, p->source);
+  const struct tm_source *root = f->roots[island];
+  if (!root->one && !root->state->firing) return 0;
+  for (int32_t i = 0; i < p->index; i++) {
+    const struct tm_pipeline *q = f->pipelines[i];
+    if (q->source->state->active && !tm_flow_at_end(q) && tm_flow_island(f, q->source) == island) return 1;
+  }
+  return 0;
+}
+
 /* Runs p until the batch is passed or its outs are full. */
 static void run(struct tm_flows *f, struct tm_pipeline *p) {
   const struct tm_batch *b = p->source->batch;
+  if (must_wait(f, p)) return;
   f->shared->batch = b;
   f->shared->batch_good = p->source->state->good;
   while (!tm_flow_at_end(p) && has_room(p)) {
@@ -389,9 +403,9 @@ int tm_flow_drain(struct tm_flows *f, struct tm_source *source, uint64_t until_n
   for (;;) {
     f->moved = 0;
     int all = run_all(f, source);
-    for (int32_t i = 0; i < f->outlets_n; i++) {
-      struct tm_outlet *o = f->outlets[i];
-      if (o->link != NULL && o->link != source && o->island == island) run_link(f, o);
+    for (int32_t i = 0; i < f->pipelines_n; i++) {
+      struct tm_source *s = f->pipelines[i]->source;
+      if (s->kind == TM_SOURCE_LINK && s != source && tm_flow_island(f, s) == island) run_link(f, f->links[s->index]);
     }
     if (all && all_merged(f, source)) return TM_FLOW_DRAINED;
     if (tm_flow_flush(f, island, 0, err) != 0) return -1;

@@ -258,7 +258,7 @@ function M.make(settings, more)
   function tm.meta(e)
     local V = node_of('tm.meta', e).V
     if not V.batch then raise('type', 'tm.meta takes the event at hand, not a row of a window') end
-    local source_name, position = lib.host.origin(V.pipeline_index, lib.flow.marker.row)
+    local source_name, position = lib.host.origin(lib.flow.marker.pipeline, lib.flow.marker.row)
     return { source = source_name, position = position, received = V.batch.received_ms, key = V.key_now() }
   end
   --- Is the field there and null?

@@ -264,11 +264,10 @@ local function bind(o)
   end
   local loops = {}
   for i, p in ipairs(plan.pipelines) do
-    if p.prints then state_query.compile(p, plan, o) else codegen.compile(p, o.checked) end
+    if p.prints then state_query.compile(p, plan, o) elseif not p.loop then codegen.compile(p.group, o.checked) end
     if p.fires then host.fires(p.index) end
     for _, v in ipairs(p.views) do
-      v.pipeline_index = p.index
-      p.source.views[#p.source.views + 1] = v
+      if not v.entry or v.entry == p then p.source.views[#p.source.views + 1] = v end
     end
     loops[i] = p.loop
     if not p.prints then
@@ -451,7 +450,7 @@ end
 function M.ending(now)
   for _, p in ipairs(plan.pipelines) do
     for _, clock in ipairs(p.clocks or {}) do
-      if not clock.wall then host.watermark(p.name, windows.watermark(clock, now)) end
+      if not clock.wall and clock.members[1] == p then host.watermark(p.name, windows.watermark(clock, now)) end
     end
   end
   for _, size in ipairs(state.sizes()) do host.state_size(size.name, size.keys, size.bytes) end

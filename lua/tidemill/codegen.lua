@@ -4,6 +4,10 @@ steps written out as straight code that calls the user's functions directly. No 
 event and no closure is made; chunk and view are loaded anew for each pipeline, so that traces of one never decide
 how another is compiled.
 
+Pipelines that joins tie together (plan.lua, group) are one chunk of several loops, one a member, which begin with `enter_member`: it
+puts the member's batch, outs and tally in place. Each has a view of the events as they come (view.entry); the slot at hand is
+st0.home in all of them. self.member is whose text is written, self.members whose events come there.
+
 Names in the generated text: eN the view of level N (a flat_map opens level N + 1), stN its state, fK a user
 function, oK an output, mk the attempt marker (row, step and held row, for the deadline and for messages).
 ]]
@@ -46,6 +50,27 @@ function Gen:const(v)
   return '\1' .. n .. '\1'
 end
 
+--- The same for what each of the members at hand has one of: of[member]. `enter` puts that of the one at work in place.
+function Gen:swapped(of)
+  if #self.members == 1 then return self:const(of[self.members[1]]) end
+  for n, list in pairs(self.swaps) do
+    local same = true
+    for _, m in ipairs(self.group.members) do same = same and list[m] == of[m] end
+    if same then return '\2' .. n .. '\2' end
+  end
+  local n = #self.consts + 1
+  self.consts[n], self.swaps[n] = false, of
+  return '\2' .. n .. '\2'
+end
+
+--- Where a planned out leads of the member at work.
+function Gen:out(out)
+  if not out.of then return self:const(out.ptr) end
+  local of = {}
+  for m, twin in pairs(out.of) do of[m] = twin.ptr end
+  return self:swapped(of)
+end
+
 --- What an expression of `const` stands for.
 function Gen:value_of(name) return self.consts[tonumber(name:match '%d+')] end
 
@@ -55,9 +80,9 @@ local function load_text(pipeline, head, text, consts)
   for _, most in ipairs(LOCALS) do
     local locals = {}
     for i = 1, math.min(#consts, most) do locals[i] = ('local k%d = K[%d]'):format(i, i) end
-    whole = head .. '\n' .. table.concat(locals, '\n') .. '\n' .. text:gsub('\1(%d+)\1', function(n)
+    whole = head .. '\n' .. table.concat(locals, '\n') .. '\n' .. (text:gsub('\1(%d+)\1', function(n)
       return tonumber(n) <= most and 'k' .. n or 'K[' .. n .. ']'
-    end)
+    end):gsub('\2(%d+)\2', 'K[%1]'))
     chunk, why = loadstring(whole, '=(pipeline ' .. pipeline.name .. ')')
     if chunk or not why:find('upvalues', 1, true) then break end
   end
@@ -72,11 +97,10 @@ function Gen:late(get)
   return self:const(get)
 end
 
---- A view of its own: accessors, overlay and node tree. source: of its events, where that is not the pipeline's: batch, fields,
---- strings, words; once: true where a row of the batch is another event each time.
+--- A view of its own: accessors, overlay and node tree. source: of its events: batch, fields, strings, words; once: true where a row
+--- of the batch is another event each time.
 function Gen:new_view(source)
   local level = #self.views
-  source = source or self.pipeline.source
   local view_spec = {
     batch = source.batch, fields = source.fields, log = self.forks, strings = source.strings, words = source.words, once = source.once,
   }
@@ -107,13 +131,13 @@ end
 
 --- The marker names this step from here on; the first one is marked with the row.
 function Gen:at(step)
-  if step.id ~= self.first_step then self:put('mk.step = %d', step.id) end
+  if step.mark ~= self.first_step then self:put('mk.step = %d', step.mark) end
   self.first_step = nil
 end
 
 --- Behind what writes to a buffer: full, it ends the loop after the event.
 function Gen:watch_room(view)
-  if view.level == 0 then self:put('if flow.stop ~= 0 then full = true end') end
+  if view.entry then self:put('if flow.stop ~= 0 then full = true end') end
 end
 
 local function node_list(view, names)
@@ -245,7 +269,7 @@ function emit.select(g, step, view)
   end
   for _, child in ipairs(step.next) do
     g:at(child)
-    g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:const(child.out.ptr), g:const(plan), list, n)
+    g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:out(child.out), g:const(plan), list, n)
     g:watch_room(view)
   end
 end
@@ -318,7 +342,7 @@ function emit.key_by(g, step, view)
     return leave()
   else
     g:put('do')
-    if key.cols then g:put('if %s then v0.key, v0.key_def = ROW_KEY, %s else', g:row_key_test(key), g:const(key)) end
+    if key.cols then g:put('if %s then v%d.key, v%d.key_def = ROW_KEY, %s else', g:row_key_test(key), level, level, g:const(key)) end
     if not rec.composite then
       g:put('v%d.key = key_of%d(%s)', level, level, g:const(nodes[1]))
     else
@@ -349,7 +373,7 @@ function emit.to(g, step, view)
     g:count_row(step.out, view)
   else
     g:at(step)
-    g:put('emit%d(%s)', view.level, g:const(step.out.ptr))
+    g:put('emit%d(%s)', view.level, g:out(step.out))
     g:watch_room(view)
   end
   g:follow(step, view)
@@ -474,22 +498,20 @@ local function has_forks(step)
   return false
 end
 
---- Has the pipeline a step of such a kind?
-local function uses(pipeline, is)
-  for _, step in ipairs(pipeline.steps) do if is(step.kind, step) then return true end end
+--- Has the group a step of such a kind?
+local function uses(group, is)
+  for _, step in ipairs(group.steps) do if is(step.kind, step) then return true end end
   return false
 end
 
---- Has the pipeline a step that sends a row of its own beside the event at hand?
-local function sends_more(pipeline)
-  for _, step in ipairs(pipeline.steps) do
-    if step.kind == 'suppress' or Gen.sends_last(step) then return true end
-    if step.rec and (step.rec.right or step.rec.join) then return true end
-    local e = step.kind == 'aggregate' and step.rec.emit
+--- Has the group a step that sends a row of its own beside the event at hand?
+local function sends_more(group)
+  return uses(group, function(kind, step)
+    if kind == 'suppress' or Gen.sends_last(step) or step.rec.right or step.rec.join then return true end
+    local e = kind == 'aggregate' and step.rec.emit
     local window = e and step.rec.window
-    if e and (e.mode == 'updates' or e.count or window.lateness > 0 or window.window.kind == 'count') then return true end
-  end
-  return false
+    return e and (e.mode == 'updates' or e.count or window.lateness > 0 or window.window.kind == 'count')
+  end)
 end
 
 --- Does such a step find records?
@@ -533,33 +555,87 @@ local function leading_filter(pipeline)
   return nil
 end
 
---- Compiles a planned pipeline: sets pipeline.loop, .views, .text and .abandon.
-function M.compile(pipeline, checked)
+--- The text of a member's events: what its tree says, in its view. Its lines are joined when all is known.
+function Gen:put_member(member)
+  local first = member.tree.next[1]
+  local outer = { self.lines, self.first_step }
+  self.lines, self.first_step = {}, first and first.mark
+  self.pipeline, self.member, self.members = member, member, { member }
+  self:follow(member.tree, self.entries[member])
+  self.bodies[member], self.lines, self.first_step = self.lines, outer[1], outer[2]
+end
+
+--- Text of a member's function of one event. next: text that steps to it.
+function Gen:event_text(member, next)
+  local view, first = self.entries[member], member.tree.next[1]
+  local n = view.level
+  return ('local function %s() %s st0.home = i %smk.row = i mk.step = %d stN.row = i %s%s%s%s if stN.dirty ~= 0 then beginN() end %s')
+    :gsub('%f[%a](%a+)N', '%1' .. n):format(member.event, next, n > 0 and ('st%d.home = i '):format(n) or '', first and first.mark or 0,
+      #self.views > 1 and 'mk.sub = 0 ' or '', self.keyed and ('v%d.key = nil '):format(n) or '',
+      self.timed and ('st%d.time = none '):format(n) or '', self.bodies[member],
+      self.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '')
+end
+
+--- Text of a loop of a group's member: it has no other than this plain form.
+function Gen:loop_of_member(member)
+  local head = ('local function %s(first, last) enter_member(%s) %s'):format(member.loops, self:const(member), self:fire_call(member))
+  if #self.clocks > 0 then
+    return head .. ('st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
+      'local event, turn = %s, turn st0.home, st0.last = first - 1, last repeat repeat until event() until turn() return result end\n')
+      :format(member.event)
+  end
+  return head .. ('local event = %s st0.home, st0.last = first - 1, last repeat until event() return st0.home + 1 end\n')
+    :format(member.event)
+end
+
+--- Text of `enter_member`: what its loop begins with.
+function Gen:enter_member_text()
+  local of = {}
+  for _, m in ipairs(self.group.members) do
+    local list = { batch = m.source.batch, tally = self.tally_of(m), swaps = {}, ahead = 0 }
+    for n, swap in pairs(self.swaps) do list.swaps[#list.swaps + 1] = { n, swap[m] or false } end
+    of[m] = list
+  end
+  return ('local members, of_member = %s, nil local function enter_member(m) of_member = members[m] ' ..
+    'batch, tally = of_member.batch, of_member.tally ' ..
+    'for i = 1, #of_member.swaps do local s = of_member.swaps[i] K[s[1]] = s[2] end end\n'):format(self:const(of))
+end
+
+--- Compiles a planned group: sets of each member loop, views, text and abandon, and what it has of clocks and states.
+function M.compile(group, checked)
+  local members = group.members
+  local alone = #members == 1 and members[1]
   local g = setmetatable({
-    pipeline = pipeline, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
-    forks = has_forks(pipeline.tree) or sends_more(pipeline),
-    keyed = uses(pipeline, function(kind) return NAMES_KEY[kind] end),
-    timed = uses(pipeline, function(kind) return kind == 'event_time' end),
-    stateful = uses(pipeline, keeps_state), sampled = uses(pipeline, function(kind) return kind == 'sample' end),
-    windowed = uses(pipeline, function(_, step) return Gen.asks_clock(step) end),
+    group = group, lines = {}, functions = {}, called = {}, consts = {}, lates = {}, views = {}, held = {}, checked = checked,
+    forks = sends_more(group), entries = {}, bodies = {}, swaps = {}, pipeline = members[1], members = { members[1] },
+    keyed = uses(group, function(kind) return NAMES_KEY[kind] end),
+    timed = uses(group, function(kind) return kind == 'event_time' end),
+    stateful = uses(group, keeps_state), sampled = uses(group, function(kind) return kind == 'sample' end),
+    windowed = uses(group, function(_, step) return Gen.asks_clock(step) end),
     states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {}, forward = {},
-    ends = {},
+    over = {},
   }, Gen)
+  for _, m in ipairs(members) do g.forks = g.forks or has_forks(m.tree) end
   local filtered_by, declared
-  if not checked and Gen.has_own_clocks(pipeline) then filtered_by, declared = leading_filter(pipeline) end
-  local view = g:new_view()
+  if not checked and alone and Gen.has_own_clocks(alone) then filtered_by, declared = leading_filter(alone) end
+  for i, m in ipairs(members) do
+    local view = g:new_view(m.source)
+    view.entry, g.entries[m], m.event, m.loops = m, view, 'event' .. (alone and '' or i), 'loop' .. i
+  end
   g.may_drop = filtered_by ~= nil
-  local first = pipeline.tree.next[1]
-  g.first_step = first and first.id
-  g:follow(pipeline.tree, view)
+  for _, m in ipairs(members) do g:put_member(m) end
   g:seal()
   -- types that steps further behind declare are known now
-  for i, name in ipairs(declared or {}) do declared[i] = view.field(name) end
-  local dropper = filtered_by and filter.compile(filtered_by, view, pipeline.source.fields, declared) or nil
-  pipeline.filtered = dropper ~= nil
+  for i, name in ipairs(declared or {}) do declared[i] = g.views[1].field(name) end
+  local dropper = filtered_by and filter.compile(filtered_by, g.views[1], alone.source.fields, declared) or nil
   if not dropper then g:clocks_without_rows() end
   for n, get in pairs(g.lates) do g.consts[n] = get() end
-  local body = table.concat(g.lines, ' ')
+  local bodies = {}
+  for i, m in ipairs(members) do
+    bodies[i] = table.concat(g.bodies[m], ' ')
+    g.bodies[m] = bodies[i]
+  end
+  local body = table.concat(bodies, '\n')
   local head = { 'local K, views, mk, flow, snapshot, pick, dropper, batch, rows, env = ...' }
   local rows = table.concat(g.functions, '\n')
   local more = g.stateful or g.timed or g.sampled
@@ -569,53 +645,67 @@ function M.compile(pipeline, checked)
   for level = 0, #g.views - 1 do
     if not g.views[level + 1].scoped then head[#head + 1] = g.view_text(level, want) end
   end
-  -- The event is a function of its own, called through a local, and the row is counted in C's memory: so there is
-  -- nothing in the loop's frame that a trace must write when it is left, and read and convert when it is entered. For
-  -- that the loop itself may not name an upvalue.
-  local row, start, done = 'st0.home + 1', 'st0.home, st0.last = first - 1, last', 'st0.home + 1'
-  local clock = g:clock_of_rows()
-  local hold = ''
-  if dropper then
-    row = 'rows[st0.at + 1]'
-    -- an event without a time fails, also one that the filter would drop
-    local picked = 'local n = pick(' .. (g.timed and 'untimed == 0 and dropper or nil' or 'dropper') .. ', batch, first, last, rows) '
-    if clock then
-      start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
-      hold = ('if i > 0 and %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
-    else
-      start = picked .. (#g.clocks > 0 and 'if n == 0 then st0.home = last if not settle() then flow.due = 1 end return last + 1 end ' or
-        'if n == 0 then return last + 1 end ') .. 'st0.at, st0.last = -1, n - 1'
-    end
-    done = '(st0.at >= st0.last and last or st0.home) + 1'
-  end
   if #g.forward > 0 then head[#head + 1] = 'local ' .. table.concat(g.forward, ', ') end
-  local text = (g.takes and 'local tally = ' .. g:const(g:any_tally()) .. '\n' or '') .. rows .. '\n' .. fires ..
-    'local function event() local i, full = ' .. row .. ', nil ' .. hold ..
-    (dropper and 'st0.at = st0.at + 1 ' or '') .. 'st0.home = i mk.row = i mk.step = ' .. (first and first.id or 0) ..
-    ' st0.row = i ' .. (#g.views > 1 and 'mk.sub = 0 ' or '') .. (g.keyed and 'v0.key = nil ' or '') ..
-    (g.timed and 'st0.time = none ' or '') .. body ..
-    ' if st0.dirty ~= 0 then begin0() end ' .. (g.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '') ..
-    'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last' .. g:tripped() .. ' end\n' ..
-    'return function(first, last) ' .. g:fire_call()
-  if g.waits and g:is_quick() then
-    text = text .. g:held_loop()
-  elseif #g.clocks > 0 then
-    text = text .. 'st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
-      'local event, turn = event, turn ' .. start .. ' repeat repeat until event() until turn() return result end\n'
+  local text = ((g.takes or not alone) and 'local tally = ' .. g:const(g.tally_of(members[1])) .. '\n' or '') .. rows .. '\n' .. fires
+  if alone then
+    text = text .. g:loop_of_one(alone, dropper)
   else
-    text = text .. 'local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
+    local names = {}
+    text = text .. g:enter_member_text()
+    for i, m in ipairs(members) do
+      text = text .. g:event_text(m, 'local i, full = st0.home + 1, nil') .. 'return full or i >= st0.last' .. g:tripped() .. ' end\n' ..
+        g:loop_of_member(m)
+      names[i] = m.loops
+    end
+    text = text .. 'return ' .. table.concat(names, ', ')
   end
-  local chunk
-  chunk, pipeline.text = load_text(pipeline, table.concat(head, '\n'), text, g.consts)
-  pipeline.loop = chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
-    pipeline.source.batch, lib.rows, more and Gen.environment() or nil)
-  pipeline.views, pipeline.states, pipeline.fires = g.views, g.states, #g.fires > 0 or #pipeline.joined > 0
-  pipeline.unit, pipeline.clocks, pipeline.clocked = g.windowed and g:unit_at_work() or nil, g:own_clocks(), #g.clocks > 0
-  function pipeline.abandon()
+  local chunk, whole = load_text(members[1], table.concat(head, '\n'), text, g.consts)
+  local loops = { chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
+    members[1].source.batch, lib.rows, more and Gen.environment() or nil) }
+  local unit = g.windowed and g:unit_at_work() or nil
+  local function abandon()
     for _, v in ipairs(g.views) do v.abandon() end
     for _, box in ipairs(g.boxes) do box.abandon() end
     for _, held in ipairs(g.held) do held.abandon() end
   end
+  for i, m in ipairs(members) do
+    m.loop, m.text, m.filtered, m.views, m.entry, m.unit, m.abandon = loops[i], whole, dropper ~= nil, g.views, g.entries[m], unit, abandon
+    m.fires, m.clocks, m.clocked, m.states = #g.fires > 0 or not alone, g:own_clocks(m), #g.clocks > 0, {}
+    for _, state in ipairs(g.states) do
+      if state.owner == m then m.states[#m.states + 1] = state end
+    end
+  end
+end
+
+--- The loop of a pipeline that no join ties to another. The event is a function of its own, called through a local, and the row is
+--- counted in C's memory: so there is nothing in the loop's frame that a trace must write when it is left, and read and convert when it
+--- is entered. For that the loop itself may not name an upvalue.
+function Gen:loop_of_one(member, dropper)
+  local row, start, done = 'st0.home + 1', 'st0.home, st0.last = first - 1, last', 'st0.home + 1'
+  local clock = self:clock_of_rows()
+  local hold = ''
+  if dropper then
+    row = 'rows[st0.at + 1]'
+    -- an event without a time fails, also one that the filter would drop
+    local picked = 'local n = pick(' .. (self.timed and 'untimed == 0 and dropper or nil' or 'dropper') .. ', batch, first, last, rows) '
+    if clock then
+      start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
+      hold = ('if i > 0 and %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
+    else
+      start = picked .. (#self.clocks > 0 and 'if n == 0 then st0.home = last if not settle() then flow.due = 1 end return last + 1 end ' or
+        'if n == 0 then return last + 1 end ') .. 'st0.at, st0.last = -1, n - 1'
+    end
+    done = '(st0.at >= st0.last and last or st0.home) + 1'
+  end
+  local text = self:event_text(member, 'local i, full = ' .. row .. ', nil ' .. hold .. (dropper and 'st0.at = st0.at + 1 ' or '')) ..
+    'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last' .. self:tripped() .. ' end\n' ..
+    'return function(first, last) ' .. self:fire_call(member)
+  if self.waits and self:is_quick() then return text .. self:held_loop() end
+  if #self.clocks > 0 then
+    return text .. 'st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
+      'local event, turn = event, turn ' .. start .. ' repeat repeat until event() until turn() return result end\n'
+  end
+  return text .. 'local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
 end
 
 return M

@@ -24,9 +24,14 @@ local BASE = { left = joins.LEFT, right = joins.RIGHT }
 local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
 return function(emit, Gen)
+  local function step_of(g, rec)
+    for _, step in ipairs(g.group.steps) do if step.rec == rec then return step end end
+  end
+
   --- A batch of kept events, and what a view over it needs. name: of the member that its rows get.
   local function kept_source(g, rec, name)
-    local packed = g.pipeline.source.batch.format == C.TM_FORMAT_MSGPACK or rec.cross and rec.shared.packed
+    local packed = false
+    for _, m in ipairs(step_of(g, rec).members) do packed = packed or m.source.batch.format == C.TM_FORMAT_MSGPACK end
     local format = packed and C.TM_FORMAT_MSGPACK or C.TM_FORMAT_JSON
     local batch = C.tm_ffi_kept_new(format, name, #name)
     if batch == nil then lib.raise('memory', 'no memory for the rows of a join') end
@@ -42,10 +47,6 @@ return function(emit, Gen)
       once = true, format = format }
   end
   Gen.kept_source = kept_source
-
-  local function step_of(g, rec)
-    for _, step in ipairs(g.pipeline.steps) do if step.rec == rec or rec.cross and step.rec.join == rec then return step end end
-  end
 
   --- The function that `body` writes; its name.
   function Gen:write_function(name, params, body)
@@ -63,47 +64,71 @@ return function(emit, Gen)
     g:put('st%d.home = %s begin%d() st%d.row = %s', n, home, n, n, home)
   end
 
-  --- What two pipelines share of a step is made by the one that is compiled first.
-  function Gen.once(rec, name, make)
-    if not rec.cross then return make() end
-    local shared = rec.shared
-    shared[name] = shared[name] or make()
-    return shared[name]
-  end
-
   local NOW = 'local function now(k) local w = k.highest - k.distance if w > k.cap then w = k.cap end ' ..
     'if w < k.low then w = k.low end return w end'
 
+  local LEAST = 'local function least(a, b) if b < a then return b end return a end'
+
   --- The function that gives the watermark of a clock as it is now, its `w` being that before the event at hand.
   function Gen:now()
-    if not self.has_now then self.functions[#self.functions + 1], self.has_now = NOW, true end
+    if not self.has_now then self.functions[#self.functions + 1], self.has_now = NOW .. ' ' .. LEAST, true end
     return 'now'
   end
 
-  --- The clock of a join of two pipelines: the least watermark of both, without limit where an input has ended. Its `highest` is that
-  --- as it is now, worked out behind each event (tickN); its `w` that before the event at hand (beforeN).
-  local function share_clocks(g, rec, P)
-    local mine, theirs = P.sides[1].left and 'left' or 'right', P.sides[1].left and 'right' or 'left'
-    local shared, own, n = rec.shared, P.sides[1].clock, P.step.id
-    local S = g:const(shared)
-    g.ends[#g.ends + 1] = ('%s.%s_ended = true'):format(S, mine)
-    if not rec.timed then return end
-    shared[mine .. '_clock'] = own.ptr
-    local at = g.once(rec, 'clock', function()
-      local anchor = ffi.new 'struct tm_clock'
-      anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
-      anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
-      return { ptr = ffi.cast('struct tm_clock *', anchor), anchor = anchor }
-    end)
-    local clock = { ptr = at.ptr, view = P.sides[1].view, timed = {}, name = g:const(at.ptr), tick = 'tick' .. n }
-    local other = ('local o = %s.%s_ended and huge or now(%s.%s_clock) if o < w then w = o end'):format(S, theirs, S, theirs)
+  --- A clock that is worked out from others behind each event (tickN): `highest` is its watermark as it is now. base: others, as
+  --- `of`, and how far it is behind, as `less`.
+  local function derived_clock(g, step, view, base)
+    local anchor, n = ffi.new 'struct tm_clock', step.mark
+    anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
+    anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
+    g.anchors[#g.anchors + 1] = anchor
+    g.derived = (g.derived or 0) + 1
+    base.ptr = ffi.cast('struct tm_clock *', anchor)
+    base.view, base.timed, base.name, base.tick = view, {}, g:const(base.ptr), ('tick%d_%d'):format(n, g.derived)
     g:now()
-    g.functions[#g.functions + 1] = ('local function tick%d() local w = now(%s) %s %s.highest = w return w >= %s.trip end'):format(n,
-      own.name, other, clock.name, clock.name)
-    P.before = 'before' .. n
-    g.functions[#g.functions + 1] = ('local function before%d() local w = %s.w %s %s.w = w end'):format(n, own.name, other, clock.name)
-    g.clocks[#g.clocks + 1] = clock
-    P.clock = clock
+    g.functions[#g.functions + 1] = ('local function %s() local w = %s %s.highest = w return w >= %s.trip end'):format(base.tick,
+      g:watermark_text(base), base.name, base.name)
+    g.clocks[#g.clocks + 1] = base
+    return base
+  end
+
+  --- Is a clock worked out from another one, or that itself? Then it is never before it.
+  local function comes_from(clock, other)
+    if clock == other then return true end
+    for _, base in ipairs(clock.of or {}) do if comes_from(base, other) then return true end end
+    return false
+  end
+
+  --- Text: the watermark of a clock, without limit where its inputs have ended. passed: a clock that the event at hand has moved, whose
+  --- watermark, and that of what it is worked out from, is the one before it; nil: as it is now.
+  function Gen:watermark_text(clock, passed)
+    if passed and comes_from(passed, clock) then return clock.name .. '.w' end
+    if clock.less == math.huge then return '-huge' end
+    if clock.less then return ('(%s - %.0f)'):format(self:watermark_text(clock.of[1], passed), clock.less) end
+    if clock.of then
+      return ('least(%s, %s)'):format(self:watermark_text(clock.of[1], passed), self:watermark_text(clock.of[2], passed))
+    end
+    if #self.group.members == 1 then return ('now(%s)'):format(clock.name) end
+    local ended = {}
+    for i, m in ipairs(clock.members) do ended[i] = ('%s[%s]'):format(self:const(self.over), self:const(m)) end
+    return ('(%s and huge or now(%s))'):format(table.concat(ended, ' and '), clock.name)
+  end
+
+  --- The clock of a join: that of both sides, or the one that is behind the other; where neither is, a third one, the least of both.
+  local function clock_of_both(g, P)
+    local a, b = P.sides[1].clock, P.sides[2].clock
+    if comes_from(a, b) or a.processing and b.processing then return a end
+    if comes_from(b, a) then return b end
+    return derived_clock(g, P.step, P.sides[1].view, { of = { a, b } })
+  end
+
+  --- Text in front of a side: the watermark before the event at hand, of the clock of the join and of that behind it.
+  function Gen:put_before(P, side)
+    local clock = P.clock
+    if clock and clock.of and clock ~= side.clock then
+      self:put('%s.w = %s', clock.name, self:watermark_text(clock, side.clock))
+    end
+    if P.before then self:put('%s()', P.before) end
   end
 
   --- Does something with a clock stand behind a step that sends events later than they came: a join those without a partner, dedup the
@@ -114,13 +139,12 @@ return function(emit, Gen)
       for _, arm in ipairs(at.arms or {}) do if asked_behind(arm) then return true end end
       return false
     end
-    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' and not step.rec.cross or Gen.sends_last(step)
+    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' or Gen.sends_last(step)
     return late and asked_behind(step)
   end
 
   --- Are all clocks of the pipeline moved by its events alone, and none worked out from others behind each event?
   function Gen.has_own_clocks(pipeline)
-    if #pipeline.joined > 0 then return false end
     for _, step in ipairs(pipeline.steps) do if Gen.is_delayed(step) then return false end end
     return true
   end
@@ -128,19 +152,11 @@ return function(emit, Gen)
   --- The clock of what stands behind a step that sends events up to `wait` ms later than they came: its watermark is that of `base` less
   --- that, and nothing is late there. Also the name of the function that is called before the step.
   function Gen:delay_clock(step, view, base, wait)
-    local n, less = step.id, wait == math.huge and 'huge' or ('%.0f'):format(wait)
-    local anchor = ffi.new 'struct tm_clock'
-    anchor.highest, anchor.w, anchor.trip, anchor.due = -math.huge, -math.huge, math.huge, math.huge
-    anchor.limit, anchor.cap, anchor.low = math.huge, math.huge, -math.huge
-    self.anchors[#self.anchors + 1] = anchor
-    local ptr = ffi.cast('struct tm_clock *', anchor)
-    local clock = { ptr = ptr, view = view, timed = {}, name = self:const(ptr), tick = 'tick' .. n }
-    self:now()
-    self.functions[#self.functions + 1] = ('local function tick%d() local w = now(%s) - %s %s.highest = w return w >= %s.trip end'):format(
-      n, base.name, less, clock.name, clock.name)
-    self.functions[#self.functions + 1] = ('local function before%d() %s.w = %s.w - %s end'):format(n, clock.name, base.name, less)
-    self.clocks[#self.clocks + 1] = clock
-    return clock, 'before' .. n
+    local clock = derived_clock(self, step, view, { of = { base }, less = wait })
+    local name = 'before' .. clock.tick
+    self.functions[#self.functions + 1] = ('local function %s() %s.w = %s.w - %s end'):format(name, clock.name, base.name,
+      wait == math.huge and 'huge' or ('%.0f'):format(wait))
+    return clock, name
   end
 
   --- The same behind a join: of the longest wait for a partner.
@@ -154,31 +170,24 @@ return function(emit, Gen)
 
   --- The state of a step, whose records are those of joins.lua. cells: names of further number cells, or nil.
   function Gen:open_join(rec, P, cells)
-    P.state = self.once(rec, 'state', function()
-      local numbers = { unpack(joins.numbers) }
-      for _, name in ipairs(cells or {}) do numbers[#numbers + 1] = name end
-      local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind, owner = rec.cross and rec.pipeline or nil },
-        numbers, joins.refs, P.key)
-      state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
-      function state.results(r) return r.left_times.n, r.right_times.n end
-      return state
-    end)
-    return P.state
+    local numbers = { unpack(joins.numbers) }
+    for _, name in ipairs(cells or {}) do numbers[#numbers + 1] = name end
+    local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind }, numbers, joins.refs, P.key)
+    state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
+    function state.results(r) return r.left_times.n, r.right_times.n end
+    P.state = state
+    return state
   end
 
   --- Begins what both sides of a step share; P.finish ends it.
   local function parts_of(g, rec, P)
-    local step, on = step_of(g, rec), rec.on
-    P.step, P.keeps, P.clock = step, KEEPS[rec.kind_of], rec.timed and P.sides[1].clock or nil
-    if rec.cross then share_clocks(g, rec, P) end
+    local step, on = P.step, rec.on
+    P.keeps, P.clock = KEEPS[rec.kind_of], rec.timed and clock_of_both(g, P) or nil
     local source = kept_source(g, rec, rec.as)
     P.source, P.batch = source, g:const(source.batch)
     P.view = g:new_view(source)
     for _, s in ipairs(P.sides) do
       if s.left then P.view.inherit(s.view) end
-    end
-    for _, schema in ipairs(rec.cross and not P.sides[1].left and rec.shared.left.schemas or {}) do
-      for _, field in ipairs(schema.rec.types) do P.view.declare(P.view.field(field.name), field.typ) end
     end
     local key = { names = on.left, nodes = g:field_nodes(P.view, on.left), composite = on.composite, made = false }
     P.key = key
@@ -195,23 +204,28 @@ return function(emit, Gen)
   --- Text that hands the event at hand to a side of a step. What that does is written when both sides are met, so that what is due in
   --- front of either has its turn before the step. make(g, rec, P) then makes what they share, put(g, side, rec, P) a side's text.
   function Gen:put_side(step, view, rec, left, make, put)
-    local P = self.joins[rec] or { sides = {} }
+    local P = self.joins[rec] or { sides = {}, step = step_of(self, rec) }
     self.joins[rec] = P
-    local name = ('side%d'):format(step.id)
+    local name = ('side%d'):format(step.mark)
     self.forward[#self.forward + 1] = name
-    P.sides[#P.sides + 1] = { step = step, view = view, left = left, clock = self.clock, name = name }
-    self:put(view.level == 0 and 'full = %s(i) or full' or '%s()', name)
-    if #P.sides < 2 and not rec.cross then return end
+    P.sides[#P.sides + 1] = { step = step, view = view, left = left, clock = self.clock, name = name, pipeline = self.pipeline,
+      member = self.member, members = self.members }
+    self:put(view.entry and 'full = %s(i) or full' or '%s()', name)
+    if #P.sides < 2 then return end
+    local at = P.sides[2]
+    self.pipeline, self.member, self.members = P.step.pipeline, nil, P.step.members
     make(self, rec, P)
     local begins = #self.functions + 1
     self.functions[begins] = 'do'
     for _, s in ipairs(P.sides) do
       local outer, first = self.lines, self.first_step
       self.lines, self.first_step = {}, nil
+      self.pipeline, self.member, self.members = s.pipeline, s.member, s.members
       put(self, s, rec, P)
       self.functions[#self.functions + 1] = ('%s = function(i) local full %s return full end'):format(s.name, table.concat(self.lines, ' '))
       self.lines, self.first_step = outer, first
     end
+    self.pipeline, self.member, self.members = at.pipeline, at.member, at.members
     -- a chunk has 200 locals: what the sides alone use is theirs
     if P.other then
       local text = table.concat(self.functions, ' ', begins)
@@ -300,7 +314,6 @@ return function(emit, Gen)
     local n, at, Jn = view.level, g:fires_in_turn(P.join), g:const(J)
     local outer, first = g.lines, g.first_step
     g.fires[at].join = J
-    g.fires[at].shared = rec.cross and rec.shared or nil
     g.fires[at].letter = function()
       local row = { [rec.as] = J.alone }
       if J.base == joins.LEFT then
@@ -335,10 +348,8 @@ return function(emit, Gen)
     local state = g:open_join(rec, P)
     P.S = g:const(state.ptr)
     P.spans = { left = w and w.after or math.huge, right = w and w.before or math.huge }
-    P.join = g.once(rec, 'join', function()
-      return joins.new(rec, state, { [BASE.left] = P.keeps.left, [BASE.right] = P.keeps.right },
-        { [BASE.left] = P.spans.left, [BASE.right] = P.spans.right }, P.clock and P.clock.ptr)
-    end)
+    P.join = joins.new(rec, state, { [BASE.left] = P.keeps.left, [BASE.right] = P.keeps.right },
+      { [BASE.left] = P.spans.left, [BASE.right] = P.spans.right }, P.clock and P.clock.ptr)
     -- what comes behind takes its turn before and after this step, as it stands
     if next(P.keeps) then g:fires_in_turn(P.join) end
     P.joined = P.follow('joined' .. P.view.level)
@@ -396,7 +407,7 @@ return function(emit, Gen)
     -- hints are of one side's columns
     local ahead = #g.ahead
     g:at(step)
-    if P.before then g:put('%s()', P.before) end
+    g:put_before(P, s)
     g:put('do local t = %s', g.timed and ('st%d.time'):format(n) or '-huge')
     if not w and g.timed then g:put('if t ~= t then t = -huge end') end
     if w then
@@ -407,8 +418,8 @@ return function(emit, Gen)
     end
     g:find_record(P.state, view, own)
     g:put_taken()
-    if P.hinted then g.ahead[ahead + 1] = nil end
-    P.hinted = true
+    P.hinted = P.hinted or {}
+    if g.member and P.hinted[g.member] then g.ahead[ahead + 1] = nil elseif g.member then P.hinted[g.member] = true end
     if w then
       g:put('local over = t + %.0f if %s.code == 1 then r.last = over %s(p, over) elseif over > r.last then r.last = over end', span, S,
         g:const(J.arm))

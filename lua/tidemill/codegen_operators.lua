@@ -28,14 +28,15 @@ return function(emit, Gen)
     local look = ("time_of%d(%s, %d, '%s')"):format(n, g:const(node), UNITS[rec.unit], rec.unit)
     g:at(step)
     local column
-    if n == 0 and node.col then
-      C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
+    if view.entry and node.col then
+      C.tm_ffi_fields_want_number(view.source.fields, node.id)
       local times = ffi.new('double[?]', C.TM_BATCH_ROWS + 1)
-      column = { times = g:const(cast('double *', times)), cells = g:const(node.col), unit = UNITS[rec.unit], lead = step.lead }
+      column = { times = g:const(cast('double *', times)), cells = g:const(node.col), unit = UNITS[rec.unit], lead = step.lead,
+        member = g.member }
       g.anchors[#g.anchors + 1] = times
       g.columns[#g.columns + 1] = column
-      g:put('do local t = none if st0.writes == 0 and st0.row == i then t = %s[i] end if t ~= t then t = %s end st0.time = t end',
-        column.times, look)
+      g:put('do local t = none if st%d.writes == 0 and st%d.row == i then t = %s[i] end if t ~= t then t = %s end st%d.time = t end',
+        n, n, column.times, look, n)
     else
       g:put('st%d.time = %s', n, look)
     end
@@ -70,16 +71,16 @@ return function(emit, Gen)
   end
 
   --- Text that runs before the first event of a batch: times of columns. `untimed`: events whose time is not in its column.
-  function Gen:columns_text()
+  function Gen:columns_text(member)
     local text = { #self.columns > 0 and 'untimed = 0 ' or nil }
-    for _, c in ipairs(self.columns) do
+    for _, c in ipairs(self.columns) do if c.member == member then
       text[#text + 1] = ('%sC.tm_ffi_time_column(batch, %s, %d, %s) '):format(c.lead and 'untimed = untimed + ' or 'local _ = ', c.cells,
         c.unit, c.times)
       if c.highest then
         local limit = c.clock.ahead and ('batch.received_ms + %.0f'):format(c.clock.ahead) or '1 / 0'
         text[#text + 1] = ('highest(%s, batch.rows, %s.highest, %s, %s) '):format(c.times, c.clock.name, limit, c.highest)
       end
-    end
+    end end
     return table.concat(text)
   end
 
@@ -108,7 +109,7 @@ return function(emit, Gen)
     local ptr, nodes = g:const(state.ptr), g:field_nodes(view, state.names)
     g:fires_in_turn(state)
     local behind = g:behind(step, view)
-    local send = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
+    local send = view.entry and 'full = ' .. behind .. '(i) or full' or behind .. '()'
     --- Text that makes the event at hand the row that ends the period of r, and sends it on.
     local function close(more)
       g:put('local held, key = r.held, key_of(%s, r, %s, %s) replaced%d() st%d.time = r.start + %.0f', ptr, g:const(state.names),
@@ -135,9 +136,8 @@ return function(emit, Gen)
     g:restore(view, 'if w ~= 0 then ')
     g:put('end r.start, r.held = t, 0 %s', send)
     g:put('else r.held = r.held + 1 end end')
-    g:fire(step, state, function()
+    g:fire(step, view, state, function()
       g:put('if r.held > 0 then')
-      if n > 0 then g:put('st%d.home = st0.home begin%d() st%d.row = %d', n, n, n, lib.EMPTY_ROW) end
       close(('if flow.firing == 2 then %s(true) end'):format(g:writer(view, 'partial')))
       g:put('end')
     end)
@@ -172,9 +172,9 @@ return function(emit, Gen)
     if not final then
       if plan then
         g:at(sink)
-        g:put('if C.tm_ffi_top_put(%s, flow, batch, st0.home, %s, %s, r) == 0 then', g:const(sink.out.ptr), g:const(plan), ptr)
+        g:put('if C.tm_ffi_top_put(%s, flow, batch, st0.home, %s, %s, r) == 0 then', g:out(sink.out), g:const(plan), ptr)
         g:watch_room(view)
-        g:put('else mk.step = %d', step.id)
+        g:put('else mk.step = %d', step.mark)
       end
       g:put('%s(r)', g:const(show))
       g:take_held(step, view, inner, hold)
@@ -182,7 +182,7 @@ return function(emit, Gen)
     end
     g:put('end end end end')
     if not final then return end
-    g:fire(step, state, function()
+    g:fire(step, view, state, function()
       g:put('v%d.key = key_of(%s, r, %s, %s) %s %s(r, flow.firing == 2)', n, ptr, g:const(state.names), tostring(state.composite),
         rec.timed and 'st' .. n .. '.time = r.at' or '', g:const(show))
       g:take_held(step, view, inner, hold)

@@ -44,14 +44,14 @@ return function(Gen)
   --- Text that takes the event at hand into its pane, or to those that came too late. revise: the function that takes it into a window
   --- whose rows were sent, or nil.
   function Gen:put_panes(view, W, P, state, compiled, revise)
-    local name, row = self:const(P), view.level == 0 and 'i' or 'nil'
+    local name, row = self:const(P), view.entry and 'i' or 'nil'
     local into = put_into(self, view, P, state, compiled)
     self:put('do local t = st%d.time local w = %s.cur', view.level, W)
     self:put('if not (t >= w.from and t < w.to) then w = %s.find(t) end if w then', name)
     if revise or P.top > 0 then
       local behind = put_behind(self, P, into, revise)
       local call = ('%s(%s, w)'):format(behind, row)
-      self:put('if t < %s.slow_to then %s end', name, view.level == 0 and 'full = ' .. call .. ' or full' or call)
+      self:put('if t < %s.slow_to then %s end', name, view.entry and 'full = ' .. call .. ' or full' or call)
     end
     self:put('%s(%s, w) else', into, row)
     self:put_late(view)

@@ -95,7 +95,7 @@ return function(emit, Gen, node_list)
   local function new_timers(g, view, name, clock, o)
     o.clock = clock.ptr
     local T = require('tidemill.timers').new(name, o)
-    T.view, T.tally = view, g:any_tally()
+    T.view, T.tally = view, g.tally_of(g.pipeline)
     local turn = g:fires_in_turn(T)
     g.fires[turn].timers = T
     clock.timed[#clock.timed + 1] = { at = turn, W = g:const(T) }

@@ -52,7 +52,7 @@ return function(Gen, text)
     g.functions[#g.functions + 1] = ('local function %s(%s) local full %s return full end'):format(name, parameters,
       table.concat(g.lines, ' '))
     g.lines, g.first_step = outer, first
-    return view.level == 0 and 'full = ' .. name .. '(%s) or full' or name .. '(%s)'
+    return view.entry and 'full = ' .. name .. '(%s) or full' or name .. '(%s)'
   end
 
   --- Text: local to, where the session that the event at hand would have for itself ends, which begins at t.
@@ -87,7 +87,7 @@ return function(Gen, text)
       text.put_early(g, view, rec, compiled, call)
       g:put('end')
     end)
-    g:put(into, view.level == 0 and 'i' or '')
+    g:put(into, view.entry and 'i' or '')
     local kept = rec.window.lateness > 0 and e.mode ~= 'closed'
     local counts = kept and e.mode ~= 'retract'
     return {
@@ -102,7 +102,7 @@ return function(Gen, text)
   local function put_count(g, step, view, W, state, compiled, call)
     local rec, ptr, n = step.rec, g:const(state.ptr), view.level
     local most = g.fires[g:fires_in_turn(state)].opened.most
-    local into = put_function(g, view, n == 0 and 'i, h, j' or 'h, j', function()
+    local into = put_function(g, view, view.entry and 'i, h, j' or 'h, j', function()
       g:put('local r, count = %s.nth(h, j) local w, S = r, %s', W, ptr)
       g:put('%s', g:call(compiled.update, view, ('r, S, st%d.time'):format(n)))
       g:sync(view)
@@ -112,7 +112,7 @@ return function(Gen, text)
       if rec.emit.mode ~= 'updates' then text.send(g, view, rec, compiled, call) end
       g:put('%s.close(r) end', W)
     end)
-    local of = n == 0 and 'i, r, ' or 'r, '
+    local of = view.entry and 'i, r, ' or 'r, '
     g:put('do')
     g:find_record(state, view)
     g:put('local n = %s.count(r, st%d.time) if n > 0 then', W, n)
@@ -134,7 +134,7 @@ return function(Gen, text)
     local kind = step.rec.window.window.kind
     local put = kind == 'session' and put_session or kind == 'count' and put_count
     if not put then return nil end
-    local call = view.level == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
+    local call = view.entry and 'full = ' .. behind .. '(i) or full' or behind .. '()'
     return put(self, step, view, W, state, compiled, call)
   end
 end

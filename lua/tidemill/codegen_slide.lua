@@ -94,7 +94,7 @@ return function(emit, Gen)
     if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     g.put_window_row(g, view, step.rec, compiled, fired)
     g:put('if flow.firing == 2 then %s(true) end', g:writer(view, 'partial'))
-    g:put('%s', n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+    g:put('%s', view.entry and 'full = ' .. behind .. '(i)' or behind .. '()')
     g.key = key
     g:put('end %s.working = false', W)
     g:end_unit()
@@ -108,7 +108,7 @@ return function(emit, Gen)
   --- What C needs to let rows of a batch wait many at a time; nil: each has to be looked at.
   local function rows_of(g, step, view, compiled)
     local column, key, at, keys = g.columns[1], g.key, g.pipeline.tree, 0
-    if g.checked or g.pipeline.manual or not (key and key.cols) then return nil end
+    if #g.group.members > 1 or g.checked or g.pipeline.manual or not (key and key.cols) then return nil end
     if #g.columns ~= 1 or #g.clocks ~= 1 or g.clock.processing then return nil end
     while at ~= step do
       at = #at.next == 1 and at.next[1]
@@ -119,7 +119,7 @@ return function(emit, Gen)
     for _, c in ipairs(compiled.cells) do
       local node = c.field and view.field(c.field)
       if c.takes ~= 'number' or c.where or not node or not node.col or node.rule or c.low ~= 0 then return nil end
-      C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
+      C.tm_ffi_fields_want_number(view.source.fields, node.id)
       R.cells[c.cell] = node.col
     end
     if keys ~= 1 then return nil end
@@ -141,7 +141,7 @@ return function(emit, Gen)
     local rows = rows_of(self, step, view, compiled)
     self.waits = rows and { P = self:const(compiled.plan), S = self:const(state.ptr), R = self:const(rows) }
     -- a process that is all that comes behind finds its record by the key as it lies with the event
-    local turn, key = view.level == 0 and not self.checked and #step.next == 1 and step.next[1].kind == 'process', self.key
+    local turn, key = view.entry and not self.checked and #step.next == 1 and step.next[1].kind == 'process', self.key
     turn = turn and key and self:row_of_fired(step, view, true) == 'text'
     if turn then
       self.key = { names = key.names, composite = key.composite, nodes = key.nodes, turn = state.ptr }

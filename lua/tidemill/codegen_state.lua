@@ -65,8 +65,8 @@ return function(emit, Gen, node_list)
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
-  local function read_by_type(g, name)
-    for _, schema in ipairs(g.pipeline.schemas) do
+  local function read_by_type(view, name)
+    for _, schema in ipairs(view.entry.schemas) do
       for _, field in ipairs(schema.rec.types) do
         if field.name == name and field.typ.special then return true end
       end
@@ -74,12 +74,12 @@ return function(emit, Gen, node_list)
   end
 
   --- The columns of a key, for C; nil where a field has none, or a type that reads differently.
-  local function columns_of(g, rec, nodes)
+  local function columns_of(g, rec, nodes, view)
     if rec.fn or #nodes == 0 or #nodes > 16 then return nil end
     local cols = ffi.new 'struct tm_key_columns'
     for i, node in ipairs(nodes) do
-      if not node.col or node.typ or read_by_type(g, node.name) then return nil end
-      C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id)
+      if not node.col or node.typ or read_by_type(view, node.name) then return nil end
+      C.tm_ffi_fields_want_number(view.source.fields, node.id)
       cols.cells[i - 1] = node.col
     end
     cols.n, cols.missing = #nodes, 0
@@ -91,7 +91,7 @@ return function(emit, Gen, node_list)
   function Gen:with_key(rec, view, nodes)
     local names = rec.fn and { rec.name } or rec.fields
     local key = { names = names, nodes = nodes, composite = rec.composite, view = view, made = rec.fn ~= nil }
-    if self.stateful and view.level == 0 then key.cols = columns_of(self, rec, nodes) end
+    if self.stateful and view.entry then key.cols = columns_of(self, rec, nodes, view) end
     local outer = self.key
     self.key = #names > 0 and key or nil
     return function() self.key = outer end, key
@@ -99,9 +99,10 @@ return function(emit, Gen, node_list)
 
   --- The test that the key lies in its columns as it came.
   function Gen:row_key_test(key)
-    local tests, unwritten = { 'st0.row == i' }, {}
-    for i, node in ipairs(key.nodes) do unwritten[i] = ('%s[%d] ~= st0.gen'):format(self:const(node.V.gens), node.slot) end
-    tests[2] = '(st0.writes == 0 or ' .. table.concat(unwritten, ' and ') .. ')'
+    local st = 'st' .. key.view.level
+    local tests, unwritten = { st .. '.row == i' }, {}
+    for i, node in ipairs(key.nodes) do unwritten[i] = ('%s[%d] ~= %s.gen'):format(self:const(node.V.gens), node.slot, st) end
+    tests[2] = '(' .. st .. '.writes == 0 or ' .. table.concat(unwritten, ' and ') .. ')'
     for _, node in ipairs(key.nodes) do
       tests[#tests + 1] = ('band(rshift(%d, band(%s[i].tag, 15)), 1) == 1'):format(KEY_KINDS, self:const(node.col))
     end
@@ -114,8 +115,8 @@ return function(emit, Gen, node_list)
     local on, n = step.rec.on, view.level
     if not on then return nil end
     local names = on.fn and { on.name } or on.fields
-    local key = { names = names, nodes = node_list(view, names), composite = on.composite or false, made = on.fn ~= nil }
-    if n == 0 then key.cols = columns_of(self, on, key.nodes) end
+    local key = { names = names, nodes = node_list(view, names), composite = on.composite or false, view = view, made = on.fn ~= nil }
+    if view.entry then key.cols = columns_of(self, on, key.nodes, view) end
     local missing = ("'%s', by which %s tells events apart"):format(table.concat(names, "', '"), step.label)
     function key.put_value()
       if on.fn then
@@ -153,7 +154,7 @@ return function(emit, Gen, node_list)
     end
     if cols then
       cols = self:const(cols)
-      if ahead ~= false then self.ahead[#self.ahead + 1] = { ptr = ahead or ptr, cols = cols } end
+      if ahead ~= false then self.ahead[#self.ahead + 1] = { ptr = ahead or ptr, cols = cols, member = self.member } end
       self:put('if %s then', own and self:row_key_test(own) or name .. ' == ROW_KEY')
       if section then self:put('if %s < 0 then', section) end
       self:put('p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0])', ptr, cols)
@@ -170,15 +171,15 @@ return function(emit, Gen, node_list)
   --- The state of a step. own: its own key (own_key); nil: that of key_by.
   function Gen:open_state(step, numbers, refs, own)
     for _, other in ipairs(self.states) do
-      if other.step.rec.name == step.rec.name then
+      if other.name == self.pipeline.name .. '/' .. step.rec.name then
         lib.raise('script', step.place .. ": the name '" .. step.rec.name .. "' is taken by " .. other.step.place ..
           '; state is found by its name')
       end
     end
-    local name = (step.owner or self.pipeline.name) .. '/' .. step.rec.name
+    local name = self.pipeline.name .. '/' .. step.rec.name
     local state = require('tidemill.state').open(name, numbers, refs, step.rec.options)
     local key = own or self.key
-    state.step, state.names, state.composite = step, key and key.names or {}, key and key.composite or false
+    state.owner, state.step, state.names, state.composite = self.pipeline, step, key and key.names or {}, key and key.composite or false
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
     self.states[#self.states + 1] = state
     return state
@@ -210,9 +211,9 @@ return function(emit, Gen, node_list)
   end
 
   --- Has the pipeline one output, dead letters apart?
-  local function is_only_out(pipeline)
-    local n = 0
-    for _, out in ipairs(pipeline.outs) do
+  local function is_only_out(group)
+    local n = #group.members - 1
+    for _, out in ipairs(group.members[1].outs) do
       if not out.dead then n = n + 1 end
     end
     return n == 1
@@ -220,8 +221,8 @@ return function(emit, Gen, node_list)
 
   --- Text that counts the event as a row of an output that keeps nothing.
   function Gen:count_row(to, view)
-    local out, tally = self:const(to.ptr), self:const(to.ptr.tally)
-    if self.forks or view.level > 0 or not is_only_out(self.pipeline) then
+    local out, tally = self:out(to), self:any_tally()
+    if self.forks or not view.entry or not is_only_out(self.group) then
       return self:put('emit_nothing%d(%s, %s)', view.level, out, tally)
     end
     -- the event's one row; stored in the order of emit_nothing
@@ -278,7 +279,7 @@ return function(emit, Gen, node_list)
     if not plan then return general() end
     self:at(sink)
     self:put('if %sC.tm_ffi_result_put(%s, flow, batch, st0.home, %s, %s, r, %s, %s) ~= 0 then mk.step = %d',
-      unless and unless .. ' or ' or '', self:const(sink.out.ptr), self:const(plan), ptr, row, window or '0, 0', step.id)
+      unless and unless .. ' or ' or '', self:out(sink.out), self:const(plan), ptr, row, window or '0, 0', step.mark)
     general()
     self:put('end')
     self:watch_room(view)
@@ -332,11 +333,11 @@ return function(emit, Gen, node_list)
   Gen.put_row, Gen.key_fields, Gen.key_part = put_row, key_fields, key_part
 
   --- The row that a record of running gives at the end of input, and what comes behind.
-  local function fire_row(g, step, state, compiled)
-    local view, ptr = g.views[1], g:const(state.ptr)
-    g:put('do v0.key = key_of(%s, r, %s, %s)', ptr, g:const(state.names), tostring(state.composite))
+  local function fire_row(g, step, view, state, compiled)
+    local n, ptr = view.level, g:const(state.ptr)
+    g:put('do v%d.key = key_of(%s, r, %s, %s)', n, ptr, g:const(state.names), tostring(state.composite))
     put_row(g, view, step.rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
-    if g.timed then g:put 'st0.time = r.at' end
+    if g.timed then g:put('st%d.time = r.at', n) end
     g:put('if flow.firing == 2 then %s(true) end end', g:writer(view, 'partial'))
     g:follow(step, view)
   end
@@ -366,7 +367,7 @@ return function(emit, Gen, node_list)
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
     if rec.ttl then compiled.numbers[#compiled.numbers + 1] = 'written' end
     local state = g:open_state(step, compiled.numbers, compiled.refs)
-    state.results, state.shown, state.view = compiled.results, rec.aggregates, final and g.views[1] or view
+    state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local ptr = g:const(state.ptr)
     g:at(step)
     g:put('do')
@@ -377,9 +378,9 @@ return function(emit, Gen, node_list)
     if final then
       g:put_taken()
       g:put(g.timed and 'r.at = st%d.time end' or 'end', view.level)
-      return g:fire(step, state, function() fire_row(g, step, state, compiled) end)
+      return g:fire(step, view, state, function() fire_row(g, step, view, state, compiled) end)
     end
-    local row = g.key and g.key.cols and ('v0.key == ROW_KEY and st0.home or %d'):format(lib.EMPTY_ROW) or lib.EMPTY_ROW
+    local row = g.key and g.key.cols and ('v%d.key == ROW_KEY and st0.home or %d'):format(view.level, lib.EMPTY_ROW) or lib.EMPTY_ROW
     g:put_result(step, view, rec.aggregates, state, ptr, row, nil, function()
       put_row(g, view, rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
       g:follow(step, view)
@@ -390,61 +391,87 @@ return function(emit, Gen, node_list)
   --- The turn of a state at the end of input: what stands behind it comes later, so it is asked for first.
   function Gen:fires_in_turn(state)
     for n, f in ipairs(self.fires) do if f.state == state then return n end end
-    self.fires[#self.fires + 1] = { state = state }
+    self.fires[#self.fires + 1] = { state = state, members = self.members }
     return #self.fires
   end
 
   --- The function that takes the next record of a step (r) through what `body` writes, at the end of input: true when the
   --- pseudo rows are used up, an output is full, or the cursor gave no record.
-  function Gen:fire(step, state, body)
+  function Gen:fire(step, view, state, body)
     local outer, first, n = self.lines, self.first_step, self:fires_in_turn(state)
     self.fires[n].walks = true
     self.lines, self.first_step = {}, nil
     self:put('local function fire%d() local p = C.tm_ffi_cursor_next(cursor) if p == nil then return true end', n)
     self:put('local i, full = st0.home + 1, nil mk.row = i st0.home = i st0.row = i flow.fired = flow.fired + 1')
     if self.timed then self:put 'st0.time = none' end
+    self:put_no_row(view, 'i')
     self:at(step)
     self:put('do local r = cast(%s, p)', self:const(state.type))
     local key = self.key
     if key then self.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     body()
     self.key = key
-    self:put('end if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end')
+    self:put('end')
+    self:put_clean()
+    self:put('if ch.used ~= 0 then commit(ch) end')
     self:put('return full or flow.stop ~= 0 or i >= st0.last end')
     self.fires[n].text = table.concat(self.lines, ' ')
     self.lines, self.first_step = outer, first
   end
 
+  -- The end of input ------------------------------------------------------------------------------
+
+  --- Where several inputs come to a step, it gives its rows in the loop of the one that ended last, after all that is in front of it.
+  local NEXT_OF_GROUP = [=[
+local function can_fire(n, m)
+  local list, last = fires[n][3], nil
+  for i = 1, #list do
+    local since = over[list[i]]
+    if not since then return false end
+    if not last or since > over[last] then last = list[i] end
+  end
+  if last ~= m then return false end
+  for k = 1, n - 1 do
+    for i = 1, fires[k][4] and 0 or #fires[k][3] do
+      for j = 1, #list do if fires[k][3][i] == list[j] then return false end end
+    end
+  end
+  return true
+end
+local function next_fire(m)
+  for n = 1, #fires do if not fires[n][4] and can_fire(n, m) then return n end end
+end
+]=]
+
   --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
-    if #self.fires == 0 and #self.clocks == 0 and #self.ends == 0 then return '' end
+    if #self.fires == 0 and #self.clocks == 0 and #self.group.members == 1 then return '' end
     if self.fired then return self.fired end
     local parts, list = {}, {}
+    local alone = #self.group.members == 1
     for n, f in ipairs(self.fires) do
       parts[n] = f.text
-      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s, %s }'):format(n, f.walks and self:const(f.state) or 'false',
-        f.shared and self:const(f.shared) or 'false')
+      list[n] = ('{ function() local fire = fire%d repeat until fire() end, %s, %s, false }'):format(n,
+        f.walks and self:const(f.state) or 'false', alone and 'false' or self:const(f.members))
     end
-    self.fired = 'local cursor, ended\n' .. self:after_text() .. table.concat(parts, '\n') .. '\nlocal fires, at = { ' ..
-      table.concat(list, ', ') .. [[ }, 1
-local function fire(first, last)
+    self.fired = 'local cursor, ended\n' .. self:after_text() .. table.concat(parts, '\n') .. '\nlocal fires, at, over, overs = { ' ..
+      table.concat(list, ', ') .. ' }, 1, ' .. self:const(self.over) .. ', 0\n' .. (alone and '' or NEXT_OF_GROUP) .. [[
+local function fire(first, last, m)
   st0.home, st0.last = first - 1, last
-]] .. self:clocks_at_end() .. table.concat(self.ends, ' ') .. [[
-
+]] .. self:clocks_at_end() .. (alone and '' or '  if not over[m] then overs = overs + 1 over[m] = overs end\n  at = next_fire(m)\n') .. [[
   while fires[at] and st0.home < last and flow.stop == 0 do
-    local state, shared = fires[at][2], fires[at][3]
+    local state = fires[at][2]
     if state then
       cursor = cursor or C.tm_ffi_cursor_new(state.ptr)
       if cursor == nil then mk.row = st0.home + 1 no_memory() end
     end
-    -- what two pipelines share fires in the one that ends last
-    ended = shared and not (shared.left_ended and shared.right_ended)
-    if not ended then fires[at][1]() end
+    ended = false
+    fires[at][1]()
     if state and cursor.done ~= 0 then
       C.tm_ffi_cursor_free(cursor)
       cursor, ended = nil, true
     end
-    if ended then at = at + 1 end
+    if ended then fires[at][4] = true ]] .. (alone and 'at = at + 1' or 'at = next_fire(m)') .. [[ end
   end
   return fires[at] and st0.home + 1 or last + 1
 end
@@ -452,20 +479,27 @@ end
     return self.fired
   end
 
-  function Gen:fire_call()
-    if #self.fires > 0 or #self.ends > 0 then return 'if flow.firing ~= 0 then return fire(first, last) end ' .. self:ahead_text() end
-    return (self.stateful and 'if flow.firing ~= 0 then return last + 1 end ' or '') .. self:ahead_text()
+  function Gen:fire_call(member)
+    local m = #self.group.members == 1 and '' or ', ' .. self:const(member)
+    if #self.fires > 0 or m ~= '' then
+      return ('if flow.firing ~= 0 then return fire(first, last%s) end '):format(m) .. self:ahead_text(member)
+    end
+    return (self.stateful and 'if flow.firing ~= 0 then return last + 1 end ' or '') .. self:ahead_text(member)
   end
 
   --- What is done before a batch's first event: times are read off columns, and what its keys will need is fetched; a small state
   --- is in the caches anyway.
-  function Gen:ahead_text()
-    local text = { self:enter_text(), #self.columns > 0 and self:columns_text() or nil }
+  function Gen:ahead_text(member)
+    local text = { self:enter_text(member), #self.columns > 0 and self:columns_text(member) or nil }
     for _, a in ipairs(self.ahead) do
-      text[#text + 1] = ('if PTR ~= nil and PTR.keys > 8000 then C.tm_ffi_state_ahead(PTR, batch, %s, first, last, serial[0]) end ')
-        :format(a.cols):gsub('PTR', a.ptr)
+      if a.member == member then
+        text[#text + 1] = ('if PTR ~= nil and PTR.keys > 8000 then C.tm_ffi_state_ahead(PTR, batch, %s, first, last, serial[0]) end ')
+          :format(a.cols):gsub('PTR', a.ptr)
+      end
     end
     text = table.concat(text)
-    return text == '' and '' or 'if ahead ~= serial[0] then ahead = serial[0] ' .. text .. 'end '
+    -- the member's batch may be another one since the last that began
+    local ahead = #self.group.members == 1 and 'ahead' or 'of_member.ahead'
+    return text == '' and '' or ('if %s ~= serial[0] then %s = serial[0] '):format(ahead, ahead) .. text .. 'end '
   end
 end

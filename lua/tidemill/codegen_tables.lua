@@ -22,7 +22,7 @@ return function(emit, _, node_list)
     local cols = key.cols and g:const(key.cols) or 'nil'
     g:put('local p, c')
     if key.cols then
-      g.ahead[#g.ahead + 1] = { ptr = ptr, cols = cols }
+      g.ahead[#g.ahead + 1] = { ptr = ptr, cols = cols, member = g.member }
       g:put('if %s then p = C.tm_ffi_state_find_row(%s, batch, %s, st0.home, serial[0])', in_row, ptr, cols)
       g:put('if p == nil and %s.code < 0 and %s.code ~= %d then failed(%s, %s.code) end else', ptr, ptr, C.TM_STATE_NO_KEY, ptr, ptr)
     else
@@ -115,7 +115,7 @@ return function(emit, _, node_list)
     local T = tables.of(step.table)
     local own = g:own_key(step, view)
     local state, ptr = T.state, g:const(T.ptr)
-    state.step, state.view, state.key_nodes = step, view, own.nodes
+    state.owner, state.step, state.view, state.key_nodes = g.pipeline, step, view, own.nodes
     g.states[#g.states + 1] = state
     g:at(step)
     g:put('do local op')
@@ -123,7 +123,7 @@ return function(emit, _, node_list)
       g:put('local t = st%d.time', n)
     elseif rec.time then
       local node = view.field(rec.time.field)
-      if node.col then C.tm_ffi_fields_want_number(g.pipeline.source.fields, node.id) end
+      if node.col then C.tm_ffi_fields_want_number(view.source.fields, node.id) end
       g:put("local t = time_of%d(%s, %d, '%s')", n, g:const(node), UNITS[rec.time.unit], rec.time.unit)
     end
     if rec.delete then
@@ -165,7 +165,7 @@ return function(emit, _, node_list)
     g:put('if %s then if C.tm_ffi_key_row(key_buf, batch, %s, st0.home) == 0 then m = C.tm_ffi_key_foreign(key_buf, %s) end', in_row, cols,
       g:const(T.kinds))
     g:put('elseif c ~= nil then m = C.tm_ffi_key_foreign(key_buf, %s) end', g:const(T.kinds))
-    g:put('if m ~= 0 then %s(m) m = 1 end C.tm_ffi_missed(%s, st0.home, m)', g:const(tables.teller(step)), g:const(g:any_tally()))
+    g:put('if m ~= 0 then %s(m) m = 1 end C.tm_ffi_missed(%s, st0.home, m)', g:const(tables.teller(step)), g:any_tally())
     if rec.missing == 'keep' then g:put('if current%d(%s) ~= nil then remove%d(%s) end', n, g:const(node), n, g:const(node)) end
     g:put('end end')
     if rec.missing == 'keep' then g:follow(step, view) end

@@ -102,7 +102,6 @@ return function(emit, Gen)
     g:end_unit()
     g.fires[at].text = table.concat(g.lines, ' ')
     g.lines, g.first_step = outer, first
-    g.fires[at].shared = rec.cross and rec.shared or nil
     g.fires[at].letter = function()
       local _, bounds = P.opened.unit()
       return view.key_letter(), { row = bounds }
@@ -114,11 +113,8 @@ return function(emit, Gen)
     P.session = rec.window.window.kind == 'session'
     local state = g:open_join(rec, P, P.session and SESSION or nil)
     local how = { name = rec.name, window = rec.window, emit = { mode = 'final', accumulate = true } }
-    P.opened = g.once(rec, 'windows', function()
-      if P.session then return sessions.new(how, state, P.clock.ptr, joins.merge, joins.forget) end
-      return windows.new(how, state, P.clock.ptr)
-    end)
-    P.join = g.once(rec, 'join', function() return joins.windowed(P.opened, state, P.keeps) end)
+    P.opened = P.session and sessions.new(how, state, P.clock.ptr, joins.merge, joins.forget) or windows.new(how, state, P.clock.ptr)
+    P.join = joins.windowed(P.opened, state, P.keeps)
     P.W = g:const(P.opened)
     val = g:const(joins.val)
     g:fires_in_turn(P.join)
@@ -169,7 +165,7 @@ return function(emit, Gen)
 
   local function put(g, s, rec, P)
     local into = not P.session and put_into(g, rec, P, s)
-    if P.before then g:put('%s()', P.before) end
+    g:put_before(P, s)
     g:at(s.step)
     if P.session then put_into_session(g, rec, P, s) else g.put_assign(g, s.view, rec, P.W, into) end
   end

@@ -34,13 +34,16 @@ return function(emit, Gen)
     clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
     clock.distance, clock.limit = self.pipeline.manual and not rec.processing and 0 or rec.out_of_order + 1, math.huge
     clock.cap, clock.low = math.huge, -math.huge
-    local ahead = not rec.processing and (rec.max_ahead or not self.pipeline.of_files and 3600000) or nil
+    local live = false
+    for _, m in ipairs(self.members) do live = live or not m.of_files end
+    local ahead = not rec.processing and (rec.max_ahead or live and 3600000) or nil
     local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, ahead = ahead, idle = rec.idle_after, highest = {},
-      seen = {}, bounded = {}, over = 0, processing = rec.processing }
+      seen = {}, bounded = {}, over = 0, processing = rec.processing,
+      members = rec.processing and self.group.members or self.members }
     at.name, at.self = self:const(at.ptr), self:const(at)
     self.anchors[#self.anchors + 1] = clock
     self.clocks[#self.clocks + 1] = at
-    if column and column.lead and self.may_drop and view.level == 0 then
+    if column and column.lead and self.may_drop and view.entry then
       local highest = ffi.new('double[?]', C.TM_BATCH_ROWS + 1)
       self.anchors[#self.anchors + 1] = highest
       at.rows = self:const(ffi.cast('double *', highest))
@@ -56,7 +59,8 @@ return function(emit, Gen)
     clock.highest, clock.w, clock.trip, clock.due = -math.huge, -math.huge, math.huge, math.huge
     clock.limit, clock.cap, clock.low = math.huge, math.huge, -math.huge
     self.anchors[#self.anchors + 1] = clock
-    local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, processing = true, wall = true }
+    local at = { ptr = ffi.cast('struct tm_clock *', clock), view = view, timed = {}, processing = true, wall = true,
+      members = self.group.members }
     at.name, at.self = self:const(at.ptr), self:const(at)
     self.clocks[#self.clocks + 1], self.wall = at, at
     return at
@@ -93,19 +97,21 @@ return function(emit, Gen)
     end
   end
 
-  --- The clocks that are not also another pipeline's.
-  function Gen:own_clocks()
+  --- The clocks that a member's events move, and none that is worked out from others.
+  function Gen:own_clocks(member)
     local own = {}
-    for _, clock in ipairs(self.clocks) do if not clock.tick then own[#own + 1] = clock end end
+    for _, clock in ipairs(self.clocks) do
+      for _, m in ipairs(not clock.tick and clock.members or {}) do
+        if m == member then own[#own + 1] = clock end
+      end
+    end
     return own
   end
 
   --- Text that runs when a batch begins, for its partition.
-  function Gen:enter_text()
+  function Gen:enter_text(member)
     local text = {}
-    for _, clock in ipairs(self.clocks) do
-      if not clock.tick then text[#text + 1] = ('enter(%s, batch) '):format(clock.self) end
-    end
+    for i, clock in ipairs(self:own_clocks(member)) do text[i] = ('enter(%s, batch) '):format(clock.self) end
     return table.concat(text)
   end
 
@@ -122,10 +128,10 @@ return function(emit, Gen)
   function Gen:put_late(view)
     local out = self.pipeline.late_to
     if out then
-      self:put('emit%d(%s)', view.level, self:const(out.out.ptr))
+      self:put('emit%d(%s)', view.level, self:out(out.out))
       self:watch_room(view)
     end
-    self:put('late(%s, st0.home)', self:const(self:any_tally()))
+    self:put('late(%s, st0.home)', self:any_tally())
   end
 
   --- Text for an event that a step takes in: it is none of those that left no row, and counts as one that made some.
@@ -135,10 +141,17 @@ return function(emit, Gen)
     self.takes = true
   end
 
-  function Gen:any_tally()
-    for _, out in ipairs(self.pipeline.outs) do
+  function Gen.tally_of(member)
+    for _, out in ipairs(member.outs) do
       if out.ptr.tally ~= nil then return out.ptr.tally end
     end
+  end
+
+  --- Text: the tally of the pipeline at work.
+  function Gen:any_tally()
+    local of = {}
+    for _, m in ipairs(self.members) do of[m] = self.tally_of(m) end
+    return self:swapped(of)
   end
 
   -- Windows -----------------------------------------------------------------
@@ -232,7 +245,7 @@ return function(emit, Gen)
     g:find_record(state, view, nil, 'S', not seed and W .. '.cur.ptr', 'w.id')
     if seed then g:put('if S.code == %d then %s end', C.TM_STATE_NEW, seed) end
     g:put_taken()
-    local call = n == 0 and 'full = ' .. behind .. '(i) or full' or behind .. '()'
+    local call = view.entry and 'full = ' .. behind .. '(i) or full' or behind .. '()'
     if e.mode == 'retract' then
       g:put('if w.fired and r.sent > 0 then')
       send(g, view, rec, compiled, call, { { 'op', "'-'" } })
@@ -257,7 +270,7 @@ return function(emit, Gen)
   --- Text that takes the event at hand into its windows, by the function `into`, or to those that came too late.
   local function put_assign(g, view, rec, W, into)
     local w = rec.window.window
-    local take = view.level == 0 and 'full = ' .. into .. '(i, w) or full' or into .. '(nil, w)'
+    local take = view.entry and 'full = ' .. into .. '(i, w) or full' or into .. '(nil, w)'
     g:put('do local t = st%d.time', view.level)
     if w.kind == 'global' then
       g:put('local w = %s.cur if w == %s.none then w = %s.whole() end %s', W, W, W, take)
@@ -305,17 +318,33 @@ return function(emit, Gen)
     return fired
   end
 
+  --- Text: view stands at no event, in slot `home`; rows that leave it are of that slot.
+  function Gen:put_no_row(view, home)
+    local n = view.level
+    if n == 0 then return end
+    self:put('st%d.home = %s begin%d() st%d.row = %d', n, home, n, n, lib.EMPTY_ROW)
+    if view.source.once then self:put('%s.origin[%s] = batch.origin[%s]', self:const(view.batch), home, home) end
+  end
+
+  --- Text: what was written in views of events as they come is forgotten.
+  function Gen:put_clean()
+    for _, m in ipairs(self.group.members) do
+      local n = self.entries[m].level
+      self:put('if st%d.dirty ~= 0 then begin%d() end', n, n)
+    end
+  end
+
   --- Text that begins what is done with one record that is due (fireN), and what ends it.
   function Gen:begin_unit(step, view)
-    local n = view.level
     self:put('local i, full = st0.home + step, nil mk.row = i + after mk.sub = mk.sub + 1 st0.home = i st0.row = %d unit()', lib.EMPTY_ROW)
     self:put('flow.fired = flow.fired + step')
     self:at(step)
-    if n > 0 then self:put('st%d.home = i begin%d() st%d.row = %d', n, n, n, lib.EMPTY_ROW) end
+    self:put_no_row(view, 'i')
   end
 
   function Gen:end_unit()
-    self:put('if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end')
+    self:put_clean()
+    self:put('if ch.used ~= 0 then commit(ch) end')
     self:put('return full or flow.stop ~= 0 or (step == 1 and i >= st0.last) end')
   end
 
@@ -348,7 +377,7 @@ return function(emit, Gen)
     marks[#marks + 1] = how.mark
     local function put_all()
       if plain then put_key() end
-      put_shown(g, view, rec, compiled, fired, marks, n == 0 and 'full = ' .. behind .. '(i)' or behind .. '()')
+      put_shown(g, view, rec, compiled, fired, marks, view.entry and 'full = ' .. behind .. '(i)' or behind .. '()')
     end
     if plain then
       g:put_result(step, view, rec.aggregates, state, 'S', lib.EMPTY_ROW, rec.window.window.kind ~= 'global' and 'w.from, w.to' or nil,
@@ -427,7 +456,9 @@ return function(emit, Gen)
   function Gen:after_text()
     if not self.windowed then return '' end
     local units = {}
-    for i, out in ipairs(self.pipeline.outs) do units[i] = self:const(out.ptr) .. '.event = -1' end
+    for _, m in ipairs(self.group.members) do
+      for _, out in ipairs(m.outs) do units[#units + 1] = self:const(out.ptr) .. '.event = -1' end
+    end
     return 'local upto, step, after, pending, turn_at, held, last_row, held_to = huge, 1, 0, nil, 1, nil, 0, nil\n' ..
       'local function unit() if after ~= 0 then ' ..
       table.concat(units, ' ') .. ' end end\n'
@@ -500,7 +531,8 @@ end
   --- Is a sliding window all that is due by the only clock?
   function Gen:is_quick()
     local clock = self.clocks[1]
-    return #self.clocks == 1 and #clock.timed == 1 and clock.timed[1].each and not clock.rows and not clock.tick
+    return #self.group.members == 1 and #self.clocks == 1 and #clock.timed == 1 and clock.timed[1].each and not clock.rows and
+      not clock.tick
   end
 
   --- Text of `settle`, which does all that is due behind the event at st0.home (false: it rests), and of `turn`, which is called where
@@ -508,7 +540,9 @@ end
   function Gen:advance_text()
     if #self.clocks == 0 then return '' end
     local set, clocks, rows = {}, {}, nil
-    for i, out in ipairs(self.pipeline.outs) do set[i] = self:const(out.ptr) .. '.after = after' end
+    for _, m in ipairs(self.group.members) do
+      for _, out in ipairs(m.outs) do set[#set + 1] = self:const(out.ptr) .. '.after = after' end
+    end
     for i, clock in ipairs(self.clocks) do
       local list = {}
       -- a join's text comes behind that of the steps which take its rows, but its turn is in front of theirs

@@ -253,14 +253,15 @@ function M.fail(pipeline, row, e)
     pipeline.abandon()
     return host.failed_again(pipeline.index, row, e.entry)
   end
-  local views, step = pipeline.views, pipeline.steps[number]
+  local views, step = pipeline.views, pipeline.group.steps[number]
   local at, label = at_of(e, step), step and step.label or 'read'
   local told, first = true, false
   if not again then told, first = cause_of(pipeline, label, e.code, at, e.message) end
   local key, unit
   if pipeline.unit and (row < 0 or lib.flow.firing ~= 0) then key, unit = pipeline.unit() end
   if not unit and row >= 0 and pipeline.on_error then
-    key = views and views[(step and step.level or 0) + 1].key_letter()
+    local view = step and step.level and views and views[step.level + 1] or pipeline.entry
+    key = view and view.key_letter()
   end
   pipeline.abandon()
   host.rollback(pipeline.index, row)
@@ -283,7 +284,7 @@ end
 --- the step that the marker names.
 function M.bad_line(pipeline, row, code, why)
   local batch = pipeline.source.batch
-  local step = code == 'quarantined' and pipeline.steps[lib.flow.marker.step]
+  local step = code == 'quarantined' and pipeline.group.steps[lib.flow.marker.step]
   local letter = {
     at = step and step.place or '', code = code, reason = why, position = position_of(pipeline, row),
     step = step and step.label or 'decode',

@@ -66,7 +66,7 @@ local details = {
     return join_text(rec, ', ' .. window_text(rec.window.window))
   end,
   join_right = function(rec)
-    return rec.join.name .. ', as its right side' .. (rec.join.cross and ', of pipeline ' .. rec.join.pipeline or '')
+    return rec.join.name .. ', as its right side' .. (rec.join.pipeline ~= rec.pipeline and ', of pipeline ' .. rec.join.pipeline or '')
   end,
   select = function(rec) return joined(rec.fields) end,
   drop = function(rec) return joined(rec.fields) end,

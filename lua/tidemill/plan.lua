@@ -1,14 +1,17 @@
 --[[
 plan.lua - from the streams a script returned to pipelines: what each reads, its steps as a tree, its outputs.
 
-  pipeline { name, index, source, tree, outs, on_error, schema, steps, place, joined }    joined: pipelines that a join ties to it
+  pipeline { name, index, source, tree, outs, on_error, schema, steps, place, group }
+  group    { members, steps, place }   pipelines that joins tie together, which become one chunk; steps: of all of them, by mark;
+           place: of a join, nil: it is one pipeline
   step     { kind, id, label, place, next = { steps… }, ... }       id: 1.. within the pipeline, in order of the text
            a join stands behind its left stream; behind the right one stands 'join_right', whose record names the join's
+           mark: its number within the group; members: the pipelines whose events come to it, more than one behind a join of two
   out      { pipeline, sink, feeds }                                 one per pipeline and sink
+           of: { [member] = its out } of what stands behind such a join, as each row leaves by the pipeline of the event that made it
 Two pipelines of one name, streams nobody reads or writes, and unknown wiring are load errors.
 ]]
 
-local catalog = require 'tidemill.catalog'
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
@@ -106,11 +109,6 @@ end
 --- A link carries what its writers read, so that values of msgpack stay what they are and JSON keeps its bytes; where both
 --- meet it is msgpack.
 function Plan:link_formats()
-  for join, list in pairs(self.sharing) do
-    join.shared.packed = false
-    for _, p in ipairs(list) do join.shared.packed = join.shared.packed or formats.of_events(p.source.format) == 'msgpack' end
-    join.shared.left = list[1].name == join.pipeline and list[1] or list[2]
-  end
   for _, p in ipairs(self.pipelines) do
     for _, out in ipairs(p.outs) do
       if out.sink.kind == 'link' and formats.of_events(p.source.format) == 'msgpack' then
@@ -182,35 +180,16 @@ local function children_of(rec, live)
   return list
 end
 
---- A step behind a join of two pipelines, as it stands in the right one: what it makes goes to the same sinks.
-local function check_guest(rec, pipeline, join)
-  local entry = catalog.find('operator', rec.kind)
-  if not (entry and entry.state or rec.join or rec.kind == 'event_time' or rec.kind == 'window') then return end
-  fault(rec.place, ("%s stands behind a join of two pipelines ('%s' and '%s'), where nothing can be kept; give its rows a pipeline of " ..
-    "their own: tm.pipeline 'joined':from(stream), with its own event_time"):format((rec.join or rec).kind, join.pipeline, pipeline.name))
-end
-
-local LEADS = { on_error = true, late_to = true }   -- behind a join of two pipelines: of the left one alone
-
---- guest: the join behind whose right side, in another pipeline, this stands.
-function Plan:build_step(rec, pipeline, live, guest)
-  if guest then check_guest(rec, pipeline, guest) end
-  local join = rec.join or rec.right and rec
-  if join and join.cross then
-    join.shared = join.shared_by == self and join.shared or {}
-    join.shared_by = self
-    self:share(join, pipeline)
-  end
+function Plan:build_step(rec, pipeline, live)
   local step = {
-    kind = rec.kind, rec = rec, place = rec.place, id = #pipeline.steps + 1, next = {},
+    kind = rec.kind, rec = rec, place = rec.place, id = #pipeline.steps + 1, next = {}, pipeline = pipeline,
   }
   pipeline.steps[step.id] = step
   step.label = (rec.shown or (rec.join or rec).kind) .. '#' .. step.id
   if rec.kind == 'to' then
     step.out = out_of(pipeline, self:sink(stream.described(rec.sink)))
-    table.insert(step.out.fields, csv.fields_of(rec) or false)
-  elseif LEADS[rec.kind] and guest then
-    step.guest = true
+    step.fields = csv.fields_of(rec) or false
+    table.insert(step.out.fields, step.fields)
   elseif rec.kind == 'on_error' then
     local d = stream.described(rec.sink)
     if pipeline.on_error and sink_key(pipeline.on_error.rec.sink) ~= sink_key(rec.sink) then
@@ -242,13 +221,12 @@ function Plan:build_step(rec, pipeline, live, guest)
         fault(rec.place, rec.kind .. ": nobody reads or writes the branch '" .. arm.name .. "'; return it or leave it out")
       end
       local made = { kind = 'arm', rec = arm, name = arm.name, fn = arm.fn, place = arm.place, next = {}, id = step.id }
-      self:follow(arm, made, pipeline, live, guest)
+      self:follow(arm, made, pipeline, live)
       step.arms[#step.arms + 1] = made
     end
     return step
   end
-  if rec.join and rec.join.cross then self:follow(rec.join, step, pipeline, live, rec.join)
-  else self:follow(rec, step, pipeline, live, guest) end
+  self:follow(rec, step, pipeline, live)
   for _, child in ipairs(rec.kind == 'window' and step.next or {}) do
     if child.kind ~= 'aggregate' then
       fault(rec.place, 'window says nothing of what becomes of its events; add, for example, :aggregate { n = tm.agg.count() }')
@@ -257,30 +235,101 @@ function Plan:build_step(rec, pipeline, live, guest)
   return step
 end
 
---- A join of two pipelines: both know it.
-function Plan:share(join, pipeline)
-  local list = self.sharing[join] or {}
-  self.sharing[join] = list
-  list[#list + 1] = pipeline
-  if #list < 2 then return end
-  list[1].joined[#list[1].joined + 1], list[2].joined[#list[2].joined + 1] = list[2], list[1]
-end
-
 --- What comes behind a stream: steps that read it, links it feeds, the default output where it is returned.
-function Plan:follow(rec, step, pipeline, live, guest)
+function Plan:follow(rec, step, pipeline, live)
   for _, child in ipairs(children_of(rec, live)) do
-    step.next[#step.next + 1] = self:build_step(child, pipeline, live, guest)
+    step.next[#step.next + 1] = self:build_step(child, pipeline, live)
   end
   for _, sink in ipairs(self.feeds[rec] or {}) do
     step.next[#step.next + 1] = { kind = 'to', out = out_of(pipeline, sink), next = {}, id = step.id, place = rec.place }
   end
   if self.returned[rec] and rec.kind ~= 'to' then
     local out = out_of(pipeline, self:sink { kind = 'output', key = 'default', place = rec.place })
-    table.insert(out.fields, csv.fields_of(rec) or false)
-    step.next[#step.next + 1] = {
-      kind = 'to', out = out,
-      next = {}, id = step.id, place = rec.place,
-    }
+    local fields = csv.fields_of(rec) or false
+    table.insert(out.fields, fields)
+    step.next[#step.next + 1] = { kind = 'to', out = out, fields = fields, next = {}, id = step.id, place = rec.place }
+  end
+end
+
+-- Pipelines that joins tie together -------------------------------------------------------------
+
+--- The pipelines whose events come to what stands behind a stream, as a set.
+function Plan:sources_of(rec)
+  local set = self.sets[rec]
+  if set then return set end
+  set = {}
+  self.sets[rec] = set
+  if rec.kind == 'root' then
+    set[self.by_name[rec.pipeline]] = true
+  else
+    for _, from in ipairs { rec.parent, rec.right and rec.right.parent } do
+      for p in pairs(self:sources_of(from)) do set[p] = true end
+    end
+  end
+  return set
+end
+
+--- The outs by which rows of others than its own pipeline leave behind a step.
+local function twin_outs(step, pipeline, members)
+  local out = step.out
+  if not out or #members < 2 or step.kind == 'on_error' then return end
+  out.of = out.of or { [pipeline] = out }
+  for _, m in ipairs(members) do
+    if m ~= pipeline then
+      local had = #m.outs
+      out.of[m] = out_of(m, out.sink)
+      if #m.outs > had then m.outs[#m.outs].lead = pipeline end
+      if step.fields ~= nil then table.insert(out.of[m].fields, step.fields) end
+    end
+  end
+end
+
+--- Numbers the steps behind one, and says whose events come there.
+function Plan:mark(step, pipeline, first, members)
+  step.mark, step.members = first + step.id, members
+  twin_outs(step, pipeline, members)
+  if step.kind == 'lookup' then
+    for _, m in ipairs(members) do tables.read(self, step, m) end
+  end
+  local behind = members
+  if step.rec and step.rec.right then
+    local set = self:sources_of(step.rec)
+    behind = {}
+    for _, m in ipairs(pipeline.group.members) do if set[m] then behind[#behind + 1] = m end end
+    step.members = behind
+    -- wherever late_to stands, what is late there is its pipeline's, by name
+    if pipeline.late_to then twin_outs(pipeline.late_to, pipeline, behind) end
+  end
+  for _, list in ipairs { step.next, step.arms or {} } do
+    for _, child in ipairs(list) do self:mark(child, pipeline, first, behind) end
+  end
+end
+
+--- Makes one group of two; where: the join that ties them.
+local function unite(into, from, where)
+  into.place = into.place or from.place or where
+  for _, m in ipairs(from.members) do into.members[#into.members + 1], m.group = m, into end
+end
+
+--- The groups of pipelines that are tied by joins.
+function Plan:group(pipelines)
+  local at = {}
+  for i, p in ipairs(pipelines) do
+    p.group, at[p] = { members = { p }, steps = {} }, i
+  end
+  for _, p in ipairs(pipelines) do
+    for _, step in ipairs(p.steps) do
+      for other in pairs(step.rec.right and self:sources_of(step.rec) or {}) do
+        if other.group ~= p.group then unite(p.group, other.group, step.place) end
+      end
+    end
+  end
+  for _, p in ipairs(pipelines) do table.sort(p.group.members, function(x, y) return at[x] < at[y] end) end
+  for _, p in ipairs(pipelines) do
+    local steps = p.group.steps
+    local first = #steps
+    for _, step in ipairs(p.steps) do steps[#steps + 1] = step end
+    self:mark(p.tree, p, first, { p })
   end
 end
 
@@ -312,7 +361,7 @@ local function feeders(pipelines)
 end
 
 --- Orders pipelines so that one that feeds another comes first; so does one that writes a table before those that look it up, where
---- that can be.
+--- that can be. Of a group those come first that fewer links lead to: they meet an event first, and take it one after the other.
 local function order(pipelines, by_link)
   local done, out, busy = {}, {}, {}
   local function feeds(p, other, seen)
@@ -325,14 +374,27 @@ local function order(pipelines, by_link)
     end
     return false
   end
+  local function depth(p, seen)
+    local n = 0
+    seen = seen or {}
+    seen[p] = true
+    for _, before in ipairs(by_link[p.source] or {}) do
+      if not seen[before] then n = math.max(n, depth(before, seen) + 1) end
+    end
+    seen[p] = nil
+    return n
+  end
   local function visit(p)
     if done[p] then return end
     if busy[p] then fault(p.place, "pipeline '" .. p.name .. "' feeds itself") end
     busy[p] = true
     for _, before in ipairs(by_link[p.source] or {}) do visit(before) end
-    for _, step in ipairs(p.steps) do
+    for _, step in ipairs(p.group.steps) do
       local writer = step.kind == 'lookup' and step.table.writer
       if writer and not busy[writer] and not feeds(p, writer) then visit(writer) end
+    end
+    for _, m in ipairs(p.group.members) do
+      if m ~= p and not busy[m] and depth(m) < depth(p) and not feeds(m, p) then visit(m) end
     end
     done[p] = true
     out[#out + 1] = p
@@ -376,7 +438,7 @@ end
 function M.make(results, canonical, all)
   local plan = setmetatable({
     sinks = {}, sources = {}, sink_by_key = {}, source_by_key = {}, feeds = {}, returned = {}, ids = {}, ids_n = 0, tables = {},
-    sharing = {}, canonical = canonical,
+    canonical = canonical, sets = {}, by_name = {},
   }, Plan)
   local live = {}
   for _, rec in ipairs(results) do
@@ -385,7 +447,7 @@ function M.make(results, canonical, all)
   end
   if all ~= false then check_dangling(all or stream.all, live) end
   all = all or stream.all
-  local roots, pipelines, by_name = {}, {}, {}
+  local roots, pipelines, by_name = {}, {}, plan.by_name
   for _, rec in ipairs(all) do
     if live[rec] and rec.kind == 'root' then
       local absorbed = false
@@ -407,7 +469,7 @@ function M.make(results, canonical, all)
       fault(rec.place, "the name '" .. rec.pipeline .. "' is taken by the pipeline of " .. by_name[rec.pipeline].place ..
         '; state and counters are found by name')
     end
-    local p = { name = rec.pipeline, rec = rec, place = rec.place, outs = {}, steps = {}, schemas = {}, joined = {} }
+    local p = { name = rec.pipeline, rec = rec, place = rec.place, outs = {}, steps = {}, schemas = {} }
     by_name[rec.pipeline] = p
     p.source = plan:root_source(rec)
     pipelines[#pipelines + 1] = p
@@ -416,6 +478,7 @@ function M.make(results, canonical, all)
     p.tree = { kind = 'source', next = {}, id = 0, place = p.place }
     plan:follow(p.rec, p.tree, p, live)
   end
+  plan:group(pipelines)
   local by_link = feeders(pipelines)
   tables.finish(plan, pipelines, by_link)
   plan.pipelines = order(pipelines, by_link)

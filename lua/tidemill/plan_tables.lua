@@ -85,8 +85,15 @@ local function why_not(s, first)
   if waits(first, s) then return "'" .. (first.name or first.kind) .. "' itself waits for '" .. (s.name or s.kind) .. "'" end
 end
 
+--- What a table's rows are made of.
+local function roots_of_table(t, by_link)
+  local list, seen = {}, {}
+  for _, p in ipairs(t.step.members) do roots_of(p, by_link, list, seen) end
+  return list
+end
+
 local function plan_wait(t, p, by_link)
-  local from, to = roots_of(p, by_link), roots_of(t.writer, by_link)
+  local from, to = roots_of(p, by_link), roots_of_table(t, by_link)
   if t.rec.wait == false or t.rec.wait == nil and not t.bounded then return end
   for _, d in ipairs(to) do
     if is_endless(d) then
@@ -140,11 +147,15 @@ function M.finish(plan, pipelines, by_link)
   for _, d in ipairs(plan.sources) do d.waits_for, d.shares_with, d.read_first, d.one = nil, nil, nil, nil end   -- a spec plans them again
   for _, t in ipairs(plan.tables) do
     t.bounded = true
-    for _, d in ipairs((roots_of(t.writer, by_link))) do t.bounded = t.bounded and is_bounded(d) end
-    for _, p in ipairs(t.readers) do if p ~= t.writer then share(t.place, t.writer, p, by_link) end end
+    for _, d in ipairs(roots_of_table(t, by_link)) do t.bounded = t.bounded and is_bounded(d) end
+    for _, p in ipairs(t.readers) do
+      for _, writer in ipairs(t.step.members) do if p ~= writer then share(t.place, writer, p, by_link) end end
+    end
   end
-  for join, sides in pairs(plan.sharing) do
-    if sides[2] and sides[1] ~= sides[2] then share(join.place, sides[1], sides[2], by_link) end
+  for _, p in ipairs(pipelines) do
+    for _, q in ipairs(p.group.members) do
+      if q ~= p then share(p.group.place, p, q, by_link) end
+    end
   end
   for _, t in ipairs(plan.tables) do
     for _, p in ipairs(t.readers) do plan_wait(t, p, by_link) end

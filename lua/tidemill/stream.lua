@@ -21,6 +21,16 @@ function M.record(s)
   return type(s) == 'table' and private[s] or nil
 end
 
+--- The record, or that of the first of its kind in front of it in the same pipeline. Rows of a join one of whose sides has no event
+--- time have none either: then there is no event_time, and that join is returned besides.
+function M.before(rec, kind)
+  while rec and rec.kind ~= kind do
+    if kind == 'event_time' and rec.right and not rec.timed then return nil, rec end
+    rec = rec.parent
+  end
+  return rec
+end
+
 local last_place = 'script'
 
 --- "file:line" of the script's line that called the library. A tail call (`return s:filter(f)`) hides its line: then the

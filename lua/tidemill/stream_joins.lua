@@ -4,8 +4,8 @@ stream_joins.lua - the builder's operators on two streams: join and window_join.
   join, window_join   { name, parent = the left stream, right = record of the right side, on, within, kind, as, where, ... }
   join_right          { parent = the right stream, join = record of the join }: where events of the right side come in
   on                  { left = fields, right = fields, composite }; the key of the rows is made of the left's fields
-  cross               true: the sides are of different pipelines, each with its clock. What comes behind is of the left one by name, and
-                      runs in both: in that of the event that makes a row. Its watermark is the least of both.
+  timed               its rows have event time: both sides do, in one pipeline the same one
+                      What comes behind is of the left pipeline by name.
 ]]
 
 local suggest = require 'tidemill.suggest'
@@ -14,12 +14,6 @@ local MAX = 2 ^ 27   -- elements of a list (host/state)
 
 return function(methods, step, stream)
   local fault, place, describe = stream.fault, stream.place, stream.describe
-
-  --- The record of the first of its kind in front of a stream, in the same pipeline.
-  local function before(rec, kind)
-    while rec and rec.kind ~= kind do rec = rec.parent end
-    return rec
-  end
 
   --- 'id', { 'a', 'b' } or { left = 'right' } as { left, right, composite }.
   local function on_of(where, what, v)
@@ -76,11 +70,11 @@ return function(methods, step, stream)
     if o.where ~= nil and type(o.where) ~= 'function' then
       fault(where, what .. ": 'where' is function(left, right) … end, got " .. describe(o.where))
     end
-    local timed, other_timed = before(left, 'event_time'), before(other, 'event_time')
-    local cross = left.pipeline ~= other.pipeline
+    local timed, other_timed = (stream.before(left, 'event_time')), (stream.before(other, 'event_time'))
+    local two = left.pipeline ~= other.pipeline
     local one_clock = timed ~= nil and timed == other_timed
-    return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where, cross = cross,
-      timed = one_clock or cross and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
+    return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where,
+      timed = one_clock or two and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
       place = where,
       options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded,
         timed = o.within ~= nil } }, other

@@ -13,13 +13,6 @@ local UNITS = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
 return function(methods, step, stream)
   local fault, place, describe = stream.fault, stream.place, stream.describe
 
-  --- The step's record, or that of the first of its kind in front of it in the same pipeline.
-  local function before(s, kind)
-    local rec = stream.record(s)
-    while rec and rec.kind ~= kind do rec = rec.parent end
-    return rec
-  end
-
   --- The record of the step that names the key which holds for a stream: key_by or a join. Its fields, or fn and name.
   local function key_before(s)
     local rec = stream.record(s)
@@ -29,8 +22,10 @@ return function(methods, step, stream)
   stream.key_before = key_before
 
   local function need_time(where, what, s, why)
-    if before(s, 'event_time') then return end
-    fault(where, what .. why .. " needs event time: write :event_time { field = 'ts', unit = 'ms' } before it, in this pipeline")
+    local timed, join = stream.before(stream.record(s), 'event_time')
+    if timed then return timed end
+    fault(where, what .. why .. " needs event time: write :event_time { field = 'ts', unit = 'ms' } before " ..
+      (join and ("both sides of the join '%s' (%s)"):format(join.name, join.place) or 'it, in this pipeline'))
   end
 
   stream.need_time = need_time
@@ -125,7 +120,7 @@ return function(methods, step, stream)
     end
     local o = stream.state_options(where, 'top', options)
     return step(self, 'top', { name = name, options = o, n = n, field = field, order = o.order or 'desc',
-      ttl = stream.ttl_of(where, 'top', self, o), timed = before(self, 'event_time') ~= nil })
+      ttl = stream.ttl_of(where, 'top', self, o), timed = stream.before(stream.record(self), 'event_time') ~= nil })
   end
 
   --- A share of the events, always the same ones.

@@ -118,13 +118,6 @@ return function(methods, step, stream)
     return description(place(), { kind = 'global' })
   end
 
-  --- The record's own, or that of the first of its kind in front of it in the same pipeline.
-  local function before(s, kind)
-    local rec = stream.record(s)
-    while rec and rec.kind ~= kind do rec = rec.parent end
-    return rec
-  end
-
   --- Not more windows may be open at a time than can be.
   local function check_open(where, what, w, lateness, timed)
     if not (w.size and w.slide) then return end
@@ -160,10 +153,7 @@ return function(methods, step, stream)
       fault(where, "window takes what kind of windows: :window('spend', tm.window.tumbling '1m'); got " .. describe(spec))
     end
     local o = stream.options(where, 'window', options)
-    local timed = before(self, 'event_time')
-    if w.bounded and not timed then
-      fault(where, "window needs event time: write :event_time { field = 'ts', unit = 'ms' } before it, in this pipeline")
-    end
+    local timed = w.bounded and stream.need_time(where, 'window', self, '') or nil
     local lateness = o.lateness == nil and 0 or ms_of(where, "window: 'lateness'", o.lateness, 'not negative')
     if not w.bounded and lateness > 0 then
       fault(where, ('window: nothing is late for a %s window; leave lateness out'):format(w.kind))
@@ -346,7 +336,7 @@ return function(methods, step, stream)
       if e.mode ~= 'final' and e.mode ~= 'early' then fault(where, "emit: 'accumulate' goes with mode 'final' and with 'early'") end
       e.accumulate = false
     end
-    if e.every and not before(self, 'event_time') then
+    if e.every and not stream.before(stream.record(self), 'event_time') then
       fault(where, "emit: 'early' with a duration needs event time: write :event_time { field = 'ts', unit = 'ms' } before the window")
     end
     local kind = rec.window.window.kind

@@ -59,7 +59,7 @@ local function own_sinks(plan)
   end
   local function add(p, out, role)
     local to = out.sink
-    out.sink = { kind = 'memory', name = to and to.name or role, path = to and to.path, pipeline = p.name, role = role }
+    out.sink = { kind = 'memory', name = to and to.name or role, path = to and to.path, pipeline = (out.lead or p).name, role = role }
     sinks[#sinks + 1] = out.sink
     return out
   end
@@ -78,6 +78,12 @@ local function own_sinks(plan)
     p.late_to = late or { kind = 'late_to', place = p.place, next = {} }
     p.late_to.out = new(p, 'late', late and late.out.sink)
     if not p.on_error then p.on_error = { kind = 'on_error', place = p.place, next = {}, out = new(p, 'error') } end
+  end
+  -- late rows behind a join of two pipelines are the left one's
+  for _, p in ipairs(plan.pipelines) do
+    local of = {}
+    for _, m in ipairs(p.group.members) do of[m] = m.late_to.out end
+    if p.group.members[2] then p.late_to.out.of = of end
   end
   for i, sink in ipairs(sinks) do sink.index = i - 1 end
   plan.sinks = sinks

@@ -339,8 +339,6 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
       ["stream:join('j', stream, { on = 'id', within = { after = '1s' } })"] = "needs event time on both sides, and the left one has none",
       ["stream:event_time { field = 'a' }:join('j', stream:event_time { field = 'b' }, { on = 'id', within = { after = '1s' } })"] =
         'both sides need the same clock, and they have event_time apart (-e:1 and -e:1)',
-      ["stream:join('j', tm.pipeline 'q':from(tm.source.file 'x'), { on = 'id', unbounded = true }):dedup('d', { max_keys = 5 })"] =
-        "dedup stands behind a join of two pipelines ('e' and 'q'), where nothing can be kept",
       [windows "{ on = 'id', within = { after = '1s' } }"] = "window_join has no option 'within'",
       [windows("{ on = 'id' }", 'tm.window.global()')] = 'window_join takes tumbling, hopping and session windows, got global',
       [windows("{ on = 'id' }", 'tm.window.count(5)')] = 'window_join takes tumbling, hopping and session windows, got count',
@@ -504,14 +502,6 @@ it('waits for the slower side', function()
   assert.same({}, t:out 'o')
   t:watermark(math.huge)
   assert.same({ { k = 1, ts = 90000 } }, t:out 'o')
-end)
-it('refuses to keep anything behind it', function()
-  local l, r = tm.pipeline 'l', tm.pipeline 'r'
-  local ok, e = pcall(tm.testing.run, l:join('j', r, { on = 'k', unbounded = true })
-    :running('n', { n = tm.agg.count() }, { unbounded = true }))
-  assert.is_false(ok)
-  assert.truthy(tostring(e):find("running stands behind a join of two pipelines ('l' and 'r'), where nothing can be kept", 1, true),
-    tostring(e))
 end)
 ]] }
     local r = h.run({ 'test' }, nil, { cwd = dir })

@@ -113,11 +113,12 @@ local function compare_checked(chain, input, where)
 end
 
 describe('operators together', function()
-  it('give the same rows however they are run', function()
+  --- Runs so many random cases in all ways. more: what they are to have.
+  local function judge_all(seed, cases, more)
     local dir, ran = h.folder(), 0
-    local made = h.shell(('%s tests/spec/tools/together_cases.py 7 16 %s 250'):format(h.python, dir))
+    local made = h.shell(('%s tests/spec/tools/together_cases.py %d %d %s 250 %s'):format(h.python, seed, cases, dir, more))
     assert.equal(0, made.code, made.err)
-    for i = 0, 15 do
+    for i = 0, cases - 1 do
       local case = dir .. '/' .. i
       local chain, input = case .. '/chain.lua', case .. '/in.ndjson'
       local where = h.read(chain)
@@ -135,7 +136,13 @@ describe('operators together', function()
         compare_checked(chain, case .. '/in.ndjson', where)
       end
     end
-    assert.is_true(ran > 10, ran)
+    assert.is_true(ran > cases / 2, ran)
+  end
+
+  it('give the same rows however they are run', function() judge_all(7, 16, '') end)
+
+  it('give them behind a join of two pipelines, too', function()
+    judge_all(tonumber(os.getenv 'TOGETHER_SEED' or 11), tonumber(os.getenv 'TOGETHER_CASES' or 12), 'join')
   end)
 
   it('that share a table take their source event by event', function()

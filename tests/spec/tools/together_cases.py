@@ -1,8 +1,8 @@
-"""together_cases.py SEED CASES DIR EVENTS - random pipelines in which the operators stand behind and beside each other in any order.
+"""together_cases.py SEED CASES DIR EVENTS [join] - random pipelines in which the operators stand behind and beside each other in any order.
 
 Writes for each case DIR/i/: chain.lua, noop.lua (the same with a map in front of each sink that changes nothing), in.ndjson,
 in.msgpack (the same events). Nobody knows what comes out: it is for
-comparing one way to run with another. Some chains are refused when they are loaded.
+comparing one way to run with another. Some chains are refused when they are loaded. join: each begins with a join of two pipelines.
 """
 import json
 import os
@@ -48,7 +48,8 @@ STEPS = ['filter', 'filter', 'map', 'map', 'select', 'drop', 'rename', 'set', 'f
 
 
 class Chain:
-    def __init__(self, rng):
+    def __init__(self, rng, joined=False):
+        self.joined = joined
         self.rng, self.names, self.sinks, self.lines, self.table, self.other = rng, 0, 0, ["local tm = require 'tidemill'"], None, None
 
     def pick(self, *items):
@@ -159,9 +160,9 @@ class Chain:
             return ":lookup(%s, { on = 'g'%s })" % (self.table, self.pick('', ", missing = 'drop'", ", as = 'o'"))
         return self.window()
 
-    def step(self, v):
+    def step(self, v, kind=None):
         """What comes behind stream v."""
-        kind = self.rng.choice(STEPS)
+        kind = kind or self.rng.choice(STEPS)
         some = lambda: self.var(v + self.simple('filter'))
         if kind == 'union':
             return self.var('tm.union(%s, %s)%s' % (some(), self.var(v + self.simple('map')), self.event_time()))
@@ -173,7 +174,7 @@ class Chain:
                 options.append(self.pick("within = { before = '200ms', after = '500ms' }", "within = { after = '1s' }", 'unbounded = true, max = 3'))
             window = '' if kind == 'join' else "tm.window.%s, " % self.pick("tumbling '1s'", "hopping('1s', '500ms')", "session '300ms'",
                                                                                "session(function(e) return 100 + (e.i or 0) % 3 * 200 end)")
-            right = self.other if self.other and self.rng.random() < 0.5 else some()
+            right = self.other if self.other and (self.joined or self.rng.random() < 0.5) else some()
             return self.var("%s:%s('%s', %s, %s{ %s })" % (v, kind, self.name('j'), right, window, ', '.join(options)))
         if kind == 'to':
             return self.var('%s:to(%s)' % (v, self.sink()))
@@ -183,8 +184,8 @@ class Chain:
 
     def pipeline(self, name, steps):
         v = self.var("tm.pipeline '%s'%s:on_error(%s):late_to(%s)" % (name, self.event_time(), self.sink('dead'), self.sink('late')))
-        for _ in range(steps):
-            v = self.step(v)
+        for i in range(steps):
+            v = self.step(v, self.pick('join', 'window_join') if self.joined and name == 'p' and i == 0 else None)
         return v
 
     def script(self):
@@ -195,7 +196,7 @@ class Chain:
                     self.pick('unbounded = true', 'max_keys = 3'), self.pick('', ', delete = function(r) return r.b end'),
                     self.pick('', '', ", time = 'ts', versioned = '1s'")))
             ends.append(self.var(self.table + ':changes()'))
-        if self.rng.random() < 0.35:
+        if self.joined or self.rng.random() < 0.35:
             self.other = self.pipeline('other', self.rng.randint(0, 2))
             ends.append(self.other)
         v = self.pipeline('p', self.rng.randint(2, 6))
@@ -239,7 +240,7 @@ def main():
         case = os.path.join(folder, str(i))
         os.makedirs(case)
         rows = events(rng, n)
-        plain, noop = Chain(rng).script()
+        plain, noop = Chain(rng, 'join' in sys.argv[5:]).script()
         for name, text in (('chain.lua', plain), ('noop.lua', noop),
                            ('in.ndjson', ''.join(json.dumps(e, ensure_ascii=False, separators=(',', ':')) + '\n' for e in rows))):
             with open(os.path.join(case, name), 'w') as f:
