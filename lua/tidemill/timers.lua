@@ -189,6 +189,7 @@ function M.new(name, o)
     local record
     if flow.firing ~= 2 then
       local p = C.tm_ffi_due_pop(ptr, to)
+      if p == nil and ptr.code == C.TM_STATE_OK then return nil end
       if p ~= nil then record = take(p) end
     end
     if record == nil then record = next_slowly(to) end
