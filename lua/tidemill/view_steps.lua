@@ -212,6 +212,7 @@ end
 local function key_form(part)
   local key, row = V.key, st.home
   if key == lib.TURN_KEY then key = V.turn_key() end
+  if key == lib.BYTES_KEY then key = V.bytes_key() end
   if key == lib.ROW_KEY then
     local def = V.key_def
     if not def.composite then return read_part(def.nodes[1], row, part) end
@@ -264,6 +265,35 @@ function V.key_list(nodes)
   local text = ('local %s = ... local key = { %s } return function() %s %s return key end'):format(table.concat(params, ', '),
     table.concat(members, ', '), table.concat(steps, ' '), table.concat(sets, ' '))
   return assert(loadstring(text, '=tidemill.view'))(V.key_of, unpack(nodes))
+end
+
+--- The same as bytes in `key` where that needs no strings: then the function gives BYTES_KEY, else what `list` gives.
+---@param key ffi.cdata* struct tm_key
+---@param list function of key_list
+function V.key_bytes(nodes, key, list)
+  --- Appends what the field holds: 0, or what `list` is there for.
+  local function append(node)
+    if st.writes ~= 0 and gens[node.slot] == st.gen then
+      local v = vals[node.slot]
+      local t = type(v)
+      if t == 'string' then return (C.tm_ffi_key_string(key, v, #v)) end
+      if t == 'number' then return (C.tm_ffi_key_number(key, v)) end
+      return 1
+    end
+    local row, col = st.row, node.col
+    if row == EMPTY_ROW then return 1 end
+    local kind = band(col[row].tag, 15)
+    if kind == 7 or kind == 8 or kind == 4 then return (C.tm_ffi_key_cell(key, batch, col, row)) end
+    return 1
+  end
+  local params, steps = { 'append', 'key', 'list', 'BYTES_KEY' }, {}
+  for i = 1, #nodes do
+    params[i + 4] = 'n' .. i
+    steps[i] = ('if append(n%d) ~= 0 then return (list()) end'):format(i)
+  end
+  local text = ('local %s = ... return function() key.len = 0 %s return BYTES_KEY end'):format(table.concat(params, ', '),
+    table.concat(steps, ' '))
+  return assert(loadstring(text, '=tidemill.view'))(append, key, list, lib.BYTES_KEY, unpack(nodes))
 end
 
 function V.key_value(v, name)
