@@ -36,7 +36,9 @@ return tm.pipeline 'q20'
       elseif s.category == 10 then
         meet(e, s, ctx)
       elseif not s.category then
-        s.early:push { auction = e.auction, bidder = e.bidder, price = e.price, channel = e.channel, url = e.url, ts = e.ts, extra = e.extra }
+        s.early:push {
+          auction = e.auction, bidder = e.bidder, price = e.price, channel = e.channel, url = e.url, ts = e.ts, extra = e.extra,
+        }
       end
     end,
   })
