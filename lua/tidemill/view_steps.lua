@@ -202,10 +202,10 @@ local function as_it_is(k) return k end
 local function as_plain(k) return type(k) == 'table' and k.text or k end
 
 local function read_part(node, row, part)
-  if band(node.col[row].tag, 15) == 5 then return part(V.key_digits(node.col, row)) end
+  if band(node.col[row].tag, 15) == 5 then return (part(V.key_digits(node.col, row))) end
   local text = node.words[node.codes[row]] or node.strs[row]
   if text then return text end
-  return part(V.read_base(node, row))
+  return (part(V.read_base(node, row)))
 end
 
 --- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
@@ -215,23 +215,23 @@ local function key_form(part)
   if key == lib.BYTES_KEY then key = V.bytes_key() end
   if key == lib.ROW_KEY then
     local def = V.key_def
-    if not def.composite then return read_part(def.nodes[1], row, part) end
+    if not def.composite then return (read_part(def.nodes[1], row, part)) end
     local form = {}
     for i, name in ipairs(def.names) do form[name] = read_part(def.nodes[i], row, part) end
     return form
   end
-  if type(key) ~= 'table' or getmetatable(key) then return part(key) end
+  if type(key) ~= 'table' or getmetatable(key) then return (part(key)) end
   local form = {}
   for name, k in rawnext, key do form[name] = part(k) end
   return form
 end
 
 --- For dead letters: integers beyond 2^53 are integers.
-function V.key_letter() return key_form(as_it_is) end
+function V.key_letter() return (key_form(as_it_is)) end
 
 --- For scripts: such an integer is the string of its digits.
 function V.key_now()
-  return key_form(as_plain)
+  return (key_form(as_plain))
 end
 
 --- Writes a part of the key into the field of its name, in the form the field's type wants.

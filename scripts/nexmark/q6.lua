@@ -3,7 +3,7 @@
 --   tidemill run scripts/nexmark/q6.lua --from events.ndjson          --set out_of_order=5s: events may come so much later
 --
 -- An auction is won by the bid that leads when it expires. Those of a seller that expire in the same ms are told by id: they wait until
--- all of that ms are there, as a timer comes behind the rows of its time.
+-- all of that ms are there, as a timer comes behind the rows of its time, and each timer tells the first that waits.
 
 local tm = require 'tidemill'
 local winning = require 'winning'
@@ -25,22 +25,19 @@ return winning.bids('q6', {
     on_event = function(e, s, ctx)
       s.closed:set(e.auction, ctx.time)
       s.price:set(e.auction, e.price)
-      ctx.timer(tostring(ctx.time), ctx.time)
+      ctx.timer(tostring(e.auction), ctx.time)
     end,
     on_timer = function(_, s, ctx)
-      local now = {}
-      for auction, time in s.closed:each() do
-        if time == ctx.time then now[#now + 1] = auction end
+      local auction
+      for id, time in s.closed:each() do
+        if time == ctx.time and (not auction or id < auction) then auction = id end
       end
-      table.sort(now)
-      for _, auction in ipairs(now) do
-        local price = s.price:get(auction)
-        s.closed:remove(auction)
-        s.price:remove(auction)
-        if s.last:size() == 10 then s.total = s.total - s.last:shift() end
-        s.last:push(price)
-        s.total = s.total + price
-        ctx.emit { seller = ctx.key, auction = auction, avg_price = s.total / s.last:size() }
-      end
+      local price = s.price:get(auction)
+      s.closed:remove(auction)
+      s.price:remove(auction)
+      if s.last:size() == 10 then s.total = s.total - s.last:shift() end
+      s.last:push(price)
+      s.total = s.total + price
+      ctx.emit { seller = ctx.key, auction = auction, avg_price = s.total / s.last:size() }
     end,
   })
