@@ -173,7 +173,7 @@ function M.unpack(p, len, what)
   local rc = C.tm_ffi_any_unpack(lua_bytes, p, len)
   if rc == 0 then
     reader:set(lua_bytes.data, lua_bytes.len)
-    return reader:decode()
+    return (reader:decode())
   end
   if rc < 0 then damaged(rc, what) end
   rc = C.tm_ffi_any_tape(p, len, tape)

@@ -346,7 +346,7 @@ function emit.key_by(g, step, view)
     if not rec.composite then
       g:put('v%d.key = key_of%d(%s)', level, level, g:const(nodes[1]))
     else
-      g:put('v%d.key = %s()', level, g:const(view.key_list(nodes)))
+      g:put('v%d.key = %s', level, g:key_of_fields(step, key, view))
     end
     if key.cols then g:put('end') end
   end

@@ -133,7 +133,7 @@ return function(emit, Gen, node_list)
       timers = new_timers(g, view, state.name .. '/timers', clock, kept { expiry = expiry, on_expire = rec.on_expire })
     end
     local box = parts.make(rec, state, {
-      add = add, key_now = function() return view.key_now() end, moment = view.st, only_now = g.checked, timers = timers, walls = walls,
+      add = add, key_now = function() return (view.key_now()) end, moment = view.st, only_now = g.checked, timers = timers, walls = walls,
       expiry = expiry,
     })
     for i, a in ipairs(box.aged) do goes[i] = a end

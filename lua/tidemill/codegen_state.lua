@@ -6,7 +6,7 @@ A record is found once an event, by the columns that make the key where it is st
 no Lua value is made of it), else by the key in Lua's form. The call that finds it announces the change.
 
   r        the record of the step at hand, typed; S the state (struct tm_state *)
-  vN.key   the key: nil, a plain value, a table by field name, or ROW_KEY
+  vN.key   the key: nil, a plain value, a table by field name, ROW_KEY, or BYTES_KEY (key_of_fields)
   fireN    the function that takes one record of a step with emit = 'final' through the steps behind
 ]]
 
@@ -20,7 +20,7 @@ local KEY_KINDS = 0x1BC   -- a key at hand: booleans, numbers, integers beyond 2
 
 local NAMES = { 'C', 'cast', 'band', 'rshift', 'ROW_KEY', 'record_of', 'failed', 'serial', 'key_of', 'no_memory', 'ch', 'commit',
   'key_buf', 'set_key', 'key_failed', 'no_own', 'none', 'late', 'trip', 'highest', 'SPAN', 'enter', 'set_due', 'huge',
-  'no_room', 'section_record_of', 'TURN_KEY' }
+  'no_room', 'section_record_of', 'TURN_KEY', 'BYTES_KEY' }
 
 local function no_room() lib.raise('row-too-large', 'a row of a join is larger than a row may be') end
 
@@ -61,7 +61,8 @@ return function(emit, Gen, node_list)
     return { C, cast, lib.bit.band, lib.bit.rshift, ROW_KEY, state.record_of, state.failed, state.serial, state.key_of,
       function() lib.raise('memory', 'no memory to walk a state (--memory)') end, state.changes, C.tm_ffi_changes_commit,
       state.key, state.set_key, state.key_failed, no_own, 0 / 0, C.tm_ffi_late, C.tm_ffi_time_trip,
-      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room, state.section_record_of, lib.TURN_KEY }
+      C.tm_ffi_time_highest, lib.SPAN, windows.enter, windows.set_due, math.huge, no_room, state.section_record_of, lib.TURN_KEY,
+      lib.BYTES_KEY }
   end
 
   --- Does a :schema of the pipeline give the field a type that reads differently? It holds for steps before it, too.
@@ -95,6 +96,20 @@ return function(emit, Gen, node_list)
     local outer = self.key
     self.key = #names > 0 and key or nil
     return function() self.key = outer end, key
+  end
+
+  --- What gives the key of the event at hand in Lua's form, as text. Where all that comes behind is one `running` that finds its record
+  --- by it and whose rows C writes of that record, the key is bytes (V.key_bytes), whoever wrote its fields.
+  function Gen:key_of_fields(step, key, view)
+    local list, child = view.key_list(key.nodes), step.next[1]
+    local once = #step.next == 1 and child.kind == 'running' and (child.rec.options.emit == 'final' or self.only_sink(child))
+    if key.cols and once then
+      local state = require 'tidemill.state'
+      key.bytes = true
+      list = view.key_bytes(key.nodes, state.key, list)
+      function view.bytes_key() return (state.key_from(state.key.bytes, state.key.len, key.names, true)) end
+    end
+    return self:const(list) .. '()'
   end
 
   --- The test that the key lies in its columns as it came.
@@ -164,6 +179,9 @@ return function(emit, Gen, node_list)
       self:put 'do'
     end
     if own then own.put_value() end
+    if not own and self.key and self.key.bytes then
+      by_value = ('if %s == BYTES_KEY then p = C.tm_ffi_state_write(%s, key_buf) else %s end'):format(name, ptr, by_value)
+    end
     self:put('%s end', by_value)
     self:put('if p == nil then failed(%s, %s.code) end local r = cast(%s, p)', ptr, ptr, self:const(state.type))
   end
@@ -382,6 +400,9 @@ return function(emit, Gen, node_list)
     end
     local row = g.key and g.key.cols and ('v%d.key == ROW_KEY and st0.home or %d'):format(view.level, lib.EMPTY_ROW) or lib.EMPTY_ROW
     g:put_result(step, view, rec.aggregates, state, ptr, row, nil, function()
+      if g.key and g.key.bytes then
+        g:put('if v0.key == BYTES_KEY then v0.key = key_of(%s, r, %s, true) end', ptr, g:const(state.names))
+      end
       put_row(g, view, rec.aggregates, compiled, ptr, function() key_fields(g, view) end)
       g:follow(step, view)
     end)

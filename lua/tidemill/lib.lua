@@ -40,6 +40,8 @@ M.SPAN = special 'span'
 M.ROW = special 'row'
 --- a key that lies in the columns of the event at hand
 M.ROW_KEY = special 'row key'
+--- a key that lies in the buffer for keys (state.key): no strings were made of it
+M.BYTES_KEY = special 'bytes key'
 --- a key that lies with the event whose turn it is in a sliding window
 M.TURN_KEY = special 'turn key'
 

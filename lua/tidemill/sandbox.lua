@@ -43,7 +43,7 @@ local function describe(v)
   end
   if value.is_opaque(v) then return value.opaque_shown(v) end
   if t == 'function' or t == 'thread' or t == 'userdata' or t == 'cdata' then return t end
-  return tostring(v)
+  return (tostring(v))
 end
 M.tostring = describe
 
@@ -125,7 +125,13 @@ local function table_library()
   end
   function t.remove(a, ...) no_view(a, 'table.remove') return table.remove(a, ...) end
   function t.concat(a, ...) no_view(a, 'table.concat') return table.concat(a, ...) end
-  function t.sort(a, ...) no_view(a, 'table.sort') nesting.check() return sort(a, ...) end
+  function t.sort(a, ...)
+    no_view(a, 'table.sort')
+    -- nothing to sort: looking how deep calls are nested would end the trace
+    if select('#', ...) == 0 and type(a) == 'table' and #a < 2 then return end
+    nesting.check()
+    return sort(a, ...)
+  end
   function t.maxn(a) no_view(a, 'table.maxn') return table.maxn(a) end
   function t.unpack(a, ...) no_view(a, 'table.unpack') return unpack(a, ...) end
   function t.pack(...) return { n = select('#', ...), ... } end

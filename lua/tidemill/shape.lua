@@ -4,13 +4,15 @@ without a loop. A loop of a few rounds inside an event would keep the batch's lo
 
 A shape is the list of a table's keys in the order of next(), with functions made for just that list. A table that does
 not fit (another key, a nested value, a metatable) is refused and goes the general way. The captures of tm.re have a metatable
-that changes nothing here.
+that changes nothing here. A view knows some shapes at a time, the newest first: the order of next() is that of how a table came
+to be, so one function may make the same row in several.
 ]]
 
 local M = {}
 
 local KEYS_MAX = 40
-local SHAPES_MAX = 16   -- tries to learn, for one view: rows whose keys keep changing are no shape
+local LEARNED_MAX = 16   -- tries to learn, for one view: rows whose keys keep changing are no shape
+local KNOWN_MAX = 4      -- shapes that a row is compared with
 
 local function lines(n, template)
   local out = {}
@@ -18,8 +20,22 @@ local function lines(n, template)
   return table.concat(out, ' ')
 end
 
---- fits(t): the values if t has exactly these keys in this order, all of them plain.
-local function source(n)
+--- Text that writes a1, a2 … into the view's slots, which are all new in a fresh state of the overlay: what the view's `put` does of each,
+--- without asking.
+local function straight(slots)
+  local text = { 'replaced() local gen, at = st.gen, st.base' }
+  for i, slot in ipairs(slots) do
+    text[i + 1] = (('gens[S], vals[S], written[at + @] = gen, a@, S ' ..
+      "if type(a@) == 'number' then slots_c[S].kind, slots_c[S].num = 1, a@ " ..
+      "elseif type(a@) == 'string' then slots_c[S].kind, slots_c[S].text, slots_c[S].len = 2, a@, #a@ " ..
+      'else slots_c[S].kind = a@ and 3 or 4 end'):gsub('S', slot):gsub('@', tostring(i)))
+  end
+  text[#text + 1] = ('st.writes = %d'):format(#slots)
+  return table.concat(text, ' ')
+end
+
+--- The functions of a shape of n keys; write: text that writes its values as the event.
+local function source(n, write)
   local values = lines(n, 'a@'):gsub(' ', ', ')
   local walk = { 'local q, a1 = next(t) if q ~= k1 then return false end' }
   for i = 2, n do
@@ -29,33 +45,47 @@ local function source(n)
   local check = table.concat(walk,
     ' ') .. (" local m = getmetatable(t) if next(t, k%d) ~= nil or (m ~= nil and m ~= 'match') then return false end "):format(n) .. plain
   local bytes = lines(n, "+ (type(a@) == 'string' and #a@ or 8)")
-  return 'local next, type, getmetatable, replaced, keys, writers = ... ' ..
-    lines(n, 'local k@, w@ = keys[@], writers[@]') ..
-    ' return function(t) ' .. check .. ' replaced() ' .. lines(n, 'w@(a@)') .. ' return true end, ' ..
+  return 'local next, type, getmetatable, V, keys, writers = ... ' ..
+    'local replaced, st, gens, vals, written, slots_c = V.replaced, V.st, V.gens, V.vals, V.written, V.slots ' ..
+    lines(n, 'local k@ = keys[@]') ..
+    ' return function(t) ' .. check .. ' ' .. write .. ' return true end, ' ..
     'function(t) ' .. check .. ' return { ' .. values .. ' }, ' .. (2 + 12 * n) .. ' ' .. bytes .. ' end, ' ..
-    'function(row) replaced() ' .. lines(n, 'w@(row[@])') .. ' end'
+    'function(row) ' .. lines(n, 'local a@ = row[@]') .. ' ' .. write .. ' end'
 end
 
---- Learns the shape of t for a view: { assign, take, put }, or nil when it has none.
+--- The newest shapes of a list, KNOWN_MAX of them.
+local function newest(shape)
+  local last = shape
+  for _ = 2, KNOWN_MAX do last = last and last.other end
+  if last then last.other = false end
+  return shape
+end
+
+--- Learns the shape of a table that the view knows none for, if it has one.
+---@param view table that gets it, as view.shape: { assign, take, put, other: the next one that is known, or false }
 ---   assign(t)  writes t as the event: whether it fits
 ---   take(t)    its values as a list, and their size in bytes; false if it does not fit
 ---   put(list)  writes such a list as the event
----@param view table whose root's writers are used
+---@param t table
 function M.learn(view, t)
-  if view.shapes == SHAPES_MAX then return nil end
+  if view.shapes == LEARNED_MAX then return end
   view.shapes = (view.shapes or 0) + 1
-  local keys, writers, n = {}, {}, 0
+  local keys, writers, slots, n = {}, {}, {}, 0
+  local plain = not view.log_undo
   for k, v in next, t do
-    if type(k) ~= 'string' or type(v) == 'table' or n == KEYS_MAX then return nil end
+    if type(k) ~= 'string' or type(v) == 'table' or n == KEYS_MAX then return end
     n = n + 1
     keys[n] = k
-    view.field(k)
-    writers[n] = view.root.writers[k]
+    local node = view.field(k)
+    writers[n], slots[n] = view.root.writers[k], node.slot
+    if node.rule then plain = false end
   end
-  if n == 0 then return nil end
-  local chunk = assert(loadstring(source(n), '=tidemill.shape'))
-  local assign, take, put = chunk(next, type, getmetatable, view.replaced, keys, writers)
-  return { assign = assign, take = take, put = put }
+  if n == 0 then return end
+  local write = plain and straight(slots) or
+    'replaced() ' .. lines(n, 'writers[@](a@)')
+  local chunk = assert(loadstring(source(n, write), '=tidemill.shape'))
+  local assign, take, put = chunk(next, type, getmetatable, view, keys, writers)
+  view.shape = newest { assign = assign, take = take, put = put, other = view.shape or false }
 end
 
 return M

@@ -175,7 +175,16 @@ local function container_view(field, index, state, box, o)
     end
     function methods.each() return next_item, nil, 0 end
   else
-    local function place() return 0 end
+    -- a walk is a table with its place: a function of its own would be a closure, which LuaJIT leaves to the interpreter
+    local function next_entry(walk)
+      local at = type(walk) == 'table' and walk[1]
+      if type(at) ~= 'number' or not (at >= 0 and at <= 2 ^ 32) then raise('type', what .. ': the state of each was changed') end
+      at = C.tm_ffi_map_next(ptr, box.r, index, at, key, val)
+      if at == 0 then return nil end
+      walk[1] = at
+      if field.type == 'set' then return (read(key, what)) end
+      return read(key, what), read(val, what)
+    end
     local function has(x)
       fill(key, x, what)
       return C.tm_ffi_map_get(ptr, box.r, index, key, val) >= 0
@@ -187,15 +196,7 @@ local function container_view(field, index, state, box, o)
       done(rc)
       return true
     end
-    function methods.each()
-      local at = place()
-      return function()
-        at = C.tm_ffi_map_next(ptr, box.r, index, at, key, val)
-        if at == 0 then return nil end
-        if field.type == 'set' then return (read(key, what)) end
-        return read(key, what), read(val)
-      end
-    end
+    function methods.each() return next_entry, { 0 } end
     if field.type == 'set' then
       function methods.has(_, x) return (has(x)) end
       function methods.add(_, x)

@@ -67,14 +67,14 @@ function M.new(name, o)
     C.tm_ffi_key_parts(bytes, key_len[0], parts)
     key.len = parts[1].len
     ffi.copy(key.bytes, parts[1].text, key.len)
-    return ffi_string(parts[0].text, parts[0].len)
+    return (ffi_string(parts[0].text, parts[0].len))
   end
 
   --- The record that a timer belongs to, by the key at hand; nil: it is gone.
   local function record_of(number)
     local p = C.tm_ffi_state_find(main_ptr, key)
     if p == nil or born(p) ~= number then return nil end
-    return ffi.cast('void *', p)
+    return (ffi.cast('void *', p))
   end
 
   local function begin_sweep()
@@ -161,7 +161,7 @@ function M.new(name, o)
     C.tm_ffi_changes_commit(state.changes)
     if at > latest then latest, still = at, 0 end
     T.at = at
-    return record_of(number)
+    return (record_of(number))
   end
 
   --- next where the first timer was none, or where there are too many to find it in one call.
@@ -189,6 +189,7 @@ function M.new(name, o)
     local record
     if flow.firing ~= 2 then
       local p = C.tm_ffi_due_pop(ptr, to)
+      if p == nil and ptr.code == C.TM_STATE_OK then return nil end
       if p ~= nil then record = take(p) end
     end
     if record == nil then record = next_slowly(to) end
@@ -206,7 +207,7 @@ function M.new(name, o)
     ffi.copy(key.bytes, expired, #expired)
     local p = C.tm_ffi_state_find(main_ptr, key)
     if p == nil then return nil end
-    return ffi.cast('void *', p)
+    return (ffi.cast('void *', p))
   end
 
   --- Its function has returned, or failed: the key goes.
@@ -225,7 +226,7 @@ function M.new(name, o)
     expired = ffi_string(C.tm_ffi_state_key(main_ptr, p, key_len), key_len[0])
     C.tm_ffi_changes_commit(state.changes)
     T.at, T.name, T.expires = at, false, true
-    return find_expired()
+    return (find_expired())
   end
 
   --- The same with keys that expire. At the natural end of input those go that on_expire is to see, and those whose timers would be later.

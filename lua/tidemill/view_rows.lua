@@ -14,6 +14,7 @@ local raise, owner, value, flow, is_text = lib.raise, lib.owner, lib.value, lib.
 local NULL, SPAN, ROW, EMPTY_ROW = lib.NULL, lib.SPAN, lib.ROW, lib.EMPTY_ROW
 local type, rawnext = type, next
 local BYTES_MAX = 16 * 1024 * 1024
+local learn = lib.shape.learn
 local st, written, vals, nodes, root, batch = from.st, from.written, from.vals, from.nodes, from.root, from.batch
 local to_st, put = to.st, to.put
 local held = { n = 0, open = false, bytes = 0, shapes = {} }
@@ -142,6 +143,26 @@ local function size(t, depth)
   return bytes
 end
 
+--- The values of a row of a shape that is known, their bytes, the shape; or false. (KNOWN_MAX of shape.lua, written out.)
+local function take(row)
+  local shape = to.shape
+  if not shape then return false end
+  local copy, bytes = shape.take(row)
+  if copy then return copy, bytes, shape end
+  shape = shape.other
+  if not shape then return false end
+  copy, bytes = shape.take(row)
+  if copy then return copy, bytes, shape end
+  shape = shape.other
+  if not shape then return false end
+  copy, bytes = shape.take(row)
+  if copy then return copy, bytes, shape end
+  shape = shape.other
+  if not shape then return false end
+  copy, bytes = shape.take(row)
+  return copy, bytes, shape
+end
+
 --- The emit function.
 function held.add(row)
   if not held.open then raise('kept', 'emit was called after its function had returned') end
@@ -152,16 +173,16 @@ function held.add(row)
   if n > flow.max_rows then
     raise('too-many-rows', 'one event made more than ' .. flow.max_rows .. ' rows (--max-rows)')
   end
-  local shape, copy, bytes = to.shape, false, false
+  local shape, copy, bytes = false, false, false
   local node = owner[row]
   if node == root then
     bytes = hold_event(n)
     if bytes then copy, shape = n, event end
-  elseif shape and not node then
-    copy, bytes = shape.take(row)
+  elseif not node then
+    copy, bytes, shape = take(row)
   end
   if not copy then
-    if not node then to.shape = lib.shape.learn(to, row) or shape end
+    if not node then learn(to, row) end
     copy, shape = value.snapshot(row), false
     bytes = size(copy, 1)
   end

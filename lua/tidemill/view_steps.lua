@@ -202,35 +202,36 @@ local function as_it_is(k) return k end
 local function as_plain(k) return type(k) == 'table' and k.text or k end
 
 local function read_part(node, row, part)
-  if band(node.col[row].tag, 15) == 5 then return part(V.key_digits(node.col, row)) end
+  if band(node.col[row].tag, 15) == 5 then return (part(V.key_digits(node.col, row))) end
   local text = node.words[node.codes[row]] or node.strs[row]
   if text then return text end
-  return part(V.read_base(node, row))
+  return (part(V.read_base(node, row)))
 end
 
 --- The key of the event at hand in Lua's form, wherever it lies; part: what becomes of each of its values.
 local function key_form(part)
   local key, row = V.key, st.home
   if key == lib.TURN_KEY then key = V.turn_key() end
+  if key == lib.BYTES_KEY then key = V.bytes_key() end
   if key == lib.ROW_KEY then
     local def = V.key_def
-    if not def.composite then return read_part(def.nodes[1], row, part) end
+    if not def.composite then return (read_part(def.nodes[1], row, part)) end
     local form = {}
     for i, name in ipairs(def.names) do form[name] = read_part(def.nodes[i], row, part) end
     return form
   end
-  if type(key) ~= 'table' or getmetatable(key) then return part(key) end
+  if type(key) ~= 'table' or getmetatable(key) then return (part(key)) end
   local form = {}
   for name, k in rawnext, key do form[name] = part(k) end
   return form
 end
 
 --- For dead letters: integers beyond 2^53 are integers.
-function V.key_letter() return key_form(as_it_is) end
+function V.key_letter() return (key_form(as_it_is)) end
 
 --- For scripts: such an integer is the string of its digits.
 function V.key_now()
-  return key_form(as_plain)
+  return (key_form(as_plain))
 end
 
 --- Writes a part of the key into the field of its name, in the form the field's type wants.
@@ -264,6 +265,35 @@ function V.key_list(nodes)
   local text = ('local %s = ... local key = { %s } return function() %s %s return key end'):format(table.concat(params, ', '),
     table.concat(members, ', '), table.concat(steps, ' '), table.concat(sets, ' '))
   return assert(loadstring(text, '=tidemill.view'))(V.key_of, unpack(nodes))
+end
+
+--- The same as bytes in `key` where that needs no strings: then the function gives BYTES_KEY, else what `list` gives.
+---@param key ffi.cdata* struct tm_key
+---@param list function of key_list
+function V.key_bytes(nodes, key, list)
+  --- Appends what the field holds: 0, or what `list` is there for.
+  local function append(node)
+    if st.writes ~= 0 and gens[node.slot] == st.gen then
+      local v = vals[node.slot]
+      local t = type(v)
+      if t == 'string' then return (C.tm_ffi_key_string(key, v, #v)) end
+      if t == 'number' then return (C.tm_ffi_key_number(key, v)) end
+      return 1
+    end
+    local row, col = st.row, node.col
+    if row == EMPTY_ROW then return 1 end
+    local kind = band(col[row].tag, 15)
+    if kind == 7 or kind == 8 or kind == 4 then return (C.tm_ffi_key_cell(key, batch, col, row)) end
+    return 1
+  end
+  local params, steps = { 'append', 'key', 'list', 'BYTES_KEY' }, {}
+  for i = 1, #nodes do
+    params[i + 4] = 'n' .. i
+    steps[i] = ('if append(n%d) ~= 0 then return (list()) end'):format(i)
+  end
+  local text = ('local %s = ... return function() key.len = 0 %s return BYTES_KEY end'):format(table.concat(params, ', '),
+    table.concat(steps, ' '))
+  return assert(loadstring(text, '=tidemill.view'))(append, key, list, lib.BYTES_KEY, unpack(nodes))
 end
 
 function V.key_value(v, name)

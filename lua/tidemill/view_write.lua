@@ -236,6 +236,21 @@ function V.abandon()
   st.gen = st.gen_top
 end
 
+--- Writes a table of a shape that is known as the event: is it one? (KNOWN_MAX of shape.lua, written out.)
+local function assign(t)
+  local shape = V.shape
+  if not shape then return false end
+  if shape.assign(t) then return true end
+  shape = shape.other
+  if not shape then return false end
+  if shape.assign(t) then return true end
+  shape = shape.other
+  if not shape then return false end
+  if shape.assign(t) then return true end
+  shape = shape.other
+  return shape and shape.assign(t)
+end
+
 --- `map` returned something other than the view: the event is replaced. Returns whether a row goes on.
 function V.take(r)
   if r == nil then return false end
@@ -243,9 +258,12 @@ function V.take(r)
     raise('type', 'map must return the event, a table or nil, got a ' .. (r == NULL and 'null' or type(r)))
   end
   if owner[r] == root then return true end
-  local shape = V.shape
-  if shape and shape.assign(r) then return true end
-  if owner[r] then r = value.text(r) end
+  if owner[r] then
+    r = value.text(r)
+  else
+    if assign(r) then return true end
+    lib.shape.learn(V, r)
+  end
   V.replace(r)
   return true
 end
@@ -263,7 +281,6 @@ function V.replace(t)
     spread(root, t.text)
     return
   end
-  V.shape = lib.shape.learn(V, t) or V.shape
   t = value.settle(t)
   V.replaced()
   for k, v in rawnext, t do

@@ -2,23 +2,47 @@
 --
 --   tidemill run scripts/nexmark/q20.lua --from events.ndjson
 --
--- A bid may come before its auction (ids are taken a little ahead, and events may come in disorder), and long after it: so all of both are
--- kept.
+-- Bids and their auction meet at the auction's id. A bid that comes first (ids are taken a little ahead, and events may come in disorder)
+-- waits, as its auction may be of category 10; an auction stays, as there may be bids on it long after.
 
 local tm = require 'tidemill'
 
-local s = tm.pipeline 'q20'
-local bids = s:filter(function(e) return e.kind == 'bid' end)
-local auctions = s:filter(function(e) return e.category == 10 end)
+--- The bid b, an event or a table, with the auction that s holds.
+local function meet(b, s, ctx)
+  b.item_name, b.description, b.initial_bid, b.reserve = s.item_name, s.description, s.initial_bid, s.reserve
+  b.auction_ts, b.expires, b.seller, b.category, b.auction_extra = s.ts, s.expires, s.seller, s.category, s.extra
+  ctx.emit(b)
+end
 
-return bids:join('auctions', auctions, { on = { auction = 'id' }, unbounded = true, max_keys = 1e6, as = 'of' })
-  :map(function(b)
-    local a = b.of
-    b.bid_ts, b.bid_extra, b.item_name, b.description = b.ts, b.extra, a.item_name, a.description
-    b.initial_bid, b.reserve, b.auction_ts, b.expires = a.initial_bid, a.reserve, a.ts, a.expires
-    b.seller, b.category, b.auction_extra = a.seller, a.category, a.extra
-    return b
-  end)
+return tm.pipeline 'q20'
+  :filter(function(e) return e.kind ~= 'person' end)
+  :key_by(function(e) return e.auction or e.id end, 'auction')
+  :process('auctions', {
+    max_keys = 1e6,
+    state = {
+      item_name = 'string', description = 'string', initial_bid = 'number', reserve = 'number', ts = 'number', expires = 'number',
+      seller = 'number', category = 'number', extra = 'string',
+      early = tm.state.list { of = 'any', max = 1e6 },
+    },
+    on_event = function(e, s, ctx)
+      if e.kind == 'auction' then
+        s.category = e.category
+        if e.category == 10 then
+          s.item_name, s.description, s.initial_bid, s.reserve = e.item_name, e.description, e.initial_bid, e.reserve
+          s.ts, s.expires, s.seller, s.extra = e.ts, e.expires, e.seller, e.extra
+          for _, b in s.early:each() do meet(b, s, ctx) end
+        end
+        s.early:clear()
+      elseif s.category == 10 then
+        meet(e, s, ctx)
+      elseif not s.category then
+        s.early:push {
+          auction = e.auction, bidder = e.bidder, price = e.price, channel = e.channel, url = e.url, ts = e.ts, extra = e.extra,
+        }
+      end
+    end,
+  })
+  :rename { ts = 'bid_ts', extra = 'bid_extra' }
   :select {
     'auction', 'bidder', 'price', 'channel', 'url', 'bid_ts', 'bid_extra', 'item_name', 'description', 'initial_bid', 'reserve',
     'auction_ts', 'expires', 'seller', 'category', 'auction_extra',

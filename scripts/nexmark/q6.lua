@@ -2,8 +2,8 @@
 --
 --   tidemill run scripts/nexmark/q6.lua --from events.ndjson          --set out_of_order=5s: events may come so much later
 --
--- An auction is won by the bid that leads when it expires. A seller has a timer for each time at which some of his auctions do; those of
--- the same ms are told by id.
+-- An auction is won by the bid that leads when it expires. Those of a seller that expire in the same ms are told by id: they wait until
+-- all of that ms are there, as a timer comes behind the rows of its time, and each timer tells the first that waits.
 
 local tm = require 'tidemill'
 local winning = require 'winning'
@@ -12,31 +12,32 @@ return winning.bids('q6', {
     out_of_order = tm.setting('out_of_order', '0s'),
     state = { seller = 'number' },
     open = function(e, s) s.seller = e.seller end,
-    lead = function(b, s, ctx) ctx.emit { auction = ctx.key, seller = s.seller, expires = s.expires, price = b.price } end,
+    close = function(s, ctx) ctx.emit { seller = s.seller, auction = ctx.key, price = s.price } end,
   })
   :key_by 'seller'
   :process('closing', {
     max_keys = 1e6,
     state = {
-      open = tm.state.map { key = 'number', of = 'any', max = 10000 },   -- by auction: when it expires, and the bid that leads
-      prices = tm.state.list { of = 'number', max = 10 },                -- of the last ten
+      closed = tm.state.map { key = 'number', of = 'number', max = 10000 },    -- when, by auction
+      price = tm.state.map { key = 'number', of = 'number', max = 10000 },     -- and for how much
+      last = tm.state.list { of = 'number', max = 10 }, total = 0,             -- prices of the last ten, and their sum
     },
     on_event = function(e, s, ctx)
-      s.open:set(e.auction, { expires = e.expires, price = e.price })
-      ctx.timer(tostring(e.expires), e.expires)
+      s.closed:set(e.auction, ctx.time)
+      s.price:set(e.auction, e.price)
+      ctx.timer(tostring(e.auction), ctx.time)
     end,
     on_timer = function(_, s, ctx)
-      local closed = {}
-      for auction, a in s.open:each() do
-        if a.expires == ctx.time then closed[#closed + 1] = auction end
+      local auction
+      for id, time in s.closed:each() do
+        if time == ctx.time and (not auction or id < auction) then auction = id end
       end
-      table.sort(closed)
-      for _, auction in ipairs(closed) do
-        s.prices:push(s.open:get(auction).price)
-        s.open:remove(auction)
-        local sum = 0
-        for _, price in s.prices:each() do sum = sum + price end
-        ctx.emit { seller = ctx.key, auction = auction, avg_price = sum / s.prices:size() }
-      end
+      local price = s.price:get(auction)
+      s.closed:remove(auction)
+      s.price:remove(auction)
+      if s.last:size() == 10 then s.total = s.total - s.last:shift() end
+      s.last:push(price)
+      s.total = s.total + price
+      ctx.emit { seller = ctx.key, auction = auction, avg_price = s.total / s.last:size() }
     end,
   })

@@ -6,8 +6,11 @@ of equal ones.
     state = { category = 'number' },                              what is kept of an auction, beside what is needed here
     open = function(e, s) s.category = e.category end,            an auction comes
     lead = function(b, s, ctx) ctx.emit { … } end,                the bid b takes the lead; s.price is still the price that it beats
-    out_of_order = '5s',                                          optional: the pipeline has event time
+    close = function(s, ctx) ctx.emit { … } end,                  it expires, and is won at s.price: this needs
+    out_of_order = '5s',                                          the pipeline has event time; events may come so much later
   })
+
+One of `lead` and `close` is there at least.
 
 A bid may come before its auction (ids are taken a little ahead, and events may come in disorder): it waits.
 ]]
@@ -16,7 +19,7 @@ local tm = require 'tidemill'
 
 local M = {}
 
----@param query { state: table, open: function, lead: function, out_of_order: string|nil }
+---@param query { state: table, open: function, lead: function|nil, close: function|nil, out_of_order: string|nil }
 function M.bids(name, query)
   local state = {
     opens = 'number', expires = 'number',
@@ -30,7 +33,7 @@ function M.bids(name, query)
     local ts, price = b.ts, b.price
     if ts < s.opens or ts > s.expires then return end
     if s.price and (price < s.price or price == s.price and ts >= s.bid_ts) then return end
-    query.lead(b, s, ctx)
+    if query.lead then query.lead(b, s, ctx) end
     s.price, s.bid_ts = price, ts
   end
 
@@ -48,11 +51,15 @@ function M.bids(name, query)
           query.open(e, s)
           for _, b in s.early:each() do offer(b, s, ctx) end
           s.early:clear()
+          if query.close then ctx.timer('closes', e.expires) end
         elseif s.opens then
           offer(e, s, ctx)
         else
           s.early:push { ts = e.ts, bidder = e.bidder, price = e.price, extra = e.extra }
         end
+      end,
+      on_timer = query.close and function(_, s, ctx)
+        if s.price then query.close(s, ctx) end
       end,
     })
 end

@@ -98,6 +98,45 @@ describe('process', function()
   end)
 end)
 
+describe('each of a map or set', function()
+  it('walks on its own beside other walks, past what it removes, and from the start each time', function()
+    local lines = {}
+    for i = 1, 500 do lines[i] = '{"k":1}' end
+    local _, r, out = process([[
+      s.n = s.n + 1
+      s.m:clear()
+      for k = 1, 5 do s.m:set(k, k * 10) s.s:add(k) end
+      local pairs_of = tm.array {}
+      for a in s.s:each() do
+        for b, v in s.m:each() do
+          if b > a then break end
+          if b == a then for c in s.s:each() do if c > 3 then pairs_of[#pairs_of + 1] = a .. '-' .. v .. '-' .. c end end end
+        end
+      end
+      for k in s.m:each() do if k % 2 == 1 then s.m:remove(k) end end
+      local left = tm.array {}
+      for k, v in s.m:each() do left[#left + 1] = k + v end
+      if s.n == 500 then ctx.emit { pairs = pairs_of, left = left } end
+    ]], lines, "state = { n = 0, m = tm.state.map { key = 'number', of = 'number', max = 9 }, " ..
+      "s = tm.state.set { of = 'number', max = 9 } },")
+    assert.equal('', r.err)
+    local want = {}
+    for a = 1, 5 do for c = 4, 5 do want[#want + 1] = ('"%d-%d0-%d"'):format(a, a, c) end end
+    assert.equal('{"left":[22,44],"pairs":[' .. table.concat(want, ',') .. ']}\n', out)
+  end)
+
+  it('says so where a script changed its state', function()
+    local _, r = process([[
+      s.s:add(1) s.s:add(2)
+      local step, walk = s.s:each()
+      step(walk)
+      walk[1] = -1
+      step(walk)
+    ]], { '{"k":1}' }, "state = { s = tm.state.set { of = 'number', max = 9 } },")
+    assert.truthy(r.err:find("state field 's': the state of each was changed", 1, true), r.err)
+  end)
+end)
+
 -- Containers against plain tables, with failures ------------------------------------
 
 --- Random operations as events; every fifth fails at its end, some in the middle. The reference applies those that do not.

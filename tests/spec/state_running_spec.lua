@@ -173,6 +173,46 @@ describe('keys', function()
     assert.same({ { odd = 1, n = 2 }, { odd = 0, n = 1 } }, rows)
   end)
 
+  it('of several fields, written or as they came, of any kind and escaped, are what Python groups by', function()
+    local cases, want = h.path 'keys.ndjson', h.path 'keys.rows'
+    local made = h.shell(('python3 %s %s %s'):format(h.write [==[
+import json, random, sys
+r = random.Random(4)
+events, rows, counts = open(sys.argv[1], "w"), open(sys.argv[2], "w"), {}
+values = ["x", "", "a\"\\\u0001", "\u00e9\u65e5", "long " * 60, 0, -0.0, 7, 7.0, 2.5, -3, 1e300, True, False]
+for i in range(3000):
+  e = {"a": r.choice(values), "b": r.choice(values), "w": r.randrange(4), "i": i}
+  events.write(json.dumps(e, ensure_ascii=r.random() < 0.5) + "\n")
+  b = e["b"] if e["w"] == 0 else "w%d" % e["w"] if e["w"] < 3 else r"q\"q"
+  key = (type(e["a"]) is bool, type(e["a"]) is str, e["a"], type(b) is bool, type(b) is str, b)
+  counts[key] = counts.get(key, 0) + 1
+  rows.write(json.dumps({"a": e["a"], "b": b, "n": counts[key]}) + "\n")
+]==], cases, want))
+    assert.equal(0, made.code, made.err)
+    want = h.rows(h.read(want))
+    for _, way in ipairs { ":running('r', { n = tm.agg.count() }, { max_keys = 1000 })",
+      ":running('r', { n = tm.agg.count() }, { max_keys = 1000 }):map(function(e) return e end)" } do
+      local r = h.run { 'run', '--quiet', '--from', cases, '-e', [==[stream
+        :set { b = function(e) if e.w == 0 then return e.b elseif e.w < 3 then return 'w' .. e.w end return [[q\"q]] end }
+        :key_by { 'a', 'b' }]==] .. way }
+      assert.equal('', r.err)
+      assert.same(want, h.rows(r.out))
+    end
+  end)
+
+  it('of several fields are told in dead letters and in tm.meta, also where no string was made of them', function()
+    local out = h.e([[stream:set { b = function(e) return e.i .. '-' end }:key_by { 'a', 'b' }
+      :running('r', { n = tm.agg.count { where = function(e)
+        local key = tm.meta(e).key
+        e.b = nil
+        if e.i == 2 then error(key.a .. ' ' .. key.b) end
+        return true end } }, { max_keys = 9 }):on_error(tm.sink.stdout())]], { '{"a":"x\\ny","i":1}', '{"a":"x\\ny","i":2}' })
+    local rows = h.rows(out)
+    assert.same({ a = 'x\ny', b = '1-', n = 1 }, rows[1])
+    assert.same({ a = 'x\ny', b = '2-' }, rows[2].key)
+    assert.truthy(rows[2].reason:find 'x\ny 2%-')
+  end)
+
   it('go with the rows that flat_map makes', function()
     local rows = run("stream:key_by 'k':flat_map(function(e, emit) emit { v = e.v } emit { v = 10 } end)" ..
       ":running('r', { s = tm.agg.sum 'v' }, { unbounded = true })",

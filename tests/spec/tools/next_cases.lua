@@ -66,8 +66,13 @@ local function shape_case()
   local row, writers = {}, {}
   for i = 1, random(18, 26) do row['k' .. i] = random(3) > 1 and 'v' .. i or i end
   for k in next, row do writers[k] = function(v) S[k] = v end end
-  local view = { replaced = function() end, field = function() end, root = { writers = writers } }
-  driver(random(0, 12), 'f(a)')(shape.learn(view, row).assign, row, nil, S)
+  -- both ways of a shape to write its values: by the writers where a fork logs them, and straight
+  local slots, n = {}, 0
+  for i = 1, 30 do slots[i] = {} end
+  local view = { replaced = function() end, root = { writers = writers }, log_undo = random(2) == 1, st = { gen = 1, base = 0 },
+    gens = {}, vals = {}, written = {}, slots = slots, field = function() n = n + 1 return { slot = n } end }
+  shape.learn(view, row)
+  driver(random(0, 12), 'f(a)')(view.shape.assign, row, nil, S)
 end
 
 local function order_case()
