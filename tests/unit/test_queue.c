@@ -128,7 +128,8 @@ int main(void) {
   memset(texts, 'x', sizeof texts);
   CHECK(tm_queue_init(t, VALUES) == 0, "seed 42, event %u", next_id);
   for (int i = 0; i < ROUNDS; i++) {
-    put_some(c, t, w);
+    /* several events wait before anybody looks, also behind one that was rolled back */
+    for (uint32_t n = 1 + run_below(3); n > 0; n--) put_some(c, t, w);
     w += run_below(50) == 0 ? 200000 : run_below(20) == 0 ? run_below(10000) : run_below(6);
     take_due(c, t, w);
     if (list_n > MOST - 100) break;
