@@ -278,7 +278,7 @@ describe('memory', function()
     for i = 1, 60000 do lines[i] = ('{"k":"key-%d"}'):format(i) end
     local path = h.write(table.concat(lines, '\n') .. '\n')
     local r = h.run { 'run', '-e', [[stream:key_by 'k':running('a', { n = tm.agg.count(), l = tm.agg.last 'k' }, { max_keys = 10000 })]],
-      '--from', path, '--to', 'discard', '--memory', '1150K' }
+      '--from', path, '--to', 'discard', '--memory', '1300K' }
     assert.equal(0, r.code, r.err)
     local _, n = r.err:gsub('warning: keyed state uses', '')
     assert.equal(1, n, r.err)
