@@ -26,6 +26,14 @@ function M.quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
+--- A value as text of Lua, for scripts and specs that a spec writes.
+function M.literal(v)
+  if type(v) ~= 'table' then return v == math.huge and 'math.huge' or type(v) == 'string' and ('%q'):format(v) or tostring(v) end
+  local parts = {}
+  for k, item in pairs(v) do parts[#parts + 1] = ('[%s] = %s'):format(M.literal(k), M.literal(item)) end
+  return '{ ' .. table.concat(parts, ', ') .. ' }'
+end
+
 local folder, serial
 
 local function root()

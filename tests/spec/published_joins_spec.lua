@@ -86,13 +86,6 @@ cases['Kafka: a stream and a table'] = { TABLE:format 'drop', kafka(true, { [5] 
 cases['Kafka: a stream and a table, left'] = { TABLE:format 'keep',
   kafka(true, { [3] = 'A-null', [5] = 'B-a', [9] = 'C-null', [15] = 'D-d' }) }
 
-local function quoted(v)
-  if type(v) ~= 'table' then return v == math.huge and 'math.huge' or type(v) == 'string' and ('%q'):format(v) or tostring(v) end
-  local parts = {}
-  for k, item in pairs(v) do parts[#parts + 1] = ('[%s] = %s'):format(quoted(k), quoted(item)) end
-  return '{ ' .. table.concat(parts, ', ') .. ' }'
-end
-
 describe('published joins', function()
   for name, case in pairs(cases) do
     it(name, function()
@@ -132,8 +125,8 @@ it('x', function()
   for i, e in ipairs(t:late()) do late[i] = e.side .. ' ' .. e.ts end
   assert.same(%s, table.concat(sorted(late), ' '))
   assert.same({}, t:errors())
-end)]]):format(case[1], case[1]:find 'r[,)]' and '' or ", r:to(tm.sink.file { path = 'unread', name = 'unread' })", quoted(case[2]),
-        "{ 'l', 'r' }", quoted(case.all or false), quoted(case.late or ''))
+end)]]):format(case[1], case[1]:find 'r[,)]' and '' or ", r:to(tm.sink.file { path = 'unread', name = 'unread' })", h.literal(case[2]),
+        "{ 'l', 'r' }", h.literal(case.all or false), h.literal(case.late or ''))
       local dir = h.folder { ['x_spec.lua'] = text }
       local r = h.run({ 'test' }, nil, { cwd = dir })
       assert.equal(0, r.code, r.out .. r.err)

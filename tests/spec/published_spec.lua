@@ -123,13 +123,6 @@ local cases = {
     { clock = 10000, gives = { s('key2', 2, 5000, 8000), s('key1', 3, 5000, 8000) } } } },
 }
 
-local function quoted(v)
-  if type(v) ~= 'table' then return v == math.huge and 'math.huge' or type(v) == 'string' and ('%q'):format(v) or tostring(v) end
-  local parts = {}
-  for k, item in pairs(v) do parts[#parts + 1] = ('[%s] = %s'):format(quoted(k), quoted(item)) end
-  return '{ ' .. table.concat(parts, ', ') .. ' }'
-end
-
 describe('published cases', function()
   for name, case in pairs(cases) do
     it(name, function()
@@ -164,7 +157,7 @@ it('x', function()
   assert.equal(%d, #t:late())
   assert.same({}, t:errors())
 end)]]):format(clocked and 'processing_time()' or ("event_time { field = 'ts', out_of_order = '%s' }"):format(case.declared or '0s'), chain,
-        clocked and "'declared'" or "'manual'", quoted(steps), case.late or 0)
+        clocked and "'declared'" or "'manual'", h.literal(steps), case.late or 0)
       local dir = h.folder { ['x_spec.lua'] = text }
       local r = h.run({ 'test' }, nil, { cwd = dir })
       assert.equal(0, r.code, r.out .. r.err)
