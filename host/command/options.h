@@ -42,6 +42,9 @@ struct tm_options {
   int quiet;                             /* --quiet: no end summary */
   int json;                              /* --json: the summary or the graph as one JSON object, the states as an array */
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
+  const char *data;                      /* --data DIR: where the run is kept; NULL: nowhere */
+  int64_t epoch_ms;                      /* --epoch 100ms */
+  int reset;                             /* --reset: what is kept in DIR is forgotten */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */
   int64_t script_memory;                 /* --script-memory 256M, bytes */

@@ -66,6 +66,13 @@ const struct tm_option tm_options_table[] = {
     "The longest line that is taken as an event; longer ones are bad lines." },
   { "max-rows", "N", TM_OPTION_COUNT32, BOTH | STATE, AT(max_rows), 0, 100000, 1, 1000000000,
     "Rows that one event may make; beyond it the event fails." },
+  { "data", "DIR", TM_OPTION_TEXT, RUN, AT(data), 0, 0, 0, 0,
+    "A folder in which the run is kept, made if it is missing: state, positions and what was written. Killed at any time, the same "
+    "command goes on where it was. Without it nothing is kept." },
+  { "epoch", "TIME", TM_OPTION_DURATION, RUN, AT(epoch_ms), 0, 100, 1, 3600000,
+    "With --data: how often, at the latest, what has changed is written there; that much is done again after a kill." },
+  { "reset", NULL, TM_OPTION_FLAG, RUN, AT(reset), 0, 0, 0, 0,
+    "With --data: forget what is kept there and start anew. Files that were written stay, and are appended to." },
   { "quiet", NULL, TM_OPTION_FLAG, RUN, AT(quiet), 0, 0, 0, 0, "No summary at the end." },
   { "json", NULL, TM_OPTION_FLAG, RUN | GRAPH | STATE, AT(json), 0, 0, 0, 0,
     "run: the summary as one line of JSON (on stderr, too). graph: its nodes and edges as JSON. state ls: "
@@ -76,12 +83,8 @@ const struct tm_option tm_options_table[] = {
     "How the graph is drawn: text (the default), dot for Graphviz, mermaid for Markdown pages." },
   { "no-jit", NULL, TM_OPTION_FLAG, ALL, AT(jit_off), 0, 0, 0, 0,
     "Interpret the scripts instead of compiling them: slower, for finding errors." },
-  LATER("data"),
   LATER("workers"),
   LATER("listen"),
-  LATER("epoch"),
-  LATER("epoch-min"),
-  LATER("reset"),
   { NULL, NULL, TM_OPTION_LATER, 0, 0, 0, 0, 0, 0, NULL },
 };
 

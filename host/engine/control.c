@@ -127,6 +127,17 @@ static int batch_holds(const struct tm_shared *s, const struct tm_batch *b, int3
          row < TM_BATCH_ROWS;
 }
 
+/* How many events of the source of the batch at hand came before that row, the same number in every worker; -1 not known. */
+static double event_number(const struct tm_shared *s, int32_t row) {
+  const struct tm_batch *b = s->batch;
+
+  if (row < -1) row -= TM_AFTER;
+  if (!batch_holds(s, b, row)) return -1;
+  double n = s->batch_good;
+  for (int32_t i = row; i < b->rows && i < TM_BATCH_ROWS; i++) n -= b->status[i] == TM_LINE_OK;
+  return n;
+}
+
 /* ", tx.ndjson line 17: {...}" for row of the batch at hand, as far as the worker left it readable. Behind a link the
  * text is the row's, the line that of the event it was made of. */
 static void event_text(const struct tm_shared *s, int32_t row, char *out, size_t size) {
@@ -186,13 +197,13 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
 /* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event. */
 static void death_record(struct control *c, const struct tm_marker *m) {
   struct tm_shared *s = c->shared;
-  int same = s->death_count > 0 && s->death_good == s->batch_good && s->death.pipeline == m->pipeline &&
-             s->death.row == m->row;
+  double event = event_number(s, m->row);
+  int same = s->death_count > 0 && s->death_event == event && s->death.pipeline == m->pipeline && event >= 0;
 
   /* while a worker loads, `death` is still that of the one before, not mended yet */
   if (m->serial != 0 && s->phase != TM_PHASE_LOADING) {
     s->death = *m;
-    s->death_good = s->batch_good;
+    s->death_event = event;
     s->death_count = same ? s->death_count + 1 : 1;
   }
   memset(&s->flow.marker, 0, sizeof s->flow.marker);
@@ -375,7 +386,7 @@ static int control_main(struct control *c) {
   uint64_t begun = c->io->mono_ns(c->io);
 
   standard_reserve();
-  c->shared = tm_shared_new(&err);
+  c->shared = tm_shared_new(NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);
     return err.exit_code;

@@ -165,12 +165,25 @@ static int must_wait(const struct tm_flows *f, const struct tm_pipeline *p) {
   return 0;
 }
 
+/* The row of the batch at hand that has ended two workers, where the run is taken from a data folder each time, so that no batch was
+ * at hand to be mended; -1 none. */
+static int32_t deadly(const struct tm_flows *f, const struct tm_pipeline *p) {
+  const struct tm_shared *sh = f->shared;
+  const struct tm_batch *b = p->source->batch;
+  if (!f->restored || sh->death_count < 2 || sh->death.pipeline != p->index) return -1;
+  double n = p->source->state->good;
+  for (int32_t i = b->rows - 1; i >= 0; i--)
+    if (b->status[i] == TM_LINE_OK && --n == sh->death_event) return i;
+  return -1;
+}
+
 /* Runs p until the batch is passed or its outs are full. */
 static void run(struct tm_flows *f, struct tm_pipeline *p) {
   const struct tm_batch *b = p->source->batch;
   if (must_wait(f, p)) return;
   f->shared->batch = b;
   f->shared->batch_good = p->source->state->good;
+  int32_t left_out = deadly(f, p);
   while (!tm_flow_at_end(p) && has_room(p)) {
     int32_t first = p->state->next;
     if (!p->state->due && b->status[first] != TM_LINE_OK) {
@@ -179,11 +192,16 @@ static void run(struct tm_flows *f, struct tm_pipeline *p) {
       pass_over(f, p, first, bad_code(b->status[first]), why, 0);
       continue;
     }
+    if (!p->state->due && first == left_out) {
+      pass_over(f, p, first, "quarantined", "the worker died of this event twice; it is left out", 1);
+      continue;
+    }
     int32_t last = p->state->due ? first - 1 : b->rows - 1;
     if (b->bad > 0 && !p->state->due) {
       last = first;
       while (last + 1 < b->rows && b->status[last + 1] == TM_LINE_OK) last++;
     }
+    if (first < left_out && last >= left_out) last = left_out - 1;
     int failed;
     f->shared->flow.stop = 0;
     f->shared->flow.firing = p->source->state->firing;

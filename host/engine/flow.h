@@ -78,9 +78,11 @@ struct tm_outlet {
 };
 
 struct tm_script;
+struct tm_epochs;
 
 struct tm_flows {
   const struct tm_io *io;
+  struct tm_epochs *epochs;  /* what keeps the run in a data folder; NULL: nothing does */
   struct tm_shared *shared;
   struct tm_script *script;
   int32_t max_event;
@@ -99,6 +101,7 @@ struct tm_flows {
   struct tm_source *roots[TM_SOURCES_MAX];  /* by island: the source whose batch is moving through, or was last; links hang below it */
   int32_t lists_n;           /* of files that were asked for while the script loads */
   int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
+  int restored;              /* regions hold what another process left, maybe long ago (tm_flow_fresh) */
 };
 
 /* Building (flow_build.c), called by the library while a script loads; NULL and err when refused. What an earlier
@@ -161,6 +164,15 @@ int tm_flow_merge(struct tm_flows *f, struct tm_outlet *o);
 int tm_flow_unmerged(const struct tm_outlet *o);
 /* An out whose rows are all taken begins anew; its caller has kept it. */
 void tm_flow_out_clear(struct tm_out *out);
+
+/* Keeping a run for a later process (flow_keep.c), between two batches of all islands. */
+
+void tm_flow_keep(struct tm_flows *f, struct tm_keeper *k);
+/* Its part of flow_build.c: the lists of files that were found. */
+void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k);
+/* What was kept lies in the regions again, in another process: clocks begin anew, and files that sinks wrote since are cut to what they
+ * were. When all is added, before it is opened. */
+void tm_flow_fresh(struct tm_flows *f);
 
 /* Running (flow.c). */
 

@@ -62,10 +62,12 @@ static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t room,
 
 /* ---- files ---- */
 
+struct list { int32_t bytes, files; };
+
 /* What patterns and folders lead to, looked up once in a run and kept in shared memory. */
 static char *found_files(struct tm_flows *f, const char *what, int32_t index, char *const *paths, int32_t paths_n, int32_t *files,
                          struct tm_err *err) {
-  struct list { int32_t bytes, files; } *list = region(f, what, index, 0, sizeof *list, err);
+  struct list *list = region(f, what, index, 0, sizeof *list, err);
   char name[32];
   if (list == NULL) return NULL;
   snprintf(name, sizeof name, "%s-text", what);
@@ -91,6 +93,25 @@ static char *found_files(struct tm_flows *f, const char *what, int32_t index, ch
 
 char *tm_flow_files(struct tm_flows *f, const char **paths, int32_t n, int32_t *files, struct tm_err *err) {
   return found_files(f, "named", f->lists_n++, (char *const *)(uintptr_t)paths, n, files, err);
+}
+
+static void list_keep(struct tm_flows *f, const char *what, int32_t index, struct tm_keeper *k) {
+  char name[48];
+  int found;
+  snprintf(name, sizeof name, "%s.%d.0", what, index);
+  const struct list *list = tm_shared_region(f->shared, name, sizeof *list, &found);
+  if (list == NULL) return;
+  tm_keep(k, list, sizeof *list);
+  snprintf(name, sizeof name, "%s-text.%d.0", what, index);
+  if (list->bytes > 0) tm_keep(k, tm_shared_region(f->shared, name, (size_t)list->bytes, &found), (size_t)list->bytes);
+}
+
+void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k) {
+  int found;
+  for (int32_t i = 0; i < f->lists_n; i++) list_keep(f, "named", i, k);
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL) list_keep(f, "files", i, k);
+  tm_keep(k, tm_shared_region(f->shared, "plan.0.0", sizeof(uint64_t), &found), sizeof(uint64_t));
 }
 
 /* ---- sources ---- */

@@ -284,6 +284,14 @@ failed:
   return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
 }
 
+/* The log of changes: put back or new where the run is kept. NULL and err. */
+static struct tm_changes *changes_of(struct tm_flows *flows, struct tm_budget *budget, double seed, struct tm_err *err) {
+  if (flows->epochs != NULL) return tm_epochs_changes(flows->epochs, budget, seed, err);
+  struct tm_changes *c = tm_ffi_changes_new(budget, seed);
+  if (c == NULL) tm_err_set(err, 1, "memory", "no memory for the worker");
+  return c;
+}
+
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err) {
   struct tm_script *s = calloc(1, sizeof *s);
   if (s == NULL) {
@@ -297,9 +305,8 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   uint32_t seed = 0;
   flows->io->random(flows->io, &seed, sizeof seed);
   s->host.budget.limit = (double)o->memory;
-  s->host.changes = tm_ffi_changes_new(&s->host.budget, seed);
+  s->host.changes = changes_of(flows, &s->host.budget, seed, err);
   if (s->host.changes == NULL) {
-    tm_err_set(err, 1, "memory", "no memory for the worker");
     tm_script_free(s);
     return NULL;
   }
@@ -599,6 +606,28 @@ void tm_script_ending(struct tm_script *s, double now) {
   lua_pushnumber(L, now);
   if (lua_pcall(L, 1, 0, 0) != 0) library_failed(s, "what the run holds at its end could not be told");
   lua_settop(L, top);
+}
+
+int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L), rc = 0;
+  push_function(s, "save");
+  if (lua_pcall(L, 0, 1, 0) != 0) rc = tm_err_set(err, 1, "save", "what the library keeps cannot be saved: %s", lua_tostring(L, -1));
+  size_t n = 0;
+  const char *text = rc == 0 ? lua_tolstring(L, -1, &n) : NULL;
+  if (text != NULL && tm_buf_put(out, text, (int32_t)n) != 0) rc = tm_err_set(err, 1, "memory", "no memory to save what the library keeps");
+  lua_settop(L, top);
+  return rc;
+}
+
+int tm_script_restore(struct tm_script *s, const char *text, size_t n, struct tm_err *err) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L), rc = 0;
+  push_function(s, "restore");
+  lua_pushlstring(L, text, n);
+  if (lua_pcall(L, 1, 0, 0) != 0) rc = tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", lua_tostring(L, -1));
+  lua_settop(L, top);
+  return rc;
 }
 
 void tm_script_count_traces(struct tm_script *s) {

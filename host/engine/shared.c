@@ -28,7 +28,7 @@ static size_t page_up(size_t n) {
   return (n + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-struct tm_shared *tm_shared_new(struct tm_err *err) {
+struct tm_shared *tm_shared_new(void *at, struct tm_err *err) {
   /* address space may be limited (ulimit -v, small machines): less is enough for most streams */
   static const size_t sizes[] = { (size_t)64 << 30, (size_t)4 << 30, (size_t)1 << 30, (size_t)256 << 20 };
   size_t head = page_up(sizeof(struct tm_shared));
@@ -36,9 +36,14 @@ struct tm_shared *tm_shared_new(struct tm_err *err) {
   size_t i;
 
   for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    void *p = mmap(NULL, head + sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int fixed = at != NULL ? MAP_FIXED_NOREPLACE : 0;
+    void *p = mmap(at, head + sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
 
     if (p == MAP_FAILED) continue;
+    if (at != NULL && p != at) {  /* a system that does not know the flag takes it for a hint */
+      munmap(p, head + sizes[i]);
+      continue;
+    }
     s = p;
     s->arena = (char *)s + head;
     s->arena_size = sizes[i];
@@ -81,6 +86,22 @@ void tm_shared_clear(struct tm_shared *s) {
   s->drain = s->phase = s->failed = s->strict_failed = 0;
   s->undo.used = 0;
   memset((char *)s + from, 0, to - from);
+}
+
+void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k) {
+  const struct region *table = (const struct region *)(const void *)s->arena;
+  size_t n = 0;
+
+  tm_keep(k, (const void *)&s->strict_failed, sizeof s->strict_failed);
+  tm_keep(k, &s->counters, offsetof(struct tm_shared, failures) - offsetof(struct tm_shared, counters));
+  tm_keep(k, s->failures, (size_t)s->failures_n * sizeof s->failures[0]);
+  tm_keep(k, &s->failures_n, offsetof(struct tm_shared, flows) - offsetof(struct tm_shared, failures_n));
+  tm_keep(k, s->flows, (size_t)s->flows_n * sizeof s->flows[0]);
+  tm_keep(k, &s->flows_n, sizeof s->flows_n);
+  tm_keep(k, &s->batch_serial, offsetof(struct tm_shared, pipelines) - offsetof(struct tm_shared, batch_serial));
+  tm_keep(k, &s->arena_used, sizeof s->arena_used);
+  while (n < REGIONS_MAX && table[n].name[0] != '\0') n++;
+  tm_keep(k, table, n * sizeof *table);
 }
 
 int tm_shared_holds(const struct tm_shared *s, const void *p, size_t size) {

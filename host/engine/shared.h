@@ -12,6 +12,7 @@
 #include "../abi_c.h"
 #include "../base/counters.h"
 #include "../base/hist.h"
+#include "../base/keep.h"
 #include "../base/undo.h"
 
 enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_STATES = 128, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
@@ -57,6 +58,11 @@ struct tm_shared {
   volatile int32_t strict_failed;    /* an event failed (exit code 1 under --strict) */
   struct tm_undo undo;               /* what the worker is just changing */
   int relay[2];                      /* standard output's (io/sink.h); -1 none */
+  /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
+  struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
+  double death_event;                /* which event it was: so many of that pipeline's source came before it; -1 not known */
+  int32_t death_count;               /* times in a row at the same event */
+  volatile double epoch;             /* with a data folder: the last one that is durable */
   struct tm_counters counters;
   struct tm_hist latency;            /* source to sink, ns, one entry an event */
   struct tm_failure failures[TM_SHARED_FAILURES];
@@ -68,10 +74,6 @@ struct tm_shared {
   int32_t watermarks_n;
   struct tm_state_size states[TM_SHARED_STATES]; /* the largest first */
   int32_t states_n;
-  /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
-  struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
-  double death_good;                 /* `batch_good` at that time */
-  int32_t death_count;               /* times in a row at the same place */
   double batch_serial;               /* counts batches */
   double batch_good;                 /* events of the source of `batch` up to the batch's end: with marker.pipeline and row
                                         it names an event for good */
@@ -86,14 +88,17 @@ struct tm_shared {
   size_t arena_used;
 };
 
-/* Maps the block (control, once). NULL and err on failure. */
+/* Maps the block (control, once); at: where it must lie, as what is put back into it points there; NULL: anywhere. NULL and err on failure. */
 struct tm_err;
-struct tm_shared *tm_shared_new(struct tm_err *err);
+struct tm_shared *tm_shared_new(void *at, struct tm_err *err);
+/* What of the block and its regions' names must be kept for a later process; not what lies in the regions. */
+void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k);
 /* The region of that name (< 48 bytes), made zeroed if new; its address never changes; NULL: arena full, or
  * it exists and is smaller. The worker's alone (one thread, one worker at a time).
  * *found tells whether an earlier worker made it. */
 void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found);
-/* Forgets everything but the marker's block, its own place and the relay: the next run of a process that makes several begins. */
+/* Forgets everything but the marker's block, its own place, the relay and what is known of deaths: the next run of a process that
+ * makes several begins, or a worker that takes the run from a data folder. */
 void tm_shared_clear(struct tm_shared *s);
 /* 1 if [p, p + size) lies in the arena: to be asked before following a pointer that a dead worker left. */
 int tm_shared_holds(const struct tm_shared *s, const void *p, size_t size);

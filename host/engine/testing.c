@@ -223,7 +223,7 @@ int tm_testing_main(const struct tm_options *o) {
   t->io = tm_io_real;
   t->io.mono_ns = clock_mono_ns;
   t->io.real_ms = clock_real_ms;
-  t->shared = tm_shared_new(&err);
+  t->shared = tm_shared_new(NULL, &err);
   if (t->shared != NULL) {
     t->shared->relay[0] = t->shared->relay[1] = -1;
     t->shared->flow.max_rows = o->max_rows;

@@ -20,11 +20,12 @@
 
 #include "../base/log.h"
 #include "../io/turns.h"
+#include "epochs.h"
 #include "flow.h"
 #include "guard.h"
 #include "script.h"
 
-enum { FLUSH_EVERY_MS = 20, SLICE_NS = 2000000, LOOK_EVERY_NS = 1000000 };
+enum { FLUSH_EVERY_MS = 20, SLICE_NS = 2000000, LOOK_EVERY_NS = 1000000, CUT_AGAIN_NS = 10000000 };
 static const double RETRY_SECONDS = 0.5;
 
 struct tm_worker {
@@ -46,6 +47,8 @@ struct tm_worker {
   int ended;                                /* nothing is left to be read */
   int32_t fire_at;                          /* the pipeline whose source gives its last rows */
   uint64_t looked_ns;                       /* when the loop was last asked what has become readable or writable */
+  int cutting;                              /* no batch is begun, as an epoch is to be cut */
+  uint64_t cut_from_ns;                     /* not before: a sink kept a batch from being drained */
   double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
   uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
   uint64_t events_at_flush;
@@ -328,13 +331,54 @@ static int all_done(const struct tm_worker *w) {
 
 static int look(struct tm_worker *w);
 
+/* ---- the run is kept ---- */
+
+/* It was asked to end, and goes on in another process: what was read stays where it is, and what is open stays open. */
+static int rests(const struct tm_worker *w) { return w->flows.epochs != NULL && w->ending && w->cut_short; }
+
+static int any_at_hand(const struct tm_worker *w) {
+  for (int32_t i = 0; i < w->flows.islands_n; i++)
+    if (w->current[i] != NULL) return 1;
+  return 0;
+}
+
+/* Begins and makes the cut of an epoch, or copies a slice of the one before: 1 something is to be done at once, 0, -1 err. */
+static int keep(struct tm_worker *w, struct tm_err *err) {
+  struct tm_epochs *e = w->flows.epochs;
+  if (e == NULL) return 0;
+  int more = tm_epochs_step(e, err);
+  if (more != 0 || w->ended) return more;
+  if (!w->cutting) w->cutting = tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
+  if (!w->cutting) return 0;
+  if (!any_at_hand(w)) {
+    w->cutting = 0;
+    return tm_epochs_cut(e, 0, err) == 0 ? 1 : -1;
+  }
+  if (!any_blocked(w)) return 0;
+  w->cutting = 0;
+  w->cut_from_ns = w->io->mono_ns(w->io) + CUT_AGAIN_NS;
+  return 0;
+}
+
+/* The last epoch: nothing is on its way any more. */
+static int keep_all(struct tm_worker *w, struct tm_err *err) {
+  struct tm_epochs *e = w->flows.epochs;
+  int rc = 0;
+  if (e == NULL) return 0;
+  while ((rc = tm_epochs_step(e, err)) > 0) {}
+  if (rc == 0) rc = tm_epochs_cut(e, !w->cut_short, err);
+  while (rc == 0 && (rc = tm_epochs_step(e, err)) > 0) rc = 0;
+  return rc == 0 ? tm_epochs_finish(e, err) : -1;
+}
+
 /* A turn of every island: what is left to be done at most. *asked: some wait, and were asked whether anything has come for them. */
 static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
   enum turn all = TURN_END;
   int waits = 0;
   *asked = 0;
   for (int32_t i = 0; i < w->flows.islands_n; i++) {
-    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : pick(w, i, err);
+    if (w->current[i] == NULL && w->cutting) continue;
+    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) ? TURN_END : pick(w, i, err);
     if (t == TURN_FAILED) return t;
     if (t == TURN_WAIT) waits = 1;
     if (t == TURN_AGAIN || (t == TURN_WAIT && all == TURN_END)) all = t;
@@ -351,7 +395,10 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
     w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
+  int kept = keep(w, err);
+  if (kept < 0) return TURN_FAILED;
   enum turn t = turn_all(w, &asked, err);
+  if (t != TURN_FAILED && (kept || (w->cutting && (t == TURN_WAIT || !any_at_hand(w))))) t = TURN_AGAIN;
   if (t == TURN_AGAIN && asked) {
     if (settle_idle(w)) return TURN_AGAIN;
     if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
@@ -362,7 +409,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
     w->shared->watermarks_n = w->shared->states_n = 0;
     tm_script_ending(w->script, (double)w->io->real_ms(w->io));
   }
-  if (t == TURN_END && fire(w)) return TURN_AGAIN;
+  if (t == TURN_END && !rests(w) && fire(w)) return TURN_AGAIN;
   if (t == TURN_WAIT && settle_idle(w)) return TURN_AGAIN;
   if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
@@ -428,6 +475,9 @@ static void wait_for_sources(struct tm_worker *w) {
     w->readable[i].data = s;
     ev_io_start(w->loop, &w->readable[i]);
   }
+  uint64_t cut = w->flows.epochs != NULL ? tm_epochs_due_ns(w->flows.epochs) : 0;
+  if (cut > 0 && cut < w->cut_from_ns) cut = w->cut_from_ns;
+  if (cut > 0 && (first == 0 || cut < first)) first = cut;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     const struct tm_sink *s = &w->flows.outlets[i]->sink;
     uint64_t due = s->files != NULL ? tm_files_due(s->files) : 0;
@@ -521,6 +571,18 @@ static int all_read(const struct tm_worker *w) {
   return 1;
 }
 
+/* What the data folder keeps, into a block that is as new: also when it is that of a worker that died. */
+static int open_epochs(struct tm_worker *w, const struct tm_options *o, struct tm_err *err) {
+  if (o->data == NULL) return 0;
+  w->flows.epochs = tm_epochs_open(o, w->shared, err);
+  return w->flows.epochs != NULL ? 0 : -1;
+}
+
+static int told(const struct tm_err *err) {
+  tm_log_error("%s", err->detail);
+  return err->exit_code != 0 ? err->exit_code : 1;
+}
+
 static struct tm_worker worker;
 
 int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
@@ -529,10 +591,16 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   w->io = &tm_io_real;
   w->shared = shared;
   set_up_loop(w);
-  if (start(w, o, 0, &err) != 0 || tm_flow_open(&w->flows, &err) != 0) {
-    tm_log_error("%s", err.detail);
-    return err.exit_code != 0 ? err.exit_code : 1;
+  if (open_epochs(w, o, &err) != 0) return told(&err);
+  if (tm_epochs_ended(w->flows.epochs)) {
+    tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
+    shared->phase = TM_PHASE_DONE;
+    return 0;
   }
+  if (start(w, o, 0, &err) != 0) return told(&err);
+  if (tm_epochs_found(w->flows.epochs)) tm_flow_fresh(&w->flows);
+  if (tm_flow_open(&w->flows, &err) != 0) return told(&err);
+  if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &w->flows, w->script, &err) != 0) return told(&err);
   for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
   qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
   name_pipelines(w);
@@ -542,10 +610,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   int rc = run_loop(w, &err);
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
-  if (rc != 0) {
-    tm_log_error("%s", err.detail);
-    return err.exit_code != 0 ? err.exit_code : 1;
-  }
+  if (rc != 0 || keep_all(w, &err) != 0) return told(&err);
   if (o->state != NULL && w->cut_short)
     tm_log_warning("the run ended before its input did: these are the states after %llu events",
                    (unsigned long long)shared->counters.events_in);

@@ -439,6 +439,20 @@ int tm_files_has(const struct tm_files *f, uint64_t dev, uint64_t ino) {
 
 const char *tm_files_name(const struct tm_files *f) { return f->mem.state->files_n > f->at ? tm_file_path(f, f->at) : f->path; }
 
+void tm_files_keep(const struct tm_files *f, struct tm_keeper *k) {
+  const struct tm_files_state *st = f->mem.state;
+  int32_t sorted = 0;
+  for (int32_t i = 0; i < st->pieces_n; i++)
+    if (st->pieces[i].off + st->pieces[i].len > sorted) sorted = st->pieces[i].off + st->pieces[i].len;
+  tm_keep(k, st, offsetof(struct tm_files_state, pieces));
+  tm_keep(k, st->pieces, (size_t)st->pieces_n * sizeof st->pieces[0]);
+  tm_keep(k, st->files, (size_t)st->files_n * sizeof st->files[0]);
+  tm_keep(k, f->mem.names, (size_t)st->names_len);
+  tm_keep(k, f->mem.stage, (size_t)st->stage_len);
+  tm_keep(k, f->mem.sorted, (size_t)sorted);
+  tm_keep(k, f->mem.packed, (size_t)st->packed_len);
+}
+
 /* ---- after a death ---- */
 
 void tm_files_resume(struct tm_files *f) {

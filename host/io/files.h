@@ -17,6 +17,7 @@
 #include "../abi_c.h"
 #include "../base/err.h"
 #include "../base/io.h"
+#include "../base/keep.h"
 #include "../base/undo.h"
 #include "../codec/csv_write.h"
 #include "pack.h"
@@ -69,6 +70,8 @@ uint64_t tm_files_due(const struct tm_files *f);
 int64_t tm_files_held(const struct tm_files *f);
 /* The file at hand, for messages. */
 const char *tm_files_name(const struct tm_files *f);
+/* What of its memory must be kept for a later process. */
+void tm_files_keep(const struct tm_files *f, struct tm_keeper *k);
 /* Is that file one of those that are open? */
 int tm_files_has(const struct tm_files *f, uint64_t dev, uint64_t ino);
 

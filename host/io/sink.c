@@ -67,6 +67,28 @@ static int64_t place(const struct tm_sink *s) {
   return s->regular == 2 ? lseek(s->fd, 0, SEEK_END) : lseek(s->fd, 0, SEEK_CUR);
 }
 
+void tm_sink_fresh(struct tm_sink *s) {
+  s->restored = 1;
+  s->state->in_relay = 0;
+  if (s->kind == TM_SINK_STDOUT) s->state->opened = 0;
+}
+
+/* What was written behind the last epoch that is durable comes again. */
+static int cut_back(struct tm_sink *s, int64_t size, struct tm_err *err) {
+  const struct tm_sink_state *st = s->state;
+  int64_t known = st->base + st->sent;
+  if (!st->opened || size == known) return 0;
+  if (size < known)
+    return tm_err_set(err, 1, "file-short",
+                      "%s: has %lld bytes, but %lld were written to it: rows are gone that the data folder counts as written. Put "
+                      "the file back, or start anew with --reset",
+                      s->path, (long long)size, (long long)known);
+  int rc = s->io->ftruncate(s->io, s->fd, known);
+  if (rc == 0) return 0;
+  return tm_err_set(err, 1, "file-truncate", "%s: cannot be cut to the %lld bytes that are known of it: %s", s->path, (long long)known,
+                    strerror(-rc));
+}
+
 int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   struct stat st = {0};
   s->fd = -1;
@@ -74,7 +96,8 @@ int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   if (s->kind != TM_SINK_STDOUT && s->kind != TM_SINK_FILE) return 0;
   if (s->files != NULL) return tm_files_open(s->files, err);
   if ((s->kind == TM_SINK_STDOUT ? open_stdout(s, &st, err) : open_file(s, &st, err)) != 0) return -1;
-  if (s->regular && !s->state->opened) s->state->base = place(s);
+  if (s->restored && s->kind == TM_SINK_FILE && s->regular && cut_back(s, st.st_size, err) != 0) return -1;
+  if (s->regular && !s->state->opened) s->state->base = place(s) - s->state->sent;
   if (!s->state->opened) s->state->appended = s->state->base > 0;
   tm_undo_fence();
   s->state->opened = 1;

@@ -47,6 +47,7 @@ struct tm_sink {
   struct tm_files *files;    /* rows spread over files, rolled or compressed (files.h); NULL: as they are to one place */
   int small;                 /* files: rows are not held back for more of them */
   int finish;                /* files: no more rows come */
+  int restored;              /* its state is what another process left */
   int gone;                  /* its reader has gone: bytes are thrown away */
   const struct tm_io *io;
   struct tm_undo *undo;         /* shared */
@@ -55,6 +56,8 @@ struct tm_sink {
 
 /* The relay for standard output, made before the first worker; both ends -1: it is of no use. 0, or -1 no descriptors. */
 int tm_sink_relay_open(int relay[2]);
+/* Its state is what another process left: what the file has got since then is cut off when it is opened. */
+void tm_sink_fresh(struct tm_sink *s);
 /* Opens it: 0, or -1 and err. */
 int tm_sink_open(struct tm_sink *s, struct tm_err *err);
 /* After a death: what of data[0..len) an earlier worker wrote without saying so. */

@@ -11,6 +11,9 @@
  * took place. */
 #include "source.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,6 +30,7 @@
 #include "turns.h"
 
 enum {
+  HEAD_BYTES = 1024,         /* of a file, by which it is known again */
   READ_SMALL = 16 * 1024,    /* less is not worth a call */
   BLOCKS_IN_TURN = 64,       /* of one file that is followed */
   REST_SMALL = TM_BLOCK,     /* a rest up to this is moved before each read */
@@ -36,6 +40,24 @@ enum {
 /* ---- opening ---- */
 
 static int was_found(const struct tm_source *s) { return s->found && s->paths[s->state->file][-1] == TM_PATH_FOUND; }
+
+/* Another process has read this file up to a place: 0 it is still the same one, as far as its first bytes tell; -1 err. */
+static int same_file(struct tm_source *s, int fd, int64_t size, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  char head[HEAD_BYTES];
+  int64_t n = st->head_n;
+  s->restored = 0;
+  if (st->offset == 0) return 0;
+  if (st->offset > size)
+    return tm_err_set(err, 1, "file-short",
+                      "%s: has %lld bytes, but %lld were read of it: it is not the file it was. Put that back, or start anew with --reset",
+                      tm_source_origin(s), (long long)size, (long long)st->offset);
+  if (n == 0) return 0;
+  if (s->io->pread(s->io, fd, head, (size_t)n, 0) == n && XXH3_64bits(head, (size_t)n) == st->head_hash) return 0;
+  return tm_err_set(err, 1, "file-changed",
+                    "%s: begins otherwise than the file that was read up to byte %lld. Put that back, or start anew with --reset",
+                    tm_source_origin(s), (long long)st->offset);
+}
 
 static int open_path(struct tm_source *s, struct tm_err *err) {
   const struct tm_io *io = s->io;
@@ -56,6 +78,10 @@ static int open_path(struct tm_source *s, struct tm_err *err) {
   }
   s->live = known && !S_ISREG(st.st_mode);
   s->fifo = known && S_ISFIFO(st.st_mode);
+  if (known && !s->live && s->restored && same_file(s, fd, st.st_size, err) != 0) {
+    io->close(io, fd);
+    return -1;
+  }
   if (!s->live && s->state->offset > 0 && lseek(fd, s->state->offset, SEEK_SET) < 0) {
     io->close(io, fd);
     return tm_err_set(err, 1, "file-seek", "%s: cannot go on at byte %lld: %s", path, (long long)s->state->offset, strerror(errno));
@@ -63,6 +89,35 @@ static int open_path(struct tm_source *s, struct tm_err *err) {
   posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
   s->fd = fd;
   return tm_turns_head(s, err);
+}
+
+/* Of what is compressed all is read again: what the decoder had cannot be put back. */
+static void packed_fresh(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  st->drop = st->made - (st->tail - st->head);
+  st->made = 0;
+  st->bytes -= (double)st->offset;
+  st->offset = 0;
+  st->head = st->tail = 0;
+  st->looked = TM_LOOK_NOT;
+}
+
+/* Standard input of another process: a file is read on, anything else is a new stream behind the lines that were read of the
+ * one before. */
+static int stdin_restored(struct tm_source *s, int64_t size, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  s->restored = 0;
+  if (!s->live) {
+    if (st->looked == TM_LOOK_PACKED && !st->eof) packed_fresh(s);
+    return same_file(s, s->fd, size, err);
+  }
+  int32_t tail = st->tail;
+  while (st->tail > st->head && s->buf.data[st->tail - 1] != '\n' && s->batch->format != TM_FORMAT_MSGPACK) st->tail--;
+  if (tail > st->tail)
+    tm_log_warning("stdin: %d bytes of an unfinished line that was read before are left out: its rest is gone", tail - st->tail);
+  st->looked = TM_LOOK_NOT;
+  if (st->tail == st->head) st->begun = st->headed = 0;
+  return 0;
 }
 
 static int open_stdin(struct tm_source *s, struct tm_err *err) {
@@ -76,12 +131,14 @@ static int open_stdin(struct tm_source *s, struct tm_err *err) {
   s->fifo = S_ISFIFO(st.st_mode);
   /* fewer, larger reads; refused beyond the user's pipe limit, which costs nothing */
   if (s->fifo) fcntl(s->fd, F_SETPIPE_SZ, 1024 * 1024);
+  if (s->restored && stdin_restored(s, st.st_size, err) != 0) return -1;
   if (s->live) return 0;
   if (!state->opened) {
     state->base = lseek(s->fd, 0, SEEK_CUR);
     tm_undo_fence();
     state->opened = 1;
-  } else if (lseek(s->fd, state->base + state->offset, SEEK_SET) < 0) {
+  }
+  if (state->offset > 0 && lseek(s->fd, state->base + state->offset, SEEK_SET) < 0) {
     return tm_err_set(err, 1, "file-seek", "stdin: cannot go on at byte %lld: %s", (long long)state->offset, strerror(errno));
   }
   return 0;
@@ -96,6 +153,22 @@ static int open_clock(struct tm_source *s) {
   tm_undo_fence();
   st->opened = 1;
   return 0;
+}
+
+void tm_source_fresh(struct tm_source *s) {
+  struct tm_source_state *st = s->state;
+  s->restored = s->kind == TM_SOURCE_FILE || s->kind == TM_SOURCE_STDIN;
+  st->read_ns = s->io->mono_ns(s->io);
+  st->reading = 0;
+  st->active = st->firing = st->settling = 0;
+  if (st->looked == TM_LOOK_PACKED && st->eof) st->looked = TM_LOOK_PLAIN;  /* all of it is text by now */
+  if (s->kind == TM_SOURCE_FILE && st->looked == TM_LOOK_PACKED) packed_fresh(s);
+  if (s->kind == TM_SOURCE_STDIN) st->opened = 0;
+  if (s->kind == TM_SOURCE_EVERY && st->opened) {
+    uint64_t over = (uint64_t)st->generated * (uint64_t)s->period_ms;
+    st->began_ns = st->read_ns - over * 1000000U;
+    st->began_ms = s->io->real_ms(s->io) - (int64_t)over;
+  }
 }
 
 int tm_source_open(struct tm_source *s, struct tm_err *err) {
@@ -149,10 +222,19 @@ static int unread(struct tm_source *s, char *end, int32_t n, int preset) {
   return memcmp(end - n, pattern + size - n, (size_t)n) == 0;
 }
 
+/* The first bytes of a file, which tell it from another one. */
+static void know(struct tm_source *s, int32_t n) {
+  struct tm_source_state *st = s->state;
+  st->head_n = s->turns_of_files ? 0 : n < HEAD_BYTES ? n : HEAD_BYTES;  /* of several files the places alone are known */
+  st->head_hash = XXH3_64bits(s->buf.data + st->tail, (size_t)st->head_n);
+  st->made = 0;
+}
+
 /* n bytes were read behind what was: text, or the log of what is compressed. */
 static void took(struct tm_source *s, int32_t n, uint64_t now) {
   struct tm_source_state *st = s->state;
   tm_undo_keep(s->undo, st, sizeof *st);
+  if (st->offset == 0 && st->looked != TM_LOOK_PACKED && s->follow == NULL) know(s, n);
   if (st->looked == TM_LOOK_PACKED) tm_unpack_fed(s->unpack, s->undo, n);
   else st->tail += n;
   st->offset += n;
@@ -252,12 +334,18 @@ static int64_t fill_packed(struct tm_source *s, int32_t room, struct tm_err *err
     int32_t made, more;
     int rc = tm_unpack_make(s->unpack, s->buf.data + st->tail, room, &made, why);
     if (made > 0) {
+      int32_t had = st->drop < made ? (int32_t)st->drop : made;
+      char *text = s->buf.data + st->tail;
+      if (had > 0) memmove(text, text + had, (size_t)(made - had));
       tm_undo_keep(s->undo, st, sizeof *st);
       tm_unpack_took(s->unpack, s->undo, made);
-      st->tail += made;
+      st->drop -= had;
+      st->made += made;
+      st->tail += made - had;
       tm_undo_done(s->undo);
       s->buf.len = st->tail;
-      return made;
+      if (made == had) continue;
+      return made - had;
     }
     if (rc < 0) break;
     char *to = tm_unpack_room(s->unpack, s->undo, &more);

@@ -68,6 +68,10 @@ struct tm_source_state {
   struct tm_fluent_at batch_at;
   int32_t over;              /* files that take turns (turns.h) and are read to their end; all: nothing more is read */
   int32_t broken;            /* input of this source could not be read to its end */
+  int32_t head_n;            /* bytes the file at hand begins with that are known by their hash: whether it is still that file */
+  uint64_t head_hash;
+  int64_t made;              /* compressed: bytes of text made of the file at hand */
+  int64_t drop;              /* of these, to be made again and dropped, as another process had them */
   char unread[16];           /* what a read at hand was preset with (see `reading`) */
 };
 
@@ -90,6 +94,7 @@ struct tm_source {
   struct tm_source_state *state;  /* shared */
   const struct tm_io *io;
   struct tm_undo *undo;      /* shared */
+  int restored;              /* its state is what another process left: the file at hand must be the same */
   int fifo;                  /* fd is a pipe */
   int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
@@ -130,6 +135,8 @@ struct tm_source {
 /* LATER: it has events, and it is another source's turn (turns.h). */
 enum tm_source_got { TM_SOURCE_BATCH, TM_SOURCE_WAIT, TM_SOURCE_MORE, TM_SOURCE_END, TM_SOURCE_LATER };
 
+/* Its state is what another process left: clocks begin anew, what is compressed is read again. Before it is opened. */
+void tm_source_fresh(struct tm_source *s);
 /* Opens the first file and looks for the others, so that a missing one is told at load; -1 and err. */
 int tm_source_open(struct tm_source *s, struct tm_err *err);
 /* Moves the text that is left to the front where that is worth it or needed. Not while a batch is at hand. */

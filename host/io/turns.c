@@ -56,6 +56,10 @@ int tm_turns_begin(struct tm_source *s, struct tm_turn_file *files) {
   return 0;
 }
 
+void tm_turns_keep(const struct tm_source *s, struct tm_keeper *k) {
+  if (s->turns->files != NULL) tm_keep(k, s->turns->files, (size_t)s->paths_n * sizeof *s->turns->files);
+}
+
 void tm_turns_free(struct tm_turns *t) {
   if (t != NULL) free(t->heads);
   free(t);

@@ -10,6 +10,7 @@
 #ifndef TM_IO_TURNS_H
 #define TM_IO_TURNS_H
 
+#include "../base/keep.h"
 #include "source.h"
 
 /* Where a file stands while another one has its turn; shared. */
@@ -28,6 +29,8 @@ struct tm_turn_file {
  * no memory. */
 int tm_turns_begin(struct tm_source *s, struct tm_turn_file *files);
 void tm_turns_free(struct tm_turns *t);
+/* What of it must be kept for a later process. */
+void tm_turns_keep(const struct tm_source *s, struct tm_keeper *k);
 /* Can its events be cut anywhere? And may its files take turns, their paths being known? */
 int tm_turns_possible(const struct tm_source *s);
 int tm_turns_of_files(const struct tm_source *s);

@@ -36,7 +36,7 @@ static void set_up(void) {
     list[i] = paths[i];
   }
   flows.io = &tm_io_real;
-  flows.shared = tm_shared_new(&err);
+  flows.shared = tm_shared_new(NULL, &err);
   flows.max_event = 1024;
   source = tm_flow_add_source(&flows, "file", "input", list, FILES, -1, TM_FORMAT_CSV, &options, NULL, &err);
   if (source == NULL || tm_flow_open(&flows, &err) != 0) abort();

@@ -37,7 +37,7 @@ static void set_up(void) {
   snprintf(path, sizeof path, "%s/output", folder);
   make_file(input);
   flows.io = &tm_io_real;
-  flows.shared = tm_shared_new(&err);
+  flows.shared = tm_shared_new(NULL, &err);
   flows.max_event = 1024 * 1024;
   flows.max_rows = 100;
   undo = &flows.shared->undo;

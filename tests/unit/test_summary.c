@@ -13,7 +13,7 @@
 
 static void regions(void) {
   struct tm_err err;
-  struct tm_shared *s = tm_shared_new(&err);
+  struct tm_shared *s = tm_shared_new(NULL, &err);
   char name[32], *a, *b;
   int found = 7, i;
 

@@ -1,0 +1,48 @@
+/* epochs.h - a run that is kept in a data folder: what has changed goes there, epoch by epoch, and comes back at the start.
+ *
+ *   batches ... | cut | batches, a slice copied behind each ... copied | written, synced by the journal's thread | durable
+ *
+ * A *cut* is made between two batches of all islands, when no event is on its way: then what the run is lies in the shared block, in
+ * the arena of keyed state (state/arena.h), and in one text of the library's. What of these has changed since the cut before is one epoch of the
+ * journal (durable/journal.h). A process that starts puts back the newest snapshot and the epochs behind it, at the same
+ * addresses, and goes on there; so does a worker that follows a dead one. Files that sinks wrote behind the last durable epoch
+ * are cut back, and the same rows come again. */
+#ifndef TM_ENGINE_EPOCHS_H
+#define TM_ENGINE_EPOCHS_H
+
+#include "../base/err.h"
+#include "../command/options.h"
+#include "flow.h"
+
+struct tm_epochs;
+struct tm_script;
+struct tm_data_dir;
+
+/* Where the shared block lies in a process that keeps its run. */
+void *tm_epochs_shared_at(void);
+
+/* The worker: puts back what the folder holds. NULL and err. */
+struct tm_epochs *tm_epochs_open(struct tm_data_dir *dir, const struct tm_options *o, struct tm_shared *shared, struct tm_err *err);
+/* 1: something was put back. */
+int tm_epochs_found(const struct tm_epochs *e);
+/* 1: the run that was put back had come to the end of its input. */
+int tm_epochs_ended(const struct tm_epochs *e);
+/* The log of changes of all keyed state, put back or new. NULL and err. */
+struct tm_changes *tm_epochs_changes(struct tm_epochs *e, struct tm_budget *budget, double seed, struct tm_err *err);
+/* What the library kept, to be given back to it when scripts are loaded: *len bytes; NULL: nothing. */
+const char *tm_epochs_library(const struct tm_epochs *e, size_t *len);
+/* Scripts are loaded and all is open: from here on epochs may be cut. 0, or -1 err. */
+int tm_epochs_begin(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err);
+
+/* 1: an epoch should be cut as soon as no batch is at hand. */
+int tm_epochs_due(const struct tm_epochs *e);
+/* The clock at which it will be, if anything has changed; 0: nothing has. */
+uint64_t tm_epochs_due_ns(const struct tm_epochs *e);
+/* Cuts. ended: the input has come to its end. 0, or -1 err. */
+int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err);
+/* Copies a slice of what was cut: 1 there is more, 0 there is none, -1 err: the folder cannot be written, and the run has to end. */
+int tm_epochs_step(struct tm_epochs *e, struct tm_err *err);
+/* Waits until all that was cut is durable: 0, or -1 err. */
+int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err);
+
+#endif
