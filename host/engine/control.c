@@ -26,6 +26,7 @@
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../io/sink.h"
+#include "epochs.h"
 #include "shared.h"
 #include "summary.h"
 #include "worker.h"
@@ -386,7 +387,7 @@ static int control_main(struct control *c) {
   uint64_t begun = c->io->mono_ns(c->io);
 
   standard_reserve();
-  c->shared = tm_shared_new(NULL, &err);
+  c->shared = tm_shared_new(c->o->data != NULL && c->entry == tm_worker_main ? tm_epochs_shared_at() : NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);
     return err.exit_code;

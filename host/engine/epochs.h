@@ -16,23 +16,23 @@
 
 struct tm_epochs;
 struct tm_script;
-struct tm_data_dir;
 
 /* Where the shared block lies in a process that keeps its run. */
 void *tm_epochs_shared_at(void);
 
-/* The worker: puts back what the folder holds. NULL and err. */
-struct tm_epochs *tm_epochs_open(struct tm_data_dir *dir, const struct tm_options *o, struct tm_shared *shared, struct tm_err *err);
+/* The worker: puts back what the folder of --data holds, also into the block of a worker that died. NULL and err. */
+struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *shared, struct tm_err *err);
 /* 1: something was put back. */
 int tm_epochs_found(const struct tm_epochs *e);
 /* 1: the run that was put back had come to the end of its input. */
 int tm_epochs_ended(const struct tm_epochs *e);
 /* The log of changes of all keyed state, put back or new. NULL and err. */
 struct tm_changes *tm_epochs_changes(struct tm_epochs *e, struct tm_budget *budget, double seed, struct tm_err *err);
-/* What the library kept, to be given back to it when scripts are loaded: *len bytes; NULL: nothing. */
-const char *tm_epochs_library(const struct tm_epochs *e, size_t *len);
-/* Scripts are loaded and all is open: from here on epochs may be cut. 0, or -1 err. */
-int tm_epochs_begin(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err);
+/* Scripts are loaded, nothing is open yet: sources and sinks learn that what they find is another process's. 0, or -1 err. */
+int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err);
+/* All is open: the library gets back what it kept; of a new run the first epoch is made durable, so that it is known what files held
+ * before anything was written. From here on epochs may be cut. 0, or -1 err. */
+int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err);
 
 /* 1: an epoch should be cut as soon as no batch is at hand. */
 int tm_epochs_due(const struct tm_epochs *e);

@@ -14,6 +14,7 @@
 #include "../base/buf.h"
 #include "../base/log.h"
 #include "embed.h"
+#include "epochs.h"
 #include "guard.h"
 #include "lua_state.h"
 #include "script_host.h"

@@ -98,7 +98,7 @@ void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k) {
   tm_keep(k, &s->failures_n, offsetof(struct tm_shared, flows) - offsetof(struct tm_shared, failures_n));
   tm_keep(k, s->flows, (size_t)s->flows_n * sizeof s->flows[0]);
   tm_keep(k, &s->flows_n, sizeof s->flows_n);
-  tm_keep(k, &s->batch_serial, offsetof(struct tm_shared, pipelines) - offsetof(struct tm_shared, batch_serial));
+  tm_keep(k, &s->batch_serial, sizeof s->batch_serial);
   tm_keep(k, &s->arena_used, sizeof s->arena_used);
   while (n < REGIONS_MAX && table[n].name[0] != '\0') n++;
   tm_keep(k, table, n * sizeof *table);

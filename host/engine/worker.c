@@ -598,14 +598,14 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     return 0;
   }
   if (start(w, o, 0, &err) != 0) return told(&err);
-  if (tm_epochs_found(w->flows.epochs)) tm_flow_fresh(&w->flows);
+  if (w->flows.epochs != NULL && tm_epochs_prepare(w->flows.epochs, &w->flows, w->script, &err) != 0) return told(&err);
   if (tm_flow_open(&w->flows, &err) != 0) return told(&err);
-  if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &w->flows, w->script, &err) != 0) return told(&err);
   for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
   qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
   name_pipelines(w);
   tm_flow_recover(&w->flows);
   for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
+  if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return told(&err);
   shared->phase = TM_PHASE_RUNNING;
   int rc = run_loop(w, &err);
   tm_flow_count(&w->flows);

@@ -53,6 +53,7 @@ static struct tm_files *drop(struct tm_files *f) {
   if (f == NULL) return NULL;
   free(f->fds);
   free(f->slots);
+  free(f->begun_path);
   batch_free(f->batch);
   batch_free(f->counted);
   free(f);
@@ -93,10 +94,16 @@ struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, 
   f->mem = *memory;
   f->mem.stage += TM_PAD;
   f->row_max = row_max;
+  f->begun_fd = -1;
   set_csv(f, csv);
   for (int32_t i = 0; i < how->max_files; i++) f->fds[i] = -1;
   if (how->template && (f->template = tm_path_template_new(path, f->batch->fields, err)) == NULL) return drop(f);
   return f;
+}
+
+int tm_files_kept(struct tm_files *f, const char *begun) {
+  f->begun_path = strdup(begun);
+  return f->begun_path != NULL ? 0 : -1;
 }
 
 /* ---- the table of files ---- */
@@ -140,8 +147,11 @@ static void index_files(struct tm_files *f) {
   for (int32_t i = 0; i < st->files_n; i++) *slot_of(f, tm_file_path(f, i)) = i + 1;
 }
 
+int32_t tm_files_find(const struct tm_files *f, const char *path) { return *slot_of(f, path) - 1; }
+
 int tm_files_open(struct tm_files *f, struct tm_err *err) {
   index_files(f);
+  if (f->begun_path != NULL && tm_files_fresh(f, f->begun_path, err) != 0) return -1;
   return tm_file_try(f, err);
 }
 
@@ -397,6 +407,9 @@ int tm_files_busy(const struct tm_files *f, int all, int finish) {
 
 int tm_files_write(struct tm_files *f, int all, int finish, int *refused, struct tm_err *err) {
   *refused = 0;
+  if (f->unsynced != 0)
+    return tm_err_set(err, 1, "sync", "%s: a file could not be synced: %s; start again with the same --data, to write it anew",
+                      f->path, strerror(f->unsynced));
   if (f->mem.state->pieces_n > 0) return write_piece(f, refused, err);
   if (stage_is_due(f, all, finish)) {
     int rc = plan(f, err);

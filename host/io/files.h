@@ -51,6 +51,8 @@ size_t tm_files_packed_size(int32_t row_max);
 struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, const struct tm_csv_out *csv,
                               int32_t row_max, const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo,
                               struct tm_err *err);
+/* The run is kept: `begun` is where it is said which files were begun. Before it is opened. 0, or -1 no memory. */
+int tm_files_kept(struct tm_files *f, const char *begun);
 /* Finds out what can go wrong before anything is read; again after a death. 0, or -1 err. */
 int tm_files_open(struct tm_files *f, struct tm_err *err);
 /* After a death: what of a write was done. */
@@ -70,6 +72,8 @@ uint64_t tm_files_due(const struct tm_files *f);
 int64_t tm_files_held(const struct tm_files *f);
 /* The file at hand, for messages. */
 const char *tm_files_name(const struct tm_files *f);
+/* As tm_sink_written, of all that are open. */
+int32_t tm_files_written(struct tm_files *f, int *fds, int32_t most);
 /* What of its memory must be kept for a later process. */
 void tm_files_keep(const struct tm_files *f, struct tm_keeper *k);
 /* Is that file one of those that are open? */

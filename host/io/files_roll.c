@@ -11,7 +11,7 @@
 #include "../base/log.h"
 #include "files_state.h"
 
-enum { NAME_ROOM = TM_PATH_TEMPLATE_MAX + 32, REJECTED = 3, DIGITS = 6 };
+enum { NAME_ROOM = TM_FILES_NAME_ROOM, REJECTED = 3, DIGITS = 6 };
 static const char part[] = ".part";
 
 static int is_rolled(const struct tm_files *f) { return f->how.roll_size > 0 || f->how.roll_every_ms > 0; }
@@ -41,7 +41,7 @@ static const char *extension(const char *path) {
   return dot != NULL ? dot : end;
 }
 
-static void rolled_name(const char *path, int32_t number, int complete, char *out) {
+void tm_file_rolled_name(const char *path, int32_t number, int complete, char *out) {
   const char *ext = extension(path);
   snprintf(out, NAME_ROOM, "%.*s-%0*d%s%s", (int)(ext - path), path, DIGITS, number, ext, complete ? "" : part);
 }
@@ -49,7 +49,7 @@ static void rolled_name(const char *path, int32_t number, int complete, char *ou
 /* The name under which file i lies now. */
 static const char *name_now(const struct tm_files *f, int32_t i, char *out) {
   if (!is_rolled(f)) return tm_file_path(f, i);
-  rolled_name(tm_file_path(f, i), f->mem.state->files[i].number, 0, out);
+  tm_file_rolled_name(tm_file_path(f, i), f->mem.state->files[i].number, 0, out);
   return out;
 }
 
@@ -99,6 +99,8 @@ static int32_t next_number(const char *path) {
 
 static void close_at(struct tm_files *f, int32_t k) {
   int32_t i = f->open[k];
+  int rc = f->begun_fd >= 0 ? f->io->fdatasync(f->io, f->fds[i]) : 0;  /* the epoch that counts its bytes cannot */
+  if (rc != 0) f->unsynced = -rc;
   f->io->close(f->io, f->fds[i]);
   f->fds[i] = -1;
   memmove(f->open + k, f->open + k + 1, (size_t)(f->open_n - k - 1) * sizeof *f->open);
@@ -166,11 +168,17 @@ int tm_file_ready(struct tm_files *f, int32_t i, int *refused, struct tm_err *er
     return 1;
   }
   /* what was there and is there no more has lost rows; going on as if nothing had happened would hide it */
-  int fd = open_file(f, i, file->size < 0 ? O_CREAT : 0);
+  int made = 0, fd = open_file(f, i, 0);
+  if (fd == -ENOENT && file->size < 0) {
+    made = 1;
+    fd = open_file(f, i, O_CREAT);
+  }
   if (fd < 0) return tm_file_refused(f, -fd, "cannot be written", refused, err);
   if (file->size >= 0) return 1;
   int64_t size = f->io->size(f->io, fd);
   if (size < 0) return tm_err_set(err, 1, "file-open", "%s: is no regular file; rolled and compressed output, and paths with fields, need one", tm_files_name(f));
+  int rc = tm_files_begun(f, i, made ? -1 : size);
+  if (rc != 0) return tm_file_refused(f, -rc, "cannot be noted in the data folder", refused, err);
   tm_undo_fence();
   file->size = size;
   return 1;
@@ -204,8 +212,8 @@ int tm_file_complete(struct tm_files *f, int32_t i, int *refused, struct tm_err 
   struct tm_file *file = &f->mem.state->files[i];
   char now[NAME_ROOM], then[NAME_ROOM];
   if (!file->open || file->size < 0) return 1;
-  rolled_name(tm_file_path(f, i), file->number, 0, now);
-  rolled_name(tm_file_path(f, i), file->number, 1, then);
+  tm_file_rolled_name(tm_file_path(f, i), file->number, 0, now);
+  tm_file_rolled_name(tm_file_path(f, i), file->number, 1, then);
   int rc = open_file(f, i, 0);
   if (rc == -ENOENT && access(then, F_OK) == 0) {
     rc = 0;  /* a worker died when it had renamed it */

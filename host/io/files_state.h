@@ -67,12 +67,30 @@ struct tm_files {
   int32_t at;                /* the file at hand, for messages */
   int64_t period;            /* of time, in which all were looked at */
   int finished;              /* at the end: what has to be there is */
+  char *begun_path;          /* where it is said which files were begun (files_fresh.c); NULL: the run is not kept */
+  int begun_fd;              /* -1 not open */
+  int unsynced;              /* errno of a sync that failed: what was written may be gone; 0 none */
+  int64_t begun_n, begun_cut;  /* bytes in it; when an epoch was last cut */
   int32_t rows_n;
   struct tm_files_row rows[TM_FILES_ROWS];
   struct tm_files_chain firsts[TM_FILES_ROWS];
 };
 
 const char *tm_file_path(const struct tm_files *f, int32_t i);
+/* The number of a path in the table; -1 it is not there. */
+int32_t tm_files_find(const struct tm_files *f, const char *path);
+
+enum { TM_FILES_NAME_ROOM = TM_PATH_TEMPLATE_MAX + 32 };
+
+/* files_fresh.c */
+
+/* To file i, which had so many bytes (-1: it was not there), the first ones are about to go: 0, or -errno. */
+int tm_files_begun(struct tm_files *f, int32_t i, int64_t had);
+/* What another process left of the table is there again: files become what it says. 0, or -1 err. */
+int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err);
+
+/* The name of a rolled file: out has TM_FILES_NAME_ROOM bytes. */
+void tm_file_rolled_name(const char *path, int32_t number, int complete, char *out);
 
 /* files_roll.c. Those with `refused`: 1 done, 0 refused for now, -1 err. */
 

@@ -217,6 +217,16 @@ static int write_files(struct tm_sink *s, const char *data, int32_t len, struct 
 
 int tm_sink_busy(const struct tm_sink *s) { return s->state->in_relay > 0 || (s->files != NULL && tm_files_busy(s->files, s->small, s->finish)); }
 
+int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most) {
+  if (s->kind != TM_SINK_FILE) return 0;
+  if (s->files != NULL) return tm_files_written(s->files, fds, most);
+  int64_t size = s->state->base + s->state->sent;
+  if (!s->regular || size == s->synced || most == 0) return 0;
+  s->synced = size;
+  fds[0] = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+  return fds[0] >= 0;
+}
+
 int64_t tm_sink_held(const struct tm_sink *s) { return s->files != NULL ? tm_files_held(s->files) : 0; }
 
 const char *tm_sink_where(const struct tm_sink *s) { return s->files != NULL ? tm_files_name(s->files) : s->name; }

@@ -48,6 +48,7 @@ struct tm_sink {
   int small;                 /* files: rows are not held back for more of them */
   int finish;                /* files: no more rows come */
   int restored;              /* its state is what another process left */
+  int64_t synced;            /* a plain file: its bytes when it was last asked what to sync */
   int gone;                  /* its reader has gone: bytes are thrown away */
   const struct tm_io *io;
   struct tm_undo *undo;         /* shared */
@@ -67,6 +68,8 @@ void tm_sink_resume(struct tm_sink *s, int32_t len);
 int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err);
 /* Is there something to write, though all rows were taken? */
 int tm_sink_busy(const struct tm_sink *s);
+/* Descriptors, as copies that are the caller's, of regular files that were written since it was last asked, at most `most`: how many. */
+int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most);
 /* Bytes of rows that were taken and lie nowhere yet. */
 int64_t tm_sink_held(const struct tm_sink *s);
 /* What a message calls it: of several files the one at hand. */
