@@ -4,9 +4,13 @@
  * table must behave the same, or tests against it prove nothing. */
 #include "io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -127,6 +131,53 @@ static int real_random(const struct tm_io *io, void *data, size_t n) {
   return 0;
 }
 
+static int real_fallocate(const struct tm_io *io, int fd, int64_t at, int64_t n) {
+  (void)io;
+  return -posix_fallocate(fd, at, n);
+}
+
+static int real_lock(const struct tm_io *io, int fd) {
+  (void)io;
+  return result(flock(fd, LOCK_EX | LOCK_NB));
+}
+
+static int real_look(const struct tm_io *io, const char *path, struct tm_io_look *out) {
+  struct stat st;
+
+  (void)io;
+  if (stat(path, &st) != 0) return -errno;
+  *out = (struct tm_io_look){ .is_dir = S_ISDIR(st.st_mode), .is_file = S_ISREG(st.st_mode),
+                              .mine = st.st_uid == geteuid(), .size = (int64_t)st.st_size };
+  return 0;
+}
+
+static int real_list(const struct tm_io *io, const char *path, int (*name)(void *ctx, const char *name), void *ctx) {
+  DIR *dir = opendir(path);
+  const struct dirent *entry;
+  int r = 0;
+
+  (void)io;
+  if (dir == NULL) return -errno;
+  while (r == 0) {
+    errno = 0;
+    entry = readdir(dir);
+    if (entry == NULL) {
+      r = -errno;
+      break;
+    }
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) r = name(ctx, entry->d_name);
+  }
+  closedir(dir);
+  return r;
+}
+
+static void *real_memory(const struct tm_io *io, void *p, size_t n) {
+  (void)io;
+  if (n > 0) return realloc(p, n);
+  free(p);
+  return NULL;
+}
+
 const struct tm_io tm_io_real = {
   .open = real_open,
   .close = real_close,
@@ -144,6 +195,11 @@ const struct tm_io tm_io_real = {
   .mono_ns = real_mono_ns,
   .real_ms = real_ms,
   .random = real_random,
+  .fallocate = real_fallocate,
+  .lock = real_lock,
+  .look = real_look,
+  .list = real_list,
+  .memory = real_memory,
 };
 
 int tm_io_write_all(const struct tm_io *io, int fd, const void *data, size_t n) {
@@ -174,4 +230,43 @@ int64_t tm_io_read_all(const struct tm_io *io, int fd, void *data, size_t n) {
     have += (size_t)got;
   }
   return (int64_t)have;
+}
+
+int tm_io_pwrite_all(const struct tm_io *io, int fd, const void *data, size_t n, int64_t at) {
+  const char *p = data;
+
+  while (n > 0) {
+    int64_t put = io->pwrite(io, fd, p, n, at);
+
+    if (put == -EINTR) continue;
+    if (put < 0) return (int)put;
+    if (put == 0) return -EIO;
+    p += put;
+    at += put;
+    n -= (size_t)put;
+  }
+  return 0;
+}
+
+int64_t tm_io_pread_all(const struct tm_io *io, int fd, void *data, size_t n, int64_t at) {
+  char *p = data;
+  size_t have = 0;
+
+  while (have < n) {
+    int64_t got = io->pread(io, fd, p + have, n - have, at + (int64_t)have);
+
+    if (got == -EINTR) continue;
+    if (got < 0) return got;
+    if (got == 0) break;
+    have += (size_t)got;
+  }
+  return (int64_t)have;
+}
+
+int tm_io_open(const struct tm_io *io, const char *path, int flags, int mode) {
+  int fd;
+
+  do fd = io->open(io, path, flags, mode);
+  while (fd == -EINTR);
+  return fd;
 }

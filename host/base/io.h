@@ -1,4 +1,4 @@
-/* io.h - the one table of functions behind which files, clocks and randomness lie.
+/* io.h - the one table of functions behind which files, clocks, randomness and the durable core's memory lie.
  *
  * Whatever must survive a crash, or be the same in a replay, reaches the system only through a
  * `const struct tm_io *` that it was given. tm_io_real is the system itself; a simulated table puts the struct
@@ -12,6 +12,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+struct tm_io_look {
+  int is_dir, is_file;
+  int mine;               /* the owner is who this process acts for */
+  int64_t size;
+};
 
 struct tm_io {
   /* flags and mode as in open(2); returns the descriptor */
@@ -39,6 +45,16 @@ struct tm_io {
   int64_t (*real_ms)(const struct tm_io *io);
   /* fills data with unpredictable bytes: 0 or -errno */
   int (*random)(const struct tm_io *io, void *data, size_t n);
+  /* gives the file's bytes [at, at + n) room on the disk, growing it: a write there cannot fail for want of space */
+  int (*fallocate)(const struct tm_io *io, int fd, int64_t at, int64_t n);
+  /* flock, exclusive, does not wait: 0, or -EWOULDBLOCK when another descriptor has it; closing gives it back */
+  int (*lock)(const struct tm_io *io, int fd);
+  /* what lies at a path; links are followed */
+  int (*look)(const struct tm_io *io, const char *path, struct tm_io_look *out);
+  /* calls `name` for each entry but . and .., in no order, until it returns other than 0: that, else 0 or -errno */
+  int (*list)(const struct tm_io *io, const char *path, int (*name)(void *ctx, const char *name), void *ctx);
+  /* realloc (p NULL: malloc; n 0: free, returns NULL); NULL when there is no memory, p stays as it was */
+  void *(*memory)(const struct tm_io *io, void *p, size_t n);
 };
 
 extern const struct tm_io tm_io_real;
@@ -47,5 +63,10 @@ extern const struct tm_io tm_io_real;
 int tm_io_write_all(const struct tm_io *io, int fd, const void *data, size_t n);
 /* Reads until n bytes or the end: bytes read, or -errno. */
 int64_t tm_io_read_all(const struct tm_io *io, int fd, void *data, size_t n);
+/* The same at a place of a file. */
+int tm_io_pwrite_all(const struct tm_io *io, int fd, const void *data, size_t n, int64_t at);
+int64_t tm_io_pread_all(const struct tm_io *io, int fd, void *data, size_t n, int64_t at);
+/* Opens, going on after interruptions: the descriptor or -errno. */
+int tm_io_open(const struct tm_io *io, const char *path, int flags, int mode);
 
 #endif
