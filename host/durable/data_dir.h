@@ -53,6 +53,9 @@ void tm_data_dir_close(struct tm_data_dir *d);
 int tm_data_dir_meta_write(struct tm_data_dir *d, uint64_t address, uint64_t seed, const void *caller, int32_t n,
                            struct tm_err *err);
 
+/* Forgets all that is kept in a folder that is locked: it is as new, without meta. Names of other owners stay. 0, or -1 with err. */
+int tm_data_dir_reset(struct tm_data_dir *d, struct tm_err *err);
+
 /* "PATH/name" into out, which has TM_DATA_PATH_MAX + 64 bytes; asserts that it fits. Returns out. */
 char *tm_data_path(const char *dir, const char *name, char *out);
 

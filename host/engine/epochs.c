@@ -29,7 +29,7 @@
 #include "../state/arena.h"
 #include "script.h"
 
-enum { SLICE_BYTES = 256 * 1024, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096 };
+enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096 };
 #define SHARED_AT ((void *)(uintptr_t)0x200000000000)
 #define SHARED (UINT64_C(1) << 45)
 
@@ -249,7 +249,7 @@ static void put(struct tm_epochs *e, const void *bytes, size_t n) {
 static void put_range(struct tm_epochs *e, uint64_t offset, const char *bytes, size_t n) {
   unsigned char head[TM_PAYLOAD_RANGE];
   while (n > 0) {
-    size_t part = n < TM_FRAME_PAYLOAD_MAX ? n : TM_FRAME_PAYLOAD_MAX;
+    size_t part = n < PART_BYTES ? n : PART_BYTES;
     tm_payload_range(head, offset, (uint32_t)part);
     put(e, head, sizeof head);
     put(e, bytes, part);

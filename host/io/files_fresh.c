@@ -22,10 +22,10 @@
 #include "../base/log.h"
 #include "files_state.h"
 
-enum { LINE_MAX = TM_PATH_TEMPLATE_MAX + 64, HASH_DIGITS = 16, TEXT_MAX = 256 << 20 };
+enum { LINE_ROOM = TM_PATH_TEMPLATE_MAX + 64, HASH_DIGITS = 16, BEGUN_MAX = 256 << 20 };
 
 int tm_files_begun(struct tm_files *f, int32_t i, int64_t had) {
-  char rest[LINE_MAX], line[LINE_MAX + HASH_DIGITS + 2];
+  char rest[LINE_ROOM], line[LINE_ROOM + HASH_DIGITS + 2];
   if (f->begun_fd < 0) return 0;
   int n = snprintf(rest, sizeof rest, " %d %lld %s", (int)f->mem.state->files[i].number, (long long)had, tm_file_path(f, i));
   n = snprintf(line, sizeof line, "%016" PRIx64 "%s\n", XXH3_64bits(rest, (size_t)n), rest);
@@ -125,7 +125,7 @@ int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {
   int fd = f->io->open(f->io, begun, O_RDWR | O_CREAT | O_APPEND, 0600), rc = 0;
   if (fd < 0) return failed(begun, fd, "cannot be opened", err);
   int64_t n = f->io->size(f->io, fd);
-  char *text = n >= 0 && n < TEXT_MAX ? malloc((size_t)n + 1) : NULL;
+  char *text = n >= 0 && n < BEGUN_MAX ? malloc((size_t)n + 1) : NULL;
   if (text == NULL) rc = tm_err_set(err, 1, "memory", "%s: no memory to read it", begun);
   if (rc == 0 && tm_io_read_all(f->io, fd, text, (size_t)n) != n) rc = failed(begun, -EIO, "cannot be read", err);
   if (rc == 0) text[n] = '\0';
