@@ -498,6 +498,20 @@ struct tm_changes {
   int32_t care;             /* 1: there is housekeeping to do (tm_ffi_changes_care) */
   struct tm_budget *budget;
   struct tm_state *states;  /* all states, by tm_state.next, the last made first */
+  int32_t refused;          /* enum tm_refused: why the last tm_ffi_state_new gave NULL */
+  int32_t refused_field;    /* FIELD: which one, from 0 */
+};
+/* Why there is no state: no memory, options that cannot be, or what was put back from a data folder under that name is another one. */
+enum tm_refused {
+  TM_REFUSED_NOT = 0,
+  TM_REFUSED_MEMORY,
+  TM_REFUSED_OPTIONS,
+  TM_REFUSED_RECORD,        /* its records are of another size */
+  TM_REFUSED_FIELDS,        /* it has more fields, or fewer */
+  TM_REFUSED_FIELD,         /* field refused_field is of another kind, or of other elements or keys, or lies elsewhere */
+  TM_REFUSED_TIMED,         /* its records can be due, and these not, or the other way round */
+  TM_REFUSED_SECTIONS,      /* it has sections, and this not, or the other way round */
+  TM_REFUSED_ORDER          /* it knows which key was not written for longest (max_keys with on_full 'oldest'), and this not, or the other way */
 };
 /* seed: of the hashes; may decide speed and nothing else. NULL: no memory. */
 struct tm_changes *tm_ffi_changes_new(struct tm_budget *budget, double seed);
@@ -554,9 +568,15 @@ struct tm_state {
   struct tm_state *next;
   double due;               /* nothing is due before, ms: a lower bound, kept up by every call; +inf: nothing is armed */
   double due_popped;        /* when the record that tm_ffi_due_pop gave last was due */
+  int32_t adopted;          /* 0: it was put back from a data folder, and nobody has asked for it yet */
+  int32_t pad;
 };
-/* NULL: no memory, or options that cannot be */
+/* NULL: c->refused. Where states were put back from a data folder, that of the same name which was made first and is not adopted yet is
+ * given instead, as it was; its options for what comes (max_keys, on_full, a field's max) are these. */
 struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o);
+/* The one that lay at this address when it was put back, now adopted; NULL: there is none, or it was adopted before. */
+struct tm_state *tm_ffi_state_adopt(struct tm_changes *c, double address);
+double tm_ffi_state_address(const struct tm_state *s);
 /* nothing of it may be in the log */
 void tm_ffi_state_free(struct tm_state *s);
 

@@ -49,6 +49,7 @@ static int insert(struct tm_edit *e, uint32_t at, int32_t key) {
   struct bucket *b = &k->b[at];
   uint32_t behind = (n - at) * (uint32_t)sizeof *b;
   if (tm_edit_keep(e, k, sizeof *k) != 0 || tm_edit_keep(e, b, behind) != 0) return -1;
+  tm_arena_mark(b, behind + sizeof *b);
   memmove(b + 1, b, behind);
   *b = (struct bucket){key, 0, 0};
   k->n = n + 1;

@@ -61,6 +61,7 @@ static int put_value(struct tm_edit *e, uint32_t i, uint64_t hash, const char *v
     h = heavy_of(e->p);
   }
   if (tm_edit_keep(e, h, sizeof *h) != 0 || tm_edit_keep(e, &h->e[i], sizeof *h->e) != 0) return -1;
+  tm_arena_mark(values_of(h) + h->used, len);
   memcpy(values_of(h) + h->used, value, len);
   h->e[i].hash = hash;
   h->e[i].off = h->used;

@@ -75,6 +75,7 @@ static int insert(struct tm_edit *e, uint32_t at, const struct row *x, const cha
   struct list *l = list_of(e->p);
   uint32_t behind = l->end - at;
   if (tm_edit_keep(e, l, sizeof *l) != 0 || tm_edit_keep(e, e->p + at, behind) != 0) return -1;
+  tm_arena_mark(e->p + at, (size_t)behind + x->size);
   memmove(e->p + at + x->size, e->p + at, behind);
   memset(e->p + at, 0, x->size);
   memcpy(e->p + at, x, sizeof *x);

@@ -44,6 +44,8 @@ struct tm_ahead {
 };
 
 void tm_ahead_free(struct tm_table *t) {
+  if (t->ahead == NULL) return;
+  t->apart -= (double)sizeof *t->ahead;
   tm_account_free(&t->account, t->ahead, sizeof *t->ahead);
   t->ahead = NULL;
 }
@@ -207,9 +209,12 @@ void tm_ffi_state_ahead(struct tm_state *s, const struct tm_batch *b, const stru
                         int32_t last, double serial) {
   struct tm_table *t = tm_table_of(s);
   TM_ASSERT(first >= 0 && last <= TM_BATCH_ROWS && cols->n > 0 && cols->n <= TM_KEY_PARTS_MAX);
-  if (t->ahead == NULL) t->ahead = tm_account_alloc(&t->account, sizeof *t->ahead);
+  if (t->ahead == NULL) {
+    t->ahead = tm_account_alloc_apart(&t->account, sizeof *t->ahead);
+    if (t->ahead == NULL) return;
+    t->apart += (double)sizeof *t->ahead;
+  }
   struct tm_ahead *a = t->ahead;
-  if (a == NULL) return;
   begin(a, b, cols, serial);
   a->ends = a->read = a->found = a->hashed = first;
   a->last = last;

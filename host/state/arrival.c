@@ -37,8 +37,8 @@ uint32_t tm_arrival_step(struct tm_arrival *a, uint32_t *pos) {
   uint32_t at = a->ring[a->read & a->mask], moved = 0;
   if (at != 0) {
     if (a->write != a->read) {
-      a->ring[a->read & a->mask] = 0;
-      a->ring[a->write & a->mask] = at;
+      tm_arrival_set(a, a->read, 0);
+      tm_arrival_set(a, a->write, at);
       *pos = (uint32_t)a->write;
       moved = at;
     }

@@ -11,6 +11,7 @@
 #ifndef TM_STATE_ARRIVAL_H
 #define TM_STATE_ARRIVAL_H
 
+#include "arena.h"
 #include "region.h"
 
 struct tm_arrival {
@@ -31,17 +32,23 @@ void tm_arrival_fini(struct tm_arrival *a);
 size_t tm_arrival_bleed(struct tm_arrival *a, size_t most);
 /* There is room for one more: 0 or -1. */
 int tm_arrival_room(struct tm_arrival *a);
+/* the entry at a position that an item remembers */
+static inline const uint32_t *tm_arrival_at(const struct tm_arrival *a, uint32_t pos) { return a->ring + (pos & a->mask); }
+/* 0 makes it a hole */
+static inline void tm_arrival_set(struct tm_arrival *a, uint64_t pos, uint32_t at) {
+  uint32_t *entry = a->ring + (pos & a->mask);
+  tm_arena_mark(entry, sizeof *entry);
+  *entry = at;
+}
 /* Appends and returns the position, or takes the last one back. */
 static inline uint32_t tm_arrival_push(struct tm_arrival *a, uint32_t at) {
-  a->ring[a->end & a->mask] = at;
+  tm_arrival_set(a, a->end, at);
   return (uint32_t)a->end++;
 }
 static inline void tm_arrival_pop(struct tm_arrival *a) {
   a->end--;
-  a->ring[a->end & a->mask] = 0;
+  tm_arrival_set(a, a->end, 0);
 }
-/* the entry at a position that an item remembers; 0 makes it a hole */
-static inline uint32_t *tm_arrival_at(const struct tm_arrival *a, uint32_t pos) { return a->ring + (pos & a->mask); }
 
 /* One entry of the pass: returns the handle that moved and its new position, or 0. */
 uint32_t tm_arrival_step(struct tm_arrival *a, uint32_t *pos);

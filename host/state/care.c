@@ -31,6 +31,8 @@ static int item_free(struct tm_table *t, uint32_t at, int32_t *steps) {
     struct tm_state_ref *ref = field_of(t, at, i);
     if (ref->at == 0) continue;
     struct tm_visit v = {t, 1, 0, *steps, dead->pos};
+    tm_arena_mark(dead, sizeof *dead);
+    tm_arena_mark(ref, sizeof *ref);
     int done = tm_visit_field(&v, t->fields + i, ref);
     *steps = v.steps;
     dead->pos = v.pos;
@@ -49,6 +51,7 @@ void tm_item_ruin(struct tm_table *t, uint32_t at) {
     tm_heap_free(&t->core.heap, at);
     return;
   }
+  tm_arena_mark(dead, sizeof *dead);
   dead->pos = 0;
   if (item_free(t, at, &steps)) return;
   dead->next = t->core.ruin_items;
@@ -58,6 +61,7 @@ void tm_item_ruin(struct tm_table *t, uint32_t at) {
 static int note_free(struct tm_table *t, uint32_t at, int32_t *steps) {
   struct tm_ruin *note = tm_heap_at(&t->core.heap, at);
   struct tm_visit v = {t, 1, (note->field & TM_RUIN_BARE) != 0, *steps, note->pos};
+  tm_arena_mark(note, sizeof *note);
   int done = tm_visit_field(&v, t->fields + (note->field & ~(uint32_t)TM_RUIN_BARE), &note->ref);
   *steps = v.steps;
   note->pos = v.pos;
@@ -106,7 +110,7 @@ static int arrival_care(struct tm_table *t, int32_t steps) {
     if (a->read + AHEAD < a->end) __builtin_prefetch(tm_item_at(t, *tm_arrival_at(a, (uint32_t)a->read + AHEAD)), 1);
     if (t->cursors != NULL) cursors_fix(t);
     uint32_t at = tm_arrival_step(a, &pos);
-    if (at != 0) tm_item_at(t, at)->arrival = pos;
+    if (at != 0) tm_item_change(t, at)->arrival = pos;
   }
   if (a->passing && t->cursors != NULL) cursors_fix(t);
   return tm_arrival_care(a, t->core.index.n, steps);
@@ -127,14 +131,15 @@ static uint32_t item_move(struct tm_table *t, struct tm_index_slot *s) {
   uint32_t old = s->at, at = tm_heap_leaving(&c->heap, old) ? tm_heap_move(&c->heap, old) : old;
   if (at == old) return at;
   t->moves++;
+  tm_arena_mark(s, sizeof *s);
   s->at = at;
-  *tm_arrival_at(&c->arrival, tm_item_at(t, at)->arrival) = at;
+  tm_arrival_set(&c->arrival, tm_item_at(t, at)->arrival, at);
   if (t->timed) tm_due_moved(t, old, at);
   if (!t->links) return at;
   struct tm_links l = *tm_links_at(t, at);
-  if (l.prev != 0) tm_links_at(t, l.prev)->next = at;
+  if (l.prev != 0) tm_links_change(t, l.prev)->next = at;
   else c->oldest = at;
-  if (l.next != 0) tm_links_at(t, l.next)->prev = at;
+  if (l.next != 0) tm_links_change(t, l.next)->prev = at;
   else c->newest = at;
   return at;
 }

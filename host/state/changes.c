@@ -17,14 +17,25 @@ static const size_t LOG_MAX = (size_t)1 << 30;
 struct tm_changes *tm_ffi_changes_new(struct tm_budget *budget, double seed) {
   struct tm_log *log = calloc(1, sizeof *log);
   if (log == NULL) return NULL;
-  log->pub.budget = budget;
-  log->account = (struct tm_account){budget, &log->share, &log->supply};
+  log->account = (struct tm_account){budget, &log->share, NULL, NULL};
   memcpy(&log->seed, &seed, sizeof log->seed);
-  log->key = tm_account_alloc(&log->account, sizeof *log->key);
-  if (log->key != NULL && tm_region_init(&log->mem, &log->account, LOG_MAX) == 0) return &log->pub;
-  tm_account_free(&log->account, log->key, sizeof *log->key);
+  if (tm_log_begin(log) == 0) return &log->pub;
   free(log);
   return NULL;
+}
+
+int tm_log_begin(struct tm_log *log) {
+  struct tm_account apart = {log->account.budget, log->account.share, NULL, NULL};
+  log->pub.budget = log->account.budget;
+  log->supply = calloc(1, sizeof *log->supply);
+  if (log->supply == NULL) return -1;
+  log->account.supply = log->supply;
+  log->key = tm_account_alloc_apart(&log->account, sizeof *log->key);
+  /* what is logged is no part of the state */
+  if (log->key != NULL && tm_region_init(&log->mem, &apart, LOG_MAX) == 0) return 0;
+  tm_account_free(&apart, log->key, sizeof *log->key);
+  free(log->supply);
+  return -1;
 }
 
 void tm_ffi_changes_free(struct tm_changes *c) {
@@ -35,8 +46,9 @@ void tm_ffi_changes_free(struct tm_changes *c) {
   tm_account_give(&log->account, log->counted);
   tm_region_fini(&log->mem);
   tm_account_free(&log->account, log->key, sizeof *log->key);
-  tm_supply_fini(&log->supply);
-  free(log);
+  tm_supply_fini(log->supply);
+  free(log->supply);
+  if (log->account.arena == NULL) free(log);
 }
 
 int tm_changes_grow(struct tm_log *log, size_t more) {

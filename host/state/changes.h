@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "arena.h"
 #include "region.h"
 
 struct tm_table;
@@ -50,12 +51,18 @@ struct tm_log {
   int32_t owed;           /* 1: something stood without its share of housekeeping */
   struct tm_table *caring; /* tables with housekeeping to do */
   struct tm_core *dying;  /* what cleared tables had */
+  uint32_t made;          /* states, ever */
+  uint32_t orphans;       /* states that were put back and that nobody adopted yet */
   struct tm_key *key;     /* scratch */
-  struct tm_supply supply;
+  struct tm_supply *supply;
 };
 
 /* What is logged stands, as by a commit, but nothing moves: addresses of what is there stay what they were until the next one. */
 void tm_changes_seal(struct tm_log *log);
+/* resume.c: the state of that name and layout that was made first and is not adopted, now adopted; NULL: c->refused says why. */
+struct tm_state *tm_state_adopt_as(struct tm_log *log, const struct tm_state_options *o);
+/* What a log has beside the arena: its bytes, the scratch key, the supply. 0, or -1 with nothing held. */
+int tm_log_begin(struct tm_log *log);
 /* Room for `more` bytes behind used: 0 or -1. */
 int tm_changes_grow(struct tm_log *log, size_t more);
 
@@ -80,6 +87,7 @@ static inline int tm_changes_keep(struct tm_log *log, const void *p, uint32_t le
   void *to = tm_changes_put(log, TM_CHANGE_KEEP, p, len, len);
   if (to == NULL) return -1;
   memcpy(to, p, len);
+  tm_arena_mark(p, len);
   return 0;
 }
 

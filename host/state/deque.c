@@ -45,9 +45,10 @@ static int ring_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t 
     if (at == 0) return -1;
     copy_out(t, old, len, size, (char *)(deque_get(t, at) + 1));
   } else {
-    uint32_t chunk = tm_value_alloc(t, TM_CHUNK_BYTES);
+    uint32_t chunk = tm_value_reserve(t, TM_CHUNK_BYTES);
     at = chunk == 0 ? 0 : dir_new(t, DIR_FIRST, 0);
     if (at == 0) return -1;
+    tm_arena_mark(tm_heap_at(&t->core.heap, chunk), (size_t)len * size);
     dir_of(deque_get(t, at))[0] = chunk;
     copy_out(t, old, len, size, tm_heap_at(&t->core.heap, chunk));
   }
@@ -82,7 +83,7 @@ void *tm_deque_push(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t s
     }
     uint32_t *chunk = dir_of(d) + ((d->head + len) & (dir_cap(d) * per - 1)) / per;
     if (*chunk == 0) {
-      uint32_t at = tm_value_alloc(t, TM_CHUNK_BYTES);
+      uint32_t at = tm_value_reserve(t, TM_CHUNK_BYTES);
       if (at == 0 || root_set(t, chunk, at) != 0) return NULL;
     }
   }

@@ -31,6 +31,13 @@ static struct tm_due_links *due_at(const struct tm_table *t, uint32_t at) {
   return (struct tm_due_links *)(void *)tm_record_at(t, at) - 1;
 }
 
+/* the same, about to change */
+static struct tm_due_links *due_change(const struct tm_table *t, uint32_t at) {
+  struct tm_due_links *l = due_at(t, at);
+  tm_arena_mark(l, sizeof *l);
+  return l;
+}
+
 /* ---- where a time belongs ---- */
 
 static uint32_t slot_at(uint64_t time, uint32_t level) {
@@ -79,10 +86,10 @@ static void slot_close(struct tm_wheel *w, uint32_t i) {
 /* Into slot i, between two that are neighbours there. Between two items i is of no account. */
 static void link_in(struct tm_table *t, struct tm_wheel *w, uint32_t i, uint32_t at, struct tm_due_links l) {
   struct tm_due_slot *s = w->slots + i;
-  *due_at(t, at) = l;
-  if (l.prev != 0) due_at(t, l.prev)->next = at;
+  *due_change(t, at) = l;
+  if (l.prev != 0) due_change(t, l.prev)->next = at;
   else s->head = at;
-  if (l.next != 0) due_at(t, l.next)->prev = at;
+  if (l.next != 0) due_change(t, l.next)->prev = at;
   else s->tail = at;
   if (l.prev != 0 && l.next != 0) return;
   if (l.time < s->least) s->least = l.time;
@@ -96,11 +103,11 @@ static void link_last(struct tm_table *t, struct tm_wheel *w, uint32_t i, uint32
 /* out of slot i, which slot_with found */
 static void link_cut(struct tm_table *t, struct tm_wheel *w, uint32_t i, uint32_t at) {
   struct tm_due_slot *s = w->slots + i;
-  struct tm_due_links *own = due_at(t, at), l = *own;
+  struct tm_due_links *own = due_change(t, at), l = *own;
   own->time = TM_DUE_NEVER;
-  if (l.prev != 0) due_at(t, l.prev)->next = l.next;
+  if (l.prev != 0) due_change(t, l.prev)->next = l.next;
   else s->head = l.next;
-  if (l.next != 0) due_at(t, l.next)->prev = l.prev;
+  if (l.next != 0) due_change(t, l.next)->prev = l.prev;
   else s->tail = l.prev;
   if (l.prev == 0 && l.next == 0) slot_close(w, i);
 }
@@ -108,8 +115,8 @@ static void link_cut(struct tm_table *t, struct tm_wheel *w, uint32_t i, uint32_
 /* All of `from` in front of what slot i has. */
 static void list_hang(struct tm_table *t, struct tm_wheel *w, uint32_t from, uint32_t i) {
   struct tm_due_slot *s = w->slots + i, f = w->slots[from];
-  due_at(t, f.tail)->next = s->head;
-  if (s->head != 0) due_at(t, s->head)->prev = f.tail;
+  due_change(t, f.tail)->next = s->head;
+  if (s->head != 0) due_change(t, s->head)->prev = f.tail;
   else s->tail = f.tail;
   s->head = f.head;
   if (f.least < s->least) s->least = f.least;
@@ -121,11 +128,11 @@ static void list_hang(struct tm_table *t, struct tm_wheel *w, uint32_t from, uin
 static void list_unhang(struct tm_table *t, struct tm_wheel *w, struct tm_due_slot f, uint32_t from, uint32_t i) {
   struct tm_due_slot *s = w->slots + i;
   uint32_t next = due_at(t, f.tail)->next;
-  due_at(t, f.tail)->next = 0;
+  due_change(t, f.tail)->next = 0;
   w->slots[from] = f;
   slot_open(w, from);
   s->head = next;
-  if (next != 0) due_at(t, next)->prev = 0;
+  if (next != 0) due_change(t, next)->prev = 0;
   else slot_close(w, i);
 }
 
@@ -253,16 +260,16 @@ void tm_due_moved(struct tm_table *t, uint32_t old, uint32_t at) {
   if (l.time == TM_DUE_NEVER) return;
   struct tm_wheel *w = wheel_of(t->core.due, l.time);
   struct tm_due_slot *s = w->slots + slot_with(w, old, l.time);
-  if (l.prev != 0) due_at(t, l.prev)->next = at;
+  if (l.prev != 0) due_change(t, l.prev)->next = at;
   else s->head = at;
-  if (l.next != 0) due_at(t, l.next)->prev = at;
+  if (l.next != 0) due_change(t, l.next)->prev = at;
   else s->tail = at;
 }
 
-void tm_due_none(struct tm_table *t, uint32_t at) { due_at(t, at)->time = TM_DUE_NEVER; }
+void tm_due_none(struct tm_table *t, uint32_t at) { due_change(t, at)->time = TM_DUE_NEVER; }
 
 int tm_due_init(struct tm_table *t, struct tm_due **due) {
-  struct tm_due *d = tm_account_alloc(&t->account, sizeof *d);
+  struct tm_due *d = tm_account_alloc_hot(&t->account, sizeof *d);
   *due = d;
   if (d == NULL) return -1;
   d->slice = TM_DUE_SLICE;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/err.h"
+#include "arena.h"
 
 enum { EXACT_CLASSES = 64, LOOK_MAX = 8192 };
 enum { DRIED_MAX = 32 };
@@ -31,32 +32,50 @@ static struct tm_block *block_get(const struct tm_heap *h, uint32_t b) {
   return (struct tm_block *)(void *)h->meta.base + b;
 }
 
-static void list_push(struct tm_heap *h, uint32_t *head, uint32_t b) {
+/* the description of a block, about to change */
+static struct tm_block *block_change(const struct tm_heap *h, uint32_t b) {
   struct tm_block *m = block_get(h, b);
+  tm_arena_mark(m, sizeof *m);
+  return m;
+}
+
+static void list_push(struct tm_heap *h, uint32_t *head, uint32_t b) {
+  struct tm_block *m = block_change(h, b);
   m->prev = 0;
   m->next = *head;
-  if (*head != 0) block_get(h, *head)->prev = b;
+  if (*head != 0) block_change(h, *head)->prev = b;
   *head = b;
 }
 
 static void list_cut(struct tm_heap *h, uint32_t *head, uint32_t b) {
-  struct tm_block *m = block_get(h, b);
-  if (m->prev != 0) block_get(h, m->prev)->next = m->next;
+  const struct tm_block *m = block_get(h, b);
+  if (m->prev != 0) block_change(h, m->prev)->next = m->next;
   else *head = m->next;
-  if (m->next != 0) block_get(h, m->next)->prev = m->prev;
+  if (m->next != 0) block_change(h, m->next)->prev = m->prev;
 }
 
-int tm_heap_init(struct tm_heap *h, struct tm_account *a, size_t reserve) {
+static int meta_init(struct tm_heap *h, size_t reserve) {
+  if (tm_region_init(&h->meta, h->account, tm_page_up((reserve >> TM_BLOCK_SHIFT) * sizeof(struct tm_block))) == 0) return 0;
+  tm_region_fini(&h->mem);
+  return -1;
+}
+
+static void begin(struct tm_heap *h, struct tm_account *a) {
   memset(h, 0, sizeof *h);
   h->account = a;
   h->blocks = 1;
   h->look = 1;
-  if (tm_region_init(&h->mem, a, reserve) != 0) return -1;
-  if (tm_region_init(&h->meta, a, tm_page_up((reserve >> TM_BLOCK_SHIFT) * sizeof(struct tm_block))) != 0) {
-    tm_region_fini(&h->mem);
-    return -1;
-  }
-  return 0;
+}
+
+int tm_heap_init(struct tm_heap *h, struct tm_account *a, size_t reserve) {
+  begin(h, a);
+  return tm_region_init(&h->mem, a, reserve) != 0 ? -1 : meta_init(h, reserve);
+}
+
+int tm_heap_init_at(struct tm_heap *h, struct tm_account *a, char *mem, size_t size) {
+  begin(h, a);
+  h->mem = (struct tm_region){.base = mem, .reserved = size, .open = size, .arena = a->arena};
+  return meta_init(h, size);
 }
 
 /* bytes of the blocks' descriptions that are counted */
@@ -107,7 +126,7 @@ static uint32_t block_take(struct tm_heap *h) {
   if (b == 0) {
     b = blocks_append(h, 1);
     if (b == 0) return 0;
-    memset(block_get(h, b), 0, sizeof(struct tm_block));
+    memset(block_change(h, b), 0, sizeof(struct tm_block));
     return b;
   }
   list_cut(h, &h->free_head, b);
@@ -120,6 +139,7 @@ static void block_dry(struct tm_heap *h, uint32_t b) {
   struct tm_block *m = block_get(h, b);
   size_t n = (size_t)m->pages * TM_PAGE, at = (size_t)b << TM_BLOCK_SHIFT;
   if (n == 0) return;
+  tm_arena_mark(m, sizeof *m);
   tm_region_drop(&h->mem, at, at + n);
   tm_account_give(h->account, n);
   h->page_bytes -= (double)n;
@@ -127,7 +147,7 @@ static void block_dry(struct tm_heap *h, uint32_t b) {
 }
 
 static void block_list(struct tm_heap *h, uint32_t b) {
-  block_get(h, b)->state = TM_BLOCK_FREE;
+  block_change(h, b)->state = TM_BLOCK_FREE;
   list_push(h, &h->free_head, b);
   h->free_n++;
 }
@@ -146,7 +166,7 @@ static uint32_t block_open(struct tm_heap *h, uint32_t c) {
     b = block_take(h);
     if (b == 0) return 0;
   }
-  struct tm_block *m = block_get(h, b);
+  struct tm_block *m = block_change(h, b);
   if (m->pages == 0 && pages_take(h, m, 1) != 0) {
     block_put(h, b);
     return 0;
@@ -161,7 +181,7 @@ static uint32_t block_open(struct tm_heap *h, uint32_t c) {
 
 /* nothing lives in b any more */
 static void block_close(struct tm_heap *h, uint32_t b) {
-  struct tm_block *m = block_get(h, b);
+  struct tm_block *m = block_change(h, b);
   if (m->state == TM_BLOCK_OPEN) list_cut(h, &h->open[m->cls], b);
   h->class_blocks[m->cls]--;
   if (h->idle == 0) {
@@ -201,12 +221,14 @@ static uint32_t span_alloc(struct tm_heap *h, uint32_t size) {
   else if (h->free_n >= n && h->free_n > h->blocks / 4) b = span_find(h, n, LOOK_MAX);
   if (b == 0 && n > 1) {
     b = blocks_append(h, n);
-    if (b != 0) memset(block_get(h, b), 0, n * sizeof(struct tm_block));
-    else if (h->free_n >= n) b = span_find(h, n, h->blocks + n);
+    if (b != 0) {
+      tm_arena_mark(block_get(h, b), n * sizeof(struct tm_block));
+      memset(block_get(h, b), 0, n * sizeof(struct tm_block));
+    } else if (h->free_n >= n) b = span_find(h, n, h->blocks + n);
   }
   if (b == 0) return 0;
   for (uint32_t i = b; i < b + n; i++) {
-    struct tm_block *m = block_get(h, i);
+    struct tm_block *m = block_change(h, i);
     block_dry(h, i);
     m->state = TM_BLOCK_SPAN;
     m->live = 0;
@@ -224,7 +246,7 @@ static uint32_t span_alloc(struct tm_heap *h, uint32_t size) {
 }
 
 static void span_free(struct tm_heap *h, uint32_t b) {
-  struct tm_block *m = block_get(h, b);
+  struct tm_block *m = block_change(h, b);
   uint32_t n = m->next;
   size_t bytes = (size_t)m->pages * TM_PAGE, at = (size_t)b << TM_BLOCK_SHIFT;
   TM_ASSERT(m->live == 1);
@@ -245,7 +267,7 @@ uint32_t tm_heap_alloc(struct tm_heap *h, uint32_t size) {
     b = block_open(h, c);
     if (b == 0) return 0;
   }
-  struct tm_block *m = block_get(h, b);
+  struct tm_block *m = block_change(h, b);
   char *base = h->mem.base + ((size_t)b << TM_BLOCK_SHIFT);
   if (m->free != 0) {
     slot = m->free - 1u;
@@ -272,13 +294,14 @@ uint32_t tm_heap_alloc(struct tm_heap *h, uint32_t size) {
 
 void tm_heap_free(struct tm_heap *h, uint32_t at) {
   uint32_t b = at >> (TM_BLOCK_SHIFT - 3);
-  struct tm_block *m = block_get(h, b);
+  struct tm_block *m = block_change(h, b);
   if (m->state == TM_BLOCK_SPAN) {
     span_free(h, b);
     return;
   }
   uint32_t cs = class_size(m->cls), slot = (at & (TM_BLOCK_BYTES / 8 - 1)) * 8 / cs;
   TM_ASSERT(m->live > 0 && m->state != TM_BLOCK_FREE && m->state != TM_BLOCK_IDLE);
+  tm_arena_mark(h->mem.base + (size_t)at * 8, sizeof m->free);
   memcpy(h->mem.base + (size_t)at * 8, &m->free, sizeof m->free);
   m->free = (uint16_t)(slot + 1);
   m->live--;
@@ -325,6 +348,7 @@ uint32_t tm_heap_mark(struct tm_heap *h, uint32_t from, uint32_t n) {
     /* worth it: less than 5/8 of its pages would do */
     if ((uint64_t)m->live * class_size(m->cls) * 8 >= (uint64_t)m->pages * TM_PAGE * 5) continue;
     if (m->state == TM_BLOCK_OPEN) list_cut(h, &h->open[m->cls], b);
+    tm_arena_mark(m, sizeof *m);
     m->state = TM_BLOCK_MARKED;
     marked++;
   }
@@ -335,6 +359,7 @@ void tm_heap_unmark(struct tm_heap *h, uint32_t from, uint32_t n) {
   for (uint32_t b = from; b < from + n && b < h->blocks; b++) {
     struct tm_block *m = block_get(h, b);
     if (m->state != TM_BLOCK_MARKED) continue;
+    tm_arena_mark(m, sizeof *m);
     m->state = TM_BLOCK_OPEN;
     list_push(h, &h->open[m->cls], b);
   }
@@ -345,6 +370,7 @@ uint32_t tm_heap_move(struct tm_heap *h, uint32_t at) {
   if (m->state != TM_BLOCK_MARKED) return at;
   uint32_t cs = class_size(m->cls), to = tm_heap_alloc(h, cs);
   if (to == 0) return at;
+  tm_arena_mark(tm_heap_at(h, to), cs);
   memcpy(tm_heap_at(h, to), tm_heap_at(h, at), cs);
   tm_heap_free(h, at);
   return to;

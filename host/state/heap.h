@@ -58,6 +58,8 @@ struct tm_heap {
 
 /* 0, or -1 with nothing held. reserve: addresses for the things in it. */
 int tm_heap_init(struct tm_heap *h, struct tm_account *a, size_t reserve);
+/* The same with memory that is there already, of an arena's hot part: it is never given back, and its descriptions of blocks lie apart. */
+int tm_heap_init_at(struct tm_heap *h, struct tm_account *a, char *mem, size_t size);
 /* Nothing lives in it any more. As much memory as was in use stays with its blocks for what comes next; of the rest a bounded
  * part goes back a call. */
 void tm_heap_reset(struct tm_heap *h);

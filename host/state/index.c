@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/err.h"
+#include "arena.h"
 
 enum { CAP_MIN = 64, TAIL = 4096, STEPS_PER_INSERT = 24, DROP_SLICE = 64 * 1024, EQUAL_MAX = 64 };
 enum { LARGE_FROM = 512 * 1024, ASK_AGAIN = 1024 };  /* slots (4 MiB), entries */
@@ -46,12 +47,18 @@ void tm_index_fini(struct tm_index *x) {
   tm_region_fini(&x->mem);
 }
 
+/* slots [from, to) are about to change */
+static void slots_mark(const struct tm_index *x, uint32_t from, uint32_t to) {
+  tm_arena_mark(x->slots + from, (size_t)(to - from) * sizeof *x->slots);
+}
+
 void tm_index_insert(struct tm_index *x, uint32_t hash, uint32_t at) {
   struct tm_index_slot *s = x->slots;
   uint32_t p = tm_index_home(x, hash), e;
   while (s[p].at != 0 && s[p].hash <= hash) p++;
   for (e = p; s[e].at != 0;) e++;
   TM_ASSERT((size_t)(e + 2) * sizeof *s <= x->mem.open);
+  slots_mark(x, p, e + 1);
   if (e > p) memmove(s + p + 1, s + p, (size_t)(e - p) * sizeof *s);
   s[p] = (struct tm_index_slot){hash, at};
   x->n++;
@@ -70,6 +77,7 @@ void tm_index_remove(struct tm_index *x, uint32_t slot) {
   struct tm_index_slot *s = x->slots;
   uint32_t q = slot + 1;
   while (s[q].at != 0 && tm_index_home(x, s[q].hash) < q) q++;
+  slots_mark(x, slot, q);
   if (q > slot + 1) memmove(s + slot, s + slot + 1, (size_t)(q - slot - 1) * sizeof *s);
   s[q - 1] = (struct tm_index_slot){0, 0};
   x->n--;
@@ -96,6 +104,7 @@ static void grow_one(struct tm_index *x, uint32_t q) {
 static void run_spread(struct tm_index *x, uint32_t s, uint32_t q, uint32_t end) {
   struct tm_index_slot *slots = x->slots;
   uint32_t n = q - s + 1, from = end + 1 - n, to = 0;
+  slots_mark(x, s, end + 1);
   memmove(slots + from, slots + s, (size_t)n * sizeof *slots);
   uint32_t clear = from < q + 1 ? from : q + 1;
   memset(slots + s, 0, (size_t)(clear - s) * sizeof *slots);
@@ -168,6 +177,8 @@ static int32_t shrink_run(struct tm_index *x, int32_t looks) {
     if (home > w) w = home;
     while (w < r && slots[w].at != 0) w++;
     if (w < r) {
+      slots_mark(x, w, w + 1);
+      slots_mark(x, r, r + 1);
       slots[w] = e;
       slots[r] = (struct tm_index_slot){0, 0};
     }
@@ -233,6 +244,7 @@ int tm_index_room(struct tm_index *x) {
 
 void tm_index_reset(struct tm_index *x) {
   uint32_t cap = x->low > x->high ? x->low : x->high, want = x->n < CAP_MIN / 2 ? CAP_MIN : x->n * 3 / 2;
+  slots_mark(x, 0, cap + TAIL);
   memset(x->slots, 0, (size_t)(cap + TAIL) * sizeof *x->slots);
   x->low = x->high = x->least = want < cap ? want : cap;
   x->n = 0;

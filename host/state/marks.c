@@ -136,6 +136,7 @@ int32_t tm_ffi_marks_count(const struct tm_marks *m, void *record, int32_t fresh
   for (int32_t i = 0; i < m->n && m->max > 0; i++) {
     if ((fresh >> i & 1) != 0 && counts[i] >= m->max) return TM_STATE_FULL;
   }
+  tm_arena_mark(counts, (size_t)m->n * sizeof *counts);
   for (int32_t i = 0; i < m->n; i++) counts[i] += fresh >> i & 1;
   return TM_STATE_OK;
 }
@@ -152,6 +153,8 @@ static int32_t number_add(struct tm_table *t, struct tm_state_ref *ref, uint64_t
   uint64_t *place = numbers_of(g) + p;
   if (tm_changes_keep(t->log, g, sizeof *g) != 0 || tm_changes_keep(t->log, place, sizeof *place) != 0) return TM_STATE_NO_MEMORY;
   *place = number;
+  /* without its number it means nothing, so it is not kept */
+  tm_arena_mark(marks_of(g) + p, 1);
   marks_of(g)[p] = (uint8_t)marks;
   g->n++;
   ref->n++;
@@ -226,7 +229,10 @@ int tm_visit_marks(struct tm_visit *v, struct tm_state_ref *ref) {
     n = 1u << (depth - depth_of(at_of(v->t, at)));
     i &= ~(n - 1);
     tm_visit_part(v, &at);
-    for (uint32_t k = i; k < i + n && !v->freeing; k++) handles_of(d)[k] = at;
+    if (!v->freeing && handles_of(d)[i] != at) {
+      tm_arena_mark(handles_of(d) + i, n * sizeof at);
+      for (uint32_t k = i; k < i + n; k++) handles_of(d)[k] = at;
+    }
     v->steps--;
   }
   v->pos = 0;

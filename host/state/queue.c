@@ -53,8 +53,13 @@ static struct tm_queued *node_at(const struct tm_queue *q, uint32_t id) {
 
 static uint32_t *next_of(const struct tm_queue *q, uint32_t id) { return (uint32_t *)(void *)q->nexts.base + id; }
 
+static void next_set(const struct tm_queue *q, uint32_t id, uint32_t next) {
+  tm_arena_mark(next_of(q, id), sizeof next);
+  *next_of(q, id) = next;
+}
+
 int tm_queue_init(struct tm_table *t, int32_t values) {
-  struct tm_queue *q = tm_account_alloc(&t->account, sizeof *q);
+  struct tm_queue *q = tm_account_alloc_hot(&t->account, sizeof *q);
   if (q == NULL) return -1;
   q->stride = (uint32_t)((offsetof(struct tm_queued, values) + (size_t)values * sizeof(uint64_t) + TM_LINE - 1) / TM_LINE * TM_LINE);
   q->values = values;
@@ -77,6 +82,7 @@ static void more_free(struct tm_table *t, struct tm_queued *e) {
   if (e->more == NULL) return;
   memcpy(&size, e->more, sizeof size);
   tm_account_free(&t->account, e->more, size);
+  tm_arena_mark(&e->more, sizeof e->more);
   e->more = NULL;
 }
 
@@ -130,6 +136,7 @@ static int32_t more_alloc(struct tm_table *t, struct tm_queued *e, const struct 
   if (size + sizeof all > INT32_MAX) return TM_STATE_TOO_LONG;
   e->more = tm_account_alloc(&t->account, all);
   if (e->more == NULL) return TM_STATE_NO_MEMORY;
+  tm_arena_mark(e->more, all);
   memcpy(e->more, &all, sizeof all);
   return 0;
 }
@@ -152,6 +159,7 @@ static int32_t value_put(struct tm_queued *e, int32_t i, const struct tm_value *
 
 static int32_t node_fill(struct tm_table *t, struct tm_queued *e, const struct tm_seek *k, const struct tm_value *values) {
   uint32_t at = sizeof(uint32_t);
+  tm_arena_mark(e, t->queue->stride);
   more_free(t, e);  /* of an event that was rolled back */
   int32_t code = more_alloc(t, e, k, values);
   if (code != 0) return code;
@@ -175,9 +183,10 @@ static int room_more(struct tm_table *t, struct tm_queue *q) {
   if ((size_t)room * q->stride > RESERVE || tm_region_open(&q->nodes, (size_t)room * q->stride) != 0) return -1;
   if (tm_region_open(&q->nexts, room * sizeof(uint32_t)) != 0) return -1;
   if (tm_account_take(&t->account, room_bytes(q, STEP)) != 0) return -1;
+  tm_arena_mark(next_of(q, from), (room - from) * sizeof(uint32_t));
   for (uint32_t id = from; id < room; id++) *next_of(q, id) = id + 1 < room ? id + 1 : 0;
   if (q->free == 0) q->free = q->staged = from;
-  else *next_of(q, q->free) = from;
+  else next_set(q, q->free, from);
   q->room = room;
   return 0;
 }
@@ -211,9 +220,9 @@ static void wheel_add(struct tm_queue *q, uint32_t id, uint64_t time) {
   uint64_t block = time >> LOW;
   uint32_t level = level_of(block, q->from), i = slot_at(block, level < q->drain ? q->drain : level);
   struct slot *s = q->slots + i;
-  *next_of(q, id) = 0;
+  next_set(q, id, 0);
   if (s->list.head == 0) s->list.head = id;
-  else *next_of(q, s->list.tail) = id;
+  else next_set(q, s->list.tail, id);
   s->list.tail = id;
   if (time < s->least) s->least = time;
   q->used[i >> DIGIT] |= (uint64_t)1 << (i & 63);
@@ -246,7 +255,7 @@ static void calendar_add(struct tm_queue *q, uint32_t id, uint64_t time) {
   uint64_t bit = (uint64_t)1 << (day % 64), *word = &q->bits[half][day / 64];
   /* most are empty: then nothing of it is read, which would have to be waited for */
   if ((*word & bit) == 0) l->head = id;
-  else *next_of(q, l->tail) = id;
+  else next_set(q, l->tail, id);
   l->tail = id;
   *word |= bit;
   q->sums[half] |= (uint64_t)1 << (day / 64);
@@ -418,7 +427,7 @@ static void drop(struct tm_table *t, struct tm_queue *q) {
   if (q->fetched - q->at > TM_QUEUE_RUN) q->fetched = q->at;
   if (q->read - q->at > TM_QUEUE_RUN) q->read = q->at;
   more_free(t, node_at(q, id));
-  *next_of(q, id) = q->free;
+  next_set(q, id, q->free);
   q->free = q->staged = id;
   q->taken = 0;
 }
@@ -442,6 +451,21 @@ void tm_queue_take(struct tm_table *t) {
   TM_ASSERT(t->log->pub.used == 0 && q->at != q->n);
   q->taken = 1;
   due_tell(t, q, q->at + 1);
+}
+
+/* ---- in another process ---- */
+
+void tm_queue_resume(struct tm_table *t) {
+  if (t->queue == NULL) return;
+  tm_region_resume(&t->queue->nodes, &t->account);
+  tm_region_resume(&t->queue->nexts, &t->account);
+  /* who asks for the keys says so again */
+  t->queue->also = NULL;
+}
+
+void tm_queue_regions(const struct tm_table *t, const struct tm_region **nodes, const struct tm_region **nexts) {
+  *nodes = t->queue != NULL ? &t->queue->nodes : NULL;
+  *nexts = t->queue != NULL ? &t->queue->nexts : NULL;
 }
 
 /* ---- what Lua calls ---- */

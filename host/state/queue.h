@@ -43,6 +43,10 @@ int32_t tm_queue_put_now(struct tm_table *t, const struct tm_seek *k, double tim
 struct tm_queued *tm_queue_first(struct tm_table *t, double upto);
 /* It has had its turn: another one is the first behind it. It can be read until that is asked for. */
 void tm_queue_take(struct tm_table *t);
+/* Its bytes were put back. */
+void tm_queue_resume(struct tm_table *t);
+/* NULL: it has none */
+void tm_queue_regions(const struct tm_table *t, const struct tm_region **nodes, const struct tm_region **nexts);
 struct tm_seek tm_queued_key(const struct tm_queued *e);
 void tm_queued_value(const struct tm_queued *e, int32_t i, struct tm_value *out);
 

@@ -23,19 +23,26 @@
 
 enum { TM_PAGE = 4096 };
 
-/* Whose memory it is: the budget it counts for, the part of it that is this state's, and who makes pages ready (NULL:
- * nobody). */
+struct tm_arena;
+
+/* Whose memory it is: the budget it counts for, the part of it that is this state's, who makes pages ready (NULL:
+ * nobody), and the arena in which all of it lies (NULL: in mappings of its own). */
 struct tm_account {
   struct tm_budget *budget;
   double *share;
   struct tm_supply *supply;
+  struct tm_arena *arena;
 };
 
 /* n more bytes are wanted: 0, or -1 when the budget is used up. */
 int tm_account_take(struct tm_account *a, size_t n);
 void tm_account_give(struct tm_account *a, size_t n);
-/* Zeroed memory from the heap that counts: NULL when there is none. For what is small and few. */
+/* Zeroed memory from the heap that counts: NULL when there is none. For what is small and few. Who writes there later marks it. */
 void *tm_account_alloc(struct tm_account *a, size_t n);
+/* The same for a struct that changes all the time: in an arena it lies in the hot part and is never marked. */
+void *tm_account_alloc_hot(struct tm_account *a, size_t n);
+/* The same for what is no part of the state and gone with the process: never in an arena. */
+void *tm_account_alloc_apart(struct tm_account *a, size_t n);
 void tm_account_free(struct tm_account *a, void *p, size_t n);
 
 struct tm_region {
@@ -44,11 +51,15 @@ struct tm_region {
   size_t open;
   size_t asked;               /* the supply was asked for what lies before it; 0: for nothing */
   struct tm_supply *supply;
+  struct tm_arena *arena;     /* NULL: a mapping of its own */
+  uint32_t room;              /* in the arena; 0: its addresses are somebody else's (the hot part) */
 };
 
 /* Reserves addresses, no memory: 0 or -1. Behind what is open TM_PAD bytes and more can be read, as scanners of texts do. */
 int tm_region_init(struct tm_region *r, struct tm_account *a, size_t reserve);
 void tm_region_fini(struct tm_region *r);
+/* Its bytes were put back: it goes on with what its account has in this process. */
+void tm_region_resume(struct tm_region *r, const struct tm_account *a);
 /* [0, upto) may be touched from now on: 0, or -1 with nothing changed. Counts nothing. */
 int tm_region_open_more(struct tm_region *r, size_t upto);
 static inline int tm_region_open(struct tm_region *r, size_t upto) {

@@ -147,7 +147,10 @@ int tm_segments_visit(struct tm_visit *v, struct tm_segments *x) {
     n = 1u << (x->depth - g->depth);
     i &= ~(n - 1);
     tm_visit_part(v, &at);
-    for (uint32_t k = i; k < i + n && !v->freeing; k++) dir[k] = at;
+    if (!v->freeing && dir[i] != at) {
+      tm_arena_mark(dir + i, n * sizeof at);
+      for (uint32_t k = i; k < i + n; k++) dir[k] = at;
+    }
     v->steps--;
   }
   v->pos = 0;

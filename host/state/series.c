@@ -159,6 +159,8 @@ void tm_visit_tagged(struct tm_visit *v, void *cells, uint32_t n) {
     if (!tm_tag_has_text(cell[i])) continue;
     uint32_t at = (uint32_t)cell[i];
     tm_visit_part(v, &at);
+    if (at == (uint32_t)cell[i]) continue;
+    tm_arena_mark(cell + i, sizeof cell[i]);
     cell[i] = (cell[i] & ~(uint64_t)UINT32_MAX) | at;
   }
   v->steps -= (int32_t)n;

@@ -24,7 +24,7 @@ struct tm_stay {
 static size_t chunk_bytes(const struct tm_stay *y) { return sizeof(struct chunk) + (size_t)y->stride * y->per_chunk; }
 
 int tm_stay_init(struct tm_table *t, int32_t cells, double size, int32_t place) {
-  struct tm_stay *y = tm_account_alloc(&t->account, sizeof *y);
+  struct tm_stay *y = tm_account_alloc_hot(&t->account, sizeof *y);
   if (y == NULL) return -1;
   y->stride = (uint32_t)(sizeof(struct tm_stayed) + (size_t)cells * sizeof(uint64_t));
   y->per_chunk = CHUNK_BYTES / y->stride;
@@ -50,6 +50,11 @@ void tm_stay_free(struct tm_table *t) {
 
 uint32_t tm_stay_number(struct tm_table *t) { return ++t->stay->number; }
 
+static void next_set(struct chunk *c, struct chunk *next) {
+  tm_arena_mark(c, sizeof *c);
+  c->next = next;
+}
+
 static struct tm_stayed *entry_at(const struct tm_stay *y, struct chunk *c, uint32_t i) {
   return (struct tm_stayed *)(void *)(c->entries + (size_t)i * y->stride);
 }
@@ -65,19 +70,26 @@ static const struct tm_stayed *entry_ahead(const struct tm_stay *y, uint32_t n) 
   return c == NULL || i >= (c == y->last ? y->end : y->per_chunk) ? NULL : entry_at(y, c, i);
 }
 
+/* the same, about to be written */
+static struct tm_stayed *entry_change(const struct tm_stay *y, struct chunk *c, uint32_t i) {
+  struct tm_stayed *e = entry_at(y, c, i);
+  tm_arena_mark(e, y->stride);
+  return e;
+}
+
 struct tm_stayed *tm_stay_room(struct tm_table *t) {
   struct tm_stay *y = t->stay;
-  if (y->last != NULL && y->end < y->per_chunk) return entry_at(y, y->last, y->end);
+  if (y->last != NULL && y->end < y->per_chunk) return entry_change(y, y->last, y->end);
   struct chunk *c = y->spare;
   y->spare = NULL;
   if (c == NULL) c = tm_account_alloc(&t->account, chunk_bytes(y));
   if (c == NULL) return NULL;
-  c->next = NULL;
+  next_set(c, NULL);
   if (y->last == NULL) y->first = c;
-  else y->last->next = c;
+  else next_set(y->last, c);
   y->last = c;
   y->end = 0;
-  return entry_at(y, c, 0);
+  return entry_change(y, c, 0);
 }
 
 void tm_stay_add(struct tm_table *t) { t->stay->end++; }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "../base/err.h"
+#include "arena_own.h"
 #include "key.h"
 #include "queue.h"
 #include "stay.h"
@@ -19,19 +20,22 @@
 
 enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024, STATES_MANY = 256 };
 enum { RECYCLED_HEAP = 8 * 1024 * 1024, RECYCLED_SLOTS = 128 * 1024 };  /* 1 MiB of slots */
-enum { LINE = 64, LINE_SHARE = 8 };
+enum { LINE = 64, LINE_SHARE = 8, ARENA_SHARE = 64 };
 static const size_t RESERVE_MAX = (size_t)32 << 30;
 
 /* ---- making ---- */
 
 /* Addresses for the heap: four times what the budget could pay for, as spans waste addresses; of states by the thousand (open
  * windows) each gets fewer, as there are 128 TiB of them in all. */
-static size_t reserve_for(const struct tm_changes *c) {
+static size_t reserve_for(const struct tm_log *log) {
+  const struct tm_changes *c = &log->pub;
   size_t n = RESERVE_MIN, most = RESERVE_MAX;
   double want = c->budget->limit > 0 ? c->budget->limit * 4 : (double)RESERVE_MAX;
   int32_t states = 0;
   for (const struct tm_state *s = c->states; s != NULL && states < STATES_MANY; s = s->next) states++;
   if (states == STATES_MANY) most /= 16;
+  /* what all its regions have is 9/4 of that; an arena is for some hundred states, smaller ones when there is less of it left */
+  while (log->account.arena != NULL && most > RESERVE_MIN && most / 4 * 9 * ARENA_SHARE > tm_arena_room_left(log->account.arena)) most /= 2;
   while (n < most && (double)n < want) n *= 2;
   return n;
 }
@@ -90,11 +94,18 @@ static size_t fields_bytes(uint32_t n) { return n * sizeof(struct tm_state_field
 struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o) {
   struct tm_log *log = (struct tm_log *)(void *)c;
   double share = 0;
-  struct tm_account account = {c->budget, &share, NULL};
+  struct tm_account account = {c->budget, &share, NULL, log->account.arena};
+  c->refused = TM_REFUSED_OPTIONS;
   if (!options_good(o)) return NULL;
-  struct tm_table *t = tm_account_alloc(&account, sizeof *t);
+  c->refused = TM_REFUSED_NOT;
+  if (log->orphans > 0) {
+    struct tm_state *kept = tm_state_adopt_as(log, o);
+    if (kept != NULL || c->refused != TM_REFUSED_NOT) return kept;
+  }
+  c->refused = TM_REFUSED_MEMORY;
+  struct tm_table *t = tm_account_alloc_hot(&account, sizeof *t);
   if (t == NULL) return NULL;
-  t->account = (struct tm_account){c->budget, &t->pub.bytes, &log->supply};
+  t->account = (struct tm_account){c->budget, &t->pub.bytes, log->supply, log->account.arena};
   t->pub.bytes = share;
   t->log = log;
   t->record_size = ((uint32_t)o->record_size + 7) & ~7u;
@@ -107,7 +118,7 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   t->fields_n = (uint32_t)o->fields_n;
   t->prefix = o->sections ? TM_SECTION_BYTES : 0;
   t->pub.name_len = o->name_len;
-  t->reserve = reserve_for(c);
+  t->reserve = reserve_for(log);
   char *name = tm_account_alloc(&t->account, (size_t)o->name_len + 1);
   t->fields = tm_account_alloc(&t->account, fields_bytes(t->fields_n));
   t->pub.name = name;
@@ -118,12 +129,16 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
     tm_account_free(&account, t, sizeof *t);
     return NULL;
   }
+  tm_arena_mark(name, (size_t)o->name_len + 1);
   if (o->name_len > 0) memcpy(name, o->name, (size_t)o->name_len);
   if (o->fields_n > 0) memcpy(t->fields, o->fields, (size_t)o->fields_n * sizeof *t->fields);
   t->follow = o->fields_n > 0 && t->fields[o->fields_n - 1].kind == TM_FIELD_SERIES ? t->fields[o->fields_n - 1].off : -1;
   t->pub.base = t->core.heap.mem.base;
   t->pub.next = c->states;
+  t->pub.adopted = 1;
+  t->serial = ++log->made;
   c->states = &t->pub;
+  c->refused = TM_REFUSED_NOT;
   return &t->pub;
 }
 
@@ -143,6 +158,7 @@ static void dying_end(struct tm_table *t) {
 void tm_ffi_state_free(struct tm_state *s) {
   struct tm_table *t = tm_table_of(s);
   if (s == NULL) return;
+  if (!s->adopted) t->log->orphans--;
   struct tm_state **p = &t->log->pub.states;
   while (*p != s) p = &(*p)->next;
   *p = s->next;
@@ -160,7 +176,7 @@ void tm_ffi_state_free(struct tm_state *s) {
   tm_account_free(&t->account, (void *)(uintptr_t)t->pub.name, (size_t)t->pub.name_len + 1);
   tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));
   double share = t->pub.bytes;
-  struct tm_account account = {t->account.budget, &share, NULL};
+  struct tm_account account = {t->account.budget, &share, NULL, t->account.arena};
   tm_account_free(&account, t, sizeof *t);
 }
 
@@ -178,8 +194,8 @@ void tm_table_care_for(struct tm_table *t) {
 
 static void newest_push(struct tm_table *t, uint32_t at) {
   struct tm_core *c = &t->core;
-  *tm_links_at(t, at) = (struct tm_links){c->newest, 0};
-  if (c->newest != 0) tm_links_at(t, c->newest)->next = at;
+  *tm_links_change(t, at) = (struct tm_links){c->newest, 0};
+  if (c->newest != 0) tm_links_change(t, c->newest)->next = at;
   else c->oldest = at;
   c->newest = at;
 }
@@ -188,18 +204,18 @@ static void newest_push(struct tm_table *t, uint32_t at) {
 static void links_cut(struct tm_table *t, uint32_t at) {
   struct tm_core *c = &t->core;
   struct tm_links l = *tm_links_at(t, at);
-  if (l.prev != 0) tm_links_at(t, l.prev)->next = l.next;
+  if (l.prev != 0) tm_links_change(t, l.prev)->next = l.next;
   else c->oldest = l.next;
-  if (l.next != 0) tm_links_at(t, l.next)->prev = l.prev;
+  if (l.next != 0) tm_links_change(t, l.next)->prev = l.prev;
   else c->newest = l.prev;
 }
 
 static void links_restore(struct tm_table *t, uint32_t at, struct tm_links l) {
   struct tm_core *c = &t->core;
-  *tm_links_at(t, at) = l;
-  if (l.prev != 0) tm_links_at(t, l.prev)->next = at;
+  *tm_links_change(t, at) = l;
+  if (l.prev != 0) tm_links_change(t, l.prev)->next = at;
   else c->oldest = at;
-  if (l.next != 0) tm_links_at(t, l.next)->prev = at;
+  if (l.next != 0) tm_links_change(t, l.next)->prev = at;
   else c->newest = at;
 }
 
@@ -241,7 +257,7 @@ static void keys_count(struct tm_table *t) { t->pub.keys = t->core.index.n; }
 static void item_unlink(struct tm_table *t, uint32_t at, uint32_t hash) {
   struct tm_item *it = tm_item_at(t, at);
   tm_index_remove(&t->core.index, tm_index_where(&t->core.index, hash, at));
-  *tm_arrival_at(&t->core.arrival, it->arrival) = 0;
+  tm_arrival_set(&t->core.arrival, it->arrival, 0);
   if (t->links) links_cut(t, at);
   keys_count(t);
 }
@@ -257,6 +273,7 @@ static int item_remove(struct tm_table *t, uint32_t at, uint32_t hash) {
   }
   memcpy(bytes, &it->key_len, sizeof it->key_len);
   item_unlink(t, at, hash);
+  tm_arena_mark(it, sizeof *it);
   it->key_len = TM_ITEM_GONE;
   return 0;
 }
@@ -300,6 +317,7 @@ static void *item_insert(struct tm_table *t, const struct tm_seek *k) {
   if (tm_index_room(&c->index) != 0 || tm_arrival_room(&c->arrival) != 0) goto fail;
   at = tm_heap_alloc(&c->heap, item_size(size));
   if (at == 0 || tm_changes_put(t->log, TM_CHANGE_INSERT, t, at, 0) == NULL) goto fail;
+  tm_arena_mark(tm_heap_at(&c->heap, at), size);
   struct tm_item *it = tm_item_at(t, at);
   it->key_len = (uint16_t)len;
   it->arrival = tm_arrival_push(&c->arrival, at);
@@ -331,6 +349,7 @@ static inline int32_t item_announce(struct tm_table *t, uint32_t at) {
   char *to = tm_changes_put(t->log, TM_CHANGE_RECORD, t, at, t->record_size);
   if (to == NULL) return TM_STATE_NO_MEMORY;
   record_copy(to, tm_record_at(t, at), t->record_size);
+  tm_arena_mark(tm_record_at(t, at), t->record_size);
   if (!t->links || tm_table_touch(t, at) == 0) return 0;
   tm_changes_undo(t->log, (int32_t)(to - t->log->mem.base));
   return TM_STATE_NO_MEMORY;
@@ -390,7 +409,7 @@ struct cleared { struct tm_core *core; };
 
 int32_t tm_ffi_state_clear(struct tm_state *s) {
   struct tm_table *t = tm_table_of(s);
-  struct tm_core *old = tm_account_alloc(&t->account, sizeof *old), fresh;
+  struct tm_core *old = tm_account_alloc_hot(&t->account, sizeof *old), fresh;
   struct cleared what = {old};
   int32_t mark = t->log->pub.used;
   if (old == NULL) return TM_STATE_NO_MEMORY;
@@ -464,9 +483,10 @@ void tm_table_undo(const struct tm_change *e, const void *bytes) {
       t->moves++;
       break;
     case TM_CHANGE_REMOVE:
+      tm_arena_mark(it, sizeof *it);
       memcpy(&it->key_len, bytes, sizeof it->key_len);
       tm_index_insert(&t->core.index, item_hash(t, it), e->at);
-      *tm_arrival_at(&t->core.arrival, it->arrival) = e->at;
+      tm_arrival_set(&t->core.arrival, it->arrival, e->at);
       if (t->links) links_restore(t, e->at, *tm_links_at(t, e->at));
       break;
     case TM_CHANGE_MOVED:
@@ -525,8 +545,9 @@ void tm_table_end(struct tm_log *log, const struct tm_change *e, const void *byt
 
 struct tm_state_cursor *tm_ffi_cursor_new(struct tm_state *s) {
   struct tm_table *t = tm_table_of(s);
-  struct tm_cursor *w = tm_account_alloc(&t->account, sizeof *w);
+  struct tm_cursor *w = tm_account_alloc_apart(&t->account, sizeof *w);
   if (w == NULL) return NULL;
+  t->apart += (double)sizeof *w;
   w->table = t;
   w->at = t->core.arrival.head;
   w->next = t->cursors;
@@ -540,6 +561,7 @@ void tm_ffi_cursor_free(struct tm_state_cursor *pub) {
   struct tm_cursor **p = &w->table->cursors;
   while (*p != w) p = &(*p)->next;
   *p = w->next;
+  w->table->apart -= (double)sizeof *w;
   tm_account_free(&w->table->account, w, sizeof *w);
 }
 

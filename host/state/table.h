@@ -12,6 +12,7 @@
 #ifndef TM_STATE_TABLE_H
 #define TM_STATE_TABLE_H
 
+#include "arena.h"
 #include "arrival.h"
 #include "changes.h"
 #include "due.h"
@@ -92,6 +93,8 @@ struct tm_table {
   struct tm_ahead *ahead;         /* made when first asked for */
   struct tm_queue *queue;         /* events that wait (queue.h); NULL: they never do */
   struct tm_stay *stay;           /* events in windows that move over all keys (stay.h); NULL: there are none */
+  double apart;                   /* of pub.bytes, what is no part of the state: cursors, `ahead` */
+  uint32_t serial;                /* in order of making */
   uint32_t moves;                 /* another number when an item's handle may name something else than before */
   struct tm_table *caring_next;
   int32_t caring;
@@ -108,6 +111,17 @@ static inline struct tm_item *tm_item_at(const struct tm_table *t, uint32_t at) 
   return (struct tm_item *)(void *)(tm_record_at(t, at) + t->record_size);
 }
 static inline struct tm_links *tm_links_at(const struct tm_table *t, uint32_t at) { return tm_heap_at(&t->core.heap, at); }
+/* the same, about to change */
+static inline struct tm_item *tm_item_change(const struct tm_table *t, uint32_t at) {
+  struct tm_item *it = tm_item_at(t, at);
+  tm_arena_mark(it, sizeof *it);
+  return it;
+}
+static inline struct tm_links *tm_links_change(const struct tm_table *t, uint32_t at) {
+  struct tm_links *l = tm_links_at(t, at);
+  tm_arena_mark(l, sizeof *l);
+  return l;
+}
 static inline uint32_t tm_item_handle(const struct tm_table *t, const void *record) {
   return (uint32_t)((size_t)((const char *)record - t->record_off - t->core.heap.mem.base) / 8);
 }

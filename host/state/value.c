@@ -10,12 +10,18 @@
 
 static const uint32_t EMPTY = (uint32_t)TM_TEXT_EMPTY;
 
-uint32_t tm_value_alloc(struct tm_table *t, uint32_t size) {
+uint32_t tm_value_reserve(struct tm_table *t, uint32_t size) {
   uint32_t at = tm_heap_alloc(&t->core.heap, size);
   if (at != 0 && tm_changes_put(t->log, TM_CHANGE_ALLOC, t, at, 0) == NULL) {
     tm_heap_free(&t->core.heap, at);
     return 0;
   }
+  return at;
+}
+
+uint32_t tm_value_alloc(struct tm_table *t, uint32_t size) {
+  uint32_t at = tm_value_reserve(t, size);
+  if (at != 0) tm_arena_mark(tm_heap_at(&t->core.heap, at), size);
   return at;
 }
 
@@ -144,8 +150,12 @@ int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field) {
 
 void tm_visit_part(struct tm_visit *v, uint32_t *at) {
   if (*at == 0 || *at == EMPTY) return;
-  if (v->freeing) tm_heap_free(&v->t->core.heap, *at);
-  else if (tm_heap_leaving(&v->t->core.heap, *at)) *at = tm_heap_move(&v->t->core.heap, *at);
+  if (v->freeing) {
+    tm_heap_free(&v->t->core.heap, *at);
+  } else if (tm_heap_leaving(&v->t->core.heap, *at)) {
+    tm_arena_mark(at, sizeof *at);
+    *at = tm_heap_move(&v->t->core.heap, *at);
+  }
 }
 
 void tm_visit_cells(struct tm_visit *v, void *cells, uint32_t n, uint32_t stride, int32_t of) {

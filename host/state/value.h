@@ -16,6 +16,8 @@ enum { TM_CELL_BYTES = 8 };
 
 /* Memory of t, freed if the event is rolled back: 0 if there is none. */
 uint32_t tm_value_alloc(struct tm_table *t, uint32_t size);
+/* The same of which little is written at once: what is, is marked by who writes it. */
+uint32_t tm_value_reserve(struct tm_table *t, uint32_t size);
 /* `at` is freed at the commit: 0 or -1. */
 int tm_value_release(struct tm_table *t, uint32_t at);
 /* The same for all of ref (of field `field`, an index | TM_RUIN_BARE), in slices. */

@@ -29,7 +29,7 @@ enum { SANITIZED = 0 };
 static struct tm_supply supply;
 static struct tm_budget budget;
 static double share;
-static struct tm_account account = {&budget, &share, &supply};
+static struct tm_account account = {&budget, &share, &supply, NULL};
 
 /* 1 when all that was asked for is met, within ten seconds */
 static int supply_waits(struct tm_supply *s) {
@@ -196,7 +196,7 @@ static void no_thread(void) {
   pid_t pid = fork();
   if (pid == 0) {
     struct tm_supply none = {0};
-    struct tm_account a = {&budget, &share, &none};
+    struct tm_account a = {&budget, &share, &none, NULL};
     struct tm_region r;
     struct rlimit as = {1, 1};
     if (SANITIZED) none.state = TM_SUPPLY_BROKEN;
@@ -230,7 +230,7 @@ static void table_over_it(void) {
   struct tm_state_options o = {"t", NULL, 1, 0, 32, TM_ON_FULL_REFUSE, 0, 0, 0};
   struct tm_state *s = tm_ffi_state_new(c, &o);
   struct tm_table *t = tm_table_of(s);
-  struct tm_supply *its = &t->log->supply;
+  struct tm_supply *its = t->log->supply;
   for (uint64_t i = 0; i < KEYS; i++) {
     key_put(i);
     uint64_t *r = tm_ffi_state_write(s, &key);
