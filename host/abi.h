@@ -555,10 +555,17 @@ struct tm_state {
   double due;               /* nothing is due before, ms: a lower bound, kept up by every call; +inf: nothing is armed */
   double due_popped;        /* when the record that tm_ffi_due_pop gave last was due */
 };
-/* NULL: no memory, or options that cannot be */
+/* One that a run before left with that name and layout, if there is such (the first made first), else an empty one. NULL: no memory, or
+ * options that cannot be */
 struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_options *o);
 /* nothing of it may be in the log */
 void tm_ffi_state_free(struct tm_state *s);
+/* The state at an address that a run before left and nobody has got yet; NULL: there is none. */
+struct tm_state *tm_ffi_state_adopt(struct tm_changes *c, const void *at);
+/* The next of those that nobody has got yet behind this one (NULL: the first); NULL: there are no more. */
+const struct tm_state *tm_ffi_states_left(const struct tm_changes *c, const struct tm_state *behind);
+/* All states count as left by a run before: nobody knows them any more. The log is empty. */
+void tm_ffi_states_orphan(struct tm_changes *c);
 
 /* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ, also beyond
  * 2^53, where an integer is its digits. At most 16 parts in a row make a composite key. */

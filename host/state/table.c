@@ -92,6 +92,8 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   double share = 0;
   struct tm_account account = {c->budget, &share, NULL};
   if (!options_good(o)) return NULL;
+  struct tm_state *left = tm_table_adopt(c, o);
+  if (left != NULL) return left;
   struct tm_table *t = tm_account_alloc(&account, sizeof *t);
   if (t == NULL) return NULL;
   t->account = (struct tm_account){c->budget, &t->pub.bytes, &log->supply};

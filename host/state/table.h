@@ -95,6 +95,7 @@ struct tm_table {
   uint32_t moves;                 /* another number when an item's handle may name something else than before */
   struct tm_table *caring_next;
   int32_t caring;
+  int32_t orphan;                 /* 1: left by another run, and nobody has asked for it yet (adopt.c) */
   int32_t gone;                   /* during a commit: earlier entries are about what the table had before it was cleared */
 };
 
@@ -169,6 +170,8 @@ void tm_table_care_for(struct tm_table *t);
 uint32_t tm_table_leaving(const struct tm_table *t, const void *record);
 int32_t tm_table_remove(struct tm_table *t, const void *record, uint32_t hash);
 void tm_core_fini(struct tm_core *core);
+/* adopt.c: the orphan of that name and layout that was made first, which is none any more; NULL: there is none. */
+struct tm_state *tm_table_adopt(struct tm_changes *c, const struct tm_state_options *o);
 
 /* Undoing and ending what table.c logs; e is the entry, bytes what it kept. */
 void tm_table_undo(const struct tm_change *e, const void *bytes);
