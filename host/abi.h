@@ -579,6 +579,10 @@ struct tm_state *tm_ffi_state_adopt(struct tm_changes *c, double address);
 double tm_ffi_state_address(const struct tm_state *s);
 /* nothing of it may be in the log */
 void tm_ffi_state_free(struct tm_state *s);
+/* The next of those that nobody has got yet behind this one (NULL: the first); NULL: there are no more. */
+const struct tm_state *tm_ffi_states_left(const struct tm_changes *c, const struct tm_state *behind);
+/* All states count as left by a run before: nobody knows them any more. The log is empty. */
+void tm_ffi_states_orphan(struct tm_changes *c);
 
 /* Keys: canonical bytes that keep the type. 1 and 1.0 are equal, -0 and 0 too; 1, "1" and true differ, also beyond
  * 2^53, where an integer is its digits. At most 16 parts in a row make a composite key. */

@@ -199,12 +199,14 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
 static void death_record(struct control *c, const struct tm_marker *m) {
   struct tm_shared *s = c->shared;
   double event = event_number(s, m->row);
-  int same = s->death_count > 0 && s->death_event == event && s->death.pipeline == m->pipeline && event >= 0;
+  int same = s->death_count > 0 && s->death.pipeline == m->pipeline &&
+             (event >= 0 ? s->death_event == event : s->death_good == s->batch_good && s->death.row == m->row);
 
   /* while a worker loads, `death` is still that of the one before, not mended yet */
   if (m->serial != 0 && s->phase != TM_PHASE_LOADING) {
     s->death = *m;
     s->death_event = event;
+    s->death_good = s->batch_good;
     s->death_count = same ? s->death_count + 1 : 1;
   }
   memset(&s->flow.marker, 0, sizeof s->flow.marker);

@@ -61,6 +61,7 @@ struct tm_shared {
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
   struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
   double death_event;                /* which event it was: so many of that pipeline's source came before it; -1 not known */
+  double death_good;                 /* `batch_good` at that time */
   int32_t death_count;               /* times in a row at the same event */
   volatile double epoch;             /* with a data folder: the last one that is durable */
   struct tm_counters counters;

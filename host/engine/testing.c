@@ -2,6 +2,8 @@
  *
  *   guarded(f, ...)      pcall under the deadline of one event: a script that loads
  *   begin()              nothing is left of the plan before; sources, sinks and pipelines may be added
+ *   crash()              nothing is left of the plan but what outlives a process: what was read, positions, the clock; sources, sinks and
+ *                        pipelines may be added, the same ones as before
  *   open(loops)          the plan is complete
  *   feed(source, text)   text behind what the source has        finish(source)  it has no more
  *   step(source)         true: something moved, take the rows and call again; source nil: only what is at hand
@@ -82,6 +84,14 @@ static int testing_begin(lua_State *L) {
   return 0;
 }
 
+static int testing_crash(lua_State *L) {
+  struct tm_testing *t = self_of(L);
+  tm_flow_clear(&t->flows);
+  t->current = NULL;
+  t->settling = 0;
+  return 0;
+}
+
 static int testing_open(lua_State *L) {
   struct tm_testing *t = self_of(L);
   struct tm_err err = {0};
@@ -94,6 +104,7 @@ static int testing_open(lua_State *L) {
     t->flows.sources[i]->quiet_ms = 1;
   }
   if (tm_flow_open(&t->flows, &err) != 0) return refuse(L, err.detail);
+  tm_flow_recover(&t->flows);
   return 0;
 }
 
@@ -201,8 +212,9 @@ static int testing_advance(lua_State *L) {
 
 void tm_testing_push(lua_State *L, struct tm_testing *t) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
-    {"guarded", testing_guarded}, {"begin", testing_begin}, {"open", testing_open}, {"feed", testing_feed}, {"finish", testing_finish},
-    {"step", testing_step}, {"settle", testing_settle}, {"fire", testing_fire}, {"take", testing_take}, {"advance", testing_advance},
+    {"guarded", testing_guarded}, {"begin", testing_begin}, {"crash", testing_crash}, {"open", testing_open}, {"feed", testing_feed},
+    {"finish", testing_finish}, {"step", testing_step}, {"settle", testing_settle}, {"fire", testing_fire}, {"take", testing_take},
+    {"advance", testing_advance},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

@@ -32,7 +32,7 @@ struct tm_queued {
   uint64_t values[];              /* as cells of a series, but that a text's handle is its place in `more` */
 };
 
-/* Makes t->queue, for events of so many values: 0 or -1. */
+/* Makes t->queue, for events of so many values: 0 or -1. What a state has that a run before left stays, if it is such. */
 int tm_queue_init(struct tm_table *t, int32_t values);
 void tm_queue_free(struct tm_table *t);
 /* One more event, with k hashed: 0 or a code. Rolled back with the event at work. */

@@ -5,6 +5,7 @@ table of functions it calls. Nothing here runs per event.
 host gives   text(name), abi, flow, traces, read(path), files(paths), print(line), failure(...), position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
 host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, idle, ending, generate
+             save() -> text, resting(), restore(text) -> list: between two batches (keep.lua)
 ]]
 
 local host = ...
@@ -38,6 +39,7 @@ local sandbox = require 'tidemill.sandbox'
 local plan_module = require 'tidemill.plan'
 local codegen = require 'tidemill.codegen'
 local errors = require 'tidemill.errors'
+local keep = require 'tidemill.keep'
 local api = require 'tidemill.api'
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
@@ -48,7 +50,7 @@ local windows = require 'tidemill.windows'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
-local M = { handle = errors.handle }
+local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore }
 local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked
 local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees
@@ -224,6 +226,7 @@ local function caches(n, list)
 end
 
 local function bind(o)
+  keep.begin()
   for _, d in ipairs(plan.sinks) do
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
@@ -327,7 +330,7 @@ end
 --- What tidemill.testing makes a run of: a script by its name, or a list of streams. The run before has ended.
 ---@param what string|table
 ---@param o table settings: of the script; canonical: as of plan.make; change(plan): what becomes of its sources and sinks;
----   engine: the functions of host/engine/testing.c
+---   engine: the functions of host/engine/testing.c; checked: views live for one call; saved: of the same run before it crashed
 ---@return table plan
 local function begin_test(what, o)
   local results, all = {}, false
@@ -345,10 +348,20 @@ local function begin_test(what, o)
   local problems = {}
   require 'tidemill.lint'.states(made, problems)
   if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
-  while state.changes.states ~= nil do C.tm_ffi_state_free(state.changes.states) end
-  o.engine.begin()
-  plan, checked = made, true
-  o.engine.open(bind { checked = true })
+  if o.saved then
+    C.tm_ffi_states_orphan(state.changes)
+    o.engine.crash()
+  else
+    while state.changes.states ~= nil do C.tm_ffi_state_free(state.changes.states) end
+    o.engine.begin()
+  end
+  plan, checked = made, o.checked
+  o.engine.open(bind { checked = o.checked })
+  if o.saved then
+    local told = keep.restore(o.saved)
+    if told[1] then raise('state', ("t:crash: '%s' is %s in the same script%s"):format(told[1].name, told[1].what,
+      told[1].why and ' (' .. told[1].why .. ')' or '')) end
+  end
   return plan
 end
 
@@ -362,7 +375,8 @@ function M.test(o, engine)
   for name, v in pairs(plain) do globals[name] = v end
   globals._G = globals
   local testing = require 'tidemill.testing'
-  return testing.main(o, engine, begin_test, globals, function(parts) modules.tidemill = api.make({}, parts) end)
+  local function save() return keep.resting() and keep.save() or nil end
+  return testing.main(o, engine, begin_test, save, globals, function(parts) modules.tidemill = api.make({}, parts) end)
 end
 
 --- After a sample: the schema that its events have, as text; nil if there were none.

@@ -16,6 +16,7 @@ local lib = require 'tidemill.lib'
 local bytecode = require 'tidemill.bytecode'
 local catalog = require 'tidemill.catalog'
 local filter = require 'tidemill.filter'
+local keep = require 'tidemill.keep'
 local value = require 'tidemill.value'
 local C, raise = lib.C, lib.raise
 
@@ -662,6 +663,14 @@ function M.compile(group, checked)
   local chunk, whole = load_text(members[1], table.concat(head, '\n'), text, g.consts)
   local loops = { chunk(g.consts, g.views, lib.flow.marker, lib.flow, value.snapshot, C.tm_ffi_filter_rows, dropper,
     members[1].source.batch, lib.rows, more and Gen.environment() or nil) }
+  local K = g.consts
+  if K.resting then
+    keep.add_test(K.resting)
+    keep.add(members[1].name .. '/end', 'ends of inputs', K.save_ends, function(data)
+      if #data[1] ~= #g.fires then return 'it has other steps' end
+      K.load_ends(data, members)
+    end)
+  end
   local unit = g.windowed and g:unit_at_work() or nil
   local function abandon()
     for _, v in ipairs(g.views) do v.abandon() end

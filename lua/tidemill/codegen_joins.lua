@@ -14,6 +14,7 @@ exist once, whichever side the event at hand is of.
 local lib = require 'tidemill.lib'
 local joins = require 'tidemill.joins'
 local value = require 'tidemill.value'
+local windows = require 'tidemill.windows'
 local C, ffi = lib.C, lib.ffi
 local row_len = ffi.new 'int32_t[1]'
 
@@ -89,6 +90,7 @@ return function(emit, Gen)
     g.functions[#g.functions + 1] = ('local function %s() local w = %s %s.highest = w return w >= %s.trip end'):format(base.tick,
       g:watermark_text(base), base.name, base.name)
     g.clocks[#g.clocks + 1] = base
+    windows.keep(('%s/%s/event_time'):format(g.pipeline.name, step.rec.name), base)
     return base
   end
 

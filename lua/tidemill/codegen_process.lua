@@ -6,6 +6,7 @@ through the steps behind.
   rowsN    takes one emitted row on; events and timers share it
 ]]
 
+local keep = require 'tidemill.keep'
 local C = require 'tidemill.lib'.C
 
 return function(emit, Gen, node_list)
@@ -139,6 +140,10 @@ return function(emit, Gen, node_list)
     for i, a in ipairs(box.aged) do goes[i] = a end
     state.box, state.view = box, view
     g.boxes[#g.boxes + 1] = box
+    -- the number of the record made last, by which timers know theirs; and how many went
+    keep.add(state.name .. '/records', 'records of a process', function()
+      return { box.at.born, state.cleared }
+    end, function(data) box.at.born, state.cleared = data[1], data[2] end)
     g:at(step)
     g:put('do')
     g:find_record(state, view)

@@ -464,6 +464,22 @@ local function next_fire(m)
 end
 ]=]
 
+  --- What is kept of the end of input (keep.lua), and whether something is done in part.
+  local KEPT_TEXT = [=[
+function K.resting() return PENDINGnot cursor and not K.unfinished end
+function K.save_ends()
+  local done, order = {}, {}
+  for n = 1, #fires do done[n] = fires[n][4] end
+  for m, n in pairs(over) do order[m.name] = n end
+  return { done, order, overs, at }
+end
+function K.load_ends(data, members)
+  for n = 1, #fires do fires[n][4] = data[1][n] or false end
+  for n = 1, #members do over[members[n]] = data[2][members[n].name] end
+  overs, at = data[3], data[4]
+end
+]=]
+
   --- The fire functions, and the loops over pseudo rows that call them: one a step, which names no upvalue, as that over events.
   function Gen:fire_text()
     if #self.fires == 0 and #self.clocks == 0 and #self.group.members == 1 then return '' end
@@ -494,9 +510,10 @@ local function fire(first, last, m)
     end
     if ended then fires[at][4] = true ]] .. (alone and 'at = at + 1' or 'at = next_fire(m)') .. [[ end
   end
-  return fires[at] and st0.home + 1 or last + 1
+  K.unfinished = fires[at] ~= nil
+  return K.unfinished and st0.home + 1 or last + 1
 end
-]] .. self:advance_text()
+]] .. self:advance_text() .. KEPT_TEXT:gsub('PENDING', self.windowed and 'not pending and not held and not held_to and ' or '')
     return self.fired
   end
 

@@ -43,6 +43,7 @@ return function(emit, Gen)
     at.name, at.self = self:const(at.ptr), self:const(at)
     self.anchors[#self.anchors + 1] = clock
     self.clocks[#self.clocks + 1] = at
+    windows.keep(self.pipeline.name .. '/event_time', at)
     if column and column.lead and self.may_drop and view.entry then
       local highest = ffi.new('double[?]', C.TM_BATCH_ROWS + 1)
       self.anchors[#self.anchors + 1] = highest
@@ -63,6 +64,7 @@ return function(emit, Gen)
       members = self.group.members }
     at.name, at.self = self:const(at.ptr), self:const(at)
     self.clocks[#self.clocks + 1], self.wall = at, at
+    windows.keep(self.pipeline.name .. '/clock', at)
     return at
   end
 

@@ -12,6 +12,7 @@ A window is full, and gives its row, with the event that is its n-th.
 
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
+local keep = require 'tidemill.keep'
 local siblings = require 'tidemill.siblings'
 local windows = require 'tidemill.windows'
 local C = lib.C
@@ -107,6 +108,9 @@ function M.new(rec, opened, clock, forget)
   end
 
   function W.judge_due() return tick end
+
+  keep.add(opened.name .. '/windows', 'windows of a number of events', function() return { tick = tick } end,
+    function(data) tick = data.tick end)
   function W.key() return family.key_of(W.r) end
   function W.unit() if W.working then return W.key(), {} end end
 

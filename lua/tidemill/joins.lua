@@ -13,6 +13,7 @@ depends on it, and memory follows the watermark without a turn of its own.
 ]]
 
 local lib = require 'tidemill.lib'
+local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
 local windows = require 'tidemill.windows'
 local C, ffi = lib.C, lib.ffi
@@ -56,6 +57,9 @@ function M.new(rec, main, outer, spans, clock)
     waiting = state.open(main.name .. '/waiting', { 'base', 'at' }, { { name = 'key', kind = 'text' } }, { timed = true })
     wait_ptr = waiting.ptr
   end
+
+  keep.add(main.name .. '/marks', 'marks of a join', function() return J.seq > 0 and { J.seq } or nil end,
+    function(data) J.seq = data[1] end)
 
   --- The record at hand can go at this time; a new one.
   function J.arm(record, at)

@@ -17,8 +17,9 @@ of the window's own, made of its panes when the first such event of its key come
 local lib = require 'tidemill.lib'
 local bounds = require 'tidemill.bounds'
 local heap = require 'tidemill.heap'
+local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
-local C, ffi = lib.C, lib.ffi
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local floor, huge = math.floor, math.huge
 
 local M = {}
@@ -85,6 +86,35 @@ function M.new(rec, opened, clock, compiled)
   end
 
   function P.attach(windows) W = windows end
+
+  -- For keep.lua ------------------------------------------------------------
+
+  function P.saved_of(e) return 0, e.id end
+
+  function P.save()
+    local list, made = {}, {}
+    for _, e in pairs(panes) do list[#list + 1] = { e.k, e.from, e.to, e.id, e.over } end
+    for i = 1, kept.n do made[i] = { kept[i].k, kept[i].level, kept[i].i, kept[i].id } end
+    return { panes = list, nodes = made, serial = serial, state = keep.address(shared), slow_to = P.slow_to, records = P.records,
+      kinds = P.kinds, unit = unit, many = many }
+  end
+
+  function P.load(list, data)
+    if data.unit ~= unit or data.many ~= many then
+      raise('state', ("step '%s': its windows are made of other panes than before: size and slide cannot be changed while some are open")
+        :format(rec.name))
+    end
+    keep.state(data.state, shared)
+    for _, e in ipairs(list) do e.ptr = shared end
+    for _, d in ipairs(data.panes) do panes[d[1]] = { k = d[1], from = d[2], to = d[3], over = d[5], ptr = shared, id = d[4] } end
+    for _, d in ipairs(data.nodes) do
+      local node = { k = d[1], level = d[2], i = d[3], ptr = shared, id = d[4] }
+      nodes[node.level][node.i] = node
+      heap.push(kept, node)
+    end
+    serial, P.slow_to, P.records = data.serial, data.slow_to, data.records
+    for n, kind in pairs(data.kinds) do if P.kinds[n] then P.kinds[n] = kind end end
+  end
 
   function P.begin(e) e.ptr, e.id = shared, -1 end
 

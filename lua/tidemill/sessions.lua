@@ -19,6 +19,7 @@ Taking one ends in a commit, before its row is made: failing, that must not find
 
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
+local keep = require 'tidemill.keep'
 local siblings = require 'tidemill.siblings'
 local windows = require 'tidemill.windows'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
@@ -307,6 +308,8 @@ function M.new(rec, opened, clock, merge, forget)
   end
 
   function W.judge_due() return ptr.due < tick and ptr.due or tick end
+
+  keep.add(opened.name .. '/windows', 'sessions', function() return { tick = tick } end, function(data) tick = data.tick end)
 
   --- The key of the record at hand, in Lua's form.
   function W.key() return family.key_of(W.r) end

@@ -98,6 +98,18 @@ function M.with_sections(opened)
   return ptr
 end
 
+--- The names of states that a run before left and nobody has asked for, each once.
+function M.left()
+  local names, known = {}, {}
+  local s = C.tm_ffi_states_left(changes, nil)
+  while s ~= nil do
+    local name = ffi_string(s.name, s.name_len)
+    if not known[name] then known[name], names[#names + 1] = true, name end
+    s = C.tm_ffi_states_left(changes, s)
+  end
+  return names
+end
+
 --- Raises what a negative code of a key means.
 function M.key_failed(code)
   if code == C.TM_STATE_TOO_LONG then raise('too-long', 'a key has at most 65535 bytes') end

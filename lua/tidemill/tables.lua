@@ -10,6 +10,7 @@ The record is due then; every SWEEP rows some of those due are looked at, so tha
 ]]
 
 local lib = require 'tidemill.lib'
+local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
 local C, ffi = lib.C, lib.ffi
 local ffi_string, huge = ffi.string, math.huge
@@ -17,11 +18,11 @@ local ffi_string, huge = ffi.string, math.huge
 local M = {}
 
 local SWEEP, SWEEP_MOST, TRIM_MOST = 64, 128, 4096
+local KEY_PARTS = 16
 local KINDS = { [C.TM_KEY_IS_NUMBER] = 'number', [C.TM_KEY_IS_STRING] = 'string', [C.TM_KEY_IS_BOOLEAN] = 'boolean' }
 
 --- Looks after records that are due; called once a row, and does something every SWEEP of them.
 local function sweeper(T, clocks, versioned)
-  local n = 0
   local function visit(low)
     local p = C.tm_ffi_due_pop(T.ptr, low)
     if p == nil then return false end
@@ -34,9 +35,9 @@ local function sweeper(T, clocks, versioned)
   end
   return function(time)
     if time > T.highest then T.highest = time end
-    n = n + 1
-    if n < SWEEP then return end
-    n = 0
+    T.unswept = T.unswept + 1
+    if T.unswept < SWEEP then return end
+    T.unswept = 0
     local low = huge
     for i = 1, #clocks do low = math.min(low, clocks[i].w) end
     if #clocks == 0 then low = T.highest end
@@ -56,9 +57,9 @@ function M.of(entry)
     { { name = 'row', kind = 'text' } }
   local opened = state.open(rec.name, {}, refs, { max_keys = rec.options.max_keys, on_full = rec.options.on_full,
     timed = rec.versioned ~= nil })
-  local kinds = ffi.new 'int32_t[16]'
+  local kinds = ffi.new('int32_t[?]', KEY_PARTS)
   local T = { state = opened, ptr = opened.ptr, kinds_anchor = kinds, kinds = ffi.cast('int32_t *', kinds), highest = -huge,
-    before = ffi.new 'struct tm_value', after = ffi.new 'struct tm_value' }
+    unswept = 0, before = ffi.new 'struct tm_value', after = ffi.new 'struct tm_value' }
   opened.step, opened.names, opened.composite = entry.step, rec.on.fields, rec.on.composite
   opened.key_nodes, opened.table = {}, T
   if rec.versioned then
@@ -70,6 +71,14 @@ function M.of(entry)
     end
     T.sweep = sweeper(T, entry.clocks, versioned)
   end
+  keep.add('table/' .. rec.name, 'a table', function()
+    local list = {}
+    for i = 1, KEY_PARTS do list[i] = kinds[i - 1] end
+    return { highest = T.highest, unswept = T.unswept, kinds = list }
+  end, function(data)
+    T.highest, T.unswept = data.highest, data.unswept
+    for i = 1, KEY_PARTS do kinds[i - 1] = data.kinds[i] end
+  end)
   entry.opened = T
   return T
 end

@@ -24,7 +24,7 @@ local huge = math.huge
 local M = { rejected = {} }   -- rejected: texts of load errors, by which `tidemill test` knows them again
 
 local ROWS_MAX = 1000000      -- rows that a spec has not taken
-local engine, begin           -- of host/engine/testing.c, of boot.lua
+local engine, begin, save     -- of host/engine/testing.c; of boot.lua
 local current                 -- the run at hand
 
 -- Sources and sinks of memory -----------------------------------------------------
@@ -491,20 +491,18 @@ function Run.state(run, name, key)
   return shown(state, record)
 end
 
-function Run.crash()
-  raise('usage', 't:crash needs the journal (--data), which is not in this version')
-end
-
 -- Making one ----------------------------------------------------------------------------
 
-local OPTIONS = { watermark = true, set = true }
+local OPTIONS = { watermark = true, set = true, checked = true }
+local OPTION_NAMES = { 'watermark', 'set', 'checked' }
+local OF_SPEC = { 'columns', 'texts', 'ended', 'watermark', 'passed' }   -- what a run knows of a source besides the engine
 
 local function options_of(given)
-  if given == nil then return {} end
+  if given == nil then given = {} end
   if type(given) ~= 'table' then raise('usage', 'tm.testing.run takes its options as a table, got ' .. stream.describe(given)) end
   for name in pairs(given) do
     if not OPTIONS[name] then
-      raise('usage', "tm.testing.run has no option '" .. tostring(name) .. "'" .. suggest.among(tostring(name), { 'watermark', 'set' }))
+      raise('usage', "tm.testing.run has no option '" .. tostring(name) .. "'" .. suggest.among(tostring(name), OPTION_NAMES))
     end
   end
   if given.watermark ~= nil and given.watermark ~= 'manual' and given.watermark ~= 'declared' then
@@ -512,7 +510,10 @@ local function options_of(given)
   end
   local set = {}
   for name, v in pairs(given.set or {}) do set[name] = tostring(v) end
-  return { manual = given.watermark == 'manual', set = set }
+  if given.checked ~= nil and type(given.checked) ~= 'boolean' then
+    raise('usage', 'tm.testing.run: checked is true or false, got ' .. stream.describe(given.checked))
+  end
+  return { manual = given.watermark == 'manual', set = set, checked = given.checked ~= false }
 end
 
 --- Dead letters that no spec looked at are told: a test that waits for rows says too little of why there are none.
@@ -554,29 +555,46 @@ local function caller()
   return info.short_src .. ':' .. info.currentline
 end
 
+--- Makes the plan of a run, of its streams or its script. saved: what it was when it crashed, else nil.
+local function plan_of(run, saved)
+  local o, before = run.options, run.plan
+  run.plan = begin(run.what, { settings = o.set or {}, canonical = { source = memory_source, sink = memory_sink }, engine = engine,
+    checked = o.checked, saved = saved, change = function(plan)
+      own_sinks(plan)
+      for _, p in ipairs(plan.pipelines) do p.manual = o.manual end
+    end })
+  run.sources, run.clocks, run.sinks = {}, {}, {}
+  for i, source in ipairs(run.plan.sources) do
+    if source.memory then run.sources[#run.sources + 1] = source end
+    if source.kind == 'every' then
+      source.passed = 0
+      run.clocks[#run.clocks + 1] = source
+    end
+    for _, name in ipairs(before and OF_SPEC or {}) do source[name] = before.sources[i][name] end
+  end
+  for _, sink in ipairs(run.plan.sinks) do
+    if sink.kind == 'memory' then run.sinks[#run.sinks + 1] = sink end
+  end
+end
+
+--- t:crash(): the process is killed between two events, and another one goes on from what is kept. What a script has in globals and
+--- upvalues is lost, where t was made of a script; what the spec made of streams itself it still has.
+function Run.crash(run)
+  alive(run)
+  local saved = save()
+  if not saved then raise('usage', 't:crash: rows are still being made; call it between two events') end
+  plan_of(run, saved)
+end
+
 local function start(what, given, where)
   local o = options_of(given)
   if type(what) ~= 'string' and type(what) ~= 'table' then
     raise('usage', "tm.testing.run takes a stream, a list of streams or the path of a script, got " .. stream.describe(what))
   end
   M.close()
-  local run = { rows = {}, now = 0, sources = {}, clocks = {}, sinks = {}, place = where }
+  local run = { rows = {}, now = 0, place = where, what = what, options = o }
   current = run
-  run.plan = begin(what, { settings = o.set or {}, canonical = { source = memory_source, sink = memory_sink }, engine = engine,
-    change = function(plan)
-      own_sinks(plan)
-      for _, p in ipairs(plan.pipelines) do p.manual = o.manual end
-    end })
-  for _, source in ipairs(run.plan.sources) do
-    if source.memory then run.sources[#run.sources + 1] = source end
-    if source.kind == 'every' then
-      source.passed = 0
-      run.clocks[#run.clocks + 1] = source
-    end
-  end
-  for _, sink in ipairs(run.plan.sinks) do
-    if sink.kind == 'memory' then run.sinks[#run.sinks + 1] = sink end
-  end
+  plan_of(run)
   if o.manual then begin_clocks(run) end
   return run
 end
@@ -604,7 +622,8 @@ end
 
 --- A run of a stream, a list of streams, or a script by its path.
 ---@param what table|string
----@param options table? watermark: 'declared' (default) or 'manual'; set: settings of the script
+---@param options table? watermark: 'declared' (default) or 'manual'; set: settings of the script; checked: false: functions are called as
+---   in a run, where nothing is looked at that they do with an event after their call
 local function new_run(what, options)
   local where, spec = caller(), debug.getinfo(2, 'S').source
   if type(what) == 'string' then what = path_of(what, spec) end
@@ -625,10 +644,11 @@ end
 ---@param o table paths, json
 ---@param moves table the functions of host/engine/testing.c
 ---@param begin_run function of boot.lua
+---@param save_run function of boot.lua: what a run remembers, as text; nil: something is under way
 ---@param globals table what specs and busted see: Lua's own next, pairs and tostring, by which busted tells tables apart
 ---@param publish function makes `require 'tidemill'` of specs
-function M.main(o, moves, begin_run, globals, publish)
-  engine, begin, spec_globals = moves, begin_run, globals
+function M.main(o, moves, begin_run, save_run, globals, publish)
+  engine, begin, save, spec_globals = moves, begin_run, save_run, globals
   publish { testing = { run = new_run } }
   local run_specs = require 'tidemill.testing_busted'
   setfenv(0, globals)

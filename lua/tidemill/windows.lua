@@ -18,6 +18,7 @@ local lib = require 'tidemill.lib'
 local bounds = require 'tidemill.bounds'
 local duration = require 'tidemill.duration'
 local heap = require 'tidemill.heap'
+local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
 local C, raise = lib.C, lib.raise
 local floor, huge = math.floor, math.huge
@@ -128,6 +129,21 @@ function M.enter(at, batch)
   M.set_due(k, k.due)
 end
 
+--- Registers a clock: how far it is. Its distance and its limit are the script's.
+---@param name string of keep.add
+---@param at table as of M.enter
+function M.keep(name, at)
+  local k = at.ptr
+  keep.add(name, 'a clock', function()
+    return { k.highest, k.w, k.due, k.cap, k.low, part = at.part, highest = at.highest, seen = at.seen, bounded = at.bounded,
+      over = at.over, unbegun = at.unbegun, told = at.told, told_from = at.told_from }
+  end, function(data)
+    k.highest, k.w, k.due, k.cap, k.low = data[1], data[2], data[3], data[4], data[5]
+    for _, field in ipairs { 'part', 'highest', 'seen', 'bounded', 'over', 'unbegun', 'told', 'told_from' } do at[field] = data[field] end
+    M.set_due(k, k.due)
+  end)
+end
+
 --- The first multiple of `every` that the watermark will pass; from: where the first window begins.
 function M.first_tick(clock, every, from)
   local low = clock.w > -huge and clock.w or clock.highest - clock.distance
@@ -164,6 +180,33 @@ local function holdings(opened)
 
   function H.no_more_shown() end
   function H.sent() end
+
+  --- For keep.lua: of a window, and what else there is.
+  function H.saved_of(e) return keep.address(e.ptr), e.id end
+
+  function H.save()
+    local addresses = {}
+    for i = 1, #idle do addresses[i] = keep.address(idle[i]) end
+    return { idle = addresses, crowd = crowd and keep.address(crowd), sections = sections }
+  end
+
+  --- list: the windows, with address and id; data: what H.save gave.
+  function H.load(list, data)
+    local first, found = opened.ptr, false
+    local function claim(address)
+      local ptr = keep.state(address, first)
+      found = found or ptr == first
+      return ptr
+    end
+    own, crowd, sections = 0, data.crowd and keep.state(data.crowd), data.sections
+    idle[1] = nil
+    for i, address in ipairs(data.idle) do idle[i] = claim(address) end
+    for _, e in ipairs(list) do
+      if e.id == OWN then e.ptr, own = claim(e.address), own + 1 else e.ptr = crowd end
+    end
+    -- it was made anew, as the first one had been given back
+    if not found then table.insert(idle, 1, first) end
+  end
 
   function H.drop(e)
     if e.id ~= OWN then return state.drop_section(e.ptr, e.id) end
@@ -388,6 +431,26 @@ function M.new(rec, opened, clock, panes)
     if section == OWN then p = C.tm_ffi_cursor_at(cursor) else p = C.tm_ffi_section_at(W.at.ptr, section, place) end
     if p ~= nil then return p end
   end
+
+  keep.add(opened.name .. '/windows', panes and 'windows made of panes' or 'windows', function()
+    local list = {}
+    for _, e in pairs(by) do
+      local address, id = held.saved_of(e)
+      list[#list + 1] = { e.k, e.from, e.to, e.fired, address, id }
+    end
+    return { tick = tick, list = list, held = held.save() }
+  end, function(data)
+    local list = {}
+    tick = data.tick
+    for i, d in ipairs(data.list) do
+      local e = { k = d[1], from = d[2], to = d[3], over = d[3] - 1 + lateness, fired = d[4], address = d[5], id = d[6] }
+      list[i], by[e.k] = e, e
+      heap.push(e.fired and fired or waiting, e)
+    end
+    count = #list
+    held.load(list, data.held)
+    judge_due()
+  end)
 
   --- Its key and bounds.
   function W.unit()

@@ -365,7 +365,6 @@ describe('tm.testing', function()
       [K .. "t:send('stdn', {})"] = "no source is called 'stdn' %(did you mean 'stdin'%?%)",
       [K .. 't:send(3)'] = 't:send takes an event as a table, or a line as a text, got a number',
       [K .. 't:advance(3)'] = "t:advance takes a duration such as '5m': .*write '3s'",
-      [K .. 't:crash()'] = 't:crash needs the journal',
       [K .. "t:watermark 'x'"] = "t:watermark takes milliseconds, or math.huge",
       [K .. 't:watermark(5) t:watermark(4)'] = 'never goes back: 4 is before 5',
       [K .. "t:state 'x'"] = 'no step of these scripts keeps state',

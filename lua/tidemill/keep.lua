@@ -1,0 +1,129 @@
+--[[
+keep.lua - what the library itself remembers between events, as one text: saved at an epoch, loaded by the process that goes on.
+
+Keyed state lies in C and survives by itself; here is what hangs beside it in Lua: clocks, windows that are open, counters that decide about
+rows to come. Whoever keeps such registers it when it is made, under the name of its pipeline and step, never by its place in a plan:
+
+  M.add(name, kind, save, load)     save(): plain data (numbers, strings, booleans, tables of these), nil: nothing yet; load(data): back
+                                    to what it was, or a text that says why it cannot be
+
+Numbers keep all their bits, infinities and NaN too. A state of C is its address, which means the same in the process that goes on; what
+was registered by a step that has several states asks for each again (M.state). What is saved grows with open windows, never with keys.
+The text is that of LuaJIT's string.buffer, which later versions of it read.
+
+Both are called between two batches, when M.resting() says that nothing is under way: no window is being shown, no timer at work.
+]]
+
+local lib = require 'tidemill.lib'
+local buffer = require 'string.buffer'
+local state = require 'tidemill.state'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
+
+local M = {}
+
+local VERSION = 1
+
+local parts, by_name, tests = {}, {}, {}
+
+--- A plan begins: what was registered by the one before is forgotten.
+function M.begin() parts, by_name, tests = {}, {}, {} end
+
+--- Registers what a step remembers.
+---@param name string "pipeline/step", "pipeline/step/part"; of several of one name the order in the text of the script tells
+---@param kind string what it is: data of another kind is not loaded
+---@param save function (): plain data, or nil
+---@param load function (data): why it cannot be loaded, or nil
+function M.add(name, kind, save, load)
+  local base, n = name, 1
+  while by_name[name] do
+    n = n + 1
+    name = base .. ' ' .. n
+  end
+  local part = { name = name, kind = kind, save = save, load = load }
+  parts[#parts + 1], by_name[name] = part, part
+end
+
+--- Registers a test: is nothing of it under way?
+function M.add_test(resting) tests[#tests + 1] = resting end
+
+--- Is nothing under way that is not saved? False while the rows of a window, the timers of an event or the end of an input are done in
+--- part; between two batches that is so only while such things fill more than one.
+function M.resting()
+  for i = 1, #tests do
+    if not tests[i]() then return false end
+  end
+  return true
+end
+
+--- The address of a state, as data.
+function M.address(ptr) return tonumber(ffi.cast('uintptr_t', ptr)) end
+
+--- The state at an address that was saved: struct tm_state *. had: one that this step has already.
+function M.state(address, had)
+  if had ~= nil and M.address(had) == address then return had end
+  local ptr = C.tm_ffi_state_adopt(state.changes, address)
+  if ptr == nil then raise('state', ('a state that was saved at address %.0f is not there'):format(address)) end
+  return ptr
+end
+
+-- Random numbers -----------------------------------------------------------------
+
+-- the generator of math.random lies in a userdata of the function; four words of 64 bits
+local RANDOM_BYTES = 32
+
+local function random_words()
+  local _, held = debug.getupvalue(math.random, 1)
+  return type(held) == 'userdata' and ffi.cast('char *', held) or nil
+end
+
+-- Saving and loading -----------------------------------------------------------------
+
+--- All that is registered, as one text.
+---@return string
+function M.save()
+  local out, words = {}, random_words()
+  for i = 1, #parts do
+    local p = parts[i]
+    out[p.name] = { p.kind, p.save() }
+  end
+  return buffer.encode { version = VERSION, random = words and ffi.string(words, RANDOM_BYTES), parts = out }
+end
+
+local function by_text(a, b) return a.name < b.name end
+
+--- Loads what M.save gave, in a process that has loaded the scripts and has not begun with events.
+---@param text string
+---@return table list of { name, what, why }, in order of names; what: 'gone' it was saved, and no step has it now; 'new' a step has
+---   nothing to go on from; 'changed' what was saved is of another kind, or cannot be (why). A state of C that nobody has is 'gone' too.
+function M.restore(text)
+  local ok, saved = pcall(buffer.decode, text)
+  if not ok or type(saved) ~= 'table' or type(saved.parts) ~= 'table' then
+    raise('state', 'what the library saved cannot be read: ' .. (ok and 'it is something else' or tostring(saved)))
+  end
+  if saved.version ~= VERSION then
+    raise('state', ('what the library saved is of version %s, this program reads %d'):format(tostring(saved.version), VERSION))
+  end
+  local told = {}
+  for i = 1, #parts do
+    local p = parts[i]
+    local found = saved.parts[p.name]
+    if not found then
+      told[#told + 1] = { name = p.name, what = 'new' }
+    elseif found[1] ~= p.kind then
+      told[#told + 1] = { name = p.name, what = 'changed', why = ('it was %s and is %s'):format(found[1], p.kind) }
+    elseif found[2] ~= nil then
+      local why = p.load(found[2])
+      if why then told[#told + 1] = { name = p.name, what = 'changed', why = why } end
+    end
+  end
+  for name in pairs(saved.parts) do
+    if not by_name[name] then told[#told + 1] = { name = name, what = 'gone' } end
+  end
+  for _, name in ipairs(state.left()) do told[#told + 1] = { name = name, what = 'gone', why = 'its state' } end
+  local words = random_words()
+  if words and saved.random then ffi.copy(words, saved.random, RANDOM_BYTES) end
+  table.sort(told, by_text)
+  return told
+end
+
+return M
