@@ -54,10 +54,17 @@ struct tm_segment {
   uint64_t epoch_first, epoch_last; /* of its frames; 0: there are none */
 };
 
+/* Frames of an epoch that never ended, because its writer did: by sequence, both included. */
+struct tm_journal_dropped {
+  uint64_t first, last;
+};
+
 /* What a scan of all segments found. */
 struct tm_journal_scan {
   struct tm_segment *segments;      /* by number; memory of io */
   int64_t segments_n, segments_cap;
+  struct tm_journal_dropped *dropped;  /* by sequence; memory of io */
+  int64_t dropped_n, dropped_cap;
   uint64_t epoch_first, epoch_last; /* the complete epochs; epoch_last 0: none */
   uint64_t sequence_last;           /* of the last valid frame; 0: none */
   uint64_t durable_upto;            /* proven by what lies there; at most epoch_last */
@@ -86,6 +93,10 @@ typedef int tm_journal_piece(void *ctx, uint64_t epoch, const void *piece, int64
  * again. 0, or -1 with err: the callback's, or the files changed since, or the journal does not reach back to `after`. */
 int tm_journal_replay(const struct tm_io *io, const char *dir, uint64_t id, const struct tm_journal_scan *scan, uint64_t after,
                       uint64_t upto, tm_journal_piece *piece, void *ctx, struct tm_err *err);
+
+/* Refuses a journal that is damaged, or that ends before `after`, the epoch of a snapshot: -1 with err, which names the repair
+ * command (exit code 1); else 0. */
+int tm_journal_refuse(const char *dir, const struct tm_journal_scan *scan, uint64_t after, struct tm_err *err);
 
 /* Scan and replay of all complete epochs after `after`. Refuses damage (exit code 1, names the repair command). The scan is
  * the caller's to end, and what tm_journal_open wants; on -1 there is nothing to end. */
