@@ -188,7 +188,7 @@ static void error_of_load(lua_State *L, struct tm_err *err) {
   if (placed)
     tm_err_set(err, usage ? 2 : 3, "script", "%s", message);
   else
-    tm_err_set(err, 3, "script", "%s:%d: %s%s%s", source, (int)lua_tointeger(L, top + 4), message,
+    tm_err_set(err, code != NULL && strcmp(code, "state-changed") == 0 ? 6 : 3, "script", "%s:%d: %s%s%s", source, (int)lua_tointeger(L, top + 4), message,
                trace != NULL && strchr(trace, '\n') != NULL ? "\n" : "", trace != NULL && strchr(trace, '\n') != NULL ? trace : "");
   lua_settop(L, top);
 }
@@ -609,6 +609,15 @@ void tm_script_ending(struct tm_script *s, double now) {
   lua_settop(L, top);
 }
 
+int tm_script_rests(struct tm_script *s) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_function(s, "resting");
+  int rests = lua_pcall(L, 0, 1, 0) == 0 && lua_toboolean(L, -1);
+  lua_settop(L, top);
+  return rests;
+}
+
 int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L), rc = 0;
@@ -626,7 +635,10 @@ int tm_script_restore(struct tm_script *s, const char *text, size_t n, struct tm
   int top = lua_gettop(L), rc = 0;
   push_function(s, "restore");
   lua_pushlstring(L, text, n);
-  if (lua_pcall(L, 1, 0, 0) != 0) rc = tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", lua_tostring(L, -1));
+  if (lua_pcall(L, 1, 1, 0) != 0)
+    rc = tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", lua_tostring(L, -1));
+  else if (!lua_isnil(L, -1))
+    rc = tm_err_set(err, 6, "restore", "%s", lua_tostring(L, -1));
   lua_settop(L, top);
   return rc;
 }

@@ -45,6 +45,8 @@ void tm_script_ending(struct tm_script *s, double now);
 /* Nothing can be read at `now` (ms of the calendar). The source of a pipeline whose watermark an input holds back that has been
  * silent for long enough, and the partition its clock is at: settle it (tm_flow_settle). -1: there is none until *due. */
 int tm_script_idle(struct tm_script *s, double now, int32_t *part, double *due);
+/* 1: nothing of the library's is under way that fills several batches, so that it can be saved. */
+int tm_script_rests(struct tm_script *s);
 /* What the library keeps outside of keyed state, between two batches, as one text; and given back to it, before the first batch of a
  * later process with the same scripts. 0, or -1 err (exit code 6: the scripts do not fit it). */
 int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err);

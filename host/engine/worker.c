@@ -352,6 +352,7 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   if (!w->cutting) return 0;
   if (!any_at_hand(w)) {
     w->cutting = 0;
+    if (!tm_script_rests(w->script)) return 0;
     return tm_epochs_cut(e, 0, err) == 0 ? 1 : -1;
   }
   if (!any_blocked(w)) return 0;

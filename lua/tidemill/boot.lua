@@ -50,7 +50,7 @@ local windows = require 'tidemill.windows'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
-local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore }
+local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore_told }
 local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked
 local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees

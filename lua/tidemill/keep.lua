@@ -126,4 +126,19 @@ function M.restore(text)
   return told
 end
 
+local GO_ON = "give the step another name, to begin with nothing, put the script back, or start anew with --reset"
+
+--- The same for the start of a run: what is new begins with nothing, what is gone is told, what cannot be loaded refuses.
+---@return string|nil why the run cannot go on with these scripts
+function M.restore_told(text)
+  local changed, gone = {}, {}
+  for _, t in ipairs(M.restore(text)) do
+    if t.what == 'changed' then changed[#changed + 1] = ("'%s': %s"):format(t.name, t.why) end
+    if t.what == 'gone' then gone[#gone + 1] = "'" .. t.name .. "'" end
+  end
+  if changed[1] then return 'steps have changed whose state is kept: ' .. table.concat(changed, '; ') .. '. ' .. GO_ON end
+  if gone[1] then lib.host.warn('the data folder keeps state that no step has any more: ' .. table.concat(gone, ', ')) end
+  return nil
+end
+
 return M

@@ -25,6 +25,7 @@ local serial = ffi.new('double[1]', 1)
 M.serial_anchor = serial
 M.serial = ffi.cast('double *', serial)
 
+local refused   -- function, below
 local ON_FULL = { oldest = 'TM_ON_FULL_OLDEST', refuse = 'TM_ON_FULL_REFUSE', stop = 'TM_ON_FULL_STOP' }
 local FIELD_KIND = {
   text = 'TM_FIELD_TEXT', any = 'TM_FIELD_TEXT', list = 'TM_FIELD_LIST', map = 'TM_FIELD_MAP', set = 'TM_FIELD_SET',
@@ -34,6 +35,27 @@ local VALUE_KIND = {
   number = 'TM_VALUE_NUMBER', integer = 'TM_VALUE_NUMBER', string = 'TM_VALUE_STRING', boolean = 'TM_VALUE_TRUE',
   any = 'TM_VALUE_ANY',
 }
+
+local CHANGED = {
+  TM_REFUSED_RECORD = 'its records have more numbers, or fewer', TM_REFUSED_FIELDS = 'its records have more texts and containers, or fewer',
+  TM_REFUSED_TIMED = 'its records had a ttl or timers and have none now, or the other way round',
+  TM_REFUSED_SECTIONS = 'it keeps windows otherwise', TM_REFUSED_ORDER = "max_keys with on_full = 'oldest' has come or gone",
+}
+
+--- Raises why a state was not made: no memory, or the one that the data folder keeps is another.
+function refused(name, refs)
+  local why
+  if changes.refused == C.TM_REFUSED_FIELD then
+    local ref = refs[changes.refused_field + 1]
+    why = ("'%s' is of another type"):format(ref and ref.name or '?')
+  end
+  for code, text in pairs(CHANGED) do
+    if changes.refused == C[code] then why = text end
+  end
+  if not why then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
+  raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. Give the step another name, to begin with nothing, " ..
+    "put the script back, or start anew with --reset"):format(name, why))
+end
 
 --- Opens a state.
 ---@param name string "pipeline/step"
@@ -72,7 +94,7 @@ function M.open(name, numbers, refs, options)
   o.on_full = C[ON_FULL[options.on_full or 'oldest']]
   o.timed = (options.timed or options.ttl) and 1 or 0
   local ptr = C.tm_ffi_state_new(changes, o)
-  if ptr == nil then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
+  if ptr == nil then refused(name, refs) end
   return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record,
     index = index, options = options, made_of = o, anchor = fields, cleared = 0 }
 end
