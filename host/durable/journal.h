@@ -106,8 +106,8 @@ int tm_journal_recover(const struct tm_io *io, const char *dir, uint64_t id, uin
 /* ---- writing ---------------------------------------------------------------------- */
 
 /* Takes the journal up behind what was scanned: refuses damage, writes the tail anew, removes what lies behind it, has a
- * segment to write to. The next epoch is the larger of scan->epoch_last and `after` (the snapshot's epoch, 0 for none)
- * and one. NULL with err. */
+ * segment to write to. The next epoch is scan->epoch_last + 1; a journal that ends before `after` (the snapshot's epoch, 0 for
+ * none) is refused. NULL with err. */
 struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const struct tm_journal_scan *scan, uint64_t after,
                                    struct tm_err *err);
 /* Starts the helper thread: 0, or -1 with err. Without it somebody calls tm_journal_step. */
