@@ -90,8 +90,8 @@ int tm_arena_protect(struct tm_arena *a);
 /* Addresses for a region: the room, or 0. */
 uint32_t tm_arena_room_take(struct tm_arena *a, size_t size);
 void tm_arena_room_give(struct tm_arena *a, uint32_t id);
-/* What is left for rooms, about. */
-size_t tm_arena_room_left(const struct tm_arena *a);
+/* How much a state may reserve for its heap, at most `most`: less the more states there are and the less is left. */
+size_t tm_arena_room_share(const struct tm_arena *a, size_t most);
 /* Zeroed memory of a struct that changes all the time, or of anything else; NULL: there is none. Not counted in any budget. */
 void *tm_arena_alloc(struct tm_arena *a, size_t n, int hot);
 void tm_arena_release(struct tm_arena *a, void *p);

@@ -12,7 +12,7 @@
 #include "queue.h"
 
 enum { ROOM_LOG = 13, ROOM_ALIGN = 2 * 1024 * 1024 };
-static const size_t COLD_MOST = (size_t)32 << 30, ROOMS_AT = TM_ARENA_PAGE;
+static const size_t STATE_LEAST = (size_t)64 << 20, COLD_MOST = (size_t)32 << 30, ROOMS_AT = TM_ARENA_PAGE;
 
 static size_t class_size(uint32_t c) { return (size_t)(8 + (c & 7)) << (ROOM_LOG + (c >> 3)); }
 
@@ -38,7 +38,13 @@ static uint64_t layout(void) {
 
 /* ---- rooms ---- */
 
-size_t tm_arena_room_left(const struct tm_arena *a) { return a->reserve - (size_t)tm_arena_root(a)->carved; }
+size_t tm_arena_room_share(const struct tm_arena *a, size_t most) {
+  const struct tm_arena_root *root = tm_arena_root(a);
+  /* four rooms a state, which are 9/4 of its heap; as if so many more were to come */
+  size_t states = 32 + root->rooms, left = a->reserve - (size_t)root->carved;
+  while (most > STATE_LEAST && most / 4 * 9 * states > left) most /= 2;
+  return most;
+}
 
 uint32_t tm_arena_room_take(struct tm_arena *a, size_t size) {
   struct tm_arena_root *root = tm_arena_root(a);

@@ -20,7 +20,7 @@
 
 enum { FIELDS_MAX = 255, GAP_MAX = 65536, RESERVE_MIN = 64 * 1024 * 1024, STATES_MANY = 256 };
 enum { RECYCLED_HEAP = 8 * 1024 * 1024, RECYCLED_SLOTS = 128 * 1024 };  /* 1 MiB of slots */
-enum { LINE = 64, LINE_SHARE = 8, ARENA_SHARE = 64 };
+enum { LINE = 64, LINE_SHARE = 8 };
 static const size_t RESERVE_MAX = (size_t)32 << 30;
 
 /* ---- making ---- */
@@ -34,8 +34,7 @@ static size_t reserve_for(const struct tm_log *log) {
   int32_t states = 0;
   for (const struct tm_state *s = c->states; s != NULL && states < STATES_MANY; s = s->next) states++;
   if (states == STATES_MANY) most /= 16;
-  /* what all its regions have is 9/4 of that; an arena is for some hundred states, smaller ones when there is less of it left */
-  while (log->account.arena != NULL && most > RESERVE_MIN && most / 4 * 9 * ARENA_SHARE > tm_arena_room_left(log->account.arena)) most /= 2;
+  if (log->account.arena != NULL) most = tm_arena_room_share(log->account.arena, most);
   while (n < most && (double)n < want) n *= 2;
   return n;
 }

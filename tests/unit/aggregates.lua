@@ -62,7 +62,7 @@ local function step(given, options, typ)
   return self
 end
 
-local function commit() C.tm_ffi_changes_commit(state_of.changes) end
+local function commit() host.commit() end
 local function rollback() C.tm_ffi_changes_rollback(state_of.changes, 0) end
 
 --- What Python prints for a program that reads one value a line as text.
