@@ -337,6 +337,7 @@ end
 ---   values(e): with retracts, one value for each, nil where the event is skipped; add(r, s, t, v1, …): the same as update with them;
 ---     unupdate(r, s, v1, …): takes them back. nil if one of the list cannot: see list[i].can_retract
 ---   in each of the list, row: where C finds its value in the record { kind, scale, names of cells }; nil: only results() tells
+---   arrivals(n): how many updates there were, after setting that to n unless it is nil; nil: they are not counted
 ---   functions: those that read the event, their first parameter; adders: the same of their second
 function M.compile(list, typ_of, options)
   if not parts then load_parts() end
@@ -391,16 +392,17 @@ function M.compile(list, typ_of, options)
     retracts and ('function(e) %s return %s end'):format(tests .. joined 'values', values) or 'nil',
     retracts and ('function(r, s, t, %s) %s%s end'):format(values, begin, joined 'add') or 'nil',
     retracts and ('function(r, s, %s) %s end'):format(values, joined 'unupdate') or 'nil',
+    begins.arrival and 'function(n) if n then seq = n end return seq end' or 'nil',
   }
   local body = table.concat(made_of, ', ')
   for name, v in pairs(shared) do
     if body:find('%f[%w_]' .. name .. '%f[^%w_]') then arg(name, v) end
   end
   local chunk = ('local %s = ... local seq = 0 return %s'):format(table.concat(names, ', '), body)
-  local update, results, merge, values_of, add, unupdate = assert(loadstring(chunk, '=tidemill.aggregate'))(unpack(args))
+  local update, results, merge, values_of, add, unupdate, arrivals = assert(loadstring(chunk, '=tidemill.aggregate'))(unpack(args))
   functions[#functions + 1] = update
   return { numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
-    add = add, unupdate = unupdate, functions = functions, adders = adders }
+    add = add, unupdate = unupdate, functions = functions, adders = adders, arrivals = arrivals }
 end
 
 return M

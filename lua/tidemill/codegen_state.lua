@@ -12,6 +12,7 @@ no Lua value is made of it), else by the key in Lua's form. The call that finds 
 
 local lib = require 'tidemill.lib'
 local aggregate = require 'tidemill.aggregate'
+local keep = require 'tidemill.keep'
 local C, ffi = lib.C, lib.ffi
 local cast = ffi.cast
 
@@ -360,6 +361,13 @@ return function(emit, Gen, node_list)
     g:follow(step, view)
   end
 
+  --- Events have numbers in order of arrival, by which those of equal times stand in a record: it goes on where it was.
+  function Gen.keep_arrivals(state, compiled)
+    local arrivals = compiled.arrivals
+    if not arrivals then return end
+    keep.add(state.name .. '/arrivals', 'a count of events', function() return arrivals() end, function(n) arrivals(n) end)
+  end
+
   --- The view learns which fields the functions of aggregates name.
   function Gen:called_by(compiled, view)
     for _, fn in ipairs(compiled.functions) do self.called[#self.called + 1] = { view = view, fn = fn } end
@@ -385,6 +393,7 @@ return function(emit, Gen, node_list)
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
     if rec.ttl then compiled.numbers[#compiled.numbers + 1] = 'written' end
     local state = g:open_state(step, compiled.numbers, compiled.refs)
+    g.keep_arrivals(state, compiled)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local ptr = g:const(state.ptr)
     g:at(step)

@@ -427,6 +427,7 @@ return function(emit, Gen)
     for _, name in ipairs(g.cells[kind] or {}) do numbers[#numbers + 1] = name end
     if paned then numbers[#numbers + 1] = 'first' end
     local state = g:open_state(step, numbers, compiled.refs)
+    g.keep_arrivals(state, compiled)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local clock = g.clock
     local P = paned and panes.new(rec, state, clock.ptr, compiled)

@@ -294,7 +294,6 @@ function M.make(rec, state, o)
     'struct { $ r; int32_t new; int32_t late; int32_t cleared; int32_t fires; double at; double w; double born; double dropped; }',
     state.type))
   local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
-  lib.anchor[#lib.anchor + 1] = place
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
   local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
   local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end
@@ -421,7 +420,7 @@ function M.make(rec, state, o)
   local view = setmetatable({}, { __index = index, __newindex = newindex, __metatable = 'state' })
   box.w = -huge
   local made = { at = box, view = view, ctx = ctx, init = init, settle = settle, timers = timers, walls = walls,
-    aged = goes }
+    aged = goes, anchor = place }
   if only_now then
     local set = {}
     for _, c in pairs(containers) do set[c] = true end

@@ -11,7 +11,9 @@ local count = lib.ffi.cast('double *', lib.host.traces)
 local marker = lib.flow.marker
 
 local index = { stop = 0, abort = 1, flush = 2 }
-local loops, compiled = {}, {}
+-- of plans that are gone, as specs make many, nothing stays
+local function weak() return setmetatable({}, { __mode = 'k' }) end
+local loops, compiled = weak(), weak()
 local starting
 
 local function on_trace(what, _, func, _, parent)
@@ -22,7 +24,7 @@ local function on_trace(what, _, func, _, parent)
   local i = index[what]
   if not i then return end
   count[i] = count[i] + 1
-  if what == 'flush' then compiled, count[3] = {}, 0 end
+  if what == 'flush' then compiled, count[3] = weak(), 0 end
   if what == 'stop' and starting then
     local w = loops[starting]
     if w.tally then w.passed, w.events, w.rows = w.tally.event == marker.row, w.tally.events, 0 end
