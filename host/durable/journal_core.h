@@ -71,6 +71,7 @@ struct tm_journal {
   uint64_t epoch_written;           /* the last epoch whose LAST was written */
   uint64_t epoch_segment;           /* number of the segment that holds it */
   int last_is_mark;
+  int removed;                      /* an old segment's name went, and the folder is not synced since */
   int next_fd;                      /* the segment prepared ahead, or -1 */
   uint64_t next_number, next_salt;
   unsigned char *mark;              /* TM_FRAME_HEAD bytes */

@@ -58,7 +58,16 @@ static uint64_t release_get(struct tm_journal *j) {
   return release;
 }
 
+/* The oldest goes first on the disk too: a hole behind one that came back would look like damage. 0 or -errno. */
+static int removal_sync(struct tm_journal *j) {
+  int r = j->removed ? j->io->fsync_dir(j->io, j->dir) : 0;
+
+  if (r == 0) j->removed = 0;
+  return r;
+}
+
 static void oldest_remove(struct tm_journal *j) {
+  j->removed = 1;
   pthread_mutex_lock(&j->lock);
   j->segments_n--;
   memmove(j->segments, j->segments + 1, (size_t)j->segments_n * sizeof *j->segments);
@@ -71,7 +80,8 @@ static int new_from_old(struct tm_journal *j, const char *path) {
   int r;
 
   if (!oldest_is_free(j, release_get(j)) || j->segments[0].size != j->segment_size) return 0;
-  r = j->io->rename(j->io, tm_segment_path(j->dir, j->segments[0].number, old), path);
+  r = removal_sync(j);
+  if (r == 0) r = j->io->rename(j->io, tm_segment_path(j->dir, j->segments[0].number, old), path);
   if (r < 0) return r;
   oldest_remove(j);
   return 1;
@@ -119,6 +129,7 @@ static int new_name(struct tm_journal *j, int fd, const char *path, uint64_t num
   r = j->io->rename(j->io, path, tm_segment_path(j->dir, number, named));
   if (r < 0) return failed(err, "rename to its place", path, r);
   r = j->io->fsync_dir(j->io, j->dir);
+  if (r == 0) j->removed = 0;
   return r < 0 ? failed(err, "sync the folder", j->dir, r) : 0;
 }
 
@@ -168,6 +179,8 @@ int tm_journal_recycle(struct tm_journal *j, struct tm_err *err) {
   /* one is left for the next preparation */
   while (oldest_is_free(j, release) && j->segments_n > 2 && j->segments[1].number < j->epoch_segment &&
          j->segments[1].epoch_last <= release) {
+    r = removal_sync(j);
+    if (r < 0) return failed(err, "sync the folder", j->dir, r);
     r = j->io->unlink(j->io, tm_segment_path(j->dir, j->segments[0].number, path));
     if (r < 0 && r != -ENOENT) return failed(err, "remove", path, r);
     oldest_remove(j);
