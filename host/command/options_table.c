@@ -66,6 +66,8 @@ const struct tm_option tm_options_table[] = {
     "The longest line that is taken as an event; longer ones are bad lines." },
   { "max-rows", "N", TM_OPTION_COUNT32, BOTH | STATE, AT(max_rows), 0, 100000, 1, 1000000000,
     "Rows that one event may make; beyond it the event fails." },
+  { "data", "DIR", TM_OPTION_TEXT, STATE, AT(data), 0, 0, 0, 0,
+    "Shows what the run that is kept in this folder has, as of its last durable epoch, and reads no input. The run may go on meanwhile." },
   { "data", "DIR", TM_OPTION_TEXT, RUN, AT(data), 0, 0, 0, 0,
     "A folder in which the run is kept, made if it is missing: state, positions and what was written. Killed at any time, the same "
     "command goes on where it was. Without it nothing is kept." },

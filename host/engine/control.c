@@ -389,7 +389,7 @@ static int control_main(struct control *c) {
   uint64_t begun = c->io->mono_ns(c->io);
 
   standard_reserve();
-  c->shared = tm_shared_new(c->o->data != NULL && c->entry == tm_worker_main ? tm_epochs_shared_at() : NULL, &err);
+  c->shared = tm_shared_new(c->o->data != NULL && c->entry == tm_worker_main && c->o->state == NULL ? tm_epochs_shared_at() : NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);
     return err.exit_code;

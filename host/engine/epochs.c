@@ -54,6 +54,7 @@ struct tm_epochs {
   struct tm_journal *journal;
   struct tm_snapshot_list snapshots;
   pid_t snapshot;                  /* the process that makes the next one; 0 none */
+  int look;                        /* nothing is written */
   int found, ended;
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
@@ -71,6 +72,7 @@ struct tm_epochs {
 };
 
 void *tm_epochs_shared_at(void) { return SHARED_AT; }
+int tm_epochs_looks(const struct tm_epochs *e) { return e != NULL && e->look; }
 int tm_epochs_found(const struct tm_epochs *e) { return e != NULL && e->found; }
 int tm_epochs_ended(const struct tm_epochs *e) { return e != NULL && e->ended; }
 
@@ -78,6 +80,7 @@ int tm_epochs_ended(const struct tm_epochs *e) { return e != NULL && e->ended; }
 
 static int put_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err) {
   struct tm_epochs *e = ctx;
+  if (offset >= SHARED && e->look) return 0;
   if (offset >= SHARED) {
     size_t size = sizeof *e->shared + e->shared->arena_size, at = (size_t)(offset - SHARED);
     if (at > size || (size_t)n > size - at) return tm_err_set(err, 1, "data", "%s: an epoch has bytes outside of the run's memory", e->dir.path);
@@ -124,7 +127,7 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   if (e->dir.has_meta) {
     if (e->dir.caller_n != sizeof c) return tm_err_set(err, 1, "data", "%s: its meta is not that of this program", e->dir.path);
     memcpy(&c, e->dir.caller, sizeof c);
-    if (c.shared_at != (uint64_t)(uintptr_t)e->shared)
+    if (!e->look && c.shared_at != (uint64_t)(uintptr_t)e->shared)
       return tm_err_set(err, 1, "data", "%s: was written by a program that lies elsewhere in memory; use that version", e->dir.path);
     e->arena = tm_arena_new((const void *)(uintptr_t)e->dir.address, (size_t)c.reserve, err);
     return e->arena != NULL ? 0 : -1;
@@ -164,6 +167,10 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
   struct tm_journal_scan scan;
   uint64_t snapshot;
   if (tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err) != 0) return -1;
+  if (e->look) {
+    tm_journal_scan_fini(e->io, &scan);
+    return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
+  }
   const struct tm_journal_options o = {.io = e->io, .dir = e->dir.path, .id = e->dir.id, .before_sync = sync_files, .ctx = e};
   e->journal = tm_journal_open(&o, &scan, snapshot, err);
   tm_journal_scan_fini(e->io, &scan);
@@ -188,7 +195,8 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   tm_buf_init(&e->text, LIBRARY_MAX);
   clear_shared(shared);
   int reset = o->reset && restarts == 0;
-  if (tm_data_dir_open(&e->dir, e->io, o->data, TM_DATA_USE, err) != 0) return NULL;
+  e->look = o->state != NULL;
+  if (tm_data_dir_open(&e->dir, e->io, o->data, e->look ? TM_DATA_LOOK : TM_DATA_USE, err) != 0) return NULL;
   if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
   if (make_arena(e, err) != 0 || load(e, err) != 0) return NULL;
   shared->counters.worker_restarts = restarts;
@@ -207,6 +215,7 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
   char path[TM_DATA_PATH_MAX + 64], name[32];
   e->flows = f;
   e->script = script;
+  if (e->look) return 0;
   if (e->found) tm_flow_fresh(f);
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_files *files = f->outlets[i]->sink.files;
@@ -319,7 +328,7 @@ int tm_epochs_due(const struct tm_epochs *e) {
 }
 
 uint64_t tm_epochs_due_ns(const struct tm_epochs *e) {
-  if (e->copying || e->moves == e->shared->moves || tm_journal_synced(e->journal) != e->last) return 0;
+  if (e->look || e->copying || e->moves == e->shared->moves || tm_journal_synced(e->journal) != e->last) return 0;
   return e->cut_ns + e->epoch_ns;
 }
 
@@ -366,6 +375,7 @@ static int snapshots(struct tm_epochs *e, struct tm_err *err) {
 }
 
 int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
+  if (e->look) return 0;
   uint64_t synced = tm_journal_synced(e->journal);
   if (failed(e, err) != 0) return -1;
   if ((double)synced != e->shared->epoch) {

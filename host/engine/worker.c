@@ -334,7 +334,9 @@ static int look(struct tm_worker *w);
 /* ---- the run is kept ---- */
 
 /* It was asked to end, and goes on in another process: what was read stays where it is, and what is open stays open. */
-static int rests(const struct tm_worker *w) { return w->flows.epochs != NULL && w->ending && w->cut_short; }
+static int rests(const struct tm_worker *w) {
+  return w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs) && w->ending && w->cut_short;
+}
 
 static int any_at_hand(const struct tm_worker *w) {
   for (int32_t i = 0; i < w->flows.islands_n; i++)
@@ -365,7 +367,7 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
 static int keep_all(struct tm_worker *w, struct tm_err *err) {
   struct tm_epochs *e = w->flows.epochs;
   int rc = 0;
-  if (e == NULL) return 0;
+  if (e == NULL || tm_epochs_looks(e)) return 0;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
   if (rc == 0) rc = tm_epochs_cut(e, !w->cut_short, err);
   while (rc == 0 && (rc = tm_epochs_step(e, err)) > 0) rc = 0;
@@ -379,7 +381,7 @@ static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
   *asked = 0;
   for (int32_t i = 0; i < w->flows.islands_n; i++) {
     if (w->current[i] == NULL && w->cutting) continue;
-    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) ? TURN_END : pick(w, i, err);
+    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) || tm_epochs_looks(w->flows.epochs) ? TURN_END : pick(w, i, err);
     if (t == TURN_FAILED) return t;
     if (t == TURN_WAIT) waits = 1;
     if (t == TURN_AGAIN || (t == TURN_WAIT && all == TURN_END)) all = t;
@@ -593,7 +595,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   w->shared = shared;
   set_up_loop(w);
   if (open_epochs(w, o, &err) != 0) return told(&err);
-  if (tm_epochs_ended(w->flows.epochs)) {
+  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
     shared->phase = TM_PHASE_DONE;
     return 0;
@@ -607,6 +609,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   tm_flow_recover(&w->flows);
   for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
   if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return told(&err);
+  if (tm_epochs_looks(w->flows.epochs)) w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
   shared->phase = TM_PHASE_RUNNING;
   int rc = run_loop(w, &err);
   tm_flow_count(&w->flows);
