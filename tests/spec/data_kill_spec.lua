@@ -2,6 +2,7 @@
 command until they end by themselves, they must have written what an undisturbed run writes, byte for byte. ]]
 
 local h = require 'spec.helper'
+local kill = require 'spec.kill'
 local r = require 'spec.running'
 local system = require 'system'
 
@@ -99,13 +100,18 @@ describe('a run that is kept and killed at random moments', function()
     return dir
   end
 
-  it('writes each row once, whatever its steps keep and wherever its rows go', function()
-    local path, input = h.write(script, h.path 's.lua'), h.write(events(60000), h.path 'in.ndjson')
-    local want_dir = out_dir()
-    local plain = h.run { 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. want_dir }
+  local path, input, want
+
+  setup(function()
+    path, input = h.write(script, h.path 's.lua'), h.write(events(60000), h.path 'in.ndjson')
+    local dir = out_dir()
+    local plain = h.run { 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir }
     assert.equal(0, plain.code, plain.err)
-    local want = content(want_dir)
+    want = content(dir)
     assert.is_true(#want > 1e6)
+  end)
+
+  it('writes each row once, whatever its steps keep and wherever its rows go', function()
     math.randomseed(seed + 1)
     local left = KILLS
     for _ = 1, 20 do
@@ -113,6 +119,23 @@ describe('a run that is kept and killed at random moments', function()
       local kills, code, err = run_killed({ 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir, '--data', data, '--epoch', '5ms' }, left)
       assert.equal(0, code, err)
       h.compare(want, content(dir), 'after ' .. kills .. ' kills')
+      left = left - kills
+      if left <= 0 then break end
+    end
+    assert.is_true(left <= 0, 'runs ended before they could be killed')
+  end)
+
+  it('does so when workers alone are killed', function()
+    math.randomseed(seed + 2)
+    local left = KILLS
+    for _ = 1, 20 do
+      local dir = out_dir()
+      local p = r.start { 'run', '--json', path, '--from', input, '--set', 'dir=' .. dir, '--data', h.path 'data', '--epoch', '5ms' }
+      local kills, code = kill.often(p, function() return r.size(dir .. '/once.ndjson') + r.size(dir .. '/idle.ndjson') end, left)
+      assert.equal(0, code, p:err())
+      h.compare(want, content(dir), 'after ' .. kills .. ' kills')
+      assert.is_true(p:summary().counters.worker_restarts >= kills - 1)
+      assert.equal(60000, p:summary().counters.events_in)
       left = left - kills
       if left <= 0 then break end
     end
