@@ -5,8 +5,9 @@
  * between them copied. Memory is that of the window, which grows with the state (a sixteenth), so that the number of
  * passes does not. Only files that do not change are read: epochs that are proven durable.
  *
- * The new file is read back whole before it gets its name; the manifest is swapped after that; files that no generation is
- * go last. So at every instant the manifest names what is whole. */
+ * The new file is read back whole before the manifest names it; files that no generation is go last. So at every instant the
+ * manifest names what is whole. Should the snapshot before be damaged, the one before that is begun from: the journal
+ * reaches back to it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -38,6 +39,7 @@ struct merge {
   int64_t head_n;
   struct tm_snapshot_writer writer;
   struct tm_snapshot_made *made;
+  int skip;                         /* generations that are known to be damaged */
 };
 
 /* ---- what the passes do with an epoch ---------------------------------------------------------- */
@@ -263,6 +265,7 @@ static int merge(struct merge *m, int64_t memory_max, struct tm_err *err) {
   struct tm_snapshot s;
 
   if (tm_snapshot_list_read(m->io, m->dir, m->id, &m->list, err) != 0) return -1;
+  for (int i = 0; i < m->skip && m->list.n > 0; i++) m->list.kept[0] = m->list.kept[--m->list.n];
   m->after = m->list.n > 0 ? m->list.kept[0].epoch : 0;
   if (journal_scan(m, err) != 0) return -1;
   s.epoch = m->made->epoch = m->upto = m->scan.durable_upto;
@@ -300,13 +303,13 @@ static int lock_take(const struct tm_io *io, const char *dir, struct tm_err *err
   return tm_err_set(err, 1, "snapshot-io", "cannot lock %.400s: %s", path, strerror(-r));
 }
 
-int tm_snapshot_merge(const struct tm_io *io, const char *dir, uint64_t id, int64_t memory_max, struct tm_snapshot_made *made,
-                      struct tm_err *err) {
-  struct merge m = { .io = io, .dir = dir, .id = id, .before = { .io = io, .fd = -1 }, .writer = { .io = io, .fd = -1 }, .made = made };
-  int lock = lock_take(io, dir, err), r;
+static int attempt(const struct tm_io *io, const char *dir, uint64_t id, int64_t memory_max, int skip, struct tm_snapshot_made *made,
+                   struct tm_err *err) {
+  struct merge m = { .io = io, .dir = dir, .id = id, .before = { .io = io, .fd = -1 }, .writer = { .io = io, .fd = -1 }, .made = made,
+                     .skip = skip };
+  int r;
 
   memset(made, 0, sizeof *made);
-  if (lock < 0) return -1;
   tm_blocks_init(&m.old, io);
   tm_blocks_init(&m.touched, io);
   r = merge(&m, memory_max, err);
@@ -318,6 +321,18 @@ int tm_snapshot_merge(const struct tm_io *io, const char *dir, uint64_t id, int6
   io->memory(io, m.old_at, 0);
   io->memory(io, m.head, 0);
   tm_journal_scan_fini(io, &m.scan);
+  return r;
+}
+
+int tm_snapshot_merge(const struct tm_io *io, const char *dir, uint64_t id, int64_t memory_max, struct tm_snapshot_made *made,
+                      struct tm_err *err) {
+  int lock = lock_take(io, dir, err), r = -1;
+
+  if (lock < 0) return -1;
+  for (int skip = 0; r != 0 && skip <= TM_SNAPSHOT_KEPT; skip++) {
+    r = attempt(io, dir, id, memory_max, skip, made, err);
+    if (r != 0 && strcmp(err->id, "snapshot-damaged") != 0) break;
+  }
   io->close(io, lock);
   return r;
 }
