@@ -15,6 +15,7 @@ struct tm_snapshot_reader {
   char path[TM_SNAPSHOT_PATH];
   uint64_t id;
   struct tm_snapshot expected;
+  int any_chain;                    /* 1: the manifest is gone, the file speaks for itself */
   int64_t at, size;                 /* of the next record; of the file */
   uint32_t chain;
   uint64_t records;
@@ -34,6 +35,9 @@ void tm_snapshot_reader_close(struct tm_snapshot_reader *r);
 int tm_snapshot_reader_next(struct tm_snapshot_reader *r, int bodies, struct tm_err *err);
 /* The body of the record that begins at `at` of the file and is of the block at `offset`, into r->body: 0, or -1 with err. */
 int tm_snapshot_reader_block(struct tm_snapshot_reader *r, int64_t at, uint64_t offset, struct tm_err *err);
+
+/* Reads the snapshot of an epoch without a manifest, all of it: 0 and *s, or -1 with err. */
+int tm_snapshot_probe(const struct tm_io *io, const char *dir, uint64_t id, uint64_t epoch, struct tm_snapshot *s, struct tm_err *err);
 
 /* Writes DIR/snapshot.new. */
 struct tm_snapshot_writer {

@@ -114,7 +114,7 @@ static int end(const struct tm_snapshot_reader *r, struct tm_err *err) {
     return damaged(r, "records are missing, or there are too many", err);
   if (r->at + TM_RECORD_HEAD + n != r->size) return damaged(r, "something lies behind its end", err);
   if (r->head_at != r->head_length) return damaged(r, "the head of its epoch is not whole", err);
-  if (r->chain != r->expected.chain) return damaged(r, "it is not the one that the manifest names", err);
+  if (r->chain != r->expected.chain && !r->any_chain) return damaged(r, "it is not the one that the manifest names", err);
   return 0;
 }
 
@@ -173,6 +173,23 @@ int tm_snapshot_read(const struct tm_io *io, const char *dir, uint64_t id, const
   if (got == 0 && to->head != NULL) got = to->head(to->ctx, s->epoch, head, r.head_length, err);
 end:
   io->memory(io, head, 0);
+  tm_snapshot_reader_close(&r);
+  return got;
+}
+
+int tm_snapshot_probe(const struct tm_io *io, const char *dir, uint64_t id, uint64_t epoch, struct tm_snapshot *s, struct tm_err *err) {
+  char path[TM_SNAPSHOT_PATH], name[TM_SNAPSHOT_NAME];
+  struct tm_snapshot_reader r;
+  struct tm_io_look look;
+  int got = io->look(io, tm_data_path(dir, tm_snapshot_name(epoch, name), path), &look);
+
+  if (got < 0) return tm_err_set(err, 1, "snapshot-io", "cannot look at %.400s: %s", path, strerror(-got));
+  *s = (struct tm_snapshot){ .epoch = epoch, .size = look.size };
+  if (tm_snapshot_reader_open(&r, io, dir, id, s, err) != 0) return -1;
+  r.any_chain = 1;
+  do got = tm_snapshot_reader_next(&r, 1, err);
+  while (got == 1);
+  s->chain = r.chain;
   tm_snapshot_reader_close(&r);
   return got;
 }

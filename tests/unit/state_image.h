@@ -15,7 +15,10 @@
 
 #define IMAGE_DIR "/state"
 /* Two stretches of the address space: one at its begin, one far up. */
-enum { IMAGE_HALF = 3 << 20, IMAGE_SIZE = 2 * IMAGE_HALF, IMAGE_EPOCHS = 600 };
+#ifndef IMAGE_HALF
+#define IMAGE_HALF (3 << 20)
+#endif
+enum { IMAGE_SIZE = 2 * IMAGE_HALF, IMAGE_EPOCHS = 600 };
 #define IMAGE_FAR (UINT64_C(5) << 40)
 
 struct image {

@@ -219,7 +219,7 @@ static void test_msgpack(void) {
     const unsigned char *p = disk_file(disk, disk_name(disk, i), &n);
     CHECK(fd >= 0 && write(fd, p, (size_t)n) == n, "written");
   }
-  snprintf(command, sizeof command, "python3 -c \"%s\" %s", script, file);
+  snprintf(command, sizeof command, "/usr/bin/python3 -c \"%s\" %s", script, file);
   CHECK(system(command) == 0, "Python's msgpack reads it");
   unlink(file);
   close(fd);
