@@ -26,6 +26,9 @@ const struct tm_command tm_commands_list[] = {
   { "state", "ls | get NAME [KEY]  SCRIPT... | -e CODE  [OPTIONS]",
     "Run scripts to the end of input, write nothing, and print what their steps keep: the list of states, or the records of one.",
     tm_command_state },
+  { "journal", "ls | verify | cat | repair --accept-loss  DIR  [--json]",
+    "Look at the journal of a data folder, and give up what is behind damage so that a run can start again.", tm_command_journal },
+  { "snapshot", "ls | verify | make  DIR  [--json]", "Look at the snapshots of a data folder, or make the next one.", tm_command_snapshot },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
   { "new", "pipeline DIR", "Write a small project to start from: a pipeline, its spec, a sample, and what editors need. Overwrites nothing.",
     tm_command_new },
@@ -40,7 +43,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status", "snapshot", "journal",
+  "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status",
   "drain", "demo", "bench", "completion", "repl",
 };
 
@@ -199,6 +202,28 @@ static void print_state(void) {
          "    --from scripts/examples/data/card_payments.ndjson\n");
 }
 
+static void print_journal(void) {
+  printf("\nls      a line a segment: number, bytes of frames, frames, epochs, and what it is\n"
+         "verify  reads all of it and says whether a run can start: 0, or 1 and why not\n"
+         "cat     one JSON object an epoch: its number, bytes, those of its head, ranges,\n"
+         "        bytes changed and bytes that became zero\n"
+         "repair  says what would be lost; with --accept-loss it gives that up: the\n"
+         "        damaged segment keeps its valid part, later ones are renamed to lost.N\n"
+         "--json  JSON instead of tables (ls, verify)\n"
+         "DIR is what 'tidemill run --data' was given. All but repair may be used while a\n"
+         "run uses the folder; what they show may be over when it is read.\n"
+         "Exit codes: 0 ok, 1 damaged, or it could not be read, 2 usage.\n");
+}
+
+static void print_snapshot(void) {
+  printf("\nls      a line a generation, the newest first: epoch, bytes\n"
+         "verify  reads all of each: 0, or 1 when one is damaged\n"
+         "make    makes the next one from the one before and the journal, as a run does by\n"
+         "        itself when the journal has grown as large as the state\n"
+         "--json  JSON instead of tables\n"
+         "Exit codes: 0 ok, 1 damaged, or it could not be read or made, 2 usage.\n");
+}
+
 static void print_test(void) {
   print_entry("--json", "One object on stdout instead of busted's words: passed, failed, errors, pending, and tests, each with name, "
               "file, line, status and message.");
@@ -288,6 +313,8 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_check) print_check();
   else if (c->run == tm_command_graph) print_graph();
   else if (c->run == tm_command_state) print_state();
+  else if (c->run == tm_command_journal) print_journal();
+  else if (c->run == tm_command_snapshot) print_snapshot();
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }

@@ -103,6 +103,21 @@ int tm_journal_refuse(const char *dir, const struct tm_journal_scan *scan, uint6
 int tm_journal_recover(const struct tm_io *io, const char *dir, uint64_t id, uint64_t after, tm_journal_piece *piece, void *ctx,
                        struct tm_journal_scan *scan, struct tm_err *err);
 
+/* What a repair found and gave up. */
+struct tm_journal_loss {
+  int damaged;                      /* 0: there is nothing to repair */
+  char what[512];
+  uint64_t kept;                    /* the last epoch that is taken up after the repair */
+  uint64_t lost;                    /* the last one known to have been durable */
+  int64_t segments;                 /* renamed to lost.N */
+  int manifest;                     /* 1: the manifest of the snapshots is (to be) made anew */
+};
+
+/* Looks for damage that refuses a start, and, if `accept` is 1, gives up what lies behind it: the manifest is made from the
+ * snapshots that are whole, the damaged segment keeps its valid part, those behind it become lost.N. The folder is locked by
+ * the caller. 0, or -1 with err. */
+int tm_journal_repair(const struct tm_io *io, const char *dir, uint64_t id, int accept, struct tm_journal_loss *loss, struct tm_err *err);
+
 /* ---- writing ---------------------------------------------------------------------- */
 
 /* Takes the journal up behind what was scanned: refuses damage, writes the tail anew, removes what lies behind it, has a

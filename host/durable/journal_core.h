@@ -102,6 +102,6 @@ int tm_journal_roll(struct tm_journal *j, struct tm_err *err);
 /* Removes segments that are no longer needed, but one that the next segment is made of: 1 did, 0 nothing, -1 with err. */
 int tm_journal_recycle(struct tm_journal *j, struct tm_err *err);
 /* Takes up the tail of what was scanned: rewritten, synced, open for writing. 0, or -1 with err. */
-int tm_journal_take_up(struct tm_journal *j, const struct tm_journal_scan *scan, uint64_t mark_epoch, struct tm_err *err);
+int tm_journal_take_up(struct tm_journal *j, const struct tm_journal_scan *scan, struct tm_err *err);
 
 #endif

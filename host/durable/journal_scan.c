@@ -23,6 +23,8 @@ struct scan {
   uint64_t open_sequence;           /* of its first frame */
   int known;                        /* the number of the last ended epoch is known */
   int64_t seen;                     /* index of the last segment with a valid frame, or -1 */
+  uint64_t stop_segment;            /* 0, or: nothing is looked at from byte stop_at of this segment on */
+  int64_t stop_at;
   struct tm_err *err;
 };
 
@@ -104,6 +106,8 @@ static int segment_frames(struct scan *c, int64_t index) {
   enum tm_frame_state state;
 
   for (;;) {
+    state = TM_FRAME_NONE;
+    if (c->stop_segment == g->number && at >= c->stop_at) break;
     state = tm_segment_frame(&c->r, at, g->salt, c->id, &f, &payload, c->err);
     if (state == TM_FRAME_ERROR) return -1;
     if (state != TM_FRAME_VALID) break;
@@ -194,8 +198,9 @@ static void torn_count(struct tm_journal_scan *s) {
   if (s->tail_segment >= 0) s->torn_bytes += s->segments[s->tail_segment].end - s->tail_end;
 }
 
-int tm_journal_scan(const struct tm_io *io, const char *dir, uint64_t id, struct tm_journal_scan *scan, struct tm_err *err) {
-  struct scan c = { .s = scan, .id = id, .seen = -1, .err = err };
+int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, uint64_t segment, int64_t at,
+                          struct tm_journal_scan *scan, struct tm_err *err) {
+  struct scan c = { .s = scan, .id = id, .seen = -1, .err = err, .stop_segment = segment, .stop_at = at };
   int64_t i;
   int r = -1;
 
@@ -203,16 +208,16 @@ int tm_journal_scan(const struct tm_io *io, const char *dir, uint64_t id, struct
   scan->tail_segment = -1;
   if (tm_segment_reader_init(&c.r, io, err) != 0) return -1;
   if (tm_segments_list(io, dir, scan, err) != 0) goto end;
-  for (i = 0; i < scan->segments_n; i++) {
+  for (i = 0; i < scan->segments_n && (segment == 0 || scan->segments[i].number <= segment); i++) {
     scan->torn_bytes = 0;
     if (segment_scan(&c, dir, i) != 0) goto end;
   }
   scan->sequence_last = c.sequence;
   if (scan->closed && scan->epoch_last > scan->durable_upto) scan->durable_upto = scan->epoch_last;
-  if (!scan->damaged && scan->durable_upto > scan->epoch_last)
+  if (segment == 0 && !scan->damaged && scan->durable_upto > scan->epoch_last)
     damage(&c, c.seen >= 0 ? scan->segments[c.seen].number : 0, c.seen >= 0 ? scan->segments[c.seen].end : 0,
            "epoch %" PRIu64 " was durable and is not complete", scan->durable_upto);
-  for (i = c.seen >= 0 ? c.seen : 0; i < scan->segments_n && !scan->damaged; i++) {
+  for (i = c.seen >= 0 ? c.seen : 0; i < scan->segments_n && !scan->damaged && segment == 0; i++) {
     if (search(&c, dir, i) != 0) goto end;
   }
   torn_count(scan);
@@ -221,6 +226,10 @@ end:
   tm_segment_reader_fini(&c.r);
   if (r != 0) tm_journal_scan_fini(io, scan);
   return r;
+}
+
+int tm_journal_scan(const struct tm_io *io, const char *dir, uint64_t id, struct tm_journal_scan *scan, struct tm_err *err) {
+  return tm_journal_scan_until(io, dir, id, 0, 0, scan, err);
 }
 
 void tm_journal_scan_fini(const struct tm_io *io, struct tm_journal_scan *scan) {

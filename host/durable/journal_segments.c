@@ -217,8 +217,8 @@ static int copy_frame(struct copy *c, const struct tm_frame *f, const unsigned c
   return 0;
 }
 
-/* The frames of the tail, and the mark of a repair: 0, or -1 with err. */
-static int tail_copy(struct copy *c, const struct tm_journal_scan *scan, uint64_t mark_epoch, struct tm_err *err) {
+/* The frames of the tail: 0, or -1 with err. */
+static int tail_copy(struct copy *c, const struct tm_journal_scan *scan, struct tm_err *err) {
   const struct tm_segment *g = &scan->segments[scan->tail_segment];
   const unsigned char *payload = NULL;
   struct tm_segment_reader r;
@@ -245,11 +245,6 @@ static int tail_copy(struct copy *c, const struct tm_journal_scan *scan, uint64_
     if (copy_frame(c, &f, payload, err) != 0) goto end;
     at += TM_FRAME_HEAD + (int64_t)f.length;
   }
-  if (mark_epoch > 0) {
-    f = (struct tm_frame){ .type = TM_FRAME_MARK, .sequence = ++c->j->sequence, .epoch = mark_epoch, .salt = c->j->salt, .id = c->j->id };
-    got = copy_frame(c, &f, NULL, err);
-    if (got != 0) goto end;
-  }
   got = copy_flush(c, err);
 end:
   tm_segment_reader_fini(&r);
@@ -257,7 +252,7 @@ end:
 }
 
 /* Writes the tail's segment anew in its place: 0, or -1 with err. */
-static int tail_rewrite(struct tm_journal *j, const struct tm_journal_scan *scan, uint64_t mark_epoch, struct tm_err *err) {
+static int tail_rewrite(struct tm_journal *j, const struct tm_journal_scan *scan, struct tm_err *err) {
   const struct tm_segment *g = &scan->segments[scan->tail_segment];
   char path[TM_SEGMENT_PATH];
   struct copy c = { .j = j, .path = path, .at = TM_SEGMENT_HEAD };
@@ -269,7 +264,7 @@ static int tail_rewrite(struct tm_journal *j, const struct tm_journal_scan *scan
   if (c.bytes == NULL) return tm_err_set(err, 1, "no-memory", "no memory to take the journal up");
   c.fd = new_open(j, path, size, 0, g->number, &j->salt, &space, err);
   if (c.fd < 0) goto end;
-  if (tail_copy(&c, scan, mark_epoch, err) != 0 || new_name(j, c.fd, path, g->number, err) != 0) {
+  if (tail_copy(&c, scan, err) != 0 || new_name(j, c.fd, path, g->number, err) != 0) {
     j->io->close(j->io, c.fd);
     goto end;
   }
@@ -295,7 +290,7 @@ static int remove_from(struct tm_journal *j, const struct tm_journal_scan *scan,
   return r < 0 ? failed(err, "sync the folder", j->dir, r) : 0;
 }
 
-int tm_journal_take_up(struct tm_journal *j, const struct tm_journal_scan *scan, uint64_t mark_epoch, struct tm_err *err) {
+int tm_journal_take_up(struct tm_journal *j, const struct tm_journal_scan *scan, struct tm_err *err) {
   int64_t tail = scan->tail_segment;
   struct tm_segment *g;
 
@@ -305,7 +300,7 @@ int tm_journal_take_up(struct tm_journal *j, const struct tm_journal_scan *scan,
     return tm_journal_roll(j, err);
   }
   j->next_number = scan->segments[tail].number + 1;
-  if (remove_from(j, scan, tail + 1, err) != 0 || tail_rewrite(j, scan, mark_epoch, err) != 0) return -1;
+  if (remove_from(j, scan, tail + 1, err) != 0 || tail_rewrite(j, scan, err) != 0) return -1;
   for (int64_t i = 0; i <= tail; i++) {
     if (tm_journal_segments_reserve(j, err) != 0) return -1;
     j->segments[j->segments_n++] = scan->segments[i];

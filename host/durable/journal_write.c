@@ -82,7 +82,7 @@ struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const str
   j->epoch_next = last + 1;
   j->ended = j->epoch_written = last;
   atomic_store(&j->synced, last);
-  if (tm_journal_take_up(j, scan, 0, err) != 0) {
+  if (tm_journal_take_up(j, scan, err) != 0) {
     tm_journal_abandon(j);
     return NULL;
   }

@@ -45,6 +45,10 @@ enum tm_frame_state {
 enum tm_frame_state tm_segment_frame(struct tm_segment_reader *r, int64_t at, uint64_t salt, uint64_t id, struct tm_frame *f,
                                      const unsigned char **payload, struct tm_err *err);
 
+/* A scan of what lies before byte `at` of a segment, as if nothing came behind (segment 0: of all). For the repair. */
+int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, uint64_t segment, int64_t at,
+                          struct tm_journal_scan *scan, struct tm_err *err);
+
 /* "cannot WHAT PATH: reason": -1. code is a negative errno. */
 int tm_segment_failed(struct tm_err *err, const char *what, const char *path, int64_t code);
 

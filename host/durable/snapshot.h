@@ -5,8 +5,8 @@
  *
  *   snapshot.E   E: the epoch, 16 hexadecimal digits. A row of records (record.h), each a msgpack array
  *     "H" 0        map: format, version, id, epoch, head (length of the epoch's head)
- *     "E" at       a piece of the head of that epoch, at most 1 MiB, in order
  *     "P" offset   a block of the address space, 1 MiB; those missing are zero; by offset, each once
+ *     "E" at       a piece of the head of that epoch, at most 1 MiB, in order
  *     "X" 0        map: records, bytes, chain (CRC32C over the CRCs of all records before)
  *   manifest     one record "M": map: format, version, id, generations: [[epoch, size, chain], ...], the newest first
  *
