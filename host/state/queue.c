@@ -59,6 +59,7 @@ static void next_set(const struct tm_queue *q, uint32_t id, uint32_t next) {
 }
 
 int tm_queue_init(struct tm_table *t, int32_t values) {
+  if (t->queue != NULL) return 0;
   struct tm_queue *q = tm_account_alloc_hot(&t->account, sizeof *q);
   if (q == NULL) return -1;
   q->stride = (uint32_t)((offsetof(struct tm_queued, values) + (size_t)values * sizeof(uint64_t) + TM_LINE - 1) / TM_LINE * TM_LINE);
@@ -454,6 +455,8 @@ void tm_queue_take(struct tm_table *t) {
 }
 
 /* ---- in another process ---- */
+
+int32_t tm_queue_values(const struct tm_table *t) { return t->queue != NULL ? t->queue->values : -1; }
 
 void tm_queue_resume(struct tm_table *t) {
   if (t->queue == NULL) return;
