@@ -705,6 +705,9 @@ double tm_ffi_due_first(struct tm_state *s);
 int32_t tm_ffi_text_set(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
 /* the same, and only where the text is another one: NEW if it was, OK if all is as before */
 int32_t tm_ffi_text_change(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
+/* The same for who holds no pointer to the text as it was: one of the same length is changed in its place, so that only what differs is
+ * written, to a data folder too. */
+int32_t tm_ffi_text_patch(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len);
 /* empties the field, of whatever kind: a text becomes nil */
 int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field);
 
@@ -952,7 +955,8 @@ struct tm_slide {
  * OK or a negative code, after which the event must be rolled back; TYPE: numbers and texts in one window of MIN or MAX. */
 int32_t tm_ffi_slide_add(struct tm_slide *p, struct tm_state *s, void *record, double t, double w);
 /* Events that wait (state/queue.h) until the watermark has passed them; then each has its turn, in order of time, then of arrival.
- * Makes room for those of p: 0 or NO_MEMORY. s->due: nothing has its turn before. */
+ * Makes room for those of p: 0 or NO_MEMORY; TYPE: what was put back from a data folder waits for windows of
+ * another size, or has other values. s->due: nothing has its turn before. */
 int32_t tm_ffi_turns_new(struct tm_slide *p, struct tm_state *s);
 /* The event at hand, whose key is k's or in the columns of a row, waits: 0 or a code. */
 int32_t tm_ffi_turns_hold(struct tm_slide *p, struct tm_state *s, const struct tm_key *k, double t);

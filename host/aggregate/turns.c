@@ -23,8 +23,12 @@ enum { LEAVE_SLICE = 512 };
 
 int32_t tm_ffi_turns_new(struct tm_slide *p, struct tm_state *s) {
   struct tm_table *t = tm_table_of(s);
+  int32_t values = tm_queue_values(t), place = p->at + TM_MOVING_NUMBER;
+  /* of a state that was put back */
+  if (values >= 0 && (values != p->cells - 1 || (t->stay != NULL) != (p->moving != 0))) return TM_STATE_TYPE;
+  if (!tm_stay_fits(t, p->cells, p->longest, place)) return TM_STATE_TYPE;
   if (tm_queue_init(t, p->cells - 1) != 0) return TM_STATE_NO_MEMORY;
-  if (!p->moving || tm_stay_init(t, p->cells, p->longest, p->at + TM_MOVING_NUMBER) == 0) return 0;
+  if (!p->moving || tm_stay_init(t, p->cells, p->longest, place) == 0) return 0;
   return TM_STATE_NO_MEMORY;
 }
 

@@ -61,7 +61,7 @@ static void next_set(const struct tm_queue *q, uint32_t id, uint32_t next) {
 int tm_queue_init(struct tm_table *t, int32_t values) {
   if (t->queue != NULL) {
     t->queue->also = NULL;
-    return t->queue->values == values ? 0 : -1;
+    return 0;
   }
   struct tm_queue *q = tm_account_alloc_hot(&t->account, sizeof *q);
   if (q == NULL) return -1;
@@ -458,6 +458,8 @@ void tm_queue_take(struct tm_table *t) {
 }
 
 /* ---- in another process ---- */
+
+int32_t tm_queue_values(const struct tm_table *t) { return t->queue != NULL ? t->queue->values : -1; }
 
 void tm_queue_resume(struct tm_table *t) {
   if (t->queue == NULL) return;

@@ -32,8 +32,10 @@ struct tm_queued {
   uint64_t values[];              /* as cells of a series, but that a text's handle is its place in `more` */
 };
 
-/* Makes t->queue, for events of so many values: 0 or -1. What a state has that a run before left stays, if it is such. */
+/* Makes t->queue, for events of so many values: 0 or -1. One that was put back is taken as it is. */
 int tm_queue_init(struct tm_table *t, int32_t values);
+/* how many; -1: there is no queue */
+int32_t tm_queue_values(const struct tm_table *t);
 void tm_queue_free(struct tm_table *t);
 /* One more event, with k hashed: 0 or a code. Rolled back with the event at work. */
 int32_t tm_queue_put(struct tm_table *t, const struct tm_seek *k, double time, const struct tm_value *values);

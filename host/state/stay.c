@@ -23,12 +23,13 @@ struct tm_stay {
 
 static size_t chunk_bytes(const struct tm_stay *y) { return sizeof(struct chunk) + (size_t)y->stride * y->per_chunk; }
 
+int tm_stay_fits(const struct tm_table *t, int32_t cells, double size, int32_t place) {
+  const struct tm_stay *y = t->stay;
+  return y == NULL || (y->stride == sizeof(struct tm_stayed) + (size_t)cells * sizeof(uint64_t) && y->size == size && y->place == place);
+}
+
 int tm_stay_init(struct tm_table *t, int32_t cells, double size, int32_t place) {
-  if (t->stay != NULL) {
-    /* windows of another size begin with what those before held */
-    t->stay->size = size;
-    return t->stay->stride == sizeof(struct tm_stayed) + (size_t)cells * sizeof(uint64_t) && t->stay->place == place ? 0 : -1;
-  }
+  if (t->stay != NULL) return 0;
   struct tm_stay *y = tm_account_alloc_hot(&t->account, sizeof *y);
   if (y == NULL) return -1;
   y->stride = (uint32_t)(sizeof(struct tm_stayed) + (size_t)cells * sizeof(uint64_t));

@@ -19,8 +19,11 @@ struct tm_stayed {
   uint64_t cells[];
 };
 
-/* Makes t->stay, for entries of so many cells, in windows of so many ms. place: where the record has its number, a double. 0 or -1. */
+/* Makes t->stay, for entries of so many cells, in windows of so many ms. place: where the record has its number, a double. 0 or -1. What was
+ * put back is taken as it is. */
 int tm_stay_init(struct tm_table *t, int32_t cells, double size, int32_t place);
+/* Is what there is, if there is something, for those? */
+int tm_stay_fits(const struct tm_table *t, int32_t cells, double size, int32_t place);
 void tm_stay_free(struct tm_table *t);
 /* The number of the next record. */
 uint32_t tm_stay_number(struct tm_table *t);

@@ -8,6 +8,7 @@
 #include "marks.h"
 #include "series.h"
 
+enum { PATCHED_LEAST = 256, PATCHED_PIECE = 64 };
 static const uint32_t EMPTY = (uint32_t)TM_TEXT_EMPTY;
 
 uint32_t tm_value_reserve(struct tm_table *t, uint32_t size) {
@@ -132,6 +133,31 @@ int32_t tm_ffi_text_change(struct tm_state *s, void *record, int32_t field, cons
     return TM_STATE_OK;
   int32_t code = tm_ffi_text_set(s, record, field, text, len);
   return code == TM_STATE_OK ? TM_STATE_NEW : code;
+}
+
+/* Bytes [from, to) of a text become others, in its place: 0 or -1. */
+static int piece_patch(struct tm_table *t, char *p, const char *text, uint32_t from, uint32_t to) {
+  if (tm_changes_keep(t->log, p + from, to - from) != 0) return -1;
+  memcpy(p + from, text + from, to - from);
+  return 0;
+}
+
+int32_t tm_ffi_text_patch(struct tm_state *s, void *record, int32_t field, const char *text, int32_t len) {
+  struct tm_table *t = tm_table_of(s);
+  const struct tm_state_ref *ref = tm_field_ref(t, record, field);
+  uint32_t n = (uint32_t)len, from = 0, to;
+  if (ref->n != n || n < PATCHED_LEAST || ref->at == 0) return tm_ffi_text_change(s, record, field, text, len);
+  TM_ASSERT(t->fields[field].kind == TM_FIELD_TEXT);
+  char *p = tm_heap_at(&t->core.heap, ref->at);
+  if (memcmp(p, text, n) == 0) return TM_STATE_OK;
+  int32_t mark, code = tm_field_begin(t, record, field, &mark);
+  /* by pieces that differ, each of some words */
+  for (; code == 0 && from < n; from = to) {
+    to = from + PATCHED_PIECE < n ? from + PATCHED_PIECE : n;
+    if (memcmp(p + from, text + from, to - from) == 0) continue;
+    if (piece_patch(t, p, text, from, to) != 0) code = TM_STATE_NO_MEMORY;
+  }
+  return tm_field_end(t, mark, code == 0 ? TM_STATE_NEW : code);
 }
 
 int32_t tm_ffi_state_empty(struct tm_state *s, void *record, int32_t field) {

@@ -130,7 +130,7 @@ end
 function M.changed(view, ptr)
   return function(r)
     local text, len = view.own_text()
-    local rc = C.tm_ffi_text_change(ptr, r, 0, text, len)
+    local rc = C.tm_ffi_text_patch(ptr, r, 0, text, len)
     done(ptr, rc)
     return rc == C.TM_STATE_NEW
   end

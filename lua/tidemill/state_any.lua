@@ -12,7 +12,7 @@ local given = false
 
 local function store(v)
   any.pack(v, what, name)
-  local rc = C.tm_ffi_text_change(ptr, box.r, index, packed.data, packed.len)
+  local rc = C.tm_ffi_text_patch(ptr, box.r, index, packed.data, packed.len)
   if rc < 0 then state_of.failed(ptr, rc) end
 end
 
