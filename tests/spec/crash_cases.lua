@@ -72,7 +72,8 @@ local function aggregates(tm, r, simple)
   if simple then return list end
   local more = {
     avg = tm.agg.avg 'v', var = tm.agg.var 'v', dev = tm.agg.stddev 'v', most = tm.agg.max 'x', first = tm.agg.first 'v',
-    who = tm.agg.argmin('v', 'i'), whom = tm.agg.argmax('v', 'x'), all = tm.agg.collect('i', { max = 5 }), about = tm.agg.approx_distinct 'i',
+    who = tm.agg.argmin('v', 'i'), whom = tm.agg.argmax('v', 'x'), all = tm.agg.collect('i', { max = 5 }),
+    about = tm.agg.approx_distinct 'i',
     half = tm.agg.quantile('v', 0.5), best = tm.agg.top(3, 'v'), heavy = tm.agg.heavy_hitters('x', 2),
     own = tm.agg.custom { init = function() return { n = 0 } end, add = function(acc, e)
       acc.n, acc.last = acc.n + 1, e.i
@@ -88,7 +89,8 @@ end
 
 --- An emit of a window, of those that its kind has.
 local function emit(r, s, kind, early)
-  local modes = { { mode = 'final' }, { mode = 'updates' }, { mode = 'final', early = early or '15ms' }, { mode = 'final', early = { count = 2 } } }
+  local modes = { { mode = 'final' }, { mode = 'updates' }, { mode = 'final', early = early or '15ms' },
+    { mode = 'final', early = { count = 2 } } }
   if kind ~= 'count' and kind ~= 'global' then
     modes[#modes + 1] = { mode = 'closed' }
     modes[#modes + 1] = { mode = 'retract' }
