@@ -28,8 +28,9 @@ local VALUES = { '1', '0.1', '-3', '1e300', '-1e300', '9007199254740993', '"7"',
 --- Lines of events with time, key, value and side; gap, disorder in ms.
 local function line(r, at, i, odd)
   local v = odd and r.chance(0.15) and r.pick(VALUES) or tostring(r(100) - 50)
+  local y = odd and r.chance(0.1) and '"y"' or r(9)
   local k = r.chance(0.02) and '' or ('"k":"k%d",'):format(r(4))
-  return ('{"ts":%d,%s"m":%d,"v":%s,"x":"%s","i":%d,"side":"%s"%s}'):format(at, k, r(3), v, r.pick { 'a', 'b', 'c', '' }, i,
+  return ('{"ts":%d,%s"m":%d,"v":%s,"y":%s,"x":"%s","i":%d,"side":"%s"%s}'):format(at, k, r(3), v, y, r.pick { 'a', 'b', 'c', '' }, i,
     r.pick { 'l', 'r', 'b' }, r.chance(0.03) and ',"boom":true' or '')
 end
 
@@ -68,7 +69,8 @@ local function boom(e) if e.boom then error 'boom' end return true end
 
 --- Aggregates, each that `of` allows, some of them.
 local function aggregates(tm, r, simple)
-  local list = { n = tm.agg.count(), total = tm.agg.sum 'v', least = tm.agg.min 'v', xs = tm.agg.distinct 'x', last = tm.agg.last 'i' }
+  local list = { n = tm.agg.count(), total = tm.agg.sum 'v', least = tm.agg.min 'v', ys = tm.agg.max 'y', xs = tm.agg.distinct 'x',
+    last = tm.agg.last 'i' }
   if simple then return list end
   local more = {
     avg = tm.agg.avg 'v', var = tm.agg.var 'v', dev = tm.agg.stddev 'v', most = tm.agg.max 'x', first = tm.agg.first 'v',
@@ -137,6 +139,7 @@ local function join_options(r)
 end
 
 local function process_options(tm, r, wall)
+  local clock, often = r.pick { 10, 40 }, r.pick { 3, 11 }
   local o = {
     state = {
       n = 0, whole = 'integer', on = false, text = 'string', any = 'any', start = 'x', list = tm.state.list { of = 'number', max = 4 },
@@ -154,10 +157,10 @@ local function process_options(tm, r, wall)
       s.aged:push(e.i)
       s.agedm:set(e.x, e.i)
       s.ageds:add(e.m)
-      ctx.timer('t' .. e.m, ctx.time + 10 * e.m)
+      ctx.timer('t' .. e.m, ctx.time + clock * e.m)
       if wall then ctx.wall_timer('w', e.m == 1 and '5ms' or '40ms') end
       if e.i % 7 == 0 then ctx.cancel 't1' end
-      if e.i % 11 == 0 then ctx.clear() end
+      if e.i % often == 0 then ctx.clear() end
       if e.boom then error 'boom' end
       ctx.emit { i = e.i, n = s.n, list = s.list:size(), map = s.map:size(), set = s.set:size(), aged = s.aged:size(),
         agedm = s.agedm:size(), ageds = s.ageds:size(), w = ctx.watermark, new = ctx.new, text = s.text, before = s.any.last }
@@ -180,12 +183,12 @@ local function keyed(tm, r) return timed(tm, r):filter(boom):key_by(r.pick { 'k'
 local CASES = {
   { 'tumbling', windowed(function(tm, r) return tm.window.tumbling(r.pick { '10ms', '50ms' }, { offset = r.pick { '0ms', '3ms' } }) end) },
   { 'hopping', windowed(function(tm, r) return tm.window.hopping(r.pick { '20ms', '30ms' }, r.pick { '10ms', '15ms', '7ms' }) end) },
-  { 'panes', windowed(function(tm, r) return tm.window.hopping(r.pick { '60ms', '100ms', '160ms' }, '10ms') end) },
+  { 'panes', windowed(function(tm, r) return tm.window.hopping(r.pick { '60ms', '100ms', '160ms' }, '10ms') end), stream { odd = true } },
   { 'sessions', windowed(function(tm, r)
     return tm.window.session(r.chance(0.6) and r.pick { '3ms', '8ms', '25ms' } or function(e) return 1 + 5 * e.m end)
   end, 'session') },
   { 'count windows', windowed(function(tm, r) return tm.window.count(r.pick { 3, 5 }, { slide = r.pick { 1, 2, 3, 7 } }) end, 'count') },
-  { 'global windows', windowed(function(tm) return tm.window.global() end, 'global') },
+  { 'global windows', windowed(function(tm) return tm.window.global() end, 'global'), stream { odd = true } },
   { 'days of a zone', windowed(function(tm, r)
     return tm.window.tumbling(r.pick { '1h', '1d' }, { zone = r.pick { 'Europe/Berlin', 'America/New_York' } })
   end, nil, '20m'), stream { gap = 3000000, disorder = 1000000 } },
