@@ -192,26 +192,19 @@ local function holdings(opened)
 
   --- list: the windows, with address and id; data: what H.save gave.
   function H.load(list, data)
-    local first, found = opened.ptr, false
-    local function claim(address)
-      local ptr = keep.state(address, first)
-      found = found or ptr == first
-      return ptr
-    end
     own, crowd, sections = 0, data.crowd and keep.state(data.crowd), data.sections
     idle[1] = nil
-    for i, address in ipairs(data.idle) do idle[i] = claim(address) end
+    for i, address in ipairs(data.idle) do idle[i] = keep.state(address, opened.ptr) end
     for _, e in ipairs(list) do
-      if e.id == OWN then e.ptr, own = claim(e.address), own + 1 else e.ptr = crowd end
+      if e.id == OWN then e.ptr, own = keep.state(e.address, opened.ptr), own + 1 else e.ptr = crowd end
     end
-    -- it was made anew, as the first one had been given back
-    if not found then table.insert(idle, 1, first) end
   end
 
   function H.drop(e)
     if e.id ~= OWN then return state.drop_section(e.ptr, e.id) end
     own = own - 1
-    if #idle < IDLE_MAX then
+    -- the first one stays: of those of its name it is what a process that goes on makes first, and so gets
+    if #idle < IDLE_MAX or e.ptr == opened.ptr then
       local rc = C.tm_ffi_state_recycle(e.ptr)
       if rc < 0 then state.failed(e.ptr, rc) end
       C.tm_ffi_changes_commit(state.changes)

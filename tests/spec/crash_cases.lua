@@ -35,14 +35,14 @@ local function line(r, at, i, odd)
 end
 
 --- Actions that send such events, some of them several at a time.
----@param o table n, gap, disorder, odd, sources: names, advance: the clock goes on, too
+---@param o table n, gap, disorder, odd, sources: names, at_once: events at most, advance: the clock goes on, too
 local function stream(o)
   return function(r)
     local list, t = {}, r.pick { 1000, -500, 1700000000000 }
     local n, i = o.n or 24 + r(20), 0
     while i < n do
       local rows = {}
-      for _ = 1, r.chance(0.7) and 1 or r(6) do
+      for _ = 1, r.chance(0.7) and 1 or r(o.at_once or 6) do
         i = i + 1
         local step = r(10)
         if step > 3 then t = t + r(o.gap or 20) elseif step == 1 and r.chance(0.2) then t = t + 40 * r(30) end
@@ -278,6 +278,12 @@ local CASES = {
     local s = timed(tm, r, 'q', tm.source.file 'q.ndjson'):lookup(t, { as = 'row', missing = r.pick { 'keep', 'drop' } })
     return { s:to(tm.sink.file 'out'), t:changes():running('c', { n = tm.agg.count() }, { unbounded = true }):to(tm.sink.file 'changes') }
   end, stream { sources = { 'rows.ndjson', 'q.ndjson' } } },
+  -- more than have a state each: further ones are sections of one
+  { 'many windows', function(tm, r)
+    local s = tm.pipeline 'p':event_time { field = 'ts', out_of_order = r.pick { '300ms', '700ms' } }:key_by 'm'
+    return { s:window('w', r.pick { tm.window.tumbling '1ms', tm.window.hopping('3ms', '2ms') }, { lateness = r.pick { '0ms', '200ms' } })
+      :aggregate { n = tm.agg.count(), all = tm.agg.collect 'i' }:to(tm.sink.file 'w') }
+  end, stream { n = 900, gap = 4, disorder = 250, at_once = 60 } },
   { 'several inputs', function(tm, r)
     local function input(name)
       return tm.pipeline(name):from(tm.source.file(name .. '.ndjson')):filter(boom)
