@@ -352,6 +352,7 @@ local function begin_test(what, o)
   for proxy in next, lib.owner do lib.owner[proxy] = nil end
   jit.flush()   -- traces of the library's functions hold the plans for which they were recorded
   if o.saved then
+    math.randomseed(0)
     C.tm_ffi_states_orphan(state.changes)
     o.engine.crash()
   else

@@ -18,11 +18,10 @@ local catalog = require 'tidemill.catalog'
 local filter = require 'tidemill.filter'
 local keep = require 'tidemill.keep'
 local value = require 'tidemill.value'
-local C, raise = lib.C, lib.raise
+local C = lib.C
 
 local M = {}
 
-local STRAIGHT_MAX = 60   -- fields of a select written out one by one; a loop would end the trace of the batch
 local UNROLLED = 3       -- rows of a flat_map run without a loop, which would make a trace of its own
 -- values of the loop held in upvalues of their own: the most that leaves its functions with the 60 that LuaJIT allows
 local LOCALS = { 30, 20, 10, 0 }
@@ -230,141 +229,6 @@ function emit.flat_map(g, step, view)
   g:put('end')
 end
 
---- Do only sinks that count rows come behind? Then their fields need no work.
-local function only_counted(step)
-  for _, child in ipairs(step.next) do
-    if child.kind ~= 'to' or is_output(child) or #child.next > 0 then return false end
-  end
-  return #step.next > 0
-end
-
---- These fields as C writes them; nil: one has no column, or a name that is not UTF-8.
-local function select_plan(nodes)
-  local plan = C.tm_ffi_select_new()
-  for _, node in ipairs(nodes) do
-    if not node.col or C.tm_ffi_select_add(plan, node.col, node.slot, node.name, node.len) ~= 0 then return nil end
-  end
-  return plan
-end
-
-function emit.select(g, step, view)
-  if only_counted(step) then return g:follow(step, view) end
-  local nodes = node_list(view, step.rec.fields)
-  local n = #nodes
-  local plan = #step.next > 0 and select_plan(nodes)
-  for _, child in ipairs(step.next) do
-    if not is_output(child) or #child.next > 0 then plan = nil end
-  end
-  local list = g:const(nodes)
-  if not plan then
-    if n > STRAIGHT_MAX then
-      g:put('select%d(%s, %d)', view.level, list, n)
-    else
-      g:put('do')
-      for i = 1, n do g:put('local c%d = kept%d(%s)', i, view.level, g:const(nodes[i])) end
-      g:put('fresh_ordered%d()', view.level)
-      for i = 1, n do g:put('if c%d ~= nil then put%d(%s, c%d) end', i, view.level, g:const(nodes[i]), i) end
-      g:put('end')
-    end
-    return g:follow(step, view)
-  end
-  for _, child in ipairs(step.next) do
-    g:at(child)
-    g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:out(child.out), g:const(plan), list, n)
-    g:watch_room(view)
-  end
-end
-
-function emit.drop(g, step, view)
-  if only_counted(step) then return g:follow(step, view) end
-  local nodes = node_list(view, step.rec.fields)
-  for _, node in ipairs(nodes) do g:put('remove%d(%s)', view.level, g:const(node)) end
-  g:follow(step, view)
-end
-
-function emit.rename(g, step, view)
-  if only_counted(step) then return g:follow(step, view) end
-  local from, to = node_list(view, step.rec.from), node_list(view, step.rec.to)
-  g:put('do')
-  for i = 1, #from do g:put('local c%d = current%d(%s)', i, view.level, g:const(from[i])) end
-  for i = 1, #from do g:put('if c%d ~= nil then remove%d(%s) end', i, view.level, g:const(from[i])) end
-  for i = 1, #from do g:put('if c%d ~= nil then renamed%d(%s, c%d) end', i, view.level, g:const(to[i]), i) end
-  g:put('end')
-  g:follow(step, view)
-end
-
-function emit.set(g, step, view)
-  local nodes = node_list(view, step.rec.fields)
-  g:at(step)
-  g:put('do')
-  for i = 1, #nodes do
-    local fn = step.rec.fns[i]
-    g:put('local c%d = %s', i, type(fn) == 'function' and g:call(fn, view) or g:const(fn))
-    if type(fn) == 'function' then g:put("if type(c%d) == 'table' then c%d = snapshot(c%d) end", i, i, i) end
-  end
-  g:sync(view)
-  for i, node in ipairs(nodes) do
-    g:put('%s(c%d)', g:late(function() return view.root.writers[node.name] end), i)
-  end
-  g:put('end')
-  g:follow(step, view)
-end
-
-function emit.schema(g, step, view)
-  local nodes, n = {}, 0
-  for _, field in ipairs(step.rec.types) do
-    local node = view.field(field.name)
-    if node.rule and node.rule.name ~= field.typ.name then
-      raise('script', step.place .. ": field '" .. field.name .. "' is declared " .. node.rule.name .. ' elsewhere in this pipeline')
-    end
-    view.declare(node, field.typ)
-    n = n + 1
-    nodes[n] = node
-  end
-  g:at(step)
-  for i = 1, n do g:put('verify%d(%s)', view.level, g:const(nodes[i])) end
-  g:follow(step, view)
-end
-
-function emit.key_by(g, step, view)
-  local rec = step.rec
-  local level = view.level
-  local nodes = rec.fn and { view.field(rec.name) } or node_list(view, rec.fields)
-  local leave, key = g:with_key(rec, view, nodes)
-  g:at(step)
-  if rec.fn then
-    g:put('do local c = %s', g:call(rec.fn, view))
-    g:sync(view)
-    g:put('v%d.key = key_value%d(c, %s)', level, level, g:const(rec.name))
-  elseif #rec.fields == 0 then
-    g:put('do v%d.key = nil', level)
-    g:follow(step, view)
-    g:put('end')
-    return leave()
-  else
-    g:put('do')
-    if key.cols then g:put('if %s then v%d.key, v%d.key_def = ROW_KEY, %s else', g:row_key_test(key), level, level, g:const(key)) end
-    if not rec.composite then
-      g:put('v%d.key = key_of%d(%s)', level, level, g:const(nodes[1]))
-    else
-      g:put('v%d.key = %s', level, g:key_of_fields(step, key, view))
-    end
-    if key.cols then g:put('end') end
-  end
-  if rec.missing == 'fail' then
-    g:put('if v%d.key == nil then no_key%d(%s) end', level, level, g:const(rec.name or table.concat(rec.fields, ', ')))
-    g:follow(step, view)
-  elseif rec.missing == 'drop' then
-    g:put('if v%d.key ~= nil then', level)
-    g:follow(step, view)
-    g:put('end')
-  else
-    g:follow(step, view)
-  end
-  g:put('end')
-  leave()
-end
-
 function emit.on_error(g, step, view)
   g:follow(step, view)
 end
@@ -480,6 +344,8 @@ function Gen:seal()
   end
 end
 
+require 'tidemill.codegen_loop'(Gen)
+require 'tidemill.codegen_steps'(emit, node_list, is_output)
 require 'tidemill.codegen_state'(emit, Gen, node_list)
 require 'tidemill.codegen_process'(emit, Gen, node_list)
 require 'tidemill.codegen_operators'(emit, Gen)
@@ -554,52 +420,6 @@ local function leading_filter(pipeline)
     at.lead = true
   end
   return nil
-end
-
---- The text of a member's events: what its tree says, in its view. Its lines are joined when all is known.
-function Gen:put_member(member)
-  local first = member.tree.next[1]
-  local outer = { self.lines, self.first_step }
-  self.lines, self.first_step = {}, first and first.mark
-  self.pipeline, self.member, self.members = member, member, { member }
-  self:follow(member.tree, self.entries[member])
-  self.bodies[member], self.lines, self.first_step = self.lines, outer[1], outer[2]
-end
-
---- Text of a member's function of one event. next: text that steps to it.
-function Gen:event_text(member, next)
-  local view, first = self.entries[member], member.tree.next[1]
-  local n = view.level
-  return ('local function %s() %s st0.home = i %smk.row = i mk.step = %d stN.row = i %s%s%s%s if stN.dirty ~= 0 then beginN() end %s')
-    :gsub('%f[%a](%a+)N', '%1' .. n):format(member.event, next, n > 0 and ('st%d.home = i '):format(n) or '', first and first.mark or 0,
-      #self.views > 1 and 'mk.sub = 0 ' or '', self.keyed and ('v%d.key = nil '):format(n) or '',
-      self.timed and ('st%d.time = none '):format(n) or '', self.bodies[member],
-      self.stateful and 'if ch.used ~= 0 then commit(ch) end ' or '')
-end
-
---- Text of a loop of a group's member: it has no other than this plain form.
-function Gen:loop_of_member(member)
-  local head = ('local function %s(first, last) enter_member(%s) %s'):format(member.loops, self:const(member), self:fire_call(member))
-  if #self.clocks > 0 then
-    return head .. ('st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
-      'local event, turn = %s, turn st0.home, st0.last = first - 1, last repeat repeat until event() until turn() return result end\n')
-      :format(member.event)
-  end
-  return head .. ('local event = %s st0.home, st0.last = first - 1, last repeat until event() return st0.home + 1 end\n')
-    :format(member.event)
-end
-
---- Text of `enter_member`: what its loop begins with.
-function Gen:enter_member_text()
-  local of = {}
-  for _, m in ipairs(self.group.members) do
-    local list = { batch = m.source.batch, tally = self.tally_of(m), swaps = {}, ahead = 0 }
-    for n, swap in pairs(self.swaps) do list.swaps[#list.swaps + 1] = { n, swap[m] or false } end
-    of[m] = list
-  end
-  return ('local members, of_member = %s, nil local function enter_member(m) of_member = members[m] ' ..
-    'batch, tally = of_member.batch, of_member.tally ' ..
-    'for i = 1, #of_member.swaps do local s = of_member.swaps[i] K[s[1]] = s[2] end end\n'):format(self:const(of))
 end
 
 --- Compiles a planned group: sets of each member loop, views, text and abandon, and what it has of clocks and states.
@@ -684,37 +504,6 @@ function M.compile(group, checked)
       if state.owner == m then m.states[#m.states + 1] = state end
     end
   end
-end
-
---- The loop of a pipeline that no join ties to another. The event is a function of its own, called through a local, and the row is
---- counted in C's memory: so there is nothing in the loop's frame that a trace must write when it is left, and read and convert when it
---- is entered. For that the loop itself may not name an upvalue.
-function Gen:loop_of_one(member, dropper)
-  local row, start, done = 'st0.home + 1', 'st0.home, st0.last = first - 1, last', 'st0.home + 1'
-  local clock = self:clock_of_rows()
-  local hold = ''
-  if dropper then
-    row = 'rows[st0.at + 1]'
-    -- an event without a time fails, also one that the filter would drop
-    local picked = 'local n = pick(' .. (self.timed and 'untimed == 0 and dropper or nil' or 'dropper') .. ', batch, first, last, rows) '
-    if clock then
-      start = 'last_row = last ' .. picked .. 'st0.at, st0.last = -1, n - 1 if n == 0 then turn() return result end'
-      hold = ('if i > 0 and %s[i] >= %s.trip then held = i return true end '):format(clock.rows, clock.name)
-    else
-      start = picked .. (#self.clocks > 0 and 'if n == 0 then st0.home = last if not settle() then flow.due = 1 end return last + 1 end ' or
-        'if n == 0 then return last + 1 end ') .. 'st0.at, st0.last = -1, n - 1'
-    end
-    done = '(st0.at >= st0.last and last or st0.home) + 1'
-  end
-  local text = self:event_text(member, 'local i, full = ' .. row .. ', nil ' .. hold .. (dropper and 'st0.at = st0.at + 1 ' or '')) ..
-    'return full or ' .. (dropper and 'st0.at' or 'i') .. ' >= st0.last' .. self:tripped() .. ' end\n' ..
-    'return function(first, last) ' .. self:fire_call(member)
-  if self.waits and self:is_quick() then return text .. self:held_loop() end
-  if #self.clocks > 0 then
-    return text .. 'st0.home = first - 1 if not settle() then flow.due = 1 return first end if first > last then return first end ' ..
-      'local event, turn = event, turn ' .. start .. ' repeat repeat until event() until turn() return result end\n'
-  end
-  return text .. 'local event = event ' .. start .. ' repeat until event() return ' .. done .. ' end\n'
 end
 
 return M

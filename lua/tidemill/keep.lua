@@ -19,6 +19,8 @@ local buffer = require 'string.buffer'
 local state = require 'tidemill.state'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
+jit.off(true, true)   -- nothing here is worth a trace, and a trace may not raise in string.buffer (README, decision 18)
+
 local M = {}
 
 local VERSION = 1

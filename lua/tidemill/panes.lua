@@ -19,7 +19,7 @@ local bounds = require 'tidemill.bounds'
 local heap = require 'tidemill.heap'
 local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
-local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local C, ffi = lib.C, lib.ffi
 local floor, huge = math.floor, math.huge
 
 local M = {}
@@ -89,27 +89,33 @@ function M.new(rec, opened, clock, compiled)
 
   -- For keep.lua ------------------------------------------------------------
 
-  function P.saved_of(e) return 0, e.id end
+  function P.saved_of(e) return false, e.id end
 
   function P.save()
-    local list, made = {}, {}
-    for _, e in pairs(panes) do list[#list + 1] = { e.k, e.from, e.to, e.id, e.over } end
-    for i = 1, kept.n do made[i] = { kept[i].k, kept[i].level, kept[i].i, kept[i].id } end
+    local list, made, n = {}, {}, 0
+    for k, e in pairs(panes) do
+      list[n + 1], list[n + 2], list[n + 3] = k, e.id, e.over
+      n = n + 3
+    end
+    for i = 1, kept.n do
+      local node = kept[i]
+      made[3 * i - 2], made[3 * i - 1], made[3 * i] = node.level, node.i, node.id
+    end
     return { panes = list, nodes = made, serial = serial, state = keep.address(shared), slow_to = P.slow_to, records = P.records,
-      kinds = P.kinds, unit = unit, many = many }
+      kinds = P.kinds }
   end
 
   function P.load(list, data)
-    if data.unit ~= unit or data.many ~= many then
-      raise('state', ("step '%s': its windows are made of other panes than before: size and slide cannot be changed while some are open")
-        :format(rec.name))
-    end
     keep.state(data.state, shared)
     for _, e in ipairs(list) do e.ptr = shared end
-    for _, d in ipairs(data.panes) do panes[d[1]] = { k = d[1], from = d[2], to = d[3], over = d[5], ptr = shared, id = d[4] } end
-    for _, d in ipairs(data.nodes) do
-      local node = { k = d[1], level = d[2], i = d[3], ptr = shared, id = d[4] }
-      nodes[node.level][node.i] = node
+    for i = 1, #data.panes, 3 do
+      local k = data.panes[i]
+      panes[k] = { k = k, from = edge(k, 0), to = edge(k, unit), over = data.panes[i + 2], ptr = shared, id = data.panes[i + 1] }
+    end
+    for i = 1, #data.nodes, 3 do
+      local level, at = data.nodes[i], data.nodes[i + 1]
+      local node = { k = at * 2 ^ level, level = level, i = at, ptr = shared, id = data.nodes[i + 2] }
+      nodes[level][at] = node
       heap.push(kept, node)
     end
     serial, P.slow_to, P.records = data.serial, data.slow_to, data.records

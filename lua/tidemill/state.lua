@@ -57,6 +57,29 @@ function refused(name, refs)
     "put the script back, or start anew with --reset"):format(name, why))
 end
 
+-- by the text of a record: its type and the pointer's. A process has 65,536 types at most, and specs make many plans
+local types = {}
+
+local function types_of(text)
+  local found = types[text]
+  if not found then
+    local record = ffi.typeof(text)
+    found = { record = record, pointer = ffi.typeof('$ *', record) }
+    types[text] = found
+  end
+  return found
+end
+
+--- The type of a struct with a pointer r to records of a state in front of what `members` says, and that of a pointer to it.
+function M.box_types(opened, members)
+  local of = opened.types
+  if not of.box then
+    of.box = ffi.typeof('struct { $ r; ' .. members .. ' }', opened.type)
+    of.box_pointer = ffi.typeof('$ *', of.box)
+  end
+  return of.box, of.box_pointer
+end
+
 --- Opens a state.
 ---@param name string "pipeline/step"
 ---@param numbers table names of its number cells
@@ -85,7 +108,8 @@ function M.open(name, numbers, refs, options)
     index[ref.name] = i - 1
   end
   if #members == 0 then members[1] = 'double nothing;' end
-  local record = ffi.typeof('struct { ' .. table.concat(members, ' ') .. ' }')
+  local of = types_of('struct { ' .. table.concat(members, ' ') .. ' }')
+  local record = of.record
   local o = ffi.new 'struct tm_state_options'
   o.name, o.name_len = name, #name
   o.fields, o.fields_n = fields, #refs
@@ -95,7 +119,7 @@ function M.open(name, numbers, refs, options)
   o.timed = (options.timed or options.ttl) and 1 or 0
   local ptr = C.tm_ffi_state_new(changes, o)
   if ptr == nil then refused(name, refs) end
-  return { name = name, ptr = ptr, type = ffi.typeof('$ *', record), record = record,
+  return { name = name, ptr = ptr, type = of.pointer, record = record, types = of,
     index = index, options = options, made_of = o, anchor = fields, cleared = 0 }
 end
 

@@ -290,10 +290,10 @@ end
 function M.make(rec, state, o)
   local fields, ptr, moment, only_now, timers, walls = rec.fields, state.ptr, o.moment, o.only_now, o.timers, o.walls
   -- fires: 1 for a timer, whose time is `at`; w: the watermark; born: of the last record; dropped: timers of this call that are
-  local place = ffi.new(ffi.typeof(
-    'struct { $ r; int32_t new; int32_t late; int32_t cleared; int32_t fires; double at; double w; double born; double dropped; }',
-    state.type))
-  local box = ffi.cast(ffi.typeof('$ *', ffi.typeof(place)), place)
+  local of_place, of_box = state_of.box_types(state,
+    'int32_t new; int32_t late; int32_t cleared; int32_t fires; double at; double w; double born; double dropped;')
+  local place = ffi.new(of_place)
+  local box = ffi.cast(of_box, place)
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
   local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
   local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end

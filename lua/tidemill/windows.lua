@@ -192,26 +192,19 @@ local function holdings(opened)
 
   --- list: the windows, with address and id; data: what H.save gave.
   function H.load(list, data)
-    local first, found = opened.ptr, false
-    local function claim(address)
-      local ptr = keep.state(address, first)
-      found = found or ptr == first
-      return ptr
-    end
     own, crowd, sections = 0, data.crowd and keep.state(data.crowd), data.sections
     idle[1] = nil
-    for i, address in ipairs(data.idle) do idle[i] = claim(address) end
+    for i, address in ipairs(data.idle) do idle[i] = keep.state(address, opened.ptr) end
     for _, e in ipairs(list) do
-      if e.id == OWN then e.ptr, own = claim(e.address), own + 1 else e.ptr = crowd end
+      if e.id == OWN then e.ptr, own = keep.state(e.address, opened.ptr), own + 1 else e.ptr = crowd end
     end
-    -- it was made anew, as the first one had been given back
-    if not found then table.insert(idle, 1, first) end
   end
 
   function H.drop(e)
     if e.id ~= OWN then return state.drop_section(e.ptr, e.id) end
     own = own - 1
-    if #idle < IDLE_MAX then
+    -- the first one stays: of those of its name it is what a process that goes on makes first, and so gets
+    if #idle < IDLE_MAX or e.ptr == opened.ptr then
       local rc = C.tm_ffi_state_recycle(e.ptr)
       if rc < 0 then state.failed(e.ptr, rc) end
       C.tm_ffi_changes_commit(state.changes)
@@ -433,23 +426,32 @@ function M.new(rec, opened, clock, panes)
   end
 
   keep.add(opened.name .. '/windows', panes and 'windows made of panes' or 'windows', function()
-    local list = {}
-    for _, e in pairs(by) do
-      local address, id = held.saved_of(e)
-      list[#list + 1] = { e.k, e.from, e.to, e.fired, address, id }
+    -- one flat list, as there may be thousands
+    local list, n = {}, 0
+    for k, e in pairs(by) do
+      list[n + 1], list[n + 2] = k, e.fired
+      list[n + 3], list[n + 4] = held.saved_of(e)
+      n = n + 4
     end
-    return { tick = tick, list = list, held = held.save() }
+    return { tick = tick, list = list, held = held.save(), size, w.slide, w.offset, w.zone }
   end, function(data)
-    local list = {}
+    if data[1] ~= size or data[2] ~= w.slide or data[3] ~= w.offset or data[4] ~= w.zone then
+      return 'its windows have another size, slide, offset or zone'
+    end
+    local list, from = {}, data.list
     tick = data.tick
-    for i, d in ipairs(data.list) do
-      local e = { k = d[1], from = d[2], to = d[3], over = d[3] - 1 + lateness, fired = d[4], address = d[5], id = d[6] }
-      list[i], by[e.k] = e, e
+    for i = 1, #from, 4 do
+      local k = from[i]
+      local e = { k = k, from = size and edge(k, 0) or -huge, to = size and edge(k, size) or huge, fired = from[i + 1],
+        address = from[i + 2], id = from[i + 3] }
+      e.over = e.to - 1 + lateness
+      list[#list + 1], by[k] = e, e
       heap.push(e.fired and fired or waiting, e)
     end
     count = #list
-    held.load(list, data.held)
+    local why = held.load(list, data.held)
     judge_due()
+    return why
   end)
 
   --- Its key and bounds.

@@ -28,20 +28,21 @@ local VALUES = { '1', '0.1', '-3', '1e300', '-1e300', '9007199254740993', '"7"',
 --- Lines of events with time, key, value and side; gap, disorder in ms.
 local function line(r, at, i, odd)
   local v = odd and r.chance(0.15) and r.pick(VALUES) or tostring(r(100) - 50)
+  local y = odd and r.chance(0.1) and '"y"' or r(9)
   local k = r.chance(0.02) and '' or ('"k":"k%d",'):format(r(4))
-  return ('{"ts":%d,%s"m":%d,"v":%s,"x":"%s","i":%d,"side":"%s"%s}'):format(at, k, r(3), v, r.pick { 'a', 'b', 'c', '' }, i,
+  return ('{"ts":%d,%s"m":%d,"v":%s,"y":%s,"x":"%s","i":%d,"side":"%s"%s}'):format(at, k, r(3), v, y, r.pick { 'a', 'b', 'c', '' }, i,
     r.pick { 'l', 'r', 'b' }, r.chance(0.03) and ',"boom":true' or '')
 end
 
 --- Actions that send such events, some of them several at a time.
----@param o table n, gap, disorder, odd, sources: names, advance: the clock goes on, too
+---@param o table n, gap, disorder, odd, sources: names, at_once: events at most, advance: the clock goes on, too
 local function stream(o)
   return function(r)
     local list, t = {}, r.pick { 1000, -500, 1700000000000 }
     local n, i = o.n or 24 + r(20), 0
     while i < n do
       local rows = {}
-      for _ = 1, r.chance(0.7) and 1 or r(6) do
+      for _ = 1, r.chance(0.7) and 1 or r(o.at_once or 6) do
         i = i + 1
         local step = r(10)
         if step > 3 then t = t + r(o.gap or 20) elseif step == 1 and r.chance(0.2) then t = t + 40 * r(30) end
@@ -68,11 +69,13 @@ local function boom(e) if e.boom then error 'boom' end return true end
 
 --- Aggregates, each that `of` allows, some of them.
 local function aggregates(tm, r, simple)
-  local list = { n = tm.agg.count(), total = tm.agg.sum 'v', least = tm.agg.min 'v', xs = tm.agg.distinct 'x', last = tm.agg.last 'i' }
+  local list = { n = tm.agg.count(), total = tm.agg.sum 'v', least = tm.agg.min 'v', ys = tm.agg.max 'y', xs = tm.agg.distinct 'x',
+    last = tm.agg.last 'i' }
   if simple then return list end
   local more = {
     avg = tm.agg.avg 'v', var = tm.agg.var 'v', dev = tm.agg.stddev 'v', most = tm.agg.max 'x', first = tm.agg.first 'v',
-    who = tm.agg.argmin('v', 'i'), whom = tm.agg.argmax('v', 'x'), all = tm.agg.collect('i', { max = 5 }), about = tm.agg.approx_distinct 'i',
+    who = tm.agg.argmin('v', 'i'), whom = tm.agg.argmax('v', 'x'), all = tm.agg.collect('i', { max = 5 }),
+    about = tm.agg.approx_distinct 'i',
     half = tm.agg.quantile('v', 0.5), best = tm.agg.top(3, 'v'), heavy = tm.agg.heavy_hitters('x', 2),
     own = tm.agg.custom { init = function() return { n = 0 } end, add = function(acc, e)
       acc.n, acc.last = acc.n + 1, e.i
@@ -88,7 +91,8 @@ end
 
 --- An emit of a window, of those that its kind has.
 local function emit(r, s, kind, early)
-  local modes = { { mode = 'final' }, { mode = 'updates' }, { mode = 'final', early = early or '15ms' }, { mode = 'final', early = { count = 2 } } }
+  local modes = { { mode = 'final' }, { mode = 'updates' }, { mode = 'final', early = early or '15ms' },
+    { mode = 'final', early = { count = 2 } } }
   if kind ~= 'count' and kind ~= 'global' then
     modes[#modes + 1] = { mode = 'closed' }
     modes[#modes + 1] = { mode = 'retract' }
@@ -135,6 +139,7 @@ local function join_options(r)
 end
 
 local function process_options(tm, r, wall)
+  local clock, often = r.pick { 10, 40 }, r.pick { 3, 11 }
   local o = {
     state = {
       n = 0, whole = 'integer', on = false, text = 'string', any = 'any', start = 'x', list = tm.state.list { of = 'number', max = 4 },
@@ -152,10 +157,10 @@ local function process_options(tm, r, wall)
       s.aged:push(e.i)
       s.agedm:set(e.x, e.i)
       s.ageds:add(e.m)
-      ctx.timer('t' .. e.m, ctx.time + 10 * e.m)
+      ctx.timer('t' .. e.m, ctx.time + clock * e.m)
       if wall then ctx.wall_timer('w', e.m == 1 and '5ms' or '40ms') end
       if e.i % 7 == 0 then ctx.cancel 't1' end
-      if e.i % 11 == 0 then ctx.clear() end
+      if e.i % often == 0 then ctx.clear() end
       if e.boom then error 'boom' end
       ctx.emit { i = e.i, n = s.n, list = s.list:size(), map = s.map:size(), set = s.set:size(), aged = s.aged:size(),
         agedm = s.agedm:size(), ageds = s.ageds:size(), w = ctx.watermark, new = ctx.new, text = s.text, before = s.any.last }
@@ -178,12 +183,12 @@ local function keyed(tm, r) return timed(tm, r):filter(boom):key_by(r.pick { 'k'
 local CASES = {
   { 'tumbling', windowed(function(tm, r) return tm.window.tumbling(r.pick { '10ms', '50ms' }, { offset = r.pick { '0ms', '3ms' } }) end) },
   { 'hopping', windowed(function(tm, r) return tm.window.hopping(r.pick { '20ms', '30ms' }, r.pick { '10ms', '15ms', '7ms' }) end) },
-  { 'panes', windowed(function(tm, r) return tm.window.hopping(r.pick { '60ms', '100ms', '160ms' }, '10ms') end) },
+  { 'panes', windowed(function(tm, r) return tm.window.hopping(r.pick { '60ms', '100ms', '160ms' }, '10ms') end), stream { odd = true } },
   { 'sessions', windowed(function(tm, r)
     return tm.window.session(r.chance(0.6) and r.pick { '3ms', '8ms', '25ms' } or function(e) return 1 + 5 * e.m end)
   end, 'session') },
   { 'count windows', windowed(function(tm, r) return tm.window.count(r.pick { 3, 5 }, { slide = r.pick { 1, 2, 3, 7 } }) end, 'count') },
-  { 'global windows', windowed(function(tm) return tm.window.global() end, 'global') },
+  { 'global windows', windowed(function(tm) return tm.window.global() end, 'global'), stream { odd = true } },
   { 'days of a zone', windowed(function(tm, r)
     return tm.window.tumbling(r.pick { '1h', '1d' }, { zone = r.pick { 'Europe/Berlin', 'America/New_York' } })
   end, nil, '20m'), stream { gap = 3000000, disorder = 1000000 } },
@@ -273,6 +278,12 @@ local CASES = {
     local s = timed(tm, r, 'q', tm.source.file 'q.ndjson'):lookup(t, { as = 'row', missing = r.pick { 'keep', 'drop' } })
     return { s:to(tm.sink.file 'out'), t:changes():running('c', { n = tm.agg.count() }, { unbounded = true }):to(tm.sink.file 'changes') }
   end, stream { sources = { 'rows.ndjson', 'q.ndjson' } } },
+  -- more than have a state each: further ones are sections of one
+  { 'many windows', function(tm, r)
+    local s = tm.pipeline 'p':event_time { field = 'ts', out_of_order = r.pick { '300ms', '700ms' } }:key_by 'm'
+    return { s:window('w', r.pick { tm.window.tumbling '1ms', tm.window.hopping('3ms', '2ms') }, { lateness = r.pick { '0ms', '200ms' } })
+      :aggregate { n = tm.agg.count(), all = tm.agg.collect 'i' }:to(tm.sink.file 'w') }
+  end, stream { n = 900, gap = 4, disorder = 250, at_once = 60 } },
   { 'several inputs', function(tm, r)
     local function input(name)
       return tm.pipeline(name):from(tm.source.file(name .. '.ndjson')):filter(boom)

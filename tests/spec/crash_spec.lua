@@ -2,13 +2,13 @@
 crash_spec.lua - a run that crashes between its events and goes on from what is kept gives what an undisturbed one does: rows, late events
 and dead letters, in the same order. Random pipelines and inputs of every kind of step that remembers something (crash_cases.lua), crashed
 at random and between all events; and what tm.testing says of it.
-CRASH_SEEDS: how many inputs of each kind (16).
+CRASH_SEEDS: how many inputs of each kind (10).
 ]]
 
 local h = require 'spec.helper'
 local cases = require 'spec.crash_cases'
 
-local SEEDS = tonumber(os.getenv 'CRASH_SEEDS' or 16)
+local SEEDS = tonumber(os.getenv 'CRASH_SEEDS' or 10)
 
 -- what a spec of its own does with the kinds from, to
 local BODY = [[
@@ -66,6 +66,41 @@ describe('a run that crashes', function()
           assert.same({ { n = 1, seen = 1 }, { n = 2, seen = 2 }, { n = 3, seen = 1 } }, t:out())
         end)]],
     }
+    local r = h.run { 'test', dir }
+    assert.equal(0, r.code, r.out .. r.err)
+  end)
+
+  it('tells what is gone, new and another one than before, and refuses what is no such text', function()
+    local dir = h.folder { ['x_spec.lua'] = [[
+      local tm = require 'tidemill'
+      local keep = require 'tidemill.keep'   -- as the engine does
+      local function run(window, more)
+        local s = tm.pipeline 'p':event_time { field = 't' }:key_by 'k'
+        return tm.testing.run { s:window('w', window):aggregate { n = tm.agg.count() }:to(tm.sink.file 'o'), more and more(s) }
+      end
+      local function processed(s)
+        return s:process('more', { state = { n = 0 }, max_keys = 9, on_event = function() end }):to(tm.sink.file 'q')
+      end
+      local function told(text)
+        local out = {}
+        for i, d in ipairs(keep.restore(text)) do out[i] = d.name .. ': ' .. d.what .. (d.why and ', ' .. d.why or '') end
+        return out
+      end
+      it('x', function()
+        run(tm.window.tumbling '10ms', processed):send { t = 1, k = 1 }
+        assert.is_true(keep.resting())
+        local text = keep.save()
+        run(tm.window.tumbling '10ms')
+        assert.error_matches(function() keep.restore(text) end, 'a state that was saved at address %d+ is not there')
+        run(tm.window.tumbling '20ms')
+        assert.same({ 'p/more/records: gone', 'p/w/windows: changed, its windows have another size, slide, offset or zone' }, told(text))
+        run(tm.window.session '10ms', function(s) return s:key_by 'k':join('j', s, { on = 'k', unbounded = true }):to(tm.sink.file 'j') end)
+        assert.same({ 'p/j/marks: new', 'p/more/records: gone', 'p/w/windows: changed, it was windows and is sessions' }, told(text))
+        for _, bad in ipairs { '', 'x', text:sub(1, -2), require 'string.buffer'.encode { parts = 1 } } do
+          assert.error_matches(function() keep.restore(bad) end, 'cannot be read')
+        end
+        assert.error_matches(function() keep.restore(require 'string.buffer'.encode { version = 99, parts = {} }) end, 'of version 99')
+      end)]] }
     local r = h.run { 'test', dir }
     assert.equal(0, r.code, r.out .. r.err)
   end)
