@@ -13,6 +13,7 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../state/arena.h"
 #include "embed.h"
 #include "epochs.h"
 #include "guard.h"
@@ -39,6 +40,7 @@ struct tm_script {
   int told_line;
   int ref_loops[TM_PIPELINES_MAX];
   int64_t script_memory;
+  int checked;                    /* keyed state lies in an arena whose cuts are checked between batches (TIDEMILL_CHECK_CUTS) */
   int guarded;
   int place_line;                     /* where the error of this call was raised; 0: none, or not in a script */
   char place_source[256];
@@ -288,7 +290,7 @@ failed:
 /* The log of changes: put back or new where the run is kept. NULL and err. */
 static struct tm_changes *changes_of(struct tm_flows *flows, struct tm_budget *budget, double seed, struct tm_err *err) {
   if (flows->epochs != NULL) return tm_epochs_changes(flows->epochs, budget, seed, err);
-  struct tm_changes *c = tm_ffi_changes_new(budget, seed);
+  struct tm_changes *c = (tm_arena_check_wanted() ? tm_arena_check_begin : tm_ffi_changes_new)(budget, seed);
   if (c == NULL) tm_err_set(err, 1, "memory", "no memory for the worker");
   return c;
 }
@@ -306,6 +308,7 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   uint32_t seed = 0;
   flows->io->random(flows->io, &seed, sizeof seed);
   s->host.budget.limit = (double)o->memory;
+  s->checked = flows->epochs == NULL && tm_arena_check_wanted();
   s->host.changes = changes_of(flows, &s->host.budget, seed, err);
   if (s->host.changes == NULL) {
     tm_script_free(s);
@@ -505,6 +508,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     p->state->due = s->shared->flow.due;
     marker_clear(s);
     lua_settop(L, top);
+    if (s->checked) tm_arena_check_turn();
     return next;
   }
   *failed = 1;
@@ -549,6 +553,7 @@ void tm_script_bad_line(struct tm_script *s, struct tm_pipeline *p, int32_t row,
 
 void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_t rows) {
   lua_State *L = s->L;
+  if (s->checked) tm_arena_check_turn();
   tm_script_count_traces(s);
   tm_lua_state_pace(L);
   push_function(s, "batch_begin");

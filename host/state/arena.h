@@ -84,6 +84,10 @@ void tm_arena_owner(const struct tm_arena *a, uint64_t offset, char *out, size_t
 void tm_arena_check(struct tm_arena *a);
 /* 1: the environment asks for that at each cut (TIDEMILL_CHECK_CUTS) */
 int tm_arena_check_wanted(void);
+/* For a run without a data folder that is asked for it all the same: a log in an arena of its own, NULL: no memory; and between two batches,
+ * with the log empty, a slice is copied out, to nowhere, or a cut made and checked. */
+struct tm_changes *tm_arena_check_begin(struct tm_budget *budget, double seed);
+void tm_arena_check_turn(void);
 
 /* ---- marks ---- */
 

@@ -9,6 +9,7 @@
 
 #include "../base/err.h"
 #include "arena_own.h"
+#include "changes.h"
 
 struct tm_arena_checks {
   struct tm_arena *at_cut, *copied;
@@ -22,6 +23,7 @@ int tm_arena_check_wanted(void) {
 
 /* ---- comparing ---- */
 
+enum { EIGHT = 8 };
 static const char zeroes[TM_ARENA_PAGE];
 
 /* the bytes of a page; of one that may not be touched, zeroes */
@@ -36,6 +38,12 @@ static uint64_t page_differ(const char *a, const char *b, size_t page) {
   return page * TM_ARENA_PAGE + i;
 }
 
+static uint64_t eight_of(const struct tm_arena *a, size_t page) {
+  uint64_t v;
+  memcpy(&v, a->used + page, sizeof v);
+  return v;
+}
+
 /* Of what is used in one of both. */
 static uint64_t used_differ(const struct tm_arena *a, const struct tm_arena *b) {
   const size_t per = TM_ARENA_GRANULE / TM_ARENA_PAGE;
@@ -43,6 +51,10 @@ static uint64_t used_differ(const struct tm_arena *a, const struct tm_arena *b) 
   for (size_t g = 0; g < granules; g++) {
     if (((a->granules[g] | b->granules[g]) & TM_GRANULE_USED) == 0) continue;
     for (size_t page = g * per; page < (g + 1) * per; page++) {
+      if (page % EIGHT == 0 && eight_of(a, page) == 0 && eight_of(b, page) == 0) {
+        page += EIGHT - 1;
+        continue;
+      }
       uint64_t at = a->used[page] || b->used[page] ? page_differ(page_of(a, page), page_of(b, page), page) : UINT64_MAX;
       if (at != UINT64_MAX) return at;
     }
@@ -119,6 +131,33 @@ void tm_arena_check_emit(struct tm_arena *a, uint64_t offset, const void *bytes,
 
 void tm_arena_check_end(struct tm_arena *a) {
   differ_told(a, a->checks->at_cut, a->checks->copied, "it was written before it was marked, or not copied out");
+}
+
+struct tm_changes *tm_arena_check_begin(struct tm_budget *budget, double seed) {
+  struct tm_err err;
+  struct tm_arena *a = tm_arena_new(NULL, 0, &err);
+  if (a != NULL) return tm_changes_new_in(a, budget, seed);
+  fprintf(stderr, "TIDEMILL_CHECK_CUTS: %s\n", err.detail);
+  return NULL;
+}
+
+static void nowhere(void *ctx, uint64_t offset, const void *bytes, size_t len) {
+  (void)ctx;
+  (void)offset;
+  (void)bytes;
+  (void)len;
+}
+
+void tm_arena_check_turn(void) {
+  static const size_t slices[] = {0, TM_ARENA_LINE, 16384, 640, SIZE_MAX};
+  static uint32_t turn, wait;
+  struct tm_arena *a = tm_arena_marks.arena;
+  const struct tm_log *log = tm_arena_root(a)->log;
+  if (log->pub.used != 0 || tm_arena_copy(a, nowhere, NULL, slices[turn++ % (sizeof slices / sizeof slices[0])]) != 0) return;
+  if (wait-- > 0) return;
+  /* a pass over all of the memory: seldom where that is much, or there were many */
+  wait = (uint32_t)(a->cuts / 16) + (uint32_t)(log->pub.budget->used / 1e6);
+  if (tm_arena_cut(a) == 0) tm_arena_check(a);
 }
 
 void tm_arena_check_free(struct tm_arena *a) {

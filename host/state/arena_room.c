@@ -144,18 +144,15 @@ void tm_arena_release(struct tm_arena *a, void *p) {
 
 struct places { const struct tm_arena *a; uint64_t offset; const struct tm_state *found; const char *what; };
 
-static void look(struct places *w, const struct tm_state *s, const struct tm_region *r, const char *what) {
-  uint64_t from = (uint64_t)(r->base - w->a->base);
-  if (r->base == NULL || w->offset < from || w->offset >= from + r->reserved) return;
+static void look_struct(struct places *w, const struct tm_state *s, const void *p, size_t n, const char *what) {
+  uint64_t from = (uint64_t)((uintptr_t)p - (uintptr_t)w->a->base);
+  if (p == NULL || w->offset < from || w->offset >= from + n) return;
   w->found = s;
   w->what = what;
 }
 
-static void look_struct(struct places *w, const struct tm_state *s, const void *p, size_t n, const char *what) {
-  uint64_t from = (uint64_t)((const char *)p - w->a->base);
-  if (p == NULL || w->offset < from || w->offset >= from + n) return;
-  w->found = s;
-  w->what = what;
+static void look(struct places *w, const struct tm_state *s, const struct tm_region *r, const char *what) {
+  look_struct(w, s, r->base, r->reserved, what);
 }
 
 void tm_arena_owner(const struct tm_arena *a, uint64_t offset, char *out, size_t size) {

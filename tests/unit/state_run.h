@@ -44,7 +44,7 @@ static inline void run_slice(size_t most) {
   static double emitted;
   if (tm_arena_copy(run_arena, run_emitted, &emitted, most) != 0 || run_wait-- > 0) return;
   /* seldom when there were many, or the memory is large: each is a pass over all of it */
-  run_wait = run_arena_below(++run_cuts / 4 + 2) * (1 + (uint32_t)(run_arena_log->budget->used / 1e6));
+  run_wait = run_arena_below(++run_cuts / 2 + 2) * (1 + (uint32_t)(run_arena_log->budget->used / 1e6));
   if (tm_arena_cut(run_arena) != 0) abort();
   tm_arena_check(run_arena);
 }
@@ -78,7 +78,7 @@ static inline struct tm_changes *run_changes(struct tm_budget *budget, double li
   /* one log at a time lies in an arena */
   int wanted = run_arena == NULL && tm_arena_check_wanted();
   if (wanted) {
-    run_arena = tm_arena_new(NULL, (size_t)1 << 40, NULL);
+    run_arena = tm_arena_new(NULL, (size_t)128 << 30, NULL);
     if (run_arena == NULL) abort();
     run_cuts = run_wait = 0;
   }
