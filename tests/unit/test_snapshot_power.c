@@ -1,6 +1,8 @@
 /* test_snapshot_power.c - a data folder through losses of power and faults at every call, with snapshots made in between: what was reported as
  * durable is taken up whole, whichever files are half written. TM_CRASHES: how many points (300). The oracle is plain
  * memory (state_image.h). */
+#include <malloc.h>
+
 #include "../../host/base/log.h"
 #define IMAGE_HALF (1 << 20)
 #include "state_image.h"
@@ -150,6 +152,9 @@ int main(void) {
   uint64_t trace, again;
   int made = 0;
 
+  /* buffers of megabytes come and go thousands of times: pages are kept */
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   image = calloc(1, sizeof *image);
   taken = calloc(1, sizeof *taken);
   fprintf(stderr, "(warnings of snapshots that cannot be read are expected)\n");
