@@ -5,6 +5,7 @@
 
 #include "../../host/base/log.h"
 #define IMAGE_HALF (1 << 20)
+#define IMAGE_CHANGE_MAX 9000
 #include "state_image.h"
 
 static struct image *image;
@@ -17,7 +18,7 @@ struct run {
 
 /* One life: opens, takes up, puts, makes a snapshot, releases. Whatever fails ends it. */
 static void live(struct disk *disk, struct run *run, uint64_t *x, int rounds, const char *where) {
-  struct tm_journal_options o = { .io = disk_io(disk), .dir = IMAGE_DIR, .segment_size = 64 << 10 };
+  struct tm_journal_options o = { .io = disk_io(disk), .dir = IMAGE_DIR, .segment_size = 16 << 10 };
   struct tm_snapshot_list list;
   struct tm_snapshot_made made;
   struct tm_journal_scan scan;
