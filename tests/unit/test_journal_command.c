@@ -120,7 +120,7 @@ static void test_whole(void) {
 }
 
 static void flip(const char *name, int64_t at) {
-  char path[300], byte;
+  char path[300], byte = 0;
   int fd;
 
   snprintf(path, sizeof path, "%s/%s", dir, name);
