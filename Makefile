@@ -21,7 +21,7 @@ OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
 LUA  := $(shell find lua -name '*.lua')
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys yardstick measure phases latency state_table)
+BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys yardstick measure phases latency state_table journal)
 need = @sh .ci/deps $(1)
 
 help:     ## this list
@@ -78,7 +78,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/host.a
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
 	@$(CC) $(TM_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer -Ihost -o $@ $< $(B)/host.a $(LIBS)
-$(B)/bench/state_table: $(B)/host.a
+$(B)/bench/state_table $(B)/bench/journal: $(B)/host.a
 $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	@echo '  cc    $<'

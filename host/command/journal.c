@@ -131,7 +131,7 @@ static int verify(const struct tm_data_dir *d, int json) {
 struct epoch_sum {
   struct tm_payload_reader reader;
   int64_t bytes, head, ranges, changed;
-  uint64_t zeroed, range_end;
+  uint64_t zeroed;
 };
 
 static int sum_head(void *ctx, const void *head, int64_t n, struct tm_err *err) {
@@ -143,10 +143,9 @@ static int sum_head(void *ctx, const void *head, int64_t n, struct tm_err *err) 
 static int sum_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err) {
   struct epoch_sum *s = ctx;
 
-  (void)bytes, (void)err;
-  /* a range may come in parts */
-  if (s->reader.offset != s->range_end || s->ranges == 0) s->ranges++;
-  s->range_end = offset + (uint64_t)n;
+  (void)offset, (void)bytes, (void)err;
+  /* a range may come in parts: it is counted with its last */
+  s->ranges += (int64_t)s->reader.left == n;
   s->changed += n;
   return 0;
 }
@@ -169,7 +168,7 @@ static int sum_piece(void *ctx, uint64_t epoch, const void *piece, int64_t n, in
   printf("{\"epoch\":%" PRIu64 ",\"bytes\":%" PRId64 ",\"head\":%" PRId64 ",\"ranges\":%" PRId64 ",\"changed\":%" PRId64 ",\"zeroed\":%" PRIu64 "}\n",
          epoch, s->bytes, s->head, s->ranges, s->changed, s->zeroed);
   s->bytes = s->head = s->ranges = s->changed = 0;
-  s->zeroed = s->range_end = 0;
+  s->zeroed = 0;
   return 0;
 }
 

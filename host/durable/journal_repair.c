@@ -9,7 +9,7 @@
 #include "segment.h"
 #include "snapshot_core.h"
 
-enum { FOUND_MAX = 8 };
+enum { FOUND_MAX = 8, SEGMENT_MIN = 4096, SEGMENT_MAX = 64 << 20 };
 
 /* The newest epochs of snapshot files, whatever they hold. */
 struct found {
@@ -84,9 +84,13 @@ static int segments_move(const struct tm_io *io, const char *dir, const struct t
 
 /* Opens behind what is kept and closes in order, which leaves the mark: 0, or -1 with err. */
 static int settle(const struct tm_io *io, const char *dir, uint64_t id, const struct tm_journal_scan *kept, struct tm_err *err) {
-  const struct tm_journal_options o = { .io = io, .dir = dir, .id = id };
-  struct tm_journal *j = tm_journal_open(&o, kept, 0, err);
+  struct tm_journal_options o = { .io = io, .dir = dir, .id = id };
+  struct tm_journal *j;
 
+  /* of the size that the journal's segments have, if they have a usual one */
+  if (kept->segments_n > 0 && kept->segments[0].size >= SEGMENT_MIN && kept->segments[0].size <= SEGMENT_MAX)
+    o.segment_size = kept->segments[0].size;
+  j = tm_journal_open(&o, kept, 0, err);
   return j != NULL ? tm_journal_close(j, err) : -1;
 }
 

@@ -119,7 +119,8 @@ int tm_segment_reader_open(struct tm_segment_reader *r, const char *dir, uint64_
 }
 
 int tm_segment_reader_get(struct tm_segment_reader *r, int64_t at, int64_t n, const unsigned char **p, struct tm_err *err) {
-  TM_ASSERT(n <= TM_FRAME_HEAD + TM_FRAME_PAYLOAD_MAX && n <= WINDOW);
+  _Static_assert(TM_FRAME_HEAD + TM_FRAME_PAYLOAD_MAX <= WINDOW, "a frame fits the window");
+  TM_ASSERT(n <= TM_FRAME_HEAD + TM_FRAME_PAYLOAD_MAX);
   if (at < r->at || at + n > r->at + r->n) {
     int64_t got;
 
@@ -127,7 +128,10 @@ int tm_segment_reader_get(struct tm_segment_reader *r, int64_t at, int64_t n, co
     r->at = at;
     r->n = 0;
     got = tm_io_pread_all(r->io, r->fd, r->window, WINDOW, at);
-    if (got < 0) return tm_segment_failed(err, "read", r->path, got);
+    if (got < 0) {
+      tm_segment_failed(err, "read", r->path, got);
+      return -1;
+    }
     r->n = got;
     if (n > got) return 0;
   }

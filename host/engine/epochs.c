@@ -30,7 +30,7 @@
 #include "script.h"
 
 enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096 };
-#define SHARED_AT ((void *)(uintptr_t)0x200000000000)
+#define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
 #define SHARED (UINT64_C(1) << 45)
 
 /* What the folder's meta remembers beside the arena's address. */

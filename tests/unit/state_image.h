@@ -18,6 +18,9 @@
 #ifndef IMAGE_HALF
 #define IMAGE_HALF (3 << 20)
 #endif
+#ifndef IMAGE_CHANGE_MAX
+#define IMAGE_CHANGE_MAX 60000
+#endif
 enum { IMAGE_SIZE = 2 * IMAGE_HALF, IMAGE_EPOCHS = 600 };
 #define IMAGE_FAR (UINT64_C(5) << 40)
 
@@ -85,7 +88,7 @@ static uint64_t image_put(struct image *m, struct tm_journal *j, uint64_t epoch,
   for (int i = 0; i < n && r == TM_JOURNAL_OK; i++) {
     struct image_change *c = &m->changes[epoch][i];
 
-    c->n = 1 + (int64_t)(image_random(m) % (image_random(m) % 4 == 0 ? 60000 : 200));
+    c->n = 1 + (int64_t)(image_random(m) % (image_random(m) % 4 == 0 ? IMAGE_CHANGE_MAX : 200));
     c->at = (int64_t)(image_random(m) % (uint64_t)(span - c->n)) + (image_random(m) % 2 == 0 ? 0 : IMAGE_HALF);
     c->fill = image_random(m) % 5 == 0 ? 0 : image_random(m) | 1;
     if (c->fill == 0) {

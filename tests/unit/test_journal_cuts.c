@@ -3,6 +3,8 @@
  * Where an epoch ends is known from outside: after each one's sync the last byte on the disk that is not zero is its last (epochs
  * are made so). A cut must give exactly the epochs that end before it. A flipped bit must be refused where it is in something
  * that was acknowledged and more lies behind, and must not matter where nothing was written. */
+#include <malloc.h>
+
 #include "journal_run.h"
 
 enum { EPOCHS = 400, SEGMENT = 12288, SEGMENTS_MAX = 16 };
@@ -187,6 +189,9 @@ static void test_flips(void) {
 }
 
 int main(void) {
+  /* buffers of megabytes come and go thousands of times: pages are kept */
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   test_cuts();
   test_holes();
   test_flips();

@@ -1,8 +1,11 @@
 /* test_snapshot_power.c - a data folder through losses of power and faults at every call, with snapshots made in between: what was reported as
  * durable is taken up whole, whichever files are half written. TM_CRASHES: how many points (300). The oracle is plain
  * memory (state_image.h). */
+#include <malloc.h>
+
 #include "../../host/base/log.h"
 #define IMAGE_HALF (1 << 20)
+#define IMAGE_CHANGE_MAX 9000
 #include "state_image.h"
 
 static struct image *image;
@@ -15,7 +18,7 @@ struct run {
 
 /* One life: opens, takes up, puts, makes a snapshot, releases. Whatever fails ends it. */
 static void live(struct disk *disk, struct run *run, uint64_t *x, int rounds, const char *where) {
-  struct tm_journal_options o = { .io = disk_io(disk), .dir = IMAGE_DIR, .segment_size = 64 << 10 };
+  struct tm_journal_options o = { .io = disk_io(disk), .dir = IMAGE_DIR, .segment_size = 16 << 10 };
   struct tm_snapshot_list list;
   struct tm_snapshot_made made;
   struct tm_journal_scan scan;
@@ -150,6 +153,9 @@ int main(void) {
   uint64_t trace, again;
   int made = 0;
 
+  /* buffers of megabytes come and go thousands of times: pages are kept */
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   image = calloc(1, sizeof *image);
   taken = calloc(1, sizeof *taken);
   fprintf(stderr, "(warnings of snapshots that cannot be read are expected)\n");
