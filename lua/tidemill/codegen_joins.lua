@@ -427,7 +427,8 @@ return function(emit, Gen)
       g:put('local over = t + %.0f if %s.code == 1 then r.last = over %s(p, over) elseif over > r.last then r.last = over end', span, S,
         g:const(J.arm))
       for _, name in ipairs { 'left', 'right' } do
-        g:put('if %sr.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f)', held, name, S, BASE[name], W, P.spans[name])
+        g:put('if %sr.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f)', held, name, S, BASE[name], W,
+          P.spans[name])
         g:put('if rc < 0 then failed(%s, rc) end end', S)
       end
     end
