@@ -87,4 +87,21 @@ describe('chains', function()
       assert.same(want, got, kind)
     end
   end)
+
+  -- api.md, 2 and 3: int64 is digits always; integers are summed exactly
+  it("a sum of int64 may have its field's name", function()
+    local input = '{"n":9007199254740993}\n{"n":5}\n{"n":9223372036854775807}\n{"n":-7}\n'
+    local r = h.run({ 'run', '-e', [[stream:schema { n = 'int64' }:running('r', { n = tm.agg.sum 'n' }, { unbounded = true })
+      :set { more = function(e) return tm.i64.add(e.n, '1') end }]] }, input)
+    assert.equal([[
+{"more":"9007199254740994","n":9007199254740993}
+{"more":"9007199254740999","n":9007199254740998}
+{"more":"9007199254740992","n":9007199254740991}
+]], (r.out:gsub('{"n":(%d+),"more":("%d+")}', '{"more":%2,"n":%1}')))
+    assert.truthy(r.err:find("field 'n' is declared int64, found '9232379236109516805'", 1, true), r.err)
+    r = h.run({ 'run', '-e', "stream:schema { n = 'number' }:running('r', { n = tm.agg.sum 'n' }, { unbounded = true })" },
+      '{"n":9007199254740990}\n{"n":5}\n')
+    assert.equal('{"n":9007199254740990}\n', r.out)
+    assert.truthy(r.err:find("field 'n' is declared number, found 9007199254740995", 1, true), r.err)
+  end)
 end)
