@@ -104,4 +104,14 @@ describe('chains', function()
     assert.equal('{"n":9007199254740990}\n', r.out)
     assert.truthy(r.err:find("field 'n' is declared number, found 9007199254740995", 1, true), r.err)
   end)
+
+  it('of any steps are what a slow reference of each says', function()
+    local count, from = tonumber(os.getenv 'CHAINS') or 40, tonumber(os.getenv 'CHAINS_FROM') or 1
+    for _, option in ipairs { '', '--no-jit' } do
+      local n = option == '' and count or math.ceil(count / 3)
+      local r = h.shell(('python3 tests/spec/chains_random.py %s %s %d %d %s'):format(h.quote(h.bin), h.folder(), from, from + n - 1,
+        option))
+      assert.equal('0', r.out:match '(%d+) wrong\n$', r.out .. r.err)
+    end
+  end)
 end)
