@@ -105,6 +105,11 @@ describe('chains', function()
     assert.truthy(r.err:find("field 'n' is declared number, found 9007199254740995", 1, true), r.err)
   end)
 
+  it('a state without fields says so', function()
+    local _, r = h.e("stream:process('p', { unbounded = true, on_event = function(e, s) s.n = 1 end })", { '{}' })
+    assert.truthy(r.err:find("the state has no field 'n'; it has none; declare it", 1, true), r.err)
+  end)
+
   it('of any steps are what a slow reference of each says', function()
     local count, from = tonumber(os.getenv 'CHAINS') or 40, tonumber(os.getenv 'CHAINS_FROM') or 1
     for _, option in ipairs { '', '--no-jit' } do
