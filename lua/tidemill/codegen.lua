@@ -395,6 +395,11 @@ end
 --- Is it a dedup that waits for the last of several events?
 function Gen.sends_last(step) return step.kind == 'dedup' and step.rec.keep == 'last' and step.rec.within ~= nil end
 
+--- Is it a window whose rows come when its lateness is over?
+function Gen.sends_closed(step)
+  return step.kind == 'aggregate' and step.rec.emit.mode == 'closed' and step.rec.window.lateness > 0
+end
+
 local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
 
 --- May something of such a step be due?

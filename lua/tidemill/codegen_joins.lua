@@ -134,14 +134,14 @@ return function(emit, Gen)
   end
 
   --- Does something with a clock stand behind a step that sends events later than they came: a join those without a partner, dedup the
-  --- last of several?
+  --- last of several, a window its one row at the end of its lateness?
   function Gen.is_delayed(step)
     local function asked_behind(at)
       for _, child in ipairs(at.next) do if Gen.asks_clock(child) or asked_behind(child) then return true end end
       for _, arm in ipairs(at.arms or {}) do if asked_behind(arm) then return true end end
       return false
     end
-    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' or Gen.sends_last(step)
+    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' or Gen.sends_last(step) or Gen.sends_closed(step)
     return late and asked_behind(step)
   end
 
@@ -407,7 +407,7 @@ return function(emit, Gen)
     local own = g:own_key({ label = step.label, rec = { on = { fields = rec.on[mine], composite = rec.on.composite } } }, view)
     local W = w and P.clock.name .. '.w'
     -- hints are of one side's columns
-    local ahead = #g.ahead
+    local ahead, held = #g.ahead, nil
     g:at(step)
     g:put_before(P, s)
     g:put('do local t = %s', g.timed and ('st%d.time'):format(n) or '-huge')
@@ -416,7 +416,10 @@ return function(emit, Gen)
       g:put('if t <= %s then', W)
       g:put_late(view)
       g:put('else')
-      g:put('if %s.due <= %s then %s(%s) end', S, W, g:const(J.sweep), W)
+      -- where nobody can be a partner of an event that comes now, one may be due that has not had its turn: then nothing goes yet
+      held = (P.keeps.left and P.spans.left < 0 or P.keeps.right and P.spans.right < 0) and
+        ('%s.due > %s and '):format(g:const(J.waiting), W) or ''
+      g:put('if %s%s.due <= %s then %s(%s) end', held, S, W, g:const(J.sweep), W)
     end
     g:find_record(P.state, view, own)
     g:put_taken()
@@ -426,7 +429,8 @@ return function(emit, Gen)
       g:put('local over = t + %.0f if %s.code == 1 then r.last = over %s(p, over) elseif over > r.last then r.last = over end', span, S,
         g:const(J.arm))
       for _, name in ipairs { 'left', 'right' } do
-        g:put('if r.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f)', name, S, BASE[name], W, P.spans[name])
+        g:put('if %sr.%s_times.n > 0 then local rc = C.tm_ffi_partners_pass(%s, r, %d, %s - %.0f)', held, name, S, BASE[name], W,
+          P.spans[name])
         g:put('if rc < 0 then failed(%s, rc) end end', S)
       end
     end

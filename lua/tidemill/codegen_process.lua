@@ -28,14 +28,15 @@ return function(emit, Gen, node_list)
     end
   end
 
-  --- Text that runs the user's function, which is `call`, and takes what it emitted on.
-  local function put_call(g, view, box, held, call)
+  --- Text that runs the user's function, which is `call`, and takes what it emitted on. turns: for an event whose key may still lie where
+  --- it waited for its turn; what is due has one of its own.
+  local function put_call(g, view, box, held, call, turns)
     g:put('%s.n = 0 %s.bytes = 0 %s.open = true', held.hold, held.hold, held.hold)
     g:put('%s', call)
     g:put('%s.open = false', held.hold)
     g:put('if %s.late ~= 0 then %s() end', g:const(box.at), g:const(box.settle))
     g:sync(view)
-    if g.key and g.key.turn then g:put('if %s.n > 0 then v%d.key = v%d.turn_key() end', held.hold, view.level, view.level) end
+    if turns and g.key and g.key.turn then g:put('if %s.n > 0 then v%d.key = v%d.turn_key() end', held.hold, view.level, view.level) end
     g:put_held(view, held.inner, held.hold)
   end
 
@@ -156,9 +157,13 @@ return function(emit, Gen, node_list)
       g:put('%s.w = %s.w', at, clock.name)
       put_aging(g, box, clock.name .. '.w')
     end
-    put_call(g, view, box, held, call_of(g, box, function(more) return g:call(rec.on_event, view, more) end))
+    put_call(g, view, box, held, call_of(g, box, function(more) return g:call(rec.on_event, view, more) end), true)
     g:put('end')
+    -- what stands behind is also reached by timers, while no event has its turn
+    local key = g.key
+    if key and key.turn then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     g:held_rows(step, view, inner, hold, function() own_keys(g, view, inner) end)
+    g.key = key
     if timers then put_fire(g, step, view, state, box, held, timers) end
     if walls then put_fire(g, step, view, state, box, held, walls) end
     if g.key and g.key.turn then C.tm_ffi_turns_also(g.key.turn, state.ptr) end

@@ -228,9 +228,12 @@ return function(emit, Gen)
     if e.mode == 'updates' then
       send(g, view, rec, compiled, call)
     elseif e.count then
+      -- behind the end the event gives a further row as a late one, and no early one besides
       g:put('r.more = r.more + 1 if r.more >= %.0f then r.more = 0', e.count)
+      if rec.window.lateness > 0 then g:put('if w.to - 1 > %s.w then', g.clock.name) end
       send(g, view, rec, compiled, call)
       put_reset(g, rec, compiled)
+      if rec.window.lateness > 0 then g:put('end') end
       g:put('end')
     end
   end
@@ -434,8 +437,12 @@ return function(emit, Gen)
     local at = g:fires_in_turn(state)
     g.fires[at].windows, g.fires[at].opened = W, opened
     if clock then clock.timed[#clock.timed + 1] = { at = at, W = W } end
+    local before
+    if g.is_delayed(step) then g.clock, before = g:delay_clock(step, view, clock, rec.window.lateness) end
     local behind = rec.apply and g:behind_applied(step, view) or g:behind(step, view)
+    g.clock = clock
     g:at(step)
+    if before then g:put('%s()', before) end
     local how = g:put_assigned(step, view, W, state, compiled, behind)
     if P then
       P.attach(opened)

@@ -47,8 +47,9 @@ end
 ---@param outer table { [base] = true } whose events are sent without a partner
 ---@param spans table { [base] = ms } after an event's time when no partner can come any more
 ---@param clock ffi.cdata*? struct tm_clock *
----@return table seq: the mark given last; wait, matched, arm, sweep, room: see each; next(to): the record whose event is sent without a
----   partner, its base, time and bytes in base, at, text and len; judge_due; working: one is being sent; event(): it, for a dead letter
+---@return table seq: the mark given last; waiting: the state of events without a partner; wait, matched, arm, sweep, room: see each;
+---   next(to): the record whose event is sent without a partner, its base, time and bytes in base, at, text and len; judge_due;
+---   working: one is being sent; event(): it, for a dead letter
 function M.new(rec, main, outer, spans, clock)
   local ptr, key = main.ptr, state.key
   local J = { seq = 0, at = 0, base = LEFT, text = false, len = 0, working = false }
@@ -56,6 +57,7 @@ function M.new(rec, main, outer, spans, clock)
   if outer[M.LEFT] or outer[M.RIGHT] then
     waiting = state.open(main.name .. '/waiting', { 'base', 'at' }, { { name = 'key', kind = 'text' } }, { timed = true })
     wait_ptr = waiting.ptr
+    J.waiting = wait_ptr
   end
 
   keep.add(main.name .. '/marks', 'marks of a join', function() return J.seq > 0 and { J.seq } or nil end,

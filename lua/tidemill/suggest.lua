@@ -52,7 +52,7 @@ function M.among(word, names)
   local sorted = {}
   for i, name in ipairs(names) do sorted[i] = name end
   table.sort(sorted)
-  return '; it has ' .. table.concat(sorted, ', ')
+  return '; it has ' .. (#sorted > 0 and table.concat(sorted, ', ') or 'none')
 end
 
 return M

@@ -24,6 +24,12 @@ local function wrong(node, typ, found)
 end
 M.wrong = wrong
 
+--- A value that is to be written, for a message. The library's own texts are results that no Lua number holds.
+local function found(v)
+  if lib.is_text(v) then return v.text or 'a large number' end
+  return 'a ' .. type(v)
+end
+
 local kind_names = { [0] = 'nothing', 'null', 'a boolean', 'a boolean', 'a number', 'a large integer',
   "a number beyond a double's range", 'a string', 'a string', 'an object', 'an array', 'bytes or an extension of msgpack' }
 function M.kind_name(kind) return kind_names[kind] end
@@ -117,7 +123,7 @@ end
 local function plain(name, mask, lua_type)
   local typ = { name = name, kinds = mask }
   function typ.write(node, v)
-    if type(v) ~= lua_type then wrong(node, typ, type(v) == 'table' and 'a table' or 'a ' .. type(v)) end
+    if type(v) ~= lua_type then wrong(node, typ, found(v)) end
     return v
   end
   return typ
@@ -140,9 +146,11 @@ local function digits_type(name)
     if type(v) == 'number' then
       if v % 1 ~= 0 or v > 2 ^ 53 or v < -2 ^ 53 then wrong(node, typ, tostring(v)) end
       v = ('%.0f'):format(v)
+    elseif lib.is_text(v) and v.kind == BIGINT then
+      v = v.text   -- a sum beyond 2^53
     end
     local digits = type(v) == 'string' and int64_digits(v)
-    if not digits then wrong(node, typ, type(v) == 'string' and "'" .. v .. "'" or 'a ' .. type(v)) end
+    if not digits then wrong(node, typ, type(v) == 'string' and "'" .. v .. "'" or found(v)) end
     return digits
   end
   typ.slot = C.TM_SLOT_TEXT
@@ -171,7 +179,7 @@ local function decimal_type(places)
   end
   function typ.write(node, v)
     if type(v) ~= 'number' or v ~= v or v == math.huge or v == -math.huge then
-      wrong(node, typ, type(v) == 'number' and tostring(v) or 'a ' .. type(v))
+      wrong(node, typ, type(v) == 'number' and tostring(v) or found(v))
     end
     return v
   end

@@ -52,7 +52,7 @@ local BEHIND = {
   [[:key_by 'k':process('p#', { state = { n = 0, seen = tm.state.list { of = 'number', max = 3 } }, unbounded = true,
     on_event = function(e, s, ctx) s.n = s.n + 1 s.seen:push(e.v or 0)
       if tm.time(e) then ctx.timer('t', tm.time(e) + 4000) end end,
-    on_timer = function(name, time, s, ctx) ctx.emit { k = ctx.key, n = s.n, of = s.seen:size(), time = time } end })]],
+    on_timer = function(name, s, ctx) ctx.emit { k = ctx.key, n = s.n, of = s.seen:size(), time = ctx.time } end })]],
   [[:flat_map(function(e, emit) emit(e) if e.v and e.v > 20 then emit { k = e.k, m = e.m, v = 1 } end end)
     :dedup('d#', { on = 'v', within = '1s' })]],
   ":key_by 'k':event_time { field = 'ts', out_of_order = '3s' }:window('w#', tm.window.tumbling '5s'):aggregate { n = tm.agg.count() }",

@@ -86,7 +86,8 @@ class Sessions:
             self.send(s)
         elif spec.get('count') and s.more >= spec['count']:
             s.more = 0
-            self.send(s)
+            if s.end - 1 > self.watermark:   # behind the end it gives a further row as a late event, and no early one
+                self.send(s)
 
     def fire(self, s):
         spec, mode = self.spec, self.spec['mode']
