@@ -28,6 +28,7 @@ struct tm_options {
   const char *tag_key;
   const char *out_delimiter;
   const char *out_columns;
+  const char *data;                      /* --data DIR: where event logs are; NULL: none */
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */

@@ -96,8 +96,8 @@ char *tm_flow_files(struct tm_flows *f, const char **paths, int32_t n, int32_t *
 /* ---- sources ---- */
 
 static int source_kind(const char *kind) {
-  static const char *const names[] = {"file", "stdin", "generate", "link", "every"};
-  for (int i = 0; i < 5; i++)
+  static const char *const names[] = {"file", "stdin", "generate", "link", "every", "log"};
+  for (int i = 0; i < 6; i++)
     if (strcmp(names[i], kind) == 0) return i;
   return -1;
 }
@@ -193,6 +193,14 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   return s;
 }
 
+int tm_flow_source_log(struct tm_flows *f, int32_t source, const struct tm_log_source_how *how, struct tm_err *err) {
+  struct tm_source *s = f->sources[source];
+  struct tm_log_source_state *state = region(f, "log-source", source, 0, sizeof *state, err);
+  if (state == NULL) return -1;
+  s->log = tm_log_source_new(f->io, s->paths[0], how, state);
+  return s->log != NULL ? 0 : no_memory(err, "a source");
+}
+
 /* Does a sink that is open write this file? */
 static int is_written(struct tm_source *s, uint64_t dev, uint64_t ino) {
   const struct tm_flows *f = s->owner;
@@ -273,10 +281,10 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
-  static const char *const names[] = {"file", "stdout", "discard", "link", "memory"};
+  static const char *const names[] = {"file", "stdout", "discard", "link", "memory", "log"};
   (void)source;
   int table = strcmp(kind, "table") == 0, k = table ? TM_SINK_DISCARD : -1;
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 6; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
   if (f->outlets_n == TM_SINKS_MAX) {
@@ -320,6 +328,14 @@ int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how
   if (m.state == NULL || m.names == NULL || m.stage == NULL || m.sorted == NULL || m.packed == NULL) return -1;
   s->files = tm_files_new(s->path, how, s->format, f->outlets[sink]->csv, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
   return s->files != NULL ? 0 : -1;
+}
+
+int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_options *options, struct tm_err *err) {
+  struct tm_sink *s = &f->outlets[sink]->sink;
+  struct tm_log_sink_state *state = region(f, "log-sink", sink, 0, sizeof *state, err);
+  if (state == NULL) return -1;
+  s->log = tm_log_sink_new(options, state);
+  return s->log != NULL ? 0 : no_memory(err, "a sink");
 }
 
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err) {
@@ -401,6 +417,7 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
   out->sink = sink;
   out->format = o->sink.format;
   out->csv = o->csv;
+  out->timed = o->sink.kind == TM_SINK_LOG;
   if (!dead) {
     out->tally = p->tally;
     o->dead_only = 0;

@@ -355,6 +355,8 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "delimiter");
   lua_pushstring(L, o->columns);
   lua_setfield(L, -2, "columns");
+  lua_pushstring(L, o->data);
+  lua_setfield(L, -2, "data");
   lua_pushstring(L, o->time_key);
   lua_setfield(L, -2, "time_key");
   lua_pushstring(L, o->tag_key);

@@ -40,6 +40,7 @@ local codegen = require 'tidemill.codegen'
 local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
 local csv = require 'tidemill.csv'
+local logs = require 'tidemill.logs'
 local formats = require 'tidemill.formats'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
@@ -195,6 +196,7 @@ local function describe_source(d, o)
   if d.memory then return 'generate', {}, d.name end   -- of a spec, which gives its text
   -- what tables are read from before the rest is not what the sample is one of
   if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' and not d.read_first then return 'file', { o.sample }, o.sample end
+  if d.kind == 'log' then return 'log', { o.checked and '' or logs.folder(o, d) }, d.name end
   return d.kind, d.paths or {}, d.name or d.kind
 end
 
@@ -204,7 +206,7 @@ local function describe_sink(d, o)
   if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
     return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
   end
-  return d.kind, d.path or '', d.name or d.kind
+  return d.kind, d.kind == 'log' and logs.folder(o, d) or d.path or '', d.name or d.kind
 end
 
 --- A list of false from 0 to n for each field, made when first asked for.
@@ -231,6 +233,7 @@ local function bind(o)
     d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf,
       d.breaks or false)
     if d.files and path == d.path then host.sink_how(d.host, d.files) end
+    if kind == 'log' then host.sink_log(d.host, d.kept) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
@@ -239,6 +242,7 @@ local function bind(o)
       lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, false, c.record, fluent.time_key, fluent.tag_key)
     if kind == d.kind then
       local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
+      if kind == 'log' then host.source_log(d.index, d.range) end
       host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })
     end
     d.batch = ffi.cast('struct tm_batch *', batch)
