@@ -26,6 +26,8 @@ const struct tm_command tm_commands_list[] = {
   { "state", "ls | get NAME [KEY]  SCRIPT... | -e CODE  [OPTIONS]",
     "Run scripts to the end of input, write nothing, and print what their steps keep: the list of states, or the records of one.",
     tm_command_state },
+  { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
+    "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
   { "new", "pipeline DIR", "Write a small project to start from: a pipeline, its spec, a sample, and what editors need. Overwrites nothing.",
     tm_command_new },
@@ -199,6 +201,19 @@ static void print_state(void) {
          "    --from scripts/examples/data/card_payments.ndjson\n");
 }
 
+static void print_log(void) {
+  printf("\n");
+  print_entry("--data DIR", "The data folder; also from TIDEMILL_DATA, and from tidemill.lua.");
+  print_entry("--from PLACE", "cat: begin there. start, end, a sequence number such as 17, a time such as 2026-03-01T10:00:00Z, or @ and ms since 1970.");
+  print_entry("--to PLACE", "cat: end there; the place itself is included. By time, events are printed whose own time lies there.");
+  print_entry("--follow", "cat: go on as the log is written.");
+  print_entry("--json", "cat: {\"sequence\":…,\"time\":…,\"event\":…} a line. ls: one array.");
+  print_entry("-h, --help", "This text.");
+  printf("\nA log is written by tm.sink.log, and read by tm.source.log and 'tidemill replay'.\n"
+         "Exit codes: 0 ok, 1 no such log, or it is damaged, 2 usage. What a write that was\n"
+         "cut off left at the end of the newest segment is no damage.\n");
+}
+
 static void print_test(void) {
   print_entry("--json", "One object on stdout instead of busted's words: passed, failed, errors, pending, and tests, each with name, "
               "file, line, status and message.");
@@ -288,6 +303,7 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_check) print_check();
   else if (c->run == tm_command_graph) print_graph();
   else if (c->run == tm_command_state) print_state();
+  else if (c->run == tm_command_log) print_log();
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }
