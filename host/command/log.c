@@ -284,7 +284,7 @@ static int cat(const struct request *q) {
       if (tm_help_flush() != 0) code = 1;
       if (code != 0) break;
       wait_for_more(notify, folder, &watched);
-    } else if (print_rows(q, &rows)) {
+    } else if (print_rows(q, &rows) || (q->to.kind == TM_LOG_POINT_SEQUENCE && (double)tm_eventlog_reader_at(r) > q->to.value)) {
       rc = 0;
       break;
     }

@@ -367,7 +367,7 @@ local sources = {
       { 'from', 'any', 'where to begin', default = "'start'" },
       { 'until', 'any', 'where to end; then it is not followed', default = 'where it ends' },
       { 'follow', 'boolean', 'true: read on as it is written; false: to where it ended when the run began', default = 'true without until' } },
-    example = "stream:from(tm.source.log { name = 'payments', follow = false })", log = 'payments',
+    example = "stream:from(tm.source.log { name = 'payments', follow = false })",
     input = { '{"n":1}', '{"n":2}' }, output = { '{"n":1}', '{"n":2}' } },
 }
 
@@ -398,7 +398,7 @@ local sinks = {
       { 'retention', 'table', "{ age = '7d', bytes = '10G' }: segments go so long after they were full, or while all are larger",
         default = 'all is kept' },
       { 'segment', 'string', 'how large a segment gets', default = '64M' } },
-    example = "stream:to(tm.sink.log 'payments')", data = true, input = { '{"n":1}' }, output = {} },
+    example = "stream:to(tm.sink.log 'payments')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },
 }
