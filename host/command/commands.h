@@ -23,6 +23,7 @@ int tm_command_run(int argc, char *const *argv);
 int tm_command_check(int argc, char *const *argv);
 int tm_command_graph(int argc, char *const *argv);
 int tm_command_state(int argc, char *const *argv);
+int tm_command_replay(int argc, char *const *argv);
 int tm_command_log(int argc, char *const *argv);
 int tm_command_test(int argc, char *const *argv);
 int tm_command_new(int argc, char *const *argv);

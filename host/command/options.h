@@ -29,6 +29,13 @@ struct tm_options {
   const char *out_delimiter;
   const char *out_columns;
   const char *data;                      /* --data DIR: where event logs are; NULL: none */
+  const char *replay;                    /* replay --log NAME; NULL for all other commands */
+  const char *replay_from;               /* --from and --to of replay: places in the log; NULL: all of it */
+  const char *replay_to;
+  const char *speed;                     /* --speed max or 10x; NULL: max */
+  const char *compare;                   /* --compare LOG or OUTPUT=LOG; NULL: none */
+  const char *out;                       /* --out DIR; NULL: the one output goes to stdout */
+  const char *logs;                      /* the folder of --data, where a run only reads event logs of it */
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
@@ -52,7 +59,7 @@ struct tm_options {
 
 /* The commands that take options: bits. */
 enum tm_options_command {
-  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16
+  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32
 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };

@@ -281,10 +281,10 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
-  static const char *const names[] = {"file", "stdout", "discard", "link", "memory", "log"};
+  static const char *const names[] = {"file", "stdout", "discard", "link", "memory", "log", "compare"};
   (void)source;
   int table = strcmp(kind, "table") == 0, k = table ? TM_SINK_DISCARD : -1;
-  for (int i = 0; i < 6; i++)
+  for (int i = 0; i < 7; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
   if (f->outlets_n == TM_SINKS_MAX) {
@@ -336,6 +336,14 @@ int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_
   if (state == NULL) return -1;
   s->log = tm_log_sink_new(options, state);
   return s->log != NULL ? 0 : no_memory(err, "a sink");
+}
+
+int tm_flow_sink_compare(struct tm_flows *f, int32_t sink, int part, struct tm_err *err) {
+  struct tm_sink *s = &f->outlets[sink]->sink;
+  struct tm_compare_state *state = region(f, "compare", sink, 0, sizeof *state, err);
+  if (state == NULL) return -1;
+  s->compare = tm_compare_sink_new(f->io, s->path, part, state);
+  return s->compare != NULL ? 0 : no_memory(err, "a sink");
 }
 
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err) {

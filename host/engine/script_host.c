@@ -353,6 +353,14 @@ static int host_sink_log(lua_State *L) {
   return 0;
 }
 
+/* sink_compare(index, part) */
+static int host_sink_compare(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  if (tm_flow_sink_compare(h->flows, (int32_t)luaL_checkinteger(L, 1), lua_toboolean(L, 2), &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
 static int host_add_pipeline(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -446,7 +454,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how}, {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_log", host_sink_log},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how}, {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},

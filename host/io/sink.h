@@ -16,7 +16,7 @@
 #include "files.h"
 
 /* MEMORY: rows stay in the out until somebody takes them there (engine/testing.c) */
-enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG };
+enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG, TM_SINK_COMPARE };
 
 /* What survives the worker. */
 struct tm_sink_state {
@@ -31,6 +31,7 @@ struct tm_sink_state {
 };
 
 struct tm_log_sink;
+struct tm_compare_sink;
 
 struct tm_sink {
   int32_t index;
@@ -48,6 +49,7 @@ struct tm_sink {
   int refused;               /* errno of a refusal that is no full pipe (ENOSPC ...): retried later; 0 none */
   struct tm_files *files;    /* rows spread over files, rolled or compressed (files.h); NULL: as they are to one place */
   struct tm_log_sink *log;   /* LOG: log_sink.h */
+  struct tm_compare_sink *compare;  /* COMPARE: compare_sink.h */
   int small;                 /* files: rows are not held back for more of them */
   int finish;                /* files, logs: no more rows come */
   int gone;                  /* its reader has gone: bytes are thrown away */

@@ -206,7 +206,7 @@ local function describe_sink(d, o)
   if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
     return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
   end
-  return d.kind, d.kind == 'log' and logs.folder(o, d) or d.path or '', d.name or d.kind
+  return d.kind, (d.kind == 'log' or d.kind == 'compare') and logs.folder(o, d) or d.path or '', d.name or d.kind
 end
 
 --- A list of false from 0 to n for each field, made when first asked for.
@@ -234,6 +234,7 @@ local function bind(o)
       d.breaks or false)
     if d.files and path == d.path then host.sink_how(d.host, d.files) end
     if kind == 'log' then host.sink_log(d.host, d.kept) end
+    if kind == 'compare' then host.sink_compare(d.host, d.part) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
@@ -309,6 +310,7 @@ local function make_plan(o)
   if o.code then run_code(o.code, tm, results) end
   plan = plan_module.make(results, canonical(o))
   if o.state then state_query.extend(plan, o) end
+  if o.replay then require 'tidemill.replay'.change(plan, o) end
 end
 
 --- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.

@@ -100,10 +100,11 @@ end
 
 --- Where a log lies; o: what the run was told.
 function M.folder(o, d)
-  if o.data == nil then
+  local data = o.logs or o.data
+  if data == nil then
     lib.raise('usage', (d.place or 'script') .. ': ' .. d.name .. ' is kept in a data folder: give --data DIR')
   end
-  return o.data .. '/logs/' .. (d.log or d.path)
+  return data .. '/logs/' .. (d.log or d.path)
 end
 
 return M
