@@ -194,7 +194,7 @@ static void to_entry(struct tm_eventlog_reader *r) {
 /* Opens a segment, in whichever form it is there now: 1, 0 its head is not there yet, or it is gone, -1 err. */
 static int enter(struct tm_eventlog_reader *r, uint64_t first, struct tm_err *err) {
   char path[TM_EVENTLOG_PATH];
-  struct tm_eventlog_head head;
+  struct tm_eventlog_head head = {0};
   const char *p;
   uint32_t version;
   leave(r);

@@ -366,7 +366,8 @@ local sources = {
     options = { { 'name', 'string', 'the log', required = true },
       { 'from', 'any', 'where to begin', default = "'start'" },
       { 'until', 'any', 'where to end; then it is not followed', default = 'where it ends' },
-      { 'follow', 'boolean', 'true: read on as it is written; false: to where it ended when the run began', default = 'true without until' } },
+      { 'follow', 'boolean', 'true: read on as it is written; false: to where it ended when the run began',
+        default = 'true without until' } },
     example = "stream:from(tm.source.log { name = 'payments', follow = false })",
     input = { '{"n":1}', '{"n":2}' }, output = { '{"n":1}', '{"n":2}' } },
 }

@@ -25,8 +25,8 @@ local function given_of(where, what, arg)
   local name = given.name
   if type(name) ~= 'string' then fault(where, what .. " takes a name: " .. what .. " 'payments'") end
   if #name > NAME_MAX or not name:find '^[%w_-][%w._-]*$' then
-    fault(where, what .. ": '" .. name .. "' is no name of a log: it has letters, digits and . _ -, does not begin with a dot, and at most " ..
-      NAME_MAX .. ' characters')
+    fault(where, what .. ": '" .. name .. "' is no name of a log: it has letters, digits and . _ -, does not begin with a dot, " ..
+      'and at most ' .. NAME_MAX .. ' characters')
   end
   return given
 end

@@ -168,7 +168,7 @@ describe('list', function()
 
   it('gives JSON that jq reads', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
-    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\n', r.out)
+    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\ntm.source.log\n', r.out)
     r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
     assert.equal('19\n', r.out)
   end)
@@ -199,7 +199,7 @@ describe('help', function()
       assert.truthy(r.err:find(("nothing is called '%s'; did you mean '%s'?"):format(wrong, meant), 1, true), r.err)
     end
     assert.truthy(h.run({ 'help', 'qqqqqqqqqq' }).err:find("'tidemill list' tell", 1, true))
-    assert.truthy(h.run({ 'help', 'replay' }).err:find('the command replay is not available in this version', 1, true))
+    assert.truthy(h.run({ 'help', 'journal' }).err:find('the command journal is not available in this version', 1, true))
     assert.equal(2, h.run({ 'help', '--json' }).code)
     assert.equal(2, h.run({ 'help', 'filter', 'map' }).code)
     -- what came from outside cannot steer the terminal

@@ -77,7 +77,8 @@ describe('an event log', function()
     assert.equal('{"sequence":1,"time":1,"event":{"n":1,"ts":1}}\n{"sequence":2,"time":2,"event":{"n":2,"ts":2}}\n' ..
       '{"sequence":3,"time":3,"event":{"n":3,"ts":3}}\n', cat(dir, '--json'))
     local got = h.run { 'run', '--quiet', '--data', dir, '-e',
-      "stream:from(tm.source.log { name = 'a', from = 2, follow = false }):map(function(e) return { at = tm.meta(e).position, n = e.n } end)" }
+      "stream:from(tm.source.log { name = 'a', from = 2, follow = false })" ..
+        ':map(function(e) return { at = tm.meta(e).position, n = e.n } end)' }
     assert.equal('{"at":2,"n":2}\n{"at":3,"n":3}\n', got.out)
     local listed = h.decode(h.run({ 'log', 'ls', '--data', dir, '--json' }).out)
     assert.equal(1, #listed)
@@ -109,7 +110,8 @@ describe('an event log', function()
     local fifo = r.fifo()
     local follower = r.start { 'log', 'cat', 'a', '--follow', '--data', dir, '--to', '20000' }
     local reader = r.start { 'run', '--quiet', '--data', dir, '-e', "stream:from(tm.source.log { name = 'a', from = 5 })" }
-    local writer = r.start({ 'run', '--quiet', '--data', dir, '-e', "stream:to(tm.sink.log { name = 'a', segment = '64K' })" }, { stdin = fifo })
+    local writer = r.start({ 'run', '--quiet', '--data', dir, '-e', "stream:to(tm.sink.log { name = 'a', segment = '64K' })" },
+      { stdin = fifo })
     local f = assert(io.open(fifo, 'w'))
     for i, line in ipairs(list) do
       f:write(line)
@@ -150,13 +152,13 @@ describe('an event log', function()
 
   it('has each row once, whenever its workers are killed', function()
     local dir, list = data(), lines_of(60000)
-    local file, kills = h.write(table.concat(list)), 0
+    local file = h.write(table.concat(list))
     local out = h.path 'out'
     local p = r.start({ 'run', '--quiet', '--data', dir, '--rate', '40000/s', h.write([[local tm = require 'tidemill'
-      return { tm.pipeline 'a':to(tm.sink.log { name = 'a', segment = '256K' }), tm.pipeline 'b':from(tm.source.log 'a') }]], h.path 'script.lua'),
-      '--from', file }, { stdout = out })
+      return { tm.pipeline 'a':to(tm.sink.log { name = 'a', segment = '256K' }), tm.pipeline 'b':from(tm.source.log 'a') }]],
+      h.path 'script.lua'), '--from', file }, { stdout = out })
     local want = table.concat(list)
-    kills = kill.often(p, function() return r.size(out) end, 20, function()
+    local kills = kill.often(p, function() return r.size(out) end, 20, function()
       r.wait_until('all rows', function() return r.size(out) >= #want end, 60)
       p:signal 'TERM'
     end)
@@ -175,7 +177,8 @@ describe('an event log', function()
     assert.equal(table.concat(list, '', x.first), cat(dir))
     local got = h.run { 'run', '--quiet', '--data', dir, '-e', "stream:from(tm.source.log { name = 'a', from = 1, follow = false })" }
     assert.equal(table.concat(list, '', x.first), got.out)
-    assert.truthy(got.err:find(('log a: %d records were deleted by its retention before they were read'):format(x.first - 1), 1, true), got.err)
+    local told = ('log a: %d records were deleted by its retention before they were read'):format(x.first - 1)
+    assert.truthy(got.err:find(told, 1, true), got.err)
   end)
 
   it('gives up old segments by age', function()
@@ -220,7 +223,8 @@ describe('mistakes with logs', function()
     refused("stream:to(tm.sink.log { name = 'a', segment = '1K' })", "segment is a text such as '64M'")
     refused("stream:to(tm.sink.log { name = 'a', retention = { age = 7 } })", "write '7s' for seconds")
     refused("stream:from(tm.source.log { name = 'a', from = 'yesterday' })", "'yesterday' is no place in a log: write start, end")
-    refused("stream:from(tm.source.log { name = 'a', follow = true, ['until'] = '2026-01-01' })", 'a log that is followed has no end by time')
+    refused("stream:from(tm.source.log { name = 'a', follow = true, ['until'] = '2026-01-01' })",
+      'a log that is followed has no end by time')
     refused("stream:from(tm.source.log { name = 'a', follow = false })", "there is no such log", '--data', dir)
     local two = [[local tm = require 'tidemill'
       return { tm.pipeline 'a':to(tm.sink.log 'a'), tm.pipeline 'b':to(tm.sink.log { name = 'a', segment = '1M' }) }]]
