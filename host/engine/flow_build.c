@@ -193,14 +193,6 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   return s;
 }
 
-int tm_flow_source_log(struct tm_flows *f, int32_t source, const struct tm_log_source_how *how, struct tm_err *err) {
-  struct tm_source *s = f->sources[source];
-  struct tm_log_source_state *state = region(f, "log-source", source, 0, sizeof *state, err);
-  if (state == NULL) return -1;
-  s->log = tm_log_source_new(f->io, s->paths[0], how, state);
-  return s->log != NULL ? 0 : no_memory(err, "a source");
-}
-
 /* Does a sink that is open write this file? */
 static int is_written(struct tm_source *s, uint64_t dev, uint64_t ino) {
   const struct tm_flows *f = s->owner;
@@ -328,22 +320,6 @@ int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how
   if (m.state == NULL || m.names == NULL || m.stage == NULL || m.sorted == NULL || m.packed == NULL) return -1;
   s->files = tm_files_new(s->path, how, s->format, f->outlets[sink]->csv, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
   return s->files != NULL ? 0 : -1;
-}
-
-int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_options *options, struct tm_err *err) {
-  struct tm_sink *s = &f->outlets[sink]->sink;
-  struct tm_log_sink_state *state = region(f, "log-sink", sink, 0, sizeof *state, err);
-  if (state == NULL) return -1;
-  s->log = tm_log_sink_new(options, state);
-  return s->log != NULL ? 0 : no_memory(err, "a sink");
-}
-
-int tm_flow_sink_compare(struct tm_flows *f, int32_t sink, int part, struct tm_err *err) {
-  struct tm_sink *s = &f->outlets[sink]->sink;
-  struct tm_compare_state *state = region(f, "compare", sink, 0, sizeof *state, err);
-  if (state == NULL) return -1;
-  s->compare = tm_compare_sink_new(f->io, s->path, part, state);
-  return s->compare != NULL ? 0 : no_memory(err, "a sink");
 }
 
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err) {

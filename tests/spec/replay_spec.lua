@@ -100,8 +100,8 @@ describe('replay', function()
       '  log:    {"n":2,"ts":2}\n  replay: {"n":5,"ts":2}', 1, true), got.err)
     got = compare('stream:filter(function(e) return e.n < 3 end)', 'copy')
     assert.equal(4, got.code)
-    assert.truthy(got.err:find('stdout has 2 rows, all equal to those of the log, and the log has more; the first: {"n":3,"ts":3}', 1, true),
-      got.err)
+    assert.truthy(got.err:find('stdout has 2 rows, all equal to those of the log, and the log has more; the first: {"n":3,"ts":3}',
+      1, true), got.err)
     got = compare('stream:flat_map(function(e, emit) emit(e) if e.n == 3 then emit { more = true } end end)', 'copy')
     assert.equal(4, got.code)
     assert.truthy(got.err:find('the log ends after 3 rows, and stdout has more; the first: {"more":true}', 1, true), got.err)
