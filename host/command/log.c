@@ -64,11 +64,11 @@ static int find_data(struct request *q) {
     tm_log_error("%s", err.detail);
     return err.exit_code;
   }
-  for (const char *key = s.entries.data, *end = s.entries.data + s.entries.len; q->data == NULL && key < end;) {
-    const char *entry = key + strlen(key) + 1;
+  for (int32_t at = 0; q->data == NULL && at < s.entries.len;) {
+    const char *key = s.entries.data + at, *entry = key + strlen(key) + 1;
 
     if (strcmp(key, "data") == 0 && strncmp(entry, ".s", 2) == 0) q->data = entry + 2;
-    key = entry + strlen(entry) + 1;
+    at = (int32_t)(entry + strlen(entry) + 1 - s.entries.data);
   }
   if (q->data == NULL) {
     tm_log_error("log %s: which data folder? Give --data DIR", q->word);

@@ -103,14 +103,21 @@ void tm_eventlog_reader_place(const struct tm_eventlog_reader *r, uint64_t *segm
 static const char *ending(const struct tm_eventlog_reader *r) { return r->packed ? ".packed" : ".events"; }
 
 static int damaged(const struct tm_eventlog_reader *r, int64_t at, const char *what, struct tm_err *err) {
-  return tm_err_set(err, 1, "log-damaged", "%.400s: segment %020llu%s is damaged at byte %lld: %s (records from %llu on); 'tidemill log "
-                    "verify' lists what is; a copy of the file from before, or moving it away, which loses its records, mends it",
-                    r->folder, (unsigned long long)r->segment, ending(r), (long long)at, what, (unsigned long long)r->expect);
+  tm_err_set(err, 1, "log-damaged", "%.400s: segment %020llu%s is damaged at byte %lld: %s (records from %llu on); 'tidemill log "
+             "verify' lists what is. What is in later segments can be read from a later sequence number on; a copy of the file mends it",
+             r->folder, (unsigned long long)r->segment, ending(r), (long long)at, what, (unsigned long long)r->expect);
+  return -1;
 }
 
 static int read_failed(const struct tm_eventlog_reader *r, int64_t rc, struct tm_err *err) {
-  return tm_err_set(err, 1, "log-read", "%.400s: segment %020llu%s: read failed: %s", r->folder, (unsigned long long)r->segment, ending(r),
-                    strerror((int)-rc));
+  tm_err_set(err, 1, "log-read", "%.400s: segment %020llu%s: read failed: %s", r->folder, (unsigned long long)r->segment, ending(r),
+             strerror((int)-rc));
+  return -1;
+}
+
+static int no_memory(const struct tm_eventlog_reader *r, struct tm_err *err) {
+  tm_err_set(err, 1, "memory", "%.400s: no memory to read it", r->folder);
+  return -1;
 }
 
 /* n bytes at `at`, valid until the next call: 1; 0 they are not all there; -1 err. */
@@ -119,7 +126,7 @@ static int bytes_at(struct tm_eventlog_reader *r, int64_t at, int32_t n, const c
     int32_t want = n > WINDOW ? n : WINDOW;
     r->window.len = 0;
     r->window_at = at;
-    if (tm_buf_reserve(&r->window, want) != 0) return tm_err_set(err, 1, "memory", "%.400s: no memory to read a block of it", r->folder);
+    if (tm_buf_reserve(&r->window, want) != 0) return no_memory(r, err);
     while (r->window.len < n) {
       int64_t got = r->io->pread(r->io, r->fd, r->window.data + r->window.len, (size_t)(want - r->window.len), at + r->window.len);
       if (got == -EINTR) continue;
@@ -146,7 +153,7 @@ static int stored_at(struct tm_eventlog_reader *r, int64_t at, const struct tm_e
 /* The index of a packed segment, and whether it leads anywhere. */
 static int read_index(struct tm_eventlog_reader *r, struct tm_err *err) {
   struct tm_eventlog_block end, index;
-  const char *p;
+  const char *p = NULL;
   int64_t size = size_of(r), at = size - TM_EVENTLOG_BLOCK;
   if (size < TM_EVENTLOG_HEAD + 2 * TM_EVENTLOG_BLOCK) return damaged(r, size, "its end is missing", err);
   int rc = bytes_at(r, at, TM_EVENTLOG_BLOCK, &p, err);
@@ -161,7 +168,7 @@ static int read_index(struct tm_eventlog_reader *r, struct tm_err *err) {
   if ((rc = stored_at(r, at + TM_EVENTLOG_BLOCK, &index, &p, err)) < 0) return -1;
   if (rc == 0) return damaged(r, at, "its index is broken", err);
   r->index.len = 0;
-  if (tm_buf_put(&r->index, p, (int32_t)index.stored) != 0) return tm_err_set(err, 1, "memory", "%.400s: no memory for an index", r->folder);
+  if (tm_buf_put(&r->index, p, (int32_t)index.stored) != 0) return no_memory(r, err);
   r->entries = (int32_t)index.count;
   return 0;
 }
@@ -195,7 +202,7 @@ static void to_entry(struct tm_eventlog_reader *r) {
 static int enter(struct tm_eventlog_reader *r, uint64_t first, struct tm_err *err) {
   char path[TM_EVENTLOG_PATH];
   struct tm_eventlog_head head = {0};
-  const char *p;
+  const char *p = NULL;
   uint32_t version;
   leave(r);
   r->segment = r->expect = first;
@@ -271,7 +278,7 @@ static int find_segment(struct tm_eventlog_reader *r, struct tm_err *err) {
 static int64_t later_block(struct tm_eventlog_reader *r, struct tm_err *err) {
   int64_t size = size_of(r);
   struct tm_eventlog_block b;
-  const char *p;
+  const char *p = NULL;
   if (size == r->searched) return -1;
   r->searched = size;
   for (int64_t at = r->offset + 1; at + TM_EVENTLOG_BLOCK <= size;) {
@@ -345,7 +352,7 @@ static int decode(struct tm_eventlog_reader *r, const struct tm_eventlog_block *
   const char *raw = stored;
   if (r->packed) {
     r->raw.len = 0;
-    if (tm_buf_reserve(&r->raw, (int32_t)b->raw) != 0) return tm_err_set(err, 1, "memory", "%.400s: no memory to unpack a block", r->folder);
+    if (tm_buf_reserve(&r->raw, (int32_t)b->raw) != 0) return no_memory(r, err);
     size_t n = ZSTD_decompressDCtx(r->zstd, r->raw.data, b->raw, stored, b->stored);
     if (ZSTD_isError(n) || n != b->raw) return damaged(r, r->offset, "it cannot be unpacked", err);
     raw = r->raw.data;
@@ -369,7 +376,7 @@ static void pass(struct tm_eventlog_reader *r, const struct tm_eventlog_block *b
 static enum look look(struct tm_eventlog_reader *r, struct tm_eventlog_rows *rows, int *some, struct tm_eventlog_block *found,
                       struct tm_err *err) {
   struct tm_eventlog_block b;
-  const char *p;
+  const char *p = NULL;
   *some = 0;
   if (r->packed && r->entry >= r->entries) {
     struct tm_eventlog_block end;
