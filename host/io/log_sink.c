@@ -28,6 +28,13 @@ struct tm_log_sink *tm_log_sink_new(const struct tm_eventlog_options *options, s
   return l;
 }
 
+void tm_log_sink_free(struct tm_log_sink *l) {
+  if (l == NULL) return;
+  if (l->writer != NULL) tm_eventlog_writer_close(l->writer, 0, NULL);
+  tm_buf_fini(&l->text);
+  free(l);
+}
+
 int tm_log_sink_open(struct tm_sink *s, struct tm_err *err) {
   struct tm_log_sink *l = s->log;
   struct tm_log_mark mark;

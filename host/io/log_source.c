@@ -39,10 +39,16 @@ struct tm_log_source *tm_log_source_new(const struct tm_io *io, const char *fold
   l->folder = strdup(folder);
   l->reader = tm_eventlog_reader_new(io, folder);
   if (l->folder != NULL && l->reader != NULL) return l;
-  free(l->folder);
-  tm_eventlog_reader_free(l->reader);
-  free(l);
+  tm_log_source_free(l);
   return NULL;
+}
+
+void tm_log_source_free(struct tm_log_source *l) {
+  if (l == NULL) return;
+  if (l->notify >= 0) close(l->notify);
+  tm_eventlog_reader_free(l->reader);
+  free(l->folder);
+  free(l);
 }
 
 /* ---- opening ---- */

@@ -42,6 +42,7 @@ struct tm_log_source;
 /* NULL: no memory. */
 struct tm_log_source *tm_log_source_new(const struct tm_io *io, const char *folder, const struct tm_log_source_how *how,
                                         struct tm_log_source_state *state);
+void tm_log_source_free(struct tm_log_source *l);
 int tm_log_source_open(struct tm_source *s, struct tm_err *err);
 /* As tm_source_fill. */
 int64_t tm_log_source_fill(struct tm_source *s, struct tm_err *err);

@@ -89,6 +89,8 @@ static void test_ends(void) {
   sent.sent = 0;
   CHECK(tm_log_sink_busy(&sink) && tm_log_sink_write(&sink, "", 0, &err) == 1 && !tm_log_sink_busy(&sink), "it is closed %s", err.detail);
 
+  tm_log_sink_free(sink.log);
+
   /* everything was killed: a new process has the mark and nothing else */
   sent = (struct tm_sink_state){0};
   log_sink = (struct tm_log_sink_state){0};
@@ -122,6 +124,8 @@ static void test_ends(void) {
   sent.sent = 0;
   tm_log_sink_resume(&sink, text, len);
   CHECK(sent.sent == len && log_sink.next == 404, "three rows are there: %d of %d bytes", sent.sent, len);
+  tm_log_sink_free(sink.log);
+  tm_log_source_free(source.log);
 }
 
 int main(void) {
