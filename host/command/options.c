@@ -199,7 +199,7 @@ static const struct tm_option *find(unsigned command, const char *name, size_t l
   for (opt = tm_options_table; opt->name != NULL; opt++) {
     if (strlen(opt->name) != len || memcmp(opt->name, name, len) != 0) continue;
     if ((opt->commands & command) != 0) return opt;
-    other = opt;
+    if (other == NULL) other = opt;
   }
   return other;
 }
