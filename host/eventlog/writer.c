@@ -33,12 +33,23 @@ struct tm_eventlog_writer {
   _Atomic uint64_t next;     /* the next record's sequence */
   _Atomic uint64_t synced;   /* records below it are on the disk */
   _Atomic int failed;        /* errno of a sync that failed */
-  pthread_mutex_t sealing;   /* held while fd is synced, or goes */
+  int unnamed;               /* its segment's name is not on the disk yet */
+  pthread_mutex_t sealing;   /* held while fd is synced, comes or goes */
   struct tm_buf block;
 };
 
 static int failure(const struct tm_eventlog_writer *w, const char *what, int rc, struct tm_err *err) {
   return tm_err_set(err, 1, "log-write", "%.400s: %s: %s", w->folder, what, strerror(-rc));
+}
+
+/* A folder that was just made is on the disk when the one above it is. */
+static int sync_above(const struct tm_io *io, const char *path) {
+  char above[TM_EVENTLOG_PATH];
+  snprintf(above, sizeof above, "%s", path);
+  char *slash = strrchr(above, '/');
+  if (slash == NULL) return io->fsync_dir(io, ".");
+  slash[slash == above] = '\0';
+  return io->fsync_dir(io, above);
 }
 
 /* Makes a folder and those above it. */
@@ -48,6 +59,7 @@ static int make_folder(const struct tm_io *io, char *path, struct tm_err *err) {
     char kept = *p;
     *p = '\0';
     int rc = io->mkdir(io, path, 0755);
+    if (rc == 0) rc = sync_above(io, path);
     if (rc != 0 && rc != -EEXIST) {
       tm_err_set(err, 1, "log-folder", "%.400s: the folder cannot be made: %s", path, strerror(-rc));
       *p = kept;
@@ -199,7 +211,10 @@ static int begin_segment(struct tm_eventlog_writer *w) {
     w->io->unlink(w->io, path);
     return rc;
   }
+  pthread_mutex_lock(&w->sealing);
   w->fd = fd;
+  w->unnamed = 1;
+  pthread_mutex_unlock(&w->sealing);
   w->segment = w->next;
   w->offset = 0;
   return 0;
@@ -299,10 +314,6 @@ int tm_eventlog_writer_append(struct tm_eventlog_writer *w, const char *text, co
   if ((rc = write_block(w, refused, err)) <= 0) return rc;
   w->offset += w->block.len;
   w->next += (uint64_t)count;
-  if (made && (rc = w->io->fsync_dir(w->io, w->folder)) != 0) {
-    w->failed = -rc;
-    return check_failed(w, err);
-  }
   if (w->keeper == NULL) {
     w->keeper = tm_eventlog_keeper_start(w->io, w->folder, &w->options, w);
     if (w->keeper == NULL) return failure(w, "its helper thread cannot be started", -EAGAIN, err);
@@ -316,6 +327,8 @@ int tm_eventlog_writer_sync(struct tm_eventlog_writer *w, struct tm_err *err) {
   pthread_mutex_lock(&w->sealing);
   if (w->failed == 0 && next != w->synced && w->fd >= 0) {
     int rc = w->io->fdatasync(w->io, w->fd);
+    if (rc == 0 && w->unnamed) rc = w->io->fsync_dir(w->io, w->folder);
+    if (rc == 0) w->unnamed = 0;
     if (rc != 0) w->failed = -rc;
     else w->synced = next;
   }
