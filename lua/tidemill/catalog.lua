@@ -365,9 +365,9 @@ local sources = {
       'in the order of the log. It is read while it is written; what its retention deleted before it was read is told and counted.' },
     options = { { 'name', 'string', 'the log', required = true },
       { 'from', 'any', 'where to begin', default = "'start'" },
-      { 'until', 'any', 'where to end; then it is not followed', default = 'where it ends' },
+      { 'to', 'any', 'where to end; then it is not followed', default = 'end' },
       { 'follow', 'boolean', 'true: read on as it is written; false: to where it ended when the run began',
-        default = 'true without until' } },
+        default = 'true without to' } },
     example = "stream:from(tm.source.log { name = 'payments', follow = false })",
     input = { '{"n":1}', '{"n":2}' }, output = { '{"n":1}', '{"n":2}' } },
 }

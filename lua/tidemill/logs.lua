@@ -12,7 +12,7 @@ local fault, describe = stream.fault, stream.describe
 
 local M = {}
 
--- enum tm_log_point_kind of what host.log_point tells -> enum tm_log_from, and of `until` enum tm_log_until
+-- enum tm_log_point_kind of what host.log_point tells -> enum tm_log_from, and of `to` enum tm_log_until
 local START, END, SEQUENCE, TIME = 0, 1, 2, 3
 local FROM = { [START] = 0, [END] = 1, [SEQUENCE] = 2, [TIME] = 3 }
 local UNTIL = { [END] = 0, [SEQUENCE] = 1, [TIME] = 2 }
@@ -49,12 +49,12 @@ function M.range(fail, from, upto, follow)
     range.from, range.from_at = FROM[kind], value
   end
   if upto ~= nil then
-    local kind, value = point(function(m) fail('until: ' .. m) end, upto)
-    if kind == START then fail "until: there is nothing before the start; write 'end', a sequence number or a time" end
+    local kind, value = point(function(m) fail('to: ' .. m) end, upto)
+    if kind == START then fail "to: there is nothing before the start; write 'end', a sequence number or a time" end
     range.until_, range.until_at = UNTIL[kind], value
   end
   if follow and range.until_ == UNTIL[TIME] then
-    fail 'until: events of a time may always come later, so a log that is followed has no end by time; set follow = false'
+    fail 'to: events of a time may always come later, so a log that is followed has no end by time; set follow = false'
   end
   return range
 end
@@ -64,9 +64,9 @@ function M.source(where, arg)
   local what = 'tm.source.log'
   local given = given_of(where, what, arg)
   local follow = given.follow
-  if follow == nil then follow = given['until'] == nil end
+  if follow == nil then follow = given.to == nil end
   local function fail(m) fault(where, what .. ': ' .. m) end
-  local range = M.range(fail, given.from, given['until'], follow)
+  local range = M.range(fail, given.from, given.to, follow)
   local key = ('%s %s %d %s %d %s'):format(given.name, tostring(follow), range.from, range.from_at, range.until_, range.until_at)
   return { kind = 'log', log = given.name, key = key, name = 'log ' .. given.name, format = 'json', place = where, range = range }
 end

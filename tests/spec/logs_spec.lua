@@ -53,7 +53,7 @@ describe('an event log', function()
     assert.equal(table.concat(list), cat(dir))
     for _, case in ipairs { { 1, 1 }, { 2990, 4000 }, { 1500, 1500 }, { 700, 2300 } } do
       local want = table.concat(list, '', case[1], math.min(case[2], #list))
-      assert.equal(want, read(dir, (', from = %d, ["until"] = %d'):format(case[1], case[2])))
+      assert.equal(want, read(dir, (', from = %d, to = %d'):format(case[1], case[2])))
       assert.equal(want, cat(dir, '--from', case[1], '--to', case[2]))
     end
     -- by time: against all events whose own time lies there
@@ -66,7 +66,7 @@ describe('an event log', function()
       local from, to = 1700000000000 + case[1], 1700000000000 + case[2]
       assert.is_true(#want > 0)
       assert.equal(table.concat(want), cat(dir, '--from', '@' .. from, '--to', '@' .. to))
-      assert.equal(table.concat(want), read(dir, (", from = '@%d', [\"until\"] = '@%d'"):format(from, to)))
+      assert.equal(table.concat(want), read(dir, (", from = '@%d', to = '@%d'"):format(from, to)))
     end
   end)
 
@@ -223,7 +223,7 @@ describe('mistakes with logs', function()
     refused("stream:to(tm.sink.log { name = 'a', segment = '1K' })", "segment is a text such as '64M'")
     refused("stream:to(tm.sink.log { name = 'a', retention = { age = 7 } })", "write '7s' for seconds")
     refused("stream:from(tm.source.log { name = 'a', from = 'yesterday' })", "'yesterday' is no place in a log: write start, end")
-    refused("stream:from(tm.source.log { name = 'a', follow = true, ['until'] = '2026-01-01' })",
+    refused("stream:from(tm.source.log { name = 'a', follow = true, to = '2026-01-01' })",
       'a log that is followed has no end by time')
     refused("stream:from(tm.source.log { name = 'a', follow = false })", "there is no such log", '--data', dir)
     local two = [[local tm = require 'tidemill'
