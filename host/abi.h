@@ -303,7 +303,8 @@ struct tm_out {
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
   struct tm_csv_out *csv;   /* how rows of CSV or lines are written (codec/csv_write.h); set by each worker */
   int32_t after;            /* TM_AFTER while the rows made are none of the event's: `event` is its slot + after then */
-  int32_t pad;
+  int32_t timed;            /* rows of JSON end in a tab and their time, for a sink that keeps it (io/log_sink.h) */
+  double time;              /* of the row being written, ms; NaN none. Set by the loop before each row, and spent by it */
 };
 struct tm_out_event { int32_t event; int32_t off; };
 /* Events of a pipeline that made at least one row: the others were dropped. `before` the event at hand there were so

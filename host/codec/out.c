@@ -5,6 +5,7 @@
  * was checked. An emitter that fails leaves its row half written; its caller rolls the event back. */
 #include "out.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "../base/buf.h"
@@ -14,6 +15,7 @@
 #include "msgpack_json.h"
 #include "packed.h"
 
+static const double TIME_MOST = 9e15;   /* whole in a double */
 static const char empty_object[2 + TM_PAD] = "{}";
 
 /* ---- the buffer's life ---- */
@@ -27,6 +29,7 @@ void tm_out_init(struct tm_out *o, char *data, int32_t cap, int32_t soft, int32_
   o->soft = soft;
   o->max_rows = max_rows;
   o->max_bytes = max_bytes;
+  o->time = NAN;
 }
 
 void tm_out_batch_reset(struct tm_out *o) {
@@ -43,6 +46,7 @@ void tm_out_rollback(struct tm_out *o, int32_t event) {
   o->event_rows = 0;
   /* an entry shared with an earlier row of the same source event begins before the mark and stays */
   if (o->events_n > 0 && o->events[o->events_n - 1].off >= o->mark) o->events_n--;
+  o->time = NAN;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   o->event = -1;  /* last: until then it can be done again */
 }
@@ -122,7 +126,26 @@ void tm_out_event_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   o->event = row + o->after;
 }
 
+/* The row's time behind its text: a tab and ms since 1970, or the tab alone. */
+static int time_put(struct tm_out *o) {
+  double t = o->time;
+  char digits[24];
+  int32_t n = 0;
+  o->time = NAN;
+  if (tm_buf_reserve(&o->buf, (int32_t)sizeof digits + 1) != 0) return -1;
+  o->buf.data[o->buf.len++] = '\t';
+  if (!(t > -TIME_MOST && t < TIME_MOST)) return 0;
+  int64_t ms = (int64_t)floor(t);
+  uint64_t left = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
+  do digits[n++] = (char)('0' + left % 10);
+  while ((left /= 10) > 0);
+  if (ms < 0) o->buf.data[o->buf.len++] = '-';
+  while (n > 0) o->buf.data[o->buf.len++] = digits[--n];
+  return 0;
+}
+
 int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f) {
+  if (o->timed && time_put(o) != 0) return -1;
   if (o->format == TM_FORMAT_JSON) {
     if (tm_buf_reserve(&o->buf, 1) != 0) return -1;
     o->buf.data[o->buf.len++] = '\n';

@@ -29,6 +29,11 @@ const struct tm_command tm_commands_list[] = {
   { "journal", "ls | verify | cat | repair --accept-loss  DIR  [--json]",
     "Look at the journal of a data folder, and give up what is behind damage so that a run can start again.", tm_command_journal },
   { "snapshot", "ls | verify | make  DIR  [--json]", "Look at the snapshots of a data folder, or make the next one.", tm_command_snapshot },
+  { "replay", "SCRIPT... | -e CODE  --log NAME  [OPTIONS]",
+    "Run the history in an event log through scripts, new or old, into outputs of their own; or compare these with what was written.",
+    tm_command_replay },
+  { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
+    "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
   { "new", "pipeline DIR", "Write a small project to start from: a pipeline, its spec, a sample, and what editors need. Overwrites nothing.",
     tm_command_new },
@@ -43,7 +48,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "replay", "backtest", "why", "reload", "rules", "tap", "top", "status",
+  "dev", "backtest", "why", "reload", "rules", "tap", "top", "status",
   "drain", "demo", "bench", "completion", "repl",
 };
 
@@ -224,6 +229,33 @@ static void print_snapshot(void) {
          "Exit codes: 0 ok, 1 damaged, or it could not be read or made, 2 usage.\n");
 }
 
+static void print_replay(void) {
+  print_options(TM_OPTIONS_REPLAY);
+  printf("\nThe scripts run as in 'tidemill run', with the log as their input and all state in\n"
+         "memory. The input is what the script reads by tm.source.log, or else its only\n"
+         "source; tables and files beside it are read as they are. Its own sinks are never\n"
+         "written: with --out each becomes a file in DIR, else the only one goes to stdout.\n"
+         "The same log and script give the same bytes.\n"
+         "Exit codes: 0 ok, 1 the replay failed, 2 usage, 3 a script was rejected, 4 what\n"
+         "--compare looked at differs.\n"
+         "\nExample:\n"
+         "  tidemill replay scripts/examples/balances.lua --log ledger --data data \\\n"
+         "    --to 2026-03-01T12:00:00Z\n");
+}
+
+static void print_log(void) {
+  printf("\n");
+  print_entry("--data DIR", "The data folder; also from TIDEMILL_DATA, and from tidemill.lua.");
+  print_entry("--from PLACE", "cat: begin there. start, end, a sequence number such as 17, a time such as 2026-03-01T10:00:00Z, or @ and ms since 1970.");
+  print_entry("--to PLACE", "cat: end there; the place itself is included. By time, events are printed whose own time lies there.");
+  print_entry("--follow", "cat: go on as the log is written.");
+  print_entry("--json", "cat: {\"sequence\":…,\"time\":…,\"event\":…} a line. ls: one array.");
+  print_entry("-h, --help", "This text.");
+  printf("\nA log is written by tm.sink.log, and read by tm.source.log and 'tidemill replay'.\n"
+         "Exit codes: 0 ok, 1 no such log, or it is damaged, 2 usage. What a write that was\n"
+         "cut off left at the end of the newest segment is no damage.\n");
+}
+
 static void print_test(void) {
   print_entry("--json", "One object on stdout instead of busted's words: passed, failed, errors, pending, and tests, each with name, "
               "file, line, status and message.");
@@ -276,7 +308,7 @@ static void print_settings(void) {
          "TIDEMILL_<NAME> in the environment, that before this file, that before the\n"
          "default; for `set`, name by name. What a command has no option for, it leaves.\n\n");
   for (opt = tm_options_table; opt->name != NULL; opt++) {
-    if (opt->kind >= TM_OPTION_DRAWING) continue;
+    if (opt->kind >= TM_OPTION_PLACE) continue;
     snprintf(name, sizeof name, "%s = %s%s%s", tm_option_setting(opt, setting), around[opt->kind][0],
              opt->kind == TM_OPTION_PAIRS ? "VALUE" : opt->value != NULL ? opt->value : "", around[opt->kind][1]);
     print_option(name, opt);
@@ -315,6 +347,8 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_state) print_state();
   else if (c->run == tm_command_journal) print_journal();
   else if (c->run == tm_command_snapshot) print_snapshot();
+  else if (c->run == tm_command_replay) print_replay();
+  else if (c->run == tm_command_log) print_log();
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }

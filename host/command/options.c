@@ -13,6 +13,7 @@
 
 #include "../base/suggest.h"
 #include "../codec/format.h"
+#include "../eventlog/point.h"
 #include "options_table.h"
 #include "quantity.h"
 #include "settings.h"
@@ -28,16 +29,16 @@ struct parse {
 
 /* The first of the commands. */
 static const char *command_name(unsigned commands) {
-  static const char *const names[] = { "run", "check", "graph", "state ls", "state get" };
+  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay" };
   int i = 0;
 
-  while (i < 4 && (commands >> i & 1) == 0) i++;
+  while (i < 5 && (commands >> i & 1) == 0) i++;
   return names[i];
 }
 
 /* What help calls it. */
 static const char *help_name(unsigned commands) {
-  return commands & (TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH) ? command_name(commands) : "state";
+  return commands & (TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH | TM_OPTIONS_REPLAY) ? command_name(commands) : "state";
 }
 
 static void *member(struct tm_options *o, size_t at) {
@@ -140,6 +141,15 @@ static int take_drawing(struct parse *p, const struct tm_option *opt, const char
   return tm_err_set(p->err, USAGE, "drawing-unknown", "%s: a graph is not drawn as '%s'; did you mean %s?", from, value, meant);
 }
 
+static int take_place(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
+  struct tm_log_point point;
+  char why[256];
+
+  if (tm_log_point_parse(value, &point, why, sizeof why) != 0) return tm_err_set(p->err, USAGE, "option-value", "%s: %s", from, why);
+  set_text(p->o, opt->at, value);
+  return 0;
+}
+
 static int take_list(struct parse *p, const struct tm_option *opt, const char *from, const char *value) {
   int n;
 
@@ -160,6 +170,8 @@ static int take(struct parse *p, const struct tm_option *opt, const char *from, 
       return take_flag(p, opt, from, value);
     case TM_OPTION_FORMAT:
       return take_format(p, opt, from, value);
+    case TM_OPTION_PLACE:
+      return take_place(p, opt, from, value);
     case TM_OPTION_DRAWING:
       return take_drawing(p, opt, from, value);
     case TM_OPTION_LIST:
@@ -187,7 +199,7 @@ static const struct tm_option *find(unsigned command, const char *name, size_t l
   for (opt = tm_options_table; opt->name != NULL; opt++) {
     if (strlen(opt->name) != len || memcmp(opt->name, name, len) != 0) continue;
     if ((opt->commands & command) != 0) return opt;
-    other = opt;
+    if (other == NULL) other = opt;
   }
   return other;
 }
@@ -296,7 +308,7 @@ static int read_environment(struct parse *p) {
   for (opt = tm_options_table; opt->name != NULL; opt++) {
     const char *value = getenv(tm_option_variable(opt, name));
 
-    if (value == NULL || value[0] == '\0' || opt->kind == TM_OPTION_DRAWING) continue;
+    if (value == NULL || value[0] == '\0' || opt->kind == TM_OPTION_DRAWING || opt->kind == TM_OPTION_PLACE) continue;
     if (p->given[opt - tm_options_table] || (opt->commands & p->command) == 0) continue;
     if (take(p, opt, name, value) != 0) return -1;
     p->given[opt - tm_options_table] = 1;
@@ -321,7 +333,7 @@ static int setting_unknown(struct parse *p, const struct tm_settings *s, const c
   int n = 0, line = tm_settings_line(s, key);
 
   for (opt = tm_options_table; opt->name != NULL && n < OPTIONS_MAX; opt++) {
-    if (opt->kind >= TM_OPTION_DRAWING) continue;
+    if (opt->kind >= TM_OPTION_PLACE) continue;
     list[n] = tm_option_setting(opt, names[n]);
     n++;
   }

@@ -28,6 +28,13 @@ struct tm_options {
   const char *tag_key;
   const char *out_delimiter;
   const char *out_columns;
+  const char *replay;                    /* replay --log NAME; NULL for all other commands */
+  const char *replay_from;               /* --from and --to of replay: places in the log; NULL: all of it */
+  const char *replay_to;
+  const char *speed;                     /* --speed max or 10x; NULL: max */
+  const char *compare;                   /* --compare LOG or OUTPUT=LOG; NULL: none */
+  const char *out;                       /* --out DIR; NULL: the one output goes to stdout */
+  const char *logs;                      /* the folder of --data, where a run only reads event logs of it */
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
@@ -42,7 +49,7 @@ struct tm_options {
   int quiet;                             /* --quiet: no end summary */
   int json;                              /* --json: the summary or the graph as one JSON object, the states as an array */
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
-  const char *data;                      /* --data DIR: where the run is kept; NULL: nowhere */
+  const char *data;                      /* --data DIR: where the run is kept, and event logs are; NULL: nowhere */
   int64_t epoch_ms;                      /* --epoch 100ms */
   int reset;                             /* --reset: what is kept in DIR is forgotten */
   int64_t deadline_ms;                   /* --deadline 1s */
@@ -54,7 +61,7 @@ struct tm_options {
 
 /* The commands that take options: bits. */
 enum tm_options_command {
-  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16
+  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32
 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };

@@ -19,6 +19,7 @@ enum tm_option_kind {
   TM_OPTION_SIZE,       /* int64_t, bytes */
   TM_OPTION_SIZE32,     /* int32_t, bytes */
   TM_OPTION_COUNT32,    /* int32_t */
+  TM_OPTION_PLACE,      /* const char *: a place in an event log (eventlog/point.h); on the command line only, as others have its name */
   TM_OPTION_DRAWING,    /* const char *: a way to draw a graph; on the command line only, as others have its name */
   TM_OPTION_LATER       /* not in this version */
 };

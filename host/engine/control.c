@@ -34,6 +34,10 @@
 /* looks at the marker in one deadline, and how many see the same before the worker is killed */
 enum { LOOKS_PER_DEADLINE = 4, LOOKS_MAX = 2 * LOOKS_PER_DEADLINE, DEADLINE_MS = 1000 };
 
+/* of the progress of a replay */
+static const double PROGRESS_AFTER_S = 2, PROGRESS_EVERY_S = 0.5;
+static const char CLEAR_LINE[] = "\r\033[K";
+
 struct control {
   const struct tm_options *o;
   const struct tm_io *io;
@@ -43,6 +47,8 @@ struct control {
   ev_child child;
   ev_signal sig_term, sig_int, sig_hup;
   ev_timer look;
+  ev_timer progress;       /* of a replay, on a terminal */
+  int progress_shown;
   pid_t pid;               /* the worker; 0: none */
   int ran;                 /* a worker got as far as running */
   int drain_signal;        /* the first TERM or INT; 0: none */
@@ -81,6 +87,7 @@ static void worker_enter(struct control *c, pid_t control_pid) {
   ev_signal_stop(c->loop, &c->sig_int);
   ev_signal_stop(c->loop, &c->sig_hup);
   ev_timer_stop(c->loop, &c->look);
+  ev_timer_stop(c->loop, &c->progress);
   ev_loop_destroy(c->loop);
   handler_set(SIGTERM, SIG_IGN);
   handler_set(SIGINT, SIG_IGN);
@@ -338,6 +345,21 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents) {
   kill(c->pid, SIGKILL);
 }
 
+/* ---- the progress of a replay ---- */
+
+static void on_progress(struct ev_loop *loop, ev_timer *w, int revents) {
+  struct control *c = w->data;
+  char line[128];
+
+  (void)loop;
+  (void)revents;
+  if (!c->shared->progressed) return;
+  int n = snprintf(line, sizeof line, "%sreplay: %.1f %% of the log, %llu events", CLEAR_LINE, 100 * c->shared->progress,
+                   (unsigned long long)c->shared->counters.events_in);
+  tm_log_text(line, (size_t)n);
+  c->progress_shown = 1;
+}
+
 /* ---- the whole ------------------------------------------------------------ */
 
 static void watchers_start(struct control *c) {
@@ -349,6 +371,9 @@ static void watchers_start(struct control *c) {
   ev_signal_init(&c->sig_hup, on_hup, SIGHUP);
   ev_timer_init(&c->look, on_look, every, every);
   c->child.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
+  ev_timer_init(&c->progress, on_progress, PROGRESS_AFTER_S, PROGRESS_EVERY_S);
+  c->progress.data = c;
+  if (c->o->replay != NULL && isatty(STDERR_FILENO)) ev_timer_start(c->loop, &c->progress);
   ev_signal_start(c->loop, &c->sig_term);
   ev_signal_start(c->loop, &c->sig_int);
   ev_signal_start(c->loop, &c->sig_hup);
@@ -361,6 +386,8 @@ static void watchers_stop(struct control *c) {
   ev_signal_stop(c->loop, &c->sig_int);
   ev_signal_stop(c->loop, &c->sig_hup);
   ev_timer_stop(c->loop, &c->look);
+  ev_timer_stop(c->loop, &c->progress);
+  if (c->progress_shown) tm_log_text(CLEAR_LINE, sizeof CLEAR_LINE - 1);
   ev_loop_destroy(c->loop);
 }
 

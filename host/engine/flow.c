@@ -56,7 +56,7 @@ static void partition(const struct tm_flows *f, const struct tm_source *s) {
   struct tm_batch *b = s->batch;
   const struct tm_source *root = tm_flow_root(f, s);
   b->part = root->index << 16 | tm_source_part(root);
-  b->live = root->live || root->follow != NULL;
+  b->live = (root->live && !root->paced) || root->follow != NULL;
   b->unbegun = tm_source_unbegun(root, 1);
   b->parts_over = 0;
   for (int32_t i = 0; i < f->sources_n; i++) {
@@ -498,7 +498,7 @@ void tm_flow_recover(struct tm_flows *f) {
     struct tm_outlet *o = f->outlets[i];
     struct tm_source *s = o->link;
     struct tm_cut cut;
-    if (o->out != NULL) tm_sink_resume(&o->sink, o->out->buf.len);
+    if (o->out != NULL) tm_sink_resume(&o->sink, o->out->buf.data, o->out->buf.len);
     if (s == NULL || !s->state->active || o->out == NULL) continue;
     tm_formats[s->batch->format].decode(s->batch, o->out->buf.data + o->sink.state->sent, s->state->batch_len, 1, TM_ROW_BYTES_MAX,
                                         &cut);

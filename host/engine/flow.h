@@ -20,6 +20,9 @@
 #include "../base/io.h"
 #include "../codec/csv.h"
 #include "../codec/fluent.h"
+#include "../io/compare_sink.h"
+#include "../io/log_sink.h"
+#include "../io/log_source.h"
 #include "../io/sink.h"
 #include "../io/source.h"
 #include "shared.h"
@@ -134,6 +137,11 @@ void tm_flow_source_shares(struct tm_flows *f, int32_t source, int32_t other);
 int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s);
 /* A file sink that is more than one plain file. */
 int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
+/* A source that reads an event log, whose folder is its path; a sink that writes one. */
+int tm_flow_source_log(struct tm_flows *f, int32_t source, const struct tm_log_source_how *how, struct tm_err *err);
+int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_options *options, struct tm_err *err);
+/* A sink that compares with the log of its path; part: that may have more records. */
+int tm_flow_sink_compare(struct tm_flows *f, int32_t sink, int part, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */

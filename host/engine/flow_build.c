@@ -117,8 +117,8 @@ void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k) {
 /* ---- sources ---- */
 
 static int source_kind(const char *kind) {
-  static const char *const names[] = {"file", "stdin", "generate", "link", "every"};
-  for (int i = 0; i < 5; i++)
+  static const char *const names[] = {"file", "stdin", "generate", "link", "every", "log"};
+  for (int i = 0; i < 6; i++)
     if (strcmp(names[i], kind) == 0) return i;
   return -1;
 }
@@ -294,10 +294,10 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
-  static const char *const names[] = {"file", "stdout", "discard", "link", "memory"};
+  static const char *const names[] = {"file", "stdout", "discard", "link", "memory", "log", "compare"};
   (void)source;
   int table = strcmp(kind, "table") == 0, k = table ? TM_SINK_DISCARD : -1;
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 7; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
   if (f->outlets_n == TM_SINKS_MAX) {
@@ -422,6 +422,7 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
   out->sink = sink;
   out->format = o->sink.format;
   out->csv = o->csv;
+  out->timed = o->sink.kind == TM_SINK_LOG;
   if (!dead) {
     out->tally = p->tally;
     o->dead_only = 0;

@@ -14,6 +14,7 @@
 #include "../base/log.h"
 #include "../codec/any.h"
 #include "../command/options.h"
+#include "../eventlog/point.h"
 #include "embed.h"
 #include "failure.h"
 #include "lua_table.h"
@@ -317,6 +318,49 @@ static int host_sink_how(lua_State *L) {
   return 0;
 }
 
+/* log_point(text): what it is (enum tm_log_point_kind) and its value; nil and why it is none */
+static int host_log_point(lua_State *L) {
+  struct tm_log_point point;
+  char why[256];
+  if (tm_log_point_parse(luaL_checkstring(L, 1), &point, why, sizeof why) != 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+  }
+  lua_pushinteger(L, point.kind);
+  lua_pushnumber(L, point.value);
+  return 2;
+}
+
+/* source_log(index, { follow, from, from_at, until_, until_at, speed }): from and until_ are of enum tm_log_from and tm_log_until */
+static int host_source_log(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_log_source_how how = {.follow = number_of(L, 2, "follow") != 0, .from = (enum tm_log_from)number_of(L, 2, "from"),
+                                  .until = (enum tm_log_until)number_of(L, 2, "until_"), .from_at = number_of(L, 2, "from_at"),
+                                  .until_at = number_of(L, 2, "until_at"), .speed = number_of(L, 2, "speed")};
+  if (tm_flow_source_log(h->flows, (int32_t)luaL_checkinteger(L, 1), &how, &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
+/* sink_log(index, { segment, retain_ms, retain_bytes }) */
+static int host_sink_log(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  struct tm_eventlog_options options = {.segment_bytes = (int64_t)number_of(L, 2, "segment"), .retain_ms = (int64_t)number_of(L, 2, "retain_ms"),
+                                        .retain_bytes = (int64_t)number_of(L, 2, "retain_bytes")};
+  if (tm_flow_sink_log(h->flows, (int32_t)luaL_checkinteger(L, 1), &options, &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
+/* sink_compare(index, part) */
+static int host_sink_compare(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  if (tm_flow_sink_compare(h->flows, (int32_t)luaL_checkinteger(L, 1), lua_toboolean(L, 2), &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
 static int host_add_pipeline(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -410,7 +454,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how}, {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},

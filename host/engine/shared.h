@@ -55,6 +55,8 @@ struct tm_shared {
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
   volatile int32_t phase;            /* enum tm_phase */
   volatile int32_t failed;           /* the run ends with exit code 1, in order */
+  volatile int32_t progressed;       /* `progress` is known */
+  volatile double progress;          /* of a replay: how much of the log is read, 0 to 1 */
   volatile int32_t strict_failed;    /* an event failed (exit code 1 under --strict) */
   struct tm_undo undo;               /* what the worker is just changing */
   int relay[2];                      /* standard output's (io/sink.h); -1 none */

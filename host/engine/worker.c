@@ -41,6 +41,7 @@ struct tm_worker {
   ev_timer retry;
   ev_timer due;                             /* a source or sink wants to be asked */
   ev_signal woken;
+  int replays;                              /* it tells how far it is */
   int paused;
   int ending;                               /* no more is read */
   int cut_short;                            /* a signal or the scripts ended it before the end of input */
@@ -127,6 +128,17 @@ static void count_files(struct tm_worker *w, struct tm_source *s) {
   s->files_empty = s->files_gone = 0;
 }
 
+/* How far a replay is: as far as the log that is least. */
+static void note_progress(struct tm_worker *w) {
+  double least = 1;
+  for (int32_t i = 0; i < w->flows.sources_n; i++) {
+    const struct tm_source *s = w->flows.sources[i];
+    if (s->kind == TM_SOURCE_LOG && tm_log_source_progress(s) < least) least = tm_log_source_progress(s);
+  }
+  w->shared->progress = least;
+  w->shared->progressed = 1;
+}
+
 /* The next batch out of what was read; when there is one it is begun. One change with all that counts it. */
 static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   struct tm_undo *u = &w->shared->undo;
@@ -142,6 +154,7 @@ static enum tm_source_got cut(struct tm_worker *w, struct tm_source *s) {
   if (got == TM_SOURCE_BATCH) {
     w->current[tm_flow_island(&w->flows, s)] = s;
     tm_flow_begin(&w->flows, s);
+    if (w->replays) note_progress(w);
   }
   tm_undo_done(u);
   return got;
@@ -594,6 +607,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   w->io = &tm_io_real;
   w->shared = shared;
   set_up_loop(w);
+  w->replays = o->replay != NULL;
   if (open_epochs(w, o, &err) != 0) return told(&err);
   if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "../base/log.h"
+#include "compare_sink.h"
+#include "log_sink.h"
 
 enum { PIECE = 1024 * 1024, PIECE_SOCKET = 4096, RELAY_BYTES = 256 * 1024 };
 
@@ -93,6 +95,8 @@ int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   struct stat st = {0};
   s->fd = -1;
   s->piece = PIECE;
+  if (s->kind == TM_SINK_LOG) return tm_log_sink_open(s, err);
+  if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_open(s, err);
   if (s->kind != TM_SINK_STDOUT && s->kind != TM_SINK_FILE) return 0;
   if (s->files != NULL) return tm_files_open(s->files, err);
   if ((s->kind == TM_SINK_STDOUT ? open_stdout(s, &st, err) : open_file(s, &st, err)) != 0) return -1;
@@ -104,10 +108,11 @@ int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   return 0;
 }
 
-void tm_sink_resume(struct tm_sink *s, int32_t len) {
+void tm_sink_resume(struct tm_sink *s, const char *data, int32_t len) {
   struct tm_sink_state *st = s->state;
   int64_t more = 0;
   int there = 0;
+  if (s->kind == TM_SINK_LOG) tm_log_sink_resume(s, data, len);
   if (s->files != NULL) tm_files_resume(s->files);
   if (s->fd < 0) return;
   if (s->relay != NULL && ioctl(s->relay[0], FIONREAD, &there) == 0) {
@@ -215,7 +220,11 @@ static int write_files(struct tm_sink *s, const char *data, int32_t len, struct 
   return rc;
 }
 
-int tm_sink_busy(const struct tm_sink *s) { return s->state->in_relay > 0 || (s->files != NULL && tm_files_busy(s->files, s->small, s->finish)); }
+int tm_sink_busy(const struct tm_sink *s) {
+  if (s->kind == TM_SINK_LOG) return tm_log_sink_busy(s);
+  if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_busy(s);
+  return s->state->in_relay > 0 || (s->files != NULL && tm_files_busy(s->files, s->small, s->finish));
+}
 
 int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most) {
   if (s->kind != TM_SINK_FILE) return 0;
@@ -233,6 +242,8 @@ const char *tm_sink_where(const struct tm_sink *s) { return s->files != NULL ? t
 
 int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err) {
   struct tm_sink_state *st = s->state;
+  if (s->kind == TM_SINK_LOG) return tm_log_sink_write(s, data, len, err);
+  if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_write(s, data, len, err);
   if (s->files != NULL) return write_files(s, data, len, err);
   int32_t relayed = st->in_relay;
   int32_t left = len - st->sent;

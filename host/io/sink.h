@@ -16,7 +16,7 @@
 #include "files.h"
 
 /* MEMORY: rows stay in the out until somebody takes them there (engine/testing.c) */
-enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY };
+enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG, TM_SINK_COMPARE };
 
 /* What survives the worker. */
 struct tm_sink_state {
@@ -29,6 +29,9 @@ struct tm_sink_state {
   double rows_thrown;        /* rows and bytes thrown away because the reader had gone */
   double bytes_thrown;
 };
+
+struct tm_log_sink;
+struct tm_compare_sink;
 
 struct tm_sink {
   int32_t index;
@@ -45,8 +48,10 @@ struct tm_sink {
   int blocked;               /* the last write was refused */
   int refused;               /* errno of a refusal that is no full pipe (ENOSPC ...): retried later; 0 none */
   struct tm_files *files;    /* rows spread over files, rolled or compressed (files.h); NULL: as they are to one place */
+  struct tm_log_sink *log;   /* LOG: log_sink.h */
+  struct tm_compare_sink *compare;  /* COMPARE: compare_sink.h */
   int small;                 /* files: rows are not held back for more of them */
-  int finish;                /* files: no more rows come */
+  int finish;                /* files, logs: no more rows come */
   int restored;              /* its state is what another process left */
   int64_t synced;            /* a plain file: its bytes when it was last asked what to sync */
   int gone;                  /* its reader has gone: bytes are thrown away */
@@ -62,7 +67,7 @@ void tm_sink_fresh(struct tm_sink *s);
 /* Opens it: 0, or -1 and err. */
 int tm_sink_open(struct tm_sink *s, struct tm_err *err);
 /* After a death: what of data[0..len) an earlier worker wrote without saying so. */
-void tm_sink_resume(struct tm_sink *s, int32_t len);
+void tm_sink_resume(struct tm_sink *s, const char *data, int32_t len);
 /* Hands on what is in the relay, then writes data[state->sent, len): 1 something moved, 0 refused (`blocked` is set),
  * -1 and err. */
 int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err);

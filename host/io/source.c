@@ -26,6 +26,7 @@
 #include "../base/buf.h"
 #include "../base/log.h"
 #include "follow.h"
+#include "log_source.h"
 #include "paths.h"
 #include "turns.h"
 
@@ -175,6 +176,7 @@ int tm_source_open(struct tm_source *s, struct tm_err *err) {
   int32_t first = s->state->file;
   int begun = first > 0 || s->state->offset > 0;  /* then what was found and is gone is told when it is its turn */
   if (s->kind == TM_SOURCE_EVERY) return open_clock(s);
+  if (s->kind == TM_SOURCE_LOG) return tm_log_source_open(s, err);
   if (s->follow_state != NULL) {
     s->live = 1;
     return tm_follow_open(s, s->follow_state, err) != NULL ? 0 : -1;
@@ -434,6 +436,7 @@ uint64_t tm_source_due(const struct tm_source *s) {
   if (st->done || s->kind == TM_SOURCE_LINK) return 0;
   if (s->kind == TM_SOURCE_EVERY) due = st->began_ns + (uint64_t)(st->generated + 1) * (uint64_t)s->period_ms * 1000000U;
   if (s->follow != NULL) due = tm_follow_due(s);
+  if (s->kind == TM_SOURCE_LOG) due = tm_log_source_due(s);
   return due > s->next_ns ? due : s->next_ns;
 }
 
@@ -443,13 +446,17 @@ static void end_silent(struct tm_source *s) {
   if (due > 0 && !s->state->eof && s->io->mono_ns(s->io) >= due) tm_source_end_held(s);
 }
 
-int tm_source_fd(const struct tm_source *s) { return s->follow != NULL ? tm_follow_fd(s->follow) : s->fd; }
+int tm_source_fd(const struct tm_source *s) {
+  if (s->kind == TM_SOURCE_LOG) return tm_log_source_fd(s->log);
+  return s->follow != NULL ? tm_follow_fd(s->follow) : s->fd;
+}
 
 int64_t tm_source_fill(struct tm_source *s, struct tm_err *err) {
   struct tm_source_state *st = s->state;
   int rc = 0;
   if (st->eof || st->done) return 0;
   if (s->kind == TM_SOURCE_EVERY) return fill_clock(s);
+  if (s->kind == TM_SOURCE_LOG) return tm_log_source_fill(s, err);
   if (s->follow != NULL && (rc = next_followed(s, err)) <= 0) return rc;
   if (rc == TM_FOLLOW_ENDS) return tm_source_end_held(s);
   if (s->fd < 0 && open_path(s, err) != 0) return -1;

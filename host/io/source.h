@@ -21,7 +21,7 @@
 
 enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
 
-enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK, TM_SOURCE_EVERY };
+enum tm_source_kind { TM_SOURCE_FILE, TM_SOURCE_STDIN, TM_SOURCE_GENERATE, TM_SOURCE_LINK, TM_SOURCE_EVERY, TM_SOURCE_LOG };
 
 /* CUT: what was read ends in the middle of something; an unfinished line is no event */
 enum tm_source_eof { TM_EOF_NOT = 0, TM_EOF_REACHED, TM_EOF_EMPTY, TM_EOF_GONE, TM_EOF_CUT };
@@ -76,6 +76,7 @@ struct tm_source_state {
 };
 
 struct tm_turns;
+struct tm_log_source;
 
 struct tm_source {
   int32_t index;
@@ -103,6 +104,8 @@ struct tm_source {
   /* is that file written by this run? */
   int (*is_written)(struct tm_source *s, uint64_t dev, uint64_t ino);
   int blocks;                /* read of the file at hand, when others wait */
+  struct tm_log_source *log; /* of an event log (log_source.h) */
+  int paced;                 /* live only as it keeps to its events' times: what it reads was written long ago */
   int64_t period_ms;         /* a clock's */
   double count;              /* its ticks at most; 0 no end */
   double rate;               /* events a second at most; 0 no bound */

@@ -14,6 +14,7 @@ local value = require 'tidemill.value'
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
+local logs = require 'tidemill.logs'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
@@ -137,6 +138,9 @@ function source.generate(f, options)
     rate = rate_of(where, 'tm.source.generate', given) }
 end
 
+--- Reads an event log of the host: a name, or a table of options with one.
+function source.log(arg) return stream.source(logs.source(place(), arg)) end
+
 local PACKS = { none = 0, gzip = 1, zstd = 2 }
 local ENDINGS = { ['.gz'] = 'gzip', ['.zst'] = 'zstd' }
 local MAX_FILES, MAX_FILES_MOST = 10000, 100000
@@ -210,6 +214,9 @@ function sink.stdout(arg)
   local format, options = format_of(where, 'tm.sink.stdout', given, {}, true)
   return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where }
 end
+
+--- Appends rows to an event log of the host: a name, or a table of options with one.
+function sink.log(arg) return stream.sink(logs.sink(place(), arg)) end
 
 --- Counts rows and keeps nothing.
 function sink.discard(arg)

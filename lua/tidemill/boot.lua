@@ -42,6 +42,7 @@ local errors = require 'tidemill.errors'
 local keep = require 'tidemill.keep'
 local api = require 'tidemill.api'
 local csv = require 'tidemill.csv'
+local logs = require 'tidemill.logs'
 local formats = require 'tidemill.formats'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
@@ -197,6 +198,7 @@ local function describe_source(d, o)
   if d.memory then return 'generate', {}, d.name end   -- of a spec, which gives its text
   -- what tables are read from before the rest is not what the sample is one of
   if o.sample and d.kind ~= 'link' and d.kind ~= 'generate' and not d.read_first then return 'file', { o.sample }, o.sample end
+  if d.kind == 'log' then return 'log', { o.checked and '' or logs.folder(o, d) }, d.name end
   return d.kind, d.paths or {}, d.name or d.kind
 end
 
@@ -206,7 +208,7 @@ local function describe_sink(d, o)
   if (o.checked or o.state and not d.prints) and d.kind ~= 'link' and d.kind ~= 'discard' then
     return 'file', '/dev/null', d.name or 'the output'   -- rows are made all the same: one that cannot be written fails its event
   end
-  return d.kind, d.path or '', d.name or d.kind
+  return d.kind, (d.kind == 'log' or d.kind == 'compare') and logs.folder(o, d) or d.path or '', d.name or d.kind
 end
 
 --- A list of false from 0 to n for each field, made when first asked for.
@@ -234,6 +236,8 @@ local function bind(o)
     d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf,
       d.breaks or false)
     if d.files and path == d.path then host.sink_how(d.host, d.files) end
+    if kind == 'log' then host.sink_log(d.host, d.kept) end
+    if kind == 'compare' then host.sink_compare(d.host, d.part) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
@@ -242,6 +246,7 @@ local function bind(o)
       lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, false, c.record, fluent.time_key, fluent.tag_key)
     if kind == d.kind then
       local rate = d.rate or (d.kind ~= 'link' and o.rate) or nil
+      if kind == 'log' then host.source_log(d.index, d.range) end
       host.source_how(d.index, { follow = d.follow, rate = rate, period_ms = d.period_ms, count = d.ticks })
     end
     d.batch = ffi.cast('struct tm_batch *', batch)
@@ -308,6 +313,7 @@ local function make_plan(o)
   if o.code then run_code(o.code, tm, results) end
   plan = plan_module.make(results, canonical(o))
   if o.state then state_query.extend(plan, o) end
+  if o.replay then require 'tidemill.replay'.change(plan, o) end
 end
 
 --- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.

@@ -358,6 +358,18 @@ local sources = {
       { 'name', 'string', 'what it is called in messages', default = 'generate' } },
     example = 'stream:from(tm.source.generate(function(i) return { i = i } end, { count = 2 }))',
     output = { '{"i":1}', '{"i":2}' } },
+  { name = 'tm.source.log', signature = "tm.source.log('name' | { name = 'name', … })", cost_ns = 200,
+    about = 'An event log that tm.sink.log writes, in this run or another one (--data DIR).',
+    more = { 'The line number of an event is its sequence in the log. A place in a log is start, end, a sequence number, a time such as',
+      "'2026-03-01T10:00:00Z', or '@' and ms since 1970; both ends are included. By time the events are read whose own time lies there,",
+      'in the order of the log. It is read while it is written; what its retention deleted before it was read is told and counted.' },
+    options = { { 'name', 'string', 'the log', required = true },
+      { 'from', 'any', 'where to begin', default = "'start'" },
+      { 'to', 'any', 'where to end; then it is not followed', default = 'end' },
+      { 'follow', 'boolean', 'true: read on as it is written; false: to where it ended when the run began',
+        default = 'true without to' } },
+    example = "stream:from(tm.source.log { name = 'payments', follow = false })",
+    input = { '{"n":1}', '{"n":2}' }, output = { '{"n":1}', '{"n":2}' } },
 }
 
 local sinks = {
@@ -378,6 +390,16 @@ local sinks = {
     options = { OUT_FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
       { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
     example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
+  { name = 'tm.sink.log', signature = "tm.sink.log('name' | { name = 'name', … })", cost_ns = 100,
+    about = 'Appends to an event log of the host, in DIR/logs/name (--data DIR).',
+    more = { 'Each event has a sequence number there, from 1, and a time: its event time where it has one, else when it was written.',
+      'tm.source.log, `tidemill log` and `tidemill replay` read it, also while it is written. One run at a time writes a log. Full',
+      'segments are compressed with zstd, and go as retention says, oldest first; the one being written never does.' },
+    options = { { 'name', 'string', 'the log: letters, digits and . _ -', required = true },
+      { 'retention', 'table', "{ age = '7d', bytes = '10G' }: segments go so long after they were full, or while all are larger",
+        default = 'all is kept' },
+      { 'segment', 'string', 'how large a segment gets', default = '64M' } },
+    example = "stream:to(tm.sink.log 'payments')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },
 }
@@ -499,7 +521,8 @@ function M.find(kind, name) return by_name[kind][name] end
 local option_maps = {}
 -- options that are tables themselves
 local of_record = { start = true, max_lines = true, timeout = true }
-local parts = { ['tm.sink.file roll'] = { size = true, every = true }, ['tm.source.file record'] = of_record,
+local parts = { ['tm.sink.log retention'] = { age = true, bytes = true },
+  ['tm.sink.file roll'] = { size = true, every = true }, ['tm.source.file record'] = of_record,
   ['tm.source.stdin record'] = of_record }
 
 --- The options of a call as stream.options takes them: name -> type, list of what it may be, or true.

@@ -153,7 +153,12 @@ end
 --- The one sink that is all that comes behind a step, if it is so.
 function Gen.only_sink(step)
   local child = step.next[1]
-  return #step.next == 1 and is_output(child) and #child.next == 0 and child or nil
+  return #step.next == 1 and is_output(child) and child.out.sink.kind ~= 'log' and #child.next == 0 and child or nil
+end
+
+--- Before a row goes to a sink that keeps its time: says which.
+function Gen:put_time(out, view)
+  if self.timed and out.sink.kind == 'log' then self:put('%s.time = st%d.time', self:out(out), view.level) end
 end
 
 local emit = {}
@@ -238,6 +243,7 @@ function emit.to(g, step, view)
     g:count_row(step.out, view)
   else
     g:at(step)
+    g:put_time(step.out, view)
     g:put('emit%d(%s)', view.level, g:out(step.out))
     g:watch_room(view)
   end

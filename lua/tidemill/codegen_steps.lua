@@ -47,6 +47,7 @@ return function(emit, node_list, is_output)
     end
     for _, child in ipairs(step.next) do
       g:at(child)
+      g:put_time(child.out, view)
       g:put('emit_select%d(%s, %s, %s, %d)', view.level, g:out(child.out), g:const(plan), list, n)
       g:watch_room(view)
     end

@@ -128,6 +128,7 @@ return function(emit, Gen)
   function Gen:put_late(view)
     local out = self.pipeline.late_to
     if out then
+      self:put_time(out.out, view)
       self:put('emit%d(%s)', view.level, self:out(out.out))
       self:watch_room(view)
     end

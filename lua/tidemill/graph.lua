@@ -27,11 +27,12 @@ end
 
 local function source_label(d)
   if d.kind == 'file' then return quoted('file', table.concat(d.paths, ', ')) end
+  if d.kind == 'log' then return quoted('log', d.log) end
   return quoted(d.kind, d.name or d.kind)
 end
 
 local function sink_label(d)
-  return quoted(d.kind, d.kind == 'file' and d.path or d.name or d.kind)
+  return quoted(d.kind, (d.kind == 'file' or d.kind == 'log') and d.path or d.name or d.kind)
 end
 
 local function joined(list) return table.concat(list, ', ') end

@@ -60,6 +60,11 @@ local function same_files(found, d)
       fault(d.place or 'script', (d.path or d.name) .. " is written with two different values of compress, roll or max_files; choose one")
     end
   end
+  for what, v in pairs(found.kept or {}) do
+    if d.kept[what] ~= v then
+      fault(d.place or 'script', d.name .. ' is written with two different values of segment or retention; choose one')
+    end
+  end
   return same_format(found, d, 'written')
 end
 

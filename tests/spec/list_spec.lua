@@ -127,7 +127,15 @@ describe('the catalog', function()
       local check = h.run({ 'check', '-e', e.example }, nil, { cwd = dir })
       assert.equal(0, check.code, check.err)
       assert.equal('', check.err)
-      local r = h.run({ 'run', '--quiet', '-e', e.example }, file and '' or input, { cwd = dir })
+      local args, text = { 'run', '--quiet', '-e', e.example }, file and '' or input
+      if e.name:find '%.log$' and e.kind ~= 'function' then
+        args[5], args[6] = '--data', dir .. '/data'
+        if e.kind == 'source' then   -- what it reads is written first
+          assert.equal(0, h.run({ 'run', '-e', "stream:to(tm.sink.log 'payments')", args[5], args[6] }, input).code)
+          text = ''
+        end
+      end
+      local r = h.run(args, text, { cwd = dir })
       assert.equal(0, r.code, r.err)
       assert.equal(output, r.out)
     end)
@@ -160,7 +168,7 @@ describe('list', function()
 
   it('gives JSON that jq reads', function()
     local r = h.shell(h.command { 'list', 'sources', '--json' } .. " | jq -r '.[].name'")
-    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\n', r.out)
+    assert.equal('tm.source.file\ntm.source.stdin\ntm.source.every\ntm.source.generate\ntm.source.log\n', r.out)
     r = h.shell(h.command { 'list', 'aggregates', '--json' } .. " | jq -r '.[] | select(.state) | .name' | wc -l")
     assert.equal('19\n', r.out)
   end)
@@ -191,7 +199,7 @@ describe('help', function()
       assert.truthy(r.err:find(("nothing is called '%s'; did you mean '%s'?"):format(wrong, meant), 1, true), r.err)
     end
     assert.truthy(h.run({ 'help', 'qqqqqqqqqq' }).err:find("'tidemill list' tell", 1, true))
-    assert.truthy(h.run({ 'help', 'replay' }).err:find('the command replay is not available in this version', 1, true))
+    assert.truthy(h.run({ 'help', 'journal' }).err:find('the command journal is not available in this version', 1, true))
     assert.equal(2, h.run({ 'help', '--json' }).code)
     assert.equal(2, h.run({ 'help', 'filter', 'map' }).code)
     -- what came from outside cannot steer the terminal

@@ -120,7 +120,7 @@ describe('tidemill.lua', function()
       { "return { deadline = '2s\\0' }",
         "tidemill.lua:1: deadline: found a string with a zero byte in it; expected a string such as '250ms', '1s' or '1m30s'" },
       { "return { format = 'jsno' }", "tidemill.lua:1: format: no format is called 'jsno'; did you mean json?" },
-      { "return { data = 'd' }", "tidemill.lua:1: data is not available in this version" },
+      { "return { listen = 'd' }", "tidemill.lua:1: listen is not available in this version" },
       { "return { 'strict' }", "tidemill.lua: every setting has a name, as in: return { deadline = '2s' }" },
       { "return", "tidemill.lua: must return a table of settings, as in: return { deadline = '2s' }; it returns nothing" },
       { "return 5", "tidemill.lua: must return a table of settings, as in: return { deadline = '2s' }; it returns number" },

@@ -277,7 +277,7 @@ describe('mistakes', function()
     { 2, 'a part of a key is a string, number, boolean or null', 'get', 'one/totals', '[1,{}]', path },
     { 2, "state 'two/totals' has no key, as there is no key_by before it: leave KEY out", 'get', 'two/totals', 'x', path },
     { 2, "--to belongs to 'tidemill run', not to 'state ls'", 'ls', path, '--to', 'x' },
-    { 2, '--data is not available in this version', 'ls', path, '--data', 'd' },
+    { 2, '--listen is not available in this version', 'ls', path, '--listen', 'd' },
     { 2, "unknown option --jsn; did you mean --json?", 'ls', path, '--jsn' },
     { 2, "unknown option --zzzzzz; 'tidemill help state' lists them", 'ls', path, '--zzzzzz' },
     { 2, "--limit belongs to 'tidemill state get', not to 'state ls'", 'ls', path, '--limit', '1' },

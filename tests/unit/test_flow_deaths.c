@@ -122,7 +122,7 @@ static void take_up(void) {
   outlet->sink.fd = fd;
   tm_undo_restore(undo);
   tm_flow_rollback(flows.pipelines[1], flows.pipelines[1]->state->next);
-  tm_sink_resume(&outlet->sink, outlet->out->buf.len);
+  tm_sink_resume(&outlet->sink, outlet->out->buf.data, outlet->out->buf.len);
   if (st->before + st->sent > 0 && st->before + st->sent < TEXT) partly++;
   let_go();
   if (tm_flow_flush(&flows, -1, 1, &err) != 0 || tm_flow_pending(&flows) || pread(fd, got, sizeof got, 0) != TEXT ||

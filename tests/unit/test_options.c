@@ -138,7 +138,7 @@ static void refused(void) {
   REFUSED(2, "--max-event: '1MB' is no size: write whole bytes, or '64K', '16M', '1G' (powers of 1024)", "--max-event",
           "1MB");
   REFUSED(2, "--workers is not available in this version", "--workers", "4", "-e", "x");
-  REFUSED(2, "--data is not available in this version", "-e", "x", "--data=d");
+  REFUSED(2, "--listen is not available in this version", "-e", "x", "--listen=d");
   REFUSED(2, "--format: no format is called 'cvs'; did you mean csv?", "--format", "cvs");
   REFUSED(2, "--format: no format is called 'jsno'; did you mean json?", "--format", "jsno");
   REFUSED(2, "--to needs a value: --to FILE", "-e", "x", "--to");
@@ -192,9 +192,9 @@ static void environment(void) {
   REFUSED(2, "TIDEMILL_DEADLINE: '5' has no unit: write '5ms' or '5s'", "-e", "x");
   CHECK(RUN("-e", "x", "--deadline", "1s") == 0, "a wrong variable that is not asked");
   unsetenv("TIDEMILL_DEADLINE");
-  setenv("TIDEMILL_DATA", "d", 1);
-  REFUSED(2, "TIDEMILL_DATA is not available in this version", "-e", "x");
-  unsetenv("TIDEMILL_DATA");
+  setenv("TIDEMILL_LISTEN", "d", 1);
+  REFUSED(2, "TIDEMILL_LISTEN is not available in this version", "-e", "x");
+  unsetenv("TIDEMILL_LISTEN");
   unsetenv("TIDEMILL_STRICT");
   unsetenv("TIDEMILL_FROM");
 }
