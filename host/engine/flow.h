@@ -131,6 +131,10 @@ void tm_flow_source_shares(struct tm_flows *f, int32_t source, int32_t other);
 int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s);
 /* A file sink that is more than one plain file. */
 int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
+/* The table that a sink of kind sqlite writes; what how points at is taken over or copied. flow_sqlite.c */
+int tm_flow_sink_sqlite(struct tm_flows *f, int32_t sink, const struct tm_sqlite_how *how, struct tm_err *err);
+/* Memory called what.a.b that outlives the worker: made with zeros, or found again. NULL and err. */
+void *tm_flow_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */

@@ -14,6 +14,7 @@ local value = require 'tidemill.value'
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
+local sink_sqlite = require 'tidemill.sink_sqlite'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
@@ -48,7 +49,7 @@ local function path_option(where, what, arg)
   if type(arg) == 'string' then given = { path = arg } end
   given = stream.options(where, what, given)
   if type(given.path) ~= 'string' or given.path == '' then
-    fault(where, what .. " takes a path: " .. what .. " 'file.ndjson'")
+    fault(where, what .. " takes a path: " .. what .. (what == 'tm.sink.sqlite' and " { path = 'out.db', table = 'alerts' }" or " 'file.ndjson'"))
   end
   return given
 end
@@ -201,6 +202,16 @@ function sink.file(arg)
   local format, options = format_of(where, 'tm.sink.file', given, { given.path }, true)
   return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, csv = options, place = where,
     files = M.files_of(where, 'tm.sink.file', given) }
+end
+
+--- Writes rows into a table of an SQLite database, each once.
+function sink.sqlite(arg)
+  local where, what = place(), 'tm.sink.sqlite'
+  if type(arg) ~= 'table' then fault(where, what .. " takes a table of options: " .. what .. " { path = 'out.db', table = 'alerts' }") end
+  local given = path_option(where, what, arg)
+  local d = sink_sqlite.describe(function(message) fault(where, what .. ': ' .. message) end, given)
+  d.kind, d.place = 'sqlite', where
+  return stream.sink(d)
 end
 
 --- Writes rows to standard output.

@@ -31,7 +31,7 @@ local function source_label(d)
 end
 
 local function sink_label(d)
-  return quoted(d.kind, d.kind == 'file' and d.path or d.name or d.kind)
+  return quoted(d.kind, d.sqlite and d.path .. ':' .. d.sqlite.table or d.kind == 'file' and d.path or d.name or d.kind)
 end
 
 local function joined(list) return table.concat(list, ', ') end
