@@ -383,10 +383,14 @@ static void wait_for_sinks(struct tm_worker *w) {
       ev_io_set(&w->writable[i], s->fd, EV_READ);
       ev_io_start(w->loop, &w->writable[i]);
     }
-    if (!s->blocked) continue;
+    if (!s->blocked) {
+      s->told = 0;
+      continue;
+    }
     blocked = 1;
-    if (s->refused != 0 && !w->paused)
+    if (s->refused != 0 && !s->told)
       tm_log_warning("%s: cannot write: %s; reading pauses until it works again", tm_sink_where(s), tm_sink_why(s));
+    s->told = s->refused != 0;
     if (s->refused != 0 || !s->polled) {
       timer = 1;
     } else if (!ev_is_active(&w->writable[i])) {

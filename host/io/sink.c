@@ -200,7 +200,7 @@ static int write_files(struct tm_sink *s, const char *data, int32_t len, struct 
 
 static int write_sqlite(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err) {
   struct tm_sink_state *st = s->state;
-  int moved = tm_sqlite_poll(s->sqlite, s->finish, &s->refused, err);
+  int moved = tm_sqlite_poll(s->sqlite, s->finish && st->sent == len, &s->refused, err);
   if (moved < 0) return -1;
   if (st->sent < len && tm_sqlite_take(s->sqlite, data + st->sent, len - st->sent, &st->sent) > 0) moved = 1;
   s->blocked = !moved && (st->sent < len || s->finish);

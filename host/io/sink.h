@@ -45,6 +45,7 @@ struct tm_sink {
   int piece;                 /* bytes in one write at most */
   int blocked;               /* the last write was refused */
   int refused;               /* errno of a refusal that is no full pipe (ENOSPC ...): retried later; 0 none */
+  int told;                  /* and that was said */
   struct tm_files *files;    /* rows spread over files, rolled or compressed (files.h); NULL: as they are to one place */
   int small;                 /* files: rows are not held back for more of them */
   int finish;                /* files, sqlite: no more rows come */

@@ -20,7 +20,6 @@
 enum {
   SOFT = 1024 * 1024,          /* bytes after which a block takes no more */
   BUSY_FIRST_MS = 5000,        /* for which others may hold the database while the run starts */
-  BUSY_MS = 250,
   RETRY_MS = 250,
   PATIENCE = 8                 /* times in a row that others had it, before it is told */
 };
@@ -150,7 +149,7 @@ static void ended(struct tm_sqlite *q, enum tm_sqlite_did did, const struct tm_e
 static enum tm_sqlite_did write_block(struct tm_sqlite *q, const struct tm_sqlite_block *b, const char *text, int64_t upto, int64_t least,
                                       struct tm_err *err) {
   if (!q->ready) {
-    enum tm_sqlite_did did = tm_sqlite_db_open(&q->db, NULL, least, BUSY_MS, err);
+    enum tm_sqlite_did did = tm_sqlite_db_open(&q->db, NULL, least, TM_SQLITE_BUSY_MS, err);
     if (did != TM_SQLITE_DONE) return did;
     q->ready = 1;
   }
@@ -170,6 +169,7 @@ static void *thread_main(void *arg) {
       q->ready = 0;
       q->closed = 1;
       tell_worker(q);
+      continue;  /* rows may have come in between; then it is opened again */
     }
     if (i < 0) {
       pthread_cond_wait(&q->work, &q->lock);
@@ -179,6 +179,7 @@ static void *thread_main(void *arg) {
     int64_t upto = b.first + b.rows < q->limit ? b.first + b.rows : q->limit, least = q->mem.state->committed;
     struct tm_err err = {0};
     q->at_work = i;
+    q->closed = 0;
     pthread_mutex_unlock(&q->lock);
     enum tm_sqlite_did did = write_block(q, &b, q->mem.texts[i] + TM_PAD, upto, least, &err);
     pthread_mutex_lock(&q->lock);

@@ -25,10 +25,12 @@ static int passing(struct tm_sqlite_db *d, int rc) {
     case SQLITE_FULL: return ENOSPC;
     case SQLITE_READONLY: return rc == SQLITE_READONLY_DBMOVED ? 0 : EROFS;
     case SQLITE_CANTOPEN: return sys != 0 ? sys : EACCES;
-    case SQLITE_IOERR: return sys == ENOSPC || sys == EDQUOT ? sys : 0;
+    case SQLITE_IOERR: return sys == ENOSPC || sys == EDQUOT ? sys : rc == SQLITE_IOERR_SHMSIZE ? ENOSPC : 0;
     default: return 0;
   }
 }
+
+static const char moved_text[] = "the database was moved or deleted while it was written";
 
 static const char *told(struct tm_sqlite_db *d, int rc) {
   int sys = sqlite3_system_errno(d->db);
@@ -38,11 +40,12 @@ static const char *told(struct tm_sqlite_db *d, int rc) {
     case SQLITE_PROTOCOL: return "the database is locked by another program";
     case SQLITE_FULL: return "no space left on the device, or the database has its largest size";
     case SQLITE_READONLY:
-      return rc == SQLITE_READONLY_DBMOVED ? "the database was moved or deleted while it was written" : "the database, or its folder, is read-only";
+      return rc == SQLITE_READONLY_DBMOVED ? moved_text : "the database, or its folder, is read-only";
     case SQLITE_NOTADB: return "is no SQLite database; give another path";
     case SQLITE_CORRUPT: return "the database is damaged; put back a copy of it, see .recover of the program sqlite3";
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
+      if (sys == 0) sys = errno;  /* of a commit SQLite does not tell it */
       if (sys != 0) return strerror(sys);
       return sqlite3_errmsg(d->db);
     default: return sqlite3_errmsg(d->db);
@@ -70,6 +73,7 @@ static enum tm_sqlite_did refuse(struct tm_err *err, const char *fmt, ...) {
 }
 
 static enum tm_sqlite_did run(struct tm_sqlite_db *d, const char *sql, struct tm_err *err) {
+  errno = 0;
   int rc = sqlite3_exec(d->db, sql, NULL, NULL, NULL);
   return rc == SQLITE_OK ? TM_SQLITE_DONE : fault(d, rc, err);
 }
@@ -374,6 +378,7 @@ enum tm_sqlite_did tm_sqlite_db_open(struct tm_sqlite_db *d, const struct tm_sql
   if (did == TM_SQLITE_DONE && d->columns->given) did = prepare_all(d, err);
   if (did == TM_SQLITE_DONE) did = run(d, "COMMIT", err);
   if (did != TM_SQLITE_DONE) tm_sqlite_db_close(d);
+  else sqlite3_busy_timeout(d->db, TM_SQLITE_BUSY_MS);
   return did;
 }
 
@@ -438,6 +443,9 @@ enum tm_sqlite_did tm_sqlite_db_apply(struct tm_sqlite_db *d, const char *text, 
   int64_t now = 0;
   if (d->rows >= upto) return TM_SQLITE_DONE;  /* all of them are there */
   enum tm_sqlite_did did = run(d, "BEGIN IMMEDIATE", err);
+  int moved = 0;
+  if (did == TM_SQLITE_DONE && sqlite3_file_control(d->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+    did = refuse(err, "%s: %s", d->path, moved_text);  /* with a log beside it SQLite would go on */
   if (did == TM_SQLITE_DONE) did = apply_rows(d, text, len, first, upto, &now, err);
   if (did == TM_SQLITE_DONE) did = run(d, "COMMIT", err);
   if (did == TM_SQLITE_DONE) {

@@ -20,6 +20,8 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
+enum { TM_SQLITE_BUSY_MS = 250 };  /* a transaction waits so long for other programs before it ends in AGAIN */
+
 /* How a call ended: AGAIN nothing was changed, and it may work later (*why is an errno); FAILED it never will. err says more. */
 enum tm_sqlite_did { TM_SQLITE_FAILED = -1, TM_SQLITE_DONE = 0, TM_SQLITE_AGAIN = 1 };
 
