@@ -144,8 +144,7 @@ int32_t tm_columns_why(const struct tm_columns *c, struct tm_buf *why) {
       [FITS] = "", [NO_COLUMN] = "field '%s' is none of the columns ",
       [NO_FIELDS] = "the first row says the columns, and this one has no field; name them with columns = { … }%s",
       [TOO_MANY] = "the first row says the columns, and this one has more than 2000 fields, or too long names%s",
-      [TWICE] = "the first row says the columns, and field '%s' differs from another one in upper and lower case only, which SQLite takes "
-                "for one; rename it",
+      [TWICE] = "the first row says the columns, and field '%s' differs from another one in case only, which is one column; rename it",
       [HAS_NUL] = "the first row says the columns, and the name of field '%s…' has a NUL in it; rename it",
       [NO_KEY] = "field '%s' belongs to the key, and is absent or null; such rows can be left out by :filter",
       [KEY_NESTED] = "field '%s' belongs to the key, and is an object or an array"};

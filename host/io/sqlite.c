@@ -1,7 +1,7 @@
 /* sqlite.c - blocks of rows, and the thread that writes them (sqlite.h).
  *
- * The lock covers what both threads change: which block is at work or done, and what is wrong. Blocks are changed by the worker under it, and
- * never the one at work; their text behind `len` is nobody's yet. The thread blocks every signal, so that they go on to reach the
+ * The lock covers what both threads change: which block is at work or done, and what is wrong. Blocks are changed by the worker under
+ * it, and never the one at work; their text behind `len` is nobody's yet. The thread blocks every signal, so that they go on to reach the
  * worker. It is never ended but by the end of the process: a transaction that is cut off never was. */
 #include "sqlite.h"
 
@@ -57,8 +57,8 @@ static char *copy_of(const char *text, struct tm_err *err) {
   return copy;
 }
 
-struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *how, const struct tm_sqlite_memory *memory, const struct tm_io *io,
-                                struct tm_undo *undo, struct tm_err *err) {
+struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *how, const struct tm_sqlite_memory *memory,
+                                const struct tm_io *io, struct tm_undo *undo, struct tm_err *err) {
   struct tm_sqlite *q = calloc(1, sizeof *q);
   char *table = copy_of(how->table, err), *sink = copy_of(how->sink, err);
   pthread_condattr_t attr;

@@ -6,8 +6,8 @@
  * both are full the sink takes nothing. Blocks and numbers lie in shared memory and are changed by the worker alone; what is in
  * the database the token says, so a new worker gives it the blocks again, and rows the token counts are passed over.
  *
- * Rows are numbered from 0 in a run, whatever workers and batches were. A run that goes on in a later process (tm_sqlite_sink_resume) is the
- * same run: its rows come again in the same order, and those the token counts are passed over too. */
+ * Rows are numbered from 0 in a run, whatever workers and batches were. A run that goes on in a later process
+ * (tm_sqlite_sink_resume) is the same run: its rows come again in the same order, and those the token counts are passed over too. */
 #ifndef TM_IO_SQLITE_H
 #define TM_IO_SQLITE_H
 
@@ -54,8 +54,8 @@ struct tm_sqlite;
 
 size_t tm_sqlite_text_size(int32_t row_max);
 /* path is borrowed. NULL and err. */
-struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *how, const struct tm_sqlite_memory *memory, const struct tm_io *io,
-                                struct tm_undo *undo, struct tm_err *err);
+struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *how, const struct tm_sqlite_memory *memory,
+                                const struct tm_io *io, struct tm_undo *undo, struct tm_err *err);
 /* For tm_out.columns of those who write it. */
 struct tm_columns *tm_sqlite_columns(struct tm_sqlite *q);
 /* Finds out what can go wrong before anything is read, and starts the thread; a new worker only that. 0, or -1 err. */

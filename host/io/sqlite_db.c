@@ -11,7 +11,8 @@
 #include "../base/buf.h"
 
 enum { REJECTED = 3, ROW_SHOWN = 200, SQL_MAX = 8 * 1024 * 1024 };
-static const char tokens_sql[] = "CREATE TABLE IF NOT EXISTS tidemill_tokens(sink TEXT PRIMARY KEY, run TEXT NOT NULL, rows INTEGER NOT NULL)";
+static const char tokens_sql[] =
+    "CREATE TABLE IF NOT EXISTS tidemill_tokens(sink TEXT PRIMARY KEY, run TEXT NOT NULL, rows INTEGER NOT NULL)";
 
 /* ---- what went wrong ---- */
 
@@ -177,8 +178,8 @@ static enum tm_sqlite_did prepare(struct tm_sqlite_db *d, void (*make)(struct tm
   tm_buf_fini(&sql);
   if (rc == SQLITE_OK) return TM_SQLITE_DONE;
   if (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(d->db), "ON CONFLICT") != NULL)
-    return refuse(err, "%s: table '%s' has no primary key or unique index of exactly the fields of key; make one (CREATE UNIQUE INDEX …), or give "
-                  "another key", d->path, d->table);
+    return refuse(err, "%s: table '%s' has no primary key or unique index of exactly the fields of key; make one (CREATE UNIQUE "
+                  "INDEX …), or give another key", d->path, d->table);
   if (passing(d, rc) != 0) return fault(d, rc, err);
   return refuse(err, "%s: table '%s': %s", d->path, d->table, sqlite3_errmsg(d->db));
 }
@@ -225,8 +226,8 @@ static enum tm_sqlite_did token_read(struct tm_sqlite_db *d, struct tm_err *err)
 }
 
 static enum tm_sqlite_did token_lost(const struct tm_sqlite_db *d, struct tm_err *err) {
-  return refuse(err, "%s: another run has written sink '%s' since, or the database was replaced: its table tidemill_tokens has no token of this run. "
-                "Sinks that are written at a time have names of their own: name = '…'", d->path, d->sink);
+  return refuse(err, "%s: another run has written sink '%s' since, or the database was replaced: its table tidemill_tokens has no "
+                "token of this run. Sinks that are written at a time have names of their own: name = '…'", d->path, d->sink);
 }
 
 /* A run begins: 0 rows of it are there. */
@@ -396,8 +397,8 @@ void tm_sqlite_db_close(struct tm_sqlite_db *d) {
 
 static enum tm_sqlite_did row_bad(struct tm_sqlite_db *d, int rc, int64_t number, const char *text, int32_t len, struct tm_err *err) {
   if (passing(d, rc) != 0 || (rc & 0xFF) == SQLITE_IOERR || (rc & 0xFF) == SQLITE_CORRUPT) return fault(d, rc, err);
-  tm_err_set(err, 1, "sqlite-row", "%s: table '%s' does not take row %lld of this run: %s; the row: %.*s%s. The rows before it are written up to row "
-             "%lld", d->path, d->table, (long long)number + 1, sqlite3_errmsg(d->db), len < ROW_SHOWN ? len : ROW_SHOWN, text,
+  tm_err_set(err, 1, "sqlite-row", "%s: table '%s' does not take row %lld of this run: %s; the row: %.*s%s. The rows before it are written "
+             "up to row %lld", d->path, d->table, (long long)number + 1, sqlite3_errmsg(d->db), len < ROW_SHOWN ? len : ROW_SHOWN, text,
              len > ROW_SHOWN ? "…" : "", (long long)d->rows);
   return TM_SQLITE_FAILED;
 }
@@ -439,7 +440,8 @@ static enum tm_sqlite_did apply_rows(struct tm_sqlite_db *d, const char *text, i
   return did != TM_SQLITE_DONE || *now == d->rows ? did : token_move(d, number, err);
 }
 
-enum tm_sqlite_did tm_sqlite_db_apply(struct tm_sqlite_db *d, const char *text, int32_t len, int64_t first, int64_t upto, struct tm_err *err) {
+enum tm_sqlite_did tm_sqlite_db_apply(struct tm_sqlite_db *d, const char *text, int32_t len, int64_t first, int64_t upto,
+                                      struct tm_err *err) {
   int64_t now = 0;
   if (d->rows >= upto) return TM_SQLITE_DONE;  /* all of them are there */
   enum tm_sqlite_did did = run(d, "BEGIN IMMEDIATE", err);

@@ -47,8 +47,9 @@ struct tm_sqlite_db {
   struct tm_sqlite_row row;
 };
 
-/* Which columns rows have, found out once in a run: *columns (the script's, or those of select, may be NULL) are checked against the table if
- * there is one; named: the script said them. Fills columns->names and sets columns->given, unless the first row is to say them. */
+/* Which columns rows have, found out once in a run: *columns (the script's, or those of select, may be NULL) are checked against
+ * the table if there is one; named: the script said them. Fills columns->names and sets columns->given, unless the first row is to
+ * say them. */
 struct tm_sqlite_wish {
   const struct tm_csv_names *columns;
   int named;
@@ -60,7 +61,8 @@ enum tm_sqlite_did tm_sqlite_db_open(struct tm_sqlite_db *d, const struct tm_sql
                                      struct tm_err *err);
 /* One transaction: of the rows in text, lines of which the first has the number `first`, those that the token does not count yet, and
  * that lie before `upto`. */
-enum tm_sqlite_did tm_sqlite_db_apply(struct tm_sqlite_db *d, const char *text, int32_t len, int64_t first, int64_t upto, struct tm_err *err);
+enum tm_sqlite_did tm_sqlite_db_apply(struct tm_sqlite_db *d, const char *text, int32_t len, int64_t first, int64_t upto,
+                                      struct tm_err *err);
 void tm_sqlite_db_close(struct tm_sqlite_db *d);
 
 /* sqlite_row.c */

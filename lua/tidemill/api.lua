@@ -44,12 +44,12 @@ local function strict(what, t, later)
   return proxy
 end
 
-local function path_option(where, what, arg)
+local function path_option(where, what, arg, example)
   local given = arg
   if type(arg) == 'string' then given = { path = arg } end
   given = stream.options(where, what, given)
   if type(given.path) ~= 'string' or given.path == '' then
-    fault(where, what .. " takes a path: " .. what .. (what == 'tm.sink.sqlite' and " { path = 'out.db', table = 'alerts' }" or " 'file.ndjson'"))
+    fault(where, what .. ' takes a path: ' .. what .. ' ' .. (example or "'file.ndjson'"))
   end
   return given
 end
@@ -207,8 +207,9 @@ end
 --- Writes rows into a table of an SQLite database, each once.
 function sink.sqlite(arg)
   local where, what = place(), 'tm.sink.sqlite'
-  if type(arg) ~= 'table' then fault(where, what .. " takes a table of options: " .. what .. " { path = 'out.db', table = 'alerts' }") end
-  local given = path_option(where, what, arg)
+  local example = "{ path = 'out.db', table = 'alerts' }"
+  if type(arg) ~= 'table' then fault(where, what .. ' takes a table of options: ' .. what .. ' ' .. example) end
+  local given = path_option(where, what, arg, example)
   local d = sink_sqlite.describe(function(message) fault(where, what .. ': ' .. message) end, given)
   d.kind, d.place = 'sqlite', where
   return stream.sink(d)

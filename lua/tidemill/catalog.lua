@@ -393,7 +393,7 @@ local sinks = {
         default = 'upsert with key, else append' },
       { 'columns', 'any', 'the list of names', default = 'of the table, of select, else of the first row' },
       { 'batch', 'number', 'rows in a transaction at most', default = '10000' },
-      { 'name', 'string', 'what it is called in the summary and in tidemill_tokens', default = 'path:table; in tidemill_tokens the table' } },
+      { 'name', 'string', 'what it is called in the summary and in tidemill_tokens', default = 'path:table; there the table' } },
     example = "stream:to(tm.sink.sqlite { path = 'out.db', table = 'rows' })", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },

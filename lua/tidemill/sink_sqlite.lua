@@ -74,10 +74,13 @@ function M.describe(fail, given)
     local has = {}
     for _, column in ipairs(s.columns) do has[column] = true end
     for _, key in ipairs(s.keys or {}) do
-      if not has[key] then fail("key: '" .. key .. "' is none of the columns " .. table.concat(s.columns, ', ') .. suggest.hint(key, s.columns)) end
+      if not has[key] then
+        fail("key: '" .. key .. "' is none of the columns " .. table.concat(s.columns, ', ') .. suggest.hint(key, s.columns))
+      end
     end
   end
-  return { path = given.path, key = given.path .. '\0' .. name, name = given.name or given.path .. ':' .. name, format = 'json', sqlite = s }
+  return { path = given.path, key = given.path .. '\0' .. name, name = given.name or given.path .. ':' .. name, format = 'json',
+    sqlite = s }
 end
 
 local function text_of(s)

@@ -1,5 +1,5 @@
---[[ tm.sink.sqlite when something goes wrong: workers killed at random moments and at chosen ones, a database that others hold, that is full, cannot
-be written or is none, a table that refuses a row. No row is lost and none is there twice; the program sqlite3 and Python say so. ]]
+--[[ tm.sink.sqlite when something goes wrong: workers killed at random moments and at chosen ones, a database that others hold, that is
+full, cannot be written or is none, a table that refuses a row. No row is lost and none is there twice; sqlite3 and Python say so. ]]
 
 local h = require 'spec.helper'
 local kill = require 'spec.kill'
@@ -10,7 +10,33 @@ local function make(db, sql) h.sh('sqlite3 %s %s', h.quote(db), h.quote(sql)) en
 
 --- Rows that are in a table now, 0 while it is not there; others may write.
 local function count(db, name)
-  return tonumber((h.shell(('sqlite3 -readonly -cmd ".timeout 5000" %s "SELECT count(*) FROM %s"'):format(h.quote(db), name)).out:match '%d+')) or 0
+  local got = h.shell(('sqlite3 -readonly -cmd ".timeout 5000" %s "SELECT count(*) FROM %s"'):format(h.quote(db), name))
+  return tonumber((got.out:match '%d+')) or 0
+end
+
+--- Writes into a pipe: rows, and between them names of files that it waits for, which begin with '/'; then it stays open for `stays` s.
+local function feed(fifo, steps, stays)
+  local lines = {}
+  for i, s in ipairs(steps) do
+    lines[i] = s:sub(1, 1) == '/' and 'while [ ! -e ' .. h.quote(s) .. ' ]; do sleep 0.01; done' or 'echo ' .. h.quote(s)
+  end
+  lines[#lines + 1] = 'exec sleep ' .. (stays or 0)
+  return r.spawn('sh ' .. h.write(table.concat(lines, '\n') .. '\n', h.path 'feed.sh'), { stdout = fifo })
+end
+
+--- Another program that locks a database, writes the file `held` then, and lets go when there is a file `go`.
+local LOCK = h.write([[
+import os, sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN " + sys.argv[2])
+open(sys.argv[3], "w")
+while not os.path.exists(sys.argv[4]): time.sleep(0.01)
+c.execute("COMMIT")
+]], h.path 'lock.py')
+local function lock(db, how, held, go)
+  local program = r.spawn(('%s %s %s %s %s %s'):format(h.python, LOCK, db, how, held, go))
+  r.wait_until('the lock', function() return r.size(held) == 0 and io.open(held) end)
+  return program
 end
 
 local input, ROWS = h.path 'input', 120000
@@ -52,7 +78,8 @@ for k in sorted(last): print("|".join(map(str, last[k])))
       runs = runs + 1
       assert.is_true(runs < 20, 'runs ended before they could be killed')
       local db, file = h.path 'out.db', h.path 'out.ndjson'
-      local p = r.start({ 'run', '--json', h.write(SCRIPT, h.path 's.lua'), '--set', 'db=' .. db, '--set', 'file=' .. file, unpack(arguments) },
+      local script = h.write(SCRIPT, h.path 's.lua')
+      local p = r.start({ 'run', '--json', script, '--set', 'db=' .. db, '--set', 'file=' .. file, unpack(arguments) },
         options and options())
       local kills, code = kill.often(p, function() return r.size(file) end, left)
       assert.equal(0, code, p:err())
@@ -91,8 +118,9 @@ describe('tm.sink.sqlite: a worker killed', function()
 
   it('between two transactions, and while it waits for input, doubles and loses nothing', function()
     local db, fifo = h.path 'out.db', r.fifo()
-    local feed = r.spawn(([[sh -c 'for i in 1 2 3 4 5 6; do echo "{\"i\":$i}"; while [ ! -e %s.$i ]; do sleep 0.01; done; done']]):format(db),
-      { stdout = fifo })
+    local steps = {}
+    for i = 1, 6 do steps[2 * i - 1], steps[2 * i] = '{"i":' .. i .. '}', db .. '.' .. i end
+    feed(fifo, steps)
     local p = r.start({ 'run', '--json', '-e', CODE:format(db) }, { stdin = fifo })
     for i = 1, 6 do
       r.wait_until('row ' .. i, function() return count(db, 'rows') == i end)
@@ -103,7 +131,6 @@ describe('tm.sink.sqlite: a worker killed', function()
       end
       h.write('', db .. '.' .. i)
     end
-    feed:wait()
     assert.equal(0, p:wait())
     assert.equal('1,2,3,4,5,6\n', query(db, 'SELECT group_concat(i) FROM rows'))
     assert.equal('rows|6\n', query(db, 'SELECT sink, rows FROM tidemill_tokens'))
@@ -115,21 +142,15 @@ describe('tm.sink.sqlite: a worker killed', function()
     make(db, 'CREATE TABLE other(x)')
     local held, go = h.path 'held', h.path 'go'
     local p = r.start({ 'run', '--json', '-e', CODE:format(db) }, { stdin = fifo })
-    local feed = r.spawn(([[sh -c 'while [ ! -e %s ]; do sleep 0.01; done; echo "{\"b\":1,\"a\":2}"; while [ ! -e %s ]; do sleep 0.01; done; echo "{\"a\":3}"']])
-      :format(held, go), { stdout = fifo })
+    feed(fifo, { held, '{"b":1,"a":2}', go, '{"a":3}' })
     r.wait_until('the token', function() return count(db, 'tidemill_tokens') == 1 end)
-    local lock = r.spawn(([[python3 -c 'import sqlite3, time, os, sys
-c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN IMMEDIATE"); open(sys.argv[2], "w")
-while not os.path.exists(sys.argv[3]): time.sleep(0.01)
-c.execute("COMMIT")' %s %s %s]]):format(db, held, go))
-    r.wait_until('the lock', function() return io.open(held) end)
+    local program = lock(db, 'IMMEDIATE', held, go)
     os.execute 'sleep 0.5'   -- the row has come; nothing depends on it if not
     local worker = p:worker()
     p:signal('KILL', worker)
     r.wait_until('a new worker', function() local w = p:worker() return w and w ~= worker end)
     h.write('', go)
-    lock:wait()
-    feed:wait()
+    program:wait()
     assert.equal(0, p:wait(), p:err())
     assert.equal('b|a\n1|2\n|3\n', h.sh('sqlite3 -header %s "SELECT * FROM rows"', db))
   end)
@@ -157,10 +178,7 @@ describe('tm.sink.sqlite: a database', function()
     local p = r.start({ 'run', '--json', '-e', CODE:format(db) }, { stdin = fifo })
     r.spawn(([[sh -c 'while [ ! -e %s ]; do sleep 0.01; done; cat %s']]):format(held, input), { stdout = fifo })
     r.wait_until('the token', function() return count(db, 'tidemill_tokens') == 1 end)
-    r.spawn(([[python3 -c 'import sqlite3, time, os, sys
-c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSIVE"); open(sys.argv[2], "w")
-while not os.path.exists(sys.argv[3]): time.sleep(0.01)
-c.execute("COMMIT")' %s %s %s]]):format(db, held, go))
+    lock(db, 'EXCLUSIVE', held, go)
     r.wait_until('the words', function() return p:err():find('the database is locked by another program; reading pauses', 1, true) end)
     h.write('', go)
     assert.equal(0, p:wait(60), p:err())
@@ -173,12 +191,9 @@ c.execute("COMMIT")' %s %s %s]]):format(db, held, go))
     make(db, 'CREATE TABLE other(x)')
     local held = h.path 'held'
     local p = r.start({ 'run', '--json', '-e', CODE:format(db) }, { stdin = fifo })
-    r.spawn(([[sh -c 'while [ ! -e %s ]; do sleep 0.01; done; echo "{\"a\":1}"; sleep 60']]):format(held), { stdout = fifo })
+    feed(fifo, { held, '{"a":1}' }, 60)
     r.wait_until('the token', function() return count(db, 'tidemill_tokens') == 1 end)
-    r.spawn(([[python3 -c 'import sqlite3, time, sys
-c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSIVE"); open(sys.argv[2], "w"); time.sleep(60)' %s %s]]):format(db, held))
-    r.wait_until('the lock', function() return io.open(held) end)
-    r.wait_until('the row', function() return p:worker() end)
+    lock(db, 'EXCLUSIVE', held, h.path 'never')
     os.execute 'sleep 0.3'
     p:signal 'TERM'
     assert.equal(1, p:wait(60))
@@ -197,7 +212,8 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSI
     h.sh('rm %s/ballast; mount -o remount,size=100M %s', dir, dir)
     assert.equal(0, p:wait(120), p:err())
     assert.is_true(before < ROWS)
-    assert.equal(('%d|%d|%.0f\n'):format(ROWS, ROWS, ROWS * (ROWS + 1) / 2), query(db, 'SELECT count(*), count(DISTINCT i), sum(i) FROM rows'))
+    assert.equal(('%d|%d|%.0f\n'):format(ROWS, ROWS, ROWS * (ROWS + 1) / 2),
+      query(db, 'SELECT count(*), count(DISTINCT i), sum(i) FROM rows'))
   end)
 
   it('at a file size limit ends the run, and what was committed stays', function()
@@ -244,7 +260,8 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSI
   it('without a column that is named is refused, with those it has', function()
     local db = h.path 'out.db'
     make(db, 'CREATE TABLE rows(id, amount)')
-    local got = h.run({ 'run', '--quiet', '-e', ("stream:to(tm.sink.sqlite { path = '%s', table = 'rows', columns = { 'id', 'amuont' } })"):format(db) }, '')
+    local code = "stream:to(tm.sink.sqlite { path = '%s', table = 'rows', columns = { 'id', 'amuont' } })"
+    local got = h.run({ 'run', '--quiet', '-e', code:format(db) }, '')
     assert.equal(3, got.code)
     assert.truthy(got.err:find("table 'rows' has no column 'amuont'; it has id, amount", 1, true), got.err)
   end)
@@ -252,7 +269,8 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSI
   it('whose table refuses a row ends the run, which names the row; nothing of its transaction is there', function()
     local db = h.path 'out.db'
     make(db, 'CREATE TABLE rows(a UNIQUE NOT NULL)')
-    local got = fails(1, 'does not take row 3 of this run: UNIQUE constraint failed: rows.a; the row: {"a":1}', db, '{"a":1}\n{"a":2}\n{"a":1}\n{"a":4}\n')
+    local got = fails(1, 'does not take row 3 of this run: UNIQUE constraint failed: rows.a; the row: {"a":1}', db,
+      '{"a":1}\n{"a":2}\n{"a":1}\n{"a":4}\n')
     assert.truthy(got.err:find('The rows before it are written up to row', 1, true))
     local n = query(db, 'SELECT count(*) FROM rows')
     assert.equal(n, query(db, 'SELECT rows FROM tidemill_tokens'))
@@ -269,7 +287,7 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSI
     local db, fifo = h.path 'out.db', r.fifo()
     local go = h.path 'go'
     local p = r.start({ 'run', '-e', CODE:format(db) }, { stdin = fifo })
-    r.spawn(([[sh -c 'echo "{\"a\":1}"; while [ ! -e %s ]; do sleep 0.01; done; echo "{\"a\":2}"; sleep 60']]):format(go), { stdout = fifo })
+    feed(fifo, { '{"a":1}', go, '{"a":2}' }, 60)
     r.wait_until('its row', function() return count(db, 'rows') == 1 end)
     assert.equal(0, run(db, '{"a":10}\n').code)
     h.write('', go)
@@ -281,7 +299,7 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN EXCLUSI
   it('that is deleted while it is written ends the run', function()
     local db, fifo, go = h.path 'out.db', r.fifo(), h.path 'go'
     local p = r.start({ 'run', '-e', CODE:format(db) }, { stdin = fifo })
-    r.spawn(([[sh -c 'echo "{\"a\":1}"; while [ ! -e %s ]; do sleep 0.01; done; echo "{\"a\":2}"; sleep 60']]):format(go), { stdout = fifo })
+    feed(fifo, { '{"a":1}', go, '{"a":2}' }, 60)
     r.wait_until('its row', function() return count(db, 'rows') == 1 end)
     h.sh('rm %s', db)
     h.write('', go)
