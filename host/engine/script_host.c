@@ -395,6 +395,12 @@ static int host_fires(lua_State *L) {
   return 0;
 }
 
+/* inform(text): what is neither wrong nor data */
+static int host_inform(lua_State *L) {
+  tm_log_info("%s", luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* warn(text) */
 static int host_warn(lua_State *L) {
   tm_log_warning("%s", luaL_checkstring(L, 1));
@@ -441,7 +447,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn}, {"inform", host_inform},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);

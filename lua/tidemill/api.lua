@@ -201,7 +201,7 @@ function sink.file(arg)
   local given = path_option(where, 'tm.sink.file', arg)
   local format, options = format_of(where, 'tm.sink.file', given, { given.path }, true)
   return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, csv = options, place = where,
-    files = M.files_of(where, 'tm.sink.file', given) }
+    files = M.files_of(where, 'tm.sink.file', given), guarantee = given.guarantee }
 end
 
 --- Writes rows into a table of an SQLite database, each once.
@@ -211,7 +211,7 @@ function sink.sqlite(arg)
   if type(arg) ~= 'table' then fault(where, what .. ' takes a table of options: ' .. what .. ' ' .. example) end
   local given = path_option(where, what, arg, example)
   local d = sink_sqlite.describe(function(message) fault(where, what .. ': ' .. message) end, given)
-  d.kind, d.place = 'sqlite', where
+  d.kind, d.place, d.guarantee = 'sqlite', where, given.guarantee
   return stream.sink(d)
 end
 
@@ -220,7 +220,8 @@ function sink.stdout(arg)
   local where = place()
   local given = stream.options(where, 'tm.sink.stdout', arg)
   local format, options = format_of(where, 'tm.sink.stdout', given, {}, true)
-  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where }
+  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where,
+    guarantee = given.guarantee }
 end
 
 --- Counts rows and keeps nothing.

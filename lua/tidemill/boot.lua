@@ -41,6 +41,7 @@ local errors = require 'tidemill.errors'
 local api = require 'tidemill.api'
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
+local guarantee = require 'tidemill.guarantee'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
 local state_query = require 'tidemill.state_query'
@@ -313,6 +314,8 @@ end
 ---   state_key, limit, json: what steps keep is printed at the end, and nothing else is written
 function M.load(o)
   make_plan(o)
+  -- whether a run will have --data is not the script's to say: check and graph refuse what no folder gives
+  if not o.state then guarantee.check(plan.sinks, (o.data or o.checked or o.drawing) and true or false, stream.fault) end
   if o.drawing then
     host.show(require 'tidemill.graph'.draw(plan, o.drawing))
     return {}
@@ -322,6 +325,7 @@ function M.load(o)
     require 'tidemill.lint'.states(plan, problems)
     if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
   end
+  if o.data and not checked then host.inform(guarantee.line(plan.sinks)) end
   return bind(o)
 end
 

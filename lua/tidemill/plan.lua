@@ -14,6 +14,7 @@ Two pipelines of one name, streams nobody reads or writes, and unknown wiring ar
 
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
+local guarantee = require 'tidemill.guarantee'
 local record = require 'tidemill.record'
 local sink_sqlite = require 'tidemill.sink_sqlite'
 local stream = require 'tidemill.stream'
@@ -64,6 +65,7 @@ local function same_files(found, d)
   if found.sqlite and not sink_sqlite.same(found.sqlite, d.sqlite) then
     fault(d.place or 'script', d.name .. ' is written with two different values of key, columns, batch or name; choose one')
   end
+  guarantee.merge(found, d, fault)
   return same_format(found, d, 'written')
 end
 
