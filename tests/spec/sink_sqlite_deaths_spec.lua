@@ -14,6 +14,14 @@ local function count(db, name)
   return tonumber((got.out:match '%d+')) or 0
 end
 
+-- programs besides ours; ended and waited for, as they leave files in the folder of the specs
+local others = {}
+local function stop_all()
+  r.stop_all()
+  for _, run in ipairs(others) do run:wait() end
+  others = {}
+end
+
 --- Writes into a pipe: rows, and between them names of files that it waits for, which begin with '/'; then it stays open for `stays` s.
 local function feed(fifo, steps, stays)
   local lines = {}
@@ -21,7 +29,9 @@ local function feed(fifo, steps, stays)
     lines[i] = s:sub(1, 1) == '/' and 'while [ ! -e ' .. h.quote(s) .. ' ]; do sleep 0.01; done' or 'echo ' .. h.quote(s)
   end
   lines[#lines + 1] = 'exec sleep ' .. (stays or 0)
-  return r.spawn('sh ' .. h.write(table.concat(lines, '\n') .. '\n', h.path 'feed.sh'), { stdout = fifo })
+  local run = r.spawn('sh ' .. h.write(table.concat(lines, '\n') .. '\n', h.path 'feed.sh'), { stdout = fifo })
+  others[#others + 1] = run
+  return run
 end
 
 --- Another program that locks a database, writes the file `held` then, and lets go when there is a file `go`.
@@ -35,6 +45,7 @@ c.execute("COMMIT")
 ]], h.path 'lock.py')
 local function lock(db, how, held, go)
   local program = r.spawn(('%s %s %s %s %s %s'):format(h.python, LOCK, db, how, held, go))
+  others[#others + 1] = program
   r.wait_until('the lock', function() return r.size(held) == 0 and io.open(held) end)
   return program
 end
@@ -51,7 +62,7 @@ setup(function()
 end)
 
 describe('tm.sink.sqlite: a worker killed at random moments', function()
-  after_each(r.stop_all)
+  after_each(stop_all)
   local KILLS = 12
 
   -- the last row of each k
@@ -112,7 +123,7 @@ for k in sorted(last): print("|".join(map(str, last[k])))
 end)
 
 describe('tm.sink.sqlite: a worker killed', function()
-  after_each(r.stop_all)
+  after_each(stop_all)
 
   local CODE = "stream:to(tm.sink.sqlite { path = '%s', table = 'rows' })"
 
@@ -157,7 +168,7 @@ describe('tm.sink.sqlite: a worker killed', function()
 end)
 
 describe('tm.sink.sqlite: a database', function()
-  after_each(r.stop_all)
+  after_each(stop_all)
   local CODE = "stream:to(tm.sink.sqlite { path = '%s', table = 'rows' })"
 
   local function run(db, lines, ...)

@@ -145,7 +145,7 @@ static struct tm_sqlite *sink_new(const char *path, int32_t batch) {
   struct tm_sqlite_how how = {.table = "rows", .sink = "s", .columns = names_new("i"), .named = 1, .batch = batch};
   struct tm_err err = {0};
   struct tm_sqlite *q = tm_sqlite_new(path, &how, &mem, &tm_io_real, undo, &err);
-  if (q == NULL || n == 16) abort();
+  if (q == NULL || n == 16 || sinks[n] != NULL) abort();
   sinks[n++] = q;
   return q;
 }
