@@ -72,6 +72,7 @@ struct tm_outlet {
   struct tm_out *out;        /* what is written: the one writer's out, or where several are merged; NULL: discard */
   struct tm_source *link;    /* the source it feeds */
   int32_t dead_only;         /* takes dead letters alone */
+  struct tm_columns *columns;  /* the fields its rows may have; NULL: any */
   struct tm_csv_out *csv;    /* how its rows are written as CSV or lines; NULL another format */
   int headed;                /* the merged out has the header in front; not its writers */
   int32_t island;            /* of its writers; -1: it keeps nothing, so anybody may write */
@@ -131,7 +132,8 @@ void tm_flow_source_shares(struct tm_flows *f, int32_t source, int32_t other);
 int tm_flow_is_held(const struct tm_flows *f, const struct tm_source *s);
 /* A file sink that is more than one plain file. */
 int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err);
-/* The table that a sink of kind sqlite writes; what how points at is taken over or copied. flow_sqlite.c */
+/* The table that a sink of kind sqlite writes; of another kind (`check --sample`) the columns its rows have, as far as the script says
+ * them. What how points at is taken over or copied. flow_sqlite.c */
 int tm_flow_sink_sqlite(struct tm_flows *f, int32_t sink, const struct tm_sqlite_how *how, struct tm_err *err);
 /* Memory called what.a.b that outlives the worker: made with zeros, or found again. NULL and err. */
 void *tm_flow_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err);

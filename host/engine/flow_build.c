@@ -405,7 +405,7 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
   out->sink = sink;
   out->format = o->sink.format;
   out->csv = o->csv;
-  out->columns = o->sink.sqlite != NULL ? tm_sqlite_columns(o->sink.sqlite) : NULL;
+  out->columns = o->columns;
   if (!dead) {
     out->tally = p->tally;
     o->dead_only = 0;

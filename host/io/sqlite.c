@@ -51,24 +51,21 @@ struct tm_sqlite {
 
 size_t tm_sqlite_text_size(int32_t row_max) { return (size_t)SOFT + (size_t)row_max + 2 * TM_PAD; }
 
-static char *copy_of(const char *text, struct tm_err *err) {
-  char *copy = strdup(text);
-  if (copy == NULL) tm_err_set(err, 1, "memory", "no memory for a sink");
-  return copy;
-}
-
 struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *how, const struct tm_sqlite_memory *memory,
                                 const struct tm_io *io, struct tm_undo *undo, struct tm_err *err) {
   struct tm_sqlite *q = calloc(1, sizeof *q);
-  char *table = copy_of(how->table, err), *sink = copy_of(how->sink, err);
+  struct tm_columns *columns = tm_columns_new(memory->names, how->keys, memory->state->given);
+  char *table = strdup(how->table), *sink = strdup(how->sink);
   pthread_condattr_t attr;
-  if (q == NULL || table == NULL || sink == NULL || (q->columns = tm_columns_new(memory->names, how->keys, memory->state->given)) == NULL) {
+  if (q == NULL || columns == NULL || table == NULL || sink == NULL) {
     tm_err_set(err, 1, "memory", "no memory for a sink");
+    tm_columns_free(columns);
     free(q);
     free(table);
     free(sink);
     return NULL;
   }
+  q->columns = columns;
   q->mem = *memory;
   q->how = *how;
   q->how.table = table;
@@ -78,7 +75,7 @@ struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *ho
   q->fd = -1;
   q->at_work = -1;
   q->limit = NO_LIMIT;
-  q->db = (struct tm_sqlite_db){.path = path, .table = table, .sink = sink, .run = memory->state->run, .columns = q->columns, .rows = -1};
+  q->db = (struct tm_sqlite_db){.path = path, .table = table, .sink = sink, .run = memory->state->run, .columns = columns, .rows = -1};
   pthread_mutex_init(&q->lock, NULL);
   pthread_condattr_init(&attr);
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

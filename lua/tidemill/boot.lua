@@ -232,7 +232,7 @@ local function bind(o)
     d.host = host.add_sink(kind, path, name, d.place or '', of, lib.formats[d.format or 'json'], c.delimiter, c.header, c.columns, c.crlf,
       d.breaks or false)
     if d.files and path == d.path then host.sink_how(d.host, d.files) end
-    if kind == 'sqlite' then host.sink_sqlite(d.host, d.sqlite) end
+    if d.sqlite and kind ~= 'memory' and not o.state then host.sink_sqlite(d.host, d.sqlite) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)

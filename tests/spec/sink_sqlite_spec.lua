@@ -322,6 +322,19 @@ describe('tm.sink.sqlite: what check refuses', function()
     refused("{ path = '{day}.db', table = 'x' }", 'has a brace')
   end)
 
+  it('rows of a sample with a field that is none of the columns named, and makes no database', function()
+    local db, sample = h.path 'c.db', h.write '{"a":1}\n{"b":1}\n'
+    local r = h.run { 'check', '--sample', sample, '-e', ("stream:to(tm.sink.sqlite { path = '%s', table = 't', columns = { 'a' } })"):format(db) }
+    assert.equal(3, r.code)
+    assert.truthy(r.err:find("field 'b' is none of the columns a", 1, true), r.err)
+    assert.is_nil(io.open(db))
+    local code = "stream:select { 'a', 'b' }:to(tm.sink.sqlite { path = '%s', table = 't', key = 'a' })"
+    r = h.run { 'check', '--sample', sample, '-e', code:format(db) }
+    assert.truthy(r.err:find("field 'a' belongs to the key, and is absent or null", 1, true), r.err)
+    -- what the columns of a table are is not known without opening it
+    assert.equal(0, h.run({ 'check', '--sample', sample, '-e', ROWS:gsub('%%DB%%', db) }).code)
+  end)
+
   it('two ways to write one table, and two sinks of one name', function()
     local function pair(a, b, what)
       local r = h.run { 'check', '-e', ('return { stream:to(tm.sink.sqlite %s):to(tm.sink.sqlite %s) }'):format(a, b) }
