@@ -51,6 +51,17 @@ local function mode_of(fail, given)
   return given.mode
 end
 
+--- The key's fields are among the columns, where these are known.
+local function has_keys(fail, s)
+  local has = {}
+  for _, column in ipairs(s.columns or s.keys or {}) do has[column] = true end
+  for _, key in ipairs(s.keys or {}) do
+    if not has[key] then
+      fail("key: '" .. key .. "' is none of the columns " .. table.concat(s.columns, ', ') .. suggest.hint(key, s.columns))
+    end
+  end
+end
+
 --- What a sink is described by, beside its kind and place.
 ---@param fail fun(message: string) raises, saying where
 ---@param given table the options, with types checked
@@ -71,13 +82,7 @@ function M.describe(fail, given)
   if given.key ~= nil then s.keys = names_of(fail, 'key', given.key, KEYS_MOST) end
   if given.columns ~= nil then
     s.columns, s.named = names_of(fail, 'columns', given.columns, 2000), true
-    local has = {}
-    for _, column in ipairs(s.columns) do has[column] = true end
-    for _, key in ipairs(s.keys or {}) do
-      if not has[key] then
-        fail("key: '" .. key .. "' is none of the columns " .. table.concat(s.columns, ', ') .. suggest.hint(key, s.columns))
-      end
-    end
+    has_keys(fail, s)
   end
   return { path = given.path, key = given.path .. '\0' .. name, name = given.name or given.path .. ':' .. name, format = 'json',
     sqlite = s }
@@ -90,13 +95,14 @@ end
 --- Do two descriptions of one table say the same?
 function M.same(a, b) return text_of(a) == text_of(b) end
 
---- Tokens of one database have names of their own.
+--- Tokens of one database have names of their own, and rows that `select` makes have the key.
 ---@param sinks table[] descriptions
 ---@param fail fun(place: string, message: string)
 function M.check(sinks, fail)
   local by_token = {}
   for _, d in ipairs(sinks) do
     if d.sqlite then
+      has_keys(function(message) fail(d.place, d.name .. ': ' .. message) end, d.sqlite)
       local token = d.path .. '\0' .. d.sqlite.sink
       if by_token[token] then
         fail(d.place, d.path .. ": two sinks are called '" .. d.sqlite.sink .. "', those of the tables " .. by_token[token] .. ' and ' ..

@@ -324,7 +324,8 @@ describe('tm.sink.sqlite: what check refuses', function()
 
   it('rows of a sample with a field that is none of the columns named, and makes no database', function()
     local db, sample = h.path 'c.db', h.write '{"a":1}\n{"b":1}\n'
-    local r = h.run { 'check', '--sample', sample, '-e', ("stream:to(tm.sink.sqlite { path = '%s', table = 't', columns = { 'a' } })"):format(db) }
+    local named = "stream:to(tm.sink.sqlite { path = '%s', table = 't', columns = { 'a' } })"
+    local r = h.run { 'check', '--sample', sample, '-e', named:format(db) }
     assert.equal(3, r.code)
     assert.truthy(r.err:find("field 'b' is none of the columns a", 1, true), r.err)
     assert.is_nil(io.open(db))
@@ -332,7 +333,7 @@ describe('tm.sink.sqlite: what check refuses', function()
     r = h.run { 'check', '--sample', sample, '-e', code:format(db) }
     assert.truthy(r.err:find("field 'a' belongs to the key, and is absent or null", 1, true), r.err)
     -- what the columns of a table are is not known without opening it
-    assert.equal(0, h.run({ 'check', '--sample', sample, '-e', ROWS:gsub('%%DB%%', db) }).code)
+    assert.equal(0, h.run({ 'check', '--sample', sample, '-e', (ROWS:gsub('%%DB%%', db)) }).code)
   end)
 
   it('two ways to write one table, and two sinks of one name', function()
@@ -342,6 +343,8 @@ describe('tm.sink.sqlite: what check refuses', function()
       assert.truthy(r.err:find(what, 1, true), r.err)
     end
     pair("{ path = 'o', table = 'x' }", "{ path = 'o', table = 'x', key = 'id' }", 'two different values of key, columns, batch or name')
+    local r = h.run { 'check', '-e', "stream:select { 'id', 'n' }:to(tm.sink.sqlite { path = 'o', table = 'x', key = 'ib' })" }
+    assert.truthy(r.err:find("o:x: key: 'ib' is none of the columns id, n (did you mean 'id'?)", 1, true), r.err)
     pair("{ path = 'o', table = 'x', name = 'n' }", "{ path = 'o', table = 'y', name = 'n' }", "two sinks are called 'n'")
   end)
 end)
