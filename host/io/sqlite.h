@@ -87,7 +87,7 @@ int64_t tm_sqlite_sink_committed(const struct tm_sqlite *q);
  * database whose token is behind is refused by tm_sqlite_open, which says how many rows are missing. */
 void tm_sqlite_sink_resume(struct tm_sqlite *q, const char *run, int64_t position);
 /* Rows from this number on wait, though they were taken; without this call none does. For rows whose source cannot give them again:
- * they may go when the epoch that holds their position is durable. Never less than before. */
+ * they may go when the epoch that holds their position is durable. Never less than before; a run ends when all may go. */
 void tm_sqlite_sink_allow(struct tm_sqlite *q, int64_t upto);
 
 #endif

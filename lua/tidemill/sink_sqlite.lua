@@ -95,14 +95,18 @@ end
 --- Do two descriptions of one table say the same?
 function M.same(a, b) return text_of(a) == text_of(b) end
 
---- Tokens of one database have names of their own, and rows that `select` makes have the key.
+--- Tokens of one database have names of their own, rows that `select` makes have the key, and nobody else writes the file.
 ---@param sinks table[] descriptions
 ---@param fail fun(place: string, message: string)
 function M.check(sinks, fail)
-  local by_token = {}
+  local by_token, files = {}, {}
+  for _, d in ipairs(sinks) do
+    if d.kind == 'file' then files[d.path] = true end
+  end
   for _, d in ipairs(sinks) do
     if d.sqlite then
       has_keys(function(message) fail(d.place, d.name .. ': ' .. message) end, d.sqlite)
+      if files[d.path] then fail(d.place, d.path .. ' is written as a file and as a database; choose one') end
       local token = d.path .. '\0' .. d.sqlite.sink
       if by_token[token] then
         fail(d.place, d.path .. ": two sinks are called '" .. d.sqlite.sink .. "', those of the tables " .. by_token[token] .. ' and ' ..

@@ -343,6 +343,8 @@ describe('tm.sink.sqlite: what check refuses', function()
       assert.truthy(r.err:find(what, 1, true), r.err)
     end
     pair("{ path = 'o', table = 'x' }", "{ path = 'o', table = 'x', key = 'id' }", 'two different values of key, columns, batch or name')
+    local as_file = "return { stream:to(tm.sink.sqlite { path = 'o', table = 'x' }):to(tm.sink.file 'o') }"
+    assert.truthy(h.run({ 'check', '-e', as_file }).err:find('o is written as a file and as a database', 1, true))
     local r = h.run { 'check', '-e', "stream:select { 'id', 'n' }:to(tm.sink.sqlite { path = 'o', table = 'x', key = 'ib' })" }
     assert.truthy(r.err:find("o:x: key: 'ib' is none of the columns id, n (did you mean 'id'?)", 1, true), r.err)
     pair("{ path = 'o', table = 'x', name = 'n' }", "{ path = 'o', table = 'y', name = 'n' }", "two sinks are called 'n'")
