@@ -8,10 +8,10 @@ PREFIX  = /usr/local
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS  = -O2 -g
 TM_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -I/usr/include/luajit-2.1 -MMD -MP
-LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lmsgpackc -lz -lzstd -lpcre2-8 -lm -lpthread -ldl
+LIBS    = -Wl,--export-dynamic-symbol='tm_ffi_*' -lluajit-5.1 -lev -lmsgpackc -lz -lzstd -lpcre2-8 -lsqlite3 -lm -lpthread -ldl
 
 DEPS_BUILD = gcc libc6-dev make luajit libluajit-5.1-dev libev-dev libxxhash-dev libmsgpack-dev zlib1g-dev libzstd-dev libpcre2-dev \
-             libssl-dev tzdata
+             libssl-dev libsqlite3-dev tzdata
 DEPS_TEST  = $(DEPS_BUILD) lua-busted jq sqlite3 python3 python3-msgpack gzip zstd openssl
 DEPS_CHECK = $(DEPS_TEST) clang clang-tidy cppcheck lua-check
 DEPS_BENCH = $(DEPS_BUILD) g++ libsimdjson-dev lua-cjson jq mawk miller sqlite3

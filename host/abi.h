@@ -299,9 +299,10 @@ struct tm_out {
   int32_t max_bytes;        /* of one event */
   int32_t sink;
   int32_t format;           /* enum tm_format_id */
-  int32_t row;              /* where the row begun by tm_ffi_out_begin starts in buf */
+  int32_t row;              /* where the row at hand starts in buf */
   struct tm_out_tally *tally;   /* shared by the outs of a pipeline; may be null */
   struct tm_csv_out *csv;   /* how rows of CSV or lines are written (codec/csv_write.h); set by each worker */
+  struct tm_columns *columns;   /* the fields that rows of JSON may have (codec/columns.h); null: any; set by each worker */
   int32_t after;            /* TM_AFTER while the rows made are none of the event's: `event` is its slot + after then */
   int32_t timed;            /* rows of JSON end in a tab and their time, for a sink that keeps it (io/log_sink.h) */
   double time;              /* of the row being written, ms; NaN none. Set by the loop before each row, and spent by it */
@@ -415,7 +416,7 @@ struct tm_flow {
 };
 
 /* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written, -3 the row does not fit the
- * format (CSV and lines: tm_ffi_out_why).
+ * format or the columns of its table (tm_ffi_out_why).
  * out_begin names the event the row belongs to (slot of its batch); out_end ends the row. */
 int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
 int32_t tm_ffi_out_end(struct tm_out *o, struct tm_flow *f);

@@ -11,6 +11,7 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "columns.h"
 #include "json_walk.h"
 
 enum { NOT_A_COLUMN = -3, FAULT_NAME = 100 };
@@ -350,6 +351,7 @@ int32_t tm_ffi_out_why(const struct tm_out *o, struct tm_buf *why) {
       [TOO_MANY] = "the first row says the columns, and this one has too many fields or too long names",
       [NO_LINE] = "the row has no field 'line', whose text is what the format lines writes",
       [NOT_A_LINE] = "field 'line' holds a line break, which would make two lines of it; emit a row for each"};
+  if (o->columns != NULL) return tm_columns_why(o->columns, why);
   if (csv == NULL) return -1;
   const struct tm_csv_row_out *row = csv->row;
   if (row->fault != NO_COLUMN) return tm_buf_put(why, told[row->fault], (int32_t)strlen(told[row->fault]));

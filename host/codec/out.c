@@ -10,6 +10,7 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "columns.h"
 #include "csv_write.h"
 #include "json_walk.h"
 #include "msgpack_json.h"
@@ -149,6 +150,11 @@ int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f) {
   if (o->format == TM_FORMAT_JSON) {
     if (tm_buf_reserve(&o->buf, 1) != 0) return -1;
     o->buf.data[o->buf.len++] = '\n';
+    if (o->columns != NULL) {
+      int32_t rc = tm_columns_check(o->columns, o->buf.data + o->row, o->buf.len - 1 - o->row, o->rows == 0);
+      if (rc != 0) return rc;
+    }
+    o->row = o->buf.len;  /* where its maker may begin another one */
   }
   o->rows += 1;
   o->event_rows++;
@@ -158,7 +164,6 @@ int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f) {
 
 int32_t tm_ffi_out_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   tm_out_row_begin(o, b, row);
-  o->row = o->buf.len;
   return 0;
 }
 

@@ -31,9 +31,10 @@ void tm_out_rollback(struct tm_out *o, int32_t event);
 void tm_out_event_begin(struct tm_out *o, struct tm_batch *b, int32_t row);
 static inline void tm_out_row_begin(struct tm_out *o, struct tm_batch *b, int32_t row) {
   if (o->event != row + o->after && row != TM_ROW_EMPTY) tm_out_event_begin(o, b, row);
+  o->row = o->buf.len;
 }
 
-/* The row begun is written as its format wants it: counts it. 0, -1 the event's rows are too large. */
+/* The row begun is written as its format wants it: counts it. 0, -1 the event's rows are too large, -3 its fields are no columns (tm_out.columns). */
 int32_t tm_out_row_end(struct tm_out *o, struct tm_flow *f);
 
 /* The event in `row`, if it is the one at hand, has made no row. */

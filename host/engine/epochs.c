@@ -159,7 +159,7 @@ static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
     e->io->close(e->io, e->syncs[i]);
   }
   e->syncs_n = 0;
-  return rc;
+  return rc == 0 ? tm_flow_sync(e->flows, err) : rc;
 }
 
 static int load(struct tm_epochs *e, struct tm_err *err) {
@@ -227,7 +227,8 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
 }
 
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
-  int rc = e->library != NULL ? tm_script_restore(e->script, e->library, e->library_n, err) : 0;
+  int rc = e->found && !e->look ? tm_flow_ends_back(e->flows, err) : 0;
+  if (rc == 0 && e->library != NULL) rc = tm_script_restore(e->script, e->library, e->library_n, err);
   free(e->head);
   e->head = NULL;
   e->library = NULL;
@@ -341,8 +342,8 @@ int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   tm_flow_count(e->flows);
   put_epoch_head(e, ended);
   e->piece = 0;
-  tm_shared_keep(e->shared, &e->keeper);
   tm_flow_keep(e->flows, &e->keeper);
+  tm_shared_keep(e->shared, &e->keeper);  /* behind it, as it may make regions */
   e->pieces_n = e->piece;
   if (tm_arena_cut(e->arena) != 0) return tm_err_set(err, 1, "data", "more than 64 GiB of state have changed in one epoch");
   if (tm_arena_check_wanted()) tm_arena_check(e->arena);

@@ -75,6 +75,7 @@ struct tm_outlet {
   struct tm_out *out;        /* what is written: the one writer's out, or where several are merged; NULL: discard */
   struct tm_source *link;    /* the source it feeds */
   int32_t dead_only;         /* takes dead letters alone */
+  struct tm_columns *columns;  /* the fields its rows may have; NULL: any */
   struct tm_csv_out *csv;    /* how its rows are written as CSV or lines; NULL another format */
   int headed;                /* the merged out has the header in front; not its writers */
   int32_t island;            /* of its writers; -1: it keeps nothing, so anybody may write */
@@ -142,6 +143,11 @@ int tm_flow_source_log(struct tm_flows *f, int32_t source, const struct tm_log_s
 int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_options *options, struct tm_err *err);
 /* A sink that compares with the log of its path; part: that may have more records. */
 int tm_flow_sink_compare(struct tm_flows *f, int32_t sink, int part, struct tm_err *err);
+/* The table that a sink of kind sqlite writes; of another kind (`check --sample`) the columns its rows have, as far as the script says
+ * them. What how points at is taken over or copied. flow_sqlite.c */
+int tm_flow_sink_sqlite(struct tm_flows *f, int32_t sink, const struct tm_sqlite_how *how, struct tm_err *err);
+/* Memory called what.a.b that outlives the worker: made with zeros, or found again. NULL and err. */
+void *tm_flow_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */
@@ -181,6 +187,12 @@ void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k);
 /* What was kept lies in the regions again, in another process: clocks begin anew, and files that sinks wrote since are cut to what they
  * were. When all is added, before it is opened. */
 void tm_flow_fresh(struct tm_flows *f);
+/* When it is open: event logs go back to where they were. 0, or -1 err. */
+int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err);
+/* 1: rows were handed to a database that are not in it yet. An epoch that counts them must wait. */
+int tm_flow_uncommitted(const struct tm_flows *f);
+/* Event logs that are written are on the disk as far as they are now; from any thread. 0, or -1 err. */
+int tm_flow_sync(struct tm_flows *f, struct tm_err *err);
 
 /* Running (flow.c). */
 

@@ -39,6 +39,10 @@ static void *region(struct tm_flows *f, const char *what, int32_t a, int32_t b, 
   return p;
 }
 
+void *tm_flow_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err) {
+  return region(f, what, a, b, size, err);
+}
+
 /* TM_PAD bytes before and behind; `side` more bytes with their own pad behind that */
 static int buffer_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t cap, int32_t side,
                          struct tm_buf *buf, struct tm_err *err) {
@@ -294,10 +298,10 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
 
 struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const char *path, const char *name, int32_t source,
                                  int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
-  static const char *const names[] = {"file", "stdout", "discard", "link", "memory", "log", "compare"};
+  static const char *const names[] = {"file", "stdout", "discard", "link", "memory", "log", "compare", "sqlite"};
   (void)source;
   int table = strcmp(kind, "table") == 0, k = table ? TM_SINK_DISCARD : -1;
-  for (int i = 0; i < 7; i++)
+  for (int i = 0; i < 8; i++)
     if (strcmp(names[i], kind) == 0) k = i;
   TM_ASSERT(k >= 0);
   if (f->outlets_n == TM_SINKS_MAX) {
@@ -423,6 +427,7 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
   out->format = o->sink.format;
   out->csv = o->csv;
   out->timed = o->sink.kind == TM_SINK_LOG;
+  out->columns = o->columns;
   if (!dead) {
     out->tally = p->tally;
     o->dead_only = 0;

@@ -2,7 +2,11 @@
  *
  * Between two batches of all islands nothing is on its way: of a source there is the place it has read to and the text it has read,
  * of a sink the rows that it has not taken yet. Batches, and where in outs events begin, mean nothing then. */
+#include <stdio.h>
+
 #include "../io/follow.h"
+#include "../io/log_sink.h"
+#include "../io/log_source.h"
 #include "../io/turns.h"
 #include "flow.h"
 
@@ -37,6 +41,40 @@ static void out_keep(const struct tm_out *out, struct tm_keeper *k) {
   tm_keep(k, out->buf.data, (size_t)out->buf.len);
 }
 
+/* How far an end of the flows is that has a place of its own outside: kept here when an epoch is cut. */
+struct end {
+  struct tm_log_mark mark;           /* a sink that is an event log */
+  struct tm_log_position position;   /* a source that is one */
+  int64_t rows;                      /* a sink that is a table: rows handed over */
+  char run[64];                      /* and what its token calls the run */
+};
+
+static struct end *end_of(struct tm_flows *f, const char *what, int32_t i) {
+  struct tm_err err;
+  return tm_flow_region(f, what, i, 0, sizeof(struct end), &err);
+}
+
+static void sink_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
+  const struct tm_sink *s = &f->outlets[i]->sink;
+  if (s->kind != TM_SINK_LOG && s->sqlite == NULL) return;
+  struct end *end = end_of(f, "sink-end", i);
+  TM_ASSERT(end != NULL);
+  if (s->kind == TM_SINK_LOG) tm_log_sink_mark(s, &end->mark);
+  if (s->sqlite != NULL) {
+    end->rows = tm_sqlite_sink_position(s->sqlite);
+    snprintf(end->run, sizeof end->run, "%s", tm_sqlite_sink_run(s->sqlite));
+  }
+  tm_keep(k, end, sizeof *end);
+}
+
+static void source_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
+  if (f->sources[i]->kind != TM_SOURCE_LOG) return;
+  struct end *end = end_of(f, "source-end", i);
+  TM_ASSERT(end != NULL);
+  tm_log_source_position(f->sources[i], &end->position);
+  tm_keep(k, end, sizeof *end);
+}
+
 static void outlet_keep(const struct tm_outlet *o, struct tm_keeper *k) {
   tm_keep(k, o->sink.state, sizeof *o->sink.state);
   for (int32_t w = 0; w < o->writers_n; w++) {
@@ -56,10 +94,42 @@ void tm_flow_keep(struct tm_flows *f, struct tm_keeper *k) {
     tm_keep(k, f->pipelines[i]->tally, sizeof *f->pipelines[i]->tally);
   }
   for (int32_t i = 0; i < f->outlets_n; i++) outlet_keep(f->outlets[i], k);
+  for (int32_t i = 0; i < f->sources_n; i++) source_end_keep(f, i, k);
+  for (int32_t i = 0; i < f->outlets_n; i++) sink_end_keep(f, i, k);
+}
+
+int tm_flow_uncommitted(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_sqlite *q = f->outlets[i]->sink.sqlite;
+    if (q != NULL && tm_sqlite_sink_committed(q) < tm_sqlite_sink_position(q)) return 1;
+  }
+  return 0;
+}
+
+int tm_flow_sync(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (f->outlets[i]->sink.kind == TM_SINK_LOG && tm_log_sink_sync(&f->outlets[i]->sink, err) != 0) return -1;
+  return 0;
+}
+
+int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->kind == TM_SOURCE_LOG && tm_log_source_seek(f->sources[i], &end_of(f, "source-end", i)->position, err) != 0) return -1;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    struct tm_sink *s = &f->outlets[i]->sink;
+    if (s->kind == TM_SINK_LOG && tm_log_sink_truncate(s, &end_of(f, "sink-end", i)->mark, err) != 0) return -1;
+  }
+  return 0;
 }
 
 void tm_flow_fresh(struct tm_flows *f) {
   f->restored = 1;
   for (int32_t i = 0; i < f->sources_n; i++) tm_source_fresh(f->sources[i]);
-  for (int32_t i = 0; i < f->outlets_n; i++) tm_sink_fresh(&f->outlets[i]->sink);
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    struct tm_sink *s = &f->outlets[i]->sink;
+    tm_sink_fresh(s);
+    if (s->sqlite == NULL) continue;
+    const struct end *end = end_of(f, "sink-end", i);
+    tm_sqlite_sink_resume(s->sqlite, end->run, end->rows);
+  }
 }

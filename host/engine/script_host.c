@@ -131,6 +131,21 @@ static struct tm_record *record_arg(lua_State *L, int table) {
   return record;
 }
 
+/* A list of names on top of the stack, for its taker to keep. */
+static struct tm_csv_names *names_of(lua_State *L) {
+  struct tm_csv_names *names = calloc(1, sizeof *names);
+  if (names == NULL) luaL_error(L, "no memory for columns");
+  for (int i = 1; i <= (int)lua_objlen(L, -1); i++) {
+    size_t len;
+    lua_rawgeti(L, -1, i);
+    const char *name = luaL_checklstring(L, -1, &len);
+    if (len > TM_CSV_NAMES_BYTES || tm_csv_names_add(names, name, (int32_t)len) != 0)
+      luaL_error(L, "columns: at most %d names of 1 MiB in all", TM_CSV_COLUMNS_MAX);
+    lua_pop(L, 1);
+  }
+  return names;
+}
+
 /* delimiter, header, columns, crlf, and { start, max_lines, timeout_ms } or whether line breaks are allowed, from that argument on */
 static struct tm_csv_options csv_args(lua_State *L, int at) {
   const char *delimiter = luaL_optstring(L, at, ",");
@@ -138,16 +153,9 @@ static struct tm_csv_options csv_args(lua_State *L, int at) {
   o.breaks = lua_toboolean(L, at + 4);
   if (lua_istable(L, at + 4)) o.record = record_arg(L, at + 4);
   if (!lua_istable(L, at + 2)) return o;
-  o.columns = calloc(1, sizeof *o.columns);
-  if (o.columns == NULL) luaL_error(L, "no memory for columns");
-  for (int i = 1; i <= (int)lua_objlen(L, at + 2); i++) {
-    size_t len;
-    lua_rawgeti(L, at + 2, i);
-    const char *name = luaL_checklstring(L, -1, &len);
-    if (len > TM_CSV_NAMES_BYTES || tm_csv_names_add(o.columns, name, (int32_t)len) != 0)
-      luaL_error(L, "columns: at most %d names of 1 MiB in all", TM_CSV_COLUMNS_MAX);
-    lua_pop(L, 1);
-  }
+  lua_pushvalue(L, at + 2);
+  o.columns = names_of(L);
+  lua_pop(L, 1);
   return o;
 }
 
@@ -361,6 +369,26 @@ static int host_sink_compare(lua_State *L) {
   return 0;
 }
 
+static struct tm_csv_names *names_field(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  struct tm_csv_names *names = lua_istable(L, -1) ? names_of(L) : NULL;
+  lua_pop(L, 1);
+  return names;
+}
+
+/* sink_sqlite(index, { table, sink, columns, named, keys, batch }) */
+static int host_sink_sqlite(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_err err = {0};
+  lua_getfield(L, 2, "table");
+  lua_getfield(L, 2, "sink");
+  struct tm_sqlite_how how = {.table = luaL_checkstring(L, -2), .sink = luaL_checkstring(L, -1), .columns = names_field(L, 2, "columns"),
+                              .named = number_of(L, 2, "named") != 0, .keys = names_field(L, 2, "keys"),
+                              .batch = (int32_t)number_of(L, 2, "batch")};
+  if (tm_flow_sink_sqlite(h->flows, (int32_t)luaL_checkinteger(L, 1), &how, &err) != 0) return raise_err(L, &err);
+  return 0;
+}
+
 static int host_add_pipeline(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   struct tm_err err = {0};
@@ -411,6 +439,12 @@ static int host_fires(lua_State *L) {
   return 0;
 }
 
+/* inform(text): what is neither wrong nor data */
+static int host_inform(lua_State *L) {
+  tm_log_info("%s", luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* warn(text) */
 static int host_warn(lua_State *L) {
   tm_log_warning("%s", luaL_checkstring(L, 1));
@@ -454,9 +488,11 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how}, {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
+    {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn}, {"inform", host_inform},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);

@@ -5,7 +5,7 @@
  *   position(pipeline, row)  origin(pipeline, row)                         where an event came from
  *   rollback(pipeline, row)  failure(pipeline, step, code, example, ...)   an event that failed
  *   failed_again(pipeline, row, entry)
- *   warn(text)  stop_run(why)  fail_run(why)                               words on stderr, and how the run ends
+ *   warn(text)  inform(text)  stop_run(why)  fail_run(why)                               words on stderr, and how the run ends
  *   table_packer(array_mt, null)                                           see lua_table.h: the one that is called per event
  *
  * Each may raise, so the library calls them where that is caught. What is asked per event goes through abi.h instead. */

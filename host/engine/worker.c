@@ -366,6 +366,7 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   if (!w->cutting) w->cutting = tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
   if (!w->cutting) return 0;
   if (!any_at_hand(w)) {
+    if (tm_flow_uncommitted(&w->flows)) return flush(w, -1, 1, err) == 0 ? 1 : -1;
     w->cutting = 0;
     if (!tm_script_rests(w->script)) return 0;
     return tm_epochs_cut(e, 0, err) == 0 ? 1 : -1;
@@ -441,10 +442,19 @@ static void wait_for_sinks(struct tm_worker *w) {
   int blocked = 0, timer = 0;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     struct tm_sink *s = &w->flows.outlets[i]->sink;
-    if (!s->blocked) continue;
+    int helped = s->sqlite != NULL && tm_sink_busy(s);  /* its thread tells what it has done, also where nobody waits for it */
+    if (helped && !ev_is_active(&w->writable[i])) {
+      ev_io_set(&w->writable[i], s->fd, EV_READ);
+      ev_io_start(w->loop, &w->writable[i]);
+    }
+    if (!s->blocked) {
+      s->told = 0;
+      continue;
+    }
     blocked = 1;
-    if (s->refused != 0 && !w->paused)
-      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", tm_sink_where(s), strerror(s->refused));
+    if (s->refused != 0 && !s->told)
+      tm_log_warning("%s: cannot write: %s; reading pauses until it works again", tm_sink_where(s), tm_sink_why(s));
+    s->told = s->refused != 0;
     if (s->refused != 0 || !s->polled) {
       timer = 1;
     } else if (!ev_is_active(&w->writable[i])) {
@@ -456,7 +466,7 @@ static void wait_for_sinks(struct tm_worker *w) {
     ev_timer_set(&w->retry, RETRY_SECONDS, 0);
     ev_timer_start(w->loop, &w->retry);
   }
-  if (blocked && !w->paused) w->shared->counters.source_pauses++;
+  if (blocked && !w->paused && !w->ended) w->shared->counters.source_pauses++;
   w->paused = blocked;
 }
 
@@ -466,7 +476,7 @@ static int check_refused(const struct tm_worker *w, struct tm_err *err) {
     const struct tm_outlet *o = w->flows.outlets[i];
     if (o->sink.refused == 0) continue;
     return tm_err_set(err, 1, "write", "%s: cannot write: %s; the last %lld bytes of rows are not in it", tm_sink_where(&o->sink),
-                      strerror(o->sink.refused), (long long)(o->out->buf.len - o->sink.state->sent + tm_sink_held(&o->sink)));
+                      tm_sink_why(&o->sink), (long long)(o->out->buf.len - o->sink.state->sent + tm_sink_held(&o->sink)));
   }
   return 0;
 }

@@ -97,6 +97,12 @@ int tm_sink_open(struct tm_sink *s, struct tm_err *err) {
   s->piece = PIECE;
   if (s->kind == TM_SINK_LOG) return tm_log_sink_open(s, err);
   if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_open(s, err);
+  if (s->sqlite != NULL) {
+    if (tm_sqlite_open(s->sqlite, err) != 0) return -1;
+    s->fd = tm_sqlite_fd(s->sqlite);
+    s->polled = 1;
+    return 0;
+  }
   if (s->kind != TM_SINK_STDOUT && s->kind != TM_SINK_FILE) return 0;
   if (s->files != NULL) return tm_files_open(s->files, err);
   if ((s->kind == TM_SINK_STDOUT ? open_stdout(s, &st, err) : open_file(s, &st, err)) != 0) return -1;
@@ -114,7 +120,7 @@ void tm_sink_resume(struct tm_sink *s, const char *data, int32_t len) {
   int there = 0;
   if (s->kind == TM_SINK_LOG) tm_log_sink_resume(s, data, len);
   if (s->files != NULL) tm_files_resume(s->files);
-  if (s->fd < 0) return;
+  if (s->fd < 0 || s->sqlite != NULL) return;
   if (s->relay != NULL && ioctl(s->relay[0], FIONREAD, &there) == 0) {
     if (st->in_relay == 0) more = there;
   } else if (s->regular) {
@@ -220,12 +226,6 @@ static int write_files(struct tm_sink *s, const char *data, int32_t len, struct 
   return rc;
 }
 
-int tm_sink_busy(const struct tm_sink *s) {
-  if (s->kind == TM_SINK_LOG) return tm_log_sink_busy(s);
-  if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_busy(s);
-  return s->state->in_relay > 0 || (s->files != NULL && tm_files_busy(s->files, s->small, s->finish));
-}
-
 int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most) {
   if (s->kind != TM_SINK_FILE) return 0;
   if (s->files != NULL) return tm_files_written(s->files, fds, most);
@@ -236,7 +236,28 @@ int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most) {
   return fds[0] >= 0;
 }
 
-int64_t tm_sink_held(const struct tm_sink *s) { return s->files != NULL ? tm_files_held(s->files) : 0; }
+static int write_sqlite(struct tm_sink *s, const char *data, int32_t len, struct tm_err *err) {
+  struct tm_sink_state *st = s->state;
+  int moved = tm_sqlite_poll(s->sqlite, s->finish && st->sent == len, &s->refused, err);
+  if (moved < 0) return -1;
+  if (st->sent < len && tm_sqlite_take(s->sqlite, data + st->sent, len - st->sent, &st->sent) > 0) moved = 1;
+  s->blocked = !moved && (st->sent < len || s->finish);
+  return moved;
+}
+
+int tm_sink_busy(const struct tm_sink *s) {
+  if (s->kind == TM_SINK_LOG) return tm_log_sink_busy(s);
+  if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_busy(s);
+  if (s->sqlite != NULL) return tm_sqlite_busy(s->sqlite, s->finish);
+  return s->state->in_relay > 0 || (s->files != NULL && tm_files_busy(s->files, s->small, s->finish));
+}
+
+int64_t tm_sink_held(const struct tm_sink *s) {
+  if (s->sqlite != NULL) return tm_sqlite_held(s->sqlite);
+  return s->files != NULL ? tm_files_held(s->files) : 0;
+}
+
+const char *tm_sink_why(const struct tm_sink *s) { return s->sqlite != NULL ? tm_sqlite_trouble(s->sqlite) : strerror(s->refused); }
 
 const char *tm_sink_where(const struct tm_sink *s) { return s->files != NULL ? tm_files_name(s->files) : s->name; }
 
@@ -245,6 +266,7 @@ int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_er
   if (s->kind == TM_SINK_LOG) return tm_log_sink_write(s, data, len, err);
   if (s->kind == TM_SINK_COMPARE) return tm_compare_sink_write(s, data, len, err);
   if (s->files != NULL) return write_files(s, data, len, err);
+  if (s->sqlite != NULL) return write_sqlite(s, data, len, err);
   int32_t relayed = st->in_relay;
   int32_t left = len - st->sent;
   if (relayed > 0) {

@@ -1,4 +1,4 @@
-/* sink.h - where rows go: a file (append), standard output, nowhere, or a link to other pipelines.
+/* sink.h - where rows go: a file (append), standard output, a table of a database, nowhere, or a link to other pipelines.
  *
  * A sink writes the bytes of one tm_out from its front; what it could not write yet stays there and holds the
  * pipelines back. Descriptors do not block, where the system lets us ask for that.
@@ -14,9 +14,10 @@
 #include "../base/io.h"
 #include "../base/undo.h"
 #include "files.h"
+#include "sqlite.h"
 
 /* MEMORY: rows stay in the out until somebody takes them there (engine/testing.c) */
-enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG, TM_SINK_COMPARE };
+enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG, TM_SINK_COMPARE, TM_SINK_SQLITE };
 
 /* What survives the worker. */
 struct tm_sink_state {
@@ -47,13 +48,15 @@ struct tm_sink {
   int piece;                 /* bytes in one write at most */
   int blocked;               /* the last write was refused */
   int refused;               /* errno of a refusal that is no full pipe (ENOSPC ...): retried later; 0 none */
+  int told;                  /* and that was said */
   struct tm_files *files;    /* rows spread over files, rolled or compressed (files.h); NULL: as they are to one place */
   struct tm_log_sink *log;   /* LOG: log_sink.h */
   struct tm_compare_sink *compare;  /* COMPARE: compare_sink.h */
   int small;                 /* files: rows are not held back for more of them */
-  int finish;                /* files, logs: no more rows come */
+  int finish;                /* files, logs, sqlite: no more rows come */
   int restored;              /* its state is what another process left */
   int64_t synced;            /* a plain file: its bytes when it was last asked what to sync */
+  struct tm_sqlite *sqlite;  /* rows into a table (sqlite.h); fd then tells that something was done there; NULL: another kind */
   int gone;                  /* its reader has gone: bytes are thrown away */
   const struct tm_io *io;
   struct tm_undo *undo;         /* shared */
@@ -79,6 +82,8 @@ int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most);
 int64_t tm_sink_held(const struct tm_sink *s);
 /* What a message calls it: of several files the one at hand. */
 const char *tm_sink_where(const struct tm_sink *s);
+/* What it waits for, where `refused` says that it does. */
+const char *tm_sink_why(const struct tm_sink *s);
 /* All of the out was taken and it begins anew. In several places, which its caller has kept (undo.h). */
 void tm_sink_begin_anew(struct tm_sink *s);
 

@@ -15,6 +15,7 @@ local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
 local record = require 'tidemill.record'
 local logs = require 'tidemill.logs'
+local sink_sqlite = require 'tidemill.sink_sqlite'
 local raise, owner = lib.raise, lib.owner
 local ffi_string = lib.ffi.string
 local fault, place = stream.fault, stream.place
@@ -44,12 +45,12 @@ local function strict(what, t, later)
   return proxy
 end
 
-local function path_option(where, what, arg)
+local function path_option(where, what, arg, example)
   local given = arg
   if type(arg) == 'string' then given = { path = arg } end
   given = stream.options(where, what, given)
   if type(given.path) ~= 'string' or given.path == '' then
-    fault(where, what .. " takes a path: " .. what .. " 'file.ndjson'")
+    fault(where, what .. ' takes a path: ' .. what .. ' ' .. (example or "'file.ndjson'"))
   end
   return given
 end
@@ -204,7 +205,18 @@ function sink.file(arg)
   local given = path_option(where, 'tm.sink.file', arg)
   local format, options = format_of(where, 'tm.sink.file', given, { given.path }, true)
   return stream.sink { kind = 'file', path = given.path, name = given.name or given.path, format = format, csv = options, place = where,
-    files = M.files_of(where, 'tm.sink.file', given) }
+    files = M.files_of(where, 'tm.sink.file', given), guarantee = given.guarantee }
+end
+
+--- Writes rows into a table of an SQLite database, each once.
+function sink.sqlite(arg)
+  local where, what = place(), 'tm.sink.sqlite'
+  local example = "{ path = 'out.db', table = 'alerts' }"
+  if type(arg) ~= 'table' then fault(where, what .. ' takes a table of options: ' .. what .. ' ' .. example) end
+  local given = path_option(where, what, arg, example)
+  local d = sink_sqlite.describe(function(message) fault(where, what .. ': ' .. message) end, given)
+  d.kind, d.place, d.guarantee = 'sqlite', where, given.guarantee
+  return stream.sink(d)
 end
 
 --- Writes rows to standard output.
@@ -212,7 +224,8 @@ function sink.stdout(arg)
   local where = place()
   local given = stream.options(where, 'tm.sink.stdout', arg)
   local format, options = format_of(where, 'tm.sink.stdout', given, {}, true)
-  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where }
+  return stream.sink { kind = 'stdout', name = given.name or 'stdout', key = 'stdout', format = format, csv = options, place = where,
+    guarantee = given.guarantee }
 end
 
 --- Appends rows to an event log of the host: a name, or a table of options with one.

@@ -44,6 +44,7 @@ local api = require 'tidemill.api'
 local csv = require 'tidemill.csv'
 local logs = require 'tidemill.logs'
 local formats = require 'tidemill.formats'
+local guarantee = require 'tidemill.guarantee'
 local suggest = require 'tidemill.suggest'
 local state = require 'tidemill.state'
 local state_query = require 'tidemill.state_query'
@@ -238,6 +239,7 @@ local function bind(o)
     if d.files and path == d.path then host.sink_how(d.host, d.files) end
     if kind == 'log' then host.sink_log(d.host, d.kept) end
     if kind == 'compare' then host.sink_compare(d.host, d.part) end
+    if d.sqlite and kind ~= 'memory' and not o.state then host.sink_sqlite(d.host, d.sqlite) end
   end
   for _, d in ipairs(plan.sources) do
     local kind, paths, name = describe_source(d, o)
@@ -321,6 +323,8 @@ end
 ---   state_key, limit, json: what steps keep is printed at the end, and nothing else is written
 function M.load(o)
   make_plan(o)
+  -- whether a run will have --data is not the script's to say: check and graph refuse what no folder gives
+  if not o.state then guarantee.check(plan.sinks, (o.data or o.checked or o.drawing) and true or false, stream.fault) end
   if o.drawing then
     host.show(require 'tidemill.graph'.draw(plan, o.drawing))
     return {}
@@ -330,6 +334,7 @@ function M.load(o)
     require 'tidemill.lint'.states(plan, problems)
     if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
   end
+  if o.data and not checked then host.inform(guarantee.line(plan.sinks)) end
   return bind(o)
 end
 

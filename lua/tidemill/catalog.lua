@@ -34,6 +34,8 @@ local OUT_HEADER = { 'header', 'boolean', 'csv: the names are written first in e
 local RECORD = { 'record', 'table', "lines: { start = '^%d%d%d%d%-', max_lines = 1000, timeout = '5s' }: an event is several lines, " ..
   'from one that the Lua pattern start matches up to the next such line', default = 'a line is an event' }
 local SOURCE_NAME = { 'name', 'string', 'what it is called in messages', default = 'the path' }
+local GUARANTEE = { 'guarantee', 'string', 'refused where it cannot be kept: with --data files and databases keep exactly once',
+  one_of = { 'exactly_once', 'at_least_once', 'at_most_once' }, default = 'the best there is' }
 local SINK_NAME = { 'name', 'string', 'what it is called in the summary', default = 'the path' }
 
 local RATE = { 'rate', 'string', "events at most a second, minute or hour: '1000/s', '6/m', '20/h'", default = 'as fast as they go' }
@@ -384,10 +386,10 @@ local sinks = {
       { 'compress', 'string', 'gzip and zstd work in pieces of up to 1 MiB, which wait 10 s at most', one_of = { 'none', 'gzip', 'zstd' },
         default = "by the path's end" },
       { 'roll', 'table', "{ size = '100M', every = '1h' }: bytes of rows before compression; hours of UTC", default = 'never' },
-      { 'max_files', 'number', 'different paths of a run at most; one more ends it', default = '10000' }, SINK_NAME },
+      { 'max_files', 'number', 'different paths of a run at most; one more ends it', default = '10000' }, GUARANTEE, SINK_NAME },
     example = "stream:to(tm.sink.file 'out.ndjson')", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.stdout', signature = 'tm.sink.stdout([options])', cost_ns = 10, about = 'Standard output.',
-    options = { OUT_FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF,
+    options = { OUT_FORMAT, DELIMITER, OUT_COLUMNS, OUT_HEADER, CRLF, GUARANTEE,
       { 'name', 'string', 'what it is called in the summary', default = 'stdout' } },
     example = 'stream:to(tm.sink.stdout())', input = { '{"n":1}' }, output = { '{"n":1}' } },
   { name = 'tm.sink.log', signature = "tm.sink.log('name' | { name = 'name', … })", cost_ns = 100,
@@ -400,6 +402,23 @@ local sinks = {
         default = 'all is kept' },
       { 'segment', 'string', 'how large a segment gets', default = '64M' } },
     example = "stream:to(tm.sink.log 'payments')", input = { '{"n":1}' }, output = {} },
+  { name = 'tm.sink.sqlite', signature = "tm.sink.sqlite { path = 'out.db', table = 'alerts', … }", cost_ns = 1000,
+    about = 'Writes rows into a table of an SQLite database, each once, also when a worker dies.',
+    more = { 'A row and the count of rows that are there (table tidemill_tokens) change in one transaction, on a thread of its own.',
+      'Columns are those of columns, of the table, of select or of the first row; a row with another field fails. A table or database',
+      'that is not there is made, the columns without types. Integers of 64 bits are INTEGER, numbers whose digits a double has REAL,',
+      'other numbers TEXT with all digits; true and false 1 and 0, null and what is absent NULL, objects and arrays JSON text.',
+      "With key a row replaces the one with the same key. Rows of emit 'retract' do what they say: op = '-' deletes the row with",
+      "its key, '+' writes one; op is then a column only if columns or the table has it. A row that the table refuses ends the run." },
+    options = { { 'path', 'string', 'the database; made if it is not there', required = true },
+      { 'table', 'string', 'the table; made if it is not there', required = true },
+      { 'key', 'any', 'upsert: the field, or the list of fields, that says which row is replaced' },
+      { 'mode', 'string', 'append: each row is one more; upsert: it replaces the one with its key', one_of = { 'append', 'upsert' },
+        default = 'upsert with key, else append' },
+      { 'columns', 'any', 'the list of names', default = 'of the table, of select, else of the first row' },
+      { 'batch', 'number', 'rows in a transaction at most', default = '10000' }, GUARANTEE,
+      { 'name', 'string', 'what it is called in the summary and in tidemill_tokens', default = 'path:table; there the table' } },
+    example = "stream:to(tm.sink.sqlite { path = 'out.db', table = 'rows' })", input = { '{"n":1}' }, output = {} },
   { name = 'tm.sink.discard', signature = 'tm.sink.discard()', cost_ns = 10, about = 'Counts rows and keeps nothing.',
     options = {}, example = 'stream:to(tm.sink.discard())', input = { '{"n":1}' }, output = {} },
 }

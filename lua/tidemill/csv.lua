@@ -23,15 +23,17 @@ local function delimiter_of(fail, text)
   return text
 end
 
-local function columns_of(fail, list)
+--- A copy of a list of names, in which none is empty or stands twice. what: 'columns', or an option like it.
+function M.names(fail, what, list)
   if type(list) ~= 'table' or #list == 0 then
-    fail("columns are a list of names, such as { 'id', 'amount' }, got " ..
+    fail(what .. " are a list of names, such as { 'id', 'amount' }, got " ..
       (type(list) == 'table' and 'an empty list' or 'a ' .. type(list)))
   end
   local seen, copy = {}, {}
+  local one = what == 'columns' and 'column' or what
   for i, name in ipairs(list) do
-    if type(name) ~= 'string' or name == '' then fail('column ' .. i .. ' has no name') end
-    if seen[name] then fail('columns ' .. seen[name] .. ' and ' .. i .. " are both called '" .. name .. "'") end
+    if type(name) ~= 'string' or name == '' then fail(one .. ' ' .. i .. ' has no name') end
+    if seen[name] then fail(what .. ' ' .. seen[name] .. ' and ' .. i .. " are both called '" .. name .. "'") end
     seen[name], copy[i] = i, name
   end
   return copy
@@ -55,7 +57,7 @@ function M.options(fail, format, given, told, is_sink)
   end
   local csv = { crlf = given.crlf or false }
   csv.delimiter = given.delimiter == nil and (told or ',') or delimiter_of(fail, given.delimiter)
-  if given.columns ~= nil then csv.columns = columns_of(fail, given.columns) end
+  if given.columns ~= nil then csv.columns = M.names(fail, 'columns', given.columns) end
   csv.header = given.header
   if csv.header == nil then csv.header = is_sink or not csv.columns end
   if not is_sink and not csv.header and not csv.columns then
@@ -118,7 +120,8 @@ function M.columns(plan, fail)
   for _, p in ipairs(plan.pipelines) do
     for _, out in ipairs(p.outs) do
       local d = out.sink
-      if d.format == 'csv' and d.kind ~= 'link' and not d.csv.columns then
+      local columns = d.sqlite or (d.format == 'csv' and d.kind ~= 'link' and d.csv)   -- of a table, too
+      if columns and not columns.columns then
         local list = writers[d] or {}
         list[#list + 1] = out
         writers[d] = list
@@ -136,9 +139,10 @@ function M.columns(plan, fail)
         end
       end
       if known and same then
-        d.csv.columns = known
+        (d.sqlite or d.csv).columns = known
       elseif #outs > 1 then
-        fail(d.place ~= '' and d.place or 'script', (d.path or d.name) .. ' is written as CSV by several pipelines, or with their ' ..
+        fail(d.place ~= '' and d.place or 'script', (d.sqlite and d.name or d.path or d.name) .. ' is written' ..
+          (d.sqlite and '' or ' as CSV') .. ' by several pipelines, or with their ' ..
           'dead letters, and the columns are not the same everywhere; name them with columns = { … }, or end each with the same :select')
       end
     end

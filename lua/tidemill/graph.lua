@@ -4,10 +4,12 @@ graph.lua - what `tidemill graph` draws: sources, pipelines with their steps, fo
 The plan (plan.lua) becomes nodes and edges, which DOT, Mermaid and JSON are written from; the text is drawn from the plan's
 tree, as its indentation is the tree. Nothing runs and nothing is opened: a pattern of files is shown as it stands.
 
-  node { id, kind = 'source' 'pipeline' 'sink' or a step's, label, place, pipeline = index }    edge { from, to, label, dead }
+  node { id, kind = 'source' 'pipeline' 'sink' or a step's, label, place, pipeline = index, guarantee = a sink's with --data }
+  edge { from, to, label, dead }
 ]]
 
 local duration = require 'tidemill.duration'
+local guarantee = require 'tidemill.guarantee'
 local printable = require 'tidemill.printable'
 
 local M = {}
@@ -32,7 +34,9 @@ local function source_label(d)
 end
 
 local function sink_label(d)
-  return quoted(d.kind, (d.kind == 'file' or d.kind == 'log') and d.path or d.name or d.kind)
+  local path = (d.kind == 'file' or d.kind == 'log') and d.path
+  local label = quoted(d.kind, d.sqlite and d.path .. ':' .. d.sqlite.table or path or d.name or d.kind)
+  return label .. (d.guarantee and ' (' .. guarantee.words(d.guarantee) .. ')' or '')
 end
 
 local function joined(list) return table.concat(list, ', ') end
@@ -276,7 +280,10 @@ local function model_of(plan)
     end
   end
   for _, d in ipairs(plan.sinks) do
-    if d.kind ~= 'link' and not d.of_table then model:node('k' .. d.index, 'sink', sink_label(d)) end
+    if d.kind ~= 'link' and not d.of_table then
+      model:node('k' .. d.index, 'sink', sink_label(d))
+      model.nodes[#model.nodes].guarantee = guarantee.of(d, true)
+    end
   end
   return model
 end

@@ -14,7 +14,9 @@ Two pipelines of one name, streams nobody reads or writes, and unknown wiring ar
 
 local csv = require 'tidemill.csv'
 local formats = require 'tidemill.formats'
+local guarantee = require 'tidemill.guarantee'
 local record = require 'tidemill.record'
+local sink_sqlite = require 'tidemill.sink_sqlite'
 local stream = require 'tidemill.stream'
 local tables = require 'tidemill.plan_tables'
 local fault = stream.fault
@@ -23,7 +25,7 @@ local M = {}
 
 local function sink_key(s)
   local d = stream.described(s)
-  return d.kind .. ':' .. (d.path or '')
+  return d.kind .. ':' .. (d.key or d.path or '')
 end
 
 --- One place has one format, whoever names it.
@@ -65,6 +67,10 @@ local function same_files(found, d)
       fault(d.place or 'script', d.name .. ' is written with two different values of segment or retention; choose one')
     end
   end
+  if found.sqlite and not sink_sqlite.same(found.sqlite, d.sqlite) then
+    fault(d.place or 'script', d.name .. ' is written with two different values of key, columns, batch or name; choose one')
+  end
+  guarantee.merge(found, d, fault)
   return same_format(found, d, 'written')
 end
 
@@ -73,7 +79,7 @@ Plan.__index = Plan
 
 function Plan:sink(d)
   d = self.canonical.sink(d)
-  local key = d.kind .. ':' .. (d.path or d.key or '')
+  local key = d.kind .. ':' .. (d.key or d.path or '')
   local found = self.sink_by_key[key]
   if found then return same_files(found, d) end
   d.index = #self.sinks
@@ -489,6 +495,7 @@ function M.make(results, canonical, all)
   plan.pipelines = order(pipelines, by_link)
   plan:link_formats()
   csv.columns(plan, fault)
+  sink_sqlite.check(plan.sinks, fault)
   record.breaks(plan)
   for i, p in ipairs(plan.pipelines) do p.index = i - 1 end
   return plan

@@ -18,7 +18,8 @@ local function to(name, o)
 end
 local tx = tm.pipeline 'tx':event_time { field = 'ts', unit = 'ms', out_of_order = '5s' }
 local win = tx:key_by 'card':window('w', tm.window.tumbling '10s', { lateness = '1s' })
-  :aggregate { n = tm.agg.count(), total = tm.agg.sum 'amount', top = tm.agg.max 'amount' }:late_to(to 'late.ndjson'):to(to 'windows.ndjson')
+  :aggregate { n = tm.agg.count(), total = tm.agg.sum 'amount', top = tm.agg.max 'amount' }
+  :late_to(to 'late.ndjson'):to(to 'windows.ndjson')
 local hop = tx:key_by 'shop':window('h', tm.window.hopping('20s', '5s')):aggregate { n = tm.agg.count(), d = tm.agg.distinct 'card' }
   :emit 'retract':select { 'op', 'shop', 'n', 'd', 'window_end' }:to(to 'hops/{shop}.csv')
 local sessions = tx:key_by 'card':window('s', tm.window.session '2s'):aggregate { n = tm.agg.count() }
@@ -27,7 +28,8 @@ local over = tx:key_by 'card':over('o', { n_1m = tm.agg.count { over = '30s' }, 
   :filter(function(e) return e.n_1m > 6 end):select { 'id', 'card', 'n_1m', 'spent' }:to(to('over.ndjson', { roll = { size = '30K' } }))
 local sliding = tx:key_by 'card':window('sl', tm.window.sliding '20s'):aggregate { n = tm.agg.count(), sum = tm.agg.sum 'amount' }
   :filter(function(e) return e.n > 4 end):to(to 'sliding.ndjson')
-local idle = tx:key_by 'card':process('idle', { ttl = '5m', state = { n = 0, last = 'integer', seen = tm.state.set { max = 50 }, log = 'any' },
+local idle = tx:key_by 'card':process('idle', { ttl = '5m',
+  state = { n = 0, last = 'integer', seen = tm.state.set { max = 50 }, log = 'any' },
   on_event = function(e, s, ctx)
     s.n = s.n + 1
     s.last = ctx.time
@@ -130,7 +132,8 @@ describe('a run that is kept and killed at random moments', function()
     local left = KILLS
     for _ = 1, 20 do
       local dir = out_dir()
-      local p = r.start { 'run', '--json', path, '--from', input, '--set', 'dir=' .. dir, '--data', h.path 'data', '--epoch', '5ms' }
+      local p = r.start { 'run', '--json', path, '--from', input, '--set', 'dir=' .. dir, '--data', h.path 'data',
+        '--epoch', '5ms' }
       local kills, code = kill.often(p, function() return r.size(dir .. '/once.ndjson') + r.size(dir .. '/idle.ndjson') end, left)
       assert.equal(0, code, p:err())
       h.compare(want, content(dir), 'after ' .. kills .. ' kills')

@@ -289,6 +289,32 @@ for (shop, at), sales in quarters.items():
     assert.equal('{"at":1774735350,"shop":"Kiel","article":"pot","amount":9.90}\n', h.read(dir .. '/late.ndjson'))
   end)
 
+  it('sales_db.lua keeps sales, and what each shop takes, in tables', function()
+    local dir = h.folder()
+    local r = example('sales_db.lua', 'sales.ndjson', dir)
+    assert.equal('', r.out)
+    local function of(sql) return h.sh('sqlite3 -readonly %s/sales.db %s', dir, h.quote(sql)) end
+    local want = h.lines(python([[
+import datetime
+quarters, youngest, sold = {}, 0, 0
+for line in sys.stdin:
+  try: e = json.loads(line, parse_float=Decimal)
+  except ValueError: continue
+  if not isinstance(e, dict) or not isinstance(e.get("amount", Decimal(0)), (Decimal, int)): continue
+  sold += 1
+  too_late = e["at"] // 900 * 900 + 900 + 900 <= youngest - 60
+  youngest = max(youngest, e["at"])
+  if not too_late: quarters.setdefault((e["shop"], e["at"] // 900 * 900), []).append(e)
+print(sold)
+for (shop, at), sales in sorted(quarters.items()):
+  start = datetime.datetime.fromtimestamp(at, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M")
+  print(shop, start, len(sales), int(sum(e.get("amount", 0) for e in sales) * 100), sep="|")
+]], 'sales.ndjson'))
+    assert.equal(table.remove(want, 1) .. '\n', of 'SELECT count(*) FROM sales')
+    assert.equal(table.concat(want, '\n') .. '\n',
+      of 'SELECT shop, quarter, sales, CAST(round(taken * 100) AS INTEGER) FROM takings ORDER BY shop, quarter')
+  end)
+
   it('sessions.lua cuts the clicks of a visitor at gaps', function()
     local r = example('sessions.lua', 'clicks.ndjson')
     assert.equal(0, r.code, r.err)

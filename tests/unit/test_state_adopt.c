@@ -51,7 +51,7 @@ static void by_name_and_address(void) {
     fill(c, made[i], 1000 * i);
   }
   CHECK(left_n(c) == 0, "%d", left_n(c));
-  CHECK(tm_ffi_state_adopt(c, made[0]) == NULL, "one that somebody has");
+  CHECK(tm_ffi_state_adopt(c, tm_ffi_state_address(made[0])) == NULL, "one that somebody has");
   struct tm_state_cursor *walk = tm_ffi_cursor_new(made[1]);
   CHECK(walk != NULL, "a walk of the run before");
   tm_ffi_states_orphan(c);
@@ -70,9 +70,9 @@ static void by_name_and_address(void) {
   other = tm_ffi_state_new(c, &o);
   CHECK(other != NULL && other->keys == 0, "one of another name");
 
-  CHECK(tm_ffi_state_adopt(c, made[2]) == made[2], "by its address");
-  CHECK(tm_ffi_state_adopt(c, made[2]) == NULL, "twice");
-  CHECK(tm_ffi_state_adopt(c, &key) == NULL, "an address of something else");
+  CHECK(tm_ffi_state_adopt(c, tm_ffi_state_address(made[2])) == made[2], "by its address");
+  CHECK(tm_ffi_state_adopt(c, tm_ffi_state_address(made[2])) == NULL, "twice");
+  CHECK(tm_ffi_state_adopt(c, (double)(uintptr_t)&key) == NULL, "an address of something else");
   CHECK(run_table(c, RECORD, 0, 0, fields, 2) == made[0], "the first one first");
   /* a bound of the script that is another one now; in every order but that of records it is the same */
   numbers[1] = fields[1];
