@@ -47,8 +47,10 @@ static void table_resume(struct tm_log *log, struct tm_table *t) {
   tm_queue_resume(t);
 }
 
-/* At a cut the shadow is what is there. */
-static void shadow_take(struct tm_arena *a) {
+/* At a cut the shadow is what is there. Pages of structs that were all zero were never told, and are compared from now on all the same. */
+static void shadow_take(struct tm_arena *a, const struct tm_heap *hot) {
+  size_t end = (size_t)(hot->mem.base - a->base) + (size_t)hot->blocks * TM_BLOCK_BYTES;
+  tm_arena_hot_use(a, 0, end < a->hot ? end : a->hot);
   for (size_t page = 0; page < a->hot / TM_ARENA_PAGE; page++) {
     if (a->used[page]) memcpy(a->shadow + page * TM_ARENA_PAGE, a->base + page * TM_ARENA_PAGE, TM_ARENA_PAGE);
   }
@@ -67,7 +69,7 @@ struct tm_changes *tm_changes_resume(struct tm_arena *a, struct tm_budget *budge
   }
   struct tm_arena_root *root = tm_arena_root(a);
   struct tm_log *log = root->log;
-  shadow_take(a);
+  shadow_take(a, &root->hot_heap);
   a->cuts = 1;
   tm_arena_enter(a);
   root->account.arena = root->hot_heap.mem.arena = a;

@@ -118,7 +118,8 @@ describe('a run that is kept and killed at random moments', function()
     local left = KILLS
     for _ = 1, 20 do
       local dir, data = out_dir(), h.path 'data'
-      local kills, code, err = run_killed({ 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir, '--data', data, '--epoch', '5ms' }, left)
+      local kills, code, err = run_killed({ 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir, '--data', data,
+        '--epoch', '5ms' }, left)
       assert.equal(0, code, err)
       h.compare(want, content(dir), 'after ' .. kills .. ' kills')
       left = left - kills
