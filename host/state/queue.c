@@ -61,7 +61,7 @@ static void next_set(const struct tm_queue *q, uint32_t id, uint32_t next) {
 int tm_queue_init(struct tm_table *t, int32_t values) {
   if (t->queue != NULL) {
     t->queue->also = NULL;
-    return 0;
+    return t->queue->values == values ? 0 : -1;
   }
   struct tm_queue *q = tm_account_alloc_hot(&t->account, sizeof *q);
   if (q == NULL) return -1;

@@ -57,17 +57,22 @@ static void by_name_and_address(void) {
   tm_ffi_states_orphan(c);
   CHECK(left_n(c) == 4, "%d", left_n(c));
 
-  struct tm_state *other = run_table(c, RECORD, 50, TM_ON_FULL_OLDEST, fields, 2);
-  CHECK(other != made[0] && other->keys == 0, "one whose items have links");
-  other = run_table(c, RECORD, 0, 0, fields, 1);
-  CHECK(other->keys == 0, "one with other fields");
   struct tm_state_field numbers[2];
   memcpy(numbers, fields, sizeof numbers);
   numbers[1].of = TM_VALUE_STRING;
-  other = run_table(c, RECORD, 0, 0, numbers, 2);
-  CHECK(other->keys == 0, "one with other elements");
-  struct tm_state_options o = {"under tesT", fields, 10, 2, RECORD, 0, 0, 0, 0};
-  other = tm_ffi_state_new(c, &o);
+  struct tm_state_options o = {made[0]->name, fields, made[0]->name_len, 2, RECORD, 0, 0, 0, 0};
+  o.max_keys = 50;
+  o.on_full = TM_ON_FULL_OLDEST;
+  CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_ORDER, "one whose items have links: %d", c->refused);
+  o.max_keys = 0;
+  o.on_full = 0;
+  o.fields_n = 1;
+  CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_FIELDS, "one with other fields: %d", c->refused);
+  o.fields_n = 2;
+  o.fields = numbers;
+  CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_FIELD && c->refused_field == 1, "one with other elements: %d", c->refused);
+  o = (struct tm_state_options){"under tesT", fields, 10, 2, RECORD, 0, 0, 0, 0};
+  struct tm_state *other = tm_ffi_state_new(c, &o);
   CHECK(other != NULL && other->keys == 0, "one of another name");
 
   CHECK(tm_ffi_state_adopt(c, tm_ffi_state_address(made[2])) == made[2], "by its address");
