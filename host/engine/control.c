@@ -32,7 +32,8 @@
 #include "worker.h"
 
 /* looks at the marker in one deadline, and how many see the same before the worker is killed */
-enum { LOOKS_PER_DEADLINE = 4, LOOKS_MAX = 2 * LOOKS_PER_DEADLINE, DEADLINE_MS = 1000 };
+enum { LOOKS_PER_DEADLINE = 4, LOOKS_MAX = 2 * LOOKS_PER_DEADLINE, DEADLINE_MS = 1000,
+       DEATHS_KEPT_MAX = 20 };  /* where the run is kept, what a worker did before its death may be done again */
 
 /* of the progress of a replay */
 static const double PROGRESS_AFTER_S = 2, PROGRESS_EVERY_S = 0.5;
@@ -198,7 +199,8 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
     tm_log_error("%s %s: what it kept is gone with it; what is printed, if anything, is not all", how, place);
     return;
   }
-  tm_log_error("%s %s: the next worker goes on at the first event not finished, with empty state%s", how, place,
+  tm_log_error("%s %s: the next worker goes on %s%s", how, place,
+               c->o->data != NULL ? "behind the last durable epoch" : "at the first event not finished, with empty state",
                m->serial != 0 && m->pipeline >= 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
 }
 
@@ -222,10 +224,11 @@ static void death_record(struct control *c, const struct tm_marker *m) {
 /* 1 if the deaths lead nowhere: nothing has moved from one to the next. */
 static int death_is_hopeless(struct control *c) {
   uint64_t moves = c->shared->moves;
+  int most = c->o->data != NULL ? DEATHS_KEPT_MAX : TM_CONTROL_DEATHS_MAX;
 
   c->deaths_stuck = c->deaths_stuck > 0 && c->stuck_moves == moves ? c->deaths_stuck + 1 : 1;
   c->stuck_moves = moves;
-  return c->deaths_stuck >= TM_CONTROL_DEATHS_MAX;
+  return c->deaths_stuck >= most;
 }
 
 static void finish(struct control *c, int exit_code) {

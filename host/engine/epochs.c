@@ -390,6 +390,10 @@ int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
   return e->last != 0 ? 0 : failed(e, err);
 }
 
+int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err) {
+  return e->look || tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+}
+
 int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err) {
   if (tm_journal_wait(e->journal) != TM_JOURNAL_OK) return failed(e, err);
   e->shared->epoch = (double)tm_journal_synced(e->journal);

@@ -44,6 +44,8 @@ uint64_t tm_epochs_due_ns(const struct tm_epochs *e);
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err);
 /* Copies a slice of what was cut: 1 there is more, 0 there is none, -1 err: the folder cannot be written, and the run has to end. */
 int tm_epochs_step(struct tm_epochs *e, struct tm_err *err);
+/* Waits until the epoch that was ended last is durable, so that nobody syncs a sink that is about to be closed: 0, or -1 err. */
+int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err);
 /* Waits until all that was cut is durable: 0, or -1 err. */
 int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err);
 

@@ -402,6 +402,8 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "state_name");
   lua_pushstring(L, o->state_key);
   lua_setfield(L, -2, "state_key");
+  lua_pushboolean(L, o->quiet);
+  lua_setfield(L, -2, "quiet");
   lua_pushinteger(L, o->limit);
   lua_setfield(L, -2, "limit");
   lua_pushboolean(L, o->json);

@@ -428,6 +428,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   }
   if (t == TURN_END && !rests(w) && fire(w)) return TURN_AGAIN;
   if (t == TURN_WAIT && settle_idle(w)) return TURN_AGAIN;
+  if (t == TURN_END && w->flows.epochs != NULL && tm_epochs_settle(w->flows.epochs, err) != 0) return TURN_FAILED;
   if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
   if (t == TURN_END && tm_flow_pending(&w->flows)) return any_blocked(w) ? TURN_WAIT : TURN_AGAIN;

@@ -17,6 +17,7 @@ struct tm_log_sink {
   struct tm_buf text;
   int32_t ends[ROWS];
   int64_t times[ROWS];
+  struct tm_log_mark last;         /* when it was closed, at the end */
 };
 
 struct tm_log_sink *tm_log_sink_new(const struct tm_eventlog_options *options, struct tm_log_sink_state *state) {
@@ -83,6 +84,7 @@ static int take_row(struct tm_log_sink *l, int32_t i, const char *row, int32_t l
 /* At the end of the run: what is sealed is packed, and all is synced. */
 static int finish(struct tm_sink *s, struct tm_err *err) {
   struct tm_eventlog_writer *w = s->log->writer;
+  tm_eventlog_writer_mark(w, &s->log->last);
   s->log->writer = NULL;
   s->log->closed = 1;
   return tm_eventlog_writer_close(w, 1, err) == 0 ? 1 : -1;
@@ -116,9 +118,14 @@ int tm_log_sink_write(struct tm_sink *s, const char *data, int32_t len, struct t
   return 1;
 }
 
-void tm_log_sink_mark(const struct tm_sink *s, struct tm_log_mark *mark) { tm_eventlog_writer_mark(s->log->writer, mark); }
+void tm_log_sink_mark(const struct tm_sink *s, struct tm_log_mark *mark) {
+  if (s->log->writer != NULL) tm_eventlog_writer_mark(s->log->writer, mark);
+  else *mark = s->log->last;
+}
 
-int tm_log_sink_sync(struct tm_sink *s, struct tm_err *err) { return tm_eventlog_writer_sync(s->log->writer, err); }
+int tm_log_sink_sync(struct tm_sink *s, struct tm_err *err) {
+  return s->log->writer != NULL ? tm_eventlog_writer_sync(s->log->writer, err) : 0;  /* it was synced when it was closed */
+}
 
 int tm_log_sink_truncate(struct tm_sink *s, const struct tm_log_mark *mark, struct tm_err *err) {
   if (tm_eventlog_writer_truncate(s->log->writer, mark, err) != 0) return -1;

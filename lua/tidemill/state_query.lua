@@ -41,13 +41,22 @@ end
 
 -- ls ------------------------------------------------------------------------------------
 
+--- Keys and bytes: of windows those of all that are open, which have states of their own under one name.
+local function size_of(s)
+  if s.step.kind ~= 'aggregate' and s.step.kind ~= 'window_join' then return s.ptr.keys, s.ptr.bytes end
+  local size = state_of.sizes()[s.name]
+  if not size then return s.ptr.keys, s.ptr.bytes end
+  return size.keys, size.bytes
+end
+
 --- What `ls` tells of a state.
 local function row_of(state)
   local options, ptr = state.step.rec.options, state.ptr
+  local keys, bytes = size_of(state)
   local bounded = options.max_keys ~= nil
   return {
-    name = state.name, kind = state.step.kind, place = state.step.place, keys = ptr.keys, bytes = ptr.bytes,
-    bytes_per_key = ptr.keys > 0 and math.floor(ptr.bytes / ptr.keys * 10 + 0.5) / 10 or lib.NULL, evicted = ptr.evicted,
+    name = state.name, kind = state.step.kind, place = state.step.place, keys = keys, bytes = bytes,
+    bytes_per_key = keys > 0 and math.floor(bytes / keys * 10 + 0.5) / 10 or lib.NULL, evicted = ptr.evicted,
     max_keys = options.max_keys or lib.NULL, on_full = bounded and (options.on_full or 'oldest') or lib.NULL,
   }
 end

@@ -13,14 +13,16 @@ Amounts are whole cents. A new rule for the balance is a new script over the sam
 
 local tm = require 'tidemill'
 
--- what an event does to accounts: emit(account, cents)
+local function change(e, emit, account, cents) emit { account = account, cents = cents, ts = e.ts } end
+
+-- what an event does to accounts
 local effects = {
-  deposit = function(e, emit) emit(e.account, e.cents) end,
-  withdrawal = function(e, emit) emit(e.account, -e.cents) end,
-  fee = function(e, emit) emit(e.account, -e.cents) end,
+  deposit = function(e, emit) change(e, emit, e.account, e.cents) end,
+  withdrawal = function(e, emit) change(e, emit, e.account, -e.cents) end,
+  fee = function(e, emit) change(e, emit, e.account, -e.cents) end,
   transfer = function(e, emit)
-    emit(e.account, -e.cents)
-    emit(e.to, e.cents)
+    change(e, emit, e.account, -e.cents)
+    change(e, emit, e.to, e.cents)
   end,
 }
 
@@ -28,7 +30,7 @@ return tm.pipeline 'balances'
   :flat_map(function(e, emit)
     local effect = effects[e.type]
     if not effect then error('no such type of event: ' .. tostring(e.type)) end
-    effect(e, function(account, cents) emit { account = account, cents = cents, ts = e.ts } end)
+    effect(e, emit)
   end)
   :event_time { field = 'ts' }
   :key_by 'account'
