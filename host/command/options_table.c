@@ -85,6 +85,9 @@ const struct tm_option tm_options_table[] = {
   { "data", "DIR", TM_OPTION_TEXT, RUN, AT(data), 0, 0, 0, 0,
     "A folder in which the run is kept, made if it is missing: state, positions and what was written. Killed at any time, the same "
     "command goes on where it was. Without it nothing is kept." },
+  { "logs", "DIR", TM_OPTION_TEXT, BOTH | GRAPH | STATE, AT(logs), 0, 0, 0, 0,
+    "A data folder for event logs alone (tm.sink.log, tm.source.log in DIR/logs): that of another run, or of several. The run itself is "
+    "not kept there." },
   { "epoch", "TIME", TM_OPTION_DURATION, RUN, AT(epoch_ms), 0, 100, 1, 3600000,
     "With --data: how often, at the latest, what has changed is written there; that much is done again after a kill." },
   { "reset", NULL, TM_OPTION_FLAG, RUN, AT(reset), 0, 0, 0, 0,

@@ -102,7 +102,7 @@ end
 function M.folder(o, d)
   local data = o.logs or o.data
   if data == nil then
-    lib.raise('usage', (d.place or 'script') .. ': ' .. d.name .. ' is kept in a data folder: give --data DIR')
+    lib.raise('usage', (d.place or 'script') .. ': ' .. d.name .. ' is kept in a data folder: give --data DIR or --logs DIR')
   end
   return data .. '/logs/' .. (d.log or d.path)
 end

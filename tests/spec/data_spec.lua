@@ -60,7 +60,7 @@ describe('a run that is kept', function()
   --- A run over a file, killed when it has written something.
   local function killed(o, input)
     local p = r.start(run(o))
-    r.wait_until('rows', function() return r.size(o.out) > 1000 or p:code() end)
+    r.wait_until('rows', function() return r.size(o.out) > 30000 or p:code() end)
     local worker = p:worker()
     p:signal 'KILL'
     if worker then p:signal('KILL', worker) end

@@ -22,13 +22,13 @@ end
 
 local function write(dir, text, options, ...)
   local sink = "tm.sink.log { name = 'a'" .. (options or '') .. ' }'
-  local got = h.run({ 'run', '--data', dir, '-e', "stream:event_time { field = 'ts' }:to(" .. sink .. ')', ... }, text)
+  local got = h.run({ 'run', '--logs', dir, '-e', "stream:event_time { field = 'ts' }:to(" .. sink .. ')', ... }, text)
   assert.equal(0, got.code, got.err)
 end
 
 --- Events of the log, read by a pipeline; options: text behind the name.
 local function read(dir, options)
-  local got = h.run { 'run', '--quiet', '--data', dir, '-e', "stream:from(tm.source.log { name = 'a'" .. options .. ' })' }
+  local got = h.run { 'run', '--quiet', '--logs', dir, '-e', "stream:from(tm.source.log { name = 'a'" .. options .. ' })' }
   assert.equal(0, got.code, got.err)
   return got.out
 end
@@ -76,7 +76,7 @@ describe('an event log', function()
     write(dir, '{"n":3,"ts":3}\n')
     assert.equal('{"sequence":1,"time":1,"event":{"n":1,"ts":1}}\n{"sequence":2,"time":2,"event":{"n":2,"ts":2}}\n' ..
       '{"sequence":3,"time":3,"event":{"n":3,"ts":3}}\n', cat(dir, '--json'))
-    local got = h.run { 'run', '--quiet', '--data', dir, '-e',
+    local got = h.run { 'run', '--quiet', '--logs', dir, '-e',
       "stream:from(tm.source.log { name = 'a', from = 2, follow = false })" ..
         ':map(function(e) return { at = tm.meta(e).position, n = e.n } end)' }
     assert.equal('{"at":2,"n":2}\n{"at":3,"n":3}\n', got.out)
@@ -94,7 +94,7 @@ describe('an event log', function()
       return { s:select { 'n' }:to(tm.sink.log 'a'),
         s:window('w', tm.window.tumbling '1s'):aggregate { n = tm.agg.count() }:to(tm.sink.log 'w'),
         tm.pipeline 'plain':to(tm.sink.log 'plain') }]]
-    local got = h.script(script, '{"n":1,"ts":1500}\n{"n":2,"ts":1600}\n{"n":3,"ts":2700}\n', '--data', dir)
+    local got = h.script(script, '{"n":1,"ts":1500}\n{"n":2,"ts":1600}\n{"n":3,"ts":2700}\n', '--logs', dir)
     assert.equal(0, got.code, got.err)
     assert.equal('{"sequence":1,"time":1500,"event":{"n":1}}\n{"sequence":2,"time":1600,"event":{"n":2}}\n' ..
       '{"sequence":3,"time":2700,"event":{"n":3}}\n', cat(dir, '--json'))
@@ -109,8 +109,8 @@ describe('an event log', function()
     local dir, list = data(), lines_of(20000)
     local fifo = r.fifo()
     local follower = r.start { 'log', 'cat', 'a', '--follow', '--data', dir, '--to', '20000' }
-    local reader = r.start { 'run', '--quiet', '--data', dir, '-e', "stream:from(tm.source.log { name = 'a', from = 5 })" }
-    local writer = r.start({ 'run', '--quiet', '--data', dir, '-e', "stream:to(tm.sink.log { name = 'a', segment = '64K' })" },
+    local reader = r.start { 'run', '--quiet', '--logs', dir, '-e', "stream:from(tm.source.log { name = 'a', from = 5 })" }
+    local writer = r.start({ 'run', '--quiet', '--logs', dir, '-e', "stream:to(tm.sink.log { name = 'a', segment = '64K' })" },
       { stdin = fifo })
     local f = assert(io.open(fifo, 'w'))
     for i, line in ipairs(list) do
@@ -135,7 +135,7 @@ describe('an event log', function()
 
   it('carries rows from one pipeline of a run to another, and takes those of several', function()
     local dir, list = data(), lines_of(500)
-    local p = r.start({ 'run', '--quiet', '--data', dir, h.write([[local tm = require 'tidemill'
+    local p = r.start({ 'run', '--quiet', '--logs', dir, h.write([[local tm = require 'tidemill'
       return { tm.pipeline 'a':to(tm.sink.log 'a'), tm.pipeline 'b':filter(function(e) return e.n % 2 == 0 end):to(tm.sink.log 'a'),
         tm.pipeline 'c':from(tm.source.log 'a'):select { 'n' } }]], h.path 'script.lua') }, { stdin = h.write(table.concat(list)) })
     local want = {}
@@ -154,7 +154,7 @@ describe('an event log', function()
     local dir, list = data(), lines_of(60000)
     local file = h.write(table.concat(list))
     local out = h.path 'out'
-    local p = r.start({ 'run', '--quiet', '--data', dir, '--rate', '40000/s', h.write([[local tm = require 'tidemill'
+    local p = r.start({ 'run', '--quiet', '--logs', dir, '--rate', '40000/s', h.write([[local tm = require 'tidemill'
       return { tm.pipeline 'a':to(tm.sink.log { name = 'a', segment = '256K' }), tm.pipeline 'b':from(tm.source.log 'a') }]],
       h.path 'script.lua'), '--from', file }, { stdout = out })
     local want = table.concat(list)
@@ -175,7 +175,7 @@ describe('an event log', function()
     assert.is_true(x.first > 1 and x.bytes <= 200 * 1024 + 64 * 1024, x.first .. ' ' .. x.bytes)
     assert.equal(20001, x['end'])
     assert.equal(table.concat(list, '', x.first), cat(dir))
-    local got = h.run { 'run', '--quiet', '--data', dir, '-e', "stream:from(tm.source.log { name = 'a', from = 1, follow = false })" }
+    local got = h.run { 'run', '--quiet', '--logs', dir, '-e', "stream:from(tm.source.log { name = 'a', from = 1, follow = false })" }
     assert.equal(table.concat(list, '', x.first), got.out)
     local told = ('log a: %d records were deleted by its retention before they were read'):format(x.first - 1)
     assert.truthy(got.err:find(told, 1, true), got.err)
@@ -196,7 +196,7 @@ describe('an event log', function()
     h.sh('mkdir -p %s/logs', dir)
     local mounted = h.shell(('mount -t tmpfs -o size=128k tmpfs %s/logs'):format(dir)).code == 0
     if not mounted then return pending 'no file system can be mounted here' end
-    local p = r.start({ 'run', '--quiet', '--data', dir, '-e', "stream:to(tm.sink.log { name = 'a', segment = '1M' })" },
+    local p = r.start({ 'run', '--quiet', '--logs', dir, '-e', "stream:to(tm.sink.log { name = 'a', segment = '1M' })" },
       { stdin = h.write(table.concat(list)) })
     r.wait_until('the disk is full', function() return p:err():find('cannot write: No space left on device; reading pauses', 1, true) end)
     h.sh('mount -o remount,size=8m %s/logs', dir)
@@ -216,7 +216,7 @@ describe('mistakes with logs', function()
 
   it('are told', function()
     local dir = data()
-    refused("stream:to(tm.sink.log 'a')", '-e:1: log a is kept in a data folder: give --data DIR')
+    refused("stream:to(tm.sink.log 'a')", '-e:1: log a is kept in a data folder: give --data DIR or --logs DIR')
     refused("stream:to(tm.sink.log 'a/b')", "'a/b' is no name of a log")
     refused('stream:to(tm.sink.log {})', "tm.sink.log takes a name: tm.sink.log 'payments'")
     refused("stream:to(tm.sink.log { name = 'a', retention = { size = 1 } })", "has no option 'size'")
@@ -225,10 +225,10 @@ describe('mistakes with logs', function()
     refused("stream:from(tm.source.log { name = 'a', from = 'yesterday' })", "'yesterday' is no place in a log: write start, end")
     refused("stream:from(tm.source.log { name = 'a', follow = true, to = '2026-01-01' })",
       'a log that is followed has no end by time')
-    refused("stream:from(tm.source.log { name = 'a', follow = false })", "there is no such log", '--data', dir)
+    refused("stream:from(tm.source.log { name = 'a', follow = false })", "there is no such log", '--logs', dir)
     local two = [[local tm = require 'tidemill'
       return { tm.pipeline 'a':to(tm.sink.log 'a'), tm.pipeline 'b':to(tm.sink.log { name = 'a', segment = '1M' }) }]]
-    assert.truthy(h.script(two, '', '--data', dir).err:find('is written with two different values of segment or retention', 1, true))
+    assert.truthy(h.script(two, '', '--logs', dir).err:find('is written with two different values of segment or retention', 1, true))
     assert.truthy(h.run({ 'log' }).err:find('log takes ls, cat or verify', 1, true))
     assert.truthy(h.run({ 'log', 'lss' }).err:find("did you mean 'log ls'", 1, true))
     assert.truthy(h.run({ 'log', 'cat', 'a', '--data', dir, '--from', 'x' }).err:find("--from: 'x' is no place in a log", 1, true))
@@ -237,12 +237,12 @@ describe('mistakes with logs', function()
 
   it('a log has one writer', function()
     local dir, fifo = data(), r.fifo()
-    local p = r.start({ 'run', '--quiet', '--data', dir, '-e', "stream:to(tm.sink.log 'a')" }, { stdin = fifo })
+    local p = r.start({ 'run', '--quiet', '--logs', dir, '-e', "stream:to(tm.sink.log 'a')" }, { stdin = fifo })
     local f = assert(io.open(fifo, 'w'))
     f:write '{"n":1}\n'
     f:flush()
     r.wait_until('the first row', function() return h.run({ 'log', 'cat', 'a', '--data', dir }).out ~= '' end)
-    local got = h.run({ 'run', '--data', dir, '-e', "stream:to(tm.sink.log 'a')" }, '{"n":2}\n')
+    local got = h.run({ 'run', '--logs', dir, '-e', "stream:to(tm.sink.log 'a')" }, '{"n":2}\n')
     assert.equal(1, got.code)
     assert.truthy(got.err:find('is written by another process, ' .. p:worker(), 1, true), got.err)
     f:close()
@@ -270,7 +270,7 @@ describe('damage', function()
     local got = h.run { 'log', 'cat', 'a', '--data', dir }
     assert.equal(1, got.code)
     assert.truthy(table.concat(list):sub(1, #got.out) == got.out, 'no other event')
-    local run = h.run { 'run', '--quiet', '--data', dir, '-e', "stream:from(tm.source.log { name = 'a', follow = false })" }
+    local run = h.run { 'run', '--quiet', '--logs', dir, '-e', "stream:from(tm.source.log { name = 'a', follow = false })" }
     assert.equal(1, run.code)
     assert.truthy(run.err:find('is damaged at byte', 1, true), run.err)
   end)

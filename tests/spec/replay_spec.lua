@@ -17,7 +17,7 @@ end
 --- Writes lines into the log `history` of a new data folder.
 local function history(text)
   local dir = data()
-  ok(h.run({ 'run', '--quiet', '--data', dir, '-e',
+  ok(h.run({ 'run', '--quiet', '--logs', dir, '-e',
     "stream:event_time { field = 'ts' }:to(tm.sink.log { name = 'history', segment = '64K' })" }, text))
   return dir
 end
@@ -49,7 +49,7 @@ describe('replay', function()
 
   it('gives the bytes of the live run, with the compiler and without, also of a script that reads something else', function()
     local dir, file = history(payments(20000)), h.path 'live.ndjson'
-    ok(h.run { 'run', '--quiet', '--data', dir, '--set', 'file=' .. file, script "tm.source.log { name = 'history', follow = false }" })
+    ok(h.run { 'run', '--quiet', '--logs', dir, '--set', 'file=' .. file, script "tm.source.log { name = 'history', follow = false }" })
     local live = h.read(file)
     assert.is_true(#live > 10000 and #logged(dir, 'spend') > 10000 and #logged(dir, 'fresh') > 10000)
     for i, case in ipairs { { script "tm.source.log 'history'" }, { script "tm.source.file 'nowhere.csv'" },
@@ -88,7 +88,7 @@ describe('replay', function()
 
   it('shows the first difference and ends with 4', function()
     local dir = history '{"n":1,"ts":1}\n{"n":2,"ts":2}\n{"n":3,"ts":3}\n'
-    ok(h.run { 'run', '--quiet', '--data', dir, '-e',
+    ok(h.run { 'run', '--quiet', '--logs', dir, '-e',
       "stream:from(tm.source.log { name = 'history', follow = false }):to(tm.sink.log 'copy')" })
     local function compare(code, ...)
       return h.run { 'replay', '-e', code, '--quiet', '--log', 'history', '--data', dir, '--compare', ... }
@@ -119,7 +119,7 @@ describe('replay', function()
     assert.equal(0, exit, p:err())
     assert.is_true(kills >= 5, kills .. ' kills')
     assert.equal(want, h.read(out .. '/out.ndjson'))
-    ok(h.run { 'run', '--quiet', '--data', dir, '-e', "stream:to(tm.sink.log 'want')", '--from', h.write(want) })
+    ok(h.run { 'run', '--quiet', '--logs', dir, '-e', "stream:to(tm.sink.log 'want')", '--from', h.write(want) })
     out = h.path 'out'
     p = r.start { 'replay', '-e', code .. ":to(tm.sink.log 'want'):to(tm.sink.file 'other')", '--log', 'history', '--data', dir, '--speed',
       '2000x', '--compare', 'want', '--out', out }
@@ -192,7 +192,7 @@ end)
 describe('scripts/examples/balances.lua', function()
   it('has what was on each account at any moment', function()
     local sample, dir = 'scripts/examples/data/account_events.ndjson', data()
-    ok(h.run { 'run', '--quiet', '--data', dir, '--from', sample, '-e', "stream:event_time { field = 'ts' }:to(tm.sink.log 'ledger')" })
+    ok(h.run { 'run', '--quiet', '--logs', dir, '--from', sample, '-e', "stream:event_time { field = 'ts' }:to(tm.sink.log 'ledger')" })
     local moments = { 0, 9999999999999 }
     for ts in h.read(sample):gmatch '"ts":(%d+)' do
       moments[#moments + 1] = tonumber(ts)
