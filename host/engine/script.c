@@ -187,10 +187,11 @@ static void error_of_load(lua_State *L, struct tm_err *err) {
   const char *trace = lua_tostring(L, top + 5);
   int usage = code != NULL && strcmp(code, "usage") == 0;
   int placed = usage || source == NULL || (code != NULL && strcmp(code, "script") == 0);
+  int exit_code = usage ? 2 : code != NULL && strcmp(code, "state-changed") == 0 ? 6 : 3;
   if (placed)
-    tm_err_set(err, usage ? 2 : 3, "script", "%s", message);
+    tm_err_set(err, exit_code, "script", "%s", message);
   else
-    tm_err_set(err, code != NULL && strcmp(code, "state-changed") == 0 ? 6 : 3, "script", "%s:%d: %s%s%s", source, (int)lua_tointeger(L, top + 4), message,
+    tm_err_set(err, exit_code, "script", "%s:%d: %s%s%s", source, (int)lua_tointeger(L, top + 4), message,
                trace != NULL && strchr(trace, '\n') != NULL ? "\n" : "", trace != NULL && strchr(trace, '\n') != NULL ? trace : "");
   lua_settop(L, top);
 }
