@@ -72,7 +72,7 @@ describe('a run that is kept', function()
     local input = h.write(events(1, 300000), h.path 'in.ndjson')
     local o = { out = h.path 'out', data = h.path 'data', '--from', input, '--epoch', '5ms', '--rate', '100000/s' }
     local p = r.start(run(o))
-    r.wait_until('rows', function() return r.size(o.out) > 1000 end)
+    r.wait_until('rows', function() return r.size(o.out) > 30000 end)
     local got = h.run(run(o))
     assert.equal(2, got.code)
     assert.truthy(got.err:find('in use', 1, true), got.err)
