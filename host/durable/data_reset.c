@@ -26,7 +26,7 @@ int tm_data_dir_reset(struct tm_data_dir *d, struct tm_err *err) {
   if (rc == -ENOENT) rc = 0;
   DIR *list = rc == 0 ? opendir(d->path) : NULL;
   if (rc == 0 && list == NULL) rc = -errno;
-  while (rc == 0 && (e = readdir(list)) != NULL) {
+  while (list != NULL && rc == 0 && (e = readdir(list)) != NULL) {
     if (!is_kept(e->d_name) || strlen(e->d_name) > 60) continue;
     tm_data_path(d->path, e->d_name, path);
     rc = d->io->unlink(d->io, path);
