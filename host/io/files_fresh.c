@@ -122,14 +122,16 @@ static int file_back(struct tm_files *f, int32_t i, struct tm_err *err) {
 }
 
 int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {
-  int fd = f->io->open(f->io, begun, O_RDWR | O_CREAT | O_APPEND, 0600), rc = 0;
+  int fd = f->io->open(f->io, begun, O_RDWR | O_CREAT | O_APPEND, 0600), rc;
   if (fd < 0) return failed(begun, fd, "cannot be opened", err);
   int64_t n = f->io->size(f->io, fd);
   char *text = n >= 0 && n < BEGUN_MAX ? malloc((size_t)n + 1) : NULL;
-  if (text == NULL) rc = tm_err_set(err, 1, "memory", "%s: no memory to read it", begun);
-  if (rc == 0 && tm_io_read_all(f->io, fd, text, (size_t)n) != n) rc = failed(begun, -EIO, "cannot be read", err);
-  if (rc == 0) text[n] = '\0';
-  if (rc == 0) rc = lines_back(f, text, err);
+  if (text == NULL) {
+    f->io->close(f->io, fd);
+    return tm_err_set(err, 1, "memory", "%s: no memory to read it", begun);
+  }
+  text[n] = '\0';
+  rc = tm_io_read_all(f->io, fd, text, (size_t)n) == n ? lines_back(f, text, err) : failed(begun, -EIO, "cannot be read", err);
   for (int32_t i = 0; rc == 0 && i < f->mem.state->files_n; i++) rc = file_back(f, i, err);
   if (rc == 0 && (rc = f->io->ftruncate(f->io, fd, 0)) != 0) rc = failed(begun, rc, "cannot be emptied", err);
   free(text);
