@@ -33,6 +33,7 @@
 
 /* looks at the marker in one deadline, and how many see the same before the worker is killed */
 enum { LOOKS_PER_DEADLINE = 4, LOOKS_MAX = 2 * LOOKS_PER_DEADLINE, DEADLINE_MS = 1000,
+       KILLS_MAX = 5,
        DEATHS_KEPT_MAX = 20 };  /* where the run is kept, what a worker did before its death may be done again */
 
 /* of the progress of a replay */
@@ -61,6 +62,7 @@ struct control {
   int overdue;             /* the worker was killed for its deadline */
   int deaths;              /* all */
   int deaths_stuck;        /* in a row without progress */
+  int same_deaths, same_kills;  /* in a row at the same event: of their own, and by kills from outside */
   uint64_t stuck_moves;    /* tm_shared.moves at the last of them */
 };
 
@@ -204,8 +206,10 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
                m->serial != 0 && m->pipeline >= 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
 }
 
-/* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event. */
-static void death_record(struct control *c, const struct tm_marker *m) {
+/* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event.
+ * A worker of a kept run goes back to the last epoch each time, and is at its slowest then: one that is killed from outside, maybe by a
+ * machine without memory, is soon found at the same event twice by chance. So there it takes KILLS_MAX of such deaths. */
+static void death_record(struct control *c, int sig, const struct tm_marker *m) {
   struct tm_shared *s = c->shared;
   double event = event_number(s, m->row);
   int same = s->death_count > 0 && s->death.pipeline == m->pipeline &&
@@ -216,7 +220,11 @@ static void death_record(struct control *c, const struct tm_marker *m) {
     s->death = *m;
     s->death_event = event;
     s->death_good = s->batch_good;
-    s->death_count = same ? s->death_count + 1 : 1;
+    c->same_deaths = same ? c->same_deaths : 0;
+    c->same_kills = same ? c->same_kills : 0;
+    if (c->o->data != NULL && sig == SIGKILL && !c->overdue) c->same_kills++;
+    else c->same_deaths++;
+    s->death_count = c->same_kills >= KILLS_MAX ? 2 : c->same_deaths > 0 ? c->same_deaths : 1;
   }
   memset(&s->flow.marker, 0, sizeof s->flow.marker);
 }
@@ -253,7 +261,7 @@ static void on_death(struct control *c, int sig) {
     finish(c, 1);
     return;
   }
-  death_record(c, &marker);
+  death_record(c, sig, &marker);
   if (death_is_hopeless(c)) {
     char place[640];
 

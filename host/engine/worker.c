@@ -383,6 +383,7 @@ static int keep_all(struct tm_worker *w, struct tm_err *err) {
   int rc = 0;
   if (e == NULL || tm_epochs_looks(e)) return 0;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
+  w->shared->stopped = 1;
   if (rc == 0) rc = tm_epochs_cut(e, !w->cut_short, err);
   while (rc == 0 && (rc = tm_epochs_step(e, err)) > 0) rc = 0;
   return rc == 0 ? tm_epochs_finish(e, err) : -1;

@@ -36,6 +36,7 @@ struct tm_compare_sink;
 
 struct tm_sink {
   int32_t index;
+  uint64_t key;              /* its own, from its name: the same in every process that keeps a run */
   enum tm_sink_kind kind;
   int table;                 /* DISCARD: its rows went into a table, and are none that left */
   int32_t format;            /* enum tm_format_id: of its rows */
