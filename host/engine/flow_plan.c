@@ -40,8 +40,13 @@ void *tm_flow_region(struct tm_flows *f, const char *what, uint64_t key, int32_t
   char name[64];
   int found;
   void *p = tm_shared_region(f->shared, region_name(name, what, key, n), size, &found);
-  if (p == NULL && err != NULL) tm_err_set(err, 1, "memory", "no memory for %s", what);
-  return p;
+  if (p != NULL || err == NULL) return p;
+  if (tm_shared_find(f->shared, name, 0) != NULL)
+    tm_err_set(err, 6, "state-changed", "the run that is kept has less memory for '%s' than is needed now: --max-event, a format or an option has changed. Put "
+                               "that back, or start anew with --reset", what);
+  else
+    tm_err_set(err, 1, "memory", "no memory for %s", what);
+  return NULL;
 }
 
 void *tm_flow_region_found(struct tm_flows *f, const char *what, uint64_t key, size_t size) {
@@ -147,11 +152,11 @@ static struct tm_plan_entry *same_in(struct tm_plan *p, const struct tm_plan_ent
 
 static int check_gone(const struct tm_flows *f, const struct tm_plan_entry *e, struct tm_err *err) {
   if (e->kind == SINK && !f->shared->stopped)
-    return tm_err_set(err, 6, "plan", "nothing writes the sink '%s' any more, but the run that is kept did not stop in order, so what was written "
+    return tm_err_set(err, 6, "state-changed", "nothing writes the sink '%s' any more, but the run that is kept did not stop in order, so what was written "
                                       "there behind the last epoch must be cut off first. Run the scripts as they were and stop that by TERM, or start "
                                       "anew with --reset", e->name);
   if (e->kind == SINK && e->out != NULL && e->out->buf.len > 0)
-    return tm_err_set(err, 6, "plan", "nothing writes the sink '%s' any more, but it has not taken all rows that were made for it: %d bytes wait. Run the "
+    return tm_err_set(err, 6, "state-changed", "nothing writes the sink '%s' any more, but it has not taken all rows that were made for it: %d bytes wait. Run the "
                                       "scripts as they were until it has, or start anew with --reset", e->name, (int)e->out->buf.len);
   tm_log_warning("the data folder keeps the %s '%s', which is not in the scripts any more", kinds[e->kind], e->name);
   return 0;
@@ -161,7 +166,7 @@ static int check_here(struct tm_plan *kept, const struct tm_plan_entry *e, struc
   const struct tm_plan_entry *was = same_in(kept, e);
   if (was == NULL) tm_log_warning("the %s '%s' is new to the data folder: it begins with what is read from here on", kinds[e->kind], e->name);
   if (was == NULL || e->kind == PIPELINE || was->definition == e->definition) return 0;
-  return tm_err_set(err, 6, "plan", "the %s '%s' is not the one that the data folder keeps: other files, or another format. Give it another name to "
+  return tm_err_set(err, 6, "state-changed", "the %s '%s' is not the one that the data folder keeps: other files, or another format. Give it another name to "
                                     "begin with it anew, put it back as it was, or start anew with --reset", kinds[e->kind], e->name);
 }
 

@@ -176,7 +176,8 @@ static void error_fill(struct tm_script *s, int rc) {
 }
 
 /* the error at the top of the stack, which error_fill has seen */
-static void error_of_load(lua_State *L, struct tm_err *err) {
+static void error_of_load(struct tm_script *s, struct tm_err *err) {
+  lua_State *L = s->L;
   int top = lua_gettop(L);
   lua_getfield(L, top, "message");
   lua_getfield(L, top, "code");
@@ -187,7 +188,8 @@ static void error_of_load(lua_State *L, struct tm_err *err) {
   const char *trace = lua_tostring(L, top + 5);
   int usage = code != NULL && strcmp(code, "usage") == 0;
   int placed = usage || source == NULL || (code != NULL && strcmp(code, "script") == 0);
-  int exit_code = usage ? 2 : code != NULL && strcmp(code, "state-changed") == 0 ? 6 : 3;
+  int changed = s->host.changed || (code != NULL && strcmp(code, "state-changed") == 0);
+  int exit_code = usage ? 2 : changed ? 6 : 3;
   if (placed)
     tm_err_set(err, exit_code, "script", "%s", message);
   else
@@ -414,7 +416,7 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   if (rc != 0) {
     error_fill(s, rc);
     marker_clear(s);
-    error_of_load(L, err);
+    error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -458,7 +460,7 @@ int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_te
   int rc = lua_pcall(L, 2, 1, top + 1);
   if (rc != 0) {
     error_fill(s, rc);
-    error_of_load(L, err);
+    error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -486,7 +488,7 @@ int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err) {
   int rc = lua_pcall(L, 0, 2, top + 1);
   if (rc != 0) {
     error_fill(s, rc);
-    error_of_load(L, err);
+    error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -599,7 +601,7 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
   if (rc != 0) {
     error_fill(s, rc);
     marker_clear(s);
-    error_of_load(L, err);
+    error_of_load(s, err);
     err->exit_code = 1;
     lua_settop(L, top);
     return -1;

@@ -25,6 +25,7 @@ struct tm_script_host {
   struct tm_buf packed;      /* the value of type any packed last */
   uint64_t print_second;     /* the second at hand, and prints in it */
   int prints;
+  int changed;               /* what was refused is not what the data folder keeps: exit code 6 */
 };
 
 /* Pushes a table of the functions. May raise for lack of memory. */
