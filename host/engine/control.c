@@ -282,12 +282,31 @@ static void on_exit_code(struct control *c, int code) {
   finish(c, code);
 }
 
+/* The worker gave its place to a child of its own, which is control's now (reload.h). */
+static int heir_start(struct control *c) {
+  pid_t heir = c->shared->heir;
+
+  if (heir == 0) return 0;
+  c->shared->heir = 0;
+  c->pid = heir;
+  c->looks = 0;
+  ev_child_set(&c->child, heir, 0);
+  ev_child_start(c->loop, &c->child);
+  if (kill(heir, 0) == 0) return 1;
+  ev_child_stop(c->loop, &c->child);  /* dead already, and nobody will tell */
+  return 0;
+}
+
 static void on_child(struct ev_loop *loop, ev_child *w, int revents) {
   struct control *c = w->data;
   int status = w->rstatus;
 
   (void)revents;
   ev_child_stop(loop, w);
+  if (c->shared->heir != 0) {
+    if (heir_start(c)) return;
+    status = SIGKILL;
+  }
   c->pid = 0;
   if (c->shared->phase != TM_PHASE_LOADING) c->ran = 1;
   if (c->stop_signal != 0) finish(c, 128 + c->stop_signal);
@@ -313,10 +332,12 @@ static void on_stop(struct ev_loop *loop, ev_signal *w, int revents) {
 }
 
 static void on_hup(struct ev_loop *loop, ev_signal *w, int revents) {
+  struct control *c = w->data;
+
   (void)loop;
-  (void)w;
   (void)revents;
-  tm_log_warning("reload is not available in this version; the scripts run on as they are");
+  c->shared->reload++;
+  if (c->pid > 0) kill(c->pid, SIGUSR1);
 }
 
 static int marker_same(const struct tm_marker *a, const struct tm_marker *b) {
@@ -427,6 +448,7 @@ static int control_main(struct control *c) {
   uint64_t begun = c->io->mono_ns(c->io);
 
   standard_reserve();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  /* a worker's child may take its place */
   c->shared = tm_shared_new(c->o->data != NULL && c->entry == tm_worker_main && c->o->state == NULL ? tm_epochs_shared_at() : NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);

@@ -223,19 +223,24 @@ struct tm_changes *tm_epochs_changes(struct tm_epochs *e, struct tm_budget *budg
   return c;
 }
 
-int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
+/* Sinks of several files say there which ones they began. */
+static int begun_files(struct tm_epochs *e, struct tm_err *err) {
   char path[TM_DATA_PATH_MAX + 64], name[32];
+  for (int32_t i = 0; i < e->flows->outlets_n; i++) {
+    const struct tm_sink *s = &e->flows->outlets[i]->sink;
+    snprintf(name, sizeof name, "files.%016llx", (unsigned long long)s->key);
+    if (s->files != NULL && tm_files_kept(s->files, tm_data_path(e->dir.path, name, path)) != 0)
+      return tm_err_set(err, 1, "memory", "no memory to keep the run");
+  }
+  return 0;
+}
+
+int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
   e->flows = f;
   e->script = script;
   if (e->look) return 0;
   if (e->found) tm_flow_fresh(f);
-  for (int32_t i = 0; i < f->outlets_n; i++) {
-    struct tm_files *files = f->outlets[i]->sink.files;
-    snprintf(name, sizeof name, "files.%016llx", (unsigned long long)f->outlets[i]->sink.key);
-    if (files != NULL && tm_files_kept(files, tm_data_path(e->dir.path, name, path)) != 0)
-      return tm_err_set(err, 1, "memory", "no memory to keep the run");
-  }
-  return 0;
+  return begun_files(e, err);
 }
 
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
@@ -413,4 +418,32 @@ int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err) {
   int rc = tm_journal_close(e->journal, err);
   e->journal = NULL;
   return rc;
+}
+
+/* ---- another process goes on ---- */
+
+int tm_epochs_settled(const struct tm_epochs *e) { return !e->copying && tm_journal_synced(e->journal) == e->last; }
+
+void tm_epochs_rest(struct tm_epochs *e) {
+  TM_ASSERT(tm_epochs_settled(e));
+  tm_journal_pause(e->journal);
+}
+
+int tm_epochs_wake(struct tm_epochs *e, struct tm_err *err) { return tm_journal_start(e->journal, err); }
+
+int tm_epochs_fds(const struct tm_epochs *e, int *fds, int most) {
+  int n = 0;
+  if (most > 0) fds[n++] = e->dir.lock_fd;
+  return n + tm_journal_fds(e->journal, fds + n, most - n);
+}
+
+int tm_epochs_heir(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
+  e->flows = f;
+  e->script = script;
+  e->pieces_n = 0;        /* they lie elsewhere: all are written again */
+  e->cut_ns = 0;          /* at once: what was loaded is part of the run from here on */
+  e->snapshot = 0;
+  e->syncs_n = 0;
+  e->shared->moves++;
+  return begun_files(e, err);
 }

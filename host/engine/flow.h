@@ -85,6 +85,8 @@ struct tm_outlet {
 struct tm_script;
 struct tm_epochs;
 struct tm_plan;
+struct tm_budget;
+struct tm_changes;
 
 struct tm_flows {
   const struct tm_io *io;
@@ -108,7 +110,10 @@ struct tm_flows {
   uint64_t lists[TM_LISTS_MAX];  /* of files that were asked for while the script loads: hashes of their patterns */
   int32_t lists_n;
   int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
+  struct tm_changes *changes;  /* the log of changes of all keyed state, and its budget, which outlive a script; NULL: not made yet */
+  struct tm_budget *budget;
   struct tm_plan *plan;      /* while it opens (flow_plan.h) */
+  int replanned;             /* regions hold what the scripts before had, in this run */
   int restored;              /* regions hold what another process left, maybe long ago (tm_flow_fresh) */
 };
 

@@ -151,22 +151,22 @@ static struct tm_plan_entry *same_in(struct tm_plan *p, const struct tm_plan_ent
 }
 
 static int check_gone(const struct tm_flows *f, const struct tm_plan_entry *e, struct tm_err *err) {
-  if (e->kind == SINK && !f->shared->stopped)
+  if (e->kind == SINK && !f->shared->stopped && !f->replanned)
     return tm_err_set(err, 6, "state-changed", "nothing writes the sink '%s' any more, but the run that is kept did not stop in order, so what was written "
                                       "there behind the last epoch must be cut off first. Run the scripts as they were and stop that by TERM, or start "
                                       "anew with --reset", e->name);
   if (e->kind == SINK && e->out != NULL && e->out->buf.len > 0)
     return tm_err_set(err, 6, "state-changed", "nothing writes the sink '%s' any more, but it has not taken all rows that were made for it: %d bytes wait. Run the "
                                       "scripts as they were until it has, or start anew with --reset", e->name, (int)e->out->buf.len);
-  tm_log_warning("the data folder keeps the %s '%s', which is not in the scripts any more", kinds[e->kind], e->name);
+  tm_log_warning("what the %s '%s' had is kept, but it is not in the scripts any more", kinds[e->kind], e->name);
   return 0;
 }
 
 static int check_here(struct tm_plan *kept, const struct tm_plan_entry *e, struct tm_err *err) {
   const struct tm_plan_entry *was = same_in(kept, e);
-  if (was == NULL) tm_log_warning("the %s '%s' is new to the data folder: it begins with what is read from here on", kinds[e->kind], e->name);
+  if (was == NULL) tm_log_warning("the %s '%s' is new: it begins with what is read from here on", kinds[e->kind], e->name);
   if (was == NULL || e->kind == PIPELINE || was->definition == e->definition) return 0;
-  return tm_err_set(err, 6, "state-changed", "the %s '%s' is not the one that the data folder keeps: other files, or another format. Give it another name to "
+  return tm_err_set(err, 6, "state-changed", "the %s '%s' is not the one that is kept: other files, or another format. Give it another name to "
                                     "begin with it anew, put it back as it was, or start anew with --reset", kinds[e->kind], e->name);
 }
 
@@ -189,11 +189,11 @@ int tm_plan_check(struct tm_flows *f, struct tm_err *err) {
   f->plan = at_hand(f);
   if (f->plan == NULL) return tm_err_set(err, 1, "memory", "no memory for a plan");
   uint64_t now = hash(f->plan->entries, (size_t)f->plan->n * sizeof f->plan->entries[0], 1);
-  if (f->shared->plan != 0 && f->shared->plan != now)
+  if (f->shared->plan != 0 && f->shared->plan != now && !f->replanned)
     return tm_err_set(err, 3, "plan", "the scripts have changed since the run began: other sources, sinks or pipelines. A new worker "
                                       "cannot go on with what the last one had read; start the run again");
   f->shared->plan = now;
-  return f->restored && kept->n > 0 ? check_kept(f, kept, err) : 0;
+  return (f->restored || f->replanned) && kept->n > 0 ? check_kept(f, kept, err) : 0;
 }
 
 /* Rows that were made for a sink move to where it is written from now: one writer's out, or where those of several are merged. */
@@ -214,7 +214,7 @@ int tm_plan_kept(struct tm_flows *f, struct tm_err *err) {
     if (o->sink.kind == TM_SINK_LINK) continue;
     while (f->plan->entries[e].kind != SINK) e++;
     const struct tm_plan_entry *was = same_in(kept, &f->plan->entries[e]);
-    if (was != NULL && f->restored) move_rows(o, was->out);
+    if (was != NULL && (f->restored || f->replanned)) move_rows(o, was->out);
     f->plan->entries[e++].out = o->out;
   }
   memcpy(kept, f->plan, sizeof *kept);

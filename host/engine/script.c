@@ -290,12 +290,17 @@ failed:
   return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
 }
 
-/* The log of changes: put back or new where the run is kept. NULL and err. */
-static struct tm_changes *changes_of(struct tm_flows *flows, struct tm_budget *budget, double seed, struct tm_err *err) {
-  if (flows->epochs != NULL) return tm_epochs_changes(flows->epochs, budget, seed, err);
-  struct tm_changes *c = (tm_arena_check_wanted() ? tm_arena_check_begin : tm_ffi_changes_new)(budget, seed);
-  if (c == NULL) tm_err_set(err, 1, "memory", "no memory for the worker");
-  return c;
+/* The log of changes: put back or new where the run is kept. 0, or -1 err. */
+static int changes_new(struct tm_flows *flows, double memory, double seed, struct tm_err *err) {
+  flows->budget = calloc(1, sizeof *flows->budget);
+  if (flows->budget == NULL) return tm_err_set(err, 1, "memory", "no memory for the worker");
+  flows->budget->limit = memory;
+  if (flows->epochs != NULL) {
+    flows->changes = tm_epochs_changes(flows->epochs, flows->budget, seed, err);
+    return flows->changes != NULL ? 0 : -1;
+  }
+  flows->changes = (tm_arena_check_wanted() ? tm_arena_check_begin : tm_ffi_changes_new)(flows->budget, seed);
+  return flows->changes != NULL ? 0 : tm_err_set(err, 1, "memory", "no memory for the worker");
 }
 
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err) {
@@ -310,13 +315,12 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   for (int i = 0; i < TM_PIPELINES_MAX; i++) s->ref_loops[i] = LUA_NOREF;
   uint32_t seed = 0;
   flows->io->random(flows->io, &seed, sizeof seed);
-  s->host.budget.limit = (double)o->memory;
   s->checked = flows->epochs == NULL && tm_arena_check_wanted();
-  s->host.changes = changes_of(flows, &s->host.budget, seed, err);
-  if (s->host.changes == NULL) {
+  if (flows->changes == NULL && changes_new(flows, (double)o->memory, seed, err) != 0) {
     tm_script_free(s);
     return NULL;
   }
+  s->host.changes = flows->changes;
   s->serial = shared->flow.marker.serial;
   shared->flow.marker.serial = 0;
   s->script_memory = o->script_memory;

@@ -53,6 +53,8 @@ struct tm_state_size {
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
+  volatile int32_t reload;           /* counts up: control was asked to load the scripts anew */
+  volatile int32_t heir;             /* the process that takes the worker's place, which is about to end; 0 none */
   volatile int32_t phase;            /* enum tm_phase */
   volatile int32_t failed;           /* the run ends with exit code 1, in order */
   volatile int32_t progressed;       /* `progress` is known */
