@@ -47,6 +47,9 @@ struct control {
   int (*entry)(const struct tm_options *o, struct tm_shared *shared);  /* the worker's main */
   struct ev_loop *loop;
   ev_child child;
+  ev_child trial;         /* loads scripts that are to be loaded anew */
+  pid_t trial_pid;        /* 0: none */
+  int hup_again;          /* asked once more meanwhile */
   ev_signal sig_term, sig_int, sig_hup;
   ev_timer look;
   ev_timer progress;       /* of a replay, on a terminal */
@@ -81,11 +84,14 @@ static void handler_set(int sig, void (*handler)(int)) {
   sigaction(sig, &sa, NULL);
 }
 
+static void trial_start(struct control *c);
+
 /* Frees the child of control's loop and signals. Signals are blocked while this runs. TERM and INT reach the whole
  * process group from a terminal; it is control that acts on them, so the worker ignores its copy. USR1 must not
  * kill a worker that has not installed its handler yet: `drain` is set before it is sent. */
 static void worker_enter(struct control *c, pid_t control_pid) {
   ev_child_stop(c->loop, &c->child);
+  ev_child_stop(c->loop, &c->trial);
   ev_signal_stop(c->loop, &c->sig_term);
   ev_signal_stop(c->loop, &c->sig_int);
   ev_signal_stop(c->loop, &c->sig_hup);
@@ -331,13 +337,58 @@ static void on_stop(struct ev_loop *loop, ev_signal *w, int revents) {
   if (c->pid > 0) kill(c->pid, SIGKILL);
 }
 
+/* ---- scripts that are loaded anew ---- */
+
+/* They load, in a process of their own that the run does not wait for: the worker loads them too. */
+static void on_trial(struct ev_loop *loop, ev_child *w, int revents) {
+  struct control *c = w->data;
+
+  (void)revents;
+  ev_child_stop(loop, w);
+  c->trial_pid = 0;
+  if (c->hup_again) {
+    c->hup_again = 0;
+    trial_start(c);
+  } else if (WIFEXITED(w->rstatus) && WEXITSTATUS(w->rstatus) == 0) {
+    c->shared->reload++;
+    if (c->pid > 0) kill(c->pid, SIGUSR1);
+  } else {
+    tm_log_warning("the scripts that were loaded before run on");
+  }
+}
+
+static void trial_start(struct control *c) {
+  sigset_t all, old;
+  pid_t control_pid = getpid();
+  struct tm_err err;
+
+  fflush(NULL);
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &old);
+  c->trial_pid = fork();
+  if (c->trial_pid == 0) {
+    worker_enter(c, control_pid);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    struct tm_shared *own = tm_shared_new(NULL, &err);  /* what the run has is not touched */
+    exit(own != NULL ? tm_worker_trial(c->o, own) : 1);
+  }
+  sigprocmask(SIG_SETMASK, &old, NULL);
+  if (c->trial_pid < 0) {
+    c->trial_pid = 0;
+    tm_log_error("the scripts cannot be loaded anew: no process: %s", strerror(errno));
+    return;
+  }
+  ev_child_set(&c->trial, c->trial_pid, 0);
+  ev_child_start(c->loop, &c->trial);
+}
+
 static void on_hup(struct ev_loop *loop, ev_signal *w, int revents) {
   struct control *c = w->data;
 
   (void)loop;
   (void)revents;
-  c->shared->reload++;
-  if (c->pid > 0) kill(c->pid, SIGUSR1);
+  if (c->trial_pid > 0) c->hup_again = 1;
+  else trial_start(c);
 }
 
 static int marker_same(const struct tm_marker *a, const struct tm_marker *b) {
@@ -402,7 +453,8 @@ static void watchers_start(struct control *c) {
   ev_signal_init(&c->sig_int, on_stop, SIGINT);
   ev_signal_init(&c->sig_hup, on_hup, SIGHUP);
   ev_timer_init(&c->look, on_look, every, every);
-  c->child.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
+  ev_child_init(&c->trial, on_trial, 0, 0);
+  c->child.data = c->trial.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
   ev_timer_init(&c->progress, on_progress, PROGRESS_AFTER_S, PROGRESS_EVERY_S);
   c->progress.data = c;
   if (c->o->replay != NULL && isatty(STDERR_FILENO)) ev_timer_start(c->loop, &c->progress);

@@ -165,8 +165,8 @@ static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t cont
   if (getppid() != control) _exit(1);
 }
 
-/* Returns 1 when it has taken the worker's place; else it ends. */
-static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control) {
+/* Returns when it has taken the worker's place; else it ends. */
+static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control) {
   struct tm_err err = {0};
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != before) _exit(1);
@@ -178,7 +178,6 @@ static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pi
   tm_worker_name_pipelines(w);
   w->shared->counters.reloads++;
   tm_log_info("the scripts were loaded anew");
-  return 1;
 }
 
 /* ---- the worker ---- */
@@ -227,7 +226,10 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
     pid = fork();
     if (pid == 0) {
       close(fds[0]);
-      return child(w, &text, fds[1], before, control);
+      savings_end(&savings, 0);
+      child(w, &text, fds[1], before, control);
+      tm_buf_fini(&text);
+      return 1;
     }
     close(fds[1]);
   }

@@ -1,4 +1,4 @@
-/* worker_check.c - `check` and `graph`: the worker loads scripts, and runs a sample or draws the plan (worker.h). */
+/* worker_check.c - a worker that loads scripts and does not run them: `check`, `graph`, and the trial before they are loaded anew (worker.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,14 @@ int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
   if (o->sample != NULL) tm_script_show_learned(w->script);
   if (fflush(stdout) != 0) return 1;
   return rejected ? 3 : 0;
+}
+
+int tm_worker_trial(const struct tm_options *o, struct tm_shared *shared) {
+  struct tm_worker *w = tm_worker_set_up(o, shared);
+  struct tm_err err = {0};
+  int warnings = 0, problems = tm_worker_load(w, 1, &err) == 0 ? tm_script_lint(w->script, &warnings, &err) : -1;
+  if (problems < 0) return tm_worker_told(&err, 3);
+  return problems > 0 ? 3 : 0;
 }
 
 int tm_worker_graph(const struct tm_options *o, struct tm_shared *shared) {
