@@ -51,13 +51,11 @@ static void save_piece(struct tm_keeper *k, const void *at, size_t n) {
     s->list = more;
     s->cap = cap;
   }
-  void *copy = malloc(n);
-  if (copy == NULL) {
-    s->failed = 1;
-    return;
-  }
-  memcpy(copy, at, n);
-  s->list[s->n++] = (struct saved){at, n, copy};
+  struct saved *to = &s->list[s->n];
+  *to = (struct saved){at, n, malloc(n)};
+  if (to->copy != NULL) memcpy(to->copy, at, n);
+  s->failed |= to->copy == NULL;
+  s->n += to->copy != NULL;
 }
 
 static void save_all(struct savings *s, struct tm_worker *w) {

@@ -1,4 +1,4 @@
---[[ Scripts that are loaded anew (HUP) while events flow: state goes on, every event is seen once, and what cannot be loaded changes nothing.
+--[[ Scripts that are loaded anew (HUP) while events flow: state goes on, each event is seen once, what cannot be loaded changes nothing.
 
 What each event must give is known from its number alone, whichever script saw it. ]]
 
