@@ -55,7 +55,7 @@ struct disk {
   int64_t fault_at, short_calls;    /* fault_at -1: none */
   int fault_memory, fault_code, fault_met;
   int64_t power_at, room, memory_used;
-  int off;
+  int off, room_anew;
 };
 
 static uint64_t disk_random(struct disk *d) {
@@ -313,6 +313,7 @@ static int64_t sim_pwrite(const struct tm_io *io, int fd, const void *data, size
   if (r < 0) return done(d, r);
   if (x == NULL || !x->writable) return done(d, -EBADF);
   if (r == DISK_SHORT && n > 1) n /= 2;
+  if (d->room_anew && (int64_t)n > room_left(d)) return done(d, -ENOSPC);
   if (at + (int64_t)n > x->node->now_n) {
     if (at + (int64_t)n - x->node->now_n > room_left(d)) return done(d, -ENOSPC);
     now_resize(x->node, at + (int64_t)n);
@@ -552,6 +553,14 @@ int disk_fault_met(const struct disk *d) {
 
 void disk_room_set(struct disk *d, int64_t bytes) {
   d->room = bytes;
+}
+
+void disk_room_anew(struct disk *d, int anew) {
+  d->room_anew = anew;
+}
+
+void disk_clock_add(struct disk *d, uint64_t ns) {
+  d->clock += ns;
 }
 
 int64_t disk_calls(const struct disk *d, int memory) {

@@ -158,32 +158,6 @@ static void test_release(void) {
   put_list_free(&list);
 }
 
-/* The room for a segment ends: an error that says so; with room again a new life goes on. */
-static void test_room(void) {
-  struct disk *d = run_disk(5);
-  struct tm_journal_options o = run_options(d, 8192);
-  uint64_t x = 3, epoch = 0, synced;
-  struct tm_err err;
-  struct got g;
-  struct tm_journal *j = run_open(d, &o, &list, &g, &err);
-
-  CHECK(j != NULL && !tm_journal_failed(j, &err), "opened");
-  disk_room_set(d, 20000);
-  while ((epoch = run_put(j, &list, &x, 1000, epoch + 1)) != 0 && tm_journal_step(j) >= 0) {}
-  synced = tm_journal_synced(j);
-  CHECK(synced >= 6 && tm_journal_failed(j, &err), "failed after %" PRIu64, synced);
-  CHECK(strstr(err.detail, "No space left on device") != NULL && strstr(err.detail, "Make room") != NULL, "%s", err.detail);
-  CHECK(tm_journal_step(j) == -1 && tm_journal_begin(j) == TM_JOURNAL_FAILED && tm_journal_close(j, &err) == -1, "no more");
-  disk_kill(d);
-  disk_room_set(d, -1);
-  j = run_open(d, &o, &list, &g, &err);
-  CHECK(j != NULL && g.wrong == 0 && g.last >= synced, "goes on: %s", j == NULL ? err.detail : "");
-  CHECK(run_put(j, &list, &x, 9000, g.last + 1) == g.last + 1, "puts again");
-  CHECK(tm_journal_close(j, &err) == 0, "closed");
-  disk_free(d);
-  put_list_free(&list);
-}
-
 /* One fdatasync for all that ended meanwhile; before_sync comes before the write. */
 static int64_t writes_seen;
 static int sync_calls;
@@ -279,7 +253,6 @@ int main(void) {
   test_unfinished();
   test_full();
   test_release();
-  test_room();
   test_group();
   test_thread();
   return unit_end("test_journal");
