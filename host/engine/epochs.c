@@ -30,6 +30,7 @@
 #include "script.h"
 
 enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096 };
+#define SNAPSHOT_AGAIN_NS UINT64_C(30000000000)
 #define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
 #define SHARED (UINT64_C(1) << 45)
 
@@ -54,6 +55,7 @@ struct tm_epochs {
   struct tm_journal *journal;
   struct tm_snapshot_list snapshots;
   pid_t snapshot;                  /* the process that makes the next one; 0 none */
+  uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
   int found, ended;
   char *head;                      /* of the epoch that was put back */
@@ -402,10 +404,11 @@ static int snapshots(struct tm_epochs *e, struct tm_err *err) {
     if (rc == 0 || (rc < 0 && errno == EINTR)) return 0;
     e->snapshot = 0;  /* ended; libev may have taken its status, so the manifest is asked */
     if (tm_snapshot_list_read(e->io, e->dir.path, e->dir.id, &e->snapshots, err) != 0) return -1;
+    if (e->snapshots.n == 0 || e->snapshots.kept[0].epoch == newest) e->snapshot_ns = e->io->mono_ns(e->io) + SNAPSHOT_AGAIN_NS;
     if (e->snapshots.n == TM_SNAPSHOT_KEPT) tm_journal_release(e->journal, e->snapshots.kept[TM_SNAPSHOT_KEPT - 1].epoch);
     return 0;
   }
-  if (!tm_snapshot_due(&e->snapshots, tm_journal_bytes_after(e->journal, newest))) return 0;
+  if (!tm_snapshot_due(&e->snapshots, tm_journal_bytes_after(e->journal, newest)) || e->io->mono_ns(e->io) < e->snapshot_ns) return 0;
   struct tm_err why;
   pid_t pid = tm_snapshot_start(e->dir.path, &why);
   if (pid > 0) e->snapshot = pid;
