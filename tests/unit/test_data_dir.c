@@ -184,12 +184,111 @@ static void test_repair(void) {
   disk_free(whole);
 }
 
+/* ---- each call fails once --------------------------------------------------------------------------------- */
+
+/* What is tried on a copy of a disk: 1 done, 0 refused with words. */
+typedef int deed(struct disk *disk);
+
+static int deed_repair(struct disk *disk) {
+  struct tm_journal_loss loss;
+
+  return repairs(disk, 1, &loss);
+}
+
+static int deed_reset(struct disk *disk) {
+  struct tm_data_dir d;
+  int r;
+
+  if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_USE, &err) != 0) return 0;
+  r = tm_data_dir_reset(&d, &err);
+  CHECK(r != 0 || !d.has_meta, "without meta");
+  tm_data_dir_close(&d);
+  return r == 0;
+}
+
+static int deed_look(struct disk *disk) {
+  struct tm_data_dir d;
+
+  if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_LOOK, &err) != 0) return 0;
+  tm_data_dir_close(&d);
+  return 1;
+}
+
+/* Every call and every allocation of it fails once: it is refused with words or done, nothing is left open, and a second attempt, behind a
+ * loss of power, is well. */
+static void faults(const struct disk *start, deed *what, const char *name) {
+  static const int codes[] = { EIO, ENOSPC, EINTR, ENOMEM };
+  struct disk *disk = disk_copy(start);
+  int64_t calls[2] = { -disk_calls(disk, 0), -disk_calls(disk, 1) };
+
+  CHECK(what(disk), "%s: %s", name, err.detail);
+  for (int i = 0; i < 2; i++) calls[i] += disk_calls(disk, i);
+  disk_free(disk);
+  for (size_t c = 0; c < sizeof codes / sizeof codes[0]; c++) {
+    int memory = codes[c] == ENOMEM;
+
+    for (int64_t i = 0; i < calls[memory]; i++) {
+      disk = disk_copy(start);
+      disk_fault_set(disk, memory, i, codes[c]);
+      memset(&err, 0, sizeof err);
+      if (!what(disk)) CHECK(err.detail[0] != '\0', "%s: call %" PRId64 " code %d: an error without words", name, i, codes[c]);
+      CHECK(disk_fault_met(disk), "%s: call %" PRId64 " code %d did not happen", name, i, codes[c]);
+      disk_fault_clear(disk);
+      CHECK(disk_memory_used(disk) == 0 && disk_descriptors_used(disk) == 0, "%s: call %" PRId64 " code %d: %" PRId64 " bytes, %d descriptors", name, i,
+            codes[c], disk_memory_used(disk), disk_descriptors_used(disk));
+      disk_power_on(disk);
+      CHECK(what(disk) || strcmp(err.id, "data-meta") == 0, "%s: call %" PRId64 " code %d, then again: %s", name, i, codes[c], err.detail);
+      disk_free(disk);
+    }
+  }
+}
+
+static void flip(struct disk *disk, const char *name, int64_t at) {
+  char path[64];
+  int64_t n;
+
+  snprintf(path, sizeof path, IMAGE_DIR "/%s", name);
+  unsigned char *p = disk_file(disk, path, &n);
+  CHECK(p != NULL && n > at, "%s", path);
+  if (p != NULL && n > at) p[at] ^= 4;
+}
+
+static void test_faults(void) {
+  uint64_t snapshot, last, epoch;
+  struct disk *whole = folder_make(&snapshot, &last), *disk;
+  char name[TM_SNAPSHOT_NAME];
+
+  faults(whole, deed_look, "look");
+  disk = disk_copy(whole);
+  flip(disk, "manifest", 30);
+  faults(disk, deed_repair, "repair of a manifest");
+  flip(disk, "journal.0000000000000003", 2000);
+  flip(disk, tm_snapshot_name(snapshot, name), 2000);
+  faults(disk, deed_repair, "repair of all");
+  disk_free(disk);
+  faults(whole, deed_reset, "reset");
+  disk = disk_copy(whole);
+  CHECK(deed_reset(disk), "%s", err.detail);
+  for (int64_t i = 0; disk_name(disk, i) != NULL; i++) {
+    const char *left = disk_name(disk, i) + strlen(IMAGE_DIR);
+
+    CHECK(left[0] == '\0' || strcmp(left, "/lock") == 0 || strcmp(left, "/version") == 0 || strstr(left, ".lock") != NULL, "%s is left", disk_name(disk, i));
+  }
+  struct tm_data_dir d;
+  CHECK(image_folder(disk, &d, &err) == 0, "a new meta: %s", err.detail);
+  tm_data_dir_close(&d);
+  CHECK(takes_up(disk, &epoch) && epoch == 0, "nothing is known");
+  disk_free(disk);
+  disk_free(whole);
+}
+
 int main(void) {
   image = calloc(1, sizeof *image);
   taken = calloc(1, sizeof *taken);
   image->random = 3;
   test_real();
   test_repair();
+  test_faults();
   image_free(image);
   free(taken);
   return unit_end("test_data_dir");
