@@ -129,6 +129,36 @@ static void buffer(void) {
   put_list_free(&list);
 }
 
+/* One byte more than a segment takes beside the mark has no room in it. */
+static void mark(void) {
+  struct disk *d = run_disk(7);
+  struct tm_journal_options o = run_options(d, SEGMENT);
+  struct tm_journal_scan scan;
+  uint64_t x = 5, epoch = 0;
+  struct tm_err err;
+  struct got g;
+  struct tm_journal *j = run_open(d, &o, &list, &g, &err);
+
+  rounds(j);
+  disk_room_set(d, used(d));
+  epoch = put_until(j, &x, 0, TM_JOURNAL_ROOM_LOW);
+  for (int64_t left = SEGMENT; left > 1600;) {
+    epoch = run_put(j, &list, &x, 200, epoch + 1);
+    rounds(j);
+    CHECK(tm_journal_scan(disk_io(d), RUN_DIR, RUN_ID, &scan, &err) == 0, "scan");
+    left = scan.segments[scan.tail_segment].size - scan.tail_end;
+    tm_journal_scan_fini(disk_io(d), &scan);
+    if (left > 1600) continue;
+    run_put(j, &list, &x, left - 2 * 64 + 1, epoch + 1);
+    rounds(j);
+  }
+  CHECK(tm_journal_room(j, NULL) == TM_JOURNAL_ROOM_NONE && tm_journal_synced(j) == epoch, "the mark's place is kept");
+  CHECK(tm_journal_close(j, &err) == -1 && strcmp(err.id, "journal-room") == 0, "%s", err.detail);
+  all_there(d, epoch, 0);
+  disk_free(d);
+  put_list_free(&list);
+}
+
 /* A journal that is ended without room: what has none is said; where only the next segment has none it is closed in order. */
 static void ends(void) {
   for (int none = 0; none < 2; none++) {
@@ -143,19 +173,18 @@ static void ends(void) {
     rounds(j);
     disk_room_set(d, used(d));
     epoch = put_until(j, &x, 0, TM_JOURNAL_ROOM_LOW);
-    for (int64_t n = 0; n < 8000 && !none && tm_journal_room(j, NULL) == TM_JOURNAL_ROOM_LOW; n += 50) {
-      /* as near to the segment's end as it gets */
-      struct disk *c = disk_copy(d);
+    for (int64_t left = SEGMENT; !none && left > 0;) {
       struct tm_journal_scan scan;
 
-      CHECK(tm_journal_scan(disk_io(c), RUN_DIR, RUN_ID, &scan, &err) == 0, "scan");
-      int64_t left = scan.segments[scan.tail_segment].size - scan.tail_end;
-      tm_journal_scan_fini(disk_io(c), &scan);
-      disk_free(c);
-      if (left < 128 + 40) break;
-      epoch = run_put(j, &list, &x, left > 400 ? 200 : 0, epoch + 1);
+      CHECK(tm_journal_scan(disk_io(d), RUN_DIR, RUN_ID, &scan, &err) == 0, "scan");
+      left = scan.segments[scan.tail_segment].size - scan.tail_end;
+      tm_journal_scan_fini(disk_io(d), &scan);
+      /* to the last byte: a frame's head, its payload, and what the mark needs */
+      epoch = run_put(j, &list, &x, left > 1600 ? 200 : left - 2 * 64, epoch + 1);
       rounds(j);
+      if (left <= 1600) break;
     }
+    CHECK(none || tm_journal_room(j, NULL) == TM_JOURNAL_ROOM_LOW, "all of the segment is used, and no more");
     if (none) epoch = put_until(j, &x, epoch, TM_JOURNAL_ROOM_NONE);
     synced = tm_journal_synced(j);
     CHECK(none ? synced < epoch : synced == epoch, "%" PRIu64 " of %" PRIu64, synced, epoch);
@@ -362,6 +391,7 @@ int main(void) {
   states(1);
   buffer();
   ends();
+  mark();
   released();
   starts();
   random_lives();
