@@ -88,7 +88,7 @@ static int block_write(struct tm_journal *j, struct tm_journal_block *b, int64_t
   for (;;) {
     int used_up = 0, r;
 
-    while (b->placed < to && !used_up) {
+    while (b->placed < to) {
       struct tm_frame f;
 
       memcpy(&f, b->bytes + b->placed, sizeof f);

@@ -239,12 +239,11 @@ int tm_journal_failed(struct tm_journal *j, struct tm_err *err) {
 }
 
 enum tm_journal_room tm_journal_room(struct tm_journal *j, struct tm_err *err) {
-  enum tm_journal_room room;
+  enum tm_journal_room room = (enum tm_journal_room)atomic_load(&j->room);
 
-  if (atomic_load(&j->room) == TM_JOURNAL_ROOM_GOOD) return TM_JOURNAL_ROOM_GOOD;
+  if (room == TM_JOURNAL_ROOM_GOOD || err == NULL) return room;
   pthread_mutex_lock(&j->lock);
-  room = (enum tm_journal_room)atomic_load(&j->room);
-  if (room != TM_JOURNAL_ROOM_GOOD && err != NULL) *err = j->room_err;
+  *err = j->room_err;
   pthread_mutex_unlock(&j->lock);
   return room;
 }

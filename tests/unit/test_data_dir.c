@@ -87,6 +87,40 @@ static void test_real(void) {
   CHECK(system(command) == 0, "removed");
 }
 
+/* Names without a folder in front, with a slash behind; what a disk has of its own; words of other programs. */
+static void test_names(void) {
+  char base[] = "/tmp/test_data_dir.XXXXXX", command[400], before[400], *longest = calloc(1, TM_DATA_PATH_MAX + 2);
+  static const char *const versions[] = { "tidemill data 0\n", "tidemill data x\n", "another\n", "tidemill data 1 \n", "" };
+  struct tm_data_dir d, look;
+
+  CHECK(mkdtemp(base) != NULL && getcwd(before, sizeof before) != NULL && chdir(base) == 0, "a folder");
+  CHECK(opens("plain", TM_DATA_USE, &d), "%s", err.detail);
+  tm_data_dir_close(&d);
+  CHECK(opens("slash//", TM_DATA_USE, &d), "%s", err.detail);
+  /* whose lock does not say who has it */
+  CHECK(truncate("slash/lock", 0) == 0, "emptied");
+  refused("slash", TM_DATA_USE, "data-in-use", 2, "in use by process 0");
+  tm_data_dir_close(&d);
+  CHECK(mkdir("disk", 0700) == 0 && mkdir("disk/lost+found", 0700) == 0, "a disk of its own");
+  refused("disk", TM_DATA_LOOK, "data-not-ours", 2, "disk holds no state of tidemill");
+  file_put("disk", "version.new", "tide");  /* what a death left of the first start */
+  CHECK(opens("disk", TM_DATA_USE, &d), "%s", err.detail);
+  CHECK(tm_data_dir_meta_write(&d, 1, 2, "", 0, &err) == 0, "%s", err.detail);
+  tm_data_dir_close(&d);
+  CHECK(unlink("disk/lock") == 0 && opens("disk", TM_DATA_LOOK, &look) && look.in_use_by == 0, "without a lock: %s", err.detail);
+  tm_data_dir_close(&look);
+  for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+    file_put("plain", "version", versions[i]);
+    refused("plain", TM_DATA_USE, "data-version", 1, "the file 'version' of the data folder plain is damaged");
+  }
+  memset(longest, 'x', TM_DATA_PATH_MAX);
+  refused(longest, TM_DATA_USE, "data-path", 2, "bytes; it takes 1 to");
+  free(longest);
+  CHECK(chdir(before) == 0, "back");
+  snprintf(command, sizeof command, "rm -r %s", base);
+  CHECK(system(command) == 0, "removed");
+}
+
 /* ---- repair -------------------------------------------------------------------------------------------- */
 
 static struct image *image;
@@ -206,6 +240,14 @@ static int deed_reset(struct disk *disk) {
   return r == 0;
 }
 
+static int deed_make(struct disk *disk) {
+  struct tm_data_dir d;
+
+  if (image_folder(disk, &d, &err) != 0) return 0;
+  tm_data_dir_close(&d);
+  return 1;
+}
+
 static int deed_look(struct disk *disk) {
   struct tm_data_dir d;
 
@@ -258,6 +300,9 @@ static void test_faults(void) {
   struct disk *whole = folder_make(&snapshot, &last), *disk;
   char name[TM_SNAPSHOT_NAME];
 
+  disk = disk_new(5);
+  faults(disk, deed_make, "making");
+  disk_free(disk);
   faults(whole, deed_look, "look");
   disk = disk_copy(whole);
   flip(disk, "manifest", 30);
@@ -287,6 +332,7 @@ int main(void) {
   taken = calloc(1, sizeof *taken);
   image->random = 3;
   test_real();
+  test_names();
   test_repair();
   test_faults();
   image_free(image);
