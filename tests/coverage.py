@@ -43,11 +43,13 @@ def measure(build, path):
     """Branches, those taken, and the lines with others."""
     object_dir = os.path.join(build, 'obj', os.path.dirname(path))
     out = subprocess.run(['gcov', '--branch-probabilities', '--json-format', '--stdout', '--object-directory', object_dir, path],
-                         check=True, capture_output=True, text=True).stdout
+                         check=False, capture_output=True, text=True)
+    if out.returncode != 0:
+        sys.exit(f'coverage: {path}: {out.stderr.strip()}')
     skip = assertion_lines(path)
     branches = taken = 0
     missed = []
-    for text in out.splitlines():
+    for text in out.stdout.splitlines():
         for file in json.loads(text)['files']:
             if file['file'] != path:
                 continue

@@ -218,6 +218,29 @@ static void test_repair(void) {
   disk_free(whole);
 }
 
+/* The manifest is damaged, and more files look like snapshots than anybody would read: the newest that are whole count. */
+static void test_many(void) {
+  uint64_t snapshot, last, epoch;
+  struct disk *disk = folder_make(&snapshot, &last);
+  const struct tm_io *io = disk_io(disk);
+  struct tm_journal_loss loss;
+  char path[64];
+  int64_t n;
+
+  for (int i = 0; i < 12; i++) {
+    /* in no order, older and newer than what is whole */
+    snprintf(path, sizeof path, IMAGE_DIR "/snapshot.%016x", i * 5 % 12 < 5 ? 1 + i * 5 % 12 : 40 + i * 5 % 12);
+    int fd = io->open(io, path, O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && io->pwrite(io, fd, "nothing", 7, 0) == 7, "%s", path);
+    io->close(io, fd);
+  }
+  disk_file(disk, IMAGE_DIR "/manifest", &n)[30] ^= 4;
+  CHECK(!takes_up(disk, &epoch) && strcmp(err.id, "manifest-damaged") == 0, "%s", err.detail);
+  CHECK(repairs(disk, 1, &loss) && loss.damaged && loss.manifest, "%s", err.detail);
+  CHECK(takes_up(disk, &epoch) && epoch == last, "all of it: %s", err.detail);
+  disk_free(disk);
+}
+
 /* ---- each call fails once --------------------------------------------------------------------------------- */
 
 /* What is tried on a copy of a disk: 1 done, 0 refused with words. */
@@ -334,6 +357,7 @@ int main(void) {
   test_real();
   test_names();
   test_repair();
+  test_many();
   test_faults();
   image_free(image);
   free(taken);
