@@ -38,6 +38,14 @@ test:     ## install what is missing, build, run the C unit tests and the specs
 check:    ## lint, then the tests again under sanitizers, then each fuzzer for FUZZ_SECONDS (10)
 	$(call need,$(DEPS_CHECK))
 	@sh tests/check.sh $(B)
+crash:    ## the tests of deaths at their larger size (CRASHES, KILLS, SEEDS; tests/crash.sh)
+	$(call need,$(DEPS_TEST))
+	@$(MAKE) all unit
+	@sh tests/crash.sh $(B)
+coverage: ## branches of journal, snapshots, recovery and sinks' tokens that tests take; fails below tests/coverage.py's bounds
+	$(call need,$(DEPS_TEST))
+	@mkdir -p $(B)
+	@sh tests/coverage.sh $(B)/coverage
 bench:    ## measure against other programs (BENCH_EVENTS, BENCH_ROUNDS, BENCH_PARTS; tests/bench/README.md)
 	$(call need,$(DEPS_BENCH))
 	@$(MAKE) all $(BENCH)
@@ -52,7 +60,7 @@ deps:     ## install the packages that demo, test and check need
 unit: $(UNITS)
 fuzz: $(FUZZ)
 objects: $(OBJ)
-.PHONY: help all demo test check bench install clean deps unit fuzz objects
+.PHONY: help all demo test check crash coverage bench install clean deps unit fuzz objects
 
 $(B)/tidemill: $(OBJ)
 	@echo '  link  $@'

@@ -5,9 +5,19 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal_core.h"
+
+/* Waits until the disk may have room again, or for the end; under the lock. */
+static void room_wait(struct tm_journal *j) {
+  struct timespec until;
+
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += TM_JOURNAL_RETRY_MS / 1000;
+  while (!j->stop && pthread_cond_timedwait(&j->work, &j->lock, &until) != ETIMEDOUT) {}
+}
 
 static void *run(void *arg) {
   struct tm_journal *j = arg;
@@ -15,6 +25,7 @@ static void *run(void *arg) {
 
   while (!stop) {
     pthread_mutex_lock(&j->lock);
+    if (atomic_load(&j->room) == TM_JOURNAL_ROOM_NONE) room_wait(j);
     while (!j->stop && !tm_journal_has_work(j)) pthread_cond_wait(&j->work, &j->lock);
     stop = j->stop;
     pthread_mutex_unlock(&j->lock);
@@ -78,8 +89,13 @@ int tm_journal_fd(const struct tm_journal *j) {
 }
 
 int tm_journal_wait(struct tm_journal *j) {
+  int synced;
+
   pthread_mutex_lock(&j->lock);
-  while (!atomic_load(&j->failed) && atomic_load(&j->synced) < j->ended) pthread_cond_wait(&j->moved, &j->lock);
+  while (!atomic_load(&j->failed) && atomic_load(&j->room) != TM_JOURNAL_ROOM_NONE && atomic_load(&j->synced) < j->ended)
+    pthread_cond_wait(&j->moved, &j->lock);
+  synced = atomic_load(&j->synced) >= j->ended;
   pthread_mutex_unlock(&j->lock);
-  return atomic_load(&j->failed) ? TM_JOURNAL_FAILED : TM_JOURNAL_OK;
+  if (atomic_load(&j->failed)) return TM_JOURNAL_FAILED;
+  return synced ? TM_JOURNAL_OK : TM_JOURNAL_FULL;
 }

@@ -31,6 +31,7 @@
 #include "script.h"
 
 enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100 };
+#define SNAPSHOT_AGAIN_NS UINT64_C(30000000000)
 #define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
 #define SHARED (UINT64_C(1) << 45)
 
@@ -55,6 +56,7 @@ struct tm_epochs {
   struct tm_journal *journal;
   struct tm_snapshot_list snapshots;
   pid_t snapshot;                  /* the process that makes the next one; 0 none */
+  uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
   int found, ended;
   char *head;                      /* of the epoch that was put back */
@@ -65,6 +67,8 @@ struct tm_epochs {
   uint64_t moves;                  /* of the shared block then */
   uint64_t last;                   /* the last that was ended */
   int copying;
+  int room;                        /* enum tm_journal_room, as it was told last */
+  int given_up;                    /* a run that is to end did not wait for room: nothing more is put */
   struct tm_buf text;              /* the library's, for the head */
   struct piece *pieces;
   int32_t pieces_n, pieces_cap, piece;
@@ -182,6 +186,7 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
 
 static void piece(struct tm_keeper *k, const void *at, size_t n);
 static int failed(const struct tm_epochs *e, struct tm_err *err);
+static int wait_synced(struct tm_epochs *e, struct tm_err *err);
 
 /* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
 static int open_dir(struct tm_epochs *e, const char *path, struct tm_err *err) {
@@ -255,7 +260,7 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
-  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+  return rc == 0 ? wait_synced(e, err) : -1;
 }
 
 /* ---- writing ---- */
@@ -264,14 +269,46 @@ static int failed(const struct tm_epochs *e, struct tm_err *err) {
   return tm_journal_failed(e->journal, err) ? -1 : 0;
 }
 
-/* To the journal; where more waits to be written than it holds, so does this. What fails is told at the next step. */
-static void put(struct tm_epochs *e, const void *bytes, size_t n) {
+/* A lack of room on the disk is told once, and that it is over. */
+static void tell_room(struct tm_epochs *e) {
+  struct tm_err why;
+  int room = (int)tm_journal_room(e->journal, &why);
+  if (room == e->room) return;
+  if (room == TM_JOURNAL_ROOM_NONE) tm_log_warning("%s: %s. Until then nothing is acknowledged and reading pauses", e->dir.path, why.detail);
+  else if (e->room == TM_JOURNAL_ROOM_NONE) tm_log_warning("%s: there is room again; the run goes on", e->dir.path);
+  else if (room == TM_JOURNAL_ROOM_LOW) tm_log_warning("%s: %s. The run goes on until what was set aside is used", e->dir.path, why.detail);
+  e->room = room;
+}
+
+/* Waits for the journal: 0, or -1 when the run is to end and the disk has no room, which it does not wait for. */
+static int wait_journal(struct tm_epochs *e) {
   struct pollfd p = {.fd = tm_journal_fd(e->journal), .events = POLLIN};
   uint64_t told;
-  while (tm_journal_put(e->journal, bytes, (int64_t)n) == TM_JOURNAL_FULL) {
-    poll(&p, 1, 100);
-    if (read(p.fd, &told, sizeof told) < 0 && errno != EAGAIN && errno != EINTR) return;
-  }
+  tell_room(e);
+  if (e->room == TM_JOURNAL_ROOM_NONE && e->shared->drain) return -1;
+  poll(&p, 1, 100);
+  return read(p.fd, &told, sizeof told) < 0 && errno != EAGAIN && errno != EINTR ? -1 : 0;
+}
+
+/* To the journal; where more waits to be written than it holds, so does this. What fails is told at the next step. */
+static void put(struct tm_epochs *e, const void *bytes, size_t n) {
+  while (!e->given_up && tm_journal_put(e->journal, bytes, (int64_t)n) == TM_JOURNAL_FULL) e->given_up = wait_journal(e) != 0;
+}
+
+static int no_room(const struct tm_epochs *e, struct tm_err *err) {
+  struct tm_err why = {.detail = "no room"};
+  tm_journal_room(e->journal, &why);
+  return tm_err_set(err, 1, "data-room", "%s: the run ends without its last epoch: %s and start again with the same folder: what was done behind "
+                    "epoch %llu is done again", e->dir.path, why.detail, (unsigned long long)tm_journal_synced(e->journal));
+}
+
+/* Waits until all epochs that ended are durable: 0, or -1 err. */
+static int wait_synced(struct tm_epochs *e, struct tm_err *err) {
+  int r;
+  while ((r = tm_journal_wait(e->journal)) == TM_JOURNAL_FULL)
+    if (wait_journal(e) != 0) return no_room(e, err);
+  tell_room(e);
+  return r == TM_JOURNAL_OK ? 0 : failed(e, err);
 }
 
 static void put_range(struct tm_epochs *e, uint64_t offset, const char *bytes, size_t n) {
@@ -341,6 +378,10 @@ static void files_to_sync(struct tm_epochs *e) {
     e->syncs_n += tm_sink_written(&e->flows->outlets[i]->sink, e->syncs + e->syncs_n, SYNCS_MAX - e->syncs_n);
 }
 
+int tm_epochs_full(const struct tm_epochs *e) {
+  return e != NULL && !e->look && tm_journal_room(e->journal, NULL) == TM_JOURNAL_ROOM_NONE;
+}
+
 int tm_epochs_due(const struct tm_epochs *e) {
   uint64_t due = tm_epochs_due_ns(e);
   return due > 0 && e->io->mono_ns(e->io) >= due;
@@ -353,8 +394,7 @@ uint64_t tm_epochs_due_ns(const struct tm_epochs *e) {
 
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
-  while (tm_journal_synced(e->journal) != e->last && tm_journal_wait(e->journal) == TM_JOURNAL_OK) {}
-  if (failed(e, err) != 0 || tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  if (wait_synced(e, err) != 0 || tm_journal_begin(e->journal) != TM_JOURNAL_OK) return -1;
   e->text.len = 0;
   if (tm_script_save(e->script, &e->text, err) != 0) return -1;
   tm_flow_count(e->flows);
@@ -382,10 +422,11 @@ static int snapshots(struct tm_epochs *e, struct tm_err *err) {
     if (rc == 0 || (rc < 0 && errno == EINTR)) return 0;
     e->snapshot = 0;  /* ended; libev may have taken its status, so the manifest is asked */
     if (tm_snapshot_list_read(e->io, e->dir.path, e->dir.id, &e->snapshots, err) != 0) return -1;
+    if (e->snapshots.n == 0 || e->snapshots.kept[0].epoch == newest) e->snapshot_ns = e->io->mono_ns(e->io) + SNAPSHOT_AGAIN_NS;
     if (e->snapshots.n == TM_SNAPSHOT_KEPT) tm_journal_release(e->journal, e->snapshots.kept[TM_SNAPSHOT_KEPT - 1].epoch);
     return 0;
   }
-  if (!tm_snapshot_due(&e->snapshots, tm_journal_bytes_after(e->journal, newest))) return 0;
+  if (!tm_snapshot_due(&e->snapshots, tm_journal_bytes_after(e->journal, newest)) || e->io->mono_ns(e->io) < e->snapshot_ns) return 0;
   struct tm_err why;
   pid_t pid = tm_snapshot_start(e->dir.path, &why);
   if (pid > 0) e->snapshot = pid;
@@ -397,23 +438,26 @@ int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
   if (e->look) return 0;
   uint64_t synced = tm_journal_synced(e->journal);
   if (failed(e, err) != 0) return -1;
+  tell_room(e);
   if ((double)synced != e->shared->epoch) {
     e->shared->epoch = (double)synced;
     if (snapshots(e, err) != 0) return -1;
   }
   if (!e->copying) return 0;
-  if (tm_arena_copy(e->arena, emit, e, SLICE_BYTES)) return 1;
+  int more = tm_arena_copy(e->arena, emit, e, SLICE_BYTES);
+  if (e->given_up) return failed(e, err) != 0 ? -1 : no_room(e, err);
+  if (more) return 1;
   e->copying = 0;
   e->last = tm_journal_end(e->journal);
   return e->last != 0 ? 0 : failed(e, err);
 }
 
 int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err) {
-  return e->look || tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+  return e->look ? 0 : wait_synced(e, err);
 }
 
 int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err) {
-  if (tm_journal_wait(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  if (wait_synced(e, err) != 0) return -1;
   e->shared->epoch = (double)tm_journal_synced(e->journal);
   int rc = tm_journal_close(e->journal, err);
   e->journal = NULL;

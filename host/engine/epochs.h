@@ -36,6 +36,8 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
  * before anything was written. From here on epochs may be cut. 0, or -1 err. */
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err);
 
+/* 1: the folder's disk has no room for the epoch under way. Nothing is read until there is, but by a run that is to end. */
+int tm_epochs_full(const struct tm_epochs *e);
 /* 1: an epoch should be cut as soon as no batch is at hand. */
 int tm_epochs_due(const struct tm_epochs *e);
 /* The clock at which it will be, if anything has changed; 0: nothing has. */

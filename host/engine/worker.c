@@ -361,11 +361,11 @@ static int keep_all(struct tm_worker *w, struct tm_err *err) {
 
 /* A turn of every island: what is left to be done at most. *asked: some wait, and were asked whether anything has come for them. */
 static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
-  enum turn all = TURN_END;
-  int waits = 0;
+  int waits = 0, full = tm_epochs_full(w->flows.epochs) && !w->ending;
+  enum turn all = full ? TURN_WAIT : TURN_END;
   *asked = 0;
   for (int32_t i = 0; i < w->flows.islands_n; i++) {
-    if (w->current[i] == NULL && (w->cutting || w->yielding)) continue;
+    if (w->current[i] == NULL && (w->cutting || w->yielding || full)) continue;
     enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) || tm_epochs_looks(w->flows.epochs) ? TURN_END : pick(w, i, err);
     if (t == TURN_FAILED) return t;
     if (t == TURN_WAIT) waits = 1;
@@ -412,7 +412,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
 
 /* Waits for what a refused sink needs: room behind a descriptor, or time. */
 static void wait_for_sinks(struct tm_worker *w) {
-  int blocked = 0, timer = 0;
+  int blocked = tm_epochs_full(w->flows.epochs), timer = blocked;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     struct tm_sink *s = &w->flows.outlets[i]->sink;
     int helped = s->sqlite != NULL && tm_sink_busy(s);  /* its thread tells what it has done, also where nobody waits for it */
@@ -457,10 +457,11 @@ static int check_refused(const struct tm_worker *w, struct tm_err *err) {
 /* Waits for what live sources have, and for the time at which others, or sinks, want to be asked. */
 static void wait_for_sources(struct tm_worker *w) {
   uint64_t first = 0, now = w->io->mono_ns(w->io);
+  int full = tm_epochs_full(w->flows.epochs);
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->flows.sources[i];
     if (tm_flow_is_held(&w->flows, s)) continue;  /* also not when others wake the loop */
-    if (tm_flow_is_blocked(&w->flows, tm_flow_island(&w->flows, s))) {
+    if (full || tm_flow_is_blocked(&w->flows, tm_flow_island(&w->flows, s))) {
       s->quiet_ms = 0;  /* what is not asked is not silent */
       continue;
     }

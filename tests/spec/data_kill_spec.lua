@@ -51,7 +51,7 @@ local bad = tm.pipeline 'bad':filter(function(e) if e.id % 97 == 0 then error('n
 return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bad }
 ]]
 
-local seed = 20
+local seed = tonumber(os.getenv 'TM_SEED') or 20
 
 --- Events of 60 cards in 5 shops, up to 4 s out of order, a few late.
 local function events(n)

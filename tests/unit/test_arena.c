@@ -196,6 +196,7 @@ static void others(void) {
   for (int i = 0; i < 3; i++) touch(c, tm_ffi_state_new(c, &o), (uint32_t)i + 1, 0);
   cut(a);
   tm_arena_used(a, keep, &f);
+  (tm_ffi_changes_free)(c);  /* what it has beside the arena */
   tm_arena_free(a);
   a = tm_arena_new(base, RESERVE, &err);
   for (size_t at = 0; at < f.used;) {
