@@ -1,7 +1,7 @@
 /* files_fresh.c - files of a sink in a run that is kept: which were begun, and cutting them back in a later process (files.h).
  *
  * What is kept of a sink says how many bytes each of its files had. Behind that come files begun since then, which it does not know.
- * So before the first byte goes to a file, a line about it is added to a file of the data folder and synced:
+ * So before a file is made, or the first byte goes to one that is there, a line about it is added to a file of the data folder and synced:
  *
  *   16 hexadecimal digits of XXH3 of the rest, number, bytes it had (-1: it was not there), path
  *
@@ -30,8 +30,14 @@ int tm_files_begun(struct tm_files *f, int32_t i, int64_t had) {
   int n = snprintf(rest, sizeof rest, " %d %lld %s", (int)f->mem.state->files[i].number, (long long)had, tm_file_path(f, i));
   n = snprintf(line, sizeof line, "%016" PRIx64 "%s\n", XXH3_64bits(rest, (size_t)n), rest);
   int rc = tm_io_write_all(f->io, f->begun_fd, line, (size_t)n);
-  if (rc == 0) rc = f->io->fdatasync(f->io, f->begun_fd);
-  if (rc == 0) f->begun_n += n;
+  if (rc != 0) {
+    /* the next line must not stand behind half of this one */
+    int back = f->io->ftruncate(f->io, f->begun_fd, f->begun_n);
+    return back != 0 ? back : rc;
+  }
+  f->begun_n += n;
+  rc = f->io->fdatasync(f->io, f->begun_fd);
+  if (rc != 0) f->unsynced = -rc;
   return rc;
 }
 
