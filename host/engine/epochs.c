@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <msgpack.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -151,13 +152,22 @@ static void clear_shared(struct tm_shared *s) {
   s->moves = moves;
 }
 
+static int cannot_sync(int fd, int why, struct tm_err *err) {
+  char link[64], path[512];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  return tm_err_set(err, 1, "sync", "%s: what was written to it cannot be synced: %s. Look after the disk and start again with the same folder: the "
+                    "run goes on from the last durable epoch", n > 0 ? path : "an output", strerror(why));
+}
+
 static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
   struct tm_epochs *e = ctx;
   int rc = 0;
   (void)epoch;
   for (int32_t i = 0; i < e->syncs_n; i++) {
     int r = rc == 0 ? e->io->fdatasync(e->io, e->syncs[i]) : 0;
-    if (r < 0 && r != -EINVAL && r != -EROFS) rc = tm_err_set(err, 1, "sync", "a file that was written cannot be synced: %s", strerror(-r));
+    if (r < 0 && r != -EINVAL && r != -EROFS) rc = cannot_sync(e->syncs[i], -r, err);
     e->io->close(e->io, e->syncs[i]);
   }
   e->syncs_n = 0;

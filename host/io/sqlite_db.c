@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/buf.h"
 
@@ -56,8 +57,9 @@ static const char *told(struct tm_sqlite_db *d, int rc) {
 /* A call of SQLite's did not work. */
 static enum tm_sqlite_did fault(struct tm_sqlite_db *d, int rc, struct tm_err *err) {
   const char *text = told(d, rc);
-  int is_name = (rc & 0xFF) == SQLITE_NOTADB;
-  tm_err_set(err, 1, "sqlite", "%s%s %s", d->path, is_name ? "" : ":", text);
+  int is_name = (rc & 0xFF) == SQLITE_NOTADB, is_disk = (rc & 0xFF) == SQLITE_IOERR;
+  tm_err_set(err, 1, "sqlite", "%s%s %s%s%s", d->path, is_name ? "" : ":", is_disk ? "reading or writing it failed: " : "", text,
+             is_disk ? "; look after the disk, then start again" : "");
   d->why = passing(d, rc);
   return d->why != 0 ? TM_SQLITE_AGAIN : TM_SQLITE_FAILED;
 }
@@ -340,13 +342,22 @@ static enum tm_sqlite_did columns_find(struct tm_sqlite_db *d, const struct tm_s
   return refuse(err, "%s: table '%s': the key's field '%.*s' is none of its columns", d->path, d->table, len, key);
 }
 
+static int has_folder(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+  int has = dir != NULL && access(dir, X_OK) == 0;
+  free(dir);
+  return has;
+}
+
 static enum tm_sqlite_did connect_to(struct tm_sqlite_db *d, int busy_ms, struct tm_err *err) {
   int rc = sqlite3_open_v2(d->path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
   if (d->db == NULL) return refuse(err, "%s: no memory to open it", d->path);
   if (rc != SQLITE_OK) {
     int sys = sqlite3_system_errno(d->db);
     enum tm_sqlite_did did = fault(d, rc, err);
-    if (sys == ENOENT) refuse(err, "%s: cannot be opened: %s; make its folder first", d->path, strerror(sys));
+    if (sys == ENOENT && !has_folder(d->path)) refuse(err, "%s: cannot be opened: %s; make its folder first", d->path, strerror(sys));
+    else if (sys == ENOENT) refuse(err, "%s: is not there, and cannot be made; look after the disk", d->path);
     else if (sys == EISDIR) refuse(err, "%s: is a folder; give the path of a database", d->path);
     return did;
   }
