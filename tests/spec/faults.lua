@@ -155,4 +155,45 @@ function M.wanted(name, input)
   return text
 end
 
+--- The calls of an undisturbed run, by what makes them do what: lists of numbers under names such as "w pwrite out/rows.db-wal".
+function M.sites(name, input, names, more)
+  local root = M.place(name, input)
+  local r = M.run(root, { at = 1, times = 1e9, what = 'tell', names = names }, more)
+  assert(r.code == 0, r.err)
+  local sites, order = {}, {}
+  for n, what in r.told:gmatch '(%d+) ([^\n]+) %d+\n' do
+    what = what:gsub(root:gsub('%p', '%%%0') .. '/?', ''):gsub('%d+', '#')
+    if not sites[what] then
+      sites[what] = {}
+      order[#order + 1] = what
+    end
+    table.insert(sites[what], tonumber(n))
+  end
+  M.remove(root)
+  assert(#order > 10, 'no calls were counted: is ' .. M.library .. ' built?')
+  return sites, order
+end
+
+--- Numbers of calls to try: of each place that makes some the first, the last and one in between, then others by lot, `most` in all; with
+--- FAULTS=all each number.
+function M.choose(name, input, names, more, most)
+  local sites, order = M.sites(name, input, names, more)
+  local all, chosen, has, last = os.getenv 'FAULTS' == 'all', {}, {}, 0
+  local function add(n)
+    if has[n] or (not all and #chosen == most) then return end
+    has[n] = true
+    chosen[#chosen + 1] = n
+  end
+  for _, what in ipairs(order) do last = math.max(last, sites[what][#sites[what]]) end
+  for n = 1, all and last or 0 do add(n) end
+  for k = 1, 3 do
+    for _, what in ipairs(order) do
+      local list = sites[what]
+      add(list[k == 1 and math.random(#list) or k == 2 and 1 or #list])
+    end
+  end
+  while not all and #chosen < math.min(most, last) do add(math.random(last)) end
+  return chosen
+end
+
 return M
