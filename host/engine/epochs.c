@@ -174,11 +174,28 @@ static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
   return rc == 0 ? tm_flow_sync(e->flows, err) : rc;
 }
 
+/* A folder in which an epoch has become durable says so in a file of its own: a journal that is not there has been taken away then, and is not
+ * one of a run that has not yet begun. */
+static int is_begun(const struct tm_epochs *e) {
+  char path[TM_DATA_PATH_MAX + 64];
+  struct tm_io_look found;
+  return e->io->look(e->io, tm_data_path(e->dir.path, "begun", path), &found) == 0;
+}
+
+static int note_begun(struct tm_epochs *e, struct tm_err *err) {
+  return e->look || is_begun(e) ? 0 : tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err);
+}
+
 static int load(struct tm_epochs *e, struct tm_err *err) {
   const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
   struct tm_journal_scan scan;
   uint64_t snapshot;
   if (tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err) != 0) return -1;
+  if (!e->found && is_begun(e)) {
+    tm_journal_scan_fini(e->io, &scan);
+    return tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: it cannot go on. Put back a copy of the whole folder, "
+                      "or start anew with --reset", e->dir.path);
+  }
   if (e->look) {
     tm_journal_scan_fini(e->io, &scan);
     return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
@@ -256,11 +273,11 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->library = NULL;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
-  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc;
+  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc != 0 ? rc : note_begun(e, err);
   e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
-  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? note_begun(e, err) : failed(e, err);
 }
 
 /* ---- writing ---- */

@@ -61,11 +61,15 @@ static int remove_file(const struct tm_files *f, const char *path, struct tm_err
   return rc == 0 || rc == -ENOENT ? 0 : failed(path, rc, "was begun behind the last durable epoch, and cannot be removed", err);
 }
 
-/* The file has at least `size` bytes, and from now on no more. */
-static int cut_file(const struct tm_files *f, const char *path, int64_t size, struct tm_err *err) {
+/* The file has at least `size` bytes, of those up to `end` the last are `tail` (NULL: not known), and from now on it has no more. */
+static int cut_file(const struct tm_files *f, const char *path, int64_t size, const struct tm_tail *tail, int64_t end, struct tm_err *err) {
   int fd = f->io->open(f->io, path, O_WRONLY, 0);
   if (fd < 0) return failed(path, fd, "was written to, and cannot be opened any more. Put it back, or start anew with --reset", err);
   int64_t now = f->io->size(f->io, fd);
+  if (now >= size && tail != NULL && tm_tail_check(tail, f->io, path, end, err) != 0) {
+    f->io->close(f->io, fd);
+    return -1;
+  }
   int rc = now > size ? f->io->ftruncate(f->io, fd, size) : 0;
   if (rc == 0 && now > size) rc = f->io->fdatasync(f->io, fd);
   f->io->close(f->io, fd);
@@ -91,7 +95,7 @@ static int begun_back(struct tm_files *f, int32_t number, int64_t had, const cha
     return 0;
   }
   if (file != NULL && file->size >= 0) return 0;
-  return had < 0 ? remove_file(f, path, err) : cut_file(f, path, had, err);
+  return had < 0 ? remove_file(f, path, err) : cut_file(f, path, had, NULL, 0, err);
 }
 
 /* The lines of the file of what was begun; one that is not whole ends them. */
@@ -124,7 +128,7 @@ static int file_back(struct tm_files *f, int32_t i, struct tm_err *err) {
     int rc = access(then, F_OK) != 0 && access(now, F_OK) == 0 ? f->io->rename(f->io, now, then) : 0;
     if (rc != 0) return failed(now, rc, "was completed behind the last durable epoch, and cannot be taken back", err);
   }
-  return cut_file(f, then, size, err);
+  return cut_file(f, then, size, &file->tail, file->size, err);
 }
 
 int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {

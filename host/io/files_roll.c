@@ -151,6 +151,7 @@ static int begin_file(struct tm_files *f, int32_t i, int *refused, struct tm_err
   file->number = number;
   file->size = -1;
   file->text = 0;
+  file->tail.n = 0;
   file->period = f->how.roll_every_ms > 0 ? f->io->real_ms(f->io) / (int64_t)f->how.roll_every_ms : 0;
   file->open = 1;
   tm_undo_done(f->undo);

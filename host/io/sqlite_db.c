@@ -229,7 +229,8 @@ static enum tm_sqlite_did token_read(struct tm_sqlite_db *d, struct tm_err *err)
 
 static enum tm_sqlite_did token_lost(const struct tm_sqlite_db *d, struct tm_err *err) {
   return refuse(err, "%s: another run has written sink '%s' since, or the database was replaced: its table tidemill_tokens has no "
-                "token of this run. Sinks that are written at a time have names of their own: name = '…'", d->path, d->sink);
+                "token of this run. Sinks that are written at a time have names of their own: name = '…'. Put back the database of this run, "
+                "or begin anew", d->path, d->sink);
 }
 
 /* A run begins: 0 rows of it are there. */
@@ -255,6 +256,22 @@ static enum tm_sqlite_did token_check(struct tm_sqlite_db *d, int64_t least, str
   return refuse(err, "%s: the database is older than the run that goes on: sink '%s' has %lld rows in it, and %lld are expected; %lld are "
                 "missing. Put back the newer database, or begin anew", d->path, d->sink, (long long)d->rows, (long long)least,
                 (long long)(least - d->rows));
+}
+
+/* Of a run that goes on rows were written, so the table was there. */
+static enum tm_sqlite_did table_check(struct tm_sqlite_db *d, struct tm_err *err) {
+  sqlite3_stmt *stmt;
+  if (d->rows == 0) return TM_SQLITE_DONE;
+  int rc = sqlite3_prepare_v2(d->db, "SELECT count(*) FROM pragma_table_info(?)", -1, &stmt, NULL);
+  if (rc != SQLITE_OK) return fault(d, rc, err);
+  sqlite3_bind_text(stmt, 1, d->table, -1, SQLITE_STATIC);
+  rc = sqlite3_step(stmt);
+  int has = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) > 0;
+  enum tm_sqlite_did did = rc == SQLITE_ROW ? TM_SQLITE_DONE : fault(d, rc, err);
+  sqlite3_finalize(stmt);
+  if (did != TM_SQLITE_DONE || has) return did;
+  return refuse(err, "%s: table '%s' is gone, and %lld rows of this run with it. Put back the database, or begin anew", d->path, d->table,
+                (long long)d->rows);
 }
 
 /* So many rows are there now; part of the transaction. */
@@ -386,6 +403,7 @@ enum tm_sqlite_did tm_sqlite_db_open(struct tm_sqlite_db *d, const struct tm_sql
   if (did == TM_SQLITE_DONE) did = run(d, "BEGIN IMMEDIATE", err);
   if (did == TM_SQLITE_DONE) did = run(d, tokens_sql, err);
   if (did == TM_SQLITE_DONE) did = least < 0 ? token_begin(d, err) : token_check(d, least, err);
+  if (did == TM_SQLITE_DONE && least >= 0) did = table_check(d, err);
   if (did == TM_SQLITE_DONE && wish != NULL) did = columns_find(d, wish, err);
   if (did == TM_SQLITE_DONE && d->columns->given) did = prepare_all(d, err);
   if (did == TM_SQLITE_DONE) did = run(d, "COMMIT", err);
