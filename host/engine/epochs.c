@@ -58,6 +58,7 @@ struct tm_epochs {
   pid_t snapshot;                  /* the process that makes the next one; 0 none */
   int look;                        /* nothing is written */
   int found, ended;
+  int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
   size_t library_n;
@@ -142,6 +143,15 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   return tm_data_dir_meta_write(&e->dir, (uint64_t)(uintptr_t)tm_arena_base(e->arena), seed, &c, sizeof c, err);
 }
 
+static int cannot_sync(int fd, int why, struct tm_err *err) {
+  char link[64], path[512];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  return tm_err_set(err, 1, "sync", "%s: what was written to it cannot be synced: %s. Look after the disk and start again with the same folder: the "
+                    "run goes on from the last durable epoch", n > 0 ? path : "an output", strerror(why));
+}
+
 /* The block as it is when a run begins, but for what control has to know of this one. */
 static void clear_shared(struct tm_shared *s) {
   int32_t drain = s->drain;
@@ -150,15 +160,6 @@ static void clear_shared(struct tm_shared *s) {
   s->drain = drain;
   s->plan = plan;
   s->moves = moves;
-}
-
-static int cannot_sync(int fd, int why, struct tm_err *err) {
-  char link[64], path[512];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t n = readlink(link, path, sizeof path - 1);
-  path[n > 0 ? n : 0] = '\0';
-  return tm_err_set(err, 1, "sync", "%s: what was written to it cannot be synced: %s. Look after the disk and start again with the same folder: the "
-                    "run goes on from the last durable epoch", n > 0 ? path : "an output", strerror(why));
 }
 
 static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
@@ -183,7 +184,10 @@ static int is_begun(const struct tm_epochs *e) {
 }
 
 static int note_begun(struct tm_epochs *e, struct tm_err *err) {
-  return e->look || is_begun(e) ? 0 : tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err);
+  if (e->begun || e->last == 0) return 0;
+  if (!is_begun(e) && tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err) != 0) return -1;
+  e->begun = 1;
+  return 0;
 }
 
 static int load(struct tm_epochs *e, struct tm_err *err) {
@@ -273,11 +277,11 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->library = NULL;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
-  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc != 0 ? rc : note_begun(e, err);
+  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc;
   e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
-  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? note_begun(e, err) : failed(e, err);
+  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
 }
 
 /* ---- writing ---- */
@@ -377,6 +381,7 @@ int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
   while (tm_journal_synced(e->journal) != e->last && tm_journal_wait(e->journal) == TM_JOURNAL_OK) {}
   if (failed(e, err) != 0 || tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  if (note_begun(e, err) != 0) return -1;
   e->text.len = 0;
   if (tm_script_save(e->script, &e->text, err) != 0) return -1;
   tm_flow_count(e->flows);

@@ -118,10 +118,10 @@ function M.content(root, data)
   return h.shell(CONTENT:format(h.quote(root), data, h.command {}, data)).out
 end
 
---- Runs the scenario in its place. fault: { at, what, names, who, times }; nil: none. more: further arguments.
+--- Runs the program in a place with these arguments. fault: { at, what, names, who, times }; nil: none.
 ---@return table { code, err, count: calls, told: what was met, '' nothing }
-function M.run(root, fault, more)
-  local words = { h.command({ 'run', '--quiet', 's.lua', '--from', 'in.ndjson', '--set', 'dir=out', unpack(more) }, { cwd = root }) }
+function M.command(root, args, fault)
+  local words = { h.command(args, { cwd = root }) }
   local state, told = root .. '/calls', root .. '/told'
   if fault then
     h.write(('\0'):rep(8), state)
@@ -142,8 +142,10 @@ function M.run(root, fault, more)
   return { code = tonumber(h.read(code)), err = h.read(err), count = count, told = fault and h.read(told) or '' }
 end
 
---- The arguments of a run that is kept.
-M.kept = { '--data', 'data', '--epoch', '2ms', '--rate', '300000/s' }
+--- Runs the scenario in its place. more: further arguments.
+function M.run(root, fault, more)
+  return M.command(root, { 'run', '--quiet', 's.lua', '--from', 'in.ndjson', '--set', 'dir=out', unpack(more) }, fault)
+end
 
 --- What an undisturbed run writes.
 function M.wanted(name, input)
