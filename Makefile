@@ -57,7 +57,7 @@ clean:    ## remove build/
 	rm -rf $(B)
 deps:     ## install the packages that demo, test and check need
 	$(call need,$(DEPS_CHECK))
-unit: $(UNITS)
+unit: $(UNITS) $(B)/faults/calls.so
 fuzz: $(FUZZ)
 objects: $(OBJ)
 .PHONY: help all demo test check crash coverage bench install clean deps unit fuzz objects
@@ -82,6 +82,11 @@ $(B)/unit/%: tests/unit/%.c $(B)/host.a
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
 	@$(CC) $(TM_CFLAGS) -Ihost -o $@ $< $(B)/host.a $(LIBS)
+# preloaded into the program by specs, so it is never built with sanitizers
+$(B)/faults/%.so: tests/faults/%.c
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	@$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/host.a
 	@mkdir -p $(@D)
 	@echo '  cc    $<'

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <msgpack.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -59,6 +60,7 @@ struct tm_epochs {
   uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
   int found, ended;
+  int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
   size_t library_n;
@@ -145,6 +147,15 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   return tm_data_dir_meta_write(&e->dir, (uint64_t)(uintptr_t)tm_arena_base(e->arena), seed, &c, sizeof c, err);
 }
 
+static int cannot_sync(int fd, int why, struct tm_err *err) {
+  char link[64], path[512];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  return tm_err_set(err, 1, "sync", "%s: what was written to it cannot be synced: %s. Look after the disk and start again with the same folder: the "
+                    "run goes on from the last durable epoch", n > 0 ? path : "an output", strerror(why));
+}
+
 /* The block as it is when a run begins, but for what control has to know of this one. */
 static void clear_shared(struct tm_shared *s) {
   int32_t drain = s->drain;
@@ -161,11 +172,26 @@ static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
   (void)epoch;
   for (int32_t i = 0; i < e->syncs_n; i++) {
     int r = rc == 0 ? e->io->fdatasync(e->io, e->syncs[i]) : 0;
-    if (r < 0 && r != -EINVAL && r != -EROFS) rc = tm_err_set(err, 1, "sync", "a file that was written cannot be synced: %s", strerror(-r));
+    if (r < 0 && r != -EINVAL && r != -EROFS) rc = cannot_sync(e->syncs[i], -r, err);
     e->io->close(e->io, e->syncs[i]);
   }
   e->syncs_n = 0;
   return rc == 0 ? tm_flow_sync(e->flows, err) : rc;
+}
+
+/* A folder in which an epoch has become durable says so in a file of its own: a journal that is not there has been taken away then, and is not
+ * one of a run that has not yet begun. */
+static int is_begun(const struct tm_epochs *e) {
+  char path[TM_DATA_PATH_MAX + 64];
+  struct tm_io_look found;
+  return e->io->look(e->io, tm_data_path(e->dir.path, "begun", path), &found) == 0;
+}
+
+static int note_begun(struct tm_epochs *e, struct tm_err *err) {
+  if (e->begun || e->last == 0) return 0;
+  if (!is_begun(e) && tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err) != 0) return -1;
+  e->begun = 1;
+  return 0;
 }
 
 static int load(struct tm_epochs *e, struct tm_err *err) {
@@ -173,6 +199,11 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
   struct tm_journal_scan scan;
   uint64_t snapshot;
   if (tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err) != 0) return -1;
+  if (!e->found && is_begun(e)) {
+    tm_journal_scan_fini(e->io, &scan);
+    return tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: it cannot go on. Put back a copy of the whole folder, "
+                      "or start anew with --reset", e->dir.path);
+  }
   if (e->look) {
     tm_journal_scan_fini(e->io, &scan);
     return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
@@ -395,6 +426,7 @@ uint64_t tm_epochs_due_ns(const struct tm_epochs *e) {
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
   if (wait_synced(e, err) != 0 || tm_journal_begin(e->journal) != TM_JOURNAL_OK) return -1;
+  if (note_begun(e, err) != 0) return -1;
   e->text.len = 0;
   if (tm_script_save(e->script, &e->text, err) != 0) return -1;
   tm_flow_count(e->flows);

@@ -15,6 +15,7 @@
 #include "../base/undo.h"
 #include "files.h"
 #include "sqlite.h"
+#include "tail.h"
 
 /* MEMORY: rows stay in the out until somebody takes them there (engine/testing.c) */
 enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG, TM_SINK_COMPARE, TM_SINK_SQLITE };
@@ -26,6 +27,7 @@ struct tm_sink_state {
   int32_t opened;            /* `base` is known */
   int32_t appended;          /* regular file: it was not empty when the run began */
   int64_t base;              /* regular file: where the first byte of the out goes */
+  struct tm_tail tail;       /* regular file: its last bytes, as far as they are the run's */
   double before;             /* bytes taken before those in the out */
   double rows_thrown;        /* rows and bytes thrown away because the reader had gone */
   double bytes_thrown;
