@@ -30,7 +30,11 @@
 #include "../state/arena.h"
 #include "script.h"
 
-enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100 };
+enum {
+  SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100,
+  PART_OF_PIECE = 256, PIECE_IN_PARTS = 64 * 1024,
+  WORK_PART = 10                   /* of the worker's time, when somebody waits for epochs */
+};
 #define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
 #define SHARED (UINT64_C(1) << 45)
 
@@ -42,6 +46,8 @@ struct piece {
   const void *at;
   size_t n;
   uint64_t hash;
+  uint64_t *parts;                 /* of a larger one: hashes of its parts; NULL: of none */
+  size_t parts_n;
 };
 
 struct tm_epochs {
@@ -60,10 +66,12 @@ struct tm_epochs {
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
   size_t library_n;
-  uint64_t epoch_ns;
+  uint64_t epoch_ns, epoch_min_ns;
+  uint64_t work_ns;                /* what the worker spent on the epoch at hand, or on the last one */
   uint64_t cut_ns;                 /* when the last one was cut */
   uint64_t moves;                  /* of the shared block then */
   uint64_t last;                   /* the last that was ended */
+  uint64_t noted;                  /* the last that is durable, as far as was looked at */
   int copying;
   struct tm_buf text;              /* the library's, for the head */
   struct piece *pieces;
@@ -182,6 +190,7 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
 
 static void piece(struct tm_keeper *k, const void *at, size_t n);
 static int failed(const struct tm_epochs *e, struct tm_err *err);
+static int note_durable(struct tm_epochs *e, struct tm_err *err);
 
 /* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
 static int open_dir(struct tm_epochs *e, const char *path, struct tm_err *err) {
@@ -204,6 +213,7 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   e->io = &tm_io_real;
   e->shared = shared;
   e->epoch_ns = (uint64_t)o->epoch_ms * 1000000U;
+  e->epoch_min_ns = (uint64_t)o->epoch_min_ms * 1000000U;
   tm_buf_init(&e->text, LIBRARY_MAX);
   clear_shared(shared);
   int reset = o->reset && restarts == 0;
@@ -211,6 +221,7 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   if (open_dir(e, o->data, err) != 0) return NULL;
   if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
   if (make_arena(e, err) != 0 || load(e, err) != 0) return NULL;
+  e->noted = e->last;
   shared->counters.worker_restarts = restarts;
   shared->counters.worker_kills_deadline = kills;
   return e;
@@ -230,6 +241,7 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
   if (e->look) return 0;
   if (e->found) tm_flow_fresh(f);
   for (int32_t i = 0; i < f->outlets_n; i++) {
+    f->outlets[i]->sink.kept = 1;
     struct tm_files *files = f->outlets[i]->sink.files;
     snprintf(name, sizeof name, "files.%016llx", (unsigned long long)f->outlets[i]->sink.key);
     if (files != NULL && tm_files_kept(files, tm_data_path(e->dir.path, name, path)) != 0)
@@ -246,14 +258,22 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->library = NULL;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
-  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc;
+  if (rc != 0 || e->look) return rc;
+  if (e->found && !e->shared->stopped) return tm_flow_durable(e->flows, err);
   e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
-  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? note_durable(e, err) : failed(e, err);
 }
 
 /* ---- writing ---- */
+
+/* What a turn has spent on an epoch since `from`. */
+static uint64_t worked(struct tm_epochs *e, uint64_t from) {
+  uint64_t ns = e->io->mono_ns(e->io) - from;
+  tm_hist_record(&e->shared->epoch_work, ns, 1);
+  return ns;
+}
 
 static int failed(const struct tm_epochs *e, struct tm_err *err) {
   return tm_journal_failed(e->journal, err) ? -1 : 0;
@@ -263,6 +283,7 @@ static int failed(const struct tm_epochs *e, struct tm_err *err) {
 static void put(struct tm_epochs *e, const void *bytes, size_t n) {
   struct pollfd p = {.fd = tm_journal_fd(e->journal), .events = POLLIN};
   uint64_t told;
+  e->shared->counters.epoch_bytes += n;
   while (tm_journal_put(e->journal, bytes, (int64_t)n) == TM_JOURNAL_FULL) {
     poll(&p, 1, 100);
     if (read(p.fd, &told, sizeof told) < 0 && errno != EAGAIN && errno != EINTR) return;
@@ -293,21 +314,53 @@ static void emit(void *ctx, uint64_t offset, const void *bytes, size_t n) {
   put(e, head, sizeof head);
 }
 
+static void put_shared(struct tm_epochs *e, const char *at, size_t n) {
+  put_range(e, SHARED + (uint64_t)(at - (const char *)e->shared), at, n);
+}
+
+/* Of a piece that lies where it lay, the parts that are not as they were: the counters of all durations are 8 KiB, of which few change. */
+static void put_parts(struct tm_epochs *e, struct piece *p, int known) {
+  const char *at = p->at;
+  size_t parts = (p->n + PART_OF_PIECE - 1) / PART_OF_PIECE, from = 0;
+  if (p->parts_n < parts) {
+    uint64_t *more = realloc(p->parts, parts * sizeof *more);
+    TM_ASSERT(more != NULL);
+    p->parts = more;
+    p->parts_n = parts;
+    known = 0;
+  }
+  for (size_t i = 0; i <= parts; i++) {
+    size_t off = i * PART_OF_PIECE, n = i < parts && p->n - off < PART_OF_PIECE ? p->n - off : PART_OF_PIECE;
+    uint64_t hash = i < parts ? XXH3_64bits(at + off, n) : 0;
+    if (i < parts && !(known && p->parts[i] == hash)) {
+      p->parts[i] = hash;
+      continue;
+    }
+    if (off > from) put_shared(e, at + from, (off < p->n ? off : p->n) - from);
+    from = off + PART_OF_PIECE;
+  }
+}
+
 /* A piece of the shared block, if it is not as it was. */
 static void piece(struct tm_keeper *k, const void *at, size_t n) {
   struct tm_epochs *e = (struct tm_epochs *)(void *)k;
-  struct piece now = {at, n, XXH3_64bits(at, n)};
+  uint64_t hash = XXH3_64bits(at, n);
   if (e->piece == e->pieces_cap) {
     int32_t cap = e->pieces_cap * 2 + 64;
     struct piece *more = realloc(e->pieces, (size_t)cap * sizeof *more);
     TM_ASSERT(more != NULL);
+    memset(more + e->pieces_cap, 0, (size_t)(cap - e->pieces_cap) * sizeof *more);
     e->pieces = more;
     e->pieces_cap = cap;
   }
-  struct piece *was = &e->pieces[e->piece++];
-  int same = e->piece <= e->pieces_n && was->at == at && was->n == n && was->hash == now.hash;
-  *was = now;
-  if (!same) put_range(e, SHARED + (uint64_t)((const char *)at - (const char *)e->shared), at, n);
+  struct piece *p = &e->pieces[e->piece++];
+  int known = e->piece <= e->pieces_n && p->at == at && p->n == n;
+  if (known && p->hash == hash) return;
+  p->at = at;
+  p->n = n;
+  p->hash = hash;
+  if (n > PART_OF_PIECE && n <= PIECE_IN_PARTS) put_parts(e, p, known);
+  else put_shared(e, at, n);
 }
 
 static void put_epoch_head(struct tm_epochs *e, int ended) {
@@ -341,15 +394,32 @@ int tm_epochs_due(const struct tm_epochs *e) {
   return due > 0 && e->io->mono_ns(e->io) >= due;
 }
 
+/* When somebody waits: soon, but epochs take a WORK_PART of the worker's time at most. */
 uint64_t tm_epochs_due_ns(const struct tm_epochs *e) {
-  if (e->look || e->copying || e->moves == e->shared->moves || tm_journal_synced(e->journal) != e->last) return 0;
-  return e->cut_ns + e->epoch_ns;
+  if (e->look || e->copying || e->moves == e->shared->moves || e->noted != e->last) return 0;
+  uint64_t after = e->epoch_ns;
+  if (tm_flow_waits(e->flows)) {
+    uint64_t least = e->work_ns * WORK_PART;
+    if (least < e->epoch_min_ns) least = e->epoch_min_ns;
+    if (least < after) after = least;
+  }
+  return e->cut_ns + after;
+}
+
+int tm_epochs_fd(const struct tm_epochs *e) { return e->look ? -1 : tm_journal_fd(e->journal); }
+
+void tm_epochs_hear(struct tm_epochs *e) {
+  uint64_t told;
+  if (read(tm_journal_fd(e->journal), &told, sizeof told) < 0) return;  /* somebody has taken it away */
 }
 
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
   while (tm_journal_synced(e->journal) != e->last && tm_journal_wait(e->journal) == TM_JOURNAL_OK) {}
-  if (failed(e, err) != 0 || tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  if (failed(e, err) != 0 || note_durable(e, err) != 0) return -1;
+  uint64_t from = e->io->mono_ns(e->io);
+  if (tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  e->shared->counters.epochs++;
   e->text.len = 0;
   if (tm_script_save(e->script, &e->text, err) != 0) return -1;
   tm_flow_count(e->flows);
@@ -364,6 +434,7 @@ int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   e->copying = 1;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
+  e->work_ns = worked(e, from);
   return 0;
 }
 
@@ -388,18 +459,28 @@ static int snapshots(struct tm_epochs *e, struct tm_err *err) {
   return 0;
 }
 
+/* The last epoch has become durable: who waits for it is told, and what it makes superfluous goes. */
+static int note_durable(struct tm_epochs *e, struct tm_err *err) {
+  uint64_t synced = tm_journal_synced(e->journal);
+  if (synced == e->noted) return 0;
+  if (synced == e->last && tm_flow_durable(e->flows, err) != 0) return -1;
+  e->noted = synced;
+  e->shared->epoch = (double)synced;
+  return snapshots(e, err);
+}
+
 int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
   if (e->look) return 0;
-  uint64_t synced = tm_journal_synced(e->journal);
-  if (failed(e, err) != 0) return -1;
-  if ((double)synced != e->shared->epoch) {
-    e->shared->epoch = (double)synced;
-    if (snapshots(e, err) != 0) return -1;
-  }
+  if (failed(e, err) != 0 || note_durable(e, err) != 0) return -1;
   if (!e->copying) return 0;
-  if (tm_arena_copy(e->arena, emit, e, SLICE_BYTES)) return 1;
-  e->copying = 0;
-  e->last = tm_journal_end(e->journal);
+  uint64_t from = e->io->mono_ns(e->io);
+  int more = tm_arena_copy(e->arena, emit, e, SLICE_BYTES);
+  if (!more) {
+    e->copying = 0;
+    e->last = tm_journal_end(e->journal);
+  }
+  e->work_ns += worked(e, from);
+  if (more) return 1;
   return e->last != 0 ? 0 : failed(e, err);
 }
 
@@ -409,7 +490,7 @@ int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err) {
 
 int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err) {
   if (tm_journal_wait(e->journal) != TM_JOURNAL_OK) return failed(e, err);
-  e->shared->epoch = (double)tm_journal_synced(e->journal);
+  if (note_durable(e, err) != 0) return -1;
   int rc = tm_journal_close(e->journal, err);
   e->journal = NULL;
   return rc;

@@ -100,6 +100,20 @@ void tm_flow_keep(struct tm_flows *f, struct tm_keeper *k) {
   for (int32_t i = 0; i < f->outlets_n; i++) sink_end_keep(f, i, k);
 }
 
+int tm_flow_waits(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (f->outlets[i]->sink.kind == TM_SINK_LOG && tm_log_sink_waits(&f->outlets[i]->sink)) return 1;
+  return 0;
+}
+
+int tm_flow_durable(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    struct tm_sink *s = &f->outlets[i]->sink;
+    if (s->kind == TM_SINK_LOG && tm_log_sink_durable(s, end_of(f, "sink-end", i)->mark.sequence, err) != 0) return -1;
+  }
+  return 0;
+}
+
 int tm_flow_uncommitted(const struct tm_flows *f) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_sqlite *q = f->outlets[i]->sink.sqlite;

@@ -41,6 +41,7 @@ struct tm_worker {
   ev_timer retry;
   ev_timer due;                             /* a source or sink wants to be asked */
   ev_signal woken;
+  ev_io durable;                            /* an epoch has become durable */
   int replays;                              /* it tells how far it is */
   int paused;
   int ending;                               /* no more is read */
@@ -76,6 +77,12 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents) {
 static void on_retry(struct ev_loop *loop, ev_timer *w, int revents) {
   (void)w;
   (void)revents;
+  ev_break(loop, EVBREAK_ONE);
+}
+
+static void on_durable(struct ev_loop *loop, ev_io *w, int revents) {
+  (void)revents;
+  tm_epochs_hear(w->data);
   ev_break(loop, EVBREAK_ONE);
 }
 
@@ -603,7 +610,13 @@ static int all_read(const struct tm_worker *w) {
 static int open_epochs(struct tm_worker *w, const struct tm_options *o, struct tm_err *err) {
   if (o->data == NULL) return 0;
   w->flows.epochs = tm_epochs_open(o, w->shared, err);
-  return w->flows.epochs != NULL ? 0 : -1;
+  if (w->flows.epochs == NULL) return -1;
+  int fd = tm_epochs_fd(w->flows.epochs);
+  if (fd < 0) return 0;
+  ev_io_init(&w->durable, on_durable, fd, EV_READ);
+  w->durable.data = w->flows.epochs;
+  ev_io_start(w->loop, &w->durable);
+  return 0;
 }
 
 static int told(const struct tm_err *err) {
