@@ -1,5 +1,5 @@
---[[ Rows of an event log that a kept run writes: readers of other processes are given them when an epoch that covers them is durable, soon, and
-never rows that a kill takes back. ]]
+--[[ Rows of an event log that a kept run writes: readers of other processes are given them when an epoch that covers them is durable, soon,
+and never rows that a kill takes back. ]]
 
 local h = require 'spec.helper'
 local r = require 'spec.running'
