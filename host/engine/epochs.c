@@ -54,6 +54,7 @@ struct tm_epochs {
   struct tm_keeper keeper;         /* first, as pieces find the rest from it */
   const struct tm_io *io;
   struct tm_shared *shared;
+  size_t shared_size;
   struct tm_flows *flows;
   struct tm_script *script;
   struct tm_data_dir dir;
@@ -91,7 +92,7 @@ static int put_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, s
   struct tm_epochs *e = ctx;
   if (offset >= SHARED && e->look) return 0;
   if (offset >= SHARED) {
-    size_t size = sizeof *e->shared + e->shared->arena_size, at = (size_t)(offset - SHARED);
+    size_t size = e->shared_size, at = (size_t)(offset - SHARED);
     if (at > size || (size_t)n > size - at) return tm_err_set(err, 1, "data", "%s: an epoch has bytes outside of the run's memory", e->dir.path);
     memcpy((char *)e->shared + at, bytes, (size_t)n);
     return 0;
@@ -159,6 +160,29 @@ static void clear_shared(struct tm_shared *s) {
   s->moves = moves;
 }
 
+/* A block of a snapshot has zeroes where nothing was kept. So of the shared block itself the pieces that are kept come from the folder, and all
+ * else, which control or this process knows, is as it was. */
+struct merge {
+  struct tm_keeper keeper;         /* first, as pieces find the rest from it */
+  const struct tm_shared *from;
+  struct tm_shared *to;
+};
+
+static void merge_piece(struct tm_keeper *k, const void *at, size_t n) {
+  const struct merge *m = (const struct merge *)(const void *)k;
+  uintptr_t off = (uintptr_t)at - (uintptr_t)m->from;
+  if (off < sizeof *m->to) memcpy((char *)m->to + off, at, n);
+}
+
+static void merge_shared(struct tm_shared *s, struct tm_shared *was) {
+  struct merge m = {{merge_piece}, s, was};
+  s->arena = was->arena;
+  s->arena_size = was->arena_size;
+  tm_shared_keep(s, &m.keeper);
+  was->drain |= s->drain;          /* control may have asked for it meanwhile */
+  memcpy(s, was, sizeof *s);
+}
+
 static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
   struct tm_epochs *e = ctx;
   int rc = 0;
@@ -176,7 +200,13 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
   const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
   struct tm_journal_scan scan;
   uint64_t snapshot;
-  if (tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err) != 0) return -1;
+  struct tm_shared *was = malloc(sizeof *was);
+  if (was == NULL) return tm_err_set(err, 1, "memory", "no memory to put back what %s keeps", e->dir.path);
+  memcpy(was, e->shared, sizeof *was);
+  int rc = tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err);
+  if (rc == 0 && !e->look) merge_shared(e->shared, was);
+  free(was);
+  if (rc != 0) return -1;
   if (e->look) {
     tm_journal_scan_fini(e->io, &scan);
     return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
@@ -212,6 +242,7 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   e->keeper.piece = piece;
   e->io = &tm_io_real;
   e->shared = shared;
+  e->shared_size = sizeof *shared + shared->arena_size;
   e->epoch_ns = (uint64_t)o->epoch_ms * 1000000U;
   e->epoch_min_ns = (uint64_t)o->epoch_min_ms * 1000000U;
   tm_buf_init(&e->text, LIBRARY_MAX);

@@ -1,5 +1,5 @@
---[[ durable.lua - the part of the benchmark about runs that are kept (--data): what that costs in speed, pauses and memory, how much is written, how
-soon a killed run goes on, and how soon a row of an event log is durable.
+--[[ durable.lua - the part of the benchmark about runs that are kept (--data): what that costs in speed, pauses and memory, how much is
+written, how soon a killed run goes on, and how soon a row of an event log is durable.
 
 A run is fed through a pipe; a *mark*, an event without a key, comes back as a row of a file, so all before it was read. ]]
 
@@ -61,11 +61,15 @@ local function stop(run)
     peak_mb = number(text, 'memory_peak_bytes') / 2 ^ 20, cpu = tonumber(text:match '"cpu_s":([%d.]+)' or 0) }
 end
 
---- Control and worker at once, so that nothing is done in order any more.
+--- The processes of a run: control, and the worker, which holds the folder's lock.
+local function processes(run)
+  local worker = read(run.data .. '/lock'):match '%d+'
+  return read(('/proc/%s/status'):format(worker)):match 'PPid:%s*(%d+)', worker
+end
+
+--- Both at once, so that nothing is done in order any more.
 local function kill(run)
-  local control = read(run.data .. '/lock'):match '%d+'
-  local worker = read(('/proc/%s/task/%s/children'):format(control, control)):match '%d+'
-  shell('kill -9 %s %s', control, worker or '')
+  shell('kill -9 %s %s', processes(run))
   run.pipe:close()
   sleep(0.1)
 end
@@ -129,12 +133,11 @@ local function sized(mb, updates)
   sleep(0.5)
   run.pipe:write '{"a":1,"mark":1}\n'
   -- as TERM does: the run is kept, and tells what it did
-  shell('kill -TERM %s', read(data .. '/lock'):match '%d+')
+  shell('kill -TERM %s', (processes(run)))
+  local last = now() + 60
+  while not read(run.err):find('epoch_work_ns', 1, true) and now() < last do sleep(0.02) end
   local o = stop(run)
   o.mb, o.keys, o.without_mb, o.cpu_ratio = mb, count, without.peak_mb, without.cpu / o.cpu
-  -- outside: events through a pipe while the state is updated by them
-  local lat = shell('%s/latency -r 10000 -s 10 %s --quiet', bench, lib.line(run.words))
-  o.through_p99, o.through_p999, o.through_max = (lat or ''):match '^%d+ %S+ (%S+) (%S+) (%S+)'
   -- a kill behind some more updates, then the first row of the process that goes on
   run = start('durable_keys.lua', data)
   feed(run, keys_file(math.min(count, 100000), count, count))
@@ -142,9 +145,14 @@ local function sized(mb, updates)
   local sizes = shell('%s snapshot ls %s --json', lib.quote(tidemill), lib.quote(data)) or ''
   local snapshot, at = tonumber(sizes:match '"bytes":(%d+)' or 0), tonumber(sizes:match '"epoch":(%d+)' or 0)
   o.snapshot_mb, o.journal_mb = snapshot / 1e6, written(data, at) / 1e6
+  shell('rm -rf %s.2 && cp -r %s %s.2', data, data, data)
   local line = ('echo \'{"a":1,"mark":1}\' | %s'):format(lib.line(run.words))
   local cost = lib.run(bench .. '/measure', { words = { 'sh', '-c', line }, first = true })
   o.first_ms, o.code = cost.first_ms, cost.code
+  -- outside: events through a pipe while the state is updated by them, and epochs and snapshots are made
+  shell('rm -rf %s && mv %s.2 %s', data, data, data)
+  local lat = shell('%s/latency -r 10000 -s 10 %s --quiet', bench, lib.line(run.words))
+  o.through_p99, o.through_p999, o.through_max = (lat or ''):match '^%d+ %S+ (%S+) (%S+) (%S+)'
   o.recovery = cost.first_ms > 0 and (o.snapshot_mb + o.journal_mb) / cost.first_ms * 1e3 or 0
   return o
 end
@@ -163,7 +171,8 @@ local function touched()
     sleep(4.5)
     local bytes, epochs
     bytes, epochs, last = written(data, last)
-    list[#list + 1] = { what = ('%g %% of %s keys'):format(part * 100, lib.count(count)), touched = part * count, bytes = bytes, epochs = epochs }
+    local name = ('%g %% of %s keys'):format(part * 100, lib.count(count))
+    list[#list + 1] = { what = name, touched = part * count, bytes = bytes, epochs = epochs }
   end
   stop(run)
   data = fresh 'durable.data'
