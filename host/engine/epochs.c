@@ -271,6 +271,8 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
   e->script = script;
   if (e->look) return 0;
   if (e->found) tm_flow_fresh(f);
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->kind == TM_SOURCE_STDIN) f->sources[i]->ring = e->shared->input;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     f->outlets[i]->sink.kept = 1;
     struct tm_files *files = f->outlets[i]->sink.files;

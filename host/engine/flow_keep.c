@@ -30,6 +30,7 @@ static void follow_keep(const struct tm_follow_state *f, struct tm_keeper *k) {
 static void source_keep(const struct tm_source *s, struct tm_keeper *k) {
   const struct tm_source_state *st = s->state;
   tm_keep(k, st, sizeof *st);
+  if (s->ring != NULL) tm_input_ring_cut(s->ring, st->offset);
   if (s->kind == TM_SOURCE_LINK) return;
   tm_keep(k, s->buf.data + st->head, (size_t)(st->tail - st->head));
   if (s->batch->csv != NULL) names_keep(s->batch->csv->shared, k);
@@ -101,15 +102,19 @@ void tm_flow_keep(struct tm_flows *f, struct tm_keeper *k) {
 }
 
 int tm_flow_waits(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->ring != NULL && tm_input_ring_waits(f->sources[i]->ring)) return 1;
   for (int32_t i = 0; i < f->outlets_n; i++)
     if (f->outlets[i]->sink.kind == TM_SINK_LOG && tm_log_sink_waits(&f->outlets[i]->sink)) return 1;
   return 0;
 }
 
 int tm_flow_durable(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->ring != NULL) tm_input_ring_release(f->sources[i]->ring);
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_sink *s = &f->outlets[i]->sink;
-    if (s->kind == TM_SINK_LOG && tm_log_sink_durable(s, end_of(f, "sink-end", i)->mark.sequence, err) != 0) return -1;
+    if (s->kind == TM_SINK_LOG && tm_log_sink_durable(s, end_of(f, "sink-end", s->key)->mark.sequence, err) != 0) return -1;
   }
   return 0;
 }

@@ -117,6 +117,11 @@ static int64_t generate(struct tm_worker *w, struct tm_source *s, struct tm_err 
   return n;
 }
 
+/* It was asked to end, and goes on in another process: what was read stays where it is, and what is open stays open. */
+static int rests(const struct tm_worker *w) {
+  return w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs) && w->ending && w->cut_short;
+}
+
 /* Nothing more is read: of a live source an unfinished line is told, as it is gone; files can be read again. */
 static void stop(struct tm_source *s) {
   int32_t rest = tm_source_stop(s);
@@ -187,6 +192,7 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
     if (got != TM_SOURCE_MORE) return (int)got;
     int pending = tm_source_pending(s);
     if (w->ending && !(s->live && pending)) {
+      if (rests(w)) return TM_SOURCE_END;
       if (!tm_source_end_held(s) && !tm_source_read_held(s)) stop(s);
       continue;
     }
@@ -253,6 +259,7 @@ static enum turn pick(struct tm_worker *w, int32_t island, struct tm_err *err) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
       if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done || tm_flow_island(&w->flows, s) != island) continue;
+      if (rests(w) && !(s->ring != NULL && tm_source_pending(s))) continue;
       if (!w->ending && tm_flow_is_held(&w->flows, s)) {
         held = 1;
         continue;
@@ -353,9 +360,15 @@ static int look(struct tm_worker *w);
 
 /* ---- the run is kept ---- */
 
-/* It was asked to end, and goes on in another process: what was read stays where it is, and what is open stays open. */
-static int rests(const struct tm_worker *w) {
-  return w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs) && w->ending && w->cut_short;
+/* Nothing of this island is read any more: but what a worker before had read of a stream ends with this process. */
+static int rests_of(const struct tm_worker *w, int32_t island) {
+  if (tm_epochs_looks(w->flows.epochs)) return 1;
+  if (!rests(w)) return 0;
+  for (int32_t i = 0; i < w->flows.sources_n; i++) {
+    struct tm_source *s = w->flows.sources[i];
+    if (s->ring != NULL && tm_source_pending(s) && tm_flow_island(&w->flows, s) == island) return 0;
+  }
+  return 1;
 }
 
 static int any_at_hand(const struct tm_worker *w) {
@@ -403,7 +416,7 @@ static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
   *asked = 0;
   for (int32_t i = 0; i < w->flows.islands_n; i++) {
     if (w->current[i] == NULL && w->cutting) continue;
-    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) || tm_epochs_looks(w->flows.epochs) ? TURN_END : pick(w, i, err);
+    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests_of(w, i) ? TURN_END : pick(w, i, err);
     if (t == TURN_FAILED) return t;
     if (t == TURN_WAIT) waits = 1;
     if (t == TURN_AGAIN || (t == TURN_WAIT && all == TURN_END)) all = t;
@@ -503,7 +516,7 @@ static void wait_for_sources(struct tm_worker *w) {
     uint64_t due = tm_source_due(s);
     if (due > 0 && (first == 0 || due < first)) first = due;
     int fd = tm_source_fd(s);
-    if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i])) continue;
+    if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i]) || tm_source_full(s)) continue;
     if (s->next_ns > now) continue;
     /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
     if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], fd, EV_READ);
