@@ -283,6 +283,17 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
   return 0;
 }
 
+/* After a kill of all processes: what they had read of a stream since the last epoch is gone with them. */
+static void tell_loss(const struct tm_epochs *e) {
+  for (int32_t i = 0; i < e->flows->sources_n; i++) {
+    const struct tm_source *s = e->flows->sources[i];
+    if (s->ring == NULL) continue;
+    tm_log_warning("stdin: the run before was ended by force. By its last epoch it had read %lld bytes of standard input, %.0f events; what it read "
+                   "behind them is lost, %d MiB at most; how much it was cannot be known", (long long)s->state->offset, s->state->good,
+                   TM_INPUT_RING >> 20);
+  }
+}
+
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   int rc = e->found && !e->look ? tm_flow_ends_back(e->flows, err) : 0;
   if (rc == 0 && e->library != NULL) rc = tm_script_restore(e->script, e->library, e->library_n, err);
@@ -292,7 +303,10 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
   if (rc != 0 || e->look) return rc;
-  if (e->found && !e->shared->stopped) return tm_flow_durable(e->flows, err);
+  if (e->found && !e->shared->stopped) {
+    if (e->shared->counters.worker_restarts == 0) tell_loss(e);
+    return tm_flow_durable(e->flows, err);
+  }
   e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
