@@ -4,7 +4,7 @@
 #include "unit.h"
 
 static uint32_t seed = 1;
-static uint32_t draw(uint32_t n) { return (seed = seed * 1664525u + 1013904223u) / (UINT32_MAX / n + 1); }
+static uint32_t draw(uint32_t n) { return ((seed = seed * 1664525u + 1013904223u) >> 8) % n; }
 
 /* Byte i of the stream; no byte of text, so that presets may be met. */
 static char byte_at(int64_t i) { return (char)((uint64_t)i * 2654435761u >> 13); }
