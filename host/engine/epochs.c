@@ -32,7 +32,7 @@
 
 enum {
   SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100,
-  PART_OF_PIECE = 256, PIECE_IN_PARTS = 64 * 1024,
+  GATHERED = 64 * 1024, PART_OF_PIECE = 256, PIECE_IN_PARTS = 64 * 1024,
   WORK_PART = 10                   /* of the worker's time, when somebody waits for epochs */
 };
 #define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
@@ -75,6 +75,8 @@ struct tm_epochs {
   uint64_t noted;                  /* the last that is durable, as far as was looked at */
   int copying;
   struct tm_buf text;              /* the library's, for the head */
+  char gathered[GATHERED];         /* on its way to the journal */
+  size_t gathered_n;
   struct piece *pieces;
   int32_t pieces_n, pieces_cap, piece;
   int syncs[SYNCS_MAX];            /* descriptors, ours, to be synced before the epoch under way */
@@ -315,10 +317,21 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
 
 /* ---- writing ---- */
 
-/* What a turn has spent on an epoch since `from`. */
-static uint64_t worked(struct tm_epochs *e, uint64_t from) {
-  uint64_t ns = e->io->mono_ns(e->io) - from;
+/* Processor time of the worker's thread: what a pause would be on a machine that nobody else uses. */
+static uint64_t cpu_ns(void) {
+  struct timespec t;
+  return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec : 0;
+}
+
+/* What a turn spends on an epoch. */
+struct work { uint64_t from, cpu_from; };
+
+static struct work work_begin(const struct tm_epochs *e) { return (struct work){e->io->mono_ns(e->io), cpu_ns()}; }
+
+static uint64_t work_end(struct tm_epochs *e, const struct work *w) {
+  uint64_t ns = e->io->mono_ns(e->io) - w->from;
   tm_hist_record(&e->shared->epoch_work, ns, 1);
+  tm_hist_record(&e->shared->epoch_cpu, cpu_ns() - w->cpu_from, 1);
   return ns;
 }
 
@@ -327,14 +340,30 @@ static int failed(const struct tm_epochs *e, struct tm_err *err) {
 }
 
 /* To the journal; where more waits to be written than it holds, so does this. What fails is told at the next step. */
-static void put(struct tm_epochs *e, const void *bytes, size_t n) {
+static void hand_over(struct tm_epochs *e, const void *bytes, size_t n) {
   struct pollfd p = {.fd = tm_journal_fd(e->journal), .events = POLLIN};
-  uint64_t told;
   e->shared->counters.epoch_bytes += n;
   while (tm_journal_put(e->journal, bytes, (int64_t)n) == TM_JOURNAL_FULL) {
     poll(&p, 1, 100);
-    if (read(p.fd, &told, sizeof told) < 0 && errno != EAGAIN && errno != EINTR) return;
+    tm_epochs_hear(e);
   }
+}
+
+/* What was gathered: most ranges are a line or two, and each call of the journal takes its lock. */
+static void put_gathered(struct tm_epochs *e) {
+  if (e->gathered_n > 0) hand_over(e, e->gathered, e->gathered_n);
+  e->gathered_n = 0;
+}
+
+static void put(struct tm_epochs *e, const void *bytes, size_t n) {
+  int large = n > sizeof e->gathered / 2;
+  if (large || n > sizeof e->gathered - e->gathered_n) put_gathered(e);
+  if (large) {
+    hand_over(e, bytes, n);
+    return;
+  }
+  memcpy(e->gathered + e->gathered_n, bytes, n);
+  e->gathered_n += n;
 }
 
 static void put_range(struct tm_epochs *e, uint64_t offset, const char *bytes, size_t n) {
@@ -464,7 +493,7 @@ int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
   while (tm_journal_synced(e->journal) != e->last && tm_journal_wait(e->journal) == TM_JOURNAL_OK) {}
   if (failed(e, err) != 0 || note_durable(e, err) != 0) return -1;
-  uint64_t from = e->io->mono_ns(e->io);
+  struct work work = work_begin(e);
   if (tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
   e->shared->counters.epochs++;
   e->text.len = 0;
@@ -481,7 +510,7 @@ int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   e->copying = 1;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
-  e->work_ns = worked(e, from);
+  e->work_ns = work_end(e, &work);
   return 0;
 }
 
@@ -520,13 +549,14 @@ int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
   if (e->look) return 0;
   if (failed(e, err) != 0 || note_durable(e, err) != 0) return -1;
   if (!e->copying) return 0;
-  uint64_t from = e->io->mono_ns(e->io);
+  struct work work = work_begin(e);
   int more = tm_arena_copy(e->arena, emit, e, SLICE_BYTES);
   if (!more) {
     e->copying = 0;
+    put_gathered(e);
     e->last = tm_journal_end(e->journal);
   }
-  e->work_ns += worked(e, from);
+  e->work_ns += work_end(e, &work);
   if (more) return 1;
   return e->last != 0 ? 0 : failed(e, err);
 }

@@ -85,6 +85,7 @@ struct tm_shared {
   int32_t stopped;                   /* the run that is put back had stopped in order: nothing was written behind its last epoch */
   uint64_t moves;                    /* changes whenever anything was read, passed, merged or written: the measure of progress */
   struct tm_hist epoch_work;         /* with a data folder: ns that a turn of the worker spent on an epoch, one entry each; not kept */
+  struct tm_hist epoch_cpu;          /* the same in processor time */
   /* for control's words about a death, filled by the worker; empty or NULL: not known */
   char pipelines[TM_SHARED_PIPELINES][64];  /* names, by marker.pipeline */
   char source[256];                  /* where the batch at hand came from: a path, or "stdin" */

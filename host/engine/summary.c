@@ -329,6 +329,8 @@ int tm_summary_json(const struct tm_summary *sum, struct tm_buf *out) {
   put(out, ",");
   put_json_times("epoch_work_ns", &sum->shared->epoch_work, out);
   put(out, ",");
+  put_json_times("epoch_cpu_ns", &sum->shared->epoch_cpu, out);
+  put(out, ",");
   put_json_lists(sum->shared, out);
   put(out, "}\n");
   return out->cap_max < 0 ? -1 : 0;

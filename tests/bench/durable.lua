@@ -54,10 +54,10 @@ end
 local function stop(run)
   run.pipe:close()
   local text = read(run.err)
-  local name = text:match '"epoch_work_ns":{(.-)}' or ''
+  local name, cpu = text:match '"epoch_work_ns":{(.-)}' or '', text:match '"epoch_cpu_ns":{(.-)}' or ''
   local function number(from, key) return tonumber(from:match('"' .. key .. '":(%d+)') or 0) end
   return { work_p999 = number(name, 'p999') / 1e6, work_max = number(name, 'max') / 1e6, work_p50 = number(name, 'p50') / 1e6,
-    turns = number(name, 'count'), epochs = number(text, 'epochs'), epoch_bytes = number(text, 'epoch_bytes'),
+    cpu_p999 = number(cpu, 'p999') / 1e6, cpu_max = number(cpu, 'max') / 1e6, turns = number(name, 'count'), epochs = number(text, 'epochs'), epoch_bytes = number(text, 'epoch_bytes'),
     peak_mb = number(text, 'memory_peak_bytes') / 2 ^ 20, cpu = tonumber(text:match '"cpu_s":([%d.]+)' or 0) }
 end
 
@@ -146,6 +146,7 @@ local function sized(mb, updates)
   local snapshot, at = tonumber(sizes:match '"bytes":(%d+)' or 0), tonumber(sizes:match '"epoch":(%d+)' or 0)
   o.snapshot_mb, o.journal_mb = snapshot / 1e6, written(data, at) / 1e6
   shell('rm -rf %s.2 && cp -r %s %s.2', data, data, data)
+  o.snapshot_peak_mb = lib.run(bench .. '/measure', { words = { tidemill, 'snapshot', 'make', data .. '.2' } }).peak_mb
   local line = ('echo \'{"a":1,"mark":1}\' | %s'):format(lib.line(run.words))
   local cost = lib.run(bench .. '/measure', { words = { 'sh', '-c', line }, first = true })
   o.first_ms, o.code = cost.first_ms, cost.code
@@ -211,16 +212,14 @@ end
 --- what: the parts of it that are asked for ("speed sizes touched log"); nil for a part that was not.
 function M.run(env, say, rounds, cards, n, what)
   place, report, bench, tidemill, result = env, say, env.bench, env.build .. '/tidemill', {}
-  local most = tonumber(os.getenv 'BENCH_STATE_MB' or 1000)
+  local sizes = os.getenv 'BENCH_STATE_MB' or '10 100 630 1000'   -- 630: 10 M records
   local function wanted(part) return (' ' .. what .. ' '):find(' ' .. part .. ' ', 1, true) end
   if wanted 'speed' then result.speed = speed(rounds, cards, n) end
   if wanted 'log' then result.log = log_latency(math.min(rounds, 3)) end
   if wanted 'touched' then result.touched = touched() end
   if wanted 'sizes' then
     result.sizes = {}
-    for _, mb in ipairs { 10, 100, 630, 1000 } do   -- 630: 10 M records
-      if mb <= most then table.insert(result.sizes, sized(mb, 4000000)) end
-    end
+    for mb in sizes:gmatch '%d+' do table.insert(result.sizes, sized(tonumber(mb), 4000000)) end
   end
   shell('rm -rf %s %s/durable.marks %s/durable.err', lib.quote(bench .. '/durable.data'), lib.quote(bench), lib.quote(bench))
   return result

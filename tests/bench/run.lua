@@ -5,8 +5,8 @@
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
 -- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed nexmark keys guards
--- robust pipelines start latency durable"), BENCH_DURABLE ("speed log touched sizes"), BENCH_STATE_MB (1000). Inputs and peers lie in
--- BUILD/bench.
+-- robust pipelines start latency durable"), BENCH_DURABLE ("speed log touched sizes"), BENCH_STATE_MB ("10 100 630 1000").
+-- Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
 local lib, report = require 'lib', require 'report'
