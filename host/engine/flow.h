@@ -202,6 +202,9 @@ int tm_flow_uncommitted(const struct tm_flows *f);
 int tm_flow_waits(const struct tm_flows *f);
 /* What was kept last (tm_flow_keep) is durable: readers that wait are told, and what was held goes. 0, or -1 err. */
 int tm_flow_durable(struct tm_flows *f, struct tm_err *err);
+/* The run that was put back had ended, and may have been killed before it told of its last epoch: readers are told now. No script is
+ * loaded. 0, or -1 err. */
+int tm_flow_ended(struct tm_shared *s, const struct tm_io *io, struct tm_err *err);
 /* Event logs that are written are on the disk as far as they are now; from any thread. 0, or -1 err. */
 int tm_flow_sync(struct tm_flows *f, struct tm_err *err);
 

@@ -648,6 +648,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   w->replays = o->replay != NULL;
   if (open_epochs(w, o, &err) != 0) return told(&err);
   if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
+    if (tm_flow_ended(shared, w->io, &err) != 0) return told(&err);
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
     shared->phase = TM_PHASE_DONE;
     return 0;

@@ -77,3 +77,12 @@ int tm_eventlog_durable_read(const struct tm_io *io, const char *folder, uint64_
   return tm_err_set(err, 1, "log-durable", "%.500s: is damaged; the run that writes this log makes it anew when it is started, and without it all "
                     "that was written is read", path);
 }
+
+int tm_eventlog_durable_raise(const struct tm_io *io, const char *folder, uint64_t sequence, struct tm_err *err) {
+  uint64_t now;
+  int whole = tm_eventlog_durable_read(io, folder, &now, err) == 0;
+  if (whole && now >= sequence) return 0;  /* UINT64_MAX: there is none, and all is read */
+  int fd = tm_eventlog_durable_make(io, folder, sequence, err);
+  if (fd >= 0) io->close(io, fd);
+  return fd >= 0 ? 0 : -1;
+}

@@ -20,6 +20,8 @@ enum { TM_EVENTLOG_DURABLE = 32 };   /* bytes of the mark */
 int tm_eventlog_durable_make(const struct tm_io *io, const char *folder, uint64_t sequence, struct tm_err *err);
 /* Moves it: 0, or a negative errno; the old one holds then. */
 int tm_eventlog_durable_put(const struct tm_io *io, int fd, uint64_t sequence);
+/* Where there is a mark that is older, it becomes this one: 0, or -1 err. Of a log that nobody writes. */
+int tm_eventlog_durable_raise(const struct tm_io *io, const char *folder, uint64_t sequence, struct tm_err *err);
 /* The run that writes is not kept: all that is there counts from now on. 0, or -1 err. */
 int tm_eventlog_durable_remove(const struct tm_io *io, const char *folder, struct tm_err *err);
 /* *sequence: behind what may be read; UINT64_MAX where there is no mark. 0, or -1 err: it cannot be read, or is damaged. */

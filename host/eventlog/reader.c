@@ -438,7 +438,10 @@ int tm_eventlog_reader_next(struct tm_eventlog_reader *r, struct tm_eventlog_row
       if ((rc = at_end(r, &again, err)) <= 0) return rc;
       continue;
     }
-    if (l == LOOK_LATER) return 0;
+    if (l == LOOK_LATER) {
+      r->window.len = 0;  /* what lies there may be cut back and written anew */
+      return 0;
+    }
     again = 0;
     pass(r, &b, some ? rows : NULL);
     if (some) return 1;

@@ -57,7 +57,8 @@ local function stop(run)
   local name, cpu = text:match '"epoch_work_ns":{(.-)}' or '', text:match '"epoch_cpu_ns":{(.-)}' or ''
   local function number(from, key) return tonumber(from:match('"' .. key .. '":(%d+)') or 0) end
   return { work_p999 = number(name, 'p999') / 1e6, work_max = number(name, 'max') / 1e6, work_p50 = number(name, 'p50') / 1e6,
-    cpu_p999 = number(cpu, 'p999') / 1e6, cpu_max = number(cpu, 'max') / 1e6, turns = number(name, 'count'), epochs = number(text, 'epochs'), epoch_bytes = number(text, 'epoch_bytes'),
+    cpu_p999 = number(cpu, 'p999') / 1e6, cpu_max = number(cpu, 'max') / 1e6, turns = number(name, 'count'),
+    epochs = number(text, 'epochs'), epoch_bytes = number(text, 'epoch_bytes'),
     peak_mb = number(text, 'memory_peak_bytes') / 2 ^ 20, cpu = tonumber(text:match '"cpu_s":([%d.]+)' or 0) }
 end
 
@@ -152,7 +153,7 @@ local function sized(mb, updates)
   o.first_ms, o.code = cost.first_ms, cost.code
   -- outside: events through a pipe while the state is updated by them, and epochs and snapshots are made
   shell('rm -rf %s && mv %s.2 %s', data, data, data)
-  local lat = shell('%s/latency -r 10000 -s 10 %s --quiet', bench, lib.line(run.words))
+  local lat = shell('%s/latency -r 10000 -s 10 -w %.1f %s --quiet 2>/dev/null', bench, cost.first_ms / 500 + 1, lib.line(run.words))
   o.through_p99, o.through_p999, o.through_max = (lat or ''):match '^%d+ %S+ (%S+) (%S+) (%S+)'
   o.recovery = cost.first_ms > 0 and (o.snapshot_mb + o.journal_mb) / cost.first_ms * 1e3 or 0
   return o
@@ -196,7 +197,7 @@ local function log_latency(rounds)
     report.step(('latency stdin to a durable log at 10,000 events/s, round %d of %d'):format(round, rounds))
     local data = fresh 'durable.data'
     local disk = shell('%s/fdatasync %s 1000', bench, bench) or ''
-    local text = shell('%s/latency -r 10000 -s 10 -f %s %s run %s --quiet --data %s', bench,
+    local text = shell('%s/latency -r 10000 -s 10 -w 1 -f %s %s run %s --quiet --data %s', bench,
       lib.quote(('exec %s log cat out --follow --data %s'):format(lib.quote(tidemill), lib.quote(data))), lib.quote(tidemill),
       place.here .. '/durable_log.lua', lib.quote(data)) or ''
     local p50, p99, p999, max, lost = text:match '%d+ (%S+) (%S+) (%S+) (%S+) (%d+)$'

@@ -1,8 +1,8 @@
 /* latency.c - how long an event takes through a command's stdin and stdout, at a fixed rate.
  *
- *   latency [-r EVENTS_PER_S] [-s SECONDS] [-f FOLLOWER] COMMAND ARG...
+ *   latency [-r EVENTS_PER_S] [-s SECONDS] [-w SECONDS] [-f FOLLOWER] COMMAND ARG...
  *
- * With -f the events come back from another command, a line of shell, which reads what COMMAND writes (an event log): it is started half a
+ * -w: how long the command takes to start; the first event is due so long after that. With -f the events come back from another command, a line of shell, which reads what COMMAND writes (an event log): it is started half a
  * second before the first event, and stopped when all have come back or none has for 10 s.
  *
  * Open loop: event i is due at start + i / rate and is written when it is due, whether or not the ones before it have
@@ -138,13 +138,14 @@ static int both_start(struct run *run, char **argv, char *follow, int *follower)
 
 int main(int argc, char **argv) {
   struct run run = {.rate = 10000};
-  double seconds = 10;
+  double seconds = 10, wait_s = 0.3;
   int opt, child, follower = 0;
   char *follow = NULL;
   pthread_t writer;
-  while ((opt = getopt(argc, argv, "+r:s:f:")) != -1) {
+  while ((opt = getopt(argc, argv, "+r:s:w:f:")) != -1) {
     if (opt == 'r') run.rate = strtod(optarg, NULL);
     else if (opt == 's') seconds = strtod(optarg, NULL);
+    else if (opt == 'w') wait_s = strtod(optarg, NULL);
     else if (opt == 'f') follow = optarg;
     else return 2;
   }
@@ -153,7 +154,7 @@ int main(int argc, char **argv) {
   run.events = (long)(run.rate * (seconds + WARM_S));
   run.latency_s = calloc((size_t)run.events, sizeof *run.latency_s);
   if (run.latency_s == NULL || (child = both_start(&run, argv + optind, follow, &follower)) < 0) goto failed;
-  run.start = now() + (follow != NULL ? 0.5 : 0.3); /* the command has started by then */
+  run.start = now() + wait_s; /* the command has started by then */
   if (pthread_create(&writer, NULL, writer_main, &run) != 0) goto failed;
   lines_read(&run);
   pthread_join(writer, NULL);

@@ -294,15 +294,16 @@ function M.durable(out)
     say('\n%8s %12s %9s %9s %9s %9s %9s %9s %9s %9s %8s %9s %9s', 'state MB', 'keys', 'work p50', 'p99.9', 'max ms', 'cpu p99.9', 'max ms',
       'through99', 'p99.9 ms', 'MB', 'epochs', 'first ms', 'MB/s')
     for _, r in ipairs(out.sizes) do
-      say('%8d %12s %9.3f %9.3f %9.3f %9.3f %9.3f %9s %9s %9.0f %8d %9.0f %9.0f', r.mb, lib.count(r.keys), r.work_p50, r.work_p999, r.work_max,
-        r.cpu_p999, r.cpu_max, r.through_p99 or '-', r.through_p999 or '-', r.peak_mb, r.epochs, r.first_ms, r.recovery)
+      say('%8d %12s %9.3f %9.3f %9.3f %9.3f %9.3f %9s %9s %9.0f %8d %9.0f %9.0f', r.mb, lib.count(r.keys), r.work_p50, r.work_p999,
+        r.work_max, r.cpu_p999, r.cpu_max, r.through_p99 or '-', r.through_p999 or '-', r.peak_mb, r.epochs, r.first_ms, r.recovery)
       say('%8s without --data %.0f MB; making a snapshot %.0f MB; snapshot %.1f MB, journal behind it %.1f MB, written in all %.1f MB;', '',
         r.without_mb, r.snapshot_peak_mb, r.snapshot_mb, r.journal_mb, r.epoch_bytes / 1e6)
       say('%8s processor time of the run without --data %.2f of that with it', '', r.cpu_ratio)
     end
     local last = out.sizes[#out.sizes]
     local pause = last.work_p999 <= 5 or (last.cpu_p999 <= 5 and 'noise')
-    bar(('pause of a worker, %d MB, p99.9 ms'):format(last.mb), ('%.2f, processor time %.2f'):format(last.work_p999, last.cpu_p999), pause, 'at most 5')
+    local figures = ('%.2f, processor time %.2f'):format(last.work_p999, last.cpu_p999)
+    bar(('pause of a worker, %d MB, p99.9 ms'):format(last.mb), figures, pause, 'at most 5')
     local memory = (last.peak_mb + last.snapshot_peak_mb) / last.peak_mb
     bar('memory with a snapshot being made, of that without', ('%.2f'):format(memory), memory <= 1.1, '1.1')
     bar('recovery, MB/s', ('%.0f'):format(last.recovery), last.recovery >= 200, 'at least 200')

@@ -67,6 +67,36 @@ describe('the rows of a log of a run that is kept', function()
     assert.equal(0, p:wait(), p:err())
   end)
 
+  it('are all there when the run has ended, though it was killed before it told of its last epoch', function()
+    local data, fifo = h.path 'data', r.fifo()
+    local mark = data .. '/logs/out/durable'
+    local p = r.start({ 'run', '--quiet', path, '--data', data }, { stdin = fifo })
+    local f = assert(io.open(fifo, 'w'))
+    f:write(lines(1, 3))
+    f:flush()
+    r.wait_until('rows', function() return cat(data) == lines(1, 3) end)
+    p:signal 'TERM'
+    assert.equal(0, p:wait(), p:err())
+    f:close()
+    local older = h.read(mark)
+    local args = { 'run', '--quiet', path, '--data', data }
+    assert.equal(0, h.shell('cat ' .. h.write(lines(4, 9)) .. ' | ' .. h.command(args)).code)
+    assert.equal(lines(1, 9), cat(data))
+    for _, text in ipairs { older, 'no mark' } do   -- as it was before the last epoch; and a damaged one, which is told
+      h.write(text, mark)
+      local got = h.run { 'log', 'cat', 'out', '--data', data }
+      assert.equal(text == older and lines(1, 3) or '', got.out)
+      assert.equal(text ~= older, got.err:find('is damaged; the run that writes this log makes it anew', 1, true) ~= nil)
+      assert.truthy(h.run(args).err:find('has come to the end of its input', 1, true))
+      assert.equal(lines(1, 9), cat(data))
+    end
+    -- nobody's mark: it stays away
+    os.remove(mark)
+    assert.equal(0, h.run(args).code)
+    assert.equal('', h.read(mark))
+    assert.equal(lines(1, 9), cat(data))
+  end)
+
   it('that a follower has had are never taken back, however often the run is killed', function()
     math.randomseed(7)
     local data, input, seen = h.path 'data', h.write(lines(1, 40000), h.path 'in.ndjson'), h.path 'seen'
