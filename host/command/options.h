@@ -51,6 +51,7 @@ struct tm_options {
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
   const char *data;                      /* --data DIR: where the run is kept, and event logs are; NULL: nowhere */
   int64_t epoch_ms;                      /* --epoch 100ms */
+  int64_t epoch_min_ms;                  /* --epoch-min 1ms */
   int reset;                             /* --reset: what is kept in DIR is forgotten */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */

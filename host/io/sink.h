@@ -58,6 +58,7 @@ struct tm_sink {
   int small;                 /* files: rows are not held back for more of them */
   int finish;                /* files, logs, sqlite: no more rows come */
   int restored;              /* its state is what another process left */
+  int kept;                  /* the run is kept (--data): what is behind its last durable epoch may be cut back */
   int64_t synced;            /* a plain file: its bytes when it was last asked what to sync */
   struct tm_sqlite *sqlite;  /* rows into a table (sqlite.h); fd then tells that something was done there; NULL: another kind */
   int gone;                  /* its reader has gone: bytes are thrown away */

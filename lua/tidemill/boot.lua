@@ -334,7 +334,11 @@ function M.load(o)
     require 'tidemill.lint'.states(plan, problems)
     if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
   end
-  if o.data and not (checked or o.quiet or o.state) then host.inform(guarantee.line(plan.sinks)) end
+  if o.data and not (checked or o.quiet or o.state) then
+    host.inform(guarantee.line(plan.sinks))
+    local input = guarantee.sources_line(plan.sources)
+    if input then host.inform(input) end
+  end
   return bind(o)
 end
 

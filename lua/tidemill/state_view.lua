@@ -19,6 +19,7 @@ local ffi_string, huge = ffi.string, math.huge
 local M = {}
 
 local NIL = 0 / 0
+local PATCHED = 256   -- bytes of a text that is compared with the one before (host/state/value.c)
 local TYPES = { number = true, integer = true, boolean = true, string = true, any = true }
 local declared = setmetatable({}, { __mode = 'k' })   -- what tm.state.… returned -> its description
 
@@ -295,7 +296,12 @@ function M.make(rec, state, o)
   local place = ffi.new(of_place)
   local box = ffi.cast(of_box, place)
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
-  local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
+  -- of a long one only what differs is written; being written counts, also when nothing does
+  local function set_text(field, v)
+    local rc = #v >= PATCHED and C.tm_ffi_text_patch(ptr, box.r, field.index, v, #v) or 0
+    if rc == 0 then rc = C.tm_ffi_text_set(ptr, box.r, field.index, v, #v) end
+    checked(rc)
+  end
   local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end
   local names, containers, reads, writes, goes = {}, {}, {}, {}, {}
   -- fields of type any: their functions, and text that calls them, without a loop; a function has 60 upvalues at most
