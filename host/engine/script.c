@@ -659,12 +659,23 @@ int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err) 
 int tm_script_restore(struct tm_script *s, const char *text, size_t n, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L), rc = 0;
+  push_handler(s);
   push_function(s, "restore");
   lua_pushlstring(L, text, n);
-  if (lua_pcall(L, 1, 1, 0) != 0)
-    rc = tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", lua_tostring(L, -1));
-  else if (!lua_isnil(L, -1))
+  marker_set(s, -1, 0);  /* it calls functions of scripts: migrate */
+  int failed = lua_pcall(L, 1, 1, top + 1);
+  if (failed != 0) error_fill(s, failed);
+  marker_clear(s);
+  if (failed != 0) {
+    struct tm_err why = {0};
+    error_of_load(L, &why);
+    push_function(s, "restoring");
+    rc = lua_pcall(L, 0, 1, 0) == 0 && lua_isstring(L, -1)
+             ? tm_err_set(err, 6, "restore", "%s%s", lua_tostring(L, -1), why.detail)
+             : tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", why.detail);
+  } else if (!lua_isnil(L, -1)) {
     rc = tm_err_set(err, 6, "restore", "%s", lua_tostring(L, -1));
+  }
   lua_settop(L, top);
   return rc;
 }

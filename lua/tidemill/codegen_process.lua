@@ -110,15 +110,25 @@ return function(emit, Gen, node_list)
     return false
   end
 
+  --- How long elements of such fields stay, by name.
+  local function ages_of(fields)
+    local ages = {}
+    for _, f in ipairs(fields) do if f.container then ages[f.name] = f.container.ttl end end
+    return ages
+  end
+
   function emit.process(g, step, view)
     local rec, clock = step.rec, g.clock
     local parts = require 'tidemill.state_view'
-    local numbers, refs = parts.cells(rec.fields)
+    local numbers, refs, of = parts.cells(rec.fields)
     local aged, timed = has_aged(rec.fields), rec.on_timer or rec.ttl
     if timed then numbers[#numbers + 1] = 'born' end
     if rec.ttl then numbers[#numbers + 1] = 'written' end
     rec.options.timed = aged
-    local state = g:open_state(step, numbers, refs)
+    of.born, of.written = { '', nil, 'born' }, { '', nil, 'written' }
+    local state = g:open_state(step, numbers, refs, nil, { reshape = true, migrate = rec.options.migrate, version = rec.options.version,
+      of = of, ttl = rec.ttl, ages = ages_of(rec.fields) })
+    state.clock = clock and clock.ptr
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
     local held = { inner = inner, hold = hold }

@@ -60,7 +60,7 @@ static void by_name_and_address(void) {
   struct tm_state_field numbers[2];
   memcpy(numbers, fields, sizeof numbers);
   numbers[1].of = TM_VALUE_STRING;
-  struct tm_state_options o = {made[0]->name, fields, made[0]->name_len, 2, RECORD, 0, 0, 0, 0};
+  struct tm_state_options o = {made[0]->name, fields, made[0]->name_len, 2, RECORD, 0, 0, 0, 0, NULL, 0, 0};
   o.max_keys = 50;
   o.on_full = TM_ON_FULL_OLDEST;
   CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_ORDER, "one whose items have links: %d", c->refused);
@@ -71,7 +71,7 @@ static void by_name_and_address(void) {
   o.fields_n = 2;
   o.fields = numbers;
   CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_FIELD && c->refused_field == 1, "one with other elements: %d", c->refused);
-  o = (struct tm_state_options){"under tesT", fields, 10, 2, RECORD, 0, 0, 0, 0};
+  o = (struct tm_state_options){"under tesT", fields, 10, 2, RECORD, 0, 0, 0, 0, NULL, 0, 0};
   struct tm_state *other = tm_ffi_state_new(c, &o);
   CHECK(other != NULL && other->keys == 0, "one of another name");
 
