@@ -29,10 +29,10 @@ struct parse {
 
 /* The first of the commands. */
 static const char *command_name(unsigned commands) {
-  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay" };
+  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay", "state import" };
   int i = 0;
 
-  while (i < 5 && (commands >> i & 1) == 0) i++;
+  while (i < 6 && (commands >> i & 1) == 0) i++;
   return names[i];
 }
 
@@ -472,6 +472,7 @@ static int settle_operands(struct parse *p) {
 /* The word for what a command does to a script. */
 static const char *verb(unsigned command) {
   if (command == TM_OPTIONS_GRAPH) return "draw";
+  if (command == TM_OPTIONS_STATE_IMPORT) return "import into";
   return command & (TM_OPTIONS_STATE_LS | TM_OPTIONS_STATE_GET) ? "look at" : command_name(command);
 }
 

@@ -611,6 +611,15 @@ static int told(const struct tm_err *err) {
   return err->exit_code != 0 ? err->exit_code : 1;
 }
 
+/* `tidemill state import`: what is read becomes the next epoch, whole, or nothing of it does. */
+static int import_all(struct tm_worker *w, struct tm_err *err) {
+  double keys = 0;
+  w->cut_short = !tm_epochs_ended(w->flows.epochs);  /* it is ended as it was */
+  if (tm_script_import(w->script, &keys, err) != 0 || keep_all(w, err) != 0) return told(err);
+  tm_log_info("%.0f key%s imported", keys, keys == 1 ? "" : "s");
+  return 0;
+}
+
 static struct tm_worker worker;
 
 int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
@@ -621,7 +630,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   set_up_loop(w);
   w->replays = o->replay != NULL;
   if (open_epochs(w, o, &err) != 0) return told(&err);
-  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
+  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs) && !o->import) {
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
     shared->phase = TM_PHASE_DONE;
     return 0;
@@ -635,6 +644,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   tm_flow_recover(&w->flows);
   for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
   if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return told(&err);
+  if (o->import) return import_all(w, &err);
   if (tm_epochs_looks(w->flows.epochs)) w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
   shared->phase = TM_PHASE_RUNNING;
   int rc = run_loop(w, &err);

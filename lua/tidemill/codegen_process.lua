@@ -7,7 +7,8 @@ through the steps behind.
 ]]
 
 local keep = require 'tidemill.keep'
-local C = require 'tidemill.lib'.C
+local lib = require 'tidemill.lib'
+local C, ffi = lib.C, lib.ffi
 
 return function(emit, Gen, node_list)
   local key_part = Gen.key_part
@@ -128,7 +129,6 @@ return function(emit, Gen, node_list)
     of.born, of.written = { '', nil, 'born' }, { '', nil, 'written' }
     local state = g:open_state(step, numbers, refs, nil, { reshape = true, migrate = rec.options.migrate, version = rec.options.version,
       of = of, ttl = rec.ttl, ages = ages_of(rec.fields) })
-    state.clock = clock and clock.ptr
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
     local held = { inner = inner, hold = hold }
@@ -150,6 +150,10 @@ return function(emit, Gen, node_list)
     })
     for i, a in ipairs(box.aged) do goes[i] = a end
     state.box, state.view = box, view
+    --- A record that came otherwise than by an event: those to come have higher numbers.
+    function state.imported(record)
+      if timed then box.at.born = math.max(box.at.born, ffi.cast(state.type, record).born) end
+    end
     g.boxes[#g.boxes + 1] = box
     -- the number of the record made last, by which timers know theirs; and how many went
     keep.add(state.name .. '/records', 'records of a process', function()

@@ -201,6 +201,7 @@ return function(emit, Gen, node_list)
     words.kind, words.key = step.kind, key and key.names or {}
     local state = require('tidemill.state').open(name, numbers, refs, step.rec.options, words)
     state.owner, state.step, state.names, state.composite = self.pipeline, step, key and key.names or {}, key and key.composite or false
+    state.clock = self.clock and self.clock.ptr
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
     self.states[#self.states + 1] = state
     return state
@@ -367,6 +368,7 @@ return function(emit, Gen, node_list)
   function Gen.keep_arrivals(state, compiled)
     local arrivals = compiled.arrivals
     if not arrivals then return end
+    state.arrivals = arrivals
     keep.add(state.name .. '/arrivals', 'a count of events', function() return arrivals() end, function(n) arrivals(n) end)
   end
 
@@ -398,7 +400,6 @@ return function(emit, Gen, node_list)
     of.at, of.written = { '', nil, 'at' }, { '', nil, 'written' }
     local state = g:open_state(step, compiled.numbers, compiled.refs, nil, { reshape = true, migrate = rec.options.migrate, of = of,
       declared = declared, ttl = rec.ttl })
-    state.clock = g.clock and g.clock.ptr
     g.keep_arrivals(state, compiled)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local ptr = g:const(state.ptr)

@@ -30,7 +30,7 @@ local parts, by_name, tests = {}, {}, {}
 --- A plan begins: what was registered by the one before is forgotten.
 function M.begin()
   parts, by_name, tests = {}, {}, {}
-  state.forget_changes()
+  state.begin()
 end
 
 --- Registers what a step remembers.

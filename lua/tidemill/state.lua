@@ -16,6 +16,7 @@ local M = {}
 
 local changes = ffi.cast('struct tm_changes *', lib.host.changes)
 M.changes = changes
+M.opened = {}   -- the states of a plan, in the order in which they were opened
 
 local key = ffi.new 'struct tm_key'
 M.key = ffi.cast('struct tm_key *', key)
@@ -134,6 +135,7 @@ function M.open(name, numbers, refs, options, words)
     if ptr == nil then refused(name) end
   end
   opened.ptr = ptr
+  M.opened[#M.opened + 1] = opened
   o.layout_len = 0   -- further ones of its name are found by their address
   return opened
 end
@@ -141,8 +143,9 @@ end
 --- Where a script's function was that changes a kept state, when it raised: a text, or nil.
 function M.changing() return M.reshape and M.reshape.place() end
 
---- A plan begins: of states kept otherwise that the one before met nothing more is made.
-function M.forget_changes()
+--- A plan begins: the states of the one before are forgotten, and what of them was kept otherwise.
+function M.begin()
+  M.opened = {}
   if M.reshape then M.reshape.forget() end
 end
 
