@@ -131,8 +131,8 @@ function M.writer()
         exact.put_cell(buf, opened.ptr, record, cells[i][2])
       end
       put(buf, close)
-      local due = C.tm_ffi_due_time(opened.ptr, record)
-      if opened.made_of.timed ~= 0 and due == due then put(buf, (',"due":%.0f'):format(due)) end
+      local due = opened.made_of.timed ~= 0 and C.tm_ffi_due_time(opened.ptr, record) or 0 / 0
+      if due == due then put(buf, (',"due":%.0f'):format(due)) end
       put(buf, '}')
     end
     if C.tm_ffi_out_end(out, lib.flow) ~= 0 then raise('row-too-large', 'it is larger than 16 MiB') end
