@@ -61,6 +61,7 @@ void tm_options_defaults(struct tm_options *o) {
   const struct tm_option *opt;
 
   memset(o, 0, sizeof *o);
+  o->snapshot = -1;
   for (opt = tm_options_table; opt->name != NULL; opt++) {
     if (opt->kind >= TM_OPTION_DURATION && opt->kind <= TM_OPTION_COUNT32) set_number(o, opt, opt->start);
   }

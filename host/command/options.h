@@ -39,6 +39,7 @@ struct tm_options {
   int set_n;
   const char *sample;                    /* check --sample FILE */
   const char *state;                     /* the command state: "ls", "get" or "export"; NULL for all others */
+  int64_t snapshot;                      /* snapshot export: the epoch of the snapshot that is looked at, 0 the newest; -1 for all others */
   int import;                            /* state import: standard input becomes what the run in DIR keeps, and nothing else is done */
   const char *state_name;                /* state get NAME [KEY]; NULL: not given */
   const char *state_key;

@@ -667,7 +667,7 @@ static int call_watched(struct tm_script *s, const char *name, const char *text,
   int failed = lua_pcall(L, 1, 1, top + 1);
   if (failed != 0) error_fill(s, failed);
   marker_clear(s);
-  if (failed != 0) error_of_load(L, err);
+  if (failed != 0) error_of_load(s, err);
   return failed != 0 ? -1 : 0;
 }
 
