@@ -375,11 +375,12 @@ local function begin_test(what, o)
   plan, checked = made, o.checked
   o.engine.open(bind { checked = o.checked })
   if o.saved then
-    local ok, told = o.engine.guarded(keep.restore, o.saved)   -- which calls functions of scripts, too
+    local told
+    local ok, why = o.engine.guarded(function() told = keep.restore(o.saved) end)   -- which calls functions of scripts, too
     if not ok then
       local place = state.changing()
-      if not place then error(told, 0) end
-      raise('state-changed', place .. (type(told) == 'table' and told.message or tostring(told)))
+      if not place then error(why, 0) end
+      raise('state-changed', place .. (type(why) == 'table' and why.message or tostring(why)))
     end
     for _, t in ipairs(told) do
       if t.what == 'changed' or not o.changed then

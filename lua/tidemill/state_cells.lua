@@ -48,7 +48,8 @@ function M.each_entry(ptr, record, cell, what, raw)
     at = C.tm_ffi_map_next(ptr, record, cell.index, at, key, has and val or nil)
     if at == 0 then return nil end
     if raw then return key, val end
-    return element.read(key, what), has and element.read(val, what) or nil
+    if not has then return element.read(key, what) end
+    return element.read(key, what), element.read(val, what)
   end
 end
 
