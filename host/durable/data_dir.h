@@ -71,6 +71,8 @@ struct tm_data_load {
   /* bytes of the address space; those never given are zero */
   int (*bytes)(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err);
   int (*zero)(void *ctx, uint64_t offset, uint64_t n, struct tm_err *err);
+  /* a block of a snapshot, before all bytes; what no epoch ever gave is zero in it. NULL: it goes to `bytes` */
+  int (*block)(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err);
   /* the head of the last epoch, once, at the end: whole. Not called when the folder holds no epoch. */
   int (*head)(void *ctx, uint64_t epoch, const void *head, int64_t n, struct tm_err *err);
 };

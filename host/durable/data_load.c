@@ -43,6 +43,12 @@ static int take_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, 
   return l->to->bytes(l->to->ctx, offset, bytes, n, err);
 }
 
+static int take_block(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err) {
+  const struct load *l = ctx;
+
+  return (l->to->block != NULL ? l->to->block : l->to->bytes)(l->to->ctx, offset, bytes, n, err);
+}
+
 static int take_zero(void *ctx, uint64_t offset, uint64_t n, struct tm_err *err) {
   const struct load *l = ctx;
 
@@ -69,7 +75,7 @@ static int whole_find(const struct tm_data_dir *d, const struct tm_snapshot_list
 
 /* The snapshot, if there is one that is whole: 0 and *epoch, or -1 with err. */
 static int snapshot_load(const struct tm_data_dir *d, struct load *l, uint64_t *epoch, struct tm_err *err) {
-  const struct tm_snapshot_visitor to = { .ctx = l, .block = take_bytes, .head = snapshot_head };
+  const struct tm_snapshot_visitor to = { .ctx = l, .block = take_block, .head = snapshot_head };
   struct tm_snapshot_list list;
   int i;
 
@@ -115,7 +121,7 @@ static int no_snapshot(const struct tm_data_dir *d, const struct tm_snapshot_lis
 
 int tm_data_load_snapshot(const struct tm_data_dir *d, const struct tm_data_load *to, uint64_t epoch, struct tm_err *err) {
   struct load l = { .io = d->io, .to = to };
-  const struct tm_snapshot_visitor visitor = { .ctx = &l, .block = take_bytes, .head = snapshot_head };
+  const struct tm_snapshot_visitor visitor = { .ctx = &l, .block = take_block, .head = snapshot_head };
   struct tm_snapshot_list list;
   int i = 0, r;
 

@@ -92,6 +92,21 @@ static int put_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, s
   return tm_err_set(err, 1, "data", "%s: state cannot be put back: no memory, or it lies outside of the arena", e->dir.path);
 }
 
+/* Of the shared block pieces are kept, and what lies between them is this process's: a snapshot has zeroes there. The block is as new, so
+ * what is zero in a piece is so already. */
+static int put_block(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err) {
+  struct tm_epochs *e = ctx;
+  const char *from = bytes;
+  if (offset < SHARED) return put_bytes(ctx, offset, bytes, n, err);
+  if (e->look) return 0;
+  size_t size = sizeof *e->shared + e->shared->arena_size, at = (size_t)(offset - SHARED);
+  if (at > size) return tm_err_set(err, 1, "data", "%s: a snapshot has bytes outside of the run's memory", e->dir.path);
+  if ((size_t)n > size - at) n = (int64_t)(size - at);  /* blocks are whole */
+  for (int64_t i = 0; i < n; i++)
+    if (from[i] != 0) ((char *)e->shared)[at + (size_t)i] = from[i];
+  return 0;
+}
+
 static int put_zero(void *ctx, uint64_t offset, uint64_t n, struct tm_err *err) {
   struct tm_epochs *e = ctx;
   if (offset < SHARED && tm_arena_zero(e->arena, offset, n) == 0) return 0;
@@ -166,7 +181,7 @@ static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
 
 /* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
 static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
-  const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
+  const struct tm_data_load to = {e, put_bytes, put_zero, put_block, put_head};
   if (snapshot_of >= 0) return tm_data_load_snapshot(&e->dir, &to, (uint64_t)snapshot_of, err);
   struct tm_journal_scan scan;
   uint64_t snapshot;

@@ -435,7 +435,8 @@ function M.compile(list, typ_of, options)
   local update, results, merge, values_of, add, unupdate, arrivals = assert(loadstring(chunk, '=tidemill.aggregate'))(unpack(args))
   functions[#functions + 1] = update
   local of, declared = words_of(list, layout)
-  return { of = of, declared = declared, numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
+  return { of = of, declared = declared,
+    numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
     add = add, unupdate = unupdate, functions = functions, adders = adders, arrivals = arrivals }
 end
 

@@ -118,7 +118,8 @@ local operators = {
       { 'on_expire', 'any', 'function(s, ctx), called before such a key goes' },
       { 'migrate', 'any', "function(old), called once a key when a run that is kept (--data) goes on with other fields, or another " ..
         "`version`: the fields it had as a plain table, returns the new ones; or 'drop': what has gone is lost" },
-      { 'version', 'number', 'a whole number; another one calls `migrate` though the fields are the same; its second parameter is the one kept' },
+      { 'version', 'number', 'a whole number; another one calls `migrate` though the fields are the same, with the one that is kept as ' ..
+        'its second parameter' },
       MAX_KEYS, ON_FULL, UNBOUNDED },
     example = [[stream:key_by 'card':process('first', { state = { n = 0 }, max_keys = 1e6, on_event = function(e, s, ctx)
   s.n = s.n + 1

@@ -45,8 +45,8 @@ local CHANGED = {
   TM_REFUSED_SECTIONS = 'it keeps windows otherwise', TM_REFUSED_ORDER = "max_keys with on_full = 'oldest' has come or gone",
 }
 
-M.GO_ON = "give the step another name, to begin with nothing; put the script back; or start anew with --reset. What is kept can be written " ..
-  "out before, with the script as it was: 'tidemill state export'"
+M.GO_ON = "give the step another name, to begin with nothing; put the script back; or start anew with --reset. What is kept can be " ..
+  "written out before, with the script as it was: 'tidemill state export'"
 
 --- Raises why a state was not made: no memory, or the one that the data folder keeps is another.
 local function refused(name)

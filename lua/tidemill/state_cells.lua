@@ -126,7 +126,8 @@ end
 local function wrong(cell, v, what)
   if type(v) == 'number' and v ~= v then raise('type', what .. ' cannot hold NaN') end
   local kind = cell.type == 'integer' and 'an integer' or 'a ' .. (M.TYPES[cell.type] or cell.kind)
-  raise('type', ('%s is %s, cannot hold %s'):format(what, kind, type(v) == 'number' and tostring(v) or v == nil and 'nil' or 'a ' .. type(v)))
+  local got = type(v) == 'number' and tostring(v) or v == nil and 'nil' or 'a ' .. type(v)
+  raise('type', ('%s is %s, cannot hold %s'):format(what, kind, got))
 end
 
 local function write_number(record, cell, v, what)
@@ -144,7 +145,7 @@ local function write_number(record, cell, v, what)
 end
 
 --- The number of items of a table 1..n, or an error.
-local function length(cell, t, what)
+local function length(t, what)
   local n, count = #t, 0
   for _ in next, t do count = count + 1 end
   if n ~= count then raise('type', ('%s is a list, and the table has other keys than 1 to %d, or holes'):format(what, n)) end
@@ -174,7 +175,7 @@ function M.fill(ptr, record, cell, t, what, max, before, times, time)
     val.kind, val.num = C.TM_VALUE_NUMBER, time(k)
   end
   if cell.kind == 'list' then
-    local n = length(cell, t, what)
+    local n = length(t, what)
     for i = max and n > max and n - max + 1 or 1, n do
       element.fill_value(val, t[i], cell.of, what)
       check(ptr, C.tm_ffi_list_push(ptr, record, cell.index, val))

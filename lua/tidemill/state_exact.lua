@@ -236,7 +236,7 @@ local function value_of(out, v, of, what)
   return text
 end
 
-local held   -- texts that C reads, so that they live
+M.held = {}   -- texts that C reads, so that they live
 local key, val, marks = ffi.new 'struct tm_value', ffi.new 'struct tm_value', ffi.new 'struct tm_marks'
 
 local function done(ptr, rc)
@@ -255,15 +255,15 @@ local function read_container(ptr, record, cell, v, what)
       k, x = item[1], item[2]
     end
     if cell.kind == 'list' then
-      held = value_of(val, k, cell.of, place)
+      M.held[1] = value_of(val, k, cell.of, place)
       done(ptr, C.tm_ffi_list_push(ptr, record, cell.index, val))
     elseif cell.kind == 'marks' then
       if not number_of(k) or type(x) ~= 'number' or x < 1 or x > 255 or x % 1 ~= 0 then wrong(place, '[number, bits]') end
       marks.field = cell.index
       done(ptr, C.tm_ffi_marks_add(ptr, record, marks, number_of(k), x))
     else
-      held = { value_of(key, k, cell.key or '*', place) or false }
-      if cell.kind == 'map' then held[2] = value_of(val, x, cell.of, place) end
+      M.held[1] = value_of(key, k, cell.key or '*', place)
+      if cell.kind == 'map' then M.held[2] = value_of(val, x, cell.of, place) end
       done(ptr, C.tm_ffi_map_set(ptr, record, cell.index, key, cell.kind == 'map' and val or nil))
     end
   end
@@ -280,7 +280,7 @@ function M.read_cell(ptr, record, cell, v, what)
     cells.number_at(record, cell)[0] = n
   elseif cell.kind == 'text' then
     if v == lib.NULL then return end
-    held = value_of(val, v, cell.type == 'any' and 'any' or 'string', what)
+    M.held[1] = value_of(val, v, cell.type == 'any' and 'any' or 'string', what)
     done(ptr, C.tm_ffi_text_set(ptr, record, cell.index, val.text, val.len))
   else
     read_container(ptr, record, cell, v, what)

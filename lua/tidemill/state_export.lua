@@ -3,9 +3,9 @@ state_export.lua - states as NDJSON and back: `tidemill state export` and `state
 
   {"state":"spend/idle","key":["c1"],"value":{"n":3},"more":{"":{"born":1}},"due":1700000060000}
 
-A line a key, the states in the order of the scripts, keys in order of arrival. `value` has the fields of the script, `more` what else is kept
-of them, by field ("" of none) and part; left out is what there is nothing of. `due`: when the record is looked at. The key of a timer is its name
-and the key that it is for. Then {"state":…,"arrivals":n} where events are counted. Values: state_exact.lua.
+A line a key, the states in the order of the scripts, keys in order of arrival. `value` has the fields of the script, `more` what else is
+kept of them, by field ("" of none) and part; left out is what there is nothing of. `due`: when the record is looked at. The key of a timer
+is its name and the key that it is for. Then {"state":…,"arrivals":n} where events are counted. Values: state_exact.lua.
 
 What windows, joins and sliding windows keep hangs together with what the library remembers of them, and is left out.
 ]]
@@ -262,7 +262,7 @@ local function read_line(text, by_name, names, left)
   return 1
 end
 
---- Reads lines into the states of the plan; the first one that cannot be raises, with its number. Nothing of it is durable before all is read.
+--- Reads lines into the states of the plan; the first one that cannot be raises, with its number. Nothing is durable before all is read.
 ---@param lines function that gives the next line, or nil
 ---@return integer how many keys came
 function M.read(lines)

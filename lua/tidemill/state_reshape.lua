@@ -2,10 +2,10 @@
 state_reshape.lua - a state that was kept by another version of its script becomes what this version declares: fields that were added,
 put in another order, taken away or changed by `migrate`.
 
-While scripts load it is judged (begin): what can go on and what cannot, which refuses the start with words. A new state is made beside the
-kept one, and when the library has back what it remembered (keep.lua), so that clocks are known, it is filled key by key and takes the other's
-place (run_all). Until then nothing that is kept has changed, and nothing is written: the changed state is part of the first epoch that
-is cut, and a process that dies before that epoch is durable begins again from what was kept.
+While scripts load it is judged (begin): what can go on and what cannot, which refuses the start with words. A new state is made beside
+the kept one, and when the library has back what it remembered (keep.lua), so that clocks are known, it is filled key by key and takes the
+other's place (run_all). Until then nothing that is kept has changed, and nothing is written: the changed state is part of the first epoch
+that is cut, and a process that dies before that epoch is durable begins again from what was kept.
 
 Keys keep their order of arrival and of last writing, what is due stays due in its order, elements keep their order and age.
 ]]
@@ -39,7 +39,8 @@ local at                  -- the change whose function is at work, and the key i
 local function refuse(opened, diffs)
   local words = opened.words
   local how = words.reshape and (words.kind == 'process' and FUNCTION or DROP) .. state.GO_ON or state.GO_ON:gsub('^%l', string.upper)
-  raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. %s"):format(opened.name, table.concat(diffs, '; '), how))
+  raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. %s"):format(opened.name, table.concat(diffs, '; '),
+    how))
 end
 
 local function shown(name) return "'" .. printable.line(name) .. "'" end

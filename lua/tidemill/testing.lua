@@ -471,8 +471,8 @@ local function same_plan(a, b)
 end
 
 --- t:crash([what]): the process is killed between two events, and another one goes on from what is kept. What a script has in globals and
---- upvalues is lost, where t was made of a script; what the spec made of streams itself it still has. what: another version of it, a stream,
---- a list of streams or the path of a script, with the same pipelines, sources and sinks; its states may have changed.
+--- upvalues is lost, where t was made of a script; what the spec made of streams itself it still has. what: another version of it, a
+--- stream, a list of streams or the path of a script, with the same pipelines, sources and sinks; its states may have changed.
 function Run.crash(run, what)
   alive(run)
   local saved, before = save(), run.plan

@@ -9,7 +9,8 @@ local KILLS = tonumber(os.getenv 'TM_KILLS') or 20
 
 local script = [[
 local tm = require 'tidemill'
-return tm.pipeline 'p':key_by 'k':process('s', { max_keys = 1e6, STATE, on_event = function(e, s, ctx) BODY end }):to(tm.sink.file(tm.setting 'out'))
+return tm.pipeline 'p':key_by 'k'
+:process('s', { max_keys = 1e6, STATE, on_event = function(e, s, ctx) BODY end }):to(tm.sink.file(tm.setting 'out'))
 ]]
 
 local function version(name, state, body)
@@ -69,10 +70,10 @@ describe('a run that is kept and goes on with another version of its script', fu
   it('refuses what has gone or changed, and says which field, what it was and is, and how to go on', function()
     local err = refused(6, "state = { n = '', tags = tm.state.list { of = 'string' } }")
     assert.equal("tidemill: error: state 'p/s' is not the one that the data folder keeps: field 'n' was a number and is a string; " ..
-      "field 'name', a string, has gone; field 'tags' was a set of 'string' and is a list of 'string'. Write migrate = function(old) … " ..
-      "return new end in the step's options, which makes the fields of a key from those it had, or migrate = 'drop', to lose what has gone; " ..
-      "give the step another name, to begin with nothing; put the script back; or start anew with --reset. What is kept can be written out " ..
-      "before, with the script as it was: 'tidemill state export'\n", err)
+      "field 'name', a string, has gone; field 'tags' was a set of 'string' and is a list of 'string'. " ..
+      "Write migrate = function(old) … return new end in the step's options, which makes the fields of a key from those it had, or " ..
+      "migrate = 'drop', to lose what has gone; give the step another name, to begin with nothing; put the script back; or start anew " ..
+      "with --reset. What is kept can be written out before, with the script as it was: 'tidemill state export'\n", err)
     local at = "state = { n = 0, name = '', tags = tm.state.set { of = '%s' %s } }"
     assert.truthy(refused(6, at:format('number', '')):find("field 'tags' was a set of 'string' and is a set of 'number'", 1, true))
     assert.truthy(refused(6, "state = { n = 'any', name = '', tags = tm.state.set { of = 'string' } }")
@@ -86,8 +87,9 @@ describe('a run that is kept and goes on with another version of its script', fu
       assert.truthy(err:find(wanted), err)
     end
     local place = "state 'p/s', key \"k%d\": migrate failed, and nothing that is kept was changed: "
-    failing('return { m = old.nothing.x }', place .. ".*v2.lua:2: attempt to index field 'nothing'")
-    failing('if old.tags.k2 then while true do end end return {}', "key \"k2\": migrate failed, .*v2.lua:2: still at work", { '--deadline', '100ms' })
+    failing('return { m = old.nothing.x }', place .. ".*v2.lua:3: attempt to index field 'nothing'")
+    failing('if old.tags.k2 then while true do end end return {}', "key \"k2\": migrate failed, .*v2.lua:3: still at work",
+      { '--deadline', '100ms' })
     failing('return 1', place .. 'migrate returns a table of the fields of the state, got number')
     failing('return { mm = 1 }', place .. "migrate returned a field 'mm', which the state does not have %(did you mean 'm'%?%)")
     failing("return { m = 'x' }", place .. "migrate: field 'm' is a number, cannot hold a string")
@@ -128,8 +130,8 @@ describe('a run that is kept and goes on with another version of its script', fu
     local keys, n = 3000, 12000
     local input = h.write(events(1, n, keys), h.path 'in.ndjson')
     local k = { out = h.path 'out', data = h.path 'data', '--from', input, '--rate', '200000/s' }
-    local v1 = version('k1.lua', 'state = { n = 0 }', 's.n = s.n + 1 ctx.emit { k = e.k, n = s.n }')
-    local v2 = version('k2.lua', [[state = { total = 0, list = tm.state.list { of = 'number' } }, migrate = function(old)
+    local first = version('k1.lua', 'state = { n = 0 }', 's.n = s.n + 1 ctx.emit { k = e.k, n = s.n }')
+    local second = version('k2.lua', [[state = { total = 0, list = tm.state.list { of = 'number' } }, migrate = function(old)
       local x = 0
       for i = 1, 20000 do x = x + i % 7 end
       return { total = old.n * 1000 + x - x, list = { old.n } }
@@ -140,13 +142,13 @@ describe('a run that is kept and goes on with another version of its script', fu
       if worker then p:signal('KILL', worker) end
       p:wait()
     end
-    local p = r.start(run(v1, k))
+    local p = r.start(run(first, k))
     r.wait_until('rows', function() return r.size(k.out) > 80000 or p:code() end)
     assert.is_nil(p:code())
     kill_all(p)
     local before, killed = 0, 0
     while killed < KILLS do
-      p = r.start(run(v2, k))
+      p = r.start(run(second, k))
       local last = system.monotime() + 0.03 + math.random() * 0.2
       while system.monotime() < last and not p:code() do system.sleep(0.001) end
       if p:code() then break end
@@ -154,7 +156,7 @@ describe('a run that is kept and goes on with another version of its script', fu
       killed = killed + 1
       if not h.read(k.out):find('total', 1, true) then before = before + 1 end
     end
-    local got = h.run(run(v2, k))
+    local got = h.run(run(second, k))
     assert.equal(0, got.code, got.err)
     assert.is_true(before >= KILLS / 4, before .. ' of ' .. killed .. ' kills before the first row of the new version')
     -- each key: 1, 2 … a by the one version, then a * 1000 + 1 …, all of its events

@@ -76,8 +76,9 @@ describe('a state that has changed', function()
         end
         t:watermark(math.huge)
         for i, row in ipairs(t:out 'o') do
-          out[i] = ('%s n %s new %s r %s s %s m %s timer %s over %s'):format(row.k, row.n, tostring(row.new), tostring(row.r), tostring(row.s),
-            tostring(row.m), tostring(row.timer), tostring(row.over))
+          local parts = { row.k }
+          for n, name in ipairs { 'n', 'new', 'r', 's', 'm', 'timer', 'over' } do parts[n + 1] = name .. ' ' .. tostring(row[name]) end
+          out[i] = table.concat(parts, ' ')
         end
         assert.same({}, t:errors())
         return table.concat(out, '\n'), crashes
@@ -140,8 +141,8 @@ describe('a state that has changed', function()
         t:send { k = 1, v = 7 }
         assert.same({ { k = 1, b = 7, n = 6, d = 4, e = 4, s = 14.25, f = 'w1' } }, t:out 'o')
         local less = { n = agg.count(), s = agg.sum 'w' }
-        assert.error_matches(function() t:crash(build(less)) end, "field 'b', max of 'v', has gone; field 'd'.*; field 's' was sum of 'v' and is sum of 'w'. " ..
-          "Write migrate = 'drop'")
+        assert.error_matches(function() t:crash(build(less)) end,
+          "field 'b', max of 'v', has gone; field 'd'.*; field 's' was sum of 'v' and is sum of 'w'. Write migrate = 'drop'")
         t = tm.testing.run(build { n = agg.count(), s = agg.sum 'v' })
         t:send { k = 1, v = 2 }
         t:out()

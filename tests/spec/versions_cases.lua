@@ -237,7 +237,8 @@ local function conversions(r, schema, kept)
         end
         return v
       end
-    elseif typ == 'string' then makes[name] = function(old) return type(old[from]) .. ' ' .. tostring(type(old[from]) == 'table' or old[from]) end
+    elseif typ == 'string' then
+      makes[name] = function(old) return type(old[from]) .. ' ' .. tostring(type(old[from]) == 'table' or old[from]) end
     elseif typ == 'number' or typ == 'integer' then
       makes[name] = function(old) return type(old[from]) == 'table' and size(old[from]) or old[from] ~= nil and 1 or nil end
     elseif typ == 'boolean' then makes[name] = function(old) return old[from] ~= nil end
