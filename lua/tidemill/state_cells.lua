@@ -70,12 +70,21 @@ function M.read(ptr, record, cell, what)
     if ref.at == 0 then return nil end
     return (any.unpack(ptr.base + 8 * ref.at, ref.n, what))
   elseif cell.kind == 'list' then
-    for i, v in M.each_item(ptr, record, cell, what) do out[i] = v end
-  elseif cell.type:find '^aged%-set' or cell.kind == 'set' then
-    for k in M.each_entry(ptr, record, cell, what) do out[k] = true end
-  else
-    for k, v in M.each_entry(ptr, record, cell, what) do out[k] = v end
+    for i = 1, ref_at(record, cell).n do
+      check(ptr, C.tm_ffi_list_get(ptr, record, cell.index, i, val))
+      out[i] = element.read(val, what)
+    end
+    return out
   end
+  local v, place = not cell.set and val or nil, 0
+  repeat
+    place = C.tm_ffi_map_next(ptr, record, cell.index, place, key, v)
+    if place ~= 0 then
+      local x = true
+      if v then x = element.read(val, what) end
+      out[element.read(key, what)] = x
+    end
+  until place == 0
   return out
 end
 
@@ -101,12 +110,16 @@ local function copy_ref(ptr, to, cell, from_ptr, from, from_cell)
   end
   if cell.kind == 'marks' then return copy_marks(ptr, to, cell, from_ptr, from, from_cell) end
   if cell.kind == 'list' then
-    for _, v in M.each_item(from_ptr, from, from_cell, nil, true) do check(ptr, C.tm_ffi_list_push(ptr, to, cell.index, v)) end
-  else
-    local has = cell.kind == 'map'
-    for k, v in M.each_entry(from_ptr, from, from_cell, nil, true) do
-      check(ptr, C.tm_ffi_map_set(ptr, to, cell.index, k, has and v or nil))
+    for i = 1, ref.n do
+      check(ptr, C.tm_ffi_list_get(from_ptr, from, from_cell.index, i, val))
+      check(ptr, C.tm_ffi_list_push(ptr, to, cell.index, val))
     end
+  else
+    local v, place = cell.kind == 'map' and val or nil, 0
+    repeat
+      place = C.tm_ffi_map_next(from_ptr, from, from_cell.index, place, key, v)
+      if place ~= 0 then check(ptr, C.tm_ffi_map_set(ptr, to, cell.index, key, v)) end
+    until place == 0
   end
 end
 
@@ -188,8 +201,7 @@ function M.fill(ptr, record, cell, t, what, max, before, times, time)
   end
   local keys = keys_of(t, before)
   if max and #keys > max then raise('type', ('%s has room for %d elements (max), got %d'):format(what, max, #keys)) end
-  local aged_set = cell.type:find '^aged%-set' ~= nil
-  local is_set = aged_set or cell.kind == 'set'
+  local is_set, aged_set = cell.set, cell.set and cell.kind == 'map'
   for _, k in ipairs(keys) do
     if cell.key ~= '*' and type(k) ~= cell.key then
       raise('type', ('%s holds keys of type %s, got a %s'):format(what, cell.key, type(k)))

@@ -31,7 +31,7 @@ end
 --- The type of what hangs off a record, by its entry of state.open.
 local function type_of(ref)
   if ref.kind == 'text' or ref.kind == 'any' or ref.kind == 'marks' then return ref.kind end
-  if ref.kind == 'series' then return ('series_%d_%d'):format(ref.cells, ref.room) end
+  if ref.kind == 'series' then return ('series_%d_%d'):format(ref.cells, ref.room or 0) end
   if ref.kind == 'list' then return 'list_' .. (ref.of or '*') end
   if ref.kind == 'map' then return ('map_%s_%s'):format(ref.key or '*', ref.of or '*') end
   return 'set_' .. (ref.key or '*')
@@ -70,8 +70,8 @@ local function parse_cell(layout, typ, field, part)
     if TEXTS[kind] then c.kind = 'text'
     elseif kind == 'list' then c.of = a
     elseif kind == 'map' then c.key, c.of = a, b
-    elseif kind == 'set' then c.key = a
-    elseif kind == 'aged-set' then c.kind, c.key, c.of = 'map', a, 'number'
+    elseif kind == 'set' then c.key, c.set = a, true
+    elseif kind == 'aged-set' then c.kind, c.key, c.of, c.set = 'map', a, 'number', true
     elseif kind == 'series' then layout.size = layout.size + 8 * tonumber(a) * tonumber(b) end
   end
   layout.cells[#layout.cells + 1] = c
@@ -86,8 +86,8 @@ local function parse_cell(layout, typ, field, part)
 end
 
 ---@param text string of M.text
----@return table { kind, version, key: names, size, refs: how many, cells: list of { field, part, type, kind, key, of, number, off, index },
----   fields: list and by name of { name, main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
+---@return table { kind, version, key: names, size, refs: how many; cells: list of { field, part, type, kind, key, of, set, number, off,
+---   index }; fields: list and by name of { name, main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
 function M.parse(text)
   local layout = { key = {}, cells = {}, fields = {}, refs = 0, size = 0 }
   local declared = {}

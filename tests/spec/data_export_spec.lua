@@ -8,12 +8,14 @@ local KINDS = [[
 local tm = require 'tidemill'
 local s = tm.pipeline 'p':event_time { field = 'ts', unit = 'ms' }:key_by { 'k', 'j' }
 local versions = tm.table('versions', { key = 'k', from = tm.source.file(tm.setting 'rows'), time = 'ts', versioned = '1h' })
-local latest = tm.table('latest', { key = { 'k', 'j' }, from = tm.source.file(tm.setting 'rows'), delete = function(e) return e.n % 7 == 0 end })
+local latest = tm.table('latest', { key = { 'k', 'j' }, from = tm.source.file(tm.setting 'rows'),
+  delete = function(e) return e.n % 7 == 0 end })
 local function out(name) return tm.sink.file(tm.setting 'out' .. '.' .. name) end
 local agg = tm.agg
 return {
-  s:running('sums', { n = agg.count(), s = agg.sum 'v', m = agg.max 'w', least = agg.min 'w', f = agg.first 'w', l = agg.last 'v', d = agg.distinct 'v',
-    e = agg.distinct 'v', q = agg.quantile('v', 0.5), t = agg.top(3, 'v'), c = agg.collect { max = 5 }, ad = agg.approx_distinct 'v',
+  s:running('sums', { n = agg.count(), s = agg.sum 'v', m = agg.max 'w', least = agg.min 'w', f = agg.first 'w', l = agg.last 'v',
+    d = agg.distinct 'v', e = agg.distinct 'v', q = agg.quantile('v', 0.5), t = agg.top(3, 'v'), c = agg.collect { max = 5 },
+    ad = agg.approx_distinct 'v',
     sd = agg.stddev 'v', ew = agg.ewma('v', { half_life = '5s' }), hh = agg.heavy_hitters('v', 3), a = agg.argmax('v', 'n'),
     x = agg.custom { init = function() return { 0 } end, add = function(acc) acc[1] = acc[1] + 1 return acc end } }, { max_keys = 100 })
     :to(out 'sums'),
@@ -21,15 +23,16 @@ return {
   s:dedup('last', { on = 'v', within = '5s', keep = 'last' }):to(out 'last'),
   s:dedup('changes', { on = 'v', keep = 'last', max_keys = 50 }):to(out 'changes'),
   s:running('final', { n = agg.count() }, { emit = 'final', ttl = '1h' }):to(out 'final'),
-  s:lookup(versions, { on = 'k', as = 'a' }):lookup(latest, { on = { k = 'k', j = 'j' }, as = 'b' }):throttle('slow', { rate = '2/s', unbounded = true })
-    :suppress('calm', { by = 'k', within = '1s', max_keys = 100 }):to(out 'calm'),
+  s:lookup(versions, { on = 'k', as = 'a' }):lookup(latest, { on = { k = 'k', j = 'j' }, as = 'b' })
+    :throttle('slow', { rate = '2/s', unbounded = true }):suppress('calm', { by = 'k', within = '1s', max_keys = 100 }):to(out 'calm'),
   s:window('w', tm.window.tumbling '1s'):aggregate { n = agg.count() }:to(out 'w'),
   s:process('own', { ttl = '1h', max_keys = 500, state = { n = 0, i = 'integer', b = 'boolean', t = '', x = 'any', none = 'number',
     ln = tm.state.list { of = 'number', max = 4 }, la = tm.state.list { ttl = '2s' }, ms = tm.state.map { key = 'string', of = 'integer' },
     ma = tm.state.map { max = 3, ttl = '3s' }, mb = tm.state.map { key = 'number', of = 'boolean' }, ss = tm.state.set { of = 'string' },
     sa = tm.state.set { ttl = '1s' } },
     on_event = function(e, s, ctx)
-      s.n, s.i, s.b, s.t, s.x = s.n + e.v, e.n, e.n % 2 == 0, 'öé\255\0' .. e.n, { e.k, e.w, { tm.bin '\1\2', e.n % 3 == 0 and tm.null or 'z' } }
+      s.n, s.i, s.b, s.t = s.n + e.v, e.n, e.n % 2 == 0, 'öé\255\0' .. e.n
+      s.x = { e.k, e.w, { tm.bin '\1\2', e.n % 3 == 0 and tm.null or 'z' } }
       if e.n % 11 == 0 then s.i, s.b, s.t, s.x, s.n = nil, nil, '', -0.0, e.n % 2 == 0 and 1 / 0 or -1 / 0 end
       s.ln:push(e.v) s.la:push { e.n } s.ms:set('k' .. e.n % 5, e.n) s.ma:set(e.k, tostring(e.w)) s.mb:set(e.w, e.n > 20)
       s.ss:add('s' .. e.n % 4 .. '\254') s.sa:add(e.v)
@@ -46,7 +49,8 @@ local function events(seed, from, to)
   end
   for i = from, to do
     list[#list + 1] = ('{"ts":%d,"k":%s,"j":%s,"v":%s,"w":%s,"n":%d}\n'):format(i * 40, pick('"a"', '1', '"b\\u00e9"', 'true', '"1"'),
-      pick('9007199254740993', '"x\\u0000"', '-0.5', 'false'), pick('1', '2', '1e300', '-0.25', '7'), pick('0.1', '3', '1e-300'), pick(1, 2, 3, 5, 8) * 7 % 50 + i % 3)
+      pick('9007199254740993', '"x\\u0000"', '-0.5', 'false'), pick('1', '2', '1e300', '-0.25', '7'), pick('0.1', '3', '1e-300'),
+      pick(1, 2, 3, 5, 8) * 7 % 50 + i % 3)
   end
   return table.concat(list)
 end
@@ -93,7 +97,8 @@ describe('state export and import', function()
 
   it('writes each value in the form that is documented', function()
     local path, o = h.write(SMALL, h.path 's.lua'), { out = h.path 'out', data = h.path 'data' }
-    begun(path, o, '{"ts":1,"k":"a","n":0.1,"x":{"b":[1,null],"a":"é"}}\n{"ts":2,"k":2,"n":"inf","bin":true}\n{"ts":4,"k":true,"n":"-0","x":"y"}\n',
+    begun(path, o, '{"ts":1,"k":"a","n":0.1,"x":{"b":[1,null],"a":"é"}}\n' ..
+      '{"ts":2,"k":2,"n":"inf","bin":true}\n{"ts":4,"k":true,"n":"-0","x":"y"}\n',
       o.out, 3)
     -- the bytes C4 02 01 02 in an array (91) are msgpack's, /v4= is base64 of FE and so on: by hand
     assert.equal(table.concat {
@@ -118,8 +123,8 @@ describe('state export and import', function()
       assert.truthy(err:find("left out: 'p/w'", 1, true), err)
       local seen = {}
       for _, row in ipairs(h.rows(text)) do seen[row.state] = (seen[row.state] or 0) + 1 end
-      for _, name in ipairs { 'versions', 'latest', 'p/sums', 'p/once', 'p/top', 'p/last', 'p/changes', 'p/final', 'p/slow', 'p/calm', 'p/own',
-        'p/own/timers', 'p/own/wall_timers' } do assert.is_true((seen[name] or 0) > 2, name .. ': ' .. tostring(seen[name])) end
+      for _, name in ipairs { 'versions', 'latest', 'p/sums', 'p/once', 'p/top', 'p/last', 'p/changes', 'p/final', 'p/slow', 'p/calm',
+        'p/own', 'p/own/timers', 'p/own/wall_timers' } do assert.is_true((seen[name] or 0) > 2, name .. ': ' .. tostring(seen[name])) end
       local again = { out = h.path 'out2', data = h.path 'data2', rows = rows }
       local got = h.run(kept(path, again, 'state', 'import'), text)
       assert.equal(0, got.code, got.err)

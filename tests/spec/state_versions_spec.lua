@@ -153,4 +153,26 @@ describe('a state that has changed', function()
     local r = h.run { 'test', dir }
     assert.equal(0, r.code, r.out .. r.err)
   end)
+
+  it('goes on as scripts/README.md says', function()
+    local blocks = {}
+    local text = h.read 'scripts/README.md':match '## Changing what a step keeps.-## Decisions'
+    for code in text:gmatch '```lua\n(.-)```' do blocks[#blocks + 1] = code end
+    assert.equal(2, #blocks)
+    local dir = h.folder { ['one.lua'] = blocks[1], ['two.lua'] = blocks[2], ['x_spec.lua'] = [[
+      local tm = require 'tidemill'
+      it('x', function()
+        local t = tm.testing.run 'one.lua'
+        t:send { card = 'a', shop = 's1' }
+        t:send { card = 'a', shop = 's2' }
+        t:out()
+        t:crash 'two.lua'
+        t:send { card = 'a', shop = 's1' }
+        t:send { card = 'b', shop = 's1' }
+        assert.same({ { card = 'a', n = 3, shops = 2 }, { card = 'b', n = 1, shops = 1 } }, t:out())
+        assert.error_matches(function() t:crash 'one.lua' end, "field 'shops', a set of 'string', has gone")
+      end)]] }
+    local r = h.run { 'test', dir }
+    assert.equal(0, r.code, r.out .. r.err)
+  end)
 end)
