@@ -228,8 +228,10 @@ static int note_begun(struct tm_epochs *e, struct tm_err *err) {
   return 0;
 }
 
-static int load(struct tm_epochs *e, struct tm_err *err) {
+/* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
+static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
+  if (snapshot_of >= 0) return tm_data_load_snapshot(&e->dir, &to, (uint64_t)snapshot_of, err);
   struct tm_journal_scan scan;
   uint64_t snapshot;
   struct tm_shared *was = malloc(sizeof *was);
@@ -289,7 +291,7 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   e->look = o->state != NULL;
   if (open_dir(e, o->data, err) != 0) return NULL;
   if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
-  if (make_arena(e, err) != 0 || load(e, err) != 0) return NULL;
+  if (make_arena(e, err) != 0 || load(e, e->look ? o->snapshot : -1, err) != 0) return NULL;
   e->noted = e->last;
   shared->counters.worker_restarts = restarts;
   shared->counters.worker_kills_deadline = kills;

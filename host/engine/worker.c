@@ -633,6 +633,15 @@ int tm_worker_open(struct tm_worker *w, struct tm_err *err) {
   return 0;
 }
 
+/* `tidemill state import`: what is read becomes the next epoch, whole, or nothing of it does. */
+static int import_all(struct tm_worker *w, struct tm_err *err) {
+  double keys = 0;
+  w->cut_short = !tm_epochs_ended(w->flows.epochs);  /* it is ended as it was */
+  if (tm_script_import(w->script, &keys, err) != 0 || keep_all(w, err) != 0) return tm_worker_told(err, 1);
+  tm_log_info("%.0f key%s imported", keys, keys == 1 ? "" : "s");
+  return 0;
+}
+
 static struct tm_worker worker;
 
 struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared *shared) {
@@ -650,7 +659,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   struct tm_worker *w = tm_worker_set_up(o, shared);
   struct tm_err err = {0};
   if (open_epochs(w, o, &err) != 0) return tm_worker_told(&err, 1);
-  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
+  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs) && !o->import) {
     if (tm_flow_ended(shared, w->io, &err) != 0) return tm_worker_told(&err, 1);
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
     shared->phase = TM_PHASE_DONE;
@@ -661,6 +670,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   if (tm_worker_open(w, &err) != 0) return tm_worker_told(&err, 1);
   tm_worker_name_pipelines(w);
   if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return tm_worker_told(&err, 1);
+  if (o->import) return import_all(w, &err);
   if (tm_epochs_looks(w->flows.epochs)) w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
   shared->phase = TM_PHASE_RUNNING;
   int rc = tm_worker_run(w, &err);

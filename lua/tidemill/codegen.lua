@@ -498,7 +498,9 @@ function M.compile(group, checked)
   if K.resting then
     keep.add_test(K.resting)
     keep.add(members[1].name .. '/end', 'ends of inputs', K.save_ends, function(data)
-      if #data[1] ~= #g.fires then return 'it has other steps' end
+      if #data[1] ~= #g.fires then
+        return data[3] > 0 and "an input has ended, of which other steps gave their rows" or nil   -- else there is nothing to know
+      end
       K.load_ends(data, members)
     end)
   end
