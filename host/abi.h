@@ -1003,16 +1003,17 @@ int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *re
  * and moved along. Results go to columns, a row an event. The record begins with doubles. */
 enum tm_feature_ring_kind {
   TM_FEATURE_EVENTS = 0,    /* an entry an event: time, flags, values */
-  TM_FEATURE_STEPS = 1,     /* an entry a step of time: its end, and of each source seven cells, what its events add up to */
+  TM_FEATURE_STEPS = 1,     /* an entry a step of time: its end, and of each source what its events add up to */
   TM_FEATURE_DECISIONS = 2  /* an entry a decision: time, flags */
 };
-enum { TM_FEATURE_SOURCE_CELLS = 7 };
 /* Where a cell of an entry comes from: a value at hand; hashed: 62 bits that tell values apart. STEPS: one for each source. */
 struct tm_feature_cell {
   int32_t at;               /* which cell; STEPS: the first of the source's */
   int32_t slot;             /* of tm_features.in */
   int32_t hashed;
   uint32_t mask;            /* STEPS: the flag that must be set, or 0 */
+  int32_t squares;          /* STEPS: behind n, h, l at `at` the cells g, m, o of squares; 0: there are none */
+  int32_t extremes;         /* and those of the least and the greatest value; 0 */
 };
 struct tm_feature_window {
   double size;              /* ms */
@@ -1037,7 +1038,7 @@ struct tm_feature_ring {
 enum tm_feature_sum_kind {
   TM_FEATURE_NUMBER = 0,    /* n */
   TM_FEATURE_TOTAL,         /* n, h, l: h + l is the exact sum; h NaN: two doubles do not hold it, it is added up anew */
-  TM_FEATURE_SQUARES,       /* n, h, l, g, m: and of the squares */
+  TM_FEATURE_SQUARES,       /* n, h, l, g, m, o: g + m + o is that of the squares, likewise */
   TM_FEATURE_LEAST,         /* n, v */
   TM_FEATURE_GREATEST,
   TM_FEATURE_VALUES,        /* n different ones */
@@ -1050,7 +1051,7 @@ struct tm_feature_sum {
   int32_t kind;             /* enum tm_feature_sum_kind */
   int32_t at;
   int32_t cell;             /* of an entry; 0: every one counts. STEPS: the source's first cell. EWMA PLACE: a slot of `in` */
-  int32_t low;              /* PLACE: the slot of the longitude */
+  int32_t low;              /* PLACE: the slot of the longitude. STEPS: the cell of SQUARES, LEAST and GREATEST */
   uint32_t mask;            /* the flag that must be set, or 0 */
   int32_t pad;
   double share;             /* EWMA: 1 / half-life in ms */

@@ -22,10 +22,9 @@ local FLAGS_MAX = 32
 local WIDTH_MAX = 64        -- cells of an entry
 local DOUBLES_MAX = 2000    -- of a record
 local ROOM = 2              -- entries that lie in the record
-local STEP_CELLS = 7
 
 local LEVEL = { 'NUMBER', 'TOTAL', 'SQUARES', NUMBER = 1, TOTAL = 2, SQUARES = 3 }
-local DOUBLES = { NUMBER = 1, TOTAL = 3, SQUARES = 5, LEAST = 2, GREATEST = 2, VALUES = 1, EWMA = 3, FIRST = 2, LATEST = 2, PLACE = 4 }
+local DOUBLES = { NUMBER = 1, TOTAL = 3, SQUARES = 6, LEAST = 2, GREATEST = 2, VALUES = 1, EWMA = 3, FIRST = 2, LATEST = 2, PLACE = 4 }
 
 local function fault(d, message) stream.fault(d.place, ("'%s': tm.f.%s %s"):format(d.name, d.kind, message)) end
 
@@ -314,7 +313,14 @@ local function place_cells(plan, r)
   if r.flag_cell == 1 then at = 2 end
   for _, c in ipairs(r.cells) do
     c.at = at
-    at = at + (r.kind == 'STEPS' and STEP_CELLS or 1)
+    at = at + (r.kind == 'STEPS' and 3 or 1)
+    for _, s in ipairs(r.kind == 'STEPS' and r.sums or {}) do
+      if s.cell == c and s.kind == 'SQUARES' and not c.squares then c.squares, at = at, at + 3 end
+      if s.cell == c and (s.kind == 'LEAST' or s.kind == 'GREATEST') and not c.extremes then c.extremes, at = at, at + 2 end
+    end
+    for _, s in ipairs(r.kind == 'STEPS' and r.sums or {}) do
+      if s.cell == c then s.low = s.kind == 'SQUARES' and c.squares or s.kind == 'LEAST' and c.extremes or s.kind == 'GREATEST' and c.extremes + 1 end
+    end
   end
   r.width = power_of_two(at)
   if r.width > WIDTH_MAX then
@@ -415,7 +421,9 @@ function M.memory(plan)
     for i = 1, 3 do
       local show = shows[i]
       if show and show.sum then f.record = f.record + show.sum.doubles * 8 end
-      if show and show.cell then f.entry = f.entry + (show.ring.kind == 'STEPS' and STEP_CELLS or 1) * 8 end
+      local cell = show and show.cell
+      if cell then f.entry = f.entry + 8 end
+      if cell and show.ring.kind == 'STEPS' then f.entry = f.entry + 16 + (cell.squares and 24 or 0) + (cell.extremes and 16 or 0) end
     end
     memory.features[#memory.features + 1] = f
   end

@@ -85,6 +85,7 @@ local function fill_ring(r, at, field, anchor)
   for i, c in ipairs(r.cells) do
     local to = cells[i - 1]
     to.at, to.slot, to.hashed, to.mask = c.at, c.slot or 0, c.hashed and 1 or 0, c.mask or 0
+    to.squares, to.extremes = c.squares or 0, c.extremes or 0
   end
   at.windows, at.windows_n, at.cells, at.cells_n = windows, #r.windows, cells, #r.cells
   at.longest, at.step, at.kind = r.longest, r.step or 0, features_plan.constant('FEATURE', r.kind)
