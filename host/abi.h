@@ -1121,6 +1121,11 @@ struct tm_features {
 int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *record, double t, double w, int32_t row);
 /* A decision about an event at t comes to an announced record: flags say which. */
 int32_t tm_ffi_features_decided(struct tm_features *p, struct tm_state *s, void *record, double t, double w, uint32_t flags);
+/* Results of a row become written values of a view, nulls where they are not known: `n` places of { slot, index of the result, 1: it is a
+ * boolean }. */
+struct tm_feature_place { int32_t slot, show, boolean; };
+void tm_ffi_features_write(const struct tm_features *p, struct tm_view *v, struct tm_overlay *ov, const struct tm_feature_place *places,
+                           int32_t n, int32_t row);
 /* The results as they stand at the newest event of a record, which is only read; `in` is NIL throughout. */
 void tm_ffi_features_look(struct tm_features *p, struct tm_state *s, const void *record, int32_t row);
 

@@ -235,3 +235,27 @@ void tm_feature_show_traces(struct tm_features *p, const double *num, double t, 
     s->known[row] = (uint8_t)known;
   }
 }
+
+static struct tm_slot slot_of(const struct tm_feature_show *s, int32_t row, int32_t boolean) {
+  if (s->known[row] != TM_FEATURE_KNOWN) return (struct tm_slot){.kind = TM_SLOT_NULL};
+  if (s->kind == TM_SHOW_LAST && s->value.kind == TM_VALUE_STRING) {
+    return (struct tm_slot){.text = s->value.text, .len = s->value.len, .kind = TM_SLOT_STRING};
+  }
+  if (boolean || (s->kind == TM_SHOW_LAST && s->value.kind != TM_VALUE_NUMBER)) {
+    return (struct tm_slot){.kind = s->number[row] != 0 ? TM_SLOT_TRUE : TM_SLOT_FALSE};
+  }
+  return (struct tm_slot){.num = s->number[row], .kind = TM_SLOT_NUMBER};
+}
+
+void tm_ffi_features_write(const struct tm_features *p, struct tm_view *v, struct tm_overlay *ov, const struct tm_feature_place *places,
+                           int32_t n, int32_t row) {
+  for (int32_t i = 0; i < n; i++) {
+    int32_t slot = places[i].slot;
+    if (ov->gens[slot] != v->gen) {
+      ov->gens[slot] = v->gen;
+      ov->written[v->base + ++v->writes] = slot;
+    }
+    ov->slots[slot] = slot_of(p->shows + places[i].show, row, places[i].boolean);
+  }
+  v->dirty = 1;
+}

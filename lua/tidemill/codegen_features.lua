@@ -4,6 +4,7 @@ one call of C. `features` adds the results to the event; a pack has the same tex
 ]]
 
 local lib = require 'tidemill.lib'
+local ffi = lib.ffi
 
 return function(emit, Gen)
   --- The declared types of a view's fields.
@@ -59,6 +60,23 @@ return function(emit, Gen)
     return set
   end
 
+  --- Text that writes results into the event, all in one call of C; nil: where writes are logged, or fields have a declared type.
+  local function put_places(g, view, set, group)
+    local places, slots, spans, n = ffi.new('struct tm_feature_place[?]', #set.columns), {}, {}, view.level
+    if view.log_undo then return nil end
+    for i, column in ipairs(set.columns) do
+      local node = view.field(column.name)
+      if node.rule then return nil end
+      places[i - 1].slot, places[i - 1].show, places[i - 1].boolean = node.slot, column.show.index, column.type == 'bool' and 1 or 0
+      slots[i], spans[i] = ('s[%d]'):format(node.slot), 'SPAN'
+    end
+    g.anchors[#g.anchors + 1] = places
+    g:put('C.tm_ffi_features_write(%s, st%d, v%d.overlay, %s, %d, 0)', g:const(group.p), n, n, g:const(places), #set.columns)
+    g:put('local s = v%d.vals', n)
+    for i = 1, #slots do g:put('%s = SPAN', slots[i]) end
+    return true
+  end
+
   --- Adds the features of one group to the event.
   function emit.features(g, step, view)
     local rec = step.rec
@@ -76,7 +94,8 @@ return function(emit, Gen)
     g:at(step)
     g:put('do')
     g:put_features(set, view, step, '0')
-    for i, column in ipairs(set.columns) do
+    local fast = put_places(g, view, set, group)
+    for i, column in ipairs(fast and {} or set.columns) do
       local number, known, text = set.number[i], set.known[i], set.text[i]
       local function value()
         if known[0] ~= 1 then return null end
