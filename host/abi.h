@@ -1119,6 +1119,18 @@ struct tm_features {
 /* The event at hand, at t, comes to an announced record: results into row `row` of the columns. w is the watermark before it. OK or a
  * negative code, after which the event must be rolled back. Some keys that are of no use any more are removed. */
 int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *record, double t, double w, int32_t row);
+/* Values out of columns, where the event is as it came: list[i] becomes in[i + 1]. 1, or 0 where Lua has to look at one. */
+struct tm_feature_take {
+  const struct tm_cell *cells;
+  double most;              /* numbers are within -most and most; 0: any */
+  int32_t any;              /* 1: texts and booleans too */
+  int32_t pad;
+};
+int32_t tm_ffi_features_take(struct tm_value *in, const struct tm_feature_take *list, int32_t n, const struct tm_batch *b, int32_t row);
+/* tm_ffi_features_step for the event in row `home`, whose key lies in its columns; without one nothing is known of it. 1: the key has to be
+ * looked at by Lua, and nothing was done. */
+int32_t tm_ffi_features_row(struct tm_features *p, struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *key, int32_t home,
+                            double serial, double t, double w, int32_t row);
 /* A decision about an event at t comes to an announced record: flags say which. */
 int32_t tm_ffi_features_decided(struct tm_features *p, struct tm_state *s, void *record, double t, double w, uint32_t flags);
 /* Results of a row become written values of a view, nulls where they are not known: `n` places of { slot, index of the result, 1: it is a
