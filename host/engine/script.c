@@ -270,6 +270,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_state_cursor", sizeof(struct tm_state_cursor)}, {"struct tm_tape", sizeof(struct tm_tape)},
     {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
     {"struct tm_slide_part", sizeof(struct tm_slide_part)},
+    {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     lua_pushinteger(L, (lua_Integer)sizes[i].size);

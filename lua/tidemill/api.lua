@@ -8,6 +8,7 @@ local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
 local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
+local features = require 'tidemill.features'
 local library = require 'tidemill.library'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
@@ -252,6 +253,7 @@ function M.make(settings, more)
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.window = strict('tm.window', stream.window)
   tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)
+  tm.f, tm.features = strict('tm.f', features.f), features.features
   tm.i64 = strict('tm.i64', types.i64)
   for name, part in pairs(more or {}) do tm[name] = strict('tm.' .. name, part) end
 
