@@ -150,8 +150,9 @@ local function set_times(s, where, what, from, to)
   s.quantified, s.from, s.to = what, from, to
 end
 
---- The stage comes n times, or n to m times; m = math.huge: n times or more.
+--- The stage comes n times, or n to m times; m = math.huge: n times or more. From 0 on it is optional.
 function methods.times(p, n, m)
+  if n == 0 and type(m) == 'number' and m >= 1 then return p:optional():times(1, m) end
   return quantify(p, 'times', function(s, where)
     m = m == nil and n or m
     local function bad(v, least) return type(v) ~= 'number' or v < least or v % 1 ~= 0 or v > TIMES_MAX and v ~= math.huge end
@@ -287,7 +288,7 @@ function M.check(where, p)
     fault(where, ("match: the pattern '%s' has no stage; begin it with :start('first', function(e) … end)"):format(rec.name))
   end
   local last = rec.stages[#rec.stages]
-  if last.link == 'not_followed_by' and not rec.within then
+  if last.link == 'not_followed_by' and not (rec.within or rec.between) then
     fault(where, ("match: the pattern '%s' ends in not_followed_by '%s', so only time can tell that it is over: write :within '10m'")
       :format(rec.name, last.name))
   end

@@ -62,37 +62,29 @@ function Graph:condition(fn)
   return self.iterative(fn) and ('run(%d)'):format(n) or ('event(%d)'):format(n)
 end
 
--- A place is where the builder stands: { list = stages, i, group: the stage that the list is the group of, or nil, again: it is not the
--- first round of that group, following: the stage behind }
+-- A place is where the builder stands: { list = stages, i, group: the stage that the list is the group of, or nil, up: the place of that,
+-- entry: how the group's first stage follows what is before it, left: the group is left from its first state, following: the stage behind }
 
 local function at_head(at) return at.group ~= nil and at.i == 1 end
 
-function Graph:take_of(at, stage)
-  local cond = self:condition(stage.fn)
-  if at.group and at.group.stop then cond = both(no(self:condition(at.group.stop)), cond) end
+--- The same unless a group around is stopped.
+function Graph:unless_stopped(at, cond)
+  while at.group do
+    if at.group.stop then cond = both(no(self:condition(at.group.stop)), cond) end
+    at = at.up
+  end
   return cond
 end
+
+function Graph:take_of(at, stage) return self:unless_stopped(at, self:condition(stage.fn)) end
 
 --- What may pass while the stage is waited for. inner: between its own events.
 function Graph:ignore_of(at, stage, inner)
-  local how
-  if inner then
-    how = at_head(at) and at.group.inner or stage.inner
-  else
-    how = at_head(at) and (at.again and at.group.inner or at.group.link) or stage.link
-  end
-  local cond
+  local how = inner and stage.inner or at_head(at) and at.entry or stage.link
   if how == 'strict' or how == 'next' then return nil end
-  if how == 'any' or how == 'followed_by_any' then cond = true
-  else cond = no(self:condition(stage.fn)) end   -- also of a start: nothing is waited for there
-  if at.group and at.group.stop then cond = both(no(self:condition(at.group.stop)), cond) end
-  return cond
-end
-
---- An expression that is true inside of a group until that is stopped.
-function Graph:always(at)
-  if at.group and at.group.stop then return no(self:condition(at.group.stop)) end
-  return true
+  -- in front of a pattern's first stage nothing is passed: no match has begun
+  local cond = how == 'any' or how == 'followed_by_any' or no(self:condition(stage.fn))
+  return self:unless_stopped(at, cond)
 end
 
 local function until_stopped(cond, stop)
@@ -168,9 +160,10 @@ end
 
 local convert, middle
 
---- The states of a group, from its first to `sink`. again: it is not its first round.
-function Graph:group_states(at, stage, sink, again)
-  local inner = { list = stage.group.stages, i = #stage.group.stages, group = stage, again = again, following = at.following }
+--- The states of a group, from its first to `sink`. again: it is not its first round; left: its first state will get an edge that leaves it.
+function Graph:group_states(at, stage, sink, again, left)
+  local inner = { list = stage.group.stages, i = #stage.group.stages, group = stage, up = at, following = at.following,
+    entry = again and stage.inner or at_head(at) and at.entry or stage.link, left = left or at_head(at) and at.left }
   local last = middle(self, inner, sink)
   return convert(self, inner, last)
 end
@@ -179,8 +172,8 @@ end
 function Graph:single(at, sink, out, take, ignore, optional, again)
   local stage = at.list[at.i]
   if stage.group then
-    local first = self:group_states(at, stage, sink, again)
-    if optional then edge(first, PROCEED, out, self:always(at)) end
+    local first = self:group_states(at, stage, sink, again, optional)
+    if optional then edge(first, PROCEED, out, true) end
     return first
   end
   local s = self:state()
@@ -189,15 +182,15 @@ function Graph:single(at, sink, out, take, ignore, optional, again)
   if optional and out then
     local stop = stage.greedy and stage.stop and self:condition(stage.stop)
     if stop then
-      edge(s, PROCEED, self.free[out] or out, both(self:always(at), stop))
-      edge(s, PROCEED, out, both(self:always(at), no(stop)))
+      edge(s, PROCEED, self.free[out] or out, stop)
+      edge(s, PROCEED, out, no(stop))
     else
-      edge(s, PROCEED, out, self:always(at))
+      edge(s, PROCEED, out, true)
     end
   end
   if ignore then
     local waits = s
-    if optional or at_head(at) then
+    if optional or at_head(at) and at.left then
       waits = self:state()
       edge(waits, TAKE, behind, take, stage)
       edge(waits, IGNORE, waits, ignore)
@@ -213,9 +206,9 @@ function Graph:looping(at, sink)
   local stage = at.list[at.i]
   if stage.group then
     local round = self:state()
-    local first = self:group_states(at, stage, round, true)
-    edge(first, PROCEED, sink, self:always(at))
-    edge(round, PROCEED, first, self:always(at))
+    local first = self:group_states(at, stage, round, true, true)
+    edge(first, PROCEED, sink, true)
+    edge(round, PROCEED, first, true)
     self:add_stop_behind(round, at)
     return first
   end
@@ -227,12 +220,12 @@ function Graph:looping(at, sink)
     if stop then
       local free = self:free_copy(sink)
       self.free[sink] = free
-      edge(s, PROCEED, free, both(self:always(at), stop))
+      edge(s, PROCEED, free, stop)
     end
-    edge(s, PROCEED, sink, both(self:always(at), no(stop)))
+    edge(s, PROCEED, sink, no(stop))
     yield_to(sink, self:take_of(at, stage))
   else
-    edge(s, PROCEED, sink, self:always(at))
+    edge(s, PROCEED, sink, true)
   end
   -- its own event goes before what follows: that is the order of matches that end together
   table.insert(s.edges, 1, { kind = TAKE, to = s, cond = take, stage = stage })
@@ -278,8 +271,7 @@ function convert(self, at, sink)
   elseif stage.quantified and stage.quantified ~= 'optional' then
     first = self:rounds(at, sink, sink, stage.from, stage.to)
   else
-    local again = at_head(at) and at.again
-    first = self:single(at, sink, sink, self:take_of(at, stage), self:ignore_of(at, stage, false), stage.optional, again)
+    first = self:single(at, sink, sink, self:take_of(at, stage), self:ignore_of(at, stage, false), stage.optional, false)
   end
   self:add_stops(first, at)
   return first

@@ -332,10 +332,13 @@ function M.new(o)
   local pending = {}
   for i, s in ipairs(states) do pending[i] = is_pending(s) end
 
+  local over_nodes, ended = {}, {}   -- when a node's time was over, 0: that was told; nodes of runs that are over
+
   --- Ends the runs whose time is over at t. few: as many as rows may be sent at once, the others stay for the next call.
   local function expire(t, few)
     if not bounded then return end
     local n, most = 0, few and lib.flow.max_rows - done_n / DONE or huge
+    clear(over_nodes)
     for k = 0, runs_n - 1 do
       local at = k * RUN
       local over = huge
@@ -345,23 +348,36 @@ function M.new(o)
         if n ~= k then ffi.copy(runs + n * RUN, runs + at, RUN * 8) end
         n = n + 1
       else
+        -- what waits for several things is several runs of one node, and one match
         local node = runs[at + 1]
-        if pending[runs[at]] then
+        if pending[runs[at]] and over_nodes[node] ~= 0 then
+          over_nodes[node] = 0
           complete(node, runs[at + 2], runs[at + 4])
         else
-          if rec.timeouts then send(node, over, true) end
-          B.refer(node, -1)
+          if rec.timeouts and not over_nodes[node] then over_nodes[node] = over end
+          ended[#ended + 1] = node
         end
       end
     end
     if n == runs_n then return end
     runs_n = n
+    for i = 1, #ended do
+      local node = ended[i]
+      local over = over_nodes[node]
+      if over and over ~= 0 then
+        over_nodes[node] = 0
+        send(node, over, true)
+      end
+      B.refer(node, -1)
+      ended[i] = nil
+    end
     settle()
   end
 
   -- Events -------------------------------------------------------------------------------
 
   local stack, kinds, targets, takes = {}, {}, {}, {}
+  local visited, round = {}, 0
 
   --- Is a match complete whose next state is this one?
   local function is_final(s)
@@ -379,12 +395,16 @@ function M.new(o)
     stack[1] = s
     env.m, run_node = false, node
     clear(run_seen)
+    round = round + 1
     while top > 0 do
       local at = stack[top]
       top = top - 1
       if at.kind == STOP then stop = true end
       local edges = at.edges
-      for i = 1, #edges do
+      -- there may be two ways to a state, by what is optional
+      local n_edges = visited[at.number] == round and 0 or #edges
+      visited[at.number] = round
+      for i = 1, n_edges do
         local e = edges[i]
         if not e.holds or e.holds() then
           if e.kind == PROCEED then

@@ -32,7 +32,7 @@ return function(methods, step, stream)
     local patterns = require 'tidemill.patterns'
     local rec = patterns.check(where, given)
     local o = stream.options(where, 'match', options)
-    if rec.within then
+    if rec.within or rec.between then
       if o.unbounded then fault(where, "match: 'within' is a bound; leave 'unbounded' out") end
     elseif not o.unbounded then
       fault(where, ("match keeps what has begun for ever, as the pattern '%s' has no within; write :within '10m' behind its stages, or " ..
@@ -50,6 +50,6 @@ return function(methods, step, stream)
     return step(self, 'match', { name = rec.name, place = where, pattern = rec, graph = graph, timeouts = o.timeouts or false,
       max_partial = max, on_full = o.on_full or 'oldest', order_by = o.order_by, fns = graph.conditions,
       after_place = rec.after and rec.after.stage and place_of_stage(graph, rec.after.stage) or nil, late_rows = sends_late(rec),
-      options = { within = rec.within, unbounded = o.unbounded, timed = true } })
+      options = { within = rec.within or rec.between, unbounded = o.unbounded, timed = true } })
   end
 end
