@@ -75,6 +75,12 @@ local function check_group(where, what, name, group, link)
   if group.within or group.between or group.after then
     fault(where, what .. ": the pattern in '" .. name .. "' is a group; 'within' and 'after_match' are said of the whole pattern alone")
   end
+  local empty = true
+  for _, s in ipairs(group.stages) do empty = empty and (s.optional or is_not(s)) end
+  if empty then
+    fault(where, ("%s: the group '%s' could take no event at all, as all of it is optional; say optional() of the group instead")
+      :format(what, name))
+  end
   local last = group.stages[#group.stages]
   if is_not(last) then
     fault(where, ("%s: the group '%s' ends in %s '%s'; write it behind the group instead"):format(what, name, last.link, last.name))
@@ -155,7 +161,7 @@ function methods.times(p, n, m)
   if n == 0 and type(m) == 'number' and m >= 1 then return p:optional():times(1, m) end
   return quantify(p, 'times', function(s, where)
     m = m == nil and n or m
-    local function bad(v, least) return type(v) ~= 'number' or v < least or v % 1 ~= 0 or v > TIMES_MAX and v ~= math.huge end
+    local function bad(v, least) return type(v) ~= 'number' or v < least or v ~= math.huge and (v % 1 ~= 0 or v > TIMES_MAX) end
     if bad(n, 1) or n == math.huge then
       fault(where, ("times: '%s' comes a whole number of times from 1 to %d, got %s; optional() makes it one that may be missing"):format(s.name,
         TIMES_MAX, type(n) == 'number' and tostring(n) or describe(n)))

@@ -3,7 +3,7 @@ patterns_graph.lua - a pattern as states and edges: what an event may do to a ma
 
   graph   { stages, conditions, states, first }
   stage   of the pattern and of all its groups, in order: { name, owns: places in this list whose events are its own, leaf }
-  state   { kind, edges }; kind: NORMAL FINAL, STOP: the match ends for nothing, PENDING: it is one if time runs out
+  state   { kind, edges, asks }; asks: only another event can tell (not_next). kind: NORMAL FINAL, STOP: the match ends for nothing, PENDING: it is one if time runs out
   edge    { kind, to, cond, stage }; kind: TAKE the event is `stage`'s, IGNORE it is none of the match, PROCEED the edges of `to` are tried
           with the same event. cond: an expression over conditions, as text; nil: always
 
@@ -130,7 +130,7 @@ function Graph:without_stops(at, sink)
     if s.kind ~= M.NORMAL and s.kind ~= M.PENDING then return s end
     if copies[s] then return copies[s] end
     local c = self:state(s.kind)
-    copies[s] = c
+    copies[s], c.asks = c, s.asks
     for _, e in ipairs(s.edges) do
       if not (e.kind == PROCEED and gone[e.to]) then
         edge(c, e.kind, e.kind == PROCEED and copied(e.to) or e.to == s and c or e.to, e.cond, e.stage)
@@ -152,6 +152,7 @@ end
 --- Behind a greedy stage that is stopped, its sink as it was without it.
 function Graph:free_copy(sink)
   local c = self:state(sink.kind)
+  c.asks = sink.asks
   for _, e in ipairs(sink.edges) do edge(c, e.kind, e.to == sink and c or e.to, e.cond, e.stage) end
   return c
 end
@@ -288,11 +289,13 @@ function middle(self, at, sink)
         self:add_stop(waits, at, stage)
         edge(waits, IGNORE, waits, no(self:take_of(at, stage)))
         last = waits
+      elseif last.kind == M.PENDING then
+        self:add_stop(last, at, stage)
       end
     elseif stage.link == 'not_next' then
       local s, cond = self:state(), self:take_of(at, stage)
-      -- at the end another event has to come
-      edge(s, last.kind == M.FINAL and IGNORE or PROCEED, last, no(cond))
+      s.asks = true
+      edge(s, PROCEED, last, no(cond))
       self:add_stop(s, at, stage)
       last = s
     else

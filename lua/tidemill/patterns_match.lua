@@ -325,7 +325,7 @@ function M.new(o)
   local function is_pending(s)
     if s.kind == PENDING then return true end
     for _, e in ipairs(s.edges) do
-      if e.kind == PROCEED and e.cond == true and is_pending(e.to) then return true end
+      if e.kind == PROCEED and (e.cond == true or s.asks) and is_pending(e.to) then return true end
     end
     return false
   end
@@ -376,12 +376,13 @@ function M.new(o)
 
   -- Events -------------------------------------------------------------------------------
 
-  local stack, kinds, targets, takes = {}, {}, {}, {}
+  local stack, asked, kinds, targets, takes = {}, {}, {}, {}, {}
   local visited, round = {}, 0
 
   --- Is a match complete whose next state is this one?
   local function is_final(s)
     if s.kind == FINAL then return true end
+    if s.asks then return false end
     for i = 1, #s.edges do
       local e = s.edges[i]
       if e.kind == PROCEED and e.to.kind ~= STOP and (not e.holds or e.holds()) and is_final(e.to) then return true end
@@ -391,15 +392,16 @@ function M.new(o)
 
   --- What the event at hand makes of a match that is in state s; node 0: it begins one.
   local function advance(s, node, from, from_time, last_time)
-    local n, top, stop = 0, 1, false
-    stack[1] = s
+    local n, top, stop, over = 0, 1, false, false
+    stack[1], asked[1] = s, false
     env.m, run_node = false, node
     clear(run_seen)
     round = round + 1
     while top > 0 do
-      local at = stack[top]
+      local at, told = stack[top], asked[top] or stack[top].asks
       top = top - 1
       if at.kind == STOP then stop = true end
+      if told and at.kind == FINAL then over = true end
       local edges = at.edges
       -- there may be two ways to a state, by what is optional
       local n_edges = visited[at.number] == round and 0 or #edges
@@ -409,7 +411,7 @@ function M.new(o)
         if not e.holds or e.holds() then
           if e.kind == PROCEED then
             top = top + 1
-            stack[top] = e.to
+            stack[top], asked[top] = e.to, told
           elseif e.kind == TAKE or node ~= 0 then
             n = n + 1
             kinds[n], targets[n], takes[n] = e.kind, e.to, e.stage
@@ -417,17 +419,16 @@ function M.new(o)
         end
       end
     end
-    if n == 1 and kinds[1] == IGNORE and not stop and targets[1].kind ~= FINAL then
-      return push(targets[1], node, from, from_time, last_time)
-    end
+    if n == 1 and kinds[1] == IGNORE and not stop and not over then return push(targets[1], node, from, from_time, last_time) end
     local references = node ~= 0 and -1 or 0
+    if over and node ~= 0 then
+      complete(node, from, last_time)
+      references = references + 1
+    end
     for i = 1, n do
       local to = targets[i]
       if kinds[i] == IGNORE then
-        if to.kind == FINAL then
-          complete(node, from, last_time)
-          references = references + 1
-        elseif not stop then
+        if not stop then
           push(to, node, from, from_time, last_time)
           references = references + 1
         end

@@ -237,6 +237,8 @@ class Matcher:
                 if any(self.fits(n, e, taken) for n in place.get('not_next', [])) and first:
                     continue
             if place.get('end'):
+                if not taken:
+                    continue
                 if place['trailing']:
                     if not self.excluded(place, e, taken, first):
                         runs.append(dict(taken=taken, places=[place], waits=True))
@@ -269,20 +271,20 @@ class Matcher:
             limit = min(run['taken'][0][1]['t'] + self.within, run['taken'][-1][1]['t'] + self.between)
             if limit <= t:
                 over.append((limit, run))
-        seen = set()
+        key = lambda run: tuple((s.name, e['i']) for s, e in run['taken'])
         for limit in sorted({limit for limit, _ in over}):
             group = [run for at, run in over if at == limit]
-            for pending in (True, False):
-                for run in group:
-                    key = tuple(e['i'] for _, e in run['taken']) + tuple(s.name for s, _ in run['taken'])
-                    is_pending = any(p.get('end') and p['trailing'] for p in run['places'])
-                    if is_pending != pending or key in seen:
-                        continue
-                    seen.add(key)
-                    if pending:
-                        self.complete(run['taken'], run['taken'][-1][1]['t'])
-                    elif self.timeouts:
-                        self.done.append((run['taken'][0][1]['i'], len(self.done), dict(taken=run['taken'], time=limit, timed_out=True)))
+            pending, others = {}, {}
+            for run in group:
+                if any(p.get('end') and p['trailing'] for p in run['places']):
+                    pending.setdefault(key(run), run)
+            for run in group:
+                if key(run) not in pending:
+                    others.setdefault(key(run), run)
+            for run in others.values() if self.timeouts else ():
+                self.done.append((run['taken'][0][1]['i'], len(self.done), dict(taken=run['taken'], time=limit, timed_out=True)))
+            for run in pending.values():
+                self.complete(run['taken'], run['taken'][-1][1]['t'])
         gone = {id(run) for _, run in over}
         return [run for run in runs if id(run) not in gone]
 
