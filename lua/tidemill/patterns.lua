@@ -184,7 +184,9 @@ function methods.optional(p)
   return quantify(p, 'optional', function(s, where)
     if s.optional then fault(where, "optional: '" .. s.name .. "' is optional already") end
     local rec = private[p]
-    local before = rec.stages[#rec.stages - 1]
+    local at = #rec.stages - 1
+    while at > 1 and is_not(rec.stages[at]) do at = at - 1 end
+    local before = rec.stages[at]
     if before and before.greedy then
       fault(where, ("optional: '%s' stands behind '%s', which is greedy: what that leaves over could not be told"):format(s.name, before.name))
     end

@@ -33,7 +33,7 @@ function M.new(name, graph, copy)
   local nodes = state.open(name .. '/nodes', { 'event', 'stage', 'parent', 'refs' }, {}, {})
   local events = state.open(name .. '/events', { 'time', 'refs' }, { { name = 'bytes', kind = 'text' } }, {})
   local node_ptr, event_ptr, node_type, event_type = nodes.ptr, events.ptr, nodes.type, events.type
-  local text, len, stored = nil, 0, false
+  local text, len = nil, 0
 
   keep.add(name .. '/numbers', 'numbers of events and nodes of a pattern', function() return { B.events, B.nodes } end,
     function(data) B.events, B.nodes = data[1], data[2] end)
@@ -54,15 +54,14 @@ function M.new(name, graph, copy)
   --- The event at hand is another one, of these bytes, which stay where they are meanwhile.
   function B.begin(t, bytes, n)
     B.events = B.events + 1
-    B.now, B.at, text, len, stored = B.events, t, bytes, n, false
+    B.now, B.at, text, len = B.events, t, bytes, n
   end
 
   function B.take(stage, parent)
     local e = record(event_ptr, event_type, B.now)
-    if not stored then
+    if event_ptr.code == C.TM_STATE_NEW then
       e.time = B.at
       check(event_ptr, C.tm_ffi_text_set(event_ptr, e, 0, text, len))
-      stored = true
     end
     e.refs = e.refs + 1
     B.nodes = B.nodes + 1

@@ -92,15 +92,20 @@ local function until_stopped(cond, stop)
   return both(no(stop), cond)
 end
 
---- What is excluded right in front of a stage, or in front of optional ones before it.
-function Graph:excluded_before(at)
+--- What is excluded right in front of a stage, or in front of optional ones before it: list of { stage, place }. A group begins where it stands.
+local function excluded_before(at)
   local list, i = {}, at.i - 1
-  while i >= 1 and (at.list[i].optional or at.list[i].link == 'not_followed_by') do
-    local s = at.list[i]
-    if s.link == 'not_followed_by' then list[#list + 1] = s end
-    i = i - 1
+  while true do
+    if i < 1 then
+      if not at.group or at.again then return list end
+      at = at.up
+      i = at.i - 1
+    else
+      local s = at.list[i]
+      if s.link == 'not_followed_by' then list[#list + 1] = { s, at } elseif not s.optional then return list end
+      i = i - 1
+    end
   end
-  return list
 end
 
 function Graph:add_stop(s, at, stage)
@@ -110,21 +115,26 @@ function Graph:add_stop(s, at, stage)
 end
 
 function Graph:add_stops(s, at)
-  for _, stage in ipairs(self:excluded_before(at)) do self:add_stop(s, at, stage) end
+  for _, e in ipairs(excluded_before(at)) do self:add_stop(s, e[2], e[1]) end
 end
 
 --- Of a stage that may go on taking events: what is excluded behind it ends it, too.
 function Graph:add_stop_behind(s, at)
   local f = at.following
-  if f and f.link == 'not_followed_by' then self:add_stop(s, at, f) end
+  if not f or f.link ~= 'not_followed_by' then return end
+  self:add_stop(s, at, f)
+  for i = 1, #s.edges do
+    local e = s.edges[i]
+    if e.kind == IGNORE and e.to ~= s then self:add_stop(e.to, at, f) end
+  end
 end
 
 --- Once an optional stage has taken an event, what was excluded in front of it is allowed again: the state behind without those edges.
 function Graph:without_stops(at, sink)
-  local list = self:excluded_before(at)
+  local list = excluded_before(at)
   if #list == 0 or not at.list[at.i].optional then return sink end
   local gone = {}
-  for _, stage in ipairs(list) do if self.stop_of[stage] then gone[self.stop_of[stage]] = true end end
+  for _, e in ipairs(list) do if self.stop_of[e[1]] then gone[self.stop_of[e[1]]] = true end end
   local copies = {}
   local function copied(s)
     if s.kind ~= M.NORMAL and s.kind ~= M.PENDING then return s end
@@ -164,7 +174,7 @@ local convert, middle
 --- The states of a group, from its first to `sink`. again: it is not its first round; left: its first state will get an edge that leaves it.
 function Graph:group_states(at, stage, sink, again, left)
   local inner = { list = stage.group.stages, i = #stage.group.stages, group = stage, up = at, following = at.following,
-    entry = again and stage.inner or at_head(at) and at.entry or stage.link, left = left or at_head(at) and at.left }
+    again = again, entry = again and stage.inner or at_head(at) and at.entry or stage.link, left = left or at_head(at) and at.left }
   local last = middle(self, inner, sink)
   return convert(self, inner, last)
 end
@@ -230,14 +240,13 @@ function Graph:looping(at, sink)
   end
   -- its own event goes before what follows: that is the order of matches that end together
   table.insert(s.edges, 1, { kind = TAKE, to = s, cond = take, stage = stage })
-  self:add_stop_behind(s, at)
   if ignore then
     local waits = self:state()
     edge(waits, TAKE, s, take, stage)
     edge(waits, IGNORE, waits, ignore)
     edge(s, IGNORE, waits, ignore)
-    self:add_stop_behind(waits, at)
   end
+  self:add_stop_behind(s, at)
   return s
 end
 

@@ -376,7 +376,7 @@ function M.new(o)
 
   -- Events -------------------------------------------------------------------------------
 
-  local stack, asked, kinds, targets, takes = {}, {}, {}, {}, {}
+  local stack, asked, onward, kinds, targets, takes = {}, {}, {}, {}, {}, {}
   local visited, round = {}, 0
 
   --- Is a match complete whose next state is this one?
@@ -406,25 +406,27 @@ function M.new(o)
       -- there may be two ways to a state, by what is optional
       local n_edges = visited[at.number] == round and 0 or #edges
       visited[at.number] = round
+      local proceeds = 0
       for i = 1, n_edges do
         local e = edges[i]
         if not e.holds or e.holds() then
           if e.kind == PROCEED then
-            top = top + 1
-            stack[top], asked[top] = e.to, told
+            proceeds = proceeds + 1
+            onward[proceeds] = e.to
           elseif e.kind == TAKE or node ~= 0 then
             n = n + 1
             kinds[n], targets[n], takes[n] = e.kind, e.to, e.stage
           end
         end
       end
+      -- in the order of edges: who is nearer goes first
+      for i = proceeds, 1, -1 do
+        top = top + 1
+        stack[top], asked[top] = onward[i], told
+      end
     end
     if n == 1 and kinds[1] == IGNORE and not stop and not over then return push(targets[1], node, from, from_time, last_time) end
     local references = node ~= 0 and -1 or 0
-    if over and node ~= 0 then
-      complete(node, from, last_time)
-      references = references + 1
-    end
     for i = 1, n do
       local to = targets[i]
       if kinds[i] == IGNORE then
@@ -451,6 +453,10 @@ function M.new(o)
           if named > 0 then B.refer(taken, named) else B.forget(taken) end
         end
       end
+    end
+    if over and node ~= 0 then
+      complete(node, from, last_time)
+      references = references + 1
     end
     if node ~= 0 and references ~= 0 then B.refer(node, references) end
   end

@@ -28,7 +28,7 @@ local function random_stages(has, depth, least)
       link = pick { '!,', '!>', '!>' }
       has[link == '!,' and 'not_next' or i == n and 'not_at_end' or 'not_followed_by'] = true
       parts[i] = link .. ' ' .. pick { 'a', 'b', 'c', 'd', 'bd' }
-      s.excluded = true
+      s.excluded, s.behind_greedy = true, before.greedy or before.behind_greedy
     else
       if link ~= '' then has[link] = true end
       local text
@@ -54,7 +54,7 @@ local function random_stages(has, depth, least)
         if open and chance(0.25) and not s.greedy then text, has.stop_when = text .. '/' .. pick { 'a', 'b', 'd' }, true end
       end
       -- a group has a stage that must come
-      if not before.greedy and chance(0.2) and (depth == 0 or i == 1 and n > 1 or required) then
+      if not (before.greedy or before.behind_greedy) and chance(0.2) and (depth == 0 or i == 1 and n > 1 or required) then
         text, s.optional, has.optional = text .. '?', true, true
       else
         required = true

@@ -139,7 +139,7 @@ class Matcher:
             return places
         if stage.up:
             return self.round_over(stage.up, outer, nots, greedy)
-        return [dict(end=True, nots=nots, not_next=nexts, trailing=list_[-1].link == 'not_followed_by')]
+        return [dict(end=True, nots=nots, not_next=nexts, greedy=greedy, trailing=list_[-1].link == 'not_followed_by')]
 
     def round_over(self, stage, rounds, nots, greedy):
         """Places behind a round of a stage."""
@@ -232,7 +232,8 @@ class Matcher:
         finished = []
         for place in run['places']:
             first = not run['waits']
-            if self.excluded(place, e, taken, first):
+            blocked = self.greedy_blocks(place, e, taken)
+            if self.excluded(place, e, taken, first and not blocked):
                 stop = True
                 if any(self.fits(n, e, taken) for n in place.get('not_next', [])) and first:
                     continue
@@ -242,10 +243,10 @@ class Matcher:
                 if place['trailing']:
                     if not self.excluded(place, e, taken, first):
                         runs.append(dict(taken=taken, places=[place], waits=True))
-                elif first and not any(self.fits(n, e, taken) for n in place['not_next']):
+                elif first and not blocked and not any(self.fits(n, e, taken) for n in place['not_next']):
                     self.complete(taken, taken[-1][1]['t'])
                 continue
-            if self.greedy_blocks(place, e, taken):
+            if blocked:
                 g = place['greedy']
                 if not (g.stop and place.get('free')) and not (g.stop and first and self.stopped(g, e, taken)):
                     continue
