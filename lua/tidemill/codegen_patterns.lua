@@ -101,7 +101,11 @@ return function(emit, Gen)
     g:put_taken()
     g:put('local begins = %s', start_text(g, graph, view))
     g:sync(view)
-    if rec.order_by then g:put('%s(%s(%s))', g:const(X.put_order), g:const(view.current), g:const(view.field(rec.order_by))) end
+    if rec.order_by then
+      view.field(rec.order_by)
+      local read = assert(loadstring(('return function(e) return e[%q] end'):format(rec.order_by), '=tidemill.patterns'))()
+      g:put('%s(%s)', g:const(X.put_order), g:call(read, view))
+    end
     g.put_bytes(g, P, view)
     g:put('%s.text, %s.len, %s.time, %s.mark = text, len, t, begins and %d or %d', put, put, put, put, rec.order_by and 2 or 1,
       rec.order_by and 1 or 0)

@@ -48,7 +48,11 @@ local pairs_ = big:join('pairs', small, { on = 'card', within = { before = '1s',
   :map(function(e) return { id = e.id, card = e.card, other = e.other and e.other.id } end):to(to 'pairs.ndjson')
 local bad = tm.pipeline 'bad':filter(function(e) if e.id % 97 == 0 then error('no ' .. e.id) end return e.id % 50 == 0 end)
   :on_error(to 'dead.ndjson'):to(to 'some.ndjson')
-return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bad }
+local burst = tm.pattern 'burst':start('small', function(e) return e.amount < 20 end):times(2)
+  :followed_by('large', function(e, m) return e.amount > 3 * m.small[1].amount end):within '3s':after_match 'skip_past_last'
+local bursts = tx:key_by 'card':match(burst, { timeouts = true })
+  :map(function(m) return { card = m.key, at = m.time, small = #m.small, large = #m.large, out = m.timed_out } end):to(to 'bursts.ndjson')
+return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bursts, bad }
 ]]
 
 local seed = 20
