@@ -87,6 +87,12 @@ local function check_group(where, what, name, group, link)
   end
 end
 
+--- Is the first event of a group not always the same stage's?
+local function may_skip_head(group)
+  local head = group.stages[1]
+  return head.optional or head.group and may_skip_head(head.group) or false
+end
+
 local function add(p, link, name, given)
   local where, rec = place(), private[p]
   if type(name) ~= 'string' or name == '' then
@@ -109,6 +115,12 @@ local function add(p, link, name, given)
     fault(where, link .. ": a pattern begins with :start('first', function(e) … end)")
   end
   if group then check_group(where, link, name, group, link) end
+  local at = #rec.stages
+  while at > 1 and is_not(rec.stages[at]) do at = at - 1 end
+  if group and at > 0 and rec.stages[at].greedy and may_skip_head(group) then
+    fault(where, ("%s: '%s' stands behind '%s', which is greedy, and begins with what is optional: what that leaves over could not be told")
+      :format(link, name, rec.stages[at].name))
+  end
   local taken = {}
   for _, other in ipairs(names_of(rec)) do taken[other] = true end
   local own = { name }

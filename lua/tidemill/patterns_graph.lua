@@ -102,7 +102,11 @@ local function excluded_before(at)
       i = at.i - 1
     else
       local s = at.list[i]
-      if s.link == 'not_followed_by' then list[#list + 1] = { s, at } elseif not s.optional then return list end
+      if s.link == 'not_followed_by' then
+        list[#list + 1] = { s, at }
+      elseif not s.optional and s.link ~= 'not_next' then
+        return list
+      end
       i = i - 1
     end
   end
@@ -157,6 +161,10 @@ local function yield_to(sink, cond)
   local kept = {}
   for _, e in ipairs(sink.edges) do if e.cond ~= false then kept[#kept + 1] = e end end
   sink.edges = kept
+  if not sink.asks then return end
+  for _, e in ipairs(kept) do
+    if e.kind == PROCEED and e.to.kind ~= M.STOP then yield_to(e.to, cond) end
+  end
 end
 
 --- Behind a greedy stage that is stopped, its sink as it was without it.
@@ -205,7 +213,7 @@ function Graph:single(at, sink, out, take, ignore, optional, again)
       waits = self:state()
       edge(waits, TAKE, behind, take, stage)
       edge(waits, IGNORE, waits, ignore)
-      self:add_stops(waits, at)
+      if not again then self:add_stops(waits, at) end
     end
     edge(s, IGNORE, waits, ignore)
   end
@@ -289,7 +297,7 @@ end
 
 --- The states of all stages of a list but the first.
 function middle(self, at, sink)
-  local last = sink
+  local last, pending = sink, nil
   while at.i > 1 do
     local stage = at.list[at.i]
     if stage.link == 'not_followed_by' then
@@ -297,18 +305,19 @@ function middle(self, at, sink)
         local waits = self:state(M.PENDING)
         self:add_stop(waits, at, stage)
         edge(waits, IGNORE, waits, no(self:take_of(at, stage)))
-        last = waits
-      elseif last.kind == M.PENDING then
-        self:add_stop(last, at, stage)
+        last, pending = waits, waits
+      elseif pending then
+        self:add_stop(pending, at, stage)
       end
     elseif stage.link == 'not_next' then
       local s, cond = self:state(), self:take_of(at, stage)
       s.asks = true
       edge(s, PROCEED, last, no(cond))
       self:add_stop(s, at, stage)
+      self:add_stops(s, at)
       last = s
     else
-      last = convert(self, at, last)
+      last, pending = convert(self, at, last), nil
     end
     at.following = stage
     at.i = at.i - 1

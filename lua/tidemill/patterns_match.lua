@@ -442,7 +442,7 @@ function M.new(o)
           references = references + 1
           local start, start_time = began and B.now or from, began and B.at or from_time
           local named = 0
-          if to.kind ~= FINAL and not stop and #to.edges > 0 then
+          if to.kind ~= FINAL and not stop and (#to.edges > 0 or to.kind == PENDING) then
             push(to, taken, start, start_time, B.at)
             named = 1
           end

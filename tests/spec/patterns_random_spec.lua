@@ -17,8 +17,8 @@ local function chance(p) return math.random() < p end
 local LETTERS = { 'a', 'b', 'c', 'ab', 'bc', 'ac', 'd' }
 
 --- Stages as text. has: constructs met.
-local function random_stages(has, depth, least)
-  local parts, before, required = {}, {}, false
+local function random_stages(has, depth, least, behind_greedy)
+  local parts, before, required = {}, { behind_greedy = behind_greedy }, false
   local n = math.random(least, depth == 0 and 4 or 3)
   for i = 1, n do
     local s = {}
@@ -33,7 +33,7 @@ local function random_stages(has, depth, least)
       if link ~= '' then has[link] = true end
       local text
       if depth < 2 and chance(0.15) then
-        text, has.group, s.group = '(' .. random_stages(has, depth + 1, 1) .. ')', true, true
+        text, has.group, s.group = '(' .. random_stages(has, depth + 1, 1, before.greedy or before.behind_greedy) .. ')', true, true
       else
         text = chance(0.05) and '.' or pick(LETTERS)
         if text == '.' then has.every = true end
@@ -48,7 +48,8 @@ local function random_stages(has, depth, least)
         if inner ~= '' then has[inner == 's' and 'consecutive' or 'combinations'] = true end
         text = text .. inner
         -- what greedy yields to at the end of a group, or behind what is excluded, Flink leaves open
-        if inner ~= 'c' and not s.group and chance(0.3) and (depth == 0 or i < n) and not before.excluded then
+        if inner ~= 'c' and not s.group and chance(0.3) and (depth == 0 or i > 1 and i < n) and not before.excluded and
+          text:sub(1, 1) ~= '.' then
           text, s.greedy, has.greedy = text .. 'g', true, true
         end
         if open and chance(0.25) and not s.greedy then text, has.stop_when = text .. '/' .. pick { 'a', 'b', 'd' }, true end

@@ -233,7 +233,7 @@ class Matcher:
         for place in run['places']:
             first = not run['waits']
             blocked = self.greedy_blocks(place, e, taken)
-            if self.excluded(place, e, taken, first and not blocked):
+            if not blocked and self.excluded(place, e, taken, first):
                 stop = True
                 if any(self.fits(n, e, taken) for n in place.get('not_next', [])) and first:
                     continue
@@ -241,7 +241,7 @@ class Matcher:
                 if not taken:
                     continue
                 if place['trailing']:
-                    if not self.excluded(place, e, taken, first):
+                    if not blocked and not self.excluded(place, e, taken, first):
                         runs.append(dict(taken=taken, places=[place], waits=True))
                 elif first and not blocked and not any(self.fits(n, e, taken) for n in place['not_next']):
                     self.complete(taken, taken[-1][1]['t'])
