@@ -92,7 +92,8 @@ return function(emit, Gen)
     g:held_rows(step, P.view, inner, hold, function() g:put('st%d.time = %s.times[j]', inner.level, Xn) end)
     g.key, g.clock = key, clock
     -- the event as it comes
-    local W, put = g:const(X.waiting), g:const(X.put)
+    local waits = X.waits
+    local W, put = g:const(waits.ptr), g:const(waits.put)
     g:at(step)
     if P.before then g:put('%s()', P.before) end
     g:put('do local t = st%d.time if t <= %s.w then', n, clock.name)
@@ -104,18 +105,18 @@ return function(emit, Gen)
     if rec.order_by then
       view.field(rec.order_by)
       local read = assert(loadstring(('return function(e) return e[%q] end'):format(rec.order_by), '=tidemill.patterns'))()
-      g:put('%s(%s)', g:const(X.put_order), g:call(read, view))
+      g:put('%s(%s)', g:const(waits.put_order), g:call(read, view))
     end
     g.put_bytes(g, P, view)
-    g:put('%s.text, %s.len, %s.time, %s.mark = text, len, t, begins and %d or %d', put, put, put, put, rec.order_by and 2 or 1,
-      rec.order_by and 1 or 0)
+    g:put('%s.text, %s.len, %s.time, %s.mark = text, len, t, begins and %d or %d', put, put, put, put, unpack(waits.marks))
     g:put('local rc')
     if key and key.cols then
       g:put('if v%d.key == ROW_KEY then rc = C.tm_ffi_waits_put_row(%s, batch, %s, st0.home, %s) else', n, W, g:const(key.cols), put)
     else
       g:put('do')
     end
-    g:put('rc = set_key(%s, %s) if rc ~= 0 then failed(%s, rc) end', key and ('v%d.key'):format(n) or 'nil', g:const(key and key.names or {}), W)
+    g:put('rc = set_key(%s, %s) if rc ~= 0 then failed(%s, rc) end', key and ('v%d.key'):format(n) or 'nil',
+      g:const(key and key.names or {}), W)
     g:put('rc = C.tm_ffi_waits_put(%s, key_buf, %s) end if rc ~= 0 then failed(%s, rc) end', W, put, W)
     g:put('if t < %s.due then set_due(%s, t) end end end', clock.name, clock.name)
   end

@@ -3,7 +3,7 @@ patterns_graph.lua - a pattern as states and edges: what an event may do to a ma
 
   graph   { stages, conditions, states, first }
   stage   of the pattern and of all its groups, in order: { name, owns: places in this list whose events are its own, leaf }
-  state   { kind, edges, asks }; asks: only another event can tell (not_next). kind: NORMAL FINAL, STOP: the match ends for nothing, PENDING: it is one if time runs out
+  state   { kind, edges, asks, number }; asks: only another event can tell (not_next). kind: NORMAL FINAL, STOP: the match ends for nothing, PENDING: it is one if time runs out
   edge    { kind, to, cond, stage }; kind: TAKE the event is `stage`'s, IGNORE it is none of the match, PROCEED the edges of `to` are tried
           with the same event. cond: an expression over conditions, as text; nil: always
 
@@ -282,7 +282,8 @@ end
 
 --- The states of the stage at hand, in front of `sink`.
 function convert(self, at, sink)
-  local stage, first = at.list[at.i], nil
+  local stage = at.list[at.i]
+  local first
   if stage.to == math.huge then
     local loop = self:looping(at, self:without_stops(at, sink))
     first = self:rounds(at, loop, sink, stage.from, stage.from)
@@ -343,7 +344,7 @@ local function stages_of(rec, list)
 end
 
 --- Conditions that decide whether an event can begin a match: numbers of user functions; true: any event may.
-local function starts(states, first)
+local function starts(first)
   local list, seen, todo = {}, {}, { first }
   while #todo > 0 do
     local s = table.remove(todo)
@@ -374,7 +375,7 @@ function M.make(rec, iterative, fault)
   for _, s in ipairs(g.states) do
     for _, e in ipairs(s.edges) do e.stage = e.stage and g.stages[e.stage] or 0 end
   end
-  g.start = starts(g.states, g.first)
+  g.start = starts(g.first)
   return g
 end
 

@@ -7,15 +7,14 @@ that began earlier is still going on:
   runs   | state | node | from | from_time | last_time | state | ...      from: the number of the first event
   done   | node | from | last_time | ...                                  node: what was taken (patterns_buffer.lua)
 
-A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait in a state of their
-own, "pipeline/step/waiting", until the watermark has passed them (host/state/waits.c); those that can begin no match are passed over there
-if their key has no record.
+A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua) until
+the watermark has passed them; what is over goes before an event of that time.
 ]]
 
 local lib = require 'tidemill.lib'
 local buffer = require 'tidemill.patterns_buffer'
+local waits = require 'tidemill.patterns_waits'
 local graphs = require 'tidemill.patterns_graph'
-local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
 local windows = require 'tidemill.windows'
@@ -31,7 +30,7 @@ local EXACT = 2 ^ 53                   -- beyond it nothing can be due
 local TAKE, IGNORE, FINAL, STOP, PENDING = graphs.TAKE, graphs.IGNORE, graphs.FINAL, graphs.STOP, graphs.PENDING
 local PROCEED = graphs.PROCEED
 local ROWS_BYTES = 16 * 1024 * 1024
-local NEW, MORE = C.TM_STATE_NEW, C.TM_STATE_MORE
+local MORE = C.TM_STATE_MORE
 local doubles, double_ptr = ffi.typeof 'double[?]', ffi.typeof 'double *'
 
 -- Conditions ---------------------------------------------------------------------------
@@ -90,9 +89,9 @@ local function clear(t) for k in pairs(t) do t[k] = nil end end
 ---@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by); main: of state.open;
 ---   clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its JSON;
 ---   hold: where rows go; tally: struct tm_out_tally * or nil
----@return table waiting: struct tm_state * of events that wait; put: struct tm_waiting * to be filled for one more; calls: see above;
----   next(to): is there something to do until the watermark is `to`? event, at: is it an event, its time; text, len: its bytes; find(): its
----   key's record, its key in `key`; step(r): it comes to that; times: of the rows in hold; working, letter(); judge_due()
+---@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at: is
+---   it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the rows
+---   in hold; counts(r); working, letter(); judge_due()
 function M.new(o)
   local rec, main = o.rec, o.main
   local ptr, typ, graph, hold = main.ptr, main.type, rec.graph, o.hold
@@ -106,21 +105,8 @@ function M.new(o)
   local env = compile_conditions(graph, calls)
   local event_seen, run_seen = env.event_seen, env.run_seen
 
-  local opened = state.open(o.name .. '/waiting', {}, {}, {})
-  local wait_ptr = opened.ptr
-  X.waiting = wait_ptr
-  local rc = C.tm_ffi_waits_new(wait_ptr, rec.order_by and 1 or 0)
-  if rc == C.TM_STATE_TYPE then
-    raise('state-changed', ("%s: the events of '%s' that wait in the data folder were kept %s order_by. Give the pattern another name, to begin " ..
-      'with nothing, put the script back, or start anew with --reset'):format(rec.place, rec.name, rec.order_by and 'without' or 'with'))
-  elseif rc ~= 0 then
-    raise('memory', "no memory for the state '" .. o.name .. "' (--memory)")
-  end
-  C.tm_ffi_turns_also(wait_ptr, ptr)
-  local put_anchor, turn_anchor = ffi.new 'struct tm_waiting', ffi.new 'struct tm_waiting'
-  X.anchors = { put_anchor, turn_anchor }
-  X.put = ffi.cast('struct tm_waiting *', put_anchor)
-  local turn = ffi.cast('struct tm_waiting *', turn_anchor)
+  local W = waits.new(o.name, rec, ptr)
+  X.waits = W
   local B = buffer.new(o.name, graph, o.copy)
   local run_node = 0
   env.match = function() return B.match(run_node) end
@@ -170,7 +156,6 @@ function M.new(o)
   local runs, room, runs_n = doubles(64 * RUN), 64, 0     -- as they were
   local out, out_room, out_n = doubles(64 * RUN), 64, 0   -- as they become
   local done, done_n = {}, 0                              -- held back, DONE numbers each
-  local started = 0                                       -- runs of `out` that began with the event at hand
 
   local function push(s, node, from, from_time, last_time)
     if out_n == out_room then
@@ -493,7 +478,6 @@ function M.new(o)
       local at = k * RUN
       advance(states[runs[at]], runs[at + 1], runs[at + 2], runs[at + 3], runs[at + 4])
     end
-    started = out_n
     advance(first, 0, 0, 0, 0)
     bound()
     turn_over()
@@ -502,59 +486,6 @@ function M.new(o)
   end
 
   -- Turns --------------------------------------------------------------------------------
-
-  local same, same_n, same_at = {}, 0, 0   -- events of one time, with order_by
-
-  local function rank(a, b)
-    local x, y = a.order, b.order
-    if x == y then return a.n < b.n end
-    if x == nil or y == nil then return x == nil end
-    if type(x) ~= type(y) then return type(x) == 'number' end
-    return x < y
-  end
-
-  local function first_waiting(to)
-    local code
-    repeat code = C.tm_ffi_waits_first(wait_ptr, ptr, to, turn) until code ~= MORE
-    if code < 0 then state.failed(wait_ptr, code) end
-    return code == NEW
-  end
-
-  --- Takes all events of the first time, in order of the field; each names its key.
-  local function take_same(to)
-    same_n, same_at = 0, 0
-    local at
-    while first_waiting(to) and (not at or turn.time == at) do
-      at = turn.time
-      C.tm_ffi_turns_key(wait_ptr, state.key)
-      same_n = same_n + 1
-      local kind = turn.order.kind
-      local order
-      if kind == C.TM_VALUE_NUMBER then order = turn.order.num
-      elseif kind == C.TM_VALUE_STRING then order = ffi.string(turn.order.text, turn.order.len) end
-      same[same_n] = { text = ffi.string(turn.text, turn.len), key = ffi.string(state.key.bytes, state.key.len), mark = turn.mark, order = order,
-        n = same_n, at = at }
-      C.tm_ffi_waits_take(wait_ptr)
-    end
-    for i = same_n + 1, #same do same[i] = nil end
-    table.sort(same, rank)
-  end
-
-  --- The next of these that can mean something.
-  local function next_same()
-    while same_at < same_n do
-      same_at = same_at + 1
-      local e = same[same_at]
-      state.key.len = #e.key
-      ffi.copy(state.key.bytes, e.key, #e.key)
-      if e.mark == 2 or C.tm_ffi_state_find(ptr, state.key) ~= nil then
-        X.text, X.len, X.at, X.held = e.text, #e.text, e.at, e.text
-        return true
-      end
-    end
-    return false
-  end
-  if rec.order_by then keep.add_test(function() return same_at >= same_n end) end
 
   --- The key of a record in Lua's form.
   local function key_of(p)
@@ -584,7 +515,6 @@ function M.new(o)
     load(r)
     local t = ptr.due_popped
     if t >= EXACT then
-      t = huge
       for k = 0, runs_n - 1 do B.refer(runs[k * RUN + 1], -1) end
       runs_n = 0
       settle()
@@ -598,54 +528,28 @@ function M.new(o)
   function X.next(to)
     X.working = false
     while true do
-      local ordered = same_at < same_n
-      local some = ordered or first_waiting(to)
-      local at = not some and to or ordered and same[same_at + 1].at or turn.time
-      local p = pop_due(at)
+      local at = W.peek(to)
+      local p = pop_due(at or to)
       if p ~= nil then
         pass(p)
         if hold.n > 0 then
           X.event, X.working = false, true
           return true
         end
-      elseif not some then
+      elseif not at then
         return false
-      elseif not rec.order_by then
-        X.text, X.len, X.at, X.event, X.working = turn.text, turn.len, turn.time, true, true
-        C.tm_ffi_waits_take(wait_ptr)
+      elseif W.take(to) then
+        X.event, X.at, X.text, X.len, X.working = true, W.at, W.text, W.len, true
         return true
-      else
-        if not ordered then take_same(to) end
-        if next_same() then
-          X.event, X.working = true, true
-          return true
-        end
       end
     end
   end
 
   --- The record of the event's key, announced.
   function X.find()
-    local p
-    if rec.order_by then p = C.tm_ffi_state_write(ptr, state.key) else p = C.tm_ffi_turns_write(wait_ptr, ptr) end
-    if p == nil then state.failed(ptr, ptr.code) end
+    local p = W.find()
     X.key = key_of(p)
     return ffi.cast(typ, p)
-  end
-
-  --- What the next event that waits goes by among those of its time.
-  function X.put_order(v)
-    local order = X.put.order
-    if v == nil or v == lib.NULL then
-      order.kind = C.TM_VALUE_NIL
-    elseif type(v) == 'number' and v == v then
-      order.kind, order.num = C.TM_VALUE_NUMBER, v
-    elseif type(v) == 'string' then
-      order.kind, order.text, order.len, X.order = C.TM_VALUE_STRING, v, #v, v
-    else
-      raise('type', ("match: order_by '%s' takes numbers or texts, but the field holds %s"):format(rec.order_by,
-        v ~= v and 'NaN' or 'a ' .. type(v)))
-    end
   end
 
   --- How many matches of a key have begun, and how many are held back.
@@ -659,10 +563,7 @@ function M.new(o)
     return hold.n > 0 and hold[1] or nil
   end
 
-  function X.judge_due()
-    if same_at < same_n then return same[same_at + 1].at end
-    return math.min(wait_ptr.due, ptr.due)
-  end
+  function X.judge_due() return math.min(W.judge_due(), ptr.due) end
 
   return X
 end

@@ -209,11 +209,11 @@ class Matcher:
     def complete(self, taken, time):
         self.done.append((taken[0][1]['i'], len(self.done), dict(taken=taken, time=time, timed_out=False)))
 
-    def after_taking(self, taken, place):
+    def after_taking(self, taken, place, path):
         """The run behind an event that was taken, or None; a match that is complete with it is noted."""
         places = self.places_behind(place)
         ends = [p for p in places if p.get('end')]
-        wait = dict(taken=taken, places=places, waits=False)
+        wait = dict(taken=taken, places=places, waits=False, path=path + (place['rounds'],))
         for end in ends:
             if not end['trailing'] and not end['not_next']:
                 self.complete(taken, taken[-1][1]['t'])
@@ -229,7 +229,6 @@ class Matcher:
 
     def advance(self, run, e):
         taken, runs, stop = run['taken'], [], False
-        finished = []
         for place in run['places']:
             first = not run['waits']
             blocked = self.greedy_blocks(place, e, taken)
@@ -242,7 +241,7 @@ class Matcher:
                     continue
                 if place['trailing']:
                     if not blocked and not self.excluded(place, e, taken, first):
-                        runs.append(dict(taken=taken, places=[place], waits=True))
+                        runs.append(dict(taken=taken, places=[place], waits=True, path=run['path']))
                 elif first and not blocked and not any(self.fits(n, e, taken) for n in place['not_next']):
                     self.complete(taken, taken[-1][1]['t'])
                 continue
@@ -251,9 +250,7 @@ class Matcher:
                 if not (g.stop and place.get('free')) and not (g.stop and first and self.stopped(g, e, taken)):
                     continue
             if self.takes(place, e, taken):
-                before = len(self.done)
-                more = self.after_taking(taken + [(place['stage'], e)], place)
-                finished += self.done[before:]
+                more = self.after_taking(taken + [(place['stage'], e)], place, run['path'])
                 if more:
                     runs.append(more)
             if taken and self.passes(place, e, taken):
@@ -262,7 +259,7 @@ class Matcher:
                     kept['greedy'] = None
                 elif place['greedy'] is not None and place['greedy'].stop and self.stopped(place['greedy'], e, taken) and first:
                     kept['greedy'] = None
-                runs.append(dict(taken=taken, places=[kept], waits=True))
+                runs.append(dict(taken=taken, places=[kept], waits=True, path=run['path']))
         return [] if stop else runs
 
     def expire(self, runs, t):
@@ -272,7 +269,9 @@ class Matcher:
             limit = min(run['taken'][0][1]['t'] + self.within, run['taken'][-1][1]['t'] + self.between)
             if limit <= t:
                 over.append((limit, run))
-        key = lambda run: tuple((s.name, e['i']) for s, e in run['taken'])
+        def key(run):
+            return tuple((s.name, e['i']) for s, e in run['taken']), run['path']
+
         for limit in sorted({limit for limit, _ in over}):
             group = [run for at, run in over if at == limit]
             pending, others = {}, {}
@@ -291,7 +290,7 @@ class Matcher:
 
     def run(self):
         runs = []
-        start = dict(taken=[], places=self.first_places(), waits=False)
+        start = dict(taken=[], places=self.first_places(), waits=False, path=())
         for e in self.events:
             runs = self.expire(runs, e['t'])
             more = []
