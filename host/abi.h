@@ -315,6 +315,7 @@ struct tm_out_tally {
   int32_t late_event;       /* the same for late events: counted by tm_ffi_late */
   double late; double late_before;
   double timers_dropped;    /* due after the end of input, or not yet when it came early */
+  double matches_dropped;   /* partial matches of patterns beyond their bound */
   /* lookups without a row, and those of them whose key is of another type than the table's; the same for them */
   double missed; double missed_before;
   double mistyped; double mistyped_before;
@@ -1004,6 +1005,26 @@ void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k);
 void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other);
 /* the other state will be asked for the same keys */
 void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
+/* Events that wait with all their bytes (state/waits.c). */
+struct tm_waiting {
+  const char *text;
+  double time;
+  double mark;              /* 0: at its turn of use only if its key has a record then */
+  struct tm_value order;    /* a number or a text; of waits that were made `ordered` */
+  int32_t len;
+  int32_t pad;
+};
+/* Makes room for them in s: 0, NO_MEMORY, or TYPE: what was put back from a data folder is of the other kind. */
+int32_t tm_ffi_waits_new(struct tm_state *s, int32_t ordered);
+/* One more, whose key is k's or in the columns of a row: 0 or a code. Rolled back with the event at hand. */
+int32_t tm_ffi_waits_put(struct tm_state *s, const struct tm_key *k, const struct tm_waiting *e);
+int32_t tm_ffi_waits_put_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row,
+                             const struct tm_waiting *e);
+/* The first whose time is not after `upto`, in order of time, then of arrival; those with mark 0 whose key has no record in `records` are
+ * passed over. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
+int32_t tm_ffi_waits_first(struct tm_state *s, struct tm_state *records, double upto, struct tm_waiting *out);
+/* It has had its turn, whatever becomes of it. The log is empty. tm_ffi_turns_key, _write and _also are about it, too. */
+void tm_ffi_waits_take(struct tm_state *s);
 /* fills `out` for the windows at which the record stands: OK or TYPE */
 int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *record);
 

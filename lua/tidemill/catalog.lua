@@ -519,7 +519,7 @@ local functions = {
 }
 
 for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions + 1] = e end
-for _, name in ipairs { 'windows', 'joins', 'features' } do
+for _, name in ipairs { 'windows', 'joins', 'patterns', 'features' } do
   local more = require('tidemill.catalog_' .. name)
   for _, e in ipairs(more.operators) do operators[#operators + 1] = e end
   for _, e in ipairs(more.functions) do functions[#functions + 1] = e end
@@ -546,7 +546,7 @@ function M.find(kind, name) return by_name[kind][name] end
 local option_maps = {}
 -- options that are tables themselves
 local of_record = { start = true, max_lines = true, timeout = true }
-local parts = { ['tm.sink.log retention'] = { age = true, bytes = true },
+local parts = { after_match = { strict = 'boolean' }, ['tm.sink.log retention'] = { age = true, bytes = true },
   ['tm.sink.file roll'] = { size = true, every = true }, ['tm.source.file record'] = of_record,
   ['tm.source.stdin record'] = of_record }
 

@@ -363,6 +363,7 @@ require 'tidemill.codegen_joins'(emit, Gen)
 require 'tidemill.codegen_window_joins'(emit, Gen)
 require 'tidemill.codegen_slide'(emit, Gen)
 require 'tidemill.codegen_features'(emit, Gen)
+require 'tidemill.codegen_patterns'(emit, Gen)
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -407,7 +408,7 @@ function Gen.sends_closed(step)
   return step.kind == 'aggregate' and step.rec.emit.mode == 'closed' and step.rec.window.lateness > 0
 end
 
-local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true, match = true }
 
 --- May something of such a step be due?
 function Gen.has_due(step)

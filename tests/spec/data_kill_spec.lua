@@ -52,7 +52,10 @@ local all = tm.pipeline 'all':filter(function(e) return e.id % 3 == 0 end):selec
 local rows = all:to(tm.sink.sqlite { path = dir .. '/rows.db', table = 'rows' })
 local last = all:to(tm.sink.sqlite { path = dir .. '/last.db', table = 'last', key = 'card' })
 local log = all:to(tm.sink.log { name = 'all', segment = '200K' })
-return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bad, rows, last, log }
+local burst = tm.pattern 'burst':start('small', function(e) return e.amount < 20 end):times(2)
+  :followed_by('large', function(e, m) return e.amount > 3 * m.small[1].amount end):within '3s':after_match 'skip_past_last'
+local bursts = tx:key_by 'card':match(burst, { timeouts = true })
+  :map(function(m) return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bursts, bad, rows, last, log }
 ]]
 
 local seed = tonumber(os.getenv 'TM_SEED') or 20
