@@ -13,6 +13,7 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../base/version.h"
 #include "../state/arena.h"
 #include "embed.h"
 #include "epochs.h"
@@ -255,6 +256,8 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_setfield(L, -2, "traces");
   lua_pushnumber(L, (lua_Number)s->script_memory);
   lua_setfield(L, -2, "script_memory");
+  lua_pushliteral(L, TM_VERSION);
+  lua_setfield(L, -2, "version");
   lua_newtable(L);
   static const struct { const char *name; size_t size; } sizes[] = {
     {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
@@ -267,7 +270,8 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_pattern", sizeof(struct tm_pattern)},
     {"struct tm_state_cursor", sizeof(struct tm_state_cursor)}, {"struct tm_tape", sizeof(struct tm_tape)},
     {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
-    {"struct tm_slide_part", sizeof(struct tm_slide_part)},
+    {"struct tm_slide_part", sizeof(struct tm_slide_part)}, {"struct tm_rules", sizeof(struct tm_rules)},
+    {"struct tm_rule_stat", sizeof(struct tm_rule_stat)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     lua_pushinteger(L, (lua_Integer)sizes[i].size);
@@ -551,6 +555,10 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   p->state->due = row < 0 || s->shared->flow.due;
   p->state->failed += row >= 0;
   p->state->next = (row < 0 ? row - TM_AFTER : row) + 1;
+  /* events before it that the loop has taken in and not passed on are still to be done */
+  int32_t taken = s->shared->flow.taken - 1;
+  if (taken >= 0 && taken < p->state->next) p->state->next = taken;
+  s->shared->flow.taken = 0;
   tm_undo_done(u);
   marker_clear(s);
   lua_settop(L, top);

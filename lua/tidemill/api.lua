@@ -246,7 +246,8 @@ local function node_of(what, e)
 end
 
 --- The API table for scripts. settings: what --set gave; more: parts that specs have besides.
-function M.make(settings, more)
+---@param functions table|nil functions besides, by name
+function M.make(settings, more, functions)
   local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
@@ -254,6 +255,7 @@ function M.make(settings, more)
   tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)
   tm.i64 = strict('tm.i64', types.i64)
   for name, part in pairs(more or {}) do tm[name] = strict('tm.' .. name, part) end
+  for name, f in pairs(functions or {}) do tm[name] = f end
 
   --- A plain table to keep.
   function tm.copy(e) return value.copy(e) end

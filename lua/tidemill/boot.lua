@@ -126,6 +126,7 @@ local function add_results(results, name, v)
 end
 
 local function run_script(path, tm, results)
+  if stream.is_pack(path) then return add_results(results, path, stream.of_pack(path)) end
   local text, why = host.read(path)
   if not text then raise('script', path .. ': ' .. why) end
   stream.user_sources[path] = true

@@ -362,6 +362,7 @@ require 'tidemill.codegen_tables'(emit, Gen, node_list)
 require 'tidemill.codegen_joins'(emit, Gen)
 require 'tidemill.codegen_window_joins'(emit, Gen)
 require 'tidemill.codegen_slide'(emit, Gen)
+require 'tidemill.codegen_pack'(emit, Gen)
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -395,7 +396,7 @@ end
 
 --- Is such a step asked for the watermark?
 function Gen.asks_clock(step)
-  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'lookup' and step.table.rec.versioned ~= nil
+  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'pack' or step.kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
 --- Is it a dedup that waits for the last of several events?
@@ -480,7 +481,7 @@ function M.compile(group, checked)
   if #g.forward > 0 then head[#head + 1] = 'local ' .. table.concat(g.forward, ', ') end
   local text = ((g.takes or not alone) and 'local tally = ' .. g:const(g.tally_of(members[1])) .. '\n' or '') .. rows .. '\n' .. fires
   if alone then
-    text = text .. g:loop_of_one(alone, dropper)
+    text = text .. (g.pack and g:pack_loop(alone) or g:loop_of_one(alone, dropper))
   else
     local names = {}
     text = text .. g:enter_member_text()

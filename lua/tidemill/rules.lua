@@ -1,0 +1,169 @@
+--[[
+rules.lua - a pack's rules at work on a chunk of events, rule by rule.
+
+  take     once an event: the columns of its fields, the rules that its `only` leaves (rules_index.lua)
+  judge    C walks what conditions it knows over the whole chunk (host/event/rules.c); each rule of which C cannot tell some rows has a
+           loop of its own over these, loaded for it alone. A rule that raises is `error` for that row, and the loop goes on behind it
+  collect  what matched, by row, in order of rules
+
+A chunk is as many events as the caller took in, one or many: nothing here depends on how many. What the functions see of an event is the view,
+which is put at the row (st.row) where events are many; where the event was changed before the pack, chunks are of one.
+
+The deadline may end a function in the middle of a chunk. Then the event at the marker fails alone (M.fail of boot.lua), and `judge` goes on
+behind it when it is called again.
+]]
+
+local cards = require 'tidemill.pack_cards'
+local compare = require 'tidemill.rules_compare'
+local given = require 'tidemill.rules_given'
+local index = require 'tidemill.rules_index'
+local lib = require 'tidemill.lib'
+local lists = require 'tidemill.pack_lists'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
+
+local M = { ROWS = C.TM_RULES_ROWS }
+
+local KNOWN_ROOM = 64   -- bytes behind a column that are read with its last rows
+
+-- one loop a rule: shared by several it would be compiled for the first one alone
+local LOOP = [[
+local when, tx, f, p, lists, R, rule, rows, at, st, home, mk, answer = ...
+return function(k, n)
+  for i = k, n - 1 do
+    local j = rows[i]
+    at[0], at[1] = j, i
+    PLACE
+    if when(tx, f, p, lists) then answer(R, rule, j, 0) end
+  end
+end
+]]
+local PLACE = 'local row = home[j] st.row, st.home, mk.row = row, row, row'
+
+local function column()
+  local num, known = ffi.new('double[?]', M.ROWS), ffi.new('uint8_t[?]', M.ROWS + KNOWN_ROOM)
+  return { num = ffi.cast('double *', num), known = ffi.cast('uint8_t *', known), anchor = { num, known } }
+end
+
+--- Which columns a rule needs, and which it reads beside them, by number from 0.
+local function columns_of(rule, number_of)
+  local needs, reads, seen = {}, {}, {}
+  for _, name in ipairs(rule.needs) do
+    needs[#needs + 1], seen[name] = number_of['f.' .. name], true
+  end
+  for name in pairs(rule.reads[2]) do
+    if not seen[name] then reads[#reads + 1] = number_of['f.' .. name] end
+  end
+  return needs, reads
+end
+
+local function int32s(list)
+  local t = ffi.new('int32_t[?]', #list + 1)
+  for i, v in ipairs(list) do t[i - 1] = v end
+  return t
+end
+
+local function no_memory() raise('memory', 'no memory for the rules of a pack (--memory)') end
+
+--- What a rule raised, for people.
+local function told(e)
+  if type(e) == 'table' and type(rawget(e, 'message')) == 'string' then return rawget(e, 'message') end
+  return type(e) == 'string' and e or 'a value that is no text'
+end
+
+--- The rules of a pack, ready for events.
+---@param pack table of pack.lua
+---@param set table of features.compile
+---@param view table of the events
+---@param many boolean chunks are of many events: the view is put at the row
+---@return table J { take(e, j), judge(n), list, R, at, home, readers, tx, f }
+function M.new(pack, set, view, many)
+  local J = { list = {}, working = false, pack = pack }
+  for _, rule in ipairs(pack.rules) do if rule.mode ~= 'off' then J.list[#J.list + 1] = rule end end
+  local list, types, number_of = J.list, {}, {}
+  set:batch(M.ROWS)
+  for i, c in ipairs(set.columns) do types[c.name], number_of['f.' .. c.name] = c.type, i - 1 end
+  local wanted, tests = { number = {}, text = {} }, {}
+  for i, rule in ipairs(list) do tests[i] = compare.tests(rule, types, wanted) or false end
+  local columns, n = { number = {}, text = {} }, #set.columns
+  for name in pairs(wanted.number) do
+    columns.number[name], number_of['x.' .. name], n = column(), n, n + 1
+  end
+  for name, ids in pairs(wanted.text) do
+    columns.text[name], number_of['t.' .. name], n = column(), n, n + 1
+    columns.text[name].ids = ids.of
+  end
+  local R = C.tm_ffi_rules_new(#list, n)
+  if R == nil then no_memory() end
+  ffi.gc(R, C.tm_ffi_rules_free)
+  for i in ipairs(set.columns) do C.tm_ffi_rules_column(R, i - 1, set.number[i], set.known[i]) end
+  for kind, of in pairs { x = columns.number, t = columns.text } do
+    for name, c in pairs(of) do C.tm_ffi_rules_column(R, number_of[kind .. '.' .. name], c.num, c.known) end
+  end
+  local anchor = { ffi.new 'int32_t[2]', ffi.new('int32_t[?]', M.ROWS), columns }
+  local at, home, rows = ffi.cast('int32_t *', anchor[1]), ffi.cast('int32_t *', anchor[2]), R.rows
+  local f, readers = given.features(set.columns, set, at)
+  local tx, all, views = given.event(view.event), {}, {}
+  for name, l in pairs(pack.lists) do views[name] = lists.view(l) end
+  views = given.named('list', views)
+  for i, rule in ipairs(list) do
+    local needs, reads = columns_of(rule, number_of)
+    local indexed = rule.only[1] ~= nil
+    if C.tm_ffi_rules_put(R, i - 1, indexed and 1 or 0, int32s(needs), #needs, int32s(reads), #reads) ~= 0 then no_memory() end
+    for _, t in ipairs(tests[i] or {}) do
+      if C.tm_ffi_rules_test(R, i - 1, number_of[t.column], t.op, t.num, t.on_true, t.on_false) ~= 0 then no_memory() end
+    end
+    rule.native = tests[i] and true or false
+    all[i] = assert(loadstring(LOOP:gsub('PLACE', many and PLACE or ''), '=(rule ' .. rule.id .. ')'))(rule.when, tx, f,
+      given.named('param', rule.values), views, R, i - 1, rows, at, view.st, home, lib.flow.marker, C.tm_ffi_rules_answer)
+  end
+  J.take = index.compile(list, R, columns)
+  J.R, J.at, J.home, J.readers, J.tx, J.f, J.anchor = R, at, home, readers, tx, f, { anchor, R, set }
+
+  local left_out, left_any = {}, false   -- rows that failed in the chunk at hand
+  for j = 0, M.ROWS - 1 do left_out[j] = false end
+  function J.is_left_out(j) return left_out[j] end
+
+  --- Asks the functions of the rules from the k-th on, the first one from its i-th row.
+  local function ask(k, i)
+    for n_th = k, R.asking_n - 1 do
+      local rule = R.asking[n_th]
+      local run, count = all[rule + 1], C.tm_ffi_rules_asked(R, rule)
+      J.k, at[1] = n_th, -1
+      if R.measuring ~= 0 then C.tm_ffi_rules_clock(R, rule, 0) end
+      while i < count do
+        local ok, why = pcall(run, i, count)
+        if ok then break end
+        C.tm_ffi_rules_answer(R, rule, at[0], 1)
+        local of = list[rule + 1]
+        of.raised = of.raised or told(why)
+        i = at[1] + 1
+      end
+      if R.measuring ~= 0 then C.tm_ffi_rules_clock(R, rule, 1) end
+      i = 0
+    end
+  end
+  jit.off(ask)   -- its inner calls are loops of their own: as a trace it would be recorded for ever
+
+  --- Judges the n events that were taken in; called again, goes on where a function was ended by the deadline.
+  function J.judge(count)
+    if J.working then
+      C.tm_ffi_rules_leave_out(R, at[0])
+      left_out[at[0]], left_any = true, true
+      ask(J.k, 0)
+    else
+      if left_any then
+        for j = 0, M.ROWS - 1 do left_out[j] = false end
+        left_any = false
+      end
+      C.tm_ffi_rules_judge(R, count)
+      J.working = true
+      ask(0, 0)
+    end
+    J.working = false
+    if C.tm_ffi_rules_collect(R) < 0 then no_memory() end
+  end
+  return J
+end
+
+M.points = cards.points
+return M
