@@ -1039,6 +1039,132 @@ void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
 /* fills `out` for the windows at which the record stands: OK or TYPE */
 int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *record);
 
+/* ---- features (aggregate/feature.c) ---------------------------------- */
+/* What rule packs know of an entity: many values of a key over windows (t - size, t], t the time of an event, from one record. Events of
+ * a key lie in one ring (a series), whatever the number of windows; what is added up over a window is kept at the newest event
+ * and moved along. Results go to columns, a row an event. The record begins with doubles. */
+enum tm_feature_ring_kind {
+  TM_FEATURE_EVENTS = 0,    /* an entry an event: time, flags, values */
+  TM_FEATURE_STEPS = 1,     /* an entry a step of time: its end, and of each source seven cells, what its events add up to */
+  TM_FEATURE_DECISIONS = 2  /* an entry a decision: time, flags */
+};
+enum { TM_FEATURE_SOURCE_CELLS = 7 };
+/* Where a cell of an entry comes from: a value at hand; hashed: 62 bits that tell values apart. STEPS: one for each source. */
+struct tm_feature_cell {
+  int32_t at;               /* which cell; STEPS: the first of the source's */
+  int32_t slot;             /* of tm_features.in */
+  int32_t hashed;
+  uint32_t mask;            /* STEPS: the flag that must be set, or 0 */
+};
+struct tm_feature_window {
+  double size;              /* ms */
+  int32_t sum_from, sum_to; /* its sums */
+};
+struct tm_feature_ring {
+  const struct tm_feature_window *windows;
+  const struct tm_feature_cell *cells;   /* EVENTS: of those that are values, STEPS: of sources */
+  double longest;           /* ms, of the windows */
+  double step;              /* STEPS: ms */
+  int32_t kind;             /* enum tm_feature_ring_kind */
+  int32_t field;            /* the series */
+  int32_t at;               /* the double of the record where `lo` of each window is: how many entries are before it, 4 bytes each */
+  int32_t windows_n;
+  int32_t cells_n;
+  int32_t max;              /* entries of a key */
+  int32_t on_full;          /* enum tm_on_full; oldest: the oldest entry goes */
+  int32_t show_from, show_to;   /* results that are read off this ring */
+  int32_t flags;            /* the cell of flags; 0: there is none */
+};
+/* What is kept of a window, or of all events (the last four, which have no ring): doubles of the record from `at` on. */
+enum tm_feature_sum_kind {
+  TM_FEATURE_NUMBER = 0,    /* n */
+  TM_FEATURE_TOTAL,         /* n, h, l: h + l is the exact sum; h NaN: two doubles do not hold it, it is added up anew */
+  TM_FEATURE_SQUARES,       /* n, h, l, g, m: and of the squares */
+  TM_FEATURE_LEAST,         /* n, v */
+  TM_FEATURE_GREATEST,
+  TM_FEATURE_VALUES,        /* n different ones */
+  TM_FEATURE_EWMA,          /* x, w, time */
+  TM_FEATURE_FIRST,         /* time, 1: there is one */
+  TM_FEATURE_LATEST,        /* time, 1 */
+  TM_FEATURE_PLACE          /* latitude, longitude, time, 1 */
+};
+struct tm_feature_sum {
+  int32_t kind;             /* enum tm_feature_sum_kind */
+  int32_t at;
+  int32_t cell;             /* of an entry; 0: every one counts. STEPS: the source's first cell. EWMA PLACE: a slot of `in` */
+  int32_t low;              /* PLACE: the slot of the longitude */
+  uint32_t mask;            /* the flag that must be set, or 0 */
+  int32_t pad;
+  double share;             /* EWMA: 1 / half-life in ms */
+};
+enum tm_feature_result {
+  TM_SHOW_EVENTS = 0,     /* how many entries the window has */
+  TM_SHOW_N,              /* n of its sum, at most `share` where that is not 0 */
+  TM_SHOW_TOTAL,
+  TM_SHOW_AVERAGE,
+  TM_SHOW_DEVIATION,
+  TM_SHOW_EXTREME,        /* of LEAST and GREATEST */
+  TM_SHOW_RANK,           /* quantile */
+  TM_SHOW_SEEN,           /* was the value at hand among those before */
+  TM_SHOW_LAST,
+  TM_SHOW_FIRST_TIME,     /* of the window */
+  TM_SHOW_SINCE,          /* ms since the last before the event at hand, in the window */
+  TM_SHOW_EWMA,
+  TM_SHOW_FIRST_EVER,
+  TM_SHOW_SINCE_LATEST,
+  TM_SHOW_KM,
+  TM_SHOW_KMH,
+  TM_SHOW_TRAVEL_MS,
+  TM_SHOW_RATIO           /* of two results that stand before it */
+};
+enum tm_feature_known { TM_FEATURE_NIL = 0, TM_FEATURE_KNOWN = 1, TM_FEATURE_WARMING = 2 };
+struct tm_feature_show {
+  int32_t kind;             /* enum tm_feature_result */
+  int32_t window;           /* of its ring */
+  int32_t sum;
+  int32_t cell;             /* RANK SEEN LAST FIRST_TIME SINCE: of an entry */
+  uint32_t mask;
+  int32_t before;           /* 1: without the event at hand */
+  int32_t history;          /* a sum whose n says how many events there are; -1: the window's entries; -2: it is not asked */
+  int32_t slot;             /* SEEN, KM …: of `in`; SEEN: `cell` is its hash */
+  int32_t low;              /* KM …: the longitude's */
+  int32_t over, under;      /* RATIO: results; KMH: over is KM of the same places */
+  int32_t pad;
+  double least;             /* so many events at least, else it is warming */
+  double share;             /* RANK */
+  double scale;             /* values are so many times what they stand for */
+  double within;            /* KM …, SINCE_LATEST: ms, only then it is known */
+  double *number;           /* its column, by row */
+  uint8_t *known;           /* enum tm_feature_known, by row */
+  struct tm_value value;    /* LAST: what it is; a text lies in the state */
+};
+/* A group's, filled by Lua. The first two doubles of the record are the newest time, and 1. */
+struct tm_features {
+  const struct tm_feature_ring *rings;
+  const struct tm_feature_sum *sums;
+  struct tm_feature_show *shows;
+  struct tm_value *in;      /* the event's values; NIL: there is none */
+  double *aside;            /* C's own, as many doubles as a record's */
+  double *ranks;            /* C's own: room for as many numbers as a ring has entries, if there is a RANK */
+  double ttl;               /* ms: a key that no event came to for so long is a new one */
+  struct tm_state_cursor *sweep;  /* C's own */
+  uint32_t owed;            /* C's own */
+  uint32_t flags;           /* the event's: which conditions hold */
+  int32_t rings_n;
+  int32_t sums_from, sums_n;  /* sums from sums_from on have no ring */
+  int32_t shows_from, shows_n;   /* results from shows_from on have no ring */
+  int32_t doubles;          /* of the record */
+  int32_t wrong;            /* the ring because of which a call failed, or -1 */
+  int32_t pad;
+};
+/* The event at hand, at t, comes to an announced record: results into row `row` of the columns. w is the watermark before it. OK or a
+ * negative code, after which the event must be rolled back. Some keys that are of no use any more are removed. */
+int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *record, double t, double w, int32_t row);
+/* A decision about an event at t comes to an announced record: flags say which. */
+int32_t tm_ffi_features_decided(struct tm_features *p, struct tm_state *s, void *record, double t, double w, uint32_t flags);
+/* The results as they stand at the newest event of a record, which is only read; `in` is NIL throughout. */
+void tm_ffi_features_look(struct tm_features *p, struct tm_state *s, const void *record, int32_t row);
+
 /* ---- string patterns (library/pattern.c) ----------------------------- */
 
 enum {

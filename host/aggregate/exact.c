@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "edit.h"
-#include "wide.h"
+#include "exact.h"
 
 enum { HEAD = 4, NEGATIVE = 0x8000 };
 
@@ -129,6 +129,24 @@ static double quick_mean(double h, double l, double by) {
   double ulp = nextafter(fabs(r), INFINITY) - fabs(r);
   /* c is known to some 2^-50 of itself, and it is at most an ulp or two of q */
   return fabs(r) > 1e-250 && fabs(rest) < 0.4999 * ulp && fabs(r) < 1e300 ? r : (double)NAN;
+}
+
+double tm_exact_ratio(double h, double l, double by) {
+  struct tm_wide w;
+  if (by < 0x1p53) {
+    double quick = l == 0 && h < 0x1p53 && h > -0x1p53 ? h / by : quick_mean(h, l, by);
+    if (quick == quick) return quick;
+  }
+  tm_wide_zero(&w);
+  tm_wide_add(&w, h);
+  tm_wide_add(&w, l);
+  return tm_exact_wide_ratio(&w, by);
+}
+
+double tm_exact_wide_ratio(struct tm_wide *w, double by) {
+  int negative = tm_wide_settle(w);
+  double v = by < 0x1p95 ? tm_wide_ratio(w, (unsigned __int128)by, 0) : tm_wide_round(w) / by;
+  return negative ? -v : v;
 }
 
 double tm_ffi_exact_mean(struct tm_state *s, const void *record, int32_t field, double h, double l, double n, double scale) {

@@ -14,9 +14,7 @@
 #include <math.h>
 
 #include "../base/err.h"
-
-/* Two keys are looked at for a new one, and one for eight other events; many at a time. */
-enum { SWEEP_LOOK = 8, SWEEP_NEW = 2 * SWEEP_LOOK, SWEEP_OTHER = 1, SWEEP_KEYS = 16 };
+#include "sweep.h"
 
 struct tm_slider tm_slider_of(struct tm_slide *p, struct tm_state *s, const void *record) {
   struct tm_table *t = tm_table_of(s);
@@ -173,41 +171,9 @@ int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *re
   return look(&w);
 }
 
-/* Looks at the next keys in order of arrival, and removes those that no window can ask for any more. First all are looked at, and
- * their places in the index asked for: one by one each would be waited for. */
-static int32_t sweep(const struct tm_slider *w, double watermark) {
-  struct tm_slide *p = w->p;
-  void *gone[SWEEP_KEYS];
-  uint32_t hashes[SWEEP_KEYS];
-  int32_t n = 0;
-  if (p->sweep == NULL) p->sweep = tm_ffi_cursor_new(w->s);
-  if (p->sweep == NULL) return TM_STATE_NO_MEMORY;
-  for (int32_t looks = 0; looks < SWEEP_KEYS; looks++) {
-    void *record = tm_ffi_cursor_next(p->sweep);
-    if (record == NULL) {
-      if (p->sweep->done) {
-        tm_ffi_cursor_free(p->sweep);
-        p->sweep = NULL;
-      }
-      break;
-    }
-    const struct tm_slide_marks *m = (const struct tm_slide_marks *)(const void *)((const double *)record + p->at);
-    if (record == w->record || !(watermark - m->newest >= p->longest)) continue;
-    hashes[n] = tm_table_leaving(w->t, record);
-    gone[n++] = record;
-  }
-  for (int32_t i = 0; i < n; i++) {
-    if (tm_table_remove(w->t, gone[i], hashes[i]) != 0) return TM_STATE_NO_MEMORY;
-  }
-  return 0;
-}
-
-/* So many keys that are of no use are there at most, about, as others. What is owed is paid by the event that makes it enough. */
+/* Keys that no window can ask for any more go. */
 static int32_t sweep_share(const struct tm_slider *w, double watermark) {
-  w->p->owed += w->series.ref->n == 1 ? SWEEP_NEW : SWEEP_OTHER;
-  if (w->p->owed < SWEEP_KEYS * SWEEP_LOOK) return 0;
-  w->p->owed = 0;
-  return sweep(w, watermark);
+  return tm_sweep_share(w->s, &w->p->sweep, &w->p->owed, w->record, w->series.ref->n == 1, watermark, w->p->longest, w->p->at);
 }
 
 /* The windows are moved to the event's own bounds, and it comes in. */

@@ -3,9 +3,8 @@
 #ifndef TM_AGGREGATE_SLIDE_H
 #define TM_AGGREGATE_SLIDE_H
 
-#include <math.h>
-
 #include "../state/series.h"
+#include "pair.h"
 
 /* Of the record, at double tm_slide.at: window k holds entries [lo[k], hi) of the series. Where there are MIN and MAX those before
  * `settled`, behind the last lo, have been seen by them. */
@@ -64,18 +63,6 @@ void tm_part_moved(const struct tm_slider *w, const struct tm_slide_part *a, uin
 int32_t tm_part_settle(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t from, uint32_t to, double watermark);
 /* The value of MIN MAX FIRST LAST over entries [lo, hi): 0 or TYPE. */
 int32_t tm_part_look(const struct tm_slider *w, const struct tm_slide_part *a, uint32_t lo, uint32_t hi, struct tm_value *out);
-
-/* v more in the pair at `sum`, h and l of aggregates/numbers.lua: what the pair cannot hold of it; NaN, with nothing done: it is too
- * large for a pair. */
-static inline double tm_pair_add(double *sum, double v) {
-  double h = sum[0], t = h + v;
-  if (!(fabs(t) < 0x1p1000)) return (double)NAN;
-  double b = t - h, d = (h - (t - b)) + (v - b), l = sum[1], u = l + d;
-  double c = u - l, y = t + u;
-  sum[1] = u - (y - t);
-  sum[0] = y;
-  return (l - (u - c)) + (d - c);
-}
 
 /* v more in the pair at `sum` and the text of `field`: 0 or a code. spill: what tm_pair_add could not do of it. */
 int32_t tm_part_spill(const struct tm_slider *w, double *sum, int32_t field, double v, double rest);

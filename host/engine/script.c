@@ -272,6 +272,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
     {"struct tm_slide_part", sizeof(struct tm_slide_part)}, {"struct tm_rules", sizeof(struct tm_rules)},
     {"struct tm_rule_stat", sizeof(struct tm_rule_stat)},
+    {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     lua_pushinteger(L, (lua_Integer)sizes[i].size);

@@ -8,6 +8,7 @@ local suggest = require 'tidemill.suggest'
 local types = require 'tidemill.types'
 local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
+local features = require 'tidemill.features'
 local library = require 'tidemill.library'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
@@ -246,16 +247,15 @@ local function node_of(what, e)
 end
 
 --- The API table for scripts. settings: what --set gave; more: parts that specs have besides.
----@param functions table|nil functions besides, by name
-function M.make(settings, more, functions)
+function M.make(settings, more)
   local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.window = strict('tm.window', stream.window)
   tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)
+  tm.f, tm.features = strict('tm.f', features.f), features.features
   tm.i64 = strict('tm.i64', types.i64)
   for name, part in pairs(more or {}) do tm[name] = strict('tm.' .. name, part) end
-  for name, f in pairs(functions or {}) do tm[name] = f end
 
   --- A plain table to keep.
   function tm.copy(e) return value.copy(e) end

@@ -362,6 +362,7 @@ require 'tidemill.codegen_tables'(emit, Gen, node_list)
 require 'tidemill.codegen_joins'(emit, Gen)
 require 'tidemill.codegen_window_joins'(emit, Gen)
 require 'tidemill.codegen_slide'(emit, Gen)
+require 'tidemill.codegen_features'(emit, Gen)
 require 'tidemill.codegen_pack'(emit, Gen)
 
 local function has_forks(step)
@@ -396,7 +397,8 @@ end
 
 --- Is such a step asked for the watermark?
 function Gen.asks_clock(step)
-  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'pack' or step.kind == 'lookup' and step.table.rec.versioned ~= nil
+  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'features' or step.kind == 'pack' or
+    step.kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
 --- Is it a dedup that waits for the last of several events?

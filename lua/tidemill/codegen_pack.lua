@@ -13,7 +13,6 @@ are: what fails there is told with the event, and takes back its rows and what s
 ]]
 
 local decisions = require 'tidemill.decisions'
-local features = require 'tidemill.features'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
 local rules = require 'tidemill.rules'
@@ -99,8 +98,9 @@ return function(emit, Gen)
   function emit.pack(g, step, view)
     local rec, pack, n = step.rec, step.rec.pack, view.level
     local clock = g.clock
-    local set = features.compile(pack.groups, pack.schema, { name = g.pipeline.name .. '/' .. rec.name, g = g, view = view, pack = pack,
-      step = step })
+    local set = g:open_features(step, view, pack.groups, function(group)
+      return ('%s/%s/features/%s'):format(g.pipeline.name, rec.name, group)
+    end)
     local many = takes_many(g, step, set)
     local J = rules.new(pack, set, view, many)
     local kept = lib.load 'tidemill.view_kept' (lib, view, C.TM_FORMAT_JSON)
@@ -120,17 +120,12 @@ return function(emit, Gen)
     g.boxes[#g.boxes + 1] = { abandon = function() if not many then J.working = false end end }
     for _, rule in ipairs(J.list) do g.called[#g.called + 1] = { view = view, fn = rule.when } end
     g.called[#g.called + 1] = { view = view, fn = J.take }
-    g:called_by({ functions = set.functions or {}, adders = set.adders or {} }, view)
     local inner = g:new_view(view.source)
     local D, p = g:const(decide), g:const(P)
     -- the event is taken in
     g:at(step)
     g:put('do local j = %s', many and p .. '.n' or '0')
-    if set.put then
-      set.put(g, view, 'j')
-    else
-      g:put('%s(e%d, j, st%d.time, %s)', g:const(set.step), n, n, clock and clock.name .. '.w' or '-huge')
-    end
+    g:put_features(set, view, step, 'j')
     g:put('%s(e%d, j)', g:const(J.take), n)
     g:sync(view)
     if many then

@@ -111,6 +111,11 @@ local details = {
     for i, a in ipairs(rec.aggregates) do parts[i] = a.name .. ' ' .. duration.text(a.over) end
     return rec.name .. ': ' .. joined(parts)
   end,
+  features = function(rec)
+    local memory = rec.memory
+    return ('%s: key %s; %s; a key %d bytes and %d an event, at most %d'):format(rec.name, joined(rec.group.key), joined(rec.adds),
+      memory.record, memory.entry, memory.most)
+  end,
   top = function(rec) return rec.name .. ': ' .. rec.n .. ' by ' .. rec.field end,
   sample = function(rec)
     if rec.every then return 'every ' .. ('%.0f'):format(rec.every) end

@@ -198,6 +198,7 @@ function walk(step, known, problems, seen)
       elseif ADDED[child.kind] then
         for _, name in ipairs(ADDED[child.kind]) do here[name] = true end
         for _, a in ipairs(rec.aggregates or {}) do here[a.name] = true end
+        for _, name in ipairs(rec.adds or {}) do here[name] = true end
         if rec.apply then here = nil end
       elseif child.kind == 'lookup' then
         for _, name in ipairs(rec.on.fields) do

@@ -155,7 +155,7 @@ local function features_of(set, pack)
   local groups, names = {}, {}
   for _, name in ipairs(set:names('features', '.lua')) do
     local def, path = set:value(name, true)
-    local group = features.group(name:match '([^/]*)%.lua$', def)
+    local group = features.group(name:match '([^/]*)%.lua$', def, sorted(pack.fields))
     group.path = path
     groups[#groups + 1] = group
     for _, feature in ipairs(group.features) do

@@ -255,6 +255,9 @@ local function add(v)
   return (C.tm_ffi_key_nil(M.key))
 end
 
+--- Adds one part, a plain value, to M.key: 0 or a code.
+M.add_part = add
+
 -- Keys of several fields are written out up to four: a loop of a few rounds would end the trace of the batch.
 
 local function add_all(v, names)

@@ -73,7 +73,7 @@ local function bound_text(state, row)
   if state.step.kind == 'aggregate' or state.step.kind == 'window_join' then return 'open windows' end
   if state.table and state.step.table.bounded then return 'files that end' end
   if state.step.rec.within then return 'within' end
-  if state.step.kind == 'over' then return 'the events it looks back on' end
+  if state.step.kind == 'over' or state.step.kind == 'features' then return 'the events it looks back on' end
   local ttl = state.step.rec.options.ttl
   return #state.names == 0 and 'one key' or ttl and 'ttl ' .. ttl or 'unbounded'
 end

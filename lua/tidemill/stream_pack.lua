@@ -29,9 +29,7 @@ return function(methods, step, stream)
     if type(dir) ~= 'string' or dir == '' then fault(where, "pack takes the folder of a pack: :pack 'packs/card_fraud', got " .. describe(dir)) end
     local o = stream.options(where, 'pack', options)
     local fields = fields_of(where, o.fields)
-    local features = require 'tidemill.features'
-    local tm = require 'tidemill.api'.make({}, { f = features.f }, { features = features.features })
-    local pack = require 'tidemill.pack'.load(dir, { where = where, site = o.site, tm = tm })
+    local pack = require 'tidemill.pack'.load(dir, { where = where, site = o.site, tm = require 'tidemill.api'.make {} })
     local s = self:schema(pack.schema)
     if not stream.before(stream.record(s), 'event_time') then s = s:event_time(pack.time) end
     return (step(s, 'pack', { name = o.name or pack.name, pack = pack, emit = o.emit or 'all', fields = fields, options = {} }))
