@@ -37,7 +37,8 @@ return function(methods, step, stream)
 
   --- The streams of a folder given in place of a script: the default input, judged.
   function stream.of_pack(dir)
-    return stream.pipeline(dir:gsub('/+$', ''):match '[^/]+$' or 'pack'):pack(dir)
+    local name = dir:gsub('/+$', ''):match '[^/]*$'
+    return stream.pipeline(name:find '%w' and name:sub(1, 60) or 'pack'):pack(dir)
   end
 
   --- Is there a pack in this folder?
