@@ -9,7 +9,7 @@ Taking an event in is a unit, and stands: its features count it. The decision an
 are: what fails there is told with the event, and takes back its rows and what suppression and steps behind changed, not the features.
 
   P      { n: rows taken in, pos: the next to be decided, judged, taking: the event at work is being taken in, done: the last row that was }
-  home   rows of the batch, by row of the chunk; times: their event times
+  home   rows of the batch, by row of the chunk; times, marks: their event times, and the watermarks before them
 ]]
 
 local decisions = require 'tidemill.decisions'
@@ -58,13 +58,13 @@ return function(emit, Gen)
     local E = require 'tidemill.expiry'.new(state, { ttl = s.within }, ffi.cast('struct tm_clock *', clock))
     local present = {}
     for i, node in ipairs(own.nodes) do present[i] = ('key_of%d(%s) ~= nil'):format(view.level, g:const(node)) end
-    local function put(D)
+    -- what the watermark w has passed is over, whether it is gone or not
+    local function put(D, w)
       g:put('if %s.alert and %s then local t = st%d.time', D, table.concat(present, ' and '), view.level)
       g:find_record(state, view, own)
-      g:put('local new = %s.code == 1', g:const(state.ptr))
-      g:put('if not new and t < r.at + %.0f and t >= r.at and %s.rank <= r.rank then %s.suppressed() else', s.within, D, D)
-      g:put('r.at, r.rank = t, %s.rank', D)
-      g:put('if new then r.written = t %s(r) elseif t > r.written then r.written = t end end end', g:const(E.begin))
+      g:put('local new = %s.code == 1 local over = new or %s >= r.at + %.0f', g:const(state.ptr), w, s.within)
+      g:put('if not over and t >= r.at and t < r.at + %.0f and %s.rank <= r.rank then %s.suppressed()', s.within, D, D)
+      g:put('elseif over or t >= r.at then r.at, r.rank, r.written = t, %s.rank, t if new then %s(r) end end end', D, g:const(E.begin))
     end
     E.ptr = state.ptr
     return put, E
@@ -88,9 +88,9 @@ return function(emit, Gen)
   end
 
   --- Text that decides about row j of the chunk; st has its place and time.
-  local function put_decide(g, view, D, set, put_suppress, inner)
+  local function put_decide(g, view, D, set, put_suppress, w, inner)
     g:put('local send = %s.decide(j, st%d.time)', D, view.level)
-    if put_suppress then put_suppress(D) end
+    if put_suppress then put_suppress(D, w) end
     if set.reads_decisions then g:put('%s.decided(set, j, %s.decision, %s.score)', D, D, D) end
     g:put('if send and %s.row then rows%d() end', D, inner.level)
   end
@@ -113,8 +113,9 @@ return function(emit, Gen)
     end
     local P = { n = 0, pos = 0, judged = false, taking = false, done = -1, home = J.home, many = many, J = J }
     local times = ffi.new('double[?]', rules.ROWS)
-    P.times = ffi.cast('double *', times)
-    g.anchors[#g.anchors + 1] = { times, J, set }
+    local marks = ffi.new('double[?]', rules.ROWS)
+    P.times, P.marks = ffi.cast('double *', times), ffi.cast('double *', marks)
+    g.anchors[#g.anchors + 1] = { times, marks, J, set }
     rec.judged, rec.decided = J, decide
     if many then keep.add_test(function() return P.n == 0 end) end
     g.boxes[#g.boxes + 1] = { abandon = function() if not many then J.working = false end end }
@@ -129,7 +130,8 @@ return function(emit, Gen)
     g:put('%s(e%d, j)', g:const(J.take), n)
     g:sync(view)
     if many then
-      g:put('%s[j], %s[j] = i, st%d.time %s.n = j + 1 if j == 0 then flow.taken = i + 1 end end', g:const(P.home), g:const(P.times), n, p)
+      g:put('%s[j], %s[j], %s[j] = i, st%d.time, %s.w %s.n = j + 1 if j == 0 then flow.taken = i + 1 end end', g:const(P.home),
+        g:const(P.times), g:const(P.marks), n, clock.name, p)
     else
       g:put_taken()
       g:put('if ch.used ~= 0 then commit(ch) end %s(1)', g:const(J.judge))
@@ -145,7 +147,7 @@ return function(emit, Gen)
       g:put('%s[0] = j', g:const(J.at))
       g:put_taken()
     end
-    put_decide(g, view, D, set, put_suppress, inner)
+    put_decide(g, view, D, set, put_suppress, many and g:const(P.marks) .. '[j]' or clock.name .. '.w', inner)
     local pass = E and ('if %s.due <= %s.w then %s(%s.w) end'):format(g:const(E.ptr), clock.name, g:const(E.pass), clock.name) or ''
     if many then
       g:put('if st0.dirty ~= 0 then begin0() end if ch.used ~= 0 then commit(ch) end end')

@@ -15,7 +15,7 @@ local fault, shown = files.fault, files.shown
 
 local M = {}
 
-local FIELDS = { [1] = {}, ['1'] = {}, events = { 'table', required = 'events = { { ts = 0 } }' }, fires = { 'table' }, not_fires = { 'table' },
+local FIELDS = { ['1'] = {}, events = { 'table', required = 'events = { { ts = 0 } }' }, fires = { 'table' }, not_fires = { 'table' },
   unknown = { 'table' }, errors = { 'table' }, decision = { 'string' }, score = { 'number' }, suppressed = { 'boolean' },
   failed = { 'number' } }
 local LISTS = { 'fires', 'not_fires', 'unknown', 'errors' }

@@ -142,7 +142,7 @@ return function(o, testing, globals)
   function loader.load(...)
     local _, path = ...
     if path:match '[^/]*$' == 'pack.lua' then
-      return require 'tidemill.pack_tests'.chunk(testing, busted, path:match '^(.*)/[^/]*$' or '.')
+      return require 'tidemill.pack_tests'.chunk(testing, busted, path:match '^(.*)/[^/]*$' or '.'), function(_, info) return info end
     end
     local chunk, trace = load(...)
     if chunk then bytecode.interpret_misread(chunk) end
