@@ -15,6 +15,7 @@ where there is something to say.
 ]]
 
 local cards = require 'tidemill.pack_cards'
+local files = require 'tidemill.pack_files'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
@@ -262,7 +263,7 @@ function M.coverage(J)
   local out = {}
   for i, rule in ipairs(J.list) do
     local s = J.R.stats[i - 1]
-    local function say(place, text) out[#out + 1] = { rule = rule.id, place = place, text = text } end
+    local function say(place, text) out[#out + 1] = { rule = rule.id, place = files.told(place), text = text } end
     if s.looked == 0 then
       say(rule.place, rule.only[1] and 'its `only` never held' or 'no event came to it')
     elseif s.unknowns == s.looked then

@@ -71,7 +71,7 @@ function M.load(set, pack)
     set:check(path, 'the scorecard', v, CARD)
     local card = { id = v.id, mode = v.mode or 'enforce', base = v.base or 0, code = v.reason_code or v.id, characteristics = {},
       place = set:place(path, v.id) }
-    if by_id[v.id] then fault(card.place, ("the id '%s' is taken at %s"):format(v.id, by_id[v.id])) end
+    if by_id[v.id] then fault(card.place, ("the id '%s' is taken at %s"):format(v.id, files.told(by_id[v.id]))) end
     by_id[v.id] = card.place
     for i, c in ipairs(v.characteristics) do card.characteristics[i] = read_characteristic(set, pack, path, card, c) end
     if #card.characteristics == 0 then fault(card.place, "the scorecard has no characteristic") end

@@ -62,7 +62,7 @@ end
 
 --- One condition of `only` as { field, values = set } or { field, min, max }.
 local function condition(set, pack, path, id, field, v)
-  local place = set:place(path, field, id)
+  local place = set:at(path, field, id)
   local kind = reads_as(pack.fields[field])
   local function check(value)
     local t = type(value)
@@ -136,13 +136,13 @@ end
 local function read_params(set, path, rule, given)
   for _, name in ipairs(sorted(given)) do
     local about = given[name]
-    if type(name) ~= 'string' then fault(set:place(path, 'params', rule.id), 'params are named: params = { kmh = { default = 900 } }') end
+    if type(name) ~= 'string' then fault(set:at(path, 'params', rule.id), 'params are named: params = { kmh = { default = 900 } }') end
     set:check(path, ("the param '%s' of the rule '%s'"):format(name, rule.id), about, PARAM, name)
     if type(about.default) ~= 'number' and (about.min or about.max) then
-      fault(set:place(path, name, rule.id), ("the param '%s': min and max are for numbers"):format(name))
+      fault(set:at(path, name, rule.id), ("the param '%s': min and max are for numbers"):format(name))
     end
     rule.params[name] = about
-    rule:set_param(name, about.default, set:place(path, name, rule.id))
+    rule:set_param(name, about.default, set:at(path, name, rule.id))
   end
 end
 
@@ -150,7 +150,7 @@ end
 local function names_of(set, path, rule, key, given, check)
   local list, seen = {}, {}
   for i, name in ipairs(given or {}) do
-    local place = set:place(path, type(name) == 'string' and name or key, rule.id)
+    local place = set:at(path, type(name) == 'string' and name or key, rule.id)
     if type(name) ~= 'string' then fault(place, ("the rule '%s': '%s' is a list of names, got %s"):format(rule.id, key, shown(name))) end
     if seen[name] then fault(place, ("the rule '%s': '%s' names '%s' twice"):format(rule.id, key, name)) end
     if check then check(place, name) end
@@ -162,13 +162,13 @@ end
 local function read_rule(set, pack, path, v)
   set:check(path, 'the rule', v, FIELDS, type(v) == 'table' and v.id or nil)
   local rule = setmetatable({ id = v.id, rev = v.rev or 1, score = v.score, severity = v.severity or 'medium', code = v.reason_code or v.id,
-    mode = v.mode or 'enforce', when = v.when, path = path, place = set:place(path, v.id), params = {}, values = {}, excepted = {}, only = {},
+    mode = v.mode or 'enforce', when = v.when, path = path, place = set:at(path, v.id), params = {}, values = {}, excepted = {}, only = {},
     reads = {}, why = v.why, false_positives = v.false_positives }, Rule)
   if not v.id:match '^[%w_%-%.]+$' or #v.id > 80 then
     fault(rule.place, 'the id of a rule has at most 80 letters, digits, _, - and dots, got ' .. shown(v.id))
   end
   if rule.score ~= rule.score or rule.score < 0 or rule.score == math.huge then
-    fault(set:place(path, 'score', v.id), 'a score is a number of at least 0, got ' .. shown(v.score))
+    fault(set:at(path, 'score', v.id), 'a score is a number of at least 0, got ' .. shown(v.score))
   end
   rule.tags = names_of(set, path, rule, 'tags', v.tags)
   rule.needs = names_of(set, path, rule, 'needs', v.needs, function(place, name)
@@ -179,12 +179,12 @@ local function read_rule(set, pack, path, v)
   end)
   read_params(set, path, rule, v.params or {})
   for _, field in ipairs(sorted(v.only or {})) do
-    pack.need_field(pack, set:place(path, field, v.id), ("the rule '%s': only:"):format(v.id), field)
+    pack.need_field(pack, set:at(path, field, v.id), ("the rule '%s': only:"):format(v.id), field)
     rule.only[#rule.only + 1] = condition(set, pack, path, v.id, field, v.only[field])
   end
   if v.rollout then
     set:check(path, 'rollout', v.rollout, ROLLOUT, v.id)
-    local place = set:place(path, 'rollout', v.id)
+    local place = set:at(path, 'rollout', v.id)
     pack.need_field(pack, place, 'rollout: by', v.rollout.by)
     if not (v.rollout.percent >= 0 and v.rollout.percent <= 100) then
       fault(place, 'rollout: percent is from 0 to 100, got ' .. shown(v.rollout.percent))
@@ -194,7 +194,7 @@ local function read_rule(set, pack, path, v)
   check_reads(pack, rule)
   local of = { f = { 'feature', pack.features }, tx = { 'field', pack.fields }, p = { 'param', rule.params } }
   rule.reason = template(v.reason or '', function(kind, name)
-    local place = set:place(path, 'reason', v.id)
+    local place = set:at(path, 'reason', v.id)
     set:known(place, ("the rule '%s': a reason has {f.feature}, {tx.field} and {p.param}, not"):format(v.id), kind, { 'f', 'tx', 'p' })
     if of[kind][2][name] == nil then
       fault(place, ("the rule '%s': the reason names the %s '%s', which the pack does not have%s"):format(v.id, of[kind][1], name,
@@ -217,7 +217,7 @@ function M.load(set, pack)
       local rule = read_rule(set, pack, path, one)
       local other = by_id[rule.id]
       if other then
-        fault(rule.place, ("the id '%s' is that of the rule at %s; ids are the pack's"):format(rule.id, other.place))
+        fault(rule.place, ("the id '%s' is that of the rule at %s; ids are the pack's"):format(rule.id, files.told(other.place)))
       end
       by_id[rule.id], list[#list + 1] = rule, rule
       if #list > RULES_MAX then fault(rule.place, ('a pack has at most %d rules'):format(RULES_MAX)) end
