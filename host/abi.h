@@ -166,6 +166,9 @@ int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double
 /* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
 
+/* fine[i] becomes 1 where the kinds of row i are, in each of some fields, among those whose bits kinds[field] has; else 0 (event/kinds.c) */
+void tm_ffi_kinds_rows(const struct tm_cell *const *cells, const int32_t *kinds, int32_t fields, int32_t rows, uint8_t *fine);
+
 /* The conditions of many rules over columns of numbers, a chunk of rows at a time (event/rules.c). Rules, columns and rows count from 0.
  * Columns are read 64 rows at a time. known: 0 nil, 1 a number (of a boolean 0 or 1), 2 one that is warming, 3 another value */
 enum { TM_RULES_ROWS = 256 };
@@ -198,6 +201,8 @@ int32_t tm_ffi_rules_put(struct tm_rules *r, int32_t rule, int32_t indexed, cons
 /* Appends a test to its condition (enum tm_filter_op, not EQ_TEXT and KINDS), the first is where rows begin; without any Lua is asked.
  * TRUTH is of what is no boolean. 0, or -1 too many */
 int32_t tm_ffi_rules_test(struct tm_rules *r, int32_t rule, int32_t column, int32_t op, double num, int32_t on_true, int32_t on_false);
+/* fills a column for the first n rows of a chunk from a field's, whose rows are home[0] … */
+void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double *num, uint8_t *known);
 void tm_ffi_rules_add(struct tm_rules *r, int32_t rule, int32_t row);
 void tm_ffi_rules_judge(struct tm_rules *r, int32_t n);
 int32_t tm_ffi_rules_asked(struct tm_rules *r, int32_t rule);                         /* how many rows; they are in `rows` */

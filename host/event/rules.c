@@ -20,7 +20,7 @@
 
 #include "../abi_c.h"
 
-enum { WORDS = TM_RULES_ROWS / 64, NODES_MAX = 64, MEASURED = 16 };
+enum { WORDS = TM_RULES_ROWS / 64, NODES_MAX = 64, MEASURED = 16, FEW = 6 };
 
 struct node {
   int32_t column;
@@ -124,10 +124,21 @@ int32_t tm_ffi_rules_put(struct tm_rules *p, int32_t rule, int32_t indexed, cons
 int32_t tm_ffi_rules_test(struct tm_rules *p, int32_t rule, int32_t column, int32_t op, double num, int32_t on_true, int32_t on_false) {
   struct rule *x = &own(p)->rules[rule];
   if (x->nodes_n == NODES_MAX) return -1;
-  if (x->nodes == NULL) x->nodes = calloc(NODES_MAX, sizeof *x->nodes);
-  if (x->nodes == NULL) return -1;
+  struct node *nodes = realloc(x->nodes, sizeof *nodes * (size_t)(x->nodes_n + 1));
+  if (nodes == NULL) return -1;
+  x->nodes = nodes;
   x->nodes[x->nodes_n++] = (struct node){column, op, on_true, on_false, num};
   return 0;
+}
+
+/* Numbers of a field of events, where they are at hand as such; Lua is asked about the others. */
+void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double *num, uint8_t *known) {
+  for (int32_t j = 0; j < n; j++) {
+    const struct tm_cell *c = &cells[home[j]];
+    int32_t kind = c->tag & 15;
+    num[j] = c->num;
+    known[j] = kind == TM_KIND_ABSENT || kind == TM_KIND_NULL ? 0 : kind == TM_KIND_NUMBER && c->num - c->num == 0 ? 1 : 3;
+  }
 }
 
 void tm_ffi_rules_add(struct tm_rules *p, int32_t rule, int32_t row) {
@@ -217,8 +228,46 @@ static struct split test(const struct node *node, const struct column *c, int32_
   }
 }
 
+/* One row alone: where it ends, enum tm_filter_end. */
+static int32_t walk_row(const struct rule *x, const struct rules *r, int32_t w, int32_t bit) {
+  int32_t k = 0;
+  while (k >= 0) {
+    const struct node *node = &x->nodes[k];
+    const struct column *c = &r->columns[node->column];
+    double v = c->num[w * 64 + bit];
+    int known = (int)(c->is_known[w] >> bit & 1), nil = (int)(c->is_nil[w] >> bit & 1), yes;
+    switch (node->op) {
+      case TM_FILTER_EQ_NIL: yes = nil; break;
+      case TM_FILTER_TRUTH: yes = known; break;
+      case TM_FILTER_EQ_TRUE: yes = known && v == 1; break;
+      case TM_FILTER_EQ_FALSE: yes = known && v == 0; break;
+      case TM_FILTER_EQ_NUMBER: yes = known && v == node->num; break;
+      case TM_FILTER_LT: yes = v < node->num; nil = 0; break;
+      case TM_FILTER_LE: yes = v <= node->num; nil = 0; break;
+      case TM_FILTER_GT: yes = v > node->num; nil = 0; break;
+      default: yes = v >= node->num; nil = 0; break;
+    }
+    if (!known && !nil) return TM_FILTER_KEEP;
+    k = yes ? node->on_true : node->on_false;
+  }
+  return k;
+}
+
+static void walk_few(struct rule *x, const struct rules *r, int32_t w, uint64_t rows) {
+  uint64_t hit = 0, ask = 0;
+  for (; rows != 0; rows &= rows - 1) {
+    int32_t end = walk_row(x, r, w, __builtin_ctzll(rows));
+    if (end == TM_FILTER_MATCH) hit |= rows & -rows;
+    else if (end == TM_FILTER_KEEP) ask |= rows & -rows;
+  }
+  x->hit[w] = hit;
+  x->ask[w] = ask;
+}
+
 static void walk(struct rule *x, const struct rules *r, int32_t w, uint64_t rows) {
-  uint64_t reached[NODES_MAX] = {rows}, hit = 0, ask = 0;
+  uint64_t reached[NODES_MAX], hit = 0, ask = 0;
+  reached[0] = rows;
+  for (int32_t k = 1; k < x->nodes_n; k++) reached[k] = 0;
   for (int32_t k = 0; k < x->nodes_n; k++) {
     const struct node *node = &x->nodes[k];
     uint64_t here = reached[k];
@@ -255,6 +304,17 @@ static double now_ns(void) {
   return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+/* How many bits, where most words are empty or full. */
+static int32_t count(uint64_t bits) {
+  if (bits == 0) return 0;
+  return bits == ~UINT64_C(0) ? 64 : __builtin_popcountll(bits);
+}
+
+static int is_few(uint64_t bits) {
+  for (int32_t i = 0; i < FEW && bits != 0; i++) bits &= bits - 1;
+  return bits == 0;
+}
+
 static void judge(struct rules *r, int32_t at, int32_t n) {
   struct rule *x = &r->rules[at];
   struct tm_rule_stat *stat = &r->pub.stats[at];
@@ -262,18 +322,16 @@ static void judge(struct rules *r, int32_t at, int32_t n) {
   for (int32_t w = 0; w * 64 < n; w++) {
     uint64_t all = n - w * 64 < 64 ? (UINT64_C(1) << (n - w * 64)) - 1 : ~UINT64_C(0);
     uint64_t rows = (x->indexed ? x->todo[w] : all) & ~r->left_out[w], known = ~UINT64_C(0);
+    x->todo[w] = x->error[w] = x->hit[w] = x->ask[w] = 0;
+    if (rows == 0) continue;
     for (int32_t i = 0; i < x->needs_n; i++) known &= r->columns[x->needs[i]].is_known[w];
     for (int32_t i = 0; i < x->reads_n; i++) known &= ~r->columns[x->needs[x->needs_n + i]].is_warming[w];
-    stat->looked += __builtin_popcountll(rows);
-    stat->unknowns += __builtin_popcountll(rows & ~known);
+    stat->looked += count(rows);
+    stat->unknowns += count(rows & ~known);
     rows &= known;
-    x->todo[w] = x->error[w] = 0;
-    if (x->nodes != NULL) {
-      walk(x, r, w, rows);
-    } else {
-      x->hit[w] = 0;
-      x->ask[w] = rows;
-    }
+    if (x->nodes == NULL) x->ask[w] = rows;
+    else if (is_few(rows)) walk_few(x, r, w, rows);
+    else walk(x, r, w, rows);
     any |= x->ask[w];
   }
   if (any != 0) r->pub.asking[r->pub.asking_n++] = at;
@@ -337,8 +395,8 @@ int32_t tm_ffi_rules_collect(struct tm_rules *p) {
         for (int32_t w = 0; w * 64 < n; w++) {
           uint64_t hit = x->hit[w] & ~r->left_out[w], error = x->error[w] & ~r->left_out[w];
           if (pass == 0) {
-            p->stats[at].hits += __builtin_popcountll(hit);
-            p->stats[at].errors += __builtin_popcountll(error);
+            p->stats[at].hits += count(hit);
+            p->stats[at].errors += count(error);
           }
           for (uint64_t some = hit | error; some != 0; some &= some - 1) {
             int32_t bit = __builtin_ctzll(some), row = w * 64 + bit;

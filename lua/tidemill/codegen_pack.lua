@@ -63,20 +63,46 @@ return function(emit, Gen)
       g:put('if %s.alert and %s then local t = st%d.time', D, table.concat(present, ' and '), view.level)
       g:find_record(state, view, own)
       g:put('local new = %s.code == 1 local over = new or %s >= r.at + %.0f', g:const(state.ptr), w, s.within)
-      g:put('if not over and t >= r.at and t < r.at + %.0f and %s.rank <= r.rank then %s.suppressed()', s.within, D, D)
+      g:put('if not over and t >= r.at and t < r.at + %.0f and %s.rank <= r.rank then send = %s.suppress() and send', s.within, D, D)
       g:put('elseif over or t >= r.at then r.at, r.rank, r.written = t, %s.rank, t if new then %s(r) end end end', D, g:const(E.begin))
     end
     E.ptr = state.ptr
     return put, E
   end
 
-  --- The function that takes D.row through the steps behind.
+  --- Text that makes of the decision D a row in view `inner`.
+  local function put_row(g, step, view, inner, D)
+    local pack, want = step.rec.pack, {}
+    for _, name in ipairs(step.rec.fields) do want[name] = true end
+    local function put_value(node, v) inner.put_value(node, v, 1) end
+    local function value(name, v)
+      if want[name] then g:put('%s(%s)', g:writer(inner, name), v) end
+    end
+    local function whole(name, wanted)
+      if wanted then g:put('if %s.%s then %s(%s, %s.%s) end', D, name, g:const(put_value), g:const(inner.field(name)), D, name) end
+    end
+    value('decision', D .. '.decision')
+    value('score', D .. '.score')
+    value('pack', ('%q'):format(pack.name))
+    value('version', ('%q'):format(pack.version))
+    whole('reasons', want.reasons)
+    whole('rules', want.rules)
+    whole('features', want.features)
+    whole('errors', true)
+    for _, name in ipairs { 'suppressed', 'guarded' } do g:put('if %s.%s then %s(true) end', D, name, g:writer(inner, name)) end
+    if want.event then
+      local keep_event = lib.load 'tidemill.view_kept' (lib, view, C.TM_FORMAT_JSON)
+      g:put('do local text, len = %s() put_bytes%d(%s, text, len) end', g:const(keep_event), inner.level, g:const(inner.field 'event'))
+    end
+  end
+
+  --- The function that takes the decision D through the steps behind.
   local function rows_text(g, step, view, inner, D)
     local outer, first = g.lines, g.first_step
     local n = inner.level
     g.lines, g.first_step = {}, nil
-    g:put('local function rows%d() mk.sub = mk.sub + 1 st%d.home = st0.home begin%d() st%d.row = %d replace%d(%s.row)', n, n, n, n,
-      lib.EMPTY_ROW, n, D)
+    g:put('local function rows%d() mk.sub = mk.sub + 1 st%d.home = st0.home begin%d() replaced%d()', n, n, n, n)
+    put_row(g, step, view, inner, D)
     if g.timed then g:put('st%d.time = st%d.time', n, view.level) end
     if g.keyed then g:put('v%d.key, v%d.key_def = v%d.key, v%d.key_def', n, n, view.level, view.level) end
     local clock = g.clock
@@ -92,7 +118,7 @@ return function(emit, Gen)
     g:put('local send = %s.decide(j, st%d.time)', D, view.level)
     if put_suppress then put_suppress(D, w) end
     if set.reads_decisions then g:put('%s.decided(set, j, %s.decision, %s.score)', D, D, D) end
-    g:put('if send and %s.row then rows%d() end', D, inner.level)
+    g:put('if send then rows%d() end', inner.level)
   end
 
   function emit.pack(g, step, view)
@@ -103,14 +129,8 @@ return function(emit, Gen)
     end)
     local many = takes_many(g, step, set)
     local J = rules.new(pack, set, view, many)
-    local kept = lib.load 'tidemill.view_kept' (lib, view, C.TM_FORMAT_JSON)
-    local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields, kept = kept })
-    decide.set = set
+    local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields })
     function decide.decided(of, j, decision, score) of:decided(j, decision, score) end
-    local emits_alerts = rec.emit == 'alerts'
-    function decide.suppressed()
-      if emits_alerts then decide.row = false else decide.row.suppressed = true end
-    end
     local P = { n = 0, pos = 0, judged = false, taking = false, done = -1, home = J.home, many = many, J = J }
     local times = ffi.new('double[?]', rules.ROWS)
     local marks = ffi.new('double[?]', rules.ROWS)

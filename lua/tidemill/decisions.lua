@@ -22,6 +22,7 @@ local state = require 'tidemill.state'
 local value = require 'tidemill.value'
 local C, ffi = lib.C, lib.ffi
 local floor = math.floor
+local band, rshift = lib.bit.band, lib.bit.rshift
 
 local M = {}
 
@@ -76,10 +77,16 @@ local function is_rolled_out(rule, tx)
   return C.tm_ffi_key_share(state.key, 0) < rule.rollout.share
 end
 
---- The mode in which a rule that matched counts here.
+--- The mode in which a rule that matched counts here; those that do not count are counted.
 local function mode_of(rule, tx)
-  if rule.excepted[1] and is_excepted(rule, tx) then return 'excepted' end
-  if rule.rollout and rule.mode ~= 'shadow' and not is_rolled_out(rule, tx) then return 'shadow' end
+  if rule.excepted[1] and is_excepted(rule, tx) then
+    rule.excepted_n = rule.excepted_n + 1
+    return 'excepted'
+  end
+  if rule.rollout and rule.mode ~= 'shadow' and not is_rolled_out(rule, tx) then
+    rule.held_n = rule.held_n + 1
+    return 'shadow'
+  end
   return rule.mode
 end
 
@@ -147,9 +154,8 @@ end
 --- What decides about events that rules have judged.
 ---@param J table of rules.new
 ---@param set table of features.compile
----@param o table name: of the step's state; emit: 'all' | 'matched' | 'alerts'; fields: list; kept(): pointer and length of the event as
----   JSON
----@return table D { decide(j, t): the row, or nil: none is sent; at, rank: what suppression goes by; seal(row): the row is complete }
+---@param o table name: of the step's state; emit: 'all' | 'matched' | 'alerts'; fields: list
+---@return table D { decide(j, t), suppress() }
 function M.new(J, set, o)
   local pack, R, tx, list = J.pack, J.R, J.tx, J.list
   local want = {}
@@ -157,30 +163,30 @@ function M.new(J, set, o)
   local decisions, has_cards, sums = pack.decisions, #pack.cards > 0, pack.combine == 'sum'
   local columns, readers, emit = set.columns, J.readers, o.emit
   local detailed = want.reasons or want.rules
-  local row, features = {}, {}
+  local features = {}
   local D = { rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
   for _, d in ipairs(decisions) do D.by_decision[d.name] = 0 end
+  for _, rule in ipairs(list) do
+    rule.plain, rule.excepted_n, rule.held_n = not rule.excepted[1] and not rule.rollout, 0, 0
+  end
   local ranks = { [pack.approve] = 0 }
   for _, d in ipairs(decisions) do ranks[d.name] = d.rank end
   local guard = new_guard(pack, o.name)
   D.guard = guard
-  if want.pack then row.pack = pack.name end
-  if want.version then row.version = pack.version end
-
-  --- The decision about row j of the chunk, at time t: D.row, D.decision, D.score, D.alert (it has a reason), D.rank; false: nothing
-  --- matched, and such events are not sent.
+  --- The decision about row j of the chunk, at time t: D.decision, D.score, D.alert (it has a reason), D.rank, and what else a row has;
+  --- false: no row is sent of such events.
   function D.decide(j, t)
     local from, to = R.from[j], R.from[j + 1]
     local score, reasons, matched, errors = 0, detailed and {} or nil, want.rules and {} or nil, nil
-    local alert, first = false, true
+    local alert = false
     for k = from, to - 1 do
       local entry = R.list[k]
-      local rule = list[floor(entry / 2) + 1]
-      if entry % 2 == 1 then
+      local rule = list[rshift(entry, 1) + 1]
+      if band(entry, 1) == 1 then
         errors = errors or {}
         errors[#errors + 1] = rule.id
       else
-        local mode = mode_of(rule, tx)
+        local mode = rule.plain and rule.mode or mode_of(rule, tx)
         if mode == 'enforce' then
           if sums then score = score + rule.score elseif rule.score > score then score = rule.score end
         end
@@ -190,11 +196,8 @@ function M.new(J, set, o)
             reasons[#reasons + 1] = { code = rule.code, rule = rule.id, score = rule.score, severity = rule.severity,
               text = reason_text(rule, J) }
           end
-          if first then rule.first, first = (rule.first or 0) + 1, false end
         end
         if matched then matched[#matched + 1] = { id = rule.id, mode = mode, rev = rule.rev, score = rule.score } end
-        rule.counted = rule.counted or {}
-        rule.counted[mode] = (rule.counted[mode] or 0) + 1
       end
     end
     if has_cards then
@@ -217,41 +220,38 @@ function M.new(J, set, o)
     if guard then decision, guarded = guard.judge(decision, t) end
     D.events, D.by_decision[decision] = D.events + 1, D.by_decision[decision] + 1
     D.decision, D.score, D.alert, D.rank = decision, score, alert or score > 0 and decision ~= pack.approve, ranks[decision]
-    if from == to and emit ~= 'all' and not D.alert then return false end
-    if emit == 'alerts' and not D.alert then return false end
-    if want.decision then row.decision = decision end
-    if want.score then row.score = score end
-    if want.reasons then row.reasons = value.array(reasons) end
-    if want.rules then row.rules = value.array(matched) end
-    row.errors = errors and value.array(errors) or nil
-    row.guarded, row.suppressed = guarded or nil, nil
+    D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
+    if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
+    if want.reasons then D.reasons = value.array(reasons) end
+    if want.rules then D.rules = value.array(matched) end
     if want.features then
       for i = 1, #columns do
         local name = columns[i].name
         features[name] = readers[name]()
       end
-      row.features = features
+      D.features = lib.text(value.encode_string(features), 9)
     end
-    if want.event then
-      local p, len = o.kept()
-      row.event = lib.text(ffi.string(p, len), 9)
-    end
-    D.row = row
     return true
+  end
+
+  --- The alert of the decision is one too many; false: then no row is sent.
+  function D.suppress()
+    D.suppressed = true
+    return emit ~= 'alerts'
   end
   return D
 end
 
 -- What is told at the end ----------------------------------------------------------------------------
 
---- What rules did: list of { id, mode, matches, enforced, errors, unknowns, looked, ns: of one event, raised }, in order of rules.
+--- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, ns: of one event,
+--- native: C knows its condition, raised: the first error }, in order of rules.
 function M.stats(J)
   local out = {}
   for i, rule in ipairs(J.list) do
     local s = J.R.stats[i - 1]
-    local counted = rule.counted or {}
     out[i] = { id = rule.id, mode = rule.mode, looked = s.looked, matches = s.hits, errors = s.errors, unknowns = s.unknowns,
-      enforced = counted.enforce or 0, alerted = counted.alert or 0, shadowed = counted.shadow or 0, excepted = counted.excepted or 0,
+      counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
       ns = s.timed > 0 and s.ns / s.timed or 0, native = rule.native, raised = rule.raised }
   end
   return out

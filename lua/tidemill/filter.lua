@@ -233,6 +233,8 @@ local function sure_kinds(node)
   return node.typed and bit.band(rule.kinds, bit.bnot(TEXT_KINDS)) or rule.kinds
 end
 
+M.sure_kinds = sure_kinds
+
 --- The same for C, over a view's columns; nil where that cannot be: a field without a column, or one whose type means that it is read
 --- in another way.
 ---@param declared table[] fields whose :schema stands before the filter: a row in which one may not be of its type is kept, to fail

@@ -83,10 +83,19 @@ function M.new(pack, set, view, many)
   set:batch(M.ROWS)
   for i, c in ipairs(set.columns) do types[c.name], number_of['f.' .. c.name] = c.type, i - 1 end
   local wanted, tests = { number = {}, text = {} }, {}
-  for i, rule in ipairs(list) do tests[i] = compare.tests(rule, types, wanted) or false end
-  local columns, n = { number = {}, text = {} }, #set.columns
+  --- Can C read the numbers of a field off the events of a batch?
+  local function is_plain(name)
+    local node = many and view.field(name)
+    return node and node.col and not (node.rule and node.rule.special)
+  end
+  for i, rule in ipairs(list) do tests[i] = compare.tests(rule, types, wanted, is_plain) or false end
+  local columns, n, gathered = { number = {}, text = {} }, #set.columns, {}
   for name in pairs(wanted.number) do
     columns.number[name], number_of['x.' .. name], n = column(), n, n + 1
+    local node = view.field(name)
+    C.tm_ffi_fields_want_number(view.source.fields, node.id)
+    columns.number[name].cells = node.col
+    gathered[#gathered + 1] = columns.number[name]
   end
   for name, ids in pairs(wanted.text) do
     columns.text[name], number_of['t.' .. name], n = column(), n, n + 1
@@ -113,8 +122,13 @@ function M.new(pack, set, view, many)
       if C.tm_ffi_rules_test(R, i - 1, number_of[t.column], t.op, t.num, t.on_true, t.on_false) ~= 0 then no_memory() end
     end
     rule.native = tests[i] and true or false
+  end
+  --- The loop of a rule, made when C asks for it first.
+  local function loop_of(i)
+    local rule = list[i]
     all[i] = assert(loadstring(LOOP:gsub('PLACE', many and PLACE or ''), '=(rule ' .. rule.id .. ')'))(rule.when, tx, f,
       given.named('param', rule.values), views, R, i - 1, rows, at, view.st, home, lib.flow.marker, C.tm_ffi_rules_answer)
+    return all[i]
   end
   J.take = index.compile(list, R, columns)
   J.R, J.at, J.home, J.readers, J.tx, J.f, J.anchor = R, at, home, readers, tx, f, { anchor, R, set }
@@ -127,7 +141,7 @@ function M.new(pack, set, view, many)
   local function ask(k, i)
     for n_th = k, R.asking_n - 1 do
       local rule = R.asking[n_th]
-      local run, count = all[rule + 1], C.tm_ffi_rules_asked(R, rule)
+      local run, count = all[rule + 1] or loop_of(rule + 1), C.tm_ffi_rules_asked(R, rule)
       J.k, at[1] = n_th, -1
       if R.measuring ~= 0 then C.tm_ffi_rules_clock(R, rule, 0) end
       while i < count do
@@ -154,6 +168,10 @@ function M.new(pack, set, view, many)
       if left_any then
         for j = 0, M.ROWS - 1 do left_out[j] = false end
         left_any = false
+      end
+      for i = 1, #gathered do
+        local c = gathered[i]
+        C.tm_ffi_rules_gather(c.cells, home, count, c.num, c.known)
       end
       C.tm_ffi_rules_judge(R, count)
       J.working = true

@@ -28,8 +28,8 @@ local function of_feature(t, name, types)
   if (ORDERS[t.op] or t.op == C.TM_FILTER_EQ_NUMBER) and type(t.constant) == 'number' then return 'f.' .. name, t.op, t.constant end
 end
 
---- columns: of the event, filled while it is taken in: { number = names, text = name -> text -> number }.
-local function of_field(t, name, columns)
+--- columns: of the event: { number = names, which C reads, text = name -> text -> number, filled while it is taken in }.
+local function of_field(t, name, columns, is_plain)
   if t.op == C.TM_FILTER_EQ_TEXT then
     local ids = columns.text[name]
     if not ids then
@@ -39,7 +39,7 @@ local function of_field(t, name, columns)
     if not ids.of[t.constant] then ids.n, ids.of[t.constant] = ids.n + 1, ids.n + 1 end
     return 't.' .. name, C.TM_FILTER_EQ_NUMBER, ids.of[t.constant]
   end
-  if (ORDERS[t.op] or t.op == C.TM_FILTER_EQ_NUMBER) and type(t.constant) == 'number' then
+  if (ORDERS[t.op] or t.op == C.TM_FILTER_EQ_NUMBER) and type(t.constant) == 'number' and is_plain(name) then
     columns.number[name] = true
     return 'x.' .. name, t.op, t.constant
   end
@@ -49,8 +49,9 @@ end
 ---@param rule table of pack_rules.lua
 ---@param types table feature -> 'number' | 'bool' | 'text' | 'any'
 ---@param columns table number, text: fields of the event that need a column are added
+---@param is_plain function (name): does C find the numbers of that field in columns of the batch?
 ---@return table? list of { column, op, num, on_true, on_false }; nil: the function is asked for every row
-function M.tests(rule, types, columns)
+function M.tests(rule, types, columns, is_plain)
   local objects = {
     [0] = function(name) return { field = 'x.' .. name }, true end,
     [1] = function(name) return { field = 'f.' .. name } end,
@@ -66,7 +67,7 @@ function M.tests(rule, types, columns)
   for i, t in ipairs(graph) do
     local of, name = t.field:sub(1, 1), t.field:sub(3)
     local column, op, num
-    if of == 'f' then column, op, num = of_feature(t, name, types) else column, op, num = of_field(t, name, wanted) end
+    if of == 'f' then column, op, num = of_feature(t, name, types) else column, op, num = of_field(t, name, wanted, is_plain) end
     if not column then return nil end
     list[i] = { column = column, op = op, num = num, on_true = t.on_true, on_false = t.on_false }
   end

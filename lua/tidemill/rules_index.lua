@@ -1,5 +1,5 @@
 --[[
-rules_index.lua - what is done once an event before rules look at it: fields that conditions compare become numbers in columns, and the
+rules_index.lua - what is done once an event before rules look at it: texts that conditions compare become numbers in columns, and the
 index over `only` gives the rules that may apply.
 
 A rule with `only` is found by one of its conditions, the one that fewest events are likely to meet: by the value of a field (a table from
@@ -85,7 +85,6 @@ end
 
 -- The text -------------------------------------------------------------------------------------------
 
-local NUMBER = "if type(v) == 'number' then NUM[j] = v KNOWN[j] = 1 elseif v == nil then KNOWN[j] = 0 else KNOWN[j] = 3 end"
 local TEXT = "if type(v) == 'string' then NUM[j] = IDS[v] or 0 KNOWN[j] = 1 elseif v == nil then KNOWN[j] = 0 else KNOWN[j] = 3 end"
 
 --- What holds of the other conditions of rules that were found.
@@ -105,7 +104,7 @@ end
 --- Compiles what takes an event in.
 ---@param list table rules, those at work, in order
 ---@param R ffi.cdata* struct tm_rules *
----@param columns table number: name -> { num, known }; text: name -> { num, known, ids }
+---@param columns table text: name -> { num, known, ids }
 ---@return function (e, j): the event e is row j of the chunk
 function M.compile(list, R, columns)
   local values, seen, fields, at = {}, {}, {}, {}
@@ -118,7 +117,7 @@ function M.compile(list, R, columns)
       end
     end
   end
-  for _, of in ipairs { columns.number, columns.text } do for name in pairs(of) do fields[name] = true end end
+  for name in pairs(columns.text) do fields[name] = true end
   local names = sorted(fields)
   local V, rests, by_value, by_bounds = {}, {}, {}, {}
   for i, name in ipairs(names) do at[name], V[i] = i, false end
@@ -154,10 +153,7 @@ function M.compile(list, R, columns)
   end
   for i, name in ipairs(names) do
     local parts = {}
-    local number, column = columns.number[name], columns.text[name]
-    if number then
-      parts[1] = NUMBER:gsub('NUM', const(number.num)):gsub('KNOWN', const(number.known))
-    end
+    local column = columns.text[name]
     if column then
       parts[#parts + 1] = TEXT:gsub('NUM', const(column.num)):gsub('KNOWN', const(column.known)):gsub('IDS', const(column.ids))
     end
