@@ -25,15 +25,25 @@ local M = { ROWS = C.TM_RULES_ROWS }
 
 local KNOWN_ROOM = 64   -- bytes behind a column that are read with its last rows
 
--- one loop a rule: shared by several it would be compiled for the first one alone
+-- One loop a rule: shared by several it would be compiled for the first one alone. It ends with the loop of the next rule that is asked, so
+-- that all of them are one chain of traces: a return to what called them could be no part of one.
 local LOOP = [[
-local when, tx, f, p, lists, R, rule, rows, at, st, home, mk, answer = ...
-return function(k, n)
-  for i = k, n - 1 do
+local when, tx, f, p, lists, R, rule, rows, at, st, home, mk, answer, asked, clock, all = ...
+return function(from)
+  local n = asked(R, rule)
+  if R.measuring ~= 0 then clock(R, rule, 0) end
+  for i = from, n - 1 do
     local j = rows[i]
     at[0], at[1] = j, i
     PLACE
     if when(tx, f, p, lists) then answer(R, rule, j, 0) end
+  end
+  if R.measuring ~= 0 then clock(R, rule, 1) end
+  local k = at[2] + 1
+  at[1], at[2] = -1, k
+  if k < R.asking_n then
+    local next = all[R.asking[k] + 1]
+    return next(0)
   end
 end
 ]]
@@ -108,7 +118,7 @@ function M.new(pack, set, view, many)
   for kind, of in pairs { x = columns.number, t = columns.text } do
     for name, c in pairs(of) do C.tm_ffi_rules_column(R, number_of[kind .. '.' .. name], c.num, c.known) end
   end
-  local anchor = { ffi.new 'int32_t[2]', ffi.new('int32_t[?]', M.ROWS), columns }
+  local anchor = { ffi.new 'int32_t[3]', ffi.new('int32_t[?]', M.ROWS), columns }
   local at, home, rows = ffi.cast('int32_t *', anchor[1]), ffi.cast('int32_t *', anchor[2]), R.rows
   local f, readers = given.features(set.columns, set, at)
   local tx, all, views = given.event(view.event), {}, {}
@@ -123,13 +133,15 @@ function M.new(pack, set, view, many)
     end
     rule.native = tests[i] and true or false
   end
-  --- The loop of a rule, made when C asks for it first.
-  local function loop_of(i)
+  -- loops are made when C asks for them first
+  setmetatable(all, { __index = function(_, i)
     local rule = list[i]
-    all[i] = assert(loadstring(LOOP:gsub('PLACE', many and PLACE or ''), '=(rule ' .. rule.id .. ')'))(rule.when, tx, f,
-      given.named('param', rule.values), views, R, i - 1, rows, at, view.st, home, lib.flow.marker, C.tm_ffi_rules_answer)
-    return all[i]
-  end
+    local run = assert(loadstring(LOOP:gsub('PLACE', many and PLACE or ''), '=(rule ' .. rule.id .. ')'))(rule.when, tx, f,
+      given.named('param', rule.values), views, R, i - 1, rows, at, view.st, home, lib.flow.marker, C.tm_ffi_rules_answer,
+      C.tm_ffi_rules_asked, C.tm_ffi_rules_clock, all)
+    rawset(all, i, run)
+    return run
+  end })
   J.take = index.compile(list, R, columns)
   J.R, J.at, J.home, J.readers, J.tx, J.f, J.anchor = R, at, home, readers, tx, f, { anchor, R, set }
 
@@ -137,33 +149,31 @@ function M.new(pack, set, view, many)
   for j = 0, M.ROWS - 1 do left_out[j] = false end
   function J.is_left_out(j) return left_out[j] end
 
-  --- Asks the functions of the rules from the k-th on, the first one from its i-th row.
-  local function ask(k, i)
-    for n_th = k, R.asking_n - 1 do
-      local rule = R.asking[n_th]
-      local run, count = all[rule + 1] or loop_of(rule + 1), C.tm_ffi_rules_asked(R, rule)
-      J.k, at[1] = n_th, -1
-      if R.measuring ~= 0 then C.tm_ffi_rules_clock(R, rule, 0) end
-      while i < count do
-        local ok, why = pcall(run, i, count)
-        if ok then break end
-        C.tm_ffi_rules_answer(R, rule, at[0], 1)
-        local of = list[rule + 1]
-        of.raised = of.raised or told(why)
-        i = at[1] + 1
-      end
-      if R.measuring ~= 0 then C.tm_ffi_rules_clock(R, rule, 1) end
-      i = 0
+  --- Asks the functions of the rules from the k-th on that C has questions for (at[2]); at[1]: which of its rows is at work.
+  local function ask(k)
+    local from = 0
+    at[1], at[2] = -1, k
+    while at[2] < R.asking_n do
+      k = at[2]
+      local ok, why = pcall(all[R.asking[k] + 1], from)
+      if ok then return end
+      if at[2] ~= k then from = 0 end
+      local rule = R.asking[at[2]]
+      local of = list[rule + 1]
+      if at[1] < from then error(why, 0) end   -- it was not the function
+      C.tm_ffi_rules_answer(R, rule, at[0], 1)
+      of.raised = of.raised or told(why)
+      from = at[1] + 1
     end
   end
-  jit.off(ask)   -- its inner calls are loops of their own: as a trace it would be recorded for ever
+  jit.off(ask)
 
   --- Judges the n events that were taken in; called again, goes on where a function was ended by the deadline.
   function J.judge(count)
     if J.working then
       C.tm_ffi_rules_leave_out(R, at[0])
       left_out[at[0]], left_any = true, true
-      ask(J.k, 0)
+      ask(at[2])
     else
       if left_any then
         for j = 0, M.ROWS - 1 do left_out[j] = false end
@@ -175,7 +185,7 @@ function M.new(pack, set, view, many)
       end
       C.tm_ffi_rules_judge(R, count)
       J.working = true
-      ask(0, 0)
+      ask(0)
     end
     J.working = false
     if C.tm_ffi_rules_collect(R) < 0 then no_memory() end
