@@ -23,25 +23,24 @@ local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
 local M = { ROWS = C.TM_RULES_ROWS }
 
+local MANY = 200        -- rules whose loops need more traces than a pipeline without them
 local KNOWN_ROOM = 64   -- bytes behind a column that are read with its last rows
 
 -- One loop a rule: shared by several it would be compiled for the first one alone. It ends with the loop of the next rule that is asked, so
 -- that all of them are one chain of traces: a return to what called them could be no part of one.
 local LOOP = [[
-local when, tx, f, p, lists, R, rule, rows, at, st, home, mk, answer, asked, clock, all = ...
+local when, tx, f, p, lists, R, rule, rows, at, st, home, mk, answer, asked, all = ...
 return function(from)
   local n = asked(R, rule)
-  if R.measuring ~= 0 then clock(R, rule, 0) end
   for i = from, n - 1 do
     local j = rows[i]
     at[0], at[1] = j, i
     PLACE
     if when(tx, f, p, lists) then answer(R, rule, j, 0) end
   end
-  if R.measuring ~= 0 then clock(R, rule, 1) end
   local k = at[2] + 1
   at[1], at[2] = -1, k
-  if k < R.asking_n then
+  if k < at[3] then
     local next = all[R.asking[k] + 1]
     return next(0)
   end
@@ -118,7 +117,7 @@ function M.new(pack, set, view, many)
   for kind, of in pairs { x = columns.number, t = columns.text } do
     for name, c in pairs(of) do C.tm_ffi_rules_column(R, number_of[kind .. '.' .. name], c.num, c.known) end
   end
-  local anchor = { ffi.new 'int32_t[3]', ffi.new('int32_t[?]', M.ROWS), columns }
+  local anchor = { ffi.new 'int32_t[4]', ffi.new('int32_t[?]', M.ROWS), columns }
   local at, home, rows = ffi.cast('int32_t *', anchor[1]), ffi.cast('int32_t *', anchor[2]), R.rows
   local f, readers = given.features(set.columns, set, at)
   local tx, all, views = given.event(view.event), {}, {}
@@ -138,10 +137,13 @@ function M.new(pack, set, view, many)
     local rule = list[i]
     local run = assert(loadstring(LOOP:gsub('PLACE', many and PLACE or ''), '=(rule ' .. rule.id .. ')'))(rule.when, tx, f,
       given.named('param', rule.values), views, R, i - 1, rows, at, view.st, home, lib.flow.marker, C.tm_ffi_rules_answer,
-      C.tm_ffi_rules_asked, C.tm_ffi_rules_clock, all)
+      C.tm_ffi_rules_asked, all)
     rawset(all, i, run)
     return run
   end })
+  local interpreted = 0
+  for i in ipairs(list) do if not tests[i] then interpreted = interpreted + 1 end end
+  if interpreted > MANY then jit.opt.start('maxtrace=60000', 'maxmcode=131072') end
   J.take = index.compile(list, R, columns)
   J.R, J.at, J.home, J.readers, J.tx, J.f, J.anchor = R, at, home, readers, tx, f, { anchor, R, set }
 
@@ -149,11 +151,12 @@ function M.new(pack, set, view, many)
   for j = 0, M.ROWS - 1 do left_out[j] = false end
   function J.is_left_out(j) return left_out[j] end
 
-  --- Asks the functions of the rules from the k-th on that C has questions for (at[2]); at[1]: which of its rows is at work.
-  local function ask(k)
+  --- Asks the functions of the rules that C has questions for, from the k-th to before the one at `to` (at[2], at[3]); at[1]: which of
+  --- the rows of a rule is at work.
+  local function ask_part(k, to)
     local from = 0
-    at[1], at[2] = -1, k
-    while at[2] < R.asking_n do
+    at[1], at[2], at[3] = -1, k, to
+    while at[2] < to do
       k = at[2]
       local ok, why = pcall(all[R.asking[k] + 1], from)
       if ok then return end
@@ -166,6 +169,17 @@ function M.new(pack, set, view, many)
       from = at[1] + 1
     end
   end
+  --- The same for all from the k-th on; while time is measured, each by itself.
+  local function ask(k)
+    if R.measuring == 0 then return ask_part(k, R.asking_n) end
+    for n_th = k, R.asking_n - 1 do
+      local rule = R.asking[n_th]
+      C.tm_ffi_rules_clock(R, rule, 0)
+      ask_part(n_th, n_th + 1)
+      C.tm_ffi_rules_clock(R, rule, 1)
+    end
+  end
+  jit.off(ask_part)
   jit.off(ask)
 
   --- Judges the n events that were taken in; called again, goes on where a function was ended by the deadline.
