@@ -289,6 +289,26 @@ static int host_state_size(lua_State *L) {
   return 0;
 }
 
+/* rule_done(name, mode, matches, counted, errors, unknowns, ns, note): for the summary */
+static int host_rule_done(lua_State *L) {
+  struct tm_shared *sh = self_of(L)->flows->shared;
+  if (sh->rules_n >= TM_SHARED_RULES) {
+    sh->rules_more++;
+    return 0;
+  }
+  struct tm_rule_done *r = &sh->rules[sh->rules_n];
+  snprintf(r->name, sizeof r->name, "%s", luaL_checkstring(L, 1));
+  snprintf(r->mode, sizeof r->mode, "%s", luaL_checkstring(L, 2));
+  r->matches = luaL_checknumber(L, 3);
+  r->counted = luaL_checknumber(L, 4);
+  r->errors = luaL_checknumber(L, 5);
+  r->unknowns = luaL_checknumber(L, 6);
+  r->ns = luaL_checknumber(L, 7);
+  snprintf(r->note, sizeof r->note, "%s", luaL_checkstring(L, 8));
+  sh->rules_n++;
+  return 0;
+}
+
 /* part_name(part): the file, or the source, that a partition is */
 static int host_part_name(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -521,7 +541,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"files", host_files}, {"folder", host_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"rule_done", host_rule_done}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},

@@ -484,6 +484,11 @@ function M.ending(now)
     end
   end
   for _, size in ipairs(state.sizes()) do host.state_size(size.name, size.keys, size.bytes) end
+  for _, p in ipairs(plan.pipelines) do
+    for _, step in ipairs(p.steps) do
+      if step.kind == 'pack' and step.rec.judged then require 'tidemill.decisions'.tell(step.rec.judged, step.rec.name) end
+    end
+  end
 end
 
 function M.fail(index, row, e)

@@ -278,4 +278,23 @@ function M.coverage(J)
   return out
 end
 
+--- Tells the host what each rule did, for the summary: those with something to say first, then by matches.
+function M.tell(J, name)
+  local notes = {}
+  for _, c in ipairs(M.coverage(J)) do notes[c.rule] = (notes[c.rule] and notes[c.rule] .. '; ' or '') .. c.place .. ': ' .. c.text end
+  local list = M.stats(J)
+  for i, s in ipairs(list) do
+    s.at = i
+    s.note = s.raised and 'raised first: ' .. s.raised or notes[s.id] or ''
+  end
+  table.sort(list, function(a, b)
+    if (a.note ~= '') ~= (b.note ~= '') then return a.note ~= '' end
+    if a.matches ~= b.matches then return a.matches > b.matches end
+    return a.at < b.at
+  end)
+  for _, s in ipairs(list) do
+    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns, (s.note:gsub('%z', ' ')))
+  end
+end
+
 return M
