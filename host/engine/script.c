@@ -536,6 +536,10 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     return next;
   }
   *failed = 1;
+  /* events before it that the loop has taken in and not passed on are still to be done, and are told first: the event that failed has
+   * its turn behind them (M.fail) */
+  int32_t taken = s->shared->flow.taken - 1;
+  int postponed = taken >= 0 && row >= 0;
   tm_lua_state_reserve(1);
   error_fill(s, rc);
   s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
@@ -553,12 +557,9 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     s->shared->strict_failed = 1;
   }
   /* what fails behind an event leaves that event done; an event that fails may have moved the watermark (flow.due) */
-  p->state->due = row < 0 || s->shared->flow.due;
-  p->state->failed += row >= 0;
-  p->state->next = (row < 0 ? row - TM_AFTER : row) + 1;
-  /* events before it that the loop has taken in and not passed on are still to be done */
-  int32_t taken = s->shared->flow.taken - 1;
-  if (taken >= 0 && taken < p->state->next) p->state->next = taken;
+  p->state->due = !postponed && (row < 0 || s->shared->flow.due);
+  p->state->failed += row >= 0 && !postponed;
+  p->state->next = taken >= 0 ? taken : (row < 0 ? row - TM_AFTER : row) + 1;
   s->shared->flow.taken = 0;
   tm_undo_done(u);
   marker_clear(s);

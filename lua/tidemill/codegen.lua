@@ -513,6 +513,7 @@ function M.compile(group, checked)
   end
   for i, m in ipairs(members) do
     m.loop, m.text, m.filtered, m.views, m.entry, m.unit, m.abandon = loops[i], whole, dropper ~= nil, g.views, g.entries[m], unit, abandon
+    m.postpone = g.pack and g.pack.P.postpone
     m.fires, m.clocks, m.clocked, m.states = #g.fires > 0 or not alone, g:own_clocks(m), #g.clocks > 0, {}
     for _, state in ipairs(g.states) do
       if state.owner == m then m.states[#m.states + 1] = state end

@@ -8,7 +8,8 @@ codegen_pack.lua - the text of `pack`: events are taken in, rules judge them, wh
 Taking an event in is a unit, and stands: its features count it. The decision and what comes of it is another one, as rows of a window
 are: what fails there is told with the event, and takes back its rows and what suppression and steps behind changed, not the features.
 
-  P      { n: rows taken in, pos: the next to be decided, judged, taking: the event at work is being taken in, done: the last row that was }
+  P      { n: rows taken in, pos: the next to be decided, judged, judging, taking: what is under way,
+         done: the last row that was taken in, retry: the one behind it failed, and is taken in again }
   home   rows of the batch, by row of the chunk; times, marks: their event times, and the watermarks before them
 ]]
 
@@ -17,6 +18,8 @@ local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
 local rules = require 'tidemill.rules'
 local C, ffi, huge = lib.C, lib.ffi, math.huge
+
+local function failed_rule(why) lib.raise('deadline', why) end
 
 return function(emit, Gen)
   -- what may stand in front of a pack, where it takes many events in before it decides
@@ -131,12 +134,17 @@ return function(emit, Gen)
     local J = rules.new(pack, set, view, many)
     local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields })
     function decide.decided(of, j, decision, score) of:decided(j, decision, score) end
-    local P = { n = 0, pos = 0, judged = false, taking = false, done = -1, home = J.home, many = many, J = J }
+    local P = { n = 0, pos = 0, judged = false, judging = false, taking = false, retry = false, done = -1, home = J.home, many = many, J = J }
     local times = ffi.new('double[?]', rules.ROWS)
     local marks = ffi.new('double[?]', rules.ROWS)
     P.times, P.marks = ffi.cast('double *', times), ffi.cast('double *', marks)
     g.anchors[#g.anchors + 1] = { times, marks, J, set }
     rec.judged, rec.decided = J, decide
+    --- The event at work has failed while others before it wait to be decided: it has its turn behind them. Taken in, it is done again;
+    --- judged, it fails there.
+    function P.postpone(e)
+      if P.judging then J.leave_out(e.message) else P.retry = true end
+    end
     if many then keep.add_test(function() return P.n == 0 end) end
     g.boxes[#g.boxes + 1] = { abandon = function() if not many then J.working = false end end }
     for _, rule in ipairs(J.list) do g.called[#g.called + 1] = { view = view, fn = rule.when } end
@@ -165,6 +173,7 @@ return function(emit, Gen)
       g:put('local function decide_row(j) local i, full = %s[j], nil mk.row, mk.step = i, %d mk.sub = 0 st0.home, st0.row, st0.time = i, i, %s[j]',
         g:const(P.home), step.mark, g:const(P.times))
       g:put('%s[0] = j', g:const(J.at))
+      g:put('do local why = %s(j) if why then %s(why) end end', g:const(J.left_out), g:const(failed_rule))
       g:put_taken()
     end
     put_decide(g, view, D, set, put_suppress, many and g:const(P.marks) .. '[j]' or clock.name .. '.w', inner)
@@ -175,8 +184,7 @@ return function(emit, Gen)
       g.lines, g.first_step = outer, first
       rows_text(g, step, view, inner, D)
       g.functions[#g.functions + 1] = text
-      g.pack = { p = p, judge = g:const(J.judge), P = P, mark = step.mark, pass = pass, home = g:const(P.home),
-        left_out = g:const(J.is_left_out) }
+      g.pack = { p = p, judge = g:const(J.judge), P = P, mark = step.mark, pass = pass, home = g:const(P.home) }
     else
       g:watch_room(view)
       g:put('if ch.used ~= 0 then commit(ch) end %s end', pass)
@@ -194,14 +202,16 @@ local function finish()
   local P = PACK
   if not P.judged then
     flow.taken, mk.step = HOME[0] + 1, MARK
+    P.judging = true
     JUDGE(P.n)
+    P.judging = false
     if st0.dirty ~= 0 then begin0() end
     P.judged, P.pos, flow.taken = true, 0, 0
   end
   while P.pos < P.n do
     local j = P.pos
     P.pos = j + 1
-    if not LEFT_OUT(j) then decide_row(j) end
+    decide_row(j)
     if flow.stop ~= 0 and P.pos < P.n then return false end
   end
   P.n, P.judged = 0, false
@@ -211,6 +221,7 @@ end
 return function(first, last) FIRE
   local P = PACK
   if P.taking then P.taking, P.done = false, P.n > 0 and st0.home or -1 end
+  if P.retry then P.retry, P.done = false, P.done - 1 end
   SETTLE
   if first > last then return first end
   if P.n > 0 then
@@ -234,7 +245,7 @@ return function(first, last) FIRE
   end
   return last + 1
 end
-]]):gsub('%f[%w_](%u[%u_]+)%f[^%w_]', { PACK = k.p, HOME = k.home, MARK = tostring(k.mark), JUDGE = k.judge, LEFT_OUT = k.left_out,
+]]):gsub('%f[%w_](%u[%u_]+)%f[^%w_]', { PACK = k.p, HOME = k.home, MARK = tostring(k.mark), JUDGE = k.judge, 
       PASS = k.pass, FIRE = self:fire_call(member), ROWS = tostring(rules.ROWS), TURN = settle and 'settle()' or '',
       SETTLE = settle and 'st0.home = first - 1 settle()' or '' })
   end

@@ -147,9 +147,14 @@ function M.new(pack, set, view, many)
   J.take = index.compile(list, R, columns)
   J.R, J.at, J.home, J.readers, J.tx, J.f, J.anchor = R, at, home, readers, tx, f, { anchor, R, set }
 
-  local left_out, left_any = {}, false   -- rows that failed in the chunk at hand
+  local left_out, left_any = {}, false   -- why rows of the chunk at hand have failed
   for j = 0, M.ROWS - 1 do left_out[j] = false end
-  function J.is_left_out(j) return left_out[j] end
+  function J.left_out(j) return left_out[j] end
+
+  --- The row at work has failed.
+  function J.leave_out(why)
+    left_out[at[0]] = ("the rule '%s': %s"):format(list[R.asking[at[2]] + 1].id, why)
+  end
 
   --- Asks the functions of the rules that C has questions for, from the k-th to before the one at `to` (at[2], at[3]); at[1]: which of
   --- the rows of a rule is at work.
@@ -186,7 +191,7 @@ function M.new(pack, set, view, many)
   function J.judge(count)
     if J.working then
       C.tm_ffi_rules_leave_out(R, at[0])
-      left_out[at[0]], left_any = true, true
+      left_any = true
       ask(at[2])
     else
       if left_any then
