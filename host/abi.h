@@ -156,7 +156,7 @@ enum tm_filter_op {
   TM_FILTER_EQ_NIL, TM_FILTER_EQ_FALSE, TM_FILTER_EQ_TRUE,
   TM_FILTER_KINDS           /* its kind is one of those whose bits num has */
 };
-enum tm_filter_end { TM_FILTER_DROP = -1, TM_FILTER_KEEP = -2 };
+enum tm_filter_end { TM_FILTER_DROP = -1, TM_FILTER_KEEP = -2, TM_FILTER_MATCH = -3 /* of rules: surely true */ };
 struct tm_filter;
 struct tm_filter *tm_ffi_filter_new(struct tm_fields *f);                             /* owned by the process; NULL: no memory */
 /* Appends a test; the first is where all rows begin. on_true, on_false: the number of a later test, or how it ends.
@@ -165,6 +165,51 @@ int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double
                           int32_t on_true, int32_t on_false);
 /* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
+
+/* fine[i] becomes 1 where the kinds of row i are, in each of some fields, among those whose bits kinds[field] has; else 0 (event/kinds.c) */
+void tm_ffi_kinds_rows(const struct tm_cell *const *cells, const int32_t *kinds, int32_t fields, int32_t rows, uint8_t *fine);
+
+/* The conditions of many rules over columns of numbers, a chunk of rows at a time (event/rules.c). Rules, columns and rows count from 0.
+ * Columns are read 64 rows at a time. known: 0 nil, 1 a number (of a boolean 0 or 1), 2 one that is warming, 3 another value */
+enum { TM_RULES_ROWS = 256 };
+struct tm_rule_stat {
+  double looked;            /* rows for which it was asked */
+  double hits;
+  double errors;
+  double unknowns;
+  double ns;                /* processor time of some chunks, which had `timed` rows */
+  double timed;
+};
+struct tm_rules {
+  int32_t chunk;            /* rows of the chunk that was judged */
+  int32_t measuring;        /* 1: time is measured in this chunk */
+  int32_t asking_n;         /* rules that Lua must be asked, by tm_ffi_rules_asked */
+  int32_t pad;
+  int32_t *asking;
+  int32_t *rows;            /* of the last tm_ffi_rules_asked */
+  int32_t *from;            /* by row: where its entries of list begin; one more for the end */
+  int32_t *list;            /* by row, in order of rules: rule * 2, and 1 more where it raised */
+  struct tm_rule_stat *stats;
+};
+struct tm_rules *tm_ffi_rules_new(int32_t rules, int32_t columns);                    /* NULL: no memory */
+void tm_ffi_rules_free(struct tm_rules *r);
+void tm_ffi_rules_column(struct tm_rules *r, int32_t column, const double *num, const uint8_t *known);
+/* A rule: indexed, it is looked at only for rows of tm_ffi_rules_add; needs: columns without which it is unknown; reads: those that may be
+ * nil, but not warming. 0, or -1 no memory */
+int32_t tm_ffi_rules_put(struct tm_rules *r, int32_t rule, int32_t indexed, const int32_t *needs, int32_t needs_n, const int32_t *reads,
+                         int32_t reads_n);
+/* Appends a test to its condition (enum tm_filter_op, not EQ_TEXT and KINDS), the first is where rows begin; without any Lua is asked.
+ * TRUTH is of what is no boolean. 0, or -1 too many */
+int32_t tm_ffi_rules_test(struct tm_rules *r, int32_t rule, int32_t column, int32_t op, double num, int32_t on_true, int32_t on_false);
+/* fills a column for the first n rows of a chunk from a field's, whose rows are home[0] … */
+void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double *num, uint8_t *known);
+void tm_ffi_rules_add(struct tm_rules *r, int32_t rule, int32_t row);
+void tm_ffi_rules_judge(struct tm_rules *r, int32_t n);
+int32_t tm_ffi_rules_asked(struct tm_rules *r, int32_t rule);                         /* how many rows; they are in `rows` */
+void tm_ffi_rules_answer(struct tm_rules *r, int32_t rule, int32_t row, int32_t error);
+void tm_ffi_rules_clock(struct tm_rules *r, int32_t rule, int32_t ends);              /* around asking Lua, while measuring */
+void tm_ffi_rules_leave_out(struct tm_rules *r, int32_t row);                         /* it has failed: nothing of it counts */
+int32_t tm_ffi_rules_collect(struct tm_rules *r);                                     /* how many entries; -1 no memory */
 
 /* ---- JSON text ------------------------------------------------------- */
 /* Texts given to these are valid JSON and have TM_PAD readable bytes behind them, unless said otherwise. */
@@ -413,6 +458,8 @@ struct tm_flow {
   int32_t firing;           /* 1: the rows are slots for what steps give at the end of input; 2: which came early */
   int32_t fired;            /* slots used */
   int32_t due;              /* 1: the loop returned, or the event before `next` failed, before all that follows it was done */
+  int32_t taken;            /* a loop takes events in before it passes them on: 1 + the first row that it holds; 0: none */
+  int32_t careful;          /* 1: a worker died while it did: they go one by one */
   int32_t pad;
 };
 

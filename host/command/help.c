@@ -37,7 +37,9 @@ const struct tm_command tm_commands_list[] = {
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
-  { "new", "pipeline DIR", "Write a small project to start from: a pipeline, its spec, a sample, and what editors need. Overwrites nothing.",
+  { "new", "pipeline | pack  DIR",
+    "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
+    "tests and a sample. Overwrites nothing.",
     tm_command_new },
   { "list", "[operators | aggregates | sources | sinks | functions]  [--json]", "What scripts can call, a line each.",
     tm_command_list },

@@ -1,4 +1,4 @@
-/* new.c - `tidemill new pipeline DIR`: a small project that runs and passes its tests, as a start.
+/* new.c - `tidemill new pipeline DIR`, `tidemill new pack DIR`: a small project that runs and passes its tests, as a start.
  *
  * The files' texts are the library's (tidemill.project). Nothing is overwritten: if one of them is there, none is written. */
 #include <errno.h>
@@ -52,7 +52,21 @@ static int file_write(const char *path, const char *text) {
   return rc < 0 ? FAILED : 0;
 }
 
-static int project_write(const char *dir, const struct tm_buf *files) {
+/* Makes the folders of a path, behind that which begins with `from` bytes. */
+static int folders_make(char *path, size_t from) {
+  for (char *p = path + from; (p = strchr(p, '/')) != NULL; p++) {
+    *p = '\0';
+    int rc = mkdir(path, 0777);
+    if (rc != 0 && errno != EEXIST) {
+      tm_log_error("new: cannot make the folder %.400s: %s", path, strerror(errno));
+      return FAILED;
+    }
+    *p = '/';
+  }
+  return 0;
+}
+
+static int project_write(const char *dir, const struct tm_buf *files, int is_pack) {
   const char *p = files->data, *end = files->data + files->len;
   char path[PATH_SIZE];
 
@@ -64,7 +78,14 @@ static int project_write(const char *dir, const struct tm_buf *files) {
   for (; p < end; p += strlen(p) + 1) {
     if (path_of(path, dir, p) != 0) return USAGE;
     p += strlen(p) + 1;
-    if (file_write(path, p) != 0) return FAILED;
+    if (folders_make(path, strlen(dir) + 1) != 0 || file_write(path, p) != 0) return FAILED;
+  }
+  if (is_pack) {
+    printf("Made %s with a rule pack, its tests, and a sample. Next:\n\n"
+           "  tidemill check %s\n"
+           "  tidemill test %s\n"
+           "  tidemill run %s --from %s/sample.ndjson\n", dir, dir, dir, dir, dir);
+    return tm_help_flush();
   }
   printf("Made %s with pipeline.lua, its spec, and a sample. Next:\n\n"
          "  tidemill run %s/pipeline.lua --from %s/sample.ndjson\n"
@@ -74,7 +95,7 @@ static int project_write(const char *dir, const struct tm_buf *files) {
 }
 
 int tm_command_new(int argc, char *const *argv) {
-  static const char *const kinds[] = { "pipeline" };
+  static const char *const kinds[] = { "pipeline", "pack" };
   struct tm_buf files;
   struct tm_err err;
   size_t len;
@@ -87,24 +108,25 @@ int tm_command_new(int argc, char *const *argv) {
     tm_log_error("unknown option %.80s; new has none", argv[i]);
     return USAGE;
   }
-  if (argc > 0 && strcmp(argv[0], kinds[0]) != 0) {
-    const char *meant = tm_suggest(argv[0], kinds, 1);
-    tm_log_error("new: '%.80s' is nothing that can be made%s; write: tidemill new pipeline DIR", argv[0],
-                 meant != NULL ? " (did you mean 'pipeline'?)" : "");
+  int is_pack = argc > 0 && strcmp(argv[0], kinds[1]) == 0;
+  if (argc > 0 && strcmp(argv[0], kinds[0]) != 0 && !is_pack) {
+    const char *meant = tm_suggest(argv[0], kinds, 2);
+    tm_log_error("new: '%.80s' is nothing that can be made%s%s%s; write: tidemill new pipeline DIR, or tidemill new pack DIR", argv[0],
+                 meant != NULL ? " (did you mean '" : "", meant != NULL ? meant : "", meant != NULL ? "'?)" : "");
     return USAGE;
   }
   if (argc != 2 || argv[1][0] == '\0') {
-    tm_log_error("new takes what to make and a folder: tidemill new pipeline DIR");
+    tm_log_error("new takes what to make and a folder: tidemill new pipeline DIR, or tidemill new pack DIR");
     return USAGE;
   }
   snprintf(dir, sizeof dir, "%s", argv[1]);
   for (len = strlen(dir); len > 1 && dir[len - 1] == '/'; len--) dir[len - 1] = '\0';
   tm_buf_init(&files, TEXT_MAX);
-  if (tm_lua_reference("project", NULL, 0, "", &files, &err) != 0) {
+  if (tm_lua_reference(is_pack ? "project_pack" : "project", NULL, 0, "", &files, &err) != 0) {
     tm_log_error("%s", err.detail);
     code = FAILED;
   } else {
-    code = project_write(dir, &files);
+    code = project_write(dir, &files, is_pack);
   }
   tm_buf_fini(&files);
   return code;

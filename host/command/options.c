@@ -433,6 +433,15 @@ static int read_settings(struct parse *p, const struct tm_io *io) {
 
 /* ---- scripts --------------------------------------------------------------------------- */
 
+/* A folder with pack.lua in it is a rule pack, which may stand for a script. */
+static int is_pack(const struct tm_io *io, const char *path) {
+  char manifest[4096];
+  if (snprintf(manifest, sizeof manifest, "%s/pack.lua", path) >= (int)sizeof manifest) return 0;
+  int fd = io->open(io, manifest, O_RDONLY, 0);
+  if (fd >= 0) io->close(io, fd);
+  return fd >= 0;
+}
+
 /* Opened and read for no bytes: that is what tells a folder from a file without taking anything out of a pipe. */
 static int script_check(const struct tm_io *io, const char *path, struct tm_err *err) {
   int fd = io->open(io, path, O_RDONLY, 0);
@@ -443,7 +452,7 @@ static int script_check(const struct tm_io *io, const char *path, struct tm_err 
     r = io->read(io, fd, &nothing, 0);
     io->close(io, fd);
   }
-  if (r >= 0) return 0;
+  if (r >= 0 || (r == -EISDIR && is_pack(io, path))) return 0;
   return tm_err_set(err, REJECTED, "script-open", "%.400s: cannot read the script: %s", path, strerror((int)-r));
 }
 

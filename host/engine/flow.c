@@ -481,6 +481,14 @@ static void mend_event(struct tm_flows *f) {
   }
   tm_flow_rollback(p, row);
   p->state->next = row;
+  int32_t taken = sh->flow.taken - 1;
+  sh->flow.taken = 0;
+  if (taken >= 0 && taken < row) {
+    /* events before it were taken in with it: all are done again, one by one, so that a second death names its event */
+    p->state->next = taken;
+    sh->flow.careful = 1;
+    return;
+  }
   sh->flow.marker.step = sh->death.step;
   if (sh->death_count >= 2) pass_over(f, p, row, "quarantined", "the worker died of this event twice; it is left out", 1);
 }

@@ -13,6 +13,7 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../base/version.h"
 #include "../state/arena.h"
 #include "embed.h"
 #include "epochs.h"
@@ -257,6 +258,8 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_setfield(L, -2, "traces");
   lua_pushnumber(L, (lua_Number)s->script_memory);
   lua_setfield(L, -2, "script_memory");
+  lua_pushliteral(L, TM_VERSION);
+  lua_setfield(L, -2, "version");
   lua_newtable(L);
   static const struct { const char *name; size_t size; } sizes[] = {
     {"struct tm_cell", sizeof(struct tm_cell)}, {"struct tm_buf", sizeof(struct tm_buf)},
@@ -269,7 +272,8 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_pattern", sizeof(struct tm_pattern)},
     {"struct tm_state_cursor", sizeof(struct tm_state_cursor)}, {"struct tm_tape", sizeof(struct tm_tape)},
     {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
-    {"struct tm_slide_part", sizeof(struct tm_slide_part)},
+    {"struct tm_slide_part", sizeof(struct tm_slide_part)}, {"struct tm_rules", sizeof(struct tm_rules)},
+    {"struct tm_rule_stat", sizeof(struct tm_rule_stat)},
     {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -538,6 +542,10 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     return next;
   }
   *failed = 1;
+  /* events before it that the loop has taken in and not passed on are still to be done, and are told first: the event that failed has
+   * its turn behind them (M.fail) */
+  int32_t taken = s->shared->flow.taken - 1;
+  int postponed = taken >= 0 && row >= 0;
   tm_lua_state_reserve(1);
   error_fill(s, rc);
   s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
@@ -555,9 +563,10 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
     s->shared->strict_failed = 1;
   }
   /* what fails behind an event leaves that event done; an event that fails may have moved the watermark (flow.due) */
-  p->state->due = row < 0 || s->shared->flow.due;
-  p->state->failed += row >= 0;
-  p->state->next = (row < 0 ? row - TM_AFTER : row) + 1;
+  p->state->due = !postponed && (row < 0 || s->shared->flow.due);
+  p->state->failed += row >= 0 && !postponed;
+  p->state->next = taken >= 0 ? taken : (row < 0 ? row - TM_AFTER : row) + 1;
+  s->shared->flow.taken = 0;
   tm_undo_done(u);
   marker_clear(s);
   lua_settop(L, top);

@@ -1,6 +1,7 @@
 /* script_host.c - what the library may ask of the host (script_host.h): C functions that Lua calls. */
 #include "script_host.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -63,6 +64,38 @@ static int host_read(lua_State *L) {
   lua_pushlstring(L, text, (size_t)n);
   free(text);
   return 1;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* folder(path): the names in it in byte order, hidden ones left out; nil and why not */
+static int host_folder(lua_State *L) {
+  enum { NAMES_MAX = 10000 };
+  DIR *d = opendir(luaL_checkstring(L, 1));
+  char **names = d != NULL ? calloc(NAMES_MAX, sizeof *names) : NULL;
+  int32_t n = 0;
+  const char *why = d == NULL ? strerror(errno) : names == NULL ? "no memory" : NULL;
+  for (struct dirent *e; why == NULL && (e = readdir(d)) != NULL;) {
+    if (e->d_name[0] == '.') continue;
+    if (n == NAMES_MAX) why = "more than 10,000 files";
+    else if ((names[n] = strdup(e->d_name)) == NULL) why = "no memory";
+    else n++;
+  }
+  if (d != NULL) closedir(d);
+  if (why == NULL) {
+    qsort(names, (size_t)n, sizeof *names, by_name);
+    lua_createtable(L, n, 0);
+    for (int32_t i = 0; i < n; i++) {
+      lua_pushstring(L, names[i]);
+      lua_rawseti(L, -2, i + 1);
+    }
+  }
+  for (int32_t i = 0; i < n; i++) free(names[i]);
+  free(names);
+  if (why == NULL) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
 }
 
 static int host_print(lua_State *L) {
@@ -254,6 +287,26 @@ static int host_state_size(lua_State *L) {
   s->keys = luaL_checknumber(L, 2);
   s->bytes = luaL_checknumber(L, 3);
   sh->states_n++;
+  return 0;
+}
+
+/* rule_done(name, mode, matches, counted, errors, unknowns, ns, note): for the summary */
+static int host_rule_done(lua_State *L) {
+  struct tm_shared *sh = self_of(L)->flows->shared;
+  if (sh->rules_n >= TM_SHARED_RULES) {
+    sh->rules_more++;
+    return 0;
+  }
+  struct tm_rule_done *r = &sh->rules[sh->rules_n];
+  snprintf(r->name, sizeof r->name, "%s", luaL_checkstring(L, 1));
+  snprintf(r->mode, sizeof r->mode, "%s", luaL_checkstring(L, 2));
+  r->matches = luaL_checknumber(L, 3);
+  r->counted = luaL_checknumber(L, 4);
+  r->errors = luaL_checknumber(L, 5);
+  r->unknowns = luaL_checknumber(L, 6);
+  r->ns = luaL_checknumber(L, 7);
+  snprintf(r->note, sizeof r->note, "%s", luaL_checkstring(L, 8));
+  sh->rules_n++;
   return 0;
 }
 
@@ -486,10 +539,10 @@ static int host_failed_again(lua_State *L) {
 void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
     {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
-    {"files", host_files}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"files", host_files}, {"folder", host_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"rule_done", host_rule_done}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},

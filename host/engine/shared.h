@@ -15,7 +15,7 @@
 #include "../base/keep.h"
 #include "../base/undo.h"
 
-enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_STATES = 128, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
+enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_STATES = 128, TM_SHARED_RULES = 256, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
 
 /* how far the worker is; control's words in the summary depend on it */
 enum tm_phase { TM_PHASE_LOADING = 0, TM_PHASE_RUNNING, TM_PHASE_DRAINING, TM_PHASE_DONE };
@@ -50,6 +50,14 @@ struct tm_state_size {
   double bytes;
 };
 
+/* What a rule of a pack did until the end of the run began. */
+struct tm_rule_done {
+  char name[128];        /* pack/rule */
+  char mode[12];
+  double matches, counted, errors, unknowns, ns;   /* ns: processor time of one event, measured now and then */
+  char note[180];        /* why it never decided anything, or what it raised first; empty: nothing to say */
+};
+
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
@@ -80,6 +88,9 @@ struct tm_shared {
   int32_t watermarks_n;
   struct tm_state_size states[TM_SHARED_STATES]; /* the largest first */
   int32_t states_n;
+  struct tm_rule_done rules[TM_SHARED_RULES]; /* those with something to say first, then by matches */
+  int32_t rules_n;                   /* in use */
+  int32_t rules_more;                /* that found no room */
   double batch_serial;               /* counts batches */
   double batch_good;                 /* events of the source of `batch` up to the batch's end: with marker.pipeline and row
                                         it names an event for good */

@@ -193,6 +193,25 @@ static void put_states(const struct tm_shared *s, struct tm_buf *out) {
   }
 }
 
+static int rules_n(const struct tm_shared *s) {
+  return s->rules_n < 0 ? 0 : s->rules_n > TM_SHARED_RULES ? TM_SHARED_RULES : s->rules_n;
+}
+
+static void put_rules(const struct tm_shared *s, struct tm_buf *out) {
+  enum { SHOWN = 40 };
+  char name[4 * sizeof s->rules[0].name + 1], note[4 * sizeof s->rules[0].note + 1], mode[4 * sizeof s->rules[0].mode + 1];
+  int n = rules_n(s), shown = n < SHOWN ? n : SHOWN;
+
+  if (n > 0) put(out, "rules by pack                        mode          matches     errors    unknown   ns/event\n");
+  for (int i = 0; i < shown; i++) {
+    const struct tm_rule_done *r = &s->rules[i];
+    put(out, "  %-34s %-8s %12.0f %10.0f %10.0f %10.0f\n", clean_text(r->name, sizeof r->name, name),
+        clean_text(r->mode, sizeof r->mode, mode), r->matches, r->errors, r->unknowns, r->ns);
+    if (r->note[0] != '\0') put_wrapped(out, clean_text(r->note, sizeof r->note, note), 6);
+  }
+  if (n + s->rules_more > shown) put(out, "  and %d more (--json tells %d)\n", n + s->rules_more - shown, n);
+}
+
 static int watermarks_n(const struct tm_shared *s) {
   return s->watermarks_n < 0 ? 0 : s->watermarks_n > TM_SHARED_WATERMARKS ? TM_SHARED_WATERMARKS : s->watermarks_n;
 }
@@ -238,6 +257,7 @@ int tm_summary_text(const struct tm_summary *sum, struct tm_buf *out) {
   put_times(sum, out);
   put_flows(sum->shared, out);
   put_states(sum->shared, out);
+  put_rules(sum->shared, out);
   put_watermarks(sum->shared, out);
   put_failures(sum->shared, out);
   return out->cap_max < 0 ? -1 : 0;
@@ -285,7 +305,19 @@ static void put_json_lists(const struct tm_shared *s, struct tm_buf *out) {
     put_json_name(out, "name", s->states[i].name, sizeof s->states[i].name);
     put(out, ",\"keys\":%.0f,\"bytes\":%.0f}", s->states[i].keys, s->states[i].bytes);
   }
-  put(out, "],\"watermarks\":[");
+  put(out, "],\"rules\":[");
+  for (i = 0; i < rules_n(s); i++) {
+    const struct tm_rule_done *r = &s->rules[i];
+    put(out, "%s{", i > 0 ? "," : "");
+    put_json_name(out, "name", r->name, sizeof r->name);
+    put(out, ",");
+    put_json_name(out, "mode", r->mode, sizeof r->mode);
+    put(out, ",\"matches\":%.0f,\"counted\":%.0f,\"errors\":%.0f,\"unknowns\":%.0f,\"ns\":%.1f,", r->matches, r->counted, r->errors,
+        r->unknowns, r->ns);
+    put_json_name(out, "note", r->note, sizeof r->note);
+    put(out, "}");
+  }
+  put(out, "],\"rules_more\":%d,\"watermarks\":[", s->rules_more);
   for (i = 0; i < watermarks_n(s); i++) {
     const struct tm_watermark *w = &s->watermarks[i];
 

@@ -127,6 +127,7 @@ local function add_results(results, name, v)
 end
 
 local function run_script(path, tm, results)
+  if stream.is_pack(path) then return add_results(results, path, stream.of_pack(path)) end
   local text, why = host.read(path)
   if not text then raise('script', path .. ': ' .. why) end
   stream.user_sources[path] = true
@@ -504,6 +505,11 @@ function M.ending(now)
     end
   end
   for _, size in ipairs(state.sizes()) do host.state_size(size.name, size.keys, size.bytes) end
+  for _, p in ipairs(plan.pipelines) do
+    for _, step in ipairs(p.steps) do
+      if step.kind == 'pack' and step.rec.judged then require 'tidemill.decisions'.tell(step.rec.judged, step.rec.name) end
+    end
+  end
 end
 
 function M.fail(index, row, e)

@@ -519,7 +519,7 @@ local functions = {
 }
 
 for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions + 1] = e end
-for _, name in ipairs { 'windows', 'joins', 'patterns', 'features' } do
+for _, name in ipairs { 'windows', 'joins', 'patterns', 'features', 'packs' } do
   local more = require('tidemill.catalog_' .. name)
   for _, e in ipairs(more.operators) do operators[#operators + 1] = e end
   for _, e in ipairs(more.functions) do functions[#functions + 1] = e end

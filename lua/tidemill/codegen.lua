@@ -364,6 +364,7 @@ require 'tidemill.codegen_window_joins'(emit, Gen)
 require 'tidemill.codegen_slide'(emit, Gen)
 require 'tidemill.codegen_features'(emit, Gen)
 require 'tidemill.codegen_patterns'(emit, Gen)
+require 'tidemill.codegen_pack'(emit, Gen)
 
 local function has_forks(step)
   if #step.next > 1 or step.arms then return true end
@@ -397,7 +398,8 @@ end
 
 --- Is such a step asked for the watermark?
 function Gen.asks_clock(step)
-  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'features' or step.kind == 'lookup' and step.table.rec.versioned ~= nil
+  return Gen.has_due(step) or step.kind == 'over' or step.kind == 'features' or step.kind == 'pack' or
+    step.kind == 'lookup' and step.table.rec.versioned ~= nil
 end
 
 --- Is it a dedup that waits for the last of several events?
@@ -446,7 +448,7 @@ function M.compile(group, checked)
     timed = uses(group, function(kind) return kind == 'event_time' end),
     stateful = uses(group, keeps_state), sampled = uses(group, function(kind) return kind == 'sample' end),
     windowed = uses(group, function(_, step) return Gen.asks_clock(step) end),
-    states = {}, fires = {}, ahead = {}, columns = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {}, forward = {},
+    states = {}, fires = {}, ahead = {}, columns = {}, checks = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {}, forward = {},
     over = {},
   }, Gen)
   for _, m in ipairs(members) do g.forks = g.forks or has_forks(m.tree) end
@@ -482,7 +484,7 @@ function M.compile(group, checked)
   if #g.forward > 0 then head[#head + 1] = 'local ' .. table.concat(g.forward, ', ') end
   local text = ((g.takes or not alone) and 'local tally = ' .. g:const(g.tally_of(members[1])) .. '\n' or '') .. rows .. '\n' .. fires
   if alone then
-    text = text .. g:loop_of_one(alone, dropper)
+    text = text .. (g.pack and g:pack_loop(alone) or g:loop_of_one(alone, dropper))
   else
     local names = {}
     text = text .. g:enter_member_text()
@@ -514,6 +516,7 @@ function M.compile(group, checked)
   end
   for i, m in ipairs(members) do
     m.loop, m.text, m.filtered, m.views, m.entry, m.unit, m.abandon = loops[i], whole, dropper ~= nil, g.views, g.entries[m], unit, abandon
+    m.postpone = g.pack and g.pack.P.postpone
     m.fires, m.clocks, m.clocked, m.states = #g.fires > 0 or not alone, g:own_clocks(m), #g.clocks > 0, {}
     for _, state in ipairs(g.states) do
       if state.owner == m then m.states[#m.states + 1] = state end

@@ -545,6 +545,9 @@ end
   --- is in the caches anyway.
   function Gen:ahead_text(member)
     local text = { self:enter_text(member), #self.columns > 0 and self:columns_text(member) or nil }
+    for _, c in ipairs(self.checks) do
+      if c.member == member then text[#text + 1] = c.text end
+    end
     for _, a in ipairs(self.ahead) do
       if a.member == member then
         text[#text + 1] = ('if PTR ~= nil and PTR.keys > 8000 then C.tm_ffi_state_ahead(PTR, batch, %s, first, last, serial[0]) end ')

@@ -2,8 +2,11 @@
 codegen_steps.lua - the text of steps that are data and call little: select, drop, rename, set, schema, key_by.
 ]]
 
-local C, raise = require 'tidemill.lib'.C, require 'tidemill.lib'.raise
+local filter = require 'tidemill.filter'
+local lib = require 'tidemill.lib'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
+local CHECKED_ONE_BY_ONE = 8   -- fields of a schema that are looked at in Lua
 local STRAIGHT_MAX = 60   -- fields of a select written out one by one; a loop would end the trace of the batch
 
 return function(emit, node_list, is_output)
@@ -88,6 +91,25 @@ return function(emit, node_list, is_output)
     g:follow(step, view)
   end
 
+  --- Text of an array that says of each row of a batch whether its fields have what their types allow: found before its first event. A look
+  --- at each of many fields in Lua would be more than a trace can hold. nil: there is none.
+  local function kinds_ahead(g, view, nodes)
+    if not view.entry or view.packed or not (g.stateful or g.timed or g.sampled) then return nil end
+    local n = #nodes
+    local cells, kinds = ffi.new('const struct tm_cell *[?]', n), ffi.new('int32_t[?]', n)
+    for i, node in ipairs(nodes) do
+      local sure = filter.sure_kinds(node)
+      if not sure then return nil end
+      cells[i - 1], kinds[i - 1] = node.col, sure
+    end
+    local fine = ffi.new('uint8_t[?]', C.TM_BATCH_ROWS + 1)
+    g.anchors[#g.anchors + 1] = { cells, kinds, fine }
+    local at = g:const(ffi.cast('uint8_t *', fine))
+    g.checks[#g.checks + 1] = { member = g.member, text = ('C.tm_ffi_kinds_rows(%s, %s, %d, batch.rows, %s) '):format(
+      g:const(ffi.cast('const struct tm_cell *const *', cells)), g:const(ffi.cast('const int32_t *', kinds)), n, at) }
+    return at
+  end
+
   function emit.schema(g, step, view)
     local nodes, n = {}, 0
     for _, field in ipairs(step.rec.types) do
@@ -100,7 +122,10 @@ return function(emit, node_list, is_output)
       nodes[n] = node
     end
     g:at(step)
+    local fine = n > CHECKED_ONE_BY_ONE and kinds_ahead(g, view, nodes)
+    if fine then g:put('if st%d.writes ~= 0 or st%d.row ~= i or %s[i] == 0 then', view.level, view.level, fine) end
     for i = 1, n do g:put('verify%d(%s)', view.level, g:const(nodes[i])) end
+    if fine then g:put('end') end
     g:follow(step, view)
   end
 

@@ -246,6 +246,12 @@ end
 --- The event in `row` failed in this pipeline: undo, dead letter, report. Called by the host after the loop raised.
 function M.fail(pipeline, row, e)
   local number = lib.flow.marker.step
+  -- events that were taken in before it are told first
+  if row >= 0 and lib.flow.taken ~= 0 and pipeline.postpone then
+    pipeline.abandon()
+    host.rollback(pipeline.index, row)
+    return pipeline.postpone(e)
+  end
   -- it has moved the watermark: what is due then follows it, also where it is the last of its batch
   if row >= 0 and pipeline.clocked and lib.flow.firing == 0 then lib.flow.due = 1 end
   local again = e.pipeline == pipeline and e.number == number

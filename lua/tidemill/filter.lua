@@ -22,13 +22,13 @@ local TEXT_KINDS = bit.lshift(1, 7) + bit.lshift(1, 8)   -- TM_KIND_STRING, TM_K
 local PRIMITIVE = { [0] = 'TM_FILTER_EQ_NIL', 'TM_FILTER_EQ_FALSE', 'TM_FILTER_EQ_TRUE' }
 local FLIPPED = { TM_FILTER_LT = 'TM_FILTER_GT', TM_FILTER_LE = 'TM_FILTER_GE' }
 
--- A register holds { event = true }, { field = name }, { constant = v }, or what `not` made of a field:
--- { field = name, truth = true, negated = boolean }.
+-- A register holds { object = function(name) what its field `name` is, and whether reading it may raise; tag }, { field = name },
+-- { constant = v }, or what `not` made of a field: { field = name, truth = true, negated = boolean }.
 
 local function key_of(pc, state)
   local parts = { pc }
   for reg, v in pairs(state.regs) do
-    parts[#parts + 1] = reg .. '=' .. (v.event and 'e' or v.field and ('f' .. tostring(v.truth and v.negated) .. v.field) or
+    parts[#parts + 1] = reg .. '=' .. (v.object and 'e' .. v.tag or v.field and ('f' .. tostring(v.truth and v.negated) .. v.field) or
       type(v.constant) .. tostring(v.constant))
   end
   for name in pairs(state.read) do parts[#parts + 1] = 'r' .. name end
@@ -63,11 +63,14 @@ local function drop(state)
   return next(state.read) == nil and DROP or KEEP
 end
 
+--- The end for rows for which it surely is true.
+function Path:yes(state) return next(state.read) == nil and self.match or KEEP end
+
 --- A returned value: kept if it is neither nil nor false.
 function Path:value(v, state)
-  if not v or v.event then return KEEP end
-  if not v.field then return v.constant and KEEP or drop(state) end
-  return self:test('TM_FILTER_TRUTH', v, nil, state, function() return KEEP end, drop)
+  if not v or v.object then return KEEP end
+  if not v.field then return v.constant and self:yes(state) or drop(state) end
+  return self:test('TM_FILTER_TRUTH', v, nil, state, function(after) return self:yes(after) end, drop)
 end
 
 --- The comparison at pc as a test: operator, register, constant, whether it is the other way round; nil: none we know.
@@ -86,7 +89,7 @@ function Path:comparison(op, a, d, state)
     local w = regs[d]
     if not v or not w then return nil end
     if not field then v, w = w, v end
-    if not v.field or v.truth or w.field or w.event then return nil end
+    if not v.field or v.truth or w.field or w.object then return nil end
     local k = w.constant
     local kind = type(k) == 'string' and 'TM_FILTER_EQ_TEXT' or type(k) == 'number' and 'TM_FILTER_EQ_NUMBER'
     return kind or nil, v, k, op == OP.ISNEV
@@ -111,8 +114,11 @@ function Path:load(op, a, b, c, d, state)
   local f, regs = self.fn, state.regs
   if op == OP.TGETS then
     local name = jutil.funck(f, -c - 1)
-    if not (regs[b] and regs[b].event) or type(name) ~= 'string' then return false end
-    regs[a], state.read[name] = { field = name }, true
+    if not (regs[b] and regs[b].object) or type(name) ~= 'string' then return false end
+    local v, raises = regs[b].object(name)
+    if not v then return false end
+    regs[a] = v
+    if raises then state.read[v.field] = true end
   elseif op == OP.KSHORT then
     regs[a] = { constant = d >= JUMP_BIAS and d - 2 * JUMP_BIAS or d }
   elseif op == OP.KNUM then
@@ -181,23 +187,41 @@ function Path:compare(pc, op, a, d, state)
   return self:test(kind, v, constant, state, taken, passed)
 end
 
---- The tests of function f on its first parameter, the first one first; nil if it drops nothing that can be told.
----@return table? list of { op, field, constant, on_true, on_false }: places in the list from 0, DROP or KEEP
-function M.tests(f)
+--- The graph of tests that a function begins with.
+---@param f function
+---@param objects table parameter, from 0 -> function(name): what a field of it is ({ field = name } or { constant = v }, nil: nothing that
+---   is known), and whether reading it may raise
+---@param match integer the end for rows for which it is surely true: KEEP, or MATCH
+---@return table? list of { op, field, constant, on_true, on_false }: places in the list from 0, or ends; the first one is where to begin;
+---   nil: nothing can be told
+function M.graph(f, objects, match)
   local info = jutil.funcinfo(f)
   if info.ffid or info.params < 1 or info.isvararg then return nil end
-  local path = setmetatable({ fn = f, tests = {}, known = {}, steps = 0 }, Path)
-  local first = path:follow(1, { regs = { [0] = { event = true } }, read = {} })
+  local path = setmetatable({ fn = f, tests = {}, known = {}, steps = 0, match = match }, Path)
+  local regs = {}
+  for param, object in pairs(objects) do
+    if param < info.params then regs[param] = { object = object, tag = param } end
+  end
+  local first = path:follow(1, { regs = regs, read = {} })
   local n = #path.tests
   if first ~= n or n == 0 or n >= TESTS_MAX then return nil end
   local function place(to) return to > 0 and n - to or to end
-  local list, drops = {}, false
+  local list = {}
   for i = n, 1, -1 do
     local t = path.tests[i]
     t.on_true, t.on_false = place(t.on_true), place(t.on_false)
-    drops = drops or t.on_true == DROP or t.on_false == DROP
     list[#list + 1] = t
   end
+  return list
+end
+
+local function event_field(name) return { field = name }, true end
+
+--- The tests of function f on its first parameter, the first one first; nil if it drops nothing that can be told.
+---@return table? list as of graph
+function M.tests(f)
+  local list, drops = M.graph(f, { [0] = event_field }, KEEP), false
+  for _, t in ipairs(list or {}) do drops = drops or t.on_true == DROP or t.on_false == DROP end
   return drops and list or nil
 end
 
@@ -208,6 +232,8 @@ local function sure_kinds(node)
   -- of CSV, what is not of its type is a text
   return node.typed and bit.band(rule.kinds, bit.bnot(TEXT_KINDS)) or rule.kinds
 end
+
+M.sure_kinds = sure_kinds
 
 --- The same for C, over a view's columns; nil where that cannot be: a field without a column, or one whose type means that it is read
 --- in another way.

@@ -144,5 +144,6 @@ end
 
 --- The files of `tidemill new pipeline`.
 function M.project() return require 'tidemill.project'.files() end
+function M.project_pack() return require 'tidemill.project_pack'.files() end
 
 return M

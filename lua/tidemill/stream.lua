@@ -373,6 +373,7 @@ require 'tidemill.stream_operators'(methods, step, M)
 require 'tidemill.stream_windows'(methods, step, M)
 require 'tidemill.stream_features'(methods, step, M)
 require 'tidemill.stream_tables'(methods, step, M)
+require 'tidemill.stream_pack'(methods, step, M)
 require 'tidemill.stream_joins'(methods, step, M)
 require 'tidemill.stream_patterns'(methods, step, M)
 

@@ -532,6 +532,29 @@ local function new_run(what, options)
   return t
 end
 
+--- For the tests of packs: calls f, which is the library's, from a spec.
+function M.enter(where, f, ...) return enter(where, f, ...) end
+
+--- The same for what loads a pack: what it raises is a load error.
+function M.enter_load(where, f, ...)
+  return enter(where, function(...)
+    local ok, made = pcall(f, ...)
+    if ok then return made end
+    if type(made) == 'table' and debug.getmetatable(made) == lib.error_mt then M.rejected[#M.rejected + 1] = made.message end
+    error(made, 0)
+  end, ...)
+end
+
+--- Gives a stream events one by one: its rows and dead letters. look(plan, i) is called before the i-th one. Within M.enter.
+function M.judge(s, events, where, look)
+  local run = start({ s }, { checked = false }, where)
+  for i, event in ipairs(events) do
+    look(run.plan, i)
+    Run.send(run, event)
+  end
+  return Run.out(run), Run.errors(run), run.plan
+end
+
 --- `tidemill test`: runs the specs; the exit code.
 ---@param o table paths, json
 ---@param moves table the functions of host/engine/testing.c

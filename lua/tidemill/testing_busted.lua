@@ -14,7 +14,8 @@ local raise = lib.raise
 
 local FAILED, REJECTED = 4, 3
 
---- Files below a folder whose names end in _spec.lua, hidden ones left out; folders are not followed through links.
+--- Files below a folder whose names end in _spec.lua, and manifests of packs that have tests; hidden ones left out; folders are not
+--- followed through links.
 local function find(lfs, folder, list)
   local names = {}
   for name in lfs.dir(folder) do
@@ -28,6 +29,8 @@ local function find(lfs, folder, list)
     if about and about.mode == 'directory' then
       find(lfs, path, list)
     elseif about and about.mode == 'file' and name:find '_spec%.lua$' then
+      list[#list + 1] = path
+    elseif name == 'pack.lua' and lfs.attributes(folder .. '/tests', 'mode') == 'directory' then
       list[#list + 1] = path
     end
   end
@@ -50,7 +53,7 @@ local function specs_of(paths)
       raise('usage', "test: '" .. path .. "' is no spec: it does not end in .lua")
     end
     if #list == before then
-      raise('usage', "test: no *_spec.lua in '" .. path .. "'; 'tidemill help test' tells what a spec is")
+      raise('usage', "test: no *_spec.lua, and no pack with tests, in '" .. path .. "'; 'tidemill help test' tells what a spec is")
     end
   end
   return list
@@ -137,6 +140,10 @@ return function(o, testing, globals)
   local loader = require 'busted.modules.files.lua'
   local load = loader.load
   function loader.load(...)
+    local _, path = ...
+    if path:match '[^/]*$' == 'pack.lua' then
+      return require 'tidemill.pack_tests'.chunk(testing, busted, path:match '^(.*)/[^/]*$' or '.'), function(_, info) return info end
+    end
     local chunk, trace = load(...)
     if chunk then bytecode.interpret_misread(chunk) end
     return chunk, trace

@@ -124,6 +124,7 @@ describe('the catalog', function()
       for line in example:gmatch '\n  < ([^\n]*)' do input = input .. line .. '\n' end
       for line in example:gmatch '\n  > ([^\n]*)' do output = output .. line .. '\n' end
       local dir = h.folder(file and { [file] = input } or {})
+      if e.pack then assert.equal(0, h.run({ 'new', 'pack', e.pack }, nil, { cwd = dir }).code) end
       local check = h.run({ 'check', '-e', e.example }, nil, { cwd = dir })
       assert.equal(0, check.code, check.err)
       assert.equal('', check.err)
