@@ -1,5 +1,4 @@
---[[ Runs that are kept (--data) in which a chosen call of the system fails (no such device any more, a full disk, an interruption), or moves
-half of its bytes. Such a run ends in order with words about it, or goes on; it is never killed by a signal, hangs or says that all is well
+--[[ Runs that are kept (--data) in which a chosen call of the system fails (a broken disk, a full one, an interruption), or moves half of its bytes. Such a run ends in order with words about it, or goes on; it is never killed by a signal, hangs or says that all is well
 when it is not. Started again without the fault it has written what an undisturbed run writes, byte for byte (faults.lua).
 FAULTS=all: at each call; without it FAULTS_FAILS (8) of each kind. ]]
 
@@ -50,7 +49,8 @@ describe('a kept run in which a call of the system', function()
       local input = F.events(EVENTS[name])
       local want = F.wanted(name, input)
       local tried, met, ended = 0, 0, 0
-      for _, kind in ipairs { { EIO, F.writing }, { ENOSPC, F.writing }, { EINTR, F.writing }, { 'short', 'write,pwrite' }, { EIO, F.reading } } do
+      local kinds = { { EIO, F.writing }, { ENOSPC, F.writing }, { EINTR, F.writing }, { 'short', 'write,pwrite' }, { EIO, F.reading } }
+      for _, kind in ipairs(kinds) do
         for _, at in ipairs(F.choose(name, input, kind[2], KEPT, kind[1] == 'short' and math.ceil(FAILS / 2) or FAILS)) do
           local was, code = try(name, input, want, { at = at, what = kind[1], names = kind[2] })
           tried = tried + 1

@@ -1,5 +1,5 @@
---[[ Making a snapshot of a kept run, killed at a call of the system, or with one that fails: the run goes on from what is whole, and what it
-writes is what an undisturbed run writes (faults.lua). FAULTS=all: at each call; without it FAULTS_SNAPSHOTS (16) of each kind. ]]
+--[[ Making a snapshot of a kept run, killed at a call of the system, or with one that fails: the run goes on from what is whole, and
+what it writes is what an undisturbed run writes (faults.lua). FAULTS=all: at each call; without it FAULTS_SNAPSHOTS (16) of each kind. ]]
 
 local h = require 'spec.helper'
 local F = require 'spec.faults'

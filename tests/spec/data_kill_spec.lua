@@ -87,8 +87,8 @@ local function written(dir)
   return r.size(dir .. '/idle.ndjson') + r.size(dir .. '/sliding.ndjson') + r.size(dir .. '/pairs.ndjson')
 end
 
---- Starts the command again and again and kills it, until it was killed so often; then lets it end. A part of the kills comes while it starts
---- and takes up what was kept, the others when it has written more than ever before. kill(p): does it.
+--- Starts the command again and again and kills it, until it was killed so often; then lets it end. A part of the kills comes while it
+--- starts and takes up what was kept, the others when it has written more than ever before. kill(p): does it.
 --- Returns how many, its exit code and words, and how many came after it had got further.
 local function run_killed(args, kills, dir, kill_it)
   local done, further, most = 0, 0, 0

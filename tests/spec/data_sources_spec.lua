@@ -1,6 +1,6 @@
 --[[ Kept runs (--data) over all kinds of input, killed at random moments and started again: each event counts once, in its order.
-Inputs that end must give what an undisturbed run writes, byte for byte. Of those that grow (followed files through rotation, an event log that
-another process writes) each line must be there once. ]]
+Inputs that end must give what an undisturbed run writes, byte for byte. Of those that grow (followed files through rotation, an event log
+that another process writes) each line must be there once. ]]
 
 local h = require 'spec.helper'
 local r = require 'spec.running'
@@ -12,9 +12,10 @@ local KILLS = tonumber(os.getenv 'TM_KILLS') or 8   -- of each input
 local SCRIPT = [[
 local tm = require 'tidemill'
 local dir = tm.setting 'dir'
-local input = tm.pipeline 'input'
-if tm.setting('log', '') ~= '' then input = input:from(tm.source.log { name = tm.setting 'log', follow = tm.setting('follow', '') ~= '' }) end
-local counted = input:map(function(e) return { i = tonumber(e.i), k = tonumber(e.i) % 7 } end):key_by 'k':running('n', { n = tm.agg.count(), sum = tm.agg.sum 'i' }, { unbounded = true })
+local input, follow = tm.pipeline 'input', tm.setting('follow', '') ~= ''
+if tm.setting('log', '') ~= '' then input = input:from(tm.source.log { name = tm.setting 'log', follow = follow }) end
+local counted = input:map(function(e) return { i = tonumber(e.i), k = tonumber(e.i) % 7 } end):key_by 'k'
+  :running('n', { n = tm.agg.count(), sum = tm.agg.sum 'i' }, { unbounded = true })
 return { counted:to(tm.sink.file(dir .. '/counted')), counted:to(tm.sink.file { path = dir .. '/part', roll = { size = '50K' } }) }
 ]]
 
@@ -128,7 +129,8 @@ with open(sys.argv[1], "wb") as f:
 
   it('an event log', function()
     local logs = h.path 'logs'
-    local got = h.run({ 'run', '--quiet', '-e', "stream:to(tm.sink.log { name = 'in', segment = '100K' })", '--logs', logs }, lines(1, 30000))
+    local code = "stream:to(tm.sink.log { name = 'in', segment = '100K' })"
+    local got = h.run({ 'run', '--quiet', '-e', code, '--logs', logs }, lines(1, 30000))
     assert.equal(0, got.code, got.err)
     judge('log', { '--set', 'log=in', '--logs', logs })
   end)
@@ -149,10 +151,12 @@ with open(sys.argv[1], "wb") as f:
   it('an event log that another process writes', function()
     local logs, dir = h.path 'logs', out_dir()
     local fifo = r.fifo()
-    local writer = r.start({ 'run', '--quiet', '-e', "stream:to(tm.sink.log { name = 'in', segment = '50K' })", '--logs', logs }, { stdin = fifo })
+    local code = "stream:to(tm.sink.log { name = 'in', segment = '50K' })"
+    local writer = r.start({ 'run', '--quiet', '-e', code, '--logs', logs }, { stdin = fifo })
     local f = assert(io.open(fifo, 'w'))
     local script = h.write(SCRIPT, h.path 's.lua')
-    local args = arguments(script, dir, { '--set', 'log=in', '--set', 'follow=1', '--logs', logs, '--data', h.path 'data', '--epoch', '5ms' })
+    local args = arguments(script, dir, { '--set', 'log=in', '--set', 'follow=1', '--logs', logs, '--data', h.path 'data',
+      '--epoch', '5ms' })
     local p
     local at = 0
     local function more(n)

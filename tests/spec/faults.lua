@@ -73,7 +73,8 @@ local idle = tx:key_by 'card':process('idle', { unbounded = true, state = { n = 
     ctx.timer('idle', ctx.time + 300)
     if s.n % 20 == 0 then ctx.emit { card = e.card, n = s.n, ids = s.ids:size() } end
   end,
-  on_timer = function(_, s, ctx) ctx.emit { card = ctx.key, idle = ctx.time, n = s.n } end }):to(tm.sink.log { name = 'idle', segment = '4K' })
+  on_timer = function(_, s, ctx) ctx.emit { card = ctx.key, idle = ctx.time, n = s.n } end })
+  :to(tm.sink.log { name = 'idle', segment = '4K' })
 return { once, idle }]],
 }
 
@@ -127,7 +128,8 @@ function M.command(root, args, fault)
     h.write(('\0'):rep(8), state)
     os.remove(told)
     local settings = {
-      LD_PRELOAD = M.library, TM_CALLS_STATE = state, TM_CALLS_TOLD = told, TM_CALLS_UNDER = root, TM_CALLS_NAMES = ',' .. fault.names .. ',',
+      LD_PRELOAD = M.library, TM_CALLS_STATE = state, TM_CALLS_TOLD = told, TM_CALLS_UNDER = root,
+      TM_CALLS_NAMES = ',' .. fault.names .. ',',
       TM_CALLS_AT = fault.at, TM_CALLS_DO = fault.what, TM_CALLS_WHO = fault.who or 'cws', TM_CALLS_TIMES = fault.times or 1,
     }
     local list = {}
