@@ -1,11 +1,12 @@
---[[ Runs that are kept (--data) in which a chosen call of the system fails (a broken disk, a full one, an interruption), or moves half of its bytes. Such a run ends in order with words about it, or goes on; it is never killed by a signal, hangs or says that all is well
-when it is not. Started again without the fault it has written what an undisturbed run writes, byte for byte (faults.lua).
-FAULTS=all: at each call; without it FAULTS_FAILS (8) of each kind. ]]
+--[[ Runs that are kept (--data) in which a chosen call of the system fails (a broken disk, a full one, an interruption), or moves half
+of its bytes. Such a run ends in order with words about it, or goes on; it is never killed by a signal, hangs or says that all is well when
+it is not. Started again without the fault it has written what an undisturbed run writes, byte for byte (faults.lua).
+FAULTS=all: at each call; without it FAULTS_FAILS (6) of each kind. ]]
 
 local h = require 'spec.helper'
 local F = require 'spec.faults'
 
-local FAILS = tonumber(os.getenv 'FAULTS_FAILS') or 8
+local FAILS = tonumber(os.getenv 'FAULTS_FAILS') or 6
 local EVENTS = { files = 300, rolled = 120, tables = 120, logs = 800 }
 local KEPT = { '--data', 'data', '--epoch', '2ms', '--rate', '50000/s' }
 

@@ -1,11 +1,11 @@
 --[[ Runs that are kept (--data) and killed at a chosen call of the system: all of it, or the worker alone, before the call, or when half of
 what it writes is written. Started again they must have written what an undisturbed run writes, byte for byte (faults.lua).
-FAULTS=all: at each call; without it FAULTS_KILLS (20) of each kind, at least one at each place that makes calls where that is enough. ]]
+FAULTS=all: at each call; without it FAULTS_KILLS (12) of each kind, at least one at each place that makes calls where that is enough. ]]
 
 local h = require 'spec.helper'
 local F = require 'spec.faults'
 
-local KILLS = tonumber(os.getenv 'FAULTS_KILLS') or 20
+local KILLS = tonumber(os.getenv 'FAULTS_KILLS') or 12
 local EVENTS = { files = 300, rolled = 120, tables = 120, logs = 800 }
 local KEPT = { '--data', 'data', '--epoch', '2ms', '--rate', '50000/s' }
 
