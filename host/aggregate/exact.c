@@ -134,7 +134,7 @@ static double quick_mean(double h, double l, double by) {
 double tm_exact_ratio(double h, double l, double by) {
   struct tm_wide w;
   if (by < 0x1p53) {
-    double quick = l == 0 && h < 0x1p53 && h > -0x1p53 ? h / by : quick_mean(h, l, by);
+    double quick = l == 0 && fabs(h) < 0x1p53 ? h / by : quick_mean(h, l, by);
     if (quick == quick) return quick;
   }
   tm_wide_zero(&w);

@@ -156,7 +156,7 @@ static int show_last(const struct tm_feature_at *a, struct tm_feature_show *s, u
 
 /* A result of a ring: 1 with its value in *v, or 0 where there is none. */
 static int result_of(const struct tm_feature_at *a, struct tm_feature_show *s, double *v) {
-  const double *num = s->sum >= 0 ? a->num + a->p->sums[s->sum].at : NULL;
+  const double *num = a->num + (s->sum >= 0 ? a->p->sums[s->sum].at : 0);
   uint32_t lo = a->lo[s->window], hi = a->hi, n;
   const uint64_t *e;
   switch (s->kind) {
@@ -215,7 +215,7 @@ static int show_ratio(const struct tm_features *p, const struct tm_feature_show 
 }
 
 static int trace_of(const struct tm_features *p, const struct tm_feature_show *s, const double *num, double t, int32_t row, double *v) {
-  const double *at = s->sum >= 0 ? num + p->sums[s->sum].at : NULL;
+  const double *at = num + (s->sum >= 0 ? p->sums[s->sum].at : 0);
   switch (s->kind) {
     case TM_SHOW_RATIO: return show_ratio(p, s, row, v);
     case TM_SHOW_EWMA: return at[1] > 0 && found(v, at[0] / at[1] / s->scale);

@@ -37,16 +37,17 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: gen_history EVENTS CARDS [PER_DAY] [SEED]\n");
     return 2;
   }
-  double events = atof(argv[1]), per_day = argc > 3 ? atof(argv[3]) : 24;
+  int64_t events = atoll(argv[1]);
+  double per_day = argc > 3 ? atof(argv[3]) : 24;
   uint32_t cards = (uint32_t)atol(argv[2]);
   double step = DAY_MS / (cards * per_day), t = FIRST_MS;
   state = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
-  for (double i = 0; i < events; i++) {
+  for (int64_t i = 0; i < events; i++) {
     uint32_t card = random_below(cards), device = random_below(8), address = random_below(6);
     double amount = floor(exp(3.2 + random_normal()) * 100) / 100, late = random_below(20) == 0 ? random_below(5000) : 0;
     t += step * 2 * random_share();
-    printf("{\"id\":%.0f,\"ts\":%.0f,\"card\":\"c%07u\",\"device\":\"d%08u\",\"ip\":\"10.%u.%u.%u\",\"merchant\":\"m%05u\",\"amount\":%.2f,"
-           "\"lat\":%.3f,\"lon\":%.3f,\"result\":\"%s\"}\n", i, floor(t - late), card, card * 4 + (device < 4 ? device : 0),
+    printf("{\"id\":%lld,\"ts\":%.0f,\"card\":\"c%07u\",\"device\":\"d%08u\",\"ip\":\"10.%u.%u.%u\",\"merchant\":\"m%05u\",\"amount\":%.2f,"
+           "\"lat\":%.3f,\"lon\":%.3f,\"result\":\"%s\"}\n", (long long)i, floor(t - late), card, card * 4 + (device < 4 ? device : 0),
            (card + (address < 3 ? address : 0)) % 199, card / 199 % 251, card % 241, random_below(20000), amount + 0.5,
            (double)(card % 120) - 60 + random_share() / 10, (double)(card % 300) - 150 + random_share() / 10,
            random_below(10) == 0 ? "declined" : "approved");
