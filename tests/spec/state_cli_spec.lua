@@ -263,7 +263,7 @@ describe('mistakes', function()
     h.path 'p.lua')
   local cases = {
     { 2, 'state takes ls, get, export or import' }, { 2, "state has no 'lst'; did you mean 'state ls'?", 'lst', path },
-    { 2, "state has no 'totals'; it takes ls, get, export or import first", 'totals', path }, 
+    { 2, "state has no 'totals'; it takes ls, get, export or import first", 'totals', path },
     { 2, 'state get takes the NAME of a state first', 'get' },
     { 2, "found '" .. path .. "' alone", 'get', path }, { 2, 'nothing to look at: name a script', 'ls' },
     { 2, 'nothing to look at: name a script', 'get', 'totals' },
