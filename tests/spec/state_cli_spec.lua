@@ -262,8 +262,9 @@ describe('mistakes', function()
       tm.pipeline 'three':key_by 'a':running('last', { n = tm.agg.count() }, { max_keys = 1 }) }]],
     h.path 'p.lua')
   local cases = {
-    { 2, 'state takes ls or get' }, { 2, "state has no 'lst'; did you mean 'state ls'?", 'lst', path },
-    { 2, "state has no 'totals'; it takes ls or get first", 'totals', path }, { 2, 'state get takes the NAME of a state first', 'get' },
+    { 2, 'state takes ls, get, export or import' }, { 2, "state has no 'lst'; did you mean 'state ls'?", 'lst', path },
+    { 2, "state has no 'totals'; it takes ls, get, export or import first", 'totals', path },
+    { 2, 'state get takes the NAME of a state first', 'get' },
     { 2, "found '" .. path .. "' alone", 'get', path }, { 2, 'nothing to look at: name a script', 'ls' },
     { 2, 'nothing to look at: name a script', 'get', 'totals' },
     { 2, "no state is called 'lats' (did you mean 'last'?); there are one/totals, two/totals, three/last", 'get', 'lats', path },
@@ -310,7 +311,7 @@ describe('mistakes', function()
   it('help tells the forms', function()
     local got = h.run { 'help', 'state' }
     assert.equal(0, got.code)
-    for _, text in ipairs { 'Usage: tidemill state ls | get NAME [KEY]  SCRIPT... | -e CODE', '--limit N', '--from FILE',
+    for _, text in ipairs { 'Usage: tidemill state ls | get NAME [KEY] | export | import  SCRIPT | -e CODE', '--limit N', '--from FILE',
       'nothing is written', 'Exit codes: 0 ok, 1 no such key' } do
       assert.truthy(got.out:find(text, 1, true), text)
     end
