@@ -5,8 +5,8 @@ local h = require 'spec.helper'
 local r = require 'spec.running'
 local system = require 'system'
 
--- Each event changes all of a text of 10,000 bytes. There are 8,000 keys, so that however few epochs there are, the journal's first segment of
--- 64 MiB is filled.
+-- Each event changes all of a text of 10,000 bytes. There are 8,000 keys, so however few epochs there are, the journal's first
+-- segment of 64 MiB is filled.
 local script = [[
 local tm = require 'tidemill'
 return tm.pipeline 'texts':key_by 'k':process('p', { unbounded = true, state = { n = 0, text = 'any' },
