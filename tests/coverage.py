@@ -13,12 +13,30 @@ import os
 import subprocess
 import sys
 
-# The least percent of branches; what is missing to 100 is told in host/durable/README.md and host/io/README.md.
+# The least percent of branches of a file, or of each file of a folder that is not named itself: what was reached, rounded down. Whoever reaches
+# more raises it.
 LEAST = {
-    'host/durable': 100.0,
-    'host/base/crc32c.c': 100.0,
-    'host/io/sqlite_db.c': 0.0,
-    'host/io/files_fresh.c': 0.0,
+    'host/durable': 90.0,
+    'host/durable/data_dir.c': 98.0,
+    'host/durable/data_file.c': 100.0,
+    'host/durable/data_reset.c': 95.0,
+    'host/durable/frame.c': 100.0,
+    'host/durable/journal_repair.c': 82.0,
+    'host/durable/journal_replay.c': 98.0,
+    'host/durable/journal_scan.c': 94.0,
+    'host/durable/journal_segments.c': 93.0,
+    'host/durable/journal_step.c': 96.0,
+    'host/durable/journal_thread.c': 75.0,
+    'host/durable/journal_write.c': 95.0,
+    'host/durable/payload.c': 96.0,
+    'host/durable/record.c': 94.0,
+    'host/durable/segment.c': 94.0,
+    'host/durable/snapshot_read.c': 92.0,
+    'host/durable/snapshot_start.c': 62.0,
+    'host/durable/snapshot_write.c': 93.0,
+    'host/base/crc32c.c': 97.0,
+    'host/io/sqlite_db.c': 78.0,
+    'host/io/files_fresh.c': 30.0,
 }
 
 
@@ -79,7 +97,10 @@ def main():
     build = sys.argv[1]
     paths = []
     for name in LEAST:
-        paths += sorted(glob.glob(name + '/*.c')) if os.path.isdir(name) else [name]
+        if os.path.isdir(name):
+            paths += sorted(glob.glob(name + '/*.c'))
+        elif os.path.dirname(name) not in LEAST:
+            paths.append(name)
     total = total_taken = 0
     bad = []
     print(f'{"FILE":<36} {"BRANCHES":>8} {"TAKEN":>6} {"PERCENT":>8} {"LEAST":>6}  NOT ALL TAKEN IN LINES')

@@ -1,9 +1,11 @@
 /* test_data_dir.c - what a data folder may be: made, locked, refused, with words that say what to do; and the repair of a damaged one.
  * On real files where owners and locks are meant, on the simulated disk elsewhere. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define IMAGE_HALF (1 << 20)
 #include "state_image.h"
 
 static struct tm_err err;
@@ -351,6 +353,9 @@ static void test_faults(void) {
 }
 
 int main(void) {
+  /* copies of whole disks come and go thousands of times: pages are kept */
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   image = calloc(1, sizeof *image);
   taken = calloc(1, sizeof *taken);
   image->random = 3;
