@@ -62,8 +62,8 @@ return function(emit, Gen)
     for i, group in ipairs(set.groups) do
       local ptr, cols = g:const(group.state.ptr), g:const(keys[i])
       g.ahead[#g.ahead + 1] = { ptr = ptr, cols = cols, member = g.member }
-      g:put('do local rc = C.tm_ffi_features_row(%s, %s, batch, %s, st0.home, serial[0], st%d.time, %s.w, %s)', g:const(group.p), ptr, cols, n,
-        g.clock.name, row)
+      g:put('do local rc = C.tm_ffi_features_row(%s, %s, batch, %s, st0.home, serial[0], st%d.time, %s.w, %s)', g:const(group.p), ptr,
+        cols, n, g.clock.name, row)
       g:put('if rc == 1 then %s elseif rc ~= 0 then %s(rc) end end', g:call(group.step, view, args), g:const(group.failed))
       if group.has_texts then g:put('%s(%s)', g:const(group.copy_texts), row) end
     end
@@ -72,8 +72,8 @@ return function(emit, Gen)
     g:put('end')
   end
 
-  --- Text that computes the features of a set for the event at hand, into row `row` (a text) of its columns. The step that has them is one that
-  --- asks for the watermark; the functions of the set are called with the event.
+  --- Text that computes the features of a set for the event at hand, into row `row` (a text) of its columns. The step that has them
+  --- is one that asks for the watermark; the functions of the set are called with the event.
   function Gen:put_features(set, view, step, row)
     local args = ('%s, st%d.time, %s.w'):format(row, view.level, self.clock.name)
     local function general()
@@ -106,13 +106,13 @@ return function(emit, Gen)
 
   --- Text that writes results into the event, all in one call of C; nil: where writes are logged, or fields have a declared type.
   local function put_places(g, view, set, group)
-    local places, slots, spans, n = ffi.new('struct tm_feature_place[?]', #set.columns), {}, {}, view.level
+    local places, slots, n = ffi.new('struct tm_feature_place[?]', #set.columns), {}, view.level
     if view.log_undo then return nil end
     for i, column in ipairs(set.columns) do
       local node = view.field(column.name)
       if node.rule then return nil end
       places[i - 1].slot, places[i - 1].show, places[i - 1].boolean = node.slot, column.show.index, column.type == 'bool' and 1 or 0
-      slots[i], spans[i] = ('s[%d]'):format(node.slot), 'SPAN'
+      slots[i] = ('s[%d]'):format(node.slot)
     end
     g.anchors[#g.anchors + 1] = places
     g:put('C.tm_ffi_features_write(%s, st%d, v%d.overlay, %s, %d, 0)', g:const(group.p), n, n, g:const(places), #set.columns)
@@ -126,7 +126,7 @@ return function(emit, Gen)
     local rec = step.rec
     for _, other in ipairs(g.states) do
       if other.name == g.pipeline.name .. '/' .. rec.name then
-        lib.raise('script', step.place .. ": the name '" .. rec.name .. "' is taken by " .. other.step.place .. '; state is found by its name')
+        lib.raise('script', ("%s: the name '%s' is taken by %s; state is found by its name"):format(step.place, rec.name, other.step.place))
       end
     end
     local set = g:open_features(step, view, { rec.group }, function() return g.pipeline.name .. '/' .. rec.name end)

@@ -35,14 +35,16 @@ end
 local TAKE = {
   number = "if type(v) ~= 'number' then wrong(A[@], v, 'numbers') end if not (v - v == 0LIMIT) then wrong(A[@], v, 'WANTED') end " ..
     'I[@].kind = NUMBER I[@].num = SCALED',
-  key = "if type(v) == 'number' then if v ~= v then wrong(A[@], v, 'values that are equal to themselves') end I[@].kind = NUMBER I[@].num = v " ..
-    "elseif type(v) == 'string' then T[@] = v I[@].kind = STRING I[@].text = v I[@].len = #v elseif type(v) == 'boolean' then " ..
+  key = "if type(v) == 'number' then if v ~= v then wrong(A[@], v, 'values that are equal to themselves') end " ..
+    "I[@].kind = NUMBER I[@].num = v elseif type(v) == 'string' then T[@] = v I[@].kind = STRING I[@].text = v I[@].len = #v " ..
+    "elseif type(v) == 'boolean' then " ..
     "I[@].kind = v and TRUE or FALSE I[@].len = 0 else wrong(A[@], v, 'numbers, texts and booleans') end",
 }
 TAKE.any = TAKE.key
 
 local function take_text(i, slot)
-  local text = TAKE[slot.takes]:gsub('@', tostring(i)):gsub('SCALED', slot.scale ~= 1 and ('floor(v * %.0f + 0.5)'):format(slot.scale) or 'v')
+  local text = TAKE[slot.takes]:gsub('@', tostring(i))
+  text = text:gsub('SCALED', slot.scale ~= 1 and ('floor(v * %.0f + 0.5)'):format(slot.scale) or 'v')
   text = text:gsub('LIMIT', slot.most and (' and v >= -%d and v <= %d'):format(slot.most, slot.most) or '')
     :gsub('WANTED', slot.most and ('degrees from -%d to %d'):format(slot.most, slot.most) or 'finite numbers')
   return ('do local v = e[%q] if v == nil then I[%d].kind = 0 else %s end end'):format(slot.field, i, text)
@@ -148,8 +150,8 @@ end
 local function refuse(plan, p, s, rc)
   local group = plan.group
   if rc == C.TM_STATE_FULL and p.wrong >= 0 then
-    raise('state-full', ("the features of '%s' hold %d events of this key, and no more can be (max, on_full = 'refuse')"):format(group.name,
-      group.max))
+    raise('state-full', ("the features of '%s' hold %d events of this key, and no more can be (max, on_full = 'refuse')"):format(
+      group.name, group.max))
   end
   state_of.failed(s, rc)
 end
@@ -167,8 +169,8 @@ local function load_functions(set, asked, values)
   end
   local chunk = ([[local W, A, I, T, P, wrong, NUMBER, STRING, TRUE, FALSE, type, floor = ...
     return function(e) %s %s end, function(e) %s end]]):format(ask, table.concat(flags, ' '), read)
-  set.ask, set.read = assert(loadstring(chunk, '=tidemill.features'))(wheres, slots, values, {}, plans, wrong, NUMBER, STRING, TRUE, FALSE, type,
-    math.floor)
+  set.ask, set.read = assert(loadstring(chunk, '=tidemill.features'))(wheres, slots, values, {}, plans, wrong, NUMBER, STRING, TRUE,
+    FALSE, type, math.floor)
   set.functions[#set.functions + 1], set.functions[#set.functions + 2] = set.ask, set.read
   for _, fn in ipairs(wheres) do set.functions[#set.functions + 1] = fn end
 end
@@ -343,10 +345,11 @@ end
 ---@return table set { columns, number, known, text, step, take, groups, functions, adders, reads_decisions, memory }
 function M.compile(groups, schema, ctx)
   local typ_of, asked = typ_function(schema), features_plan.asked()
-  local set = setmetatable({ groups = {}, columns = {}, number = {}, known = {}, text = {}, functions = {}, adders = {}, anchor = {}, rows = 0,
-    reads_decisions = false }, Set)
+  local set = setmetatable({ groups = {}, columns = {}, number = {}, known = {}, text = {}, functions = {}, adders = {}, anchor = {},
+    rows = 0, reads_decisions = false }, Set)
   for i, group in ipairs(groups) do
-    set.groups[i] = { name = group.name, names = group.key, group = group, plan = features_plan.plan(group, typ_of, asked), indices = {} }
+    local plan = features_plan.plan(group, typ_of, asked)
+    set.groups[i] = { name = group.name, names = group.key, group = group, plan = plan, indices = {} }
   end
   if #asked.conditions > CONDITIONS_MAX then
     raise('script', ('%s: the features have %d different conditions, at most %d can be'):format(groups[1].place, #asked.conditions,

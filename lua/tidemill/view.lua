@@ -10,7 +10,7 @@ traces. Everything here may run inside a compiled loop: no closures, no patterns
   value  a plain Lua value, or one of the specials (tables): REMOVED, NULL, OBJECT (an object without base:
          its members are written slots), { order = nodes } (the same, its members in that order), { raw = node } (the
          base's value of that node, bytes untouched), a text (lib.text: JSON that becomes one of the above when it
-         is an object and looked into), SPAN and ROW (a text or what C wrote, or an object as JSON, that lies in the slot alone, for this event)
+         is an object and looked into), SPAN and ROW (what C wrote, or an object as JSON, that lies in the slot alone, for this event)
 
 A generation is one state of the overlay. A new event, a replaced base (`map` returned a table) and `select`
 start a new one; a fork goes back to the one it began with by undoing its log. So copy on write at forks and

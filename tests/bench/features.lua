@@ -17,6 +17,7 @@ return tm.pipeline 'features'
     merchants_1h = tm.f.distinct('merchant', { over = '1h', max = 100 }), known = tm.f.has('merchant', { over = '24h' }),
     since = tm.f.time_since(), first = tm.f.first_seen(), profile = tm.f.ewma('amount', { half_life = '7d', current = false }),
     travel = tm.f.travel { 'lat', 'lon', within = '24h' } })
-  :features('device', tm.features { key = 'device', cards_1h = tm.f.distinct('card', { over = '1h' }), device_1h = tm.f.count { over = '1h' } })
+  :features('device', tm.features { key = 'device', cards_1h = tm.f.distinct('card', { over = '1h' }),
+    device_1h = tm.f.count { over = '1h' } })
   :features('ip', tm.features { key = 'ip', cards_ip = tm.f.distinct('card', { over = '1h' }), ip_1h = tm.f.count { over = '1h' } })
   :to(tm.sink.discard())

@@ -209,7 +209,8 @@ local CASES = {
     return { tm.pipeline 'p':event_time { field = 'ts', out_of_order = r.pick { '0ms', '20ms' } }
       :features('f', tm.features { key = r.chance(0.5) and 'k' or { 'k', 'm' }, ttl = '300ms', max = r.pick { 5, 1000 },
         n = at(tm.f.count, {}), total = at(of 'sum', {}), spread = at(of 'stddev', { current = false }), most = at(of 'max', {}),
-        different = at(of 'distinct', {}), last = tm.f.last('x', { over = '50ms', current = false }), seen = tm.f.has('x', { over = '90ms' }),
+        different = at(of 'distinct', {}), last = tm.f.last('x', { over = '50ms', current = false }),
+        seen = tm.f.has('x', { over = '90ms' }),
         coarse = tm.f.avg('y', { over = '200ms', step = '20ms' }), first = tm.f.first_seen(), mean = tm.f.ewma('y', { half_life = '40ms' }),
         middle = tm.f.quantile('y', 0.5, { over = '30ms' }) })
       :map(function(e) if e.boom then error 'as was asked for' end return e end):to(tm.sink.file 'f') }

@@ -41,10 +41,12 @@ local NO_FIELD = { count = true, first_seen = true, time_since = true, travel = 
 
 local function random_feature(name, kinds, wild)
   local kind = pick(kinds)
-  local f = { name = name, kind = kind, field = not NO_FIELD[kind] and (FIELD[kind] or 'v') or nil, where = chance(0.3) and pick { 'big', 'some' } or nil }
+  local f = { name = name, kind = kind, field = not NO_FIELD[kind] and (FIELD[kind] or 'v') or nil,
+    where = chance(0.3) and pick { 'big', 'some' } or nil }
   if kind == 'ratio' then
     f.where = nil
-    f.parts = { random_feature(name, { 'count', 'sum', 'max', 'distinct', 'quantile' }), random_feature(name, { 'count', 'avg', 'stddev' }) }
+    f.parts = { random_feature(name, { 'count', 'sum', 'max', 'distinct', 'quantile' }),
+      random_feature(name, { 'count', 'avg', 'stddev' }) }
     return f
   end
   if kind == 'travel' then
@@ -62,8 +64,8 @@ local function random_feature(name, kinds, wild)
 end
 
 local function random_spec(o)
-  local s = { out_of_order = pick { 0, 500, 3000 }, key = pick { { 'k' }, { 'k' }, { 'k', 'm' } }, fails = 'boom', ttl = pick { 70000, 2000000 },
-    max = o.max or 10000, features = {}, wild = o.wild }
+  local s = { out_of_order = pick { 0, 500, 3000 }, key = pick { { 'k' }, { 'k' }, { 'k', 'm' } }, fails = 'boom',
+    ttl = pick { 70000, 2000000 }, max = o.max or 10000, features = {}, wild = o.wild }
   for i = 1, math.random(2, o.features or 14) do s.features[i] = random_feature('f' .. i, o.kinds or KINDS, o.wild) end
   return s
 end
@@ -93,7 +95,8 @@ local function script(s, types)
 return tm.pipeline 'p':on_error(tm.sink.discard()):event_time { field = 'ts', out_of_order = '%dms' }%s
   :features('f', tm.features {
     %s })
-  :map(function(e) if e.boom then error 'as was asked for' end return e end)]]):format(s.out_of_order, types or '', table.concat(list, ',\n    '))
+  :map(function(e) if e.boom then error 'as was asked for' end return e end)]]):format(s.out_of_order, types or '',
+    table.concat(list, ',\n    '))
 end
 
 --- Runs the script and has sqlite3 judge its rows. Returns the folder, the rows, and how many values were neither null nor 0.
@@ -167,5 +170,107 @@ describe('features', function()
       r = h.run { 'run', '--quiet', '--from', dir .. '/in', h.write(text, dir .. '/written.lua') }
       assert.equal(out, r.out)
     end
+  end)
+end)
+
+--- Runs :features with this table over lines; the rows.
+local function rows_of(group, lines)
+  local out, r = h.e(("stream:event_time { field = 'ts' }:features('f', tm.features { key = 'k', %s })"):format(group), lines)
+  assert.equal(0, r.code, r.err)
+  return h.rows(out), r
+end
+
+describe('features', function()
+  it('of declared decimals are exact, and equal ones are kept once', function()
+    local lines = {}
+    for i = 1, 20 do lines[i] = ('{"ts":%d,"k":"a","v":0.1}'):format(i) end
+    local rows = h.rows(h.e([[stream:schema { v = 'decimal(2)' }:event_time { field = 'ts' }:features('f', tm.features { key = 'k',
+      a = tm.f.sum('v', { over = '10ms' }), b = tm.f.sum('v', { over = '10ms' }), c = tm.f.avg('v', { over = '10ms' }),
+      d = tm.f.stddev('v', { over = '10ms' }) })]], lines))
+    for i = 10, 20 do assert.same({ 1, 1, 0.1, 0 }, { rows[i].a, rows[i].b, rows[i].c, rows[i].d }) end
+    local function record(group)
+      local r = h.run { 'graph', '-e', ("stream:event_time { field = 'ts' }:features('f', tm.features { key = 'k', %s })"):format(group) }
+      return tonumber(r.out:match 'a key (%d+) bytes'), tonumber(r.out:match 'and (%d+) an event')
+    end
+    local one, entry = record "a = tm.f.sum('v', { over = '1h' })"
+    local two, entry2 = record "a = tm.f.sum('v', { over = '1h' }), b = tm.f.sum('v', { over = '1h' }), c = tm.f.avg('v', { over = '1h' })"
+    assert.truthy(one and entry)
+    assert.same({ one, entry }, { two, entry2 })
+    local three, entry3 = record "a = tm.f.sum('v', { over = '1h' }), b = tm.f.sum('v', { over = '1m' })"
+    assert.is_true(three > one and entry3 == entry)
+  end)
+
+  it('are known with enough history alone, and emptied windows are exactly 0', function()
+    local rows = rows_of("n = tm.f.avg('v', { over = '10ms', min_history = 3 }), s = tm.f.sum('v', { over = '10ms', current = false }), " ..
+      "c = tm.f.count { over = '10ms', where = function(e) return e.v > 1 end, current = false }",
+      { '{"ts":1,"k":"a","v":1e300}', '{"ts":2,"k":"a","v":1}', '{"ts":3,"k":"a","v":1e-300}',
+        '{"ts":20,"k":"a","v":2}', '{"ts":21,"k":"a","v":2}' })
+    local found = {}
+    for i, row in ipairs(rows) do found[i] = { row.n, row.s, row.c } end
+    assert.same({ { h.null, h.null, 0 }, { h.null, 1e300, 1 }, { 1e300 / 3, 1e300, 1 }, { h.null, h.null, 0 }, { h.null, 2, 1 } }, found)
+  end)
+
+  it('hold what they say at most: events of a key, keys', function()
+    local _, r = h.e([[stream:event_time { field = 'ts' }:features('f', tm.features { key = 'k', max = 2, on_full = 'refuse',
+      n = tm.f.count { over = '1h' } })]], { '{"ts":1,"k":"a"}', '{"ts":2,"k":"a"}', '{"ts":3,"k":"a"}' })
+    assert.truthy(r.err:find("the features of 'f' hold 2 events of this key", 1, true), r.err)
+    local lines = {}
+    for i = 1, 200 do lines[i] = ('{"ts":%d,"k":"k%d"}'):format(i, i % 50) end
+    local rows = rows_of("max_keys = 10, n = tm.f.count { over = '1h' }", lines)
+    assert.equal(200, #rows)
+    for _, row in ipairs(rows) do assert.equal(1, row.n) end
+  end)
+
+  it('of keys that are of no use any more are given back', function()
+    local lines = {}
+    for i = 1, 60000 do lines[i] = ('{"ts":%d,"k":"k%d"}'):format(i, i) end
+    local out, r = h.e("stream:event_time { field = 'ts' }:features('f', tm.features { key = 'k', n = tm.f.count { over = '100ms' } })" ..
+      ':filter(function(e) return e.n > 1 end)', lines)
+    assert.equal('', out)
+    assert.equal(0, r.code, r.err)
+    r = h.run({ 'run', '-e', "stream:event_time { field = 'ts' }" ..
+      ":features('f', tm.features { key = 'k', n = tm.f.count { over = '100ms' } })",
+      '--to', '/dev/null' }, table.concat(lines, '\n') .. '\n')
+    local keys = r.err:match '/f%s+([%d,]+) keys'
+    assert.truthy(keys, r.err)
+    assert.is_true(tonumber((keys:gsub(',', ''))) < 2000, keys)
+  end)
+
+  local MISTAKES = {
+    { "n = tm.f.count()", "tm.f.count needs to know how far it looks back: { over = '1h' }" },
+    { "n = tm.f.sum('v', { ovr = '1h' })", "tm.f.sum has no option 'ovr' (did you mean 'over'?)" },
+    { "n = tm.f.cuont { over = '1h' }", "tm.f has no 'cuont' (did you mean 'count'?)" },
+    { "n = tm.f.sum({ over = '1h' })", "tm.f.sum takes the name of a field" },
+    { "n = tm.f.distinct('v', { over = '30d', step = '1h' })", "tm.f.distinct has no option 'step'" },
+    { "n = tm.f.count { over = '1h', step = '2h' }", "'step' is shorter than 'over'" },
+    { "n = tm.f.count { over = '400d', step = '1ms' }", 'name a longer step' },
+    { "n = tm.f.first_seen()", "ttl = '90d'" },
+    { "ttl = '1m', n = tm.f.count { over = '1h' }", "'ttl' of 1m is shorter than a feature looks back (1h)" },
+    { "max_kyes = 3, n = tm.f.count { over = '1h' }", "tm.features has no option 'max_kyes' (did you mean 'max_keys'?)" },
+    { "k = tm.f.count { over = '1h' }", "'k' is the name of a field of the key already" },
+    { "t = tm.f.travel { 'lat', 'lon', within = '1h' }, t_km = tm.f.count { over = '1h' }", "'t_km' is the name of a feature already" },
+    { "n = tm.f.decisions('decline', { over = '1h' })", 'a pipeline decides nothing' },
+    { "n = tm.f.quantile('v', 2, { over = '1h' })", 'takes a share from 0 to 1' },
+    { "n = tm.f.ratio(1, 2)", 'takes two features that are numbers' },
+    { "n = tm.f.ewma('v')", 'needs a half-life' },
+    { "", 'takes at least one feature' },
+  }
+
+  it('that cannot be are told where they stand', function()
+    for _, m in ipairs(MISTAKES) do
+      local path = h.write(("local tm = require 'tidemill'\nreturn tm.pipeline 'p':event_time { field = 'ts' }" ..
+        ":features('f', tm.features { key = 'k',\n%s })"):format(m[1]))
+      local r = h.run { 'check', path }
+      assert.equal(3, r.code, m[1])
+      assert.truthy(r.err:find(m[2], 1, true), m[1] .. '\n' .. r.err)
+      assert.truthy(r.err:find(path .. ':2: ', 1, true) or r.err:find(path .. ':3: ', 1, true), r.err)
+    end
+  end)
+
+  it('fail events whose values are of another type, which change nothing', function()
+    local _, r = h.e("stream:event_time { field = 'ts' }:features('f', tm.features { key = 'k', s = tm.f.sum('v', { over = '1h' }) })",
+      { '{"ts":1,"k":"a","v":"x"}', '{"ts":2,"k":"a","v":3}' })
+    assert.truthy(r.err:find("'s': tm.f.sum takes numbers, but field 'v' holds a string", 1, true), r.err)
+    assert.equal(3, h.rows(r.out)[1].s)
   end)
 end)
