@@ -1050,16 +1050,17 @@ int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *re
  * and moved along. Results go to columns, a row an event. The record begins with doubles. */
 enum tm_feature_ring_kind {
   TM_FEATURE_EVENTS = 0,    /* an entry an event: time, flags, values */
-  TM_FEATURE_STEPS = 1,     /* an entry a step of time: its end, and of each source seven cells, what its events add up to */
+  TM_FEATURE_STEPS = 1,     /* an entry a step of time: its end, and of each source what its events add up to */
   TM_FEATURE_DECISIONS = 2  /* an entry a decision: time, flags */
 };
-enum { TM_FEATURE_SOURCE_CELLS = 7 };
 /* Where a cell of an entry comes from: a value at hand; hashed: 62 bits that tell values apart. STEPS: one for each source. */
 struct tm_feature_cell {
   int32_t at;               /* which cell; STEPS: the first of the source's */
   int32_t slot;             /* of tm_features.in */
   int32_t hashed;
   uint32_t mask;            /* STEPS: the flag that must be set, or 0 */
+  int32_t squares;          /* STEPS: behind n, h, l at `at` the cells g, m, o of squares; 0: there are none */
+  int32_t extremes;         /* and those of the least and the greatest value; 0 */
 };
 struct tm_feature_window {
   double size;              /* ms */
@@ -1084,7 +1085,7 @@ struct tm_feature_ring {
 enum tm_feature_sum_kind {
   TM_FEATURE_NUMBER = 0,    /* n */
   TM_FEATURE_TOTAL,         /* n, h, l: h + l is the exact sum; h NaN: two doubles do not hold it, it is added up anew */
-  TM_FEATURE_SQUARES,       /* n, h, l, g, m: and of the squares */
+  TM_FEATURE_SQUARES,       /* n, h, l, g, m, o: g + m + o is that of the squares, likewise */
   TM_FEATURE_LEAST,         /* n, v */
   TM_FEATURE_GREATEST,
   TM_FEATURE_VALUES,        /* n different ones */
@@ -1097,7 +1098,7 @@ struct tm_feature_sum {
   int32_t kind;             /* enum tm_feature_sum_kind */
   int32_t at;
   int32_t cell;             /* of an entry; 0: every one counts. STEPS: the source's first cell. EWMA PLACE: a slot of `in` */
-  int32_t low;              /* PLACE: the slot of the longitude */
+  int32_t low;              /* PLACE: the slot of the longitude. STEPS: the cell of SQUARES, LEAST and GREATEST */
   uint32_t mask;            /* the flag that must be set, or 0 */
   int32_t pad;
   double share;             /* EWMA: 1 / half-life in ms */
@@ -1165,8 +1166,25 @@ struct tm_features {
 /* The event at hand, at t, comes to an announced record: results into row `row` of the columns. w is the watermark before it. OK or a
  * negative code, after which the event must be rolled back. Some keys that are of no use any more are removed. */
 int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *record, double t, double w, int32_t row);
+/* Values out of columns, where the event is as it came: list[i] becomes in[i + 1]. 1, or 0 where Lua has to look at one. */
+struct tm_feature_take {
+  const struct tm_cell *cells;
+  double most;              /* numbers are within -most and most; 0: any */
+  int32_t any;              /* 1: texts and booleans too */
+  int32_t pad;
+};
+int32_t tm_ffi_features_take(struct tm_value *in, const struct tm_feature_take *list, int32_t n, const struct tm_batch *b, int32_t row);
+/* tm_ffi_features_step for the event in row `home`, whose key lies in its columns; without one nothing is known of it. 1: the key has to be
+ * looked at by Lua, and nothing was done. */
+int32_t tm_ffi_features_row(struct tm_features *p, struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *key, int32_t home,
+                            double serial, double t, double w, int32_t row);
 /* A decision about an event at t comes to an announced record: flags say which. */
 int32_t tm_ffi_features_decided(struct tm_features *p, struct tm_state *s, void *record, double t, double w, uint32_t flags);
+/* Results of a row become written values of a view, nulls where they are not known: `n` places of { slot, index of the result, 1: it is a
+ * boolean }. */
+struct tm_feature_place { int32_t slot, show, boolean; };
+void tm_ffi_features_write(const struct tm_features *p, struct tm_view *v, struct tm_overlay *ov, const struct tm_feature_place *places,
+                           int32_t n, int32_t row);
 /* The results as they stand at the newest event of a record, which is only read; `in` is NIL throughout. */
 void tm_ffi_features_look(struct tm_features *p, struct tm_state *s, const void *record, int32_t row);
 

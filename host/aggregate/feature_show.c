@@ -38,12 +38,26 @@ static double mean_of(const struct tm_feature_at *a, const struct tm_feature_sho
 
 /* n * squares - sum^2 as a pair of doubles, which has some 100 bits; NaN where so much cancels that they are not enough */
 static double spread_of(const double *num) {
-  double n = num[0], h = num[1], l = num[2], g = num[3], m = num[4];
+  double n = num[0], h = num[1], l = num[2], g = num[3] + num[4], m = (num[4] - (g - num[3])) + num[5];
   double p = h * h, e = fma(h, h, -p) + 2 * h * l, q = n * g, f = fma(n, g, -q) + n * m;
   double d = q - p, b = d - q, rest = (q - (d - b)) - (p + b);
   double spread = d + (rest + (f - e));
   if (spread == 0 && rest == 0 && f == 0 && e == 0) return 0;
   return spread > 1e-9 * q && q < 1e300 && p > 1e-250 ? spread : (double)NAN;
+}
+
+/* Are all values of a window the same? */
+static int all_equal(const struct tm_feature_at *a, const struct tm_feature_show *s) {
+  double first = (double)NAN;
+  if (a->r->kind == TM_FEATURE_STEPS) return 0;
+  for (uint32_t i = a->lo[s->window]; i < a->hi; i++) {
+    const uint64_t *e = tm_feature_entry(a, i);
+    if (!tm_feature_counts(a, e, s->cell, s->mask)) continue;
+    double v = tm_feature_double(e, s->cell);
+    if (first == first && v != first) return 0;
+    first = v;
+  }
+  return 1;
 }
 
 /* the sample's, of n > 1 values; NaN: it cannot be told */
@@ -52,6 +66,7 @@ static double deviation_of(const struct tm_feature_at *a, const struct tm_featur
   double n = num[0], pairs = n * (n - 1), by = pairs * s->scale * s->scale;
   double spread = num[1] == num[1] && num[3] == num[3] ? spread_of(num) : (double)NAN;
   if (spread == spread) return sqrt(spread / pairs) / s->scale;
+  if (all_equal(a, s)) return 0;
   if (!tm_feature_anew(a, a->p->sums + s->sum, s->window, &sum, &squares)) return (double)NAN;
   tm_wide_settle(&sum);
   tm_wide_settle(&squares);
@@ -219,4 +234,28 @@ void tm_feature_show_traces(struct tm_features *p, const double *num, double t, 
     s->number[row] = v;
     s->known[row] = (uint8_t)known;
   }
+}
+
+static struct tm_slot slot_of(const struct tm_feature_show *s, int32_t row, int32_t boolean) {
+  if (s->known[row] != TM_FEATURE_KNOWN) return (struct tm_slot){.kind = TM_SLOT_NULL};
+  if (s->kind == TM_SHOW_LAST && s->value.kind == TM_VALUE_STRING) {
+    return (struct tm_slot){.text = s->value.text, .len = s->value.len, .kind = TM_SLOT_STRING};
+  }
+  if (boolean || (s->kind == TM_SHOW_LAST && s->value.kind != TM_VALUE_NUMBER)) {
+    return (struct tm_slot){.kind = s->number[row] != 0 ? TM_SLOT_TRUE : TM_SLOT_FALSE};
+  }
+  return (struct tm_slot){.num = s->number[row], .kind = TM_SLOT_NUMBER};
+}
+
+void tm_ffi_features_write(const struct tm_features *p, struct tm_view *v, struct tm_overlay *ov, const struct tm_feature_place *places,
+                           int32_t n, int32_t row) {
+  for (int32_t i = 0; i < n; i++) {
+    int32_t slot = places[i].slot;
+    if (ov->gens[slot] != v->gen) {
+      ov->gens[slot] = v->gen;
+      ov->written[v->base + ++v->writes] = slot;
+    }
+    ov->slots[slot] = slot_of(p->shows + places[i].show, row, places[i].boolean);
+  }
+  v->dirty = 1;
 }

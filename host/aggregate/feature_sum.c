@@ -12,7 +12,7 @@
 #include "feature.h"
 #include "pair.h"
 
-enum { STEP_N = 0, STEP_H, STEP_L, STEP_G, STEP_M, STEP_LEAST, STEP_GREATEST };
+enum { STEP_N = 0, STEP_H, STEP_L };   /* of a source in an entry of STEPS */
 
 /* ---- values ---- */
 
@@ -47,15 +47,36 @@ static void pair_change(double *pair, double v) {
   if (pair[0] == pair[0] && tm_pair_add(pair, v) != 0) pair[0] = (double)NAN;
 }
 
-static void square_change(double *pair, double v, double sign) {
+/* x + y as the nearest double, in x, and the rest, in y */
+static void two_sum(double *x, double *y) {
+  double s = *x + *y, b = s - *x;
+  *y = (*x - (s - b)) + (*y - b);
+  *x = s;
+}
+
+/* v more in three doubles; the square of an amount has twice the digits of one. */
+static void triple_change(double *sum, double v) {
+  double x[4] = {sum[0], sum[1], sum[2], v};
+  if (x[0] != x[0]) return;
+  two_sum(x, x + 3);
+  two_sum(x + 1, x + 3);
+  two_sum(x + 2, x + 3);
+  for (int pass = 0; pass < 3 && x[3] != 0; pass++) {
+    for (int i = 3; i > 0; i--) two_sum(x + i - 1, x + i);
+  }
+  for (int i = 0; i < 3; i++) sum[i] = x[i];
+  if (x[3] != 0) sum[0] = (double)NAN;
+}
+
+static void square_change(double *sum, double v, double sign) {
   double p = v * v;
   if (!(p < 1e300 && (p > 1e-270 || v == 0))) {
-    pair[0] = (double)NAN;
+    sum[0] = (double)NAN;
     return;
   }
   double e = fma(v, v, -p);
-  pair_change(pair, sign * p);
-  if (e != 0) pair_change(pair, sign * e);
+  triple_change(sum, sign * p);
+  if (e != 0) triple_change(sum, sign * e);
 }
 
 static void value_change(const struct tm_feature_sum *m, double *num, double v, double sign) {
@@ -74,14 +95,15 @@ static void step_change(const struct tm_feature_sum *m, double *num, const uint6
   double n = tm_feature_double(e, m->cell + STEP_N);
   if (n == 0) return;
   if (m->kind == TM_FEATURE_LEAST || m->kind == TM_FEATURE_GREATEST) {
-    double v = tm_feature_double(e, m->cell + (m->kind == TM_FEATURE_LEAST ? STEP_LEAST : STEP_GREATEST));
+    double v = tm_feature_double(e, m->low);
     if (num[0] == 0 || (m->kind == TM_FEATURE_LEAST ? v < num[1] : v > num[1])) num[1] = v;
     num[0] += sign * n;
     return;
   }
   num[0] += sign * n;
   if (m->kind == TM_FEATURE_NUMBER) return;
-  for (int i = 0; i < (m->kind == TM_FEATURE_SQUARES ? 4 : 2); i++) pair_change(num + 1 + (i & 2), sign * tm_feature_double(e, m->cell + STEP_H + i));
+  for (int i = 0; i < 2; i++) pair_change(num + 1, sign * tm_feature_double(e, m->cell + STEP_H + i));
+  for (int i = 0; m->kind == TM_FEATURE_SQUARES && i < 3; i++) triple_change(num + 3, sign * tm_feature_double(e, m->low + i));
 }
 
 static const uint64_t *sum_entry(const struct tm_feature_at *a, const struct tm_feature_sum *m, uint32_t i) {
@@ -128,7 +150,7 @@ static void extreme_leave(const struct tm_feature_at *a, const struct tm_feature
     if (e == NULL) continue;
     if (a->r->kind == TM_FEATURE_STEPS) {
       num[0] -= tm_feature_double(e, m->cell + STEP_N);
-      gone |= tm_feature_double(e, m->cell + (m->kind == TM_FEATURE_LEAST ? STEP_LEAST : STEP_GREATEST)) == num[1];
+      gone |= tm_feature_double(e, m->low) == num[1];
     } else {
       num[0]--;
       gone |= tm_feature_double(e, m->cell) == num[1];
@@ -156,7 +178,7 @@ void tm_feature_leave(const struct tm_feature_at *a, int32_t k, uint32_t from) {
 }
 
 void tm_feature_clear(const struct tm_feature_at *a, int32_t k) {
-  static const int doubles[] = {1, 3, 5, 2, 2, 1};
+  static const int doubles[] = {1, 3, 6, 2, 2, 1};
   const struct tm_feature_window *w = a->r->windows + k;
   for (int32_t j = w->sum_from; j < w->sum_to; j++) {
     const struct tm_feature_sum *m = a->p->sums + j;
@@ -190,20 +212,31 @@ void tm_feature_take(const struct tm_feature_at *a, int32_t k) {
   }
 }
 
-int tm_feature_collect(const struct tm_feature_at *a, uint64_t *entry) {
-  const struct tm_feature_sum squares = {.kind = TM_FEATURE_SQUARES};
+/* The sums of a source with one value more, in num: 1, or 0 where two or three doubles do not hold them. */
+static int source_add(const struct tm_feature_cell *c, const double *entry, double v, double num[6]) {
+  const struct tm_feature_sum m = {.kind = c->squares != 0 ? TM_FEATURE_SQUARES : TM_FEATURE_TOTAL};
+  for (int i = 0; i < 3; i++) {
+    num[i] = entry[c->at + i];
+    num[3 + i] = c->squares != 0 ? entry[c->squares + i] : 0;
+  }
+  value_change(&m, num, v, 1);
+  return num[1] == num[1] && (num[3] == num[3] || entry[c->at + STEP_N] == 0 || entry[c->squares] != entry[c->squares]);
+}
+
+int tm_feature_collect(const struct tm_feature_at *a, uint64_t *cells) {
+  double *entry = (double *)(void *)cells, num[6], v;
   for (int pass = 0; pass < 2; pass++) {
     for (int32_t j = 0; j < a->r->cells_n; j++) {
       const struct tm_feature_cell *c = a->r->cells + j;
-      double v, *cells = (double *)(void *)(entry + c->at), num[STEP_LEAST];
       if (!at_hand(a->p, c, &v)) continue;
-      for (int i = 0; i < STEP_LEAST; i++) num[i] = cells[i];
-      value_change(&squares, num, v, 1);
-      if (num[STEP_H] != num[STEP_H] || (num[STEP_G] != num[STEP_G] && cells[STEP_G] == cells[STEP_G] && cells[STEP_N] != 0)) return 0;
+      if (!source_add(c, entry, v, num)) return 0;
       if (pass == 0) continue;
-      if (num[0] == 1 || v < cells[STEP_LEAST]) cells[STEP_LEAST] = v;
-      if (num[0] == 1 || v > cells[STEP_GREATEST]) cells[STEP_GREATEST] = v;
-      for (int i = 0; i < STEP_LEAST; i++) cells[i] = num[i];
+      if (c->extremes != 0 && (num[0] == 1 || v < entry[c->extremes])) entry[c->extremes] = v;
+      if (c->extremes != 0 && (num[0] == 1 || v > entry[c->extremes + 1])) entry[c->extremes + 1] = v;
+      for (int i = 0; i < 3; i++) {
+        entry[c->at + i] = num[i];
+        if (c->squares != 0) entry[c->squares + i] = num[3 + i];
+      }
     }
   }
   return 1;
@@ -218,13 +251,11 @@ int tm_feature_anew(const struct tm_feature_at *a, const struct tm_feature_sum *
     const uint64_t *e = sum_entry(a, m, i);
     if (e == NULL) continue;
     if (a->r->kind == TM_FEATURE_STEPS) {
-      const double *c = (const double *)(const void *)(e + m->cell);
-      if (squares != NULL && c[STEP_G] != c[STEP_G]) return 0;
-      tm_wide_add(sum, c[STEP_H]);
-      tm_wide_add(sum, c[STEP_L]);
-      if (squares == NULL) continue;
-      tm_wide_add(squares, c[STEP_G]);
-      tm_wide_add(squares, c[STEP_M]);
+      const double *c = (const double *)(const void *)e;
+      if (squares != NULL && c[m->low] != c[m->low]) return 0;
+      tm_wide_add(sum, c[m->cell + STEP_H]);
+      tm_wide_add(sum, c[m->cell + STEP_L]);
+      for (int j = 0; squares != NULL && j < 3; j++) tm_wide_add(squares, c[m->low + j]);
     } else {
       double v = tm_feature_double(e, m->cell);
       tm_wide_add(sum, v);

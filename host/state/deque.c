@@ -37,10 +37,16 @@ static void copy_out(const struct tm_table *t, uint32_t root, uint32_t len, uint
   for (uint32_t i = 0; i < len; i++) memcpy(to + i * size, tm_deque_at(t, root, i, size), size);
 }
 
+/* how large a ring becomes */
+static uint32_t ring_bytes(uint32_t size) {
+  if (size < TM_ENTRY_BYTES) return TM_RING_BYTES;
+  return size * TM_RING_ENTRIES < TM_CHUNK_BYTES ? size * TM_RING_ENTRIES : TM_CHUNK_BYTES;
+}
+
 /* a larger ring, or one chunk and a directory */
 static int ring_grow(struct tm_table *t, uint32_t *root, uint32_t len, uint32_t size) {
   uint32_t old = *root, cap = deque_get(t, old)->cap, at;
-  if (cap * size < TM_RING_BYTES) {
+  if (cap * size < ring_bytes(size)) {
     at = tm_deque_new(t, cap * 2, size);
     if (at == 0) return -1;
     copy_out(t, old, len, size, (char *)(deque_get(t, at) + 1));

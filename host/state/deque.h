@@ -1,7 +1,8 @@
 /* deque.h - elements of one size in a row, added and taken at both ends, reached by number: under lists and maps.
  *
- * Few elements lie in one block, a ring that doubles up to 1 KiB. More lie in chunks of 4 KiB that a directory names,
- * itself a ring: no call copies more than 1 KiB of elements, or the directory (4 bytes for 4 KiB).
+ * Few elements lie in one block, a ring that doubles up to 1 KiB, or up to 64 elements of 32 bytes and more (4 KiB at most), so that those with
+ * a day of history need no chunk of which they use little. More lie in chunks of 4 KiB that a directory names, itself a ring: no call
+ * copies more than a ring of elements, or the directory (4 bytes for 4 KiB).
  *
  *   root, few:   | head | cap         | element | element | ...
  *   root, many:  | head | BIG + chunks| chunk | chunk | 0 | ...          head counts elements from the first chunk's start
@@ -13,7 +14,7 @@
 
 #include "value.h"
 
-enum { TM_CHUNK_BYTES = 4096, TM_RING_BYTES = 1024 };
+enum { TM_CHUNK_BYTES = 4096, TM_RING_BYTES = 1024, TM_RING_ENTRIES = 64, TM_ENTRY_BYTES = 32 };
 #define TM_DEQUE_BIG 0x80000000u
 
 struct tm_deque {

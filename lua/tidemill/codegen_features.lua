@@ -4,6 +4,7 @@ one call of C. `features` adds the results to the event; a pack has the same tex
 ]]
 
 local lib = require 'tidemill.lib'
+local C, ffi = lib.C, lib.ffi
 
 return function(emit, Gen)
   --- The declared types of a view's fields.
@@ -14,36 +15,80 @@ return function(emit, Gen)
     end
   end
 
-  --- Text that gives a group the event at hand. row: text of the row of its columns.
-  local function put_group(g, view, set, group, step, row)
-    local own = g:own_key({ rec = { on = { fields = group.names, composite = #group.names > 1 } }, label = step.kind, place = step.place }, view)
-    local n, ptr, names = view.level, g:const(group.state.ptr), g:const(group.names)
-    g:put('do local p')
-    if own.cols then
-      local cols = g:const(own.cols)
-      g.ahead[#g.ahead + 1] = { ptr = ptr, cols = cols, member = g.member }
-      g:put('if %s then p = C.tm_ffi_state_write_row(%s, batch, %s, st0.home, serial[0])', g:row_key_test(own), ptr, cols)
-      g:put('if p == nil then failed(%s, %s.code) end else', ptr, ptr)
-    else
-      g:put 'do'
+  --- What C takes of a row, for each value that the set reads; nil where one of them is no plain column.
+  local function takes_of(g, view, set)
+    local takes = ffi.new('struct tm_feature_take[?]', math.max(#set.asked.slots, 1))
+    for i, slot in ipairs(set.asked.slots) do
+      local node, to = view.field(slot.field), takes[i - 1]
+      if not node.col or node.rule or node.typ then return nil end
+      C.tm_ffi_fields_want_number(view.source.fields, node.id)
+      to.cells, to.most, to.any = node.col, slot.most or 0, slot.takes ~= 'number' and 1 or 0
     end
-    if own.composite then
-      g:put('local c = %s()', g:const(view.key_list(own.nodes)))
-    else
-      g:put('local c = key_of%d(%s)', n, g:const(own.nodes[1]))
-    end
-    g:put('if c ~= nil then p = record_of(%s, c, %s) if p == nil then failed(%s, %s.code) end end end', ptr, names, ptr, ptr)
-    g:put('if p == nil then %s(%s) else %s(p, %s, st%d.time, %s.w) end', g:const(group.none), row, g:const(group.apply), row, n, g.clock.name)
-    if group.keys then g:put('%s', g:call(set.keeper(group), view, ('%s, st%d.time, %s.w'):format(row, n, g.clock.name))) end
-    g:put 'end'
+    g.anchors[#g.anchors + 1] = takes
+    return takes
   end
 
-  --- Text that computes the features of a set for the event at hand. The step that has them needs event time; the functions of the set are
-  --- called with the event.
+  --- Columns of the keys of all groups; nil where one of them does not lie in any.
+  local function keys_of(g, view, set, step)
+    local keys = {}
+    for i, group in ipairs(set.groups) do
+      local on = { fields = group.names, composite = #group.names > 1 }
+      keys[i] = g:own_key({ rec = { on = on }, label = step.kind, place = step.place }, view).cols
+      if not keys[i] then return nil end
+    end
+    return keys
+  end
+
+  --- The test that what the set reads is that of the event as it came.
+  local function unwritten_text(g, view, set)
+    local st, tests, seen = 'st' .. view.level, {}, {}
+    local function add(name)
+      local node = view.field(name)
+      if not seen[name] then tests[#tests + 1] = ('%s[%d] ~= %s.gen'):format(g:const(node.V.gens), node.slot, st) end
+      seen[name] = true
+    end
+    for _, slot in ipairs(set.asked.slots) do add(slot.field) end
+    for _, group in ipairs(set.groups) do
+      for _, name in ipairs(group.names) do add(name) end
+    end
+    return ('%s.row == i and (%s.writes == 0 or %s)'):format(st, st, table.concat(tests, ' and '))
+  end
+
+  --- Text that gives the groups the event as it lies in its columns, where C can read it: else `general`.
+  local function put_rows(g, view, set, keys, takes, row, general)
+    local n, args = view.level, ('%s, st%d.time, %s.w'):format(row, view.level, g.clock.name)
+    g:put('if %s and C.tm_ffi_features_take(%s, %s, %d, batch, st0.home) == 1 then', unwritten_text(g, view, set), g:const(set.values),
+      g:const(takes), #set.asked.slots)
+    for i, group in ipairs(set.groups) do
+      local ptr, cols = g:const(group.state.ptr), g:const(keys[i])
+      g.ahead[#g.ahead + 1] = { ptr = ptr, cols = cols, member = g.member }
+      g:put('do local rc = C.tm_ffi_features_row(%s, %s, batch, %s, st0.home, serial[0], st%d.time, %s.w, %s)', g:const(group.p), ptr,
+        cols, n, g.clock.name, row)
+      g:put('if rc == 1 then %s elseif rc ~= 0 then %s(rc) end end', g:call(group.step, view, args), g:const(group.failed))
+      if group.has_texts then g:put('%s(%s)', g:const(group.copy_texts), row) end
+    end
+    g:put('else')
+    general()
+    g:put('end')
+  end
+
+  --- Text that computes the features of a set for the event at hand, into row `row` (a text) of its columns. The step that has them
+  --- is one that asks for the watermark; the functions of the set are called with the event.
   function Gen:put_features(set, view, step, row)
-    self:put('%s', self:call(set.take, view))
+    local args = ('%s, st%d.time, %s.w'):format(row, view.level, self.clock.name)
+    local function general()
+      self:put('%s', self:call(set.read, view))
+      for _, group in ipairs(set.groups) do self:put('%s', self:call(group.step, view, args)) end
+      self:sync(view)
+    end
+    self:put('%s', self:call(set.ask, view))
     self:sync(view)
-    for _, group in ipairs(set.groups) do put_group(self, view, set, group, step, row) end
+    local keys = view.entry and not self.checked and keys_of(self, view, set, step)
+    local takes = keys and takes_of(self, view, set)
+    if takes then put_rows(self, view, set, keys, takes, row, general) else general() end
+    for _, group in ipairs(set.groups) do
+      if group.keys then self:put('%s', self:call(set.keeper(group), view, args)) end
+    end
   end
 
   --- Opens the states of a step's groups, and makes the functions over its events.
@@ -59,12 +104,29 @@ return function(emit, Gen)
     return set
   end
 
+  --- Text that writes results into the event, all in one call of C; nil: where writes are logged, or fields have a declared type.
+  local function put_places(g, view, set, group)
+    local places, slots, n = ffi.new('struct tm_feature_place[?]', #set.columns), {}, view.level
+    if view.log_undo then return nil end
+    for i, column in ipairs(set.columns) do
+      local node = view.field(column.name)
+      if node.rule then return nil end
+      places[i - 1].slot, places[i - 1].show, places[i - 1].boolean = node.slot, column.show.index, column.type == 'bool' and 1 or 0
+      slots[i] = ('s[%d]'):format(node.slot)
+    end
+    g.anchors[#g.anchors + 1] = places
+    g:put('C.tm_ffi_features_write(%s, st%d, v%d.overlay, %s, %d, 0)', g:const(group.p), n, n, g:const(places), #set.columns)
+    g:put('local s = v%d.vals', n)
+    for i = 1, #slots do g:put('%s = SPAN', slots[i]) end
+    return true
+  end
+
   --- Adds the features of one group to the event.
   function emit.features(g, step, view)
     local rec = step.rec
     for _, other in ipairs(g.states) do
       if other.name == g.pipeline.name .. '/' .. rec.name then
-        lib.raise('script', step.place .. ": the name '" .. rec.name .. "' is taken by " .. other.step.place .. '; state is found by its name')
+        lib.raise('script', ("%s: the name '%s' is taken by %s; state is found by its name"):format(step.place, rec.name, other.step.place))
       end
     end
     local set = g:open_features(step, view, { rec.group }, function() return g.pipeline.name .. '/' .. rec.name end)
@@ -76,7 +138,8 @@ return function(emit, Gen)
     g:at(step)
     g:put('do')
     g:put_features(set, view, step, '0')
-    for i, column in ipairs(set.columns) do
+    local fast = put_places(g, view, set, group)
+    for i, column in ipairs(fast and {} or set.columns) do
       local number, known, text = set.number[i], set.known[i], set.text[i]
       local function value()
         if known[0] ~= 1 then return null end

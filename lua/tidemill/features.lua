@@ -167,6 +167,8 @@ local OPTIONS = { 'key', 'max_keys', 'ttl', 'max', 'on_full' }
 local OPTION = {}
 for _, name in ipairs(OPTIONS) do OPTION[name] = true end
 
+local list_of   -- function, below
+
 --- A group of features of one key, as `features/*.lua` of a pack returns it.
 function M.features(def)
   local where = stream.place()
@@ -175,6 +177,7 @@ function M.features(def)
   end
   local copy = { place = where }
   for k, v in pairs(def) do copy[k] = v end
+  list_of(copy)
   local group = setmetatable({}, { __metatable = 'features' })
   declared[group] = copy
   return group
@@ -203,7 +206,7 @@ local function option_whole(def, name, most)
 end
 
 --- The features of a table in byte order of their names: copies of the descriptions, with names.
-local function list_of(def)
+function list_of(def)
   local list, kinds = {}, {}
   for kind in pairs(M.f) do kinds[#kinds + 1] = kind end
   for name, v in pairs(def) do
@@ -219,9 +222,8 @@ local function list_of(def)
       copy.outputs = d.kind == 'travel' and { name .. '_km', name .. '_kmh', name .. '_ms' } or { name }
       list[#list + 1] = copy
     elseif not OPTION[name] and name ~= 'place' then
-      local hint = suggest.hint(name, OPTIONS)
-      stream.fault(def.place, ("tm.features: '%s' must be a feature, such as tm.f.count { over = '1h' }, got %s%s"):format(name,
-        stream.describe(v), hint))
+      stream.fault(def.place, ("tm.features has no option '%s'%s; a feature is made by tm.f: tm.f.count { over = '1h' }, got %s"):format(
+        name, suggest.hint(name, OPTIONS), stream.describe(v)))
     end
   end
   if #list == 0 then stream.fault(def.place, 'tm.features takes at least one feature; tm.f has ' .. table.concat(kinds, ', ')) end
@@ -240,8 +242,8 @@ local function ttl_of(def, list)
   end
   if def.ttl == nil then
     if unending then
-      stream.fault(def.place, ("tm.features: '%s' looks back without end, so the group needs a time after which a key that has no events is " ..
-        "forgotten: ttl = '90d'"):format(unending.name))
+      stream.fault(def.place, ("tm.features: '%s' looks back without end, so the group needs a time after which a key that has no " ..
+        "events is forgotten: ttl = '90d'"):format(unending.name))
     end
     return longest
   end

@@ -22,10 +22,9 @@ local FLAGS_MAX = 32
 local WIDTH_MAX = 64        -- cells of an entry
 local DOUBLES_MAX = 2000    -- of a record
 local ROOM = 2              -- entries that lie in the record
-local STEP_CELLS = 7
 
 local LEVEL = { 'NUMBER', 'TOTAL', 'SQUARES', NUMBER = 1, TOTAL = 2, SQUARES = 3 }
-local DOUBLES = { NUMBER = 1, TOTAL = 3, SQUARES = 5, LEAST = 2, GREATEST = 2, VALUES = 1, EWMA = 3, FIRST = 2, LATEST = 2, PLACE = 4 }
+local DOUBLES = { NUMBER = 1, TOTAL = 3, SQUARES = 6, LEAST = 2, GREATEST = 2, VALUES = 1, EWMA = 3, FIRST = 2, LATEST = 2, PLACE = 4 }
 
 local function fault(d, message) stream.fault(d.place, ("'%s': tm.f.%s %s"):format(d.name, d.kind, message)) end
 
@@ -142,7 +141,7 @@ local function sum_of(r, window, kind, cell, mask)
 end
 
 --- The bit of a condition, or of the name of a decision; 0: there is none.
-local function flag_of(plan, d, flags, name)
+local function flag_of(d, flags, name)
   if name == nil then return 0 end
   if not flags[name] then
     if flags.n == FLAGS_MAX then fault(d, ('is one condition too many, a group has at most %d different ones'):format(FLAGS_MAX)) end
@@ -202,7 +201,7 @@ function windowed.decisions(plan, d, r, w, show)
   show.kind = 'EVENTS'
   if not d.names then return end
   show.mask = 0
-  for _, name in ipairs(d.names) do show.mask = bit.bor(show.mask, flag_of(plan, d, plan.decisions, name)) end
+  for _, name in ipairs(d.names) do show.mask = bit.bor(show.mask, flag_of(d, plan.decisions, name)) end
   if show.mask < 0 then show.mask = show.mask + 2 ^ 32 end
   show.kind, show.sum = 'N', sum_of(r, w, 'NUMBER', nil, show.mask)
 end
@@ -232,15 +231,16 @@ function traces.first_seen(plan, _, show)
 end
 
 function traces.time_since(plan, d, show)
-  show.kind, show.sum, show.within, show.before = 'SINCE_LATEST', plan:trace('LATEST', { mask = show.mask }), d.over or math.huge, true
+  show.kind, show.sum, show.before = 'SINCE_LATEST', plan:trace('LATEST', { mask = show.mask }), true
+  show.within = d.over or math.huge
 end
 
 --- A result, or the same one that is there already.
 local function keep(list, show)
   for _, s in ipairs(list) do
     local same = true
-    for _, member in ipairs { 'kind', 'window', 'sum', 'cell', 'mask', 'before', 'history', 'slot', 'low', 'over', 'under', 'least', 'share',
-      'scale', 'within' } do
+    for _, member in ipairs { 'kind', 'window', 'sum', 'cell', 'mask', 'before', 'history', 'slot', 'low', 'over', 'under', 'least',
+      'share', 'scale', 'within' } do
       same = same and s[member] == show[member]
     end
     if same then return s end
@@ -257,7 +257,7 @@ end
 --- The result of a feature that has one.
 function Plan:result(d)
   local show = { before = not d.current, mask = 0, least = d.min_history }
-  if d.where then show.mask = flag_of(self, d, self.flags, self.asked.condition(d.where)) end
+  if d.where then show.mask = flag_of(d, self.flags, self.asked.condition(d.where)) end
   if not windowed[d.kind] or not d.over then
     traces[d.kind](self, d, show)
     return keep(self.trace_shows, show)
@@ -269,7 +269,7 @@ function Plan:result(d)
 end
 
 function Plan:travel(d)
-  local mask = d.where and flag_of(self, d, self.flags, self.asked.condition(d.where)) or 0
+  local mask = d.where and flag_of(d, self.flags, self.asked.condition(d.where)) or 0
   local lat, lon = self.asked.slot(d, 'number', d.fields[1], 1), self.asked.slot(d, 'number', d.fields[2], 1)
   self.asked.slots[lat].most, self.asked.slots[lon].most = 90, 360
   for _, field in ipairs(d.fields) do
@@ -314,7 +314,16 @@ local function place_cells(plan, r)
   if r.flag_cell == 1 then at = 2 end
   for _, c in ipairs(r.cells) do
     c.at = at
-    at = at + (r.kind == 'STEPS' and STEP_CELLS or 1)
+    at = at + (r.kind == 'STEPS' and 3 or 1)
+    for _, s in ipairs(r.kind == 'STEPS' and r.sums or {}) do
+      if s.cell == c and s.kind == 'SQUARES' and not c.squares then c.squares, at = at, at + 3 end
+      if s.cell == c and (s.kind == 'LEAST' or s.kind == 'GREATEST') and not c.extremes then c.extremes, at = at, at + 2 end
+    end
+    for _, s in ipairs(r.kind == 'STEPS' and r.sums or {}) do
+      if s.cell == c and s.kind == 'SQUARES' then s.low = c.squares end
+      if s.cell == c and s.kind == 'LEAST' then s.low = c.extremes end
+      if s.cell == c and s.kind == 'GREATEST' then s.low = c.extremes + 1 end
+    end
   end
   r.width = power_of_two(at)
   if r.width > WIDTH_MAX then
@@ -361,8 +370,8 @@ local function place_all(plan)
   for _, show in ipairs(plan.trace_shows) do add_show(show) end
   for _, show in ipairs(plan.ratios) do add_show(show) end
   if plan.doubles > DOUBLES_MAX then
-    stream.fault(plan.group.place, ("the features of '%s' need %d numbers a key, at most %d can be; make two groups"):format(plan.group.name,
-      plan.doubles, DOUBLES_MAX))
+    stream.fault(plan.group.place, ("the features of '%s' need %d numbers a key, at most %d can be; make two groups"):format(
+      plan.group.name, plan.doubles, DOUBLES_MAX))
   end
 end
 
@@ -371,8 +380,8 @@ end
 ---@param typ_of function field -> its declared type, or nil
 ---@param asked table of M.asked
 function M.plan(group, typ_of, asked)
-  local plan = setmetatable({ group = group, typ_of = typ_of, asked = asked, rings = {}, traces = {}, trace_shows = {}, ratios = {}, columns = {},
-    flags = { n = 0 }, decisions = { n = 0 } }, Plan)
+  local plan = setmetatable({ group = group, typ_of = typ_of, asked = asked, rings = {}, traces = {}, trace_shows = {}, ratios = {},
+    columns = {}, flags = { n = 0 }, decisions = { n = 0 } }, Plan)
   for _, d in ipairs(group.features) do
     if d.kind == 'travel' then
       plan:travel(d)
@@ -415,7 +424,11 @@ function M.memory(plan)
     for i = 1, 3 do
       local show = shows[i]
       if show and show.sum then f.record = f.record + show.sum.doubles * 8 end
-      if show and show.cell then f.entry = f.entry + (show.ring.kind == 'STEPS' and STEP_CELLS or 1) * 8 end
+      local cell = show and show.cell
+      if cell then f.entry = f.entry + 8 end
+      if cell and show.ring.kind == 'STEPS' then
+        f.entry = f.entry + 16 + (cell.squares and 24 or 0) + (cell.extremes and 16 or 0)
+      end
     end
     memory.features[#memory.features + 1] = f
   end

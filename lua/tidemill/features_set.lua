@@ -1,11 +1,12 @@
 --[[
 features_set.lua - the features of some groups as functions over events: states opened, plans filled for C, the text that reads an event.
 
-  take(e)                     conditions are asked once an event, values are read, checked and put where C finds them
-  groups[i].apply(r, row, t, w)   the event at hand goes into record r of the group: its results into the columns
-  groups[i].none(row)         the event has no key: nothing is known
+  ask(e)                      conditions are asked once an event
+  read(e)                     values are read, checked and put where C finds them
+  groups[i].step(e, row, t, w)    the event at hand goes into the record of its key: its results into the columns
+  groups[i].copy_texts(row)   results that are texts, as strings
 
-step(e, row, t, w) does all of it by keys of Lua; codegen_features.lua puts the same into a loop with records found by columns.
+step(e, row, t, w) does all of it; in a loop (codegen_features.lua) C reads values and keys off the event's columns, where it is as it came.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -34,14 +35,16 @@ end
 local TAKE = {
   number = "if type(v) ~= 'number' then wrong(A[@], v, 'numbers') end if not (v - v == 0LIMIT) then wrong(A[@], v, 'WANTED') end " ..
     'I[@].kind = NUMBER I[@].num = SCALED',
-  key = "if type(v) == 'number' then if v ~= v then wrong(A[@], v, 'values that are equal to themselves') end I[@].kind = NUMBER I[@].num = v " ..
-    "elseif type(v) == 'string' then T[@] = v I[@].kind = STRING I[@].text = v I[@].len = #v elseif type(v) == 'boolean' then " ..
+  key = "if type(v) == 'number' then if v ~= v then wrong(A[@], v, 'values that are equal to themselves') end " ..
+    "I[@].kind = NUMBER I[@].num = v elseif type(v) == 'string' then T[@] = v I[@].kind = STRING I[@].text = v I[@].len = #v " ..
+    "elseif type(v) == 'boolean' then " ..
     "I[@].kind = v and TRUE or FALSE I[@].len = 0 else wrong(A[@], v, 'numbers, texts and booleans') end",
 }
 TAKE.any = TAKE.key
 
 local function take_text(i, slot)
-  local text = TAKE[slot.takes]:gsub('@', tostring(i)):gsub('SCALED', slot.scale ~= 1 and ('floor(v * %.0f + 0.5)'):format(slot.scale) or 'v')
+  local text = TAKE[slot.takes]:gsub('@', tostring(i))
+  text = text:gsub('SCALED', slot.scale ~= 1 and ('floor(v * %.0f + 0.5)'):format(slot.scale) or 'v')
   text = text:gsub('LIMIT', slot.most and (' and v >= -%d and v <= %d'):format(slot.most, slot.most) or '')
     :gsub('WANTED', slot.most and ('degrees from -%d to %d'):format(slot.most, slot.most) or 'finite numbers')
   return ('do local v = e[%q] if v == nil then I[%d].kind = 0 else %s end end'):format(slot.field, i, text)
@@ -49,13 +52,10 @@ end
 
 --- Text that asks conditions and reads values.
 local function taking_text(asked)
-  local lines, list = {}, {}
-  for i in ipairs(asked.conditions) do
-    lines[#lines + 1] = ('local c%d = W[%d](e) and 1 or 0'):format(i, i)
-    list[i] = 'c' .. i
-  end
-  for i, slot in ipairs(asked.slots) do lines[#lines + 1] = take_text(i, slot) end
-  return table.concat(lines, ' '), table.concat(list, ', ')
+  local ask, read = {}, {}
+  for i in ipairs(asked.conditions) do ask[i] = ('local c%d = W[%d](e) and 1 or 0'):format(i, i) end
+  for i, slot in ipairs(asked.slots) do read[i] = take_text(i, slot) end
+  return table.concat(ask, ' '), table.concat(read, ' ')
 end
 
 --- Text of a group's flags: what its conditions make together.
@@ -85,6 +85,7 @@ local function fill_ring(r, at, field, anchor)
   for i, c in ipairs(r.cells) do
     local to = cells[i - 1]
     to.at, to.slot, to.hashed, to.mask = c.at, c.slot or 0, c.hashed and 1 or 0, c.mask or 0
+    to.squares, to.extremes = c.squares or 0, c.extremes or 0
   end
   at.windows, at.windows_n, at.cells, at.cells_n = windows, #r.windows, cells, #r.cells
   at.longest, at.step, at.kind = r.longest, r.step or 0, features_plan.constant('FEATURE', r.kind)
@@ -149,15 +150,15 @@ end
 local function refuse(plan, p, s, rc)
   local group = plan.group
   if rc == C.TM_STATE_FULL and p.wrong >= 0 then
-    raise('state-full', ("the features of '%s' hold %d events of this key, and no more can be (max, on_full = 'refuse')"):format(group.name,
-      group.max))
+    raise('state-full', ("the features of '%s' hold %d events of this key, and no more can be (max, on_full = 'refuse')"):format(
+      group.name, group.max))
   end
   state_of.failed(s, rc)
 end
 
---- The generated functions: take, and apply of each group.
+--- The generated functions.
 local function load_functions(set, asked, values)
-  local take, list = taking_text(asked)
+  local ask, read = taking_text(asked)
   local wheres, slots, plans = {}, {}, {}
   for i, fn in ipairs(asked.conditions) do wheres[i] = fn end
   for i, slot in ipairs(asked.slots) do slots[i] = slot end
@@ -167,25 +168,37 @@ local function load_functions(set, asked, values)
     flags[i] = ('P[%d].flags = %s'):format(i, flags_text(g.plan, asked))
   end
   local chunk = ([[local W, A, I, T, P, wrong, NUMBER, STRING, TRUE, FALSE, type, floor = ...
-    return function(e) %s %s end]]):format(take, table.concat(flags, ' '))
-  if list == '' then chunk = chunk:gsub('c%d+', '0') end
-  set.take = assert(loadstring(chunk, '=tidemill.features'))(wheres, slots, values, {}, plans, wrong, NUMBER, STRING, TRUE, FALSE, type,
-    math.floor)
-  set.functions[#set.functions + 1] = set.take
+    return function(e) %s %s end, function(e) %s end]]):format(ask, table.concat(flags, ' '), read)
+  set.ask, set.read = assert(loadstring(chunk, '=tidemill.features'))(wheres, slots, values, {}, plans, wrong, NUMBER, STRING, TRUE,
+    FALSE, type, math.floor)
+  set.functions[#set.functions + 1], set.functions[#set.functions + 2] = set.ask, set.read
   for _, fn in ipairs(wheres) do set.functions[#set.functions + 1] = fn end
+end
+
+--- A function that gives the record of the event's key in a group's state; nil: a part of the key is missing.
+local function record_finder(g)
+  local text = {}
+  for i, name in ipairs(g.names) do
+    text[i] = ('v = e[%q] if v == nil then return nil end if rc == 0 then rc = add(v) end'):format(name)
+  end
+  return assert(loadstring(([[local key, ptr, add, failed, C = ... return function(e)
+    key.len = 0 local rc, v = 0 %s if rc ~= 0 then failed(ptr, rc) end
+    local r = C.tm_ffi_state_write(ptr, key) if r == nil then failed(ptr, ptr.code) end return r end]]):format(table.concat(text, ' ')),
+    '=tidemill.features'))(state_of.key, g.state.ptr, state_of.add_part, state_of.failed, C)
 end
 
 local STEP = C.tm_ffi_features_step
 
 --- What a group does with an event.
 local function group_functions(set, g)
-  local p, ptr, plan, texts = g.p, g.state.ptr, g.plan, {}
+  local p, ptr, plan, texts, find = g.p, g.state.ptr, g.plan, {}, record_finder(g)
+  set.functions[#set.functions + 1] = find
   for i, column in ipairs(set.columns) do
     if column.owner == g and (column.type == 'text' or column.type == 'any') then
       texts[#texts + 1] = { column = i, value = g.shows[column.show.index] }
     end
   end
-  local function copy_texts(row)
+  function g.copy_texts(row)
     for _, t in ipairs(texts) do
       local v, known = t.value.value, set.known[t.column][row]
       local to = set.text[t.column]
@@ -195,16 +208,17 @@ local function group_functions(set, g)
       else to[row] = v.kind == TRUE end
     end
   end
-  function g.apply(r, row, t, w)
-    local rc = STEP(p, ptr, r, t, w, row)
-    if rc ~= 0 then refuse(plan, p, ptr, rc) end
-    if #texts > 0 then copy_texts(row) end
-  end
-  function g.none(row)
-    for _, i in ipairs(g.indices) do
-      set.known[i][row] = 0
-      if set.text[i] then set.text[i][row] = nil end
+  g.has_texts = #texts > 0
+  function g.failed(rc) refuse(plan, p, ptr, rc) end
+  function g.step(e, row, t, w)
+    local r = find(e)
+    if r ~= nil then
+      local rc = STEP(p, ptr, r, t, w, row)
+      if rc ~= 0 then refuse(plan, p, ptr, rc) end
+    else
+      for i = 0, p.shows_n - 1 do g.shows[i].known[row] = 0 end
     end
+    if g.has_texts then g.copy_texts(row) end
   end
 end
 
@@ -215,21 +229,6 @@ local function typ_function(schema)
   local parsed = {}
   for field, name in pairs(schema or {}) do parsed[field] = types.parse(name) end
   return function(field) return parsed[field] end
-end
-
---- The record of the event's key in a group's state; nil: a part of the key is missing.
-local function record_of(g, e)
-  local key, ptr, rc = state_of.key, g.state.ptr, 0
-  key.len = 0
-  for _, name in ipairs(g.names) do
-    local v = e[name]
-    if v == nil then return nil end
-    if rc == 0 then rc = state_of.add_part(v) end
-  end
-  if rc ~= 0 then state_of.failed(ptr, rc) end
-  local r = C.tm_ffi_state_write(ptr, key)
-  if r == nil then state_of.failed(ptr, ptr.code) end
-  return r
 end
 
 --- Room for the results of so many events.
@@ -302,12 +301,12 @@ local function keep_key(g, e, row, t, w)
   g.keys[row] = key
 end
 local function step_of(set)
-  local groups, take = set.groups, set.take
+  local groups, ask, read = set.groups, set.ask, set.read
   local function step(e, row, t, w)
-    take(e)
+    ask(e)
+    read(e)
     for _, g in ipairs(groups) do
-      local r = record_of(g, e)
-      if r == nil then g.none(row) else g.apply(r, row, t, w) end
+      g.step(e, row, t, w)
       if g.keys then keep_key(g, e, row, t, w) end
     end
   end
@@ -346,10 +345,11 @@ end
 ---@return table set { columns, number, known, text, step, take, groups, functions, adders, reads_decisions, memory }
 function M.compile(groups, schema, ctx)
   local typ_of, asked = typ_function(schema), features_plan.asked()
-  local set = setmetatable({ groups = {}, columns = {}, number = {}, known = {}, text = {}, functions = {}, adders = {}, anchor = {}, rows = 0,
-    reads_decisions = false }, Set)
+  local set = setmetatable({ groups = {}, columns = {}, number = {}, known = {}, text = {}, functions = {}, adders = {}, anchor = {},
+    rows = 0, reads_decisions = false }, Set)
   for i, group in ipairs(groups) do
-    set.groups[i] = { name = group.name, names = group.key, group = group, plan = features_plan.plan(group, typ_of, asked), indices = {} }
+    local plan = features_plan.plan(group, typ_of, asked)
+    set.groups[i] = { name = group.name, names = group.key, group = group, plan = plan, indices = {} }
   end
   if #asked.conditions > CONDITIONS_MAX then
     raise('script', ('%s: the features have %d different conditions, at most %d can be'):format(groups[1].place, #asked.conditions,
@@ -371,6 +371,7 @@ function M.compile(groups, schema, ctx)
       end
     end
   end
+  set.asked, set.values = asked, ffi.cast('struct tm_value *', values)
   load_functions(set, asked, values)
   set.functions[#set.functions + 1] = key_reader(set)
   grow(set, ROWS)

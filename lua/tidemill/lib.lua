@@ -34,7 +34,7 @@ end
 M.NULL = special 'null'
 M.REMOVED = special 'removed'
 M.OBJECT = special 'object'
---- a text that lies in the slot alone: no string was made of it
+--- a text, or what C wrote, that lies in the slot alone: no value of Lua was made of it
 M.SPAN = special 'span'
 --- the same, and the text is that of a JSON object: a row that lies in a table
 M.ROW = special 'row'

@@ -75,6 +75,9 @@ local function entries_called(name)
       if entry.name:sub(-#name - 1) == '.' .. name then part[#part + 1] = entry end
     end
   end
+  for _, entry in ipairs(whole) do
+    if entry.name == name then return { entry }, part end
+  end
   return whole, part
 end
 

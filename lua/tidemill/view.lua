@@ -10,7 +10,7 @@ traces. Everything here may run inside a compiled loop: no closures, no patterns
   value  a plain Lua value, or one of the specials (tables): REMOVED, NULL, OBJECT (an object without base:
          its members are written slots), { order = nodes } (the same, its members in that order), { raw = node } (the
          base's value of that node, bytes untouched), a text (lib.text: JSON that becomes one of the above when it
-         is an object and looked into), SPAN and ROW (a text, or an object as JSON, that lies in the slot alone, for this event)
+         is an object and looked into), SPAN and ROW (what C wrote, or an object as JSON, that lies in the slot alone, for this event)
 
 A generation is one state of the overlay. A new event, a replaced base (`map` returned a table) and `select`
 start a new one; a fork goes back to the one it began with by undoing its log. So copy on write at forks and
@@ -352,9 +352,17 @@ local function read_from(node, base, row)
   return (read_base(base, row))
 end
 
---- The string of a SPAN, or the text of a ROW, from now on the slot's value.
+--- What a SPAN is, a string mostly, or the text of a ROW: from now on the slot's value.
 function V.span(node)
   local slot = node.slot
+  local kind = slots_c[slot].kind
+  if kind ~= C.TM_SLOT_STRING and kind ~= C.TM_SLOT_TEXT then
+    local v = NULL
+    if kind == C.TM_SLOT_NUMBER then v = slots_c[slot].num
+    elseif kind ~= C.TM_SLOT_NULL then v = kind == C.TM_SLOT_TRUE end
+    vals[slot] = v
+    return v
+  end
   local text = ffi_string(slots_c[slot].text, slots_c[slot].len)
   if vals[slot] == ROW then text = lib.text(text, 9) end
   vals[slot] = text
@@ -362,7 +370,11 @@ function V.span(node)
 end
 
 local function read_special(node, v)
-  if v == SPAN then return (V.span(node)) end
+  if v == SPAN then
+    v = V.span(node)
+    if v == NULL then return nil end
+    return v
+  end
   if v == ROW or v == OBJECT or v.order then return node.view or make_view(node) end
   if v == NULL or v == REMOVED then return nil end
   local kind = v.kind

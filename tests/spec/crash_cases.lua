@@ -198,6 +198,23 @@ local CASES = {
       n = tm.agg.count(), least = tm.agg.min 'v', xs = tm.agg.distinct 'x', half = tm.agg.quantile('v', 0.5), last = tm.agg.last 'i' })
       :to(tm.sink.file 'w') }
   end, stream { odd = true } },
+  { 'features', function(tm, r)
+    local function some(e) return e.i % 3 > 0 end
+    local function at(tm_f, options)
+      options.over = r.pick { '5ms', '30ms', '200ms' }
+      if r.chance(0.3) then options.where = some end
+      return tm_f(options)
+    end
+    local function of(name) return function(options) return tm.f[name](name == 'distinct' and 'x' or 'y', options) end end
+    return { tm.pipeline 'p':event_time { field = 'ts', out_of_order = r.pick { '0ms', '20ms' } }
+      :features('f', tm.features { key = r.chance(0.5) and 'k' or { 'k', 'm' }, ttl = '300ms', max = r.pick { 5, 1000 },
+        n = at(tm.f.count, {}), total = at(of 'sum', {}), spread = at(of 'stddev', { current = false }), most = at(of 'max', {}),
+        different = at(of 'distinct', {}), last = tm.f.last('x', { over = '50ms', current = false }),
+        seen = tm.f.has('x', { over = '90ms' }),
+        coarse = tm.f.avg('y', { over = '200ms', step = '20ms' }), first = tm.f.first_seen(), mean = tm.f.ewma('y', { half_life = '40ms' }),
+        middle = tm.f.quantile('y', 0.5, { over = '30ms' }) })
+      :map(function(e) if e.boom then error 'as was asked for' end return e end):to(tm.sink.file 'f') }
+  end, stream { odd = true } },
   { 'over', function(tm, r)
     return { keyed(tm, r):over('o', { n = tm.agg.count { over = '30ms' }, total = tm.agg.sum('v', { over = '20ms' }),
       most = tm.agg.max('v', { over = '60ms' }), xs = tm.agg.distinct('x', { over = '30ms' }) }, { max = r.pick { 5, 100 } })

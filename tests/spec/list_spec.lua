@@ -107,6 +107,9 @@ describe('the catalog', function()
         end
         if e.name == 'tm.source.generate' then call = ('tm.source.generate(function() end, { %s = tm.null })'):format(o.name) end
         if e.kind == 'aggregate' then call = e.name .. (before_options[e.name] or "('v', { %s = tm.null })"):format(o.name) end
+        if e.name:find '^tm%.f%.' and e.signature:find("('field'", 1, true) then
+          call = ("%s('v', %s{ %s = tm.null })"):format(e.name, e.name == 'tm.f.quantile' and '0.5, ' or '', o.name)
+        end
         local r = h.run { 'check', '-e', call }
         assert.is_nil(r.err:find('has no option', 1, true), r.err)
         r = h.run { 'check', '-e', (call:gsub(o.name .. ' =', o.name .. 'x =')) }
