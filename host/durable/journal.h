@@ -127,6 +127,10 @@ struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const str
                                    struct tm_err *err);
 /* Starts the helper thread: 0, or -1 with err. Without it somebody calls tm_journal_step. */
 int tm_journal_start(struct tm_journal *j, struct tm_err *err);
+/* Ends the thread until tm_journal_start is called again, maybe in a child of this process; what was put is not lost. */
+void tm_journal_pause(struct tm_journal *j);
+/* Descriptors that a child needs to go on: how many, at most `most`. */
+int tm_journal_fds(const struct tm_journal *j, int *fds, int most);
 /* Writes and syncs all that ended and syncs it, adds the mark, ends the thread, frees j; an epoch that was begun and did not
  * end is dropped. 0, or -1 with err when the journal had failed or fails now. */
 int tm_journal_close(struct tm_journal *j, struct tm_err *err);

@@ -28,6 +28,8 @@ int tm_journal_start(struct tm_journal *j, struct tm_err *err) {
   int r;
 
   TM_ASSERT(!j->started);
+  if (j->event_fd >= 0) close(j->event_fd);
+  j->stop = 0;
   j->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (j->event_fd < 0) return tm_err_set(err, 1, "journal-thread", "cannot make an eventfd for the journal: %s", strerror(errno));
   sigfillset(&all);
@@ -47,6 +49,21 @@ void tm_journal_stop(struct tm_journal *j) {
   pthread_mutex_unlock(&j->lock);
   pthread_join(j->thread, NULL);
   j->started = 0;
+}
+
+void tm_journal_pause(struct tm_journal *j) {
+  tm_journal_stop(j);
+  close(j->event_fd);
+  j->event_fd = -1;
+}
+
+int tm_journal_fds(const struct tm_journal *j, int *fds, int most) {
+  const int all[] = { j->fd, j->next_fd };
+  int n = 0;
+
+  for (int i = 0; i < 2; i++)
+    if (all[i] >= 0 && n < most) fds[n++] = all[i];
+  return n;
 }
 
 void tm_journal_signal(struct tm_journal *j) {

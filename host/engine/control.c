@@ -33,6 +33,7 @@
 
 /* looks at the marker in one deadline, and how many see the same before the worker is killed */
 enum { LOOKS_PER_DEADLINE = 4, LOOKS_MAX = 2 * LOOKS_PER_DEADLINE, DEADLINE_MS = 1000,
+       KILLS_MAX = 5,
        DEATHS_KEPT_MAX = 20 };  /* where the run is kept, what a worker did before its death may be done again */
 
 /* of the progress of a replay */
@@ -46,6 +47,9 @@ struct control {
   int (*entry)(const struct tm_options *o, struct tm_shared *shared);  /* the worker's main */
   struct ev_loop *loop;
   ev_child child;
+  ev_child trial;         /* loads scripts that are to be loaded anew */
+  pid_t trial_pid;        /* 0: none */
+  int hup_again;          /* asked once more meanwhile */
   ev_signal sig_term, sig_int, sig_hup;
   ev_timer look;
   ev_timer progress;       /* of a replay, on a terminal */
@@ -61,6 +65,7 @@ struct control {
   int overdue;             /* the worker was killed for its deadline */
   int deaths;              /* all */
   int deaths_stuck;        /* in a row without progress */
+  int same_deaths, same_kills;  /* in a row at the same event: of their own, and by kills from outside */
   uint64_t stuck_moves;    /* tm_shared.moves at the last of them */
 };
 
@@ -79,11 +84,14 @@ static void handler_set(int sig, void (*handler)(int)) {
   sigaction(sig, &sa, NULL);
 }
 
+static void trial_start(struct control *c);
+
 /* Frees the child of control's loop and signals. Signals are blocked while this runs. TERM and INT reach the whole
  * process group from a terminal; it is control that acts on them, so the worker ignores its copy. USR1 must not
  * kill a worker that has not installed its handler yet: `drain` is set before it is sent. */
 static void worker_enter(struct control *c, pid_t control_pid) {
   ev_child_stop(c->loop, &c->child);
+  ev_child_stop(c->loop, &c->trial);
   ev_signal_stop(c->loop, &c->sig_term);
   ev_signal_stop(c->loop, &c->sig_int);
   ev_signal_stop(c->loop, &c->sig_hup);
@@ -204,8 +212,10 @@ static void death_say(const struct control *c, int sig, const struct tm_marker *
                m->serial != 0 && m->pipeline >= 0 && c->shared->death_count >= 2 ? "; this event ended it before and is left out" : "");
 }
 
-/* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event. */
-static void death_record(struct control *c, const struct tm_marker *m) {
+/* Keeps where the worker was, for the next one: twice at the same event makes it quarantine that event.
+ * A worker of a kept run goes back to the last epoch each time, and is at its slowest then: one that is killed from outside, maybe by a
+ * machine without memory, is soon found at the same event twice by chance. So there it takes KILLS_MAX of such deaths. */
+static void death_record(struct control *c, int sig, const struct tm_marker *m) {
   struct tm_shared *s = c->shared;
   double event = event_number(s, m->row);
   int same = s->death_count > 0 && s->death.pipeline == m->pipeline &&
@@ -216,7 +226,11 @@ static void death_record(struct control *c, const struct tm_marker *m) {
     s->death = *m;
     s->death_event = event;
     s->death_good = s->batch_good;
-    s->death_count = same ? s->death_count + 1 : 1;
+    c->same_deaths = same ? c->same_deaths : 0;
+    c->same_kills = same ? c->same_kills : 0;
+    if (c->o->data != NULL && sig == SIGKILL && !c->overdue) c->same_kills++;
+    else c->same_deaths++;
+    s->death_count = c->same_kills >= KILLS_MAX ? 2 : c->same_deaths > 0 ? c->same_deaths : 1;
   }
   memset(&s->flow.marker, 0, sizeof s->flow.marker);
 }
@@ -253,7 +267,7 @@ static void on_death(struct control *c, int sig) {
     finish(c, 1);
     return;
   }
-  death_record(c, &marker);
+  death_record(c, sig, &marker);
   if (death_is_hopeless(c)) {
     char place[640];
 
@@ -274,12 +288,31 @@ static void on_exit_code(struct control *c, int code) {
   finish(c, code);
 }
 
+/* The worker gave its place to a child of its own, which is control's now (reload.h). */
+static int heir_start(struct control *c) {
+  pid_t heir = c->shared->heir;
+
+  if (heir == 0) return 0;
+  c->shared->heir = 0;
+  c->pid = heir;
+  c->looks = 0;
+  ev_child_set(&c->child, heir, 0);
+  ev_child_start(c->loop, &c->child);
+  if (kill(heir, 0) == 0) return 1;
+  ev_child_stop(c->loop, &c->child);  /* dead already, and nobody will tell */
+  return 0;
+}
+
 static void on_child(struct ev_loop *loop, ev_child *w, int revents) {
   struct control *c = w->data;
   int status = w->rstatus;
 
   (void)revents;
   ev_child_stop(loop, w);
+  if (c->shared->heir != 0) {
+    if (heir_start(c)) return;
+    status = SIGKILL;
+  }
   c->pid = 0;
   if (c->shared->phase != TM_PHASE_LOADING) c->ran = 1;
   if (c->stop_signal != 0) finish(c, 128 + c->stop_signal);
@@ -304,11 +337,58 @@ static void on_stop(struct ev_loop *loop, ev_signal *w, int revents) {
   if (c->pid > 0) kill(c->pid, SIGKILL);
 }
 
-static void on_hup(struct ev_loop *loop, ev_signal *w, int revents) {
-  (void)loop;
-  (void)w;
+/* ---- scripts that are loaded anew ---- */
+
+/* They load, in a process of their own that the run does not wait for: the worker loads them too. */
+static void on_trial(struct ev_loop *loop, ev_child *w, int revents) {
+  struct control *c = w->data;
+
   (void)revents;
-  tm_log_warning("reload is not available in this version; the scripts run on as they are");
+  ev_child_stop(loop, w);
+  c->trial_pid = 0;
+  if (c->hup_again) {
+    c->hup_again = 0;
+    trial_start(c);
+  } else if (WIFEXITED(w->rstatus) && WEXITSTATUS(w->rstatus) == 0) {
+    c->shared->reload++;
+    if (c->pid > 0) kill(c->pid, SIGUSR1);
+  } else {
+    tm_log_warning("the scripts that were loaded before run on");
+  }
+}
+
+static void trial_start(struct control *c) {
+  sigset_t all, old;
+  pid_t control_pid = getpid();
+  struct tm_err err;
+
+  fflush(NULL);
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &old);
+  c->trial_pid = fork();
+  if (c->trial_pid == 0) {
+    worker_enter(c, control_pid);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    struct tm_shared *own = tm_shared_new(NULL, &err);  /* what the run has is not touched */
+    exit(own != NULL ? tm_worker_trial(c->o, own) : 1);
+  }
+  sigprocmask(SIG_SETMASK, &old, NULL);
+  if (c->trial_pid < 0) {
+    c->trial_pid = 0;
+    tm_log_error("the scripts cannot be loaded anew: no process: %s", strerror(errno));
+    return;
+  }
+  ev_child_set(&c->trial, c->trial_pid, 0);
+  ev_child_start(c->loop, &c->trial);
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *w, int revents) {
+  struct control *c = w->data;
+
+  (void)loop;
+  (void)revents;
+  if (c->trial_pid > 0) c->hup_again = 1;
+  else trial_start(c);
 }
 
 static int marker_same(const struct tm_marker *a, const struct tm_marker *b) {
@@ -373,7 +453,8 @@ static void watchers_start(struct control *c) {
   ev_signal_init(&c->sig_int, on_stop, SIGINT);
   ev_signal_init(&c->sig_hup, on_hup, SIGHUP);
   ev_timer_init(&c->look, on_look, every, every);
-  c->child.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
+  ev_child_init(&c->trial, on_trial, 0, 0);
+  c->child.data = c->trial.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
   ev_timer_init(&c->progress, on_progress, PROGRESS_AFTER_S, PROGRESS_EVERY_S);
   c->progress.data = c;
   if (c->o->replay != NULL && isatty(STDERR_FILENO)) ev_timer_start(c->loop, &c->progress);
@@ -419,6 +500,7 @@ static int control_main(struct control *c) {
   uint64_t begun = c->io->mono_ns(c->io);
 
   standard_reserve();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  /* a worker's child may take its place */
   c->shared = tm_shared_new(c->o->data != NULL && c->entry == tm_worker_main && c->o->state == NULL ? tm_epochs_shared_at() : NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);

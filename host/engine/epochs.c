@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -29,7 +30,7 @@
 #include "../state/arena.h"
 #include "script.h"
 
-enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096 };
+enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100 };
 #define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
 #define SHARED (UINT64_C(1) << 45)
 
@@ -143,9 +144,10 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
 /* The block as it is when a run begins, but for what control has to know of this one. */
 static void clear_shared(struct tm_shared *s) {
   int32_t drain = s->drain;
-  uint64_t moves = s->moves;
+  uint64_t moves = s->moves, plan = s->plan;
   tm_shared_clear(s);
   s->drain = drain;
+  s->plan = plan;
   s->moves = moves;
 }
 
@@ -181,6 +183,16 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
 static void piece(struct tm_keeper *k, const void *at, size_t n);
 static int failed(const struct tm_epochs *e, struct tm_err *err);
 
+/* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
+static int open_dir(struct tm_epochs *e, const char *path, struct tm_err *err) {
+  const struct timespec while_it_ends = {0, 20 * 1000 * 1000};
+  for (int i = 0; tm_data_dir_open(&e->dir, e->io, path, e->look ? TM_DATA_LOOK : TM_DATA_USE, err) != 0; i++) {
+    if (strcmp(err->id, "data-in-use") != 0 || i == IN_USE_TRIES) return -1;
+    nanosleep(&while_it_ends, NULL);
+  }
+  return 0;
+}
+
 struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *shared, struct tm_err *err) {
   struct tm_epochs *e = calloc(1, sizeof *e);
   uint64_t restarts = shared->counters.worker_restarts, kills = shared->counters.worker_kills_deadline;
@@ -196,7 +208,7 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   clear_shared(shared);
   int reset = o->reset && restarts == 0;
   e->look = o->state != NULL;
-  if (tm_data_dir_open(&e->dir, e->io, o->data, e->look ? TM_DATA_LOOK : TM_DATA_USE, err) != 0) return NULL;
+  if (open_dir(e, o->data, err) != 0) return NULL;
   if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
   if (make_arena(e, err) != 0 || load(e, err) != 0) return NULL;
   shared->counters.worker_restarts = restarts;
@@ -211,19 +223,24 @@ struct tm_changes *tm_epochs_changes(struct tm_epochs *e, struct tm_budget *budg
   return c;
 }
 
-int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
+/* Sinks of several files say there which ones they began. */
+static int begun_files(struct tm_epochs *e, struct tm_err *err) {
   char path[TM_DATA_PATH_MAX + 64], name[32];
+  for (int32_t i = 0; i < e->flows->outlets_n; i++) {
+    const struct tm_sink *s = &e->flows->outlets[i]->sink;
+    snprintf(name, sizeof name, "files.%016llx", (unsigned long long)s->key);
+    if (s->files != NULL && tm_files_kept(s->files, tm_data_path(e->dir.path, name, path)) != 0)
+      return tm_err_set(err, 1, "memory", "no memory to keep the run");
+  }
+  return 0;
+}
+
+int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
   e->flows = f;
   e->script = script;
   if (e->look) return 0;
   if (e->found) tm_flow_fresh(f);
-  for (int32_t i = 0; i < f->outlets_n; i++) {
-    struct tm_files *files = f->outlets[i]->sink.files;
-    snprintf(name, sizeof name, "files.%d", i);
-    if (files != NULL && tm_files_kept(files, tm_data_path(e->dir.path, name, path)) != 0)
-      return tm_err_set(err, 1, "memory", "no memory to keep the run");
-  }
-  return 0;
+  return begun_files(e, err);
 }
 
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
@@ -234,7 +251,8 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->library = NULL;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
-  if (rc != 0 || e->found) return rc;
+  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc;
+  e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
   return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
@@ -400,4 +418,32 @@ int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err) {
   int rc = tm_journal_close(e->journal, err);
   e->journal = NULL;
   return rc;
+}
+
+/* ---- another process goes on ---- */
+
+int tm_epochs_settled(const struct tm_epochs *e) { return !e->copying && tm_journal_synced(e->journal) == e->last; }
+
+void tm_epochs_rest(struct tm_epochs *e) {
+  TM_ASSERT(tm_epochs_settled(e));
+  tm_journal_pause(e->journal);
+}
+
+int tm_epochs_wake(struct tm_epochs *e, struct tm_err *err) { return tm_journal_start(e->journal, err); }
+
+int tm_epochs_fds(const struct tm_epochs *e, int *fds, int most) {
+  int n = 0;
+  if (most > 0) fds[n++] = e->dir.lock_fd;
+  return n + tm_journal_fds(e->journal, fds + n, most - n);
+}
+
+int tm_epochs_heir(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
+  e->flows = f;
+  e->script = script;
+  e->pieces_n = 0;        /* they lie elsewhere: all are written again */
+  e->cut_ns = 0;          /* at once: what was loaded is part of the run from here on */
+  e->snapshot = 0;
+  e->syncs_n = 0;
+  e->shared->moves++;
+  return begun_files(e, err);
 }

@@ -49,4 +49,13 @@ int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err);
 /* Waits until all that was cut is durable: 0, or -1 err. */
 int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err);
 
+/* 1: the last epoch is durable, and none is under way. */
+int tm_epochs_settled(const struct tm_epochs *e);
+/* Another process is about to go on with this (reload.h): nothing writes the journal until wake. When settled. */
+void tm_epochs_rest(struct tm_epochs *e);
+int tm_epochs_wake(struct tm_epochs *e, struct tm_err *err);
+/* In that process: its descriptors, at most `most`, and how many; and what it keeps from here on, before that is opened. 0, or -1 err. */
+int tm_epochs_fds(const struct tm_epochs *e, int *fds, int most);
+int tm_epochs_heir(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err);
+
 #endif

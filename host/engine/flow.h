@@ -27,7 +27,7 @@
 #include "../io/source.h"
 #include "shared.h"
 
-enum { TM_SOURCES_MAX = 256, TM_SINKS_MAX = 1024, TM_PIPELINES_MAX = 1024, TM_OUTS_MAX = 64 };
+enum { TM_SOURCES_MAX = 256, TM_SINKS_MAX = 1024, TM_PIPELINES_MAX = 1024, TM_OUTS_MAX = 64, TM_LISTS_MAX = 1024 };
 enum { TM_ROW_BYTES_MAX = 16 * 1024 * 1024, TM_SOFT = 64 * 1024 };
 
 struct tm_pipeline_state {
@@ -47,6 +47,7 @@ struct tm_taken {
 
 struct tm_pipeline {
   int32_t index;
+  uint64_t key;              /* flow_plan.h */
   char name[64];
   struct tm_source *source;
   struct tm_out *outs[TM_OUTS_MAX];
@@ -83,6 +84,9 @@ struct tm_outlet {
 
 struct tm_script;
 struct tm_epochs;
+struct tm_plan;
+struct tm_budget;
+struct tm_changes;
 
 struct tm_flows {
   const struct tm_io *io;
@@ -103,8 +107,13 @@ struct tm_flows {
   int32_t island[TM_SOURCES_MAX];       /* by source */
   int32_t islands_n;
   struct tm_source *roots[TM_SOURCES_MAX];  /* by island: the source whose batch is moving through, or was last; links hang below it */
-  int32_t lists_n;           /* of files that were asked for while the script loads */
+  uint64_t lists[TM_LISTS_MAX];  /* of files that were asked for while the script loads: hashes of their patterns */
+  int32_t lists_n;
   int moved;                 /* events, rows or bytes have moved since it was last set to 0 */
+  struct tm_changes *changes;  /* the log of changes of all keyed state, and its budget, which outlive a script; NULL: not made yet */
+  struct tm_budget *budget;
+  struct tm_plan *plan;      /* while it opens (flow_plan.h) */
+  int replanned;             /* regions hold what the scripts before had, in this run */
   int restored;              /* regions hold what another process left, maybe long ago (tm_flow_fresh) */
 };
 
@@ -146,8 +155,9 @@ int tm_flow_sink_compare(struct tm_flows *f, int32_t sink, int part, struct tm_e
 /* The table that a sink of kind sqlite writes; of another kind (`check --sample`) the columns its rows have, as far as the script says
  * them. What how points at is taken over or copied. flow_sqlite.c */
 int tm_flow_sink_sqlite(struct tm_flows *f, int32_t sink, const struct tm_sqlite_how *how, struct tm_err *err);
-/* Memory called what.a.b that outlives the worker: made with zeros, or found again. NULL and err. */
-void *tm_flow_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err);
+/* Memory that outlives the worker, called by what it is for, whose it is (its key, flow_plan.h), and a number: made with zeros, or found
+ * again. NULL and err. */
+void *tm_flow_region(struct tm_flows *f, const char *what, uint64_t key, int32_t n, size_t size, struct tm_err *err);
 struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, int32_t source, struct tm_err *err);
 struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sink, int dead, struct tm_err *err);
 /* When all is added: opens sources and sinks, makes the merged outs. */

@@ -13,6 +13,7 @@
 #include "../io/follow.h"
 #include "../io/paths.h"
 #include "flow.h"
+#include "flow_plan.h"
 
 enum {
   SOFT_MIN = 8192,           /* of one of many writers of a sink */
@@ -29,24 +30,10 @@ static int no_memory(struct tm_err *err, const char *what) {
   return tm_err_set(err, 1, "memory", "no memory for %s", what);
 }
 
-/* a named region, with err */
-static void *region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err) {
-  char name[48];
-  snprintf(name, sizeof name, "%s.%d.%d", what, a, b);
-  int found;
-  void *p = tm_shared_region(f->shared, name, size, &found);
-  if (p == NULL) no_memory(err, what);
-  return p;
-}
-
-void *tm_flow_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, size_t size, struct tm_err *err) {
-  return region(f, what, a, b, size, err);
-}
-
 /* TM_PAD bytes before and behind; `side` more bytes with their own pad behind that */
-static int buffer_region(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t cap, int32_t side,
+static int buffer_region(struct tm_flows *f, const char *what, uint64_t key, int32_t n, int32_t cap, int32_t side,
                          struct tm_buf *buf, struct tm_err *err) {
-  char *data = region(f, what, a, b, (size_t)cap + (size_t)side + 3 * TM_PAD, err);
+  char *data = tm_flow_region(f, what, key, n, (size_t)cap + (size_t)side + 3 * TM_PAD, err);
   if (data == NULL) return -1;
   tm_buf_init_fixed(buf, data + TM_PAD, cap);
   return 0;
@@ -69,9 +56,9 @@ static void side_set(struct tm_batch *b, const struct tm_buf *buf, int32_t room,
 struct list { int32_t bytes, files; };
 
 /* What patterns and folders lead to, looked up once in a run and kept in shared memory. */
-static char *found_files(struct tm_flows *f, const char *what, int32_t index, char *const *paths, int32_t paths_n, int32_t *files,
+static char *found_files(struct tm_flows *f, const char *what, uint64_t key, char *const *paths, int32_t paths_n, int32_t *files,
                          struct tm_err *err) {
-  struct list *list = region(f, what, index, 0, sizeof *list, err);
+  struct list *list = tm_flow_region(f, what, key, 0, sizeof *list, err);
   char name[32];
   if (list == NULL) return NULL;
   snprintf(name, sizeof name, "%s-text", what);
@@ -80,7 +67,7 @@ static char *found_files(struct tm_flows *f, const char *what, int32_t index, ch
     struct tm_buf found;
     int32_t n = 0;
     tm_buf_init(&found, INT32_MAX / 2);
-    if (tm_paths_find(paths, paths_n, &found, &n, err) == 0) text = region(f, name, index, 0, (size_t)found.len, err);
+    if (tm_paths_find(paths, paths_n, &found, &n, err) == 0) text = tm_flow_region(f, name, key, 0, (size_t)found.len, err);
     if (text != NULL) {
       memcpy(text, found.data, (size_t)found.len);
       list->files = n;
@@ -89,33 +76,35 @@ static char *found_files(struct tm_flows *f, const char *what, int32_t index, ch
     }
     tm_buf_fini(&found);
   } else {
-    text = region(f, name, index, 0, (size_t)list->bytes, err);
+    text = tm_flow_region(f, name, key, 0, (size_t)list->bytes, err);
   }
   *files = list->files;
   return text;
 }
 
 char *tm_flow_files(struct tm_flows *f, const char **paths, int32_t n, int32_t *files, struct tm_err *err) {
-  return found_files(f, "named", f->lists_n++, (char *const *)(uintptr_t)paths, n, files, err);
+  uint64_t key = tm_plan_paths(paths, n);
+  if (f->lists_n == TM_LISTS_MAX) {
+    tm_err_set(err, 3, "lists", "a run asks for files by patterns at most %d times", TM_LISTS_MAX);
+    return NULL;
+  }
+  f->lists[f->lists_n++] = key;
+  return found_files(f, "named", key, (char *const *)(uintptr_t)paths, n, files, err);
 }
 
-static void list_keep(struct tm_flows *f, const char *what, int32_t index, struct tm_keeper *k) {
-  char name[48];
-  int found;
-  snprintf(name, sizeof name, "%s.%d.0", what, index);
-  const struct list *list = tm_shared_region(f->shared, name, sizeof *list, &found);
+static void list_keep(struct tm_flows *f, const char *what, uint64_t key, struct tm_keeper *k) {
+  char text[32];
+  const struct list *list = tm_flow_region_found(f, what, key, sizeof *list);
+  snprintf(text, sizeof text, "%s-text", what);
   if (list == NULL) return;
   tm_keep(k, list, sizeof *list);
-  snprintf(name, sizeof name, "%s-text.%d.0", what, index);
-  if (list->bytes > 0) tm_keep(k, tm_shared_region(f->shared, name, (size_t)list->bytes, &found), (size_t)list->bytes);
+  if (list->bytes > 0) tm_keep(k, tm_flow_region_found(f, text, key, (size_t)list->bytes), (size_t)list->bytes);
 }
 
 void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k) {
-  int found;
-  for (int32_t i = 0; i < f->lists_n; i++) list_keep(f, "named", i, k);
+  for (int32_t i = 0; i < f->lists_n; i++) list_keep(f, "named", f->lists[i], k);
   for (int32_t i = 0; i < f->sources_n; i++)
-    if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL) list_keep(f, "files", i, k);
-  tm_keep(k, tm_shared_region(f->shared, "plan.0.0", sizeof(uint64_t), &found), sizeof(uint64_t));
+    if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL) list_keep(f, "files", f->sources[i]->key, k);
 }
 
 /* ---- sources ---- */
@@ -142,7 +131,7 @@ static struct tm_unpack *unpack_get(struct tm_source *s, size_t *size) {
   struct tm_unpack *u = NULL;
   for (int small = 0; small < 2 && u == NULL; small++) {
     *size = tm_unpack_size(small);
-    u = region(f, "unpack", s->index, small, *size, NULL);
+    u = tm_flow_region(f, "unpack", s->key, small, *size, NULL);
   }
   return u;
 }
@@ -151,7 +140,7 @@ static struct tm_unpack *unpack_get(struct tm_source *s, size_t *size) {
 static int add_csv(struct tm_flows *f, struct tm_source *s, int32_t format, const struct tm_csv_options *csv, struct tm_err *err) {
   s->batch->csv = NULL;
   if (format != TM_FORMAT_CSV && format != TM_FORMAT_LINES) return 0;
-  struct tm_csv_names *shared = region(f, "columns", s->index, 0, sizeof *shared, err);
+  struct tm_csv_names *shared = tm_flow_region(f, "columns", s->key, 0, sizeof *shared, err);
   if (shared == NULL) return -1;
   const struct tm_csv_names *given = format == TM_FORMAT_LINES ? tm_csv_names_line() : csv->columns;
   s->batch->csv = tm_csv_new(format, csv->delimiter, csv->header, given, shared);
@@ -193,14 +182,15 @@ struct tm_source *tm_flow_add_source(struct tm_flows *f, const char *kind, const
   s->owner = f;
   s->unpack_get = unpack_get;
   copy_text(s->name, sizeof s->name, name);
+  s->key = tm_plan_source_key(f, s);
   s->fields = tm_fields_new();
-  s->batch = region(f, "batch", i, 0, sizeof *s->batch, err);
-  s->state = region(f, "source", i, 0, sizeof *s->state, err);
+  s->batch = tm_flow_region(f, "batch", s->key, 0, sizeof *s->batch, err);
+  s->state = tm_flow_region(f, "source", s->key, 0, sizeof *s->state, err);
   int link = s->kind == TM_SOURCE_LINK;
   int32_t side = format == TM_FORMAT_JSON ? 0 : side_size(f->max_event);
   int32_t room = format == TM_FORMAT_FLUENT ? f->max_event + TM_FLUENT_ROOM + TM_PAD : 0;
   if (s->fields == NULL || s->batch == NULL || s->state == NULL || add_csv(f, s, format, csv, err) != 0 ||
-      (!link && buffer_region(f, "input", i, 0, 2 * f->max_event + 6 * TM_BLOCK, room + side, &s->buf, err) != 0) ||
+      (!link && buffer_region(f, "input", s->key, 0, 2 * f->max_event + 6 * TM_BLOCK, room + side, &s->buf, err) != 0) ||
       add_fluent(s, room, fluent, err) != 0) {
     free(s);
     return NULL;
@@ -237,7 +227,7 @@ int tm_flow_source_how(struct tm_flows *f, int32_t source, const struct tm_sourc
   s->count = how->count;
   s->is_written = is_written;
   if (!how->follow) return 0;
-  s->follow_state = region(f, "follow", source, 0, sizeof *s->follow_state, err);
+  s->follow_state = tm_flow_region(f, "follow", s->key, 0, sizeof *s->follow_state, err);
   return s->follow_state != NULL ? 0 : -1;
 }
 
@@ -259,7 +249,7 @@ static int begin_turns(struct tm_flows *f, struct tm_err *err) {
     struct tm_turn_file *files = NULL;
     int of_files = s->time_field > 0 && tm_turns_of_files(s);
     if (s->time_field == 0 || (n < 2 && !of_files)) continue;
-    if (of_files && (files = region(f, "turns", i, 0, (size_t)s->paths_n * sizeof *files, err)) == NULL) return -1;
+    if (of_files && (files = tm_flow_region(f, "turns", s->key, 0, (size_t)s->paths_n * sizeof *files, err)) == NULL) return -1;
     if (tm_turns_begin(s, files) != 0) return no_memory(err, "a source");
   }
   return 0;
@@ -288,7 +278,7 @@ static int add_csv_out(struct tm_flows *f, struct tm_outlet *o, const struct tm_
   int lines = o->sink.format == TM_FORMAT_LINES;
   /* nobody writes names that are given */
   struct tm_csv_names *given = lines ? (struct tm_csv_names *)(uintptr_t)tm_csv_names_line() : csv->columns;
-  struct tm_csv_names *shared = given != NULL ? NULL : region(f, "sink-columns", o->sink.index, 0, sizeof *shared, err);
+  struct tm_csv_names *shared = given != NULL ? NULL : tm_flow_region(f, "sink-columns", o->sink.key, 0, sizeof *shared, err);
   if (given == NULL && shared == NULL) return -1;
   o->csv = tm_csv_out_new(o->sink.format, csv->delimiter, csv->crlf, csv->header, given, shared);
   if (o->csv == NULL) return no_memory(err, "a sink");
@@ -327,7 +317,8 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
   o->sink.relay = f->shared->relay;
   o->dead_only = 1;
   copy_text(o->sink.name, sizeof o->sink.name, name);
-  o->sink.state = region(f, "sink", o->sink.index, 0, sizeof *o->sink.state, err);
+  o->sink.key = tm_plan_sink_key(f, &o->sink);
+  o->sink.state = tm_flow_region(f, "sink", o->sink.key, 0, sizeof *o->sink.state, err);
   if (o->sink.state == NULL) return NULL;
   if ((format == TM_FORMAT_CSV || format == TM_FORMAT_LINES) && add_csv_out(f, o, csv, err) != 0) return NULL;
   f->outlets[f->outlets_n++] = o;
@@ -337,11 +328,11 @@ struct tm_sink *tm_flow_add_sink(struct tm_flows *f, const char *kind, const cha
 int tm_flow_sink_how(struct tm_flows *f, int32_t sink, const struct tm_files_how *how, struct tm_err *err) {
   struct tm_sink *s = &f->outlets[sink]->sink;
   struct tm_files_memory m = {0};
-  m.state = region(f, "files", sink, 1, tm_files_state_size(how->max_files), err);
-  m.names = region(f, "files-names", sink, 0, tm_files_names_size(how->max_files), err);
-  m.stage = region(f, "files-stage", sink, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
-  m.sorted = region(f, "files-sorted", sink, 0, tm_files_sorted_size(TM_ROW_BYTES_MAX), err);
-  m.packed = region(f, "files-packed", sink, 0, tm_files_packed_size(TM_ROW_BYTES_MAX), err);
+  m.state = tm_flow_region(f, "files", s->key, 1, tm_files_state_size(how->max_files), err);
+  m.names = tm_flow_region(f, "files-names", s->key, 0, tm_files_names_size(how->max_files), err);
+  m.stage = tm_flow_region(f, "files-stage", s->key, 0, tm_files_stage_size(TM_ROW_BYTES_MAX), err);
+  m.sorted = tm_flow_region(f, "files-sorted", s->key, 0, tm_files_sorted_size(TM_ROW_BYTES_MAX), err);
+  m.packed = tm_flow_region(f, "files-packed", s->key, 0, tm_files_packed_size(TM_ROW_BYTES_MAX), err);
   if (m.state == NULL || m.names == NULL || m.stage == NULL || m.sorted == NULL || m.packed == NULL) return -1;
   s->files = tm_files_new(s->path, how, s->format, f->outlets[sink]->csv, TM_ROW_BYTES_MAX, &m, f->io, &f->shared->undo, err);
   return s->files != NULL ? 0 : -1;
@@ -359,9 +350,10 @@ struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, i
   }
   p->index = f->pipelines_n;
   copy_text(p->name, sizeof p->name, name);
+  p->key = tm_plan_pipeline_key(f, p);
   p->source = f->sources[source];
-  p->state = region(f, "pipeline", p->index, 0, sizeof *p->state, err);
-  p->tally = region(f, "tally", p->index, 0, sizeof *p->tally, err);
+  p->state = tm_flow_region(f, "pipeline", p->key, 0, sizeof *p->state, err);
+  p->tally = tm_flow_region(f, "tally", p->key, 0, sizeof *p->tally, err);
   if (p->state == NULL || p->tally == NULL) {
     free(p);
     return NULL;
@@ -370,7 +362,8 @@ struct tm_pipeline *tm_flow_add_pipeline(struct tm_flows *f, const char *name, i
   return p;
 }
 
-static int add_writer(struct tm_flows *f, struct tm_outlet *o, struct tm_pipeline *p, struct tm_out *out, struct tm_err *err) {
+static int add_writer(struct tm_flows *f, struct tm_outlet *o, struct tm_pipeline *p, uint64_t key, struct tm_out *out,
+                      struct tm_err *err) {
   if (o->writers_n == TM_PIPELINES_MAX)
     return tm_err_set(err, 3, "writers", "%s is written from more than %d places", o->sink.name, TM_PIPELINES_MAX);
   if (o->writers_n == o->writers_cap) {
@@ -380,24 +373,24 @@ static int add_writer(struct tm_flows *f, struct tm_outlet *o, struct tm_pipelin
     o->writers = list;
     o->writers_cap = cap;
   }
-  struct tm_taken *taken = region(f, "taken", p->index, p->outs_n, sizeof *taken, err);
+  struct tm_taken *taken = tm_flow_region(f, "taken", key, 0, sizeof *taken, err);
   if (taken == NULL) return -1;
   o->writers[o->writers_n++] = (struct tm_writer){p, out, taken};
   return 0;
 }
 
 /* An out in shared memory. Only a new one is initialized: rows a dead worker left wait in it. */
-static struct tm_out *make_out(struct tm_flows *f, const char *what, int32_t a, int32_t b, int32_t soft,
-                               const struct tm_sink *sink, struct tm_err *err) {
-  struct tm_out *out = region(f, what, a, b, sizeof *out, err);
+static struct tm_out *make_out(struct tm_flows *f, const char *what, uint64_t key, int32_t soft, const struct tm_sink *sink,
+                               struct tm_err *err) {
+  struct tm_out *out = tm_flow_region(f, what, key, 0, sizeof *out, err);
   char name[32];
   snprintf(name, sizeof name, "%s-events", what);
-  struct tm_out_event *events = region(f, name, a, b, TM_BATCH_ROWS * sizeof *events, err);
+  struct tm_out_event *events = tm_flow_region(f, name, key, 0, TM_BATCH_ROWS * sizeof *events, err);
   snprintf(name, sizeof name, "%s-rows", what);
   int32_t cap = 2 * TM_ROW_BYTES_MAX + 4 * TM_SOFT;
   struct tm_buf buf;
   int32_t side = sink->kind == TM_SINK_LINK && sink->format == TM_FORMAT_MSGPACK ? side_size(TM_ROW_BYTES_MAX) : 0;
-  if (out == NULL || events == NULL || buffer_region(f, name, a, b, cap, side, &buf, err) != 0) return NULL;
+  if (out == NULL || events == NULL || buffer_region(f, name, key, 0, cap, side, &buf, err) != 0) return NULL;
   if (out->events == NULL) tm_out_init(out, buf.data, cap, soft, f->max_rows, TM_ROW_BYTES_MAX, events);
   return out;
 }
@@ -421,8 +414,9 @@ struct tm_out *tm_flow_add_out(struct tm_flows *f, int32_t pipeline, int32_t sin
     tm_err_set(err, 3, "outs", "pipeline '%s' writes more than %d sinks", p->name, TM_OUTS_MAX);
     return NULL;
   }
-  struct tm_out *out = make_out(f, "out", pipeline, p->outs_n, TM_SOFT, &o->sink, err);
-  if (out == NULL || add_writer(f, o, p, out, err) != 0) return NULL;
+  uint64_t key = tm_plan_out_key(p, &o->sink);
+  struct tm_out *out = make_out(f, "out", key, TM_SOFT, &o->sink, err);
+  if (out == NULL || add_writer(f, o, p, key, out, err) != 0) return NULL;
   out->sink = sink;
   out->format = o->sink.format;
   out->csv = o->csv;
@@ -470,60 +464,6 @@ static int check_file(struct tm_flows *f, const struct tm_sink *sink, struct tm_
   return 0;
 }
 
-/* FNV-1a, over a text with its end. */
-static uint64_t hash_text(uint64_t h, const char *text) {
-  do h = (h ^ (unsigned char)*text) * 0x100000001B3u;
-  while (*text++ != '\0');
-  return h;
-}
-
-static uint64_t hash_names(uint64_t h, const struct tm_csv_names *n) {
-  for (int32_t i = 0; n != NULL && i < n->n; i++) {
-    int32_t len;
-    const char *name = tm_csv_name(n, i, &len);
-    for (int32_t k = 0; k < len; k++) h = (h ^ (unsigned char)name[k]) * 0x100000001B3u;
-    h = (h ^ 0xFF) * 0x100000001B3u;
-  }
-  return h;
-}
-
-static uint64_t hash_csv(uint64_t h, const struct tm_csv *csv) {
-  if (csv == NULL) return h;
-  h = hash_names(h ^ (uint64_t)(csv->delimiter + 256 * csv->header), csv->given);
-  return csv->record == NULL ? h : hash_text(h, csv->record->text) + (uint64_t)csv->record->lines_max;
-}
-
-static uint64_t hash_csv_out(uint64_t h, const struct tm_csv_out *csv) {
-  return csv == NULL ? h : hash_names(h ^ (uint64_t)(csv->delimiter + 256 * csv->crlf), csv->given ? csv->names : NULL);
-}
-
-/* What an earlier worker left fits the same sources, sinks and pipelines only; scripts may have been edited since. */
-static int check_plan(struct tm_flows *f, struct tm_err *err) {
-  uint64_t h = 0xCBF29CE484222325u;
-  for (int32_t i = 0; i < f->sources_n; i++) {
-    h = hash_text(h, f->sources[i]->name) + (uint64_t)f->sources[i]->kind + 16 * (uint64_t)(tm_format_of(f->sources[i]->batch) - tm_formats);
-    for (int32_t k = 0; k < f->sources[i]->paths_n; k++) h = hash_text(h, f->sources[i]->paths[k]);
-  }
-  for (int32_t i = 0; i < f->sources_n; i++) h = hash_csv(h, f->sources[i]->batch->csv);
-  for (int32_t i = 0; i < f->outlets_n; i++) {
-    const struct tm_sink *sink = &f->outlets[i]->sink;
-    h = hash_csv_out(h, f->outlets[i]->csv);
-    h = hash_text(h, sink->path) + (uint64_t)sink->kind + 16 * (uint64_t)sink->format;
-  }
-  for (int32_t i = 0; i < f->pipelines_n; i++) {
-    const struct tm_pipeline *p = f->pipelines[i];
-    h = hash_text(h, p->name) + (uint64_t)p->source->index;
-    for (int32_t k = 0; k < p->outs_n; k++) h = (h ^ (uint64_t)p->out_sinks[k]->index) * 0x100000001B3u + (p->outs[k]->tally != NULL);
-  }
-  uint64_t *seen = region(f, "plan", 0, 0, sizeof *seen, err);
-  if (seen == NULL) return -1;
-  if (*seen != 0 && *seen != h)
-    return tm_err_set(err, 3, "plan", "the scripts have changed since the run began: other sources, sinks or pipelines. A new worker "
-                                      "cannot go on with what the last one had read; start the run again");
-  *seen = h;
-  return 0;
-}
-
 static void link_side(struct tm_outlet *o) {
   if (o->link != NULL && o->sink.format == TM_FORMAT_MSGPACK) side_set(o->link->batch, &o->out->buf, 0, side_size(TM_ROW_BYTES_MAX));
 }
@@ -531,7 +471,7 @@ static void link_side(struct tm_outlet *o) {
 /* What a source's patterns and folders lead to: a new worker goes on in the same list. */
 static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *err) {
   int32_t files = 0;
-  char *text = found_files(f, "files", s->index, s->paths, s->paths_n, &files, err);
+  char *text = found_files(f, "files", s->key, s->paths, s->paths_n, &files, err);
   char **paths = calloc((size_t)files + 1, sizeof *paths);
   if (text == NULL || paths == NULL) {
     free(paths);
@@ -559,7 +499,7 @@ static void head_plan(struct tm_outlet *o) {
 }
 
 int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
-  if (check_plan(f, err) != 0) return -1;
+  if (tm_plan_check(f, err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL && find_files(f, f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
@@ -573,18 +513,19 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
     o->soft = TM_SOFT;
     if (o->writers_n == 1) {
       o->out = o->writers[0].out;
+      o->out->soft = TM_SOFT;
       link_side(o);
       continue;
     }
     o->soft = TM_SOFT * 4 / o->writers_n;
     if (o->soft < SOFT_MIN) o->soft = SOFT_MIN;
     for (int32_t w = 0; w < o->writers_n; w++) o->writers[w].out->soft = o->soft + o->writers[w].taken->bytes;
-    o->out = make_out(f, "merged", i, 0, TM_SOFT, &o->sink, err);
+    o->out = make_out(f, "merged", o->sink.key, TM_SOFT, &o->sink, err);
     if (o->out == NULL) return -1;
     link_side(o);
   }
   tm_flow_islands(f);
-  return 0;
+  return tm_plan_kept(f, err);
 }
 
 /* ---- the end of a plan, for a process that makes several ---- */
@@ -610,5 +551,5 @@ void tm_flow_clear(struct tm_flows *f) {
   memset(f->links, 0, sizeof f->links);
   memset(f->waits, 0, sizeof f->waits);
   memset(f->roots, 0, sizeof f->roots);
-  f->sources_n = f->outlets_n = f->pipelines_n = 0;
+  f->sources_n = f->outlets_n = f->pipelines_n = f->lists_n = 0;
 }

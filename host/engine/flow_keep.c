@@ -9,6 +9,7 @@
 #include "../io/log_source.h"
 #include "../io/turns.h"
 #include "flow.h"
+#include "flow_plan.h"
 
 static void names_keep(const struct tm_csv_names *n, struct tm_keeper *k) {
   if (n == NULL) return;
@@ -49,15 +50,15 @@ struct end {
   char run[64];                      /* and what its token calls the run */
 };
 
-static struct end *end_of(struct tm_flows *f, const char *what, int32_t i) {
+static struct end *end_of(struct tm_flows *f, const char *what, uint64_t key) {
   struct tm_err err;
-  return tm_flow_region(f, what, i, 0, sizeof(struct end), &err);
+  return tm_flow_region(f, what, key, 0, sizeof(struct end), &err);
 }
 
 static void sink_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
   const struct tm_sink *s = &f->outlets[i]->sink;
   if (s->kind != TM_SINK_LOG && s->sqlite == NULL) return;
-  struct end *end = end_of(f, "sink-end", i);
+  struct end *end = end_of(f, "sink-end", s->key);
   TM_ASSERT(end != NULL);
   if (s->kind == TM_SINK_LOG) tm_log_sink_mark(s, &end->mark);
   if (s->sqlite != NULL) {
@@ -69,7 +70,7 @@ static void sink_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
 
 static void source_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
   if (f->sources[i]->kind != TM_SOURCE_LOG) return;
-  struct end *end = end_of(f, "source-end", i);
+  struct end *end = end_of(f, "source-end", f->sources[i]->key);
   TM_ASSERT(end != NULL);
   tm_log_source_position(f->sources[i], &end->position);
   tm_keep(k, end, sizeof *end);
@@ -88,6 +89,7 @@ static void outlet_keep(const struct tm_outlet *o, struct tm_keeper *k) {
 
 void tm_flow_keep(struct tm_flows *f, struct tm_keeper *k) {
   tm_flow_lists_keep(f, k);
+  tm_plan_keep(f, k);
   for (int32_t i = 0; i < f->sources_n; i++) source_keep(f->sources[i], k);
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     tm_keep(k, f->pipelines[i]->state, sizeof *f->pipelines[i]->state);
@@ -114,10 +116,10 @@ int tm_flow_sync(struct tm_flows *f, struct tm_err *err) {
 
 int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err) {
   for (int32_t i = 0; i < f->sources_n; i++)
-    if (f->sources[i]->kind == TM_SOURCE_LOG && tm_log_source_seek(f->sources[i], &end_of(f, "source-end", i)->position, err) != 0) return -1;
+    if (f->sources[i]->kind == TM_SOURCE_LOG && tm_log_source_seek(f->sources[i], &end_of(f, "source-end", f->sources[i]->key)->position, err) != 0) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_sink *s = &f->outlets[i]->sink;
-    if (s->kind == TM_SINK_LOG && tm_log_sink_truncate(s, &end_of(f, "sink-end", i)->mark, err) != 0) return -1;
+    if (s->kind == TM_SINK_LOG && tm_log_sink_truncate(s, &end_of(f, "sink-end", s->key)->mark, err) != 0) return -1;
   }
   return 0;
 }
@@ -129,7 +131,7 @@ void tm_flow_fresh(struct tm_flows *f) {
     struct tm_sink *s = &f->outlets[i]->sink;
     tm_sink_fresh(s);
     if (s->sqlite == NULL) continue;
-    const struct end *end = end_of(f, "sink-end", i);
+    const struct end *end = end_of(f, "sink-end", s->key);
     tm_sqlite_sink_resume(s->sqlite, end->run, end->rows);
   }
 }

@@ -1,22 +1,11 @@
 /* flow_logs.c - sources and sinks of event logs while a script loads (flow.h): what of each survives the worker. */
-#include <stdio.h>
-
 #include "flow.h"
-
-static void *region(struct tm_flows *f, const char *what, int32_t index, size_t size, struct tm_err *err) {
-  char name[48];
-  int found;
-  snprintf(name, sizeof name, "%s.%d", what, index);
-  void *p = tm_shared_region(f->shared, name, size, &found);
-  if (p == NULL) tm_err_set(err, 1, "memory", "no memory for a %s", what);
-  return p;
-}
 
 static int made(const void *p, struct tm_err *err) { return p != NULL ? 0 : tm_err_set(err, 1, "memory", "no memory for a log"); }
 
 int tm_flow_source_log(struct tm_flows *f, int32_t source, const struct tm_log_source_how *how, struct tm_err *err) {
   struct tm_source *s = f->sources[source];
-  struct tm_log_source_state *state = region(f, "log-source", source, sizeof *state, err);
+  struct tm_log_source_state *state = tm_flow_region(f, "log-source", s->key, 0, sizeof *state, err);
   if (state == NULL) return -1;
   s->log = tm_log_source_new(f->io, s->paths[0], how, state);
   return made(s->log, err);
@@ -24,7 +13,7 @@ int tm_flow_source_log(struct tm_flows *f, int32_t source, const struct tm_log_s
 
 int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_options *options, struct tm_err *err) {
   struct tm_sink *s = &f->outlets[sink]->sink;
-  struct tm_log_sink_state *state = region(f, "log-sink", sink, sizeof *state, err);
+  struct tm_log_sink_state *state = tm_flow_region(f, "log-sink", s->key, 0, sizeof *state, err);
   if (state == NULL) return -1;
   s->log = tm_log_sink_new(options, state);
   return made(s->log, err);
@@ -32,7 +21,7 @@ int tm_flow_sink_log(struct tm_flows *f, int32_t sink, const struct tm_eventlog_
 
 int tm_flow_sink_compare(struct tm_flows *f, int32_t sink, int part, struct tm_err *err) {
   struct tm_sink *s = &f->outlets[sink]->sink;
-  struct tm_compare_state *state = region(f, "compare", sink, sizeof *state, err);
+  struct tm_compare_state *state = tm_flow_region(f, "compare", s->key, 0, sizeof *state, err);
   if (state == NULL) return -1;
   s->compare = tm_compare_sink_new(f->io, s->path, part, state);
   return made(s->compare, err);

@@ -14,11 +14,11 @@ static int check_only(struct tm_outlet *o, const struct tm_sqlite_how *how, stru
 int tm_flow_sink_sqlite(struct tm_flows *f, int32_t sink, const struct tm_sqlite_how *how, struct tm_err *err) {
   struct tm_outlet *o = f->outlets[sink];
   struct tm_sqlite_memory m = {0};
-  m.names = tm_flow_region(f, "sqlite-columns", sink, 0, sizeof *m.names, err);
+  m.names = tm_flow_region(f, "sqlite-columns", o->sink.key, 0, sizeof *m.names, err);
   if (m.names == NULL) return -1;
   if (o->sink.kind != TM_SINK_SQLITE) return check_only(o, how, m.names, err);
-  m.state = tm_flow_region(f, "sqlite", sink, 0, sizeof *m.state, err);
-  for (int i = 0; i < 2; i++) m.texts[i] = tm_flow_region(f, "sqlite-rows", sink, i, tm_sqlite_text_size(TM_ROW_BYTES_MAX), err);
+  m.state = tm_flow_region(f, "sqlite", o->sink.key, 0, sizeof *m.state, err);
+  for (int i = 0; i < 2; i++) m.texts[i] = tm_flow_region(f, "sqlite-rows", o->sink.key, i, tm_sqlite_text_size(TM_ROW_BYTES_MAX), err);
   if (m.state == NULL || m.texts[0] == NULL || m.texts[1] == NULL) return -1;
   o->sink.sqlite = tm_sqlite_new(o->sink.path, how, &m, f->io, &f->shared->undo, err);
   if (o->sink.sqlite == NULL) return -1;

@@ -101,6 +101,12 @@ static void c_stack_grow(void) {
   setrlimit(RLIMIT_STACK, &limit);
 }
 
+/* With its own allocator again, all of whose memory goes at once. */
+void tm_lua_state_free(struct lua_State *L) {
+  lua_setallocf(L, memory.alloc, memory.ud);
+  lua_close(L);
+}
+
 struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *err) {
   c_stack_grow();
   lua_State *L = state_capped(memory_max, err);
@@ -111,13 +117,11 @@ struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *e
   } else if (luaL_loadstring(L, "jit.opt.start('maxtrace=8000', 'maxmcode=40960', 'maxrecord=8000', 'maxside=400',"
                                 "'maxsnap=1000', 'maxirconst=4000', 'loopunroll=15')") != 0 || lua_pcall(L, 0, 0, 0) != 0) {
     tm_err_set(err, 1, "lua-jit", "%s", lua_tostring(L, -1));
-    lua_close(L);
+    tm_lua_state_free(L);
     return NULL;
   }
   return L;
 }
-
-void tm_lua_state_free(struct lua_State *L) { lua_close(L); }
 
 /* ---- settings files ---- */
 

@@ -177,7 +177,8 @@ static void error_fill(struct tm_script *s, int rc) {
 }
 
 /* the error at the top of the stack, which error_fill has seen */
-static void error_of_load(lua_State *L, struct tm_err *err) {
+static void error_of_load(struct tm_script *s, struct tm_err *err) {
+  lua_State *L = s->L;
   int top = lua_gettop(L);
   lua_getfield(L, top, "message");
   lua_getfield(L, top, "code");
@@ -188,7 +189,8 @@ static void error_of_load(lua_State *L, struct tm_err *err) {
   const char *trace = lua_tostring(L, top + 5);
   int usage = code != NULL && strcmp(code, "usage") == 0;
   int placed = usage || source == NULL || (code != NULL && strcmp(code, "script") == 0);
-  int exit_code = usage ? 2 : code != NULL && strcmp(code, "state-changed") == 0 ? 6 : 3;
+  int changed = s->host.changed || (code != NULL && strcmp(code, "state-changed") == 0);
+  int exit_code = usage ? 2 : changed ? 6 : 3;
   if (placed)
     tm_err_set(err, exit_code, "script", "%s", message);
   else
@@ -293,12 +295,17 @@ failed:
   return tm_err_set(err, 1, "library", "the library does not load: %s", lua_tostring(L, -1));
 }
 
-/* The log of changes: put back or new where the run is kept. NULL and err. */
-static struct tm_changes *changes_of(struct tm_flows *flows, struct tm_budget *budget, double seed, struct tm_err *err) {
-  if (flows->epochs != NULL) return tm_epochs_changes(flows->epochs, budget, seed, err);
-  struct tm_changes *c = (tm_arena_check_wanted() ? tm_arena_check_begin : tm_ffi_changes_new)(budget, seed);
-  if (c == NULL) tm_err_set(err, 1, "memory", "no memory for the worker");
-  return c;
+/* The log of changes: put back or new where the run is kept. 0, or -1 err. */
+static int changes_new(struct tm_flows *flows, double memory, double seed, struct tm_err *err) {
+  flows->budget = calloc(1, sizeof *flows->budget);
+  if (flows->budget == NULL) return tm_err_set(err, 1, "memory", "no memory for the worker");
+  flows->budget->limit = memory;
+  if (flows->epochs != NULL) {
+    flows->changes = tm_epochs_changes(flows->epochs, flows->budget, seed, err);
+    return flows->changes != NULL ? 0 : -1;
+  }
+  flows->changes = (tm_arena_check_wanted() ? tm_arena_check_begin : tm_ffi_changes_new)(flows->budget, seed);
+  return flows->changes != NULL ? 0 : tm_err_set(err, 1, "memory", "no memory for the worker");
 }
 
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err) {
@@ -313,13 +320,12 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   for (int i = 0; i < TM_PIPELINES_MAX; i++) s->ref_loops[i] = LUA_NOREF;
   uint32_t seed = 0;
   flows->io->random(flows->io, &seed, sizeof seed);
-  s->host.budget.limit = (double)o->memory;
   s->checked = flows->epochs == NULL && tm_arena_check_wanted();
-  s->host.changes = changes_of(flows, &s->host.budget, seed, err);
-  if (s->host.changes == NULL) {
+  if (flows->changes == NULL && changes_new(flows, (double)o->memory, seed, err) != 0) {
     tm_script_free(s);
     return NULL;
   }
+  s->host.changes = flows->changes;
   s->serial = shared->flow.marker.serial;
   shared->flow.marker.serial = 0;
   s->script_memory = o->script_memory;
@@ -419,7 +425,7 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   if (rc != 0) {
     error_fill(s, rc);
     marker_clear(s);
-    error_of_load(L, err);
+    error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -463,7 +469,7 @@ int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_te
   int rc = lua_pcall(L, 2, 1, top + 1);
   if (rc != 0) {
     error_fill(s, rc);
-    error_of_load(L, err);
+    error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -491,7 +497,7 @@ int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err) {
   int rc = lua_pcall(L, 0, 2, top + 1);
   if (rc != 0) {
     error_fill(s, rc);
-    error_of_load(L, err);
+    error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -609,7 +615,7 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
   if (rc != 0) {
     error_fill(s, rc);
     marker_clear(s);
-    error_of_load(L, err);
+    error_of_load(s, err);
     err->exit_code = 1;
     lua_settop(L, top);
     return -1;

@@ -143,6 +143,7 @@ static int host_failure(lua_State *L) {
 /* ---- the plan ---- */
 
 static int raise_err(lua_State *L, const struct tm_err *err) {
+  self_of(L)->changed |= err->exit_code == 6;
   lua_pushfstring(L, "%s", err->detail);
   return lua_error(L);
 }

@@ -20,11 +20,11 @@ struct lua_State;
 struct tm_script_host {
   struct tm_flows *flows;
   struct tm_shared *shared;
-  struct tm_budget budget;   /* of all keyed state: --memory */
   struct tm_changes *changes;
   struct tm_buf packed;      /* the value of type any packed last */
   uint64_t print_second;     /* the second at hand, and prints in it */
   int prints;
+  int changed;               /* what was refused is not what the data folder keeps: exit code 6 */
 };
 
 /* Pushes a table of the functions. May raise for lack of memory. */

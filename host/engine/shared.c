@@ -16,7 +16,7 @@
 
 #include "../base/err.h"
 
-enum { REGIONS_MAX = 8192, REGION_NAME = 48, PAGE = 4096 };
+enum { REGIONS_MAX = 8192, REGION_NAME = 64, PAGE = 4096 };
 
 struct region {
   char name[REGION_NAME];  /* terminated; empty: this entry and all behind it are free */
@@ -78,6 +78,14 @@ void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *
   return s->arena + table[i].off;
 }
 
+void *tm_shared_find(struct tm_shared *s, const char *name, size_t size) {
+  const struct region *table = (const struct region *)(const void *)s->arena;
+
+  for (int i = 0; i < REGIONS_MAX && table[i].name[0] != '\0'; i++)
+    if (strcmp(table[i].name, name) == 0) return table[i].size >= size ? s->arena + table[i].off : NULL;
+  return NULL;
+}
+
 void tm_shared_clear(struct tm_shared *s) {
   size_t used = page_up(s->arena_used), from = offsetof(struct tm_shared, counters), to = offsetof(struct tm_shared, arena);
 
@@ -99,6 +107,7 @@ void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k) {
   tm_keep(k, s->flows, (size_t)s->flows_n * sizeof s->flows[0]);
   tm_keep(k, &s->flows_n, sizeof s->flows_n);
   tm_keep(k, &s->batch_serial, sizeof s->batch_serial);
+  tm_keep(k, &s->stopped, sizeof s->stopped);
   tm_keep(k, &s->arena_used, sizeof s->arena_used);
   while (n < REGIONS_MAX && table[n].name[0] != '\0') n++;
   tm_keep(k, table, n * sizeof *table);

@@ -61,6 +61,8 @@ struct tm_rule_done {
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
+  volatile int32_t reload;           /* counts up: control was asked to load the scripts anew */
+  volatile int32_t heir;             /* the process that takes the worker's place, which is about to end; 0 none */
   volatile int32_t phase;            /* enum tm_phase */
   volatile int32_t failed;           /* the run ends with exit code 1, in order */
   volatile int32_t progressed;       /* `progress` is known */
@@ -91,6 +93,8 @@ struct tm_shared {
   double batch_serial;               /* counts batches */
   double batch_good;                 /* events of the source of `batch` up to the batch's end: with marker.pipeline and row
                                         it names an event for good */
+  uint64_t plan;                     /* a hash of sources, sinks and pipelines, which are the same in each worker of a run; 0 not known */
+  int32_t stopped;                   /* the run that is put back had stopped in order: nothing was written behind its last epoch */
   uint64_t moves;                    /* changes whenever anything was read, passed, merged or written: the measure of progress */
   /* for control's words about a death, filled by the worker; empty or NULL: not known */
   char pipelines[TM_SHARED_PIPELINES][64];  /* names, by marker.pipeline */
@@ -107,10 +111,12 @@ struct tm_err;
 struct tm_shared *tm_shared_new(void *at, struct tm_err *err);
 /* What of the block and its regions' names must be kept for a later process; not what lies in the regions. */
 void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k);
-/* The region of that name (< 48 bytes), made zeroed if new; its address never changes; NULL: arena full, or
+/* The region of that name (< 64 bytes), made zeroed if new; its address never changes; NULL: arena full, or
  * it exists and is smaller. The worker's alone (one thread, one worker at a time).
  * *found tells whether an earlier worker made it. */
 void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found);
+/* That of that name, if it was made and is no smaller. */
+void *tm_shared_find(struct tm_shared *s, const char *name, size_t size);
 /* Forgets everything but the marker's block, its own place, the relay and what is known of deaths: the next run of a process that
  * makes several begins, or a worker that takes the run from a data folder. */
 void tm_shared_clear(struct tm_shared *s);

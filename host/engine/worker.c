@@ -13,47 +13,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wstrict-aliasing"
-#include <ev.h>
-#pragma GCC diagnostic pop
-
 #include "../base/log.h"
 #include "../io/turns.h"
 #include "epochs.h"
 #include "flow.h"
 #include "guard.h"
+#include "reload.h"
 #include "script.h"
+#include "worker_own.h"
 
-enum { FLUSH_EVERY_MS = 20, SLICE_NS = 2000000, LOOK_EVERY_NS = 1000000, CUT_AGAIN_NS = 10000000 };
+enum { FLUSH_EVERY_MS = 20, SLICE_NS = 2000000, LOOK_EVERY_NS = 1000000, CUT_AGAIN_NS = 10000000, YIELD_LOOK_NS = 50000000 };
 static const double RETRY_SECONDS = 0.5;
-
-struct tm_worker {
-  struct ev_loop *loop;
-  const struct tm_io *io;
-  struct tm_shared *shared;
-  struct tm_flows flows;
-  struct tm_script *script;
-  struct tm_source *order[TM_SOURCES_MAX];  /* by name */
-  struct tm_source *current[TM_SOURCES_MAX];  /* by island: its batch is at hand; NULL none */
-  ev_io readable[TM_SOURCES_MAX];
-  ev_io writable[TM_SINKS_MAX];
-  ev_timer retry;
-  ev_timer due;                             /* a source or sink wants to be asked */
-  ev_signal woken;
-  int replays;                              /* it tells how far it is */
-  int paused;
-  int ending;                               /* no more is read */
-  int cut_short;                            /* a signal or the scripts ended it before the end of input */
-  int ended;                                /* nothing is left to be read */
-  int32_t fire_at;                          /* the pipeline whose source gives its last rows */
-  uint64_t looked_ns;                       /* when the loop was last asked what has become readable or writable */
-  int cutting;                              /* no batch is begun, as an epoch is to be cut */
-  uint64_t cut_from_ns;                     /* not before: a sink kept a batch from being drained */
-  double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
-  uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
-  uint64_t events_at_flush;
-};
 
 enum turn { TURN_AGAIN, TURN_WAIT, TURN_END, TURN_FAILED };
 
@@ -351,7 +321,7 @@ static int rests(const struct tm_worker *w) {
   return w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs) && w->ending && w->cut_short;
 }
 
-static int any_at_hand(const struct tm_worker *w) {
+int tm_worker_any_at_hand(const struct tm_worker *w) {
   for (int32_t i = 0; i < w->flows.islands_n; i++)
     if (w->current[i] != NULL) return 1;
   return 0;
@@ -365,7 +335,7 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   if (more != 0 || w->ended) return more;
   if (!w->cutting) w->cutting = tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
   if (!w->cutting) return 0;
-  if (!any_at_hand(w)) {
+  if (!tm_worker_any_at_hand(w)) {
     if (tm_flow_uncommitted(&w->flows)) return flush(w, -1, 1, err) == 0 ? 1 : -1;
     w->cutting = 0;
     if (!tm_script_rests(w->script)) return 0;
@@ -383,6 +353,7 @@ static int keep_all(struct tm_worker *w, struct tm_err *err) {
   int rc = 0;
   if (e == NULL || tm_epochs_looks(e)) return 0;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
+  w->shared->stopped = 1;
   if (rc == 0) rc = tm_epochs_cut(e, !w->cut_short, err);
   while (rc == 0 && (rc = tm_epochs_step(e, err)) > 0) rc = 0;
   return rc == 0 ? tm_epochs_finish(e, err) : -1;
@@ -394,7 +365,7 @@ static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
   int waits = 0;
   *asked = 0;
   for (int32_t i = 0; i < w->flows.islands_n; i++) {
-    if (w->current[i] == NULL && w->cutting) continue;
+    if (w->current[i] == NULL && (w->cutting || w->yielding)) continue;
     enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) || tm_epochs_looks(w->flows.epochs) ? TURN_END : pick(w, i, err);
     if (t == TURN_FAILED) return t;
     if (t == TURN_WAIT) waits = 1;
@@ -412,10 +383,11 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
     w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
-  int kept = keep(w, err);
-  if (kept < 0) return TURN_FAILED;
+  int kept = keep(w, err), yields = kept < 0 ? 0 : tm_reload(w, err);
+  if (kept < 0 || yields < 0) return TURN_FAILED;
   enum turn t = turn_all(w, &asked, err);
-  if (t != TURN_FAILED && (kept || (w->cutting && (t == TURN_WAIT || !any_at_hand(w))))) t = TURN_AGAIN;
+  int held = !tm_worker_any_at_hand(w) && (w->cutting || w->yielding);
+  if (t != TURN_FAILED && (kept || yields || held || (w->cutting && t == TURN_WAIT))) t = TURN_AGAIN;
   if (t == TURN_AGAIN && asked) {
     if (settle_idle(w)) return TURN_AGAIN;
     if (flush(w, -1, 1, err) != 0) return TURN_FAILED;
@@ -510,6 +482,7 @@ static void wait_for_sources(struct tm_worker *w) {
     uint64_t due = s->files != NULL ? tm_files_due(s->files) : 0;
     if (due > 0 && (first == 0 || due < first)) first = due;
   }
+  if (w->yielding && (first == 0 || first > now + YIELD_LOOK_NS)) first = now + YIELD_LOOK_NS;
   ev_timer_stop(w->loop, &w->due);
   if (w->idle_due_ms < INFINITY) {
     double in_ms = w->idle_due_ms - (double)w->io->real_ms(w->io);
@@ -526,7 +499,7 @@ static int wait_for(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
   wait_for_sinks(w);
   wait_for_sources(w);
-  if (w->shared->drain && !w->ending) return 0;
+  if ((w->shared->drain && !w->ending) || (w->shared->reload != w->reloads && !w->yielding)) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
   ev_run(w->loop, 0);
@@ -544,7 +517,7 @@ static int look(struct tm_worker *w) {
   return 1;
 }
 
-static int run_loop(struct tm_worker *w, struct tm_err *err) {
+int tm_worker_run(struct tm_worker *w, struct tm_err *err) {
   for (;;) {
     switch (turn(w, err)) {
       case TURN_AGAIN: break;
@@ -572,7 +545,17 @@ static void set_up_loop(struct tm_worker *w) {
   signal(SIGXFSZ, SIG_IGN);  /* a file at its limit is an error of write, with a message */
 }
 
-static int start(struct tm_worker *w, const struct tm_options *o, int checked, struct tm_err *err) {
+void tm_worker_loop_end(struct tm_worker *w) {
+  for (int i = 0; i < TM_SOURCES_MAX; i++) ev_io_stop(w->loop, &w->readable[i]);
+  for (int i = 0; i < TM_SINKS_MAX; i++) ev_io_stop(w->loop, &w->writable[i]);
+  ev_timer_stop(w->loop, &w->retry);
+  ev_timer_stop(w->loop, &w->due);
+  ev_signal_stop(w->loop, &w->woken);
+  ev_loop_destroy(w->loop);
+}
+
+int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err) {
+  const struct tm_options *o = w->options;
   w->flows.io = w->io;
   w->flows.shared = w->shared;
   w->flows.max_event = o->max_event;
@@ -586,7 +569,7 @@ static int start(struct tm_worker *w, const struct tm_options *o, int checked, s
 }
 
 /* For control's words about a death. */
-static void name_pipelines(struct tm_worker *w) {
+void tm_worker_name_pipelines(struct tm_worker *w) {
   for (int32_t i = 0; i < w->flows.pipelines_n && i < TM_SHARED_PIPELINES; i++)
     memcpy(w->shared->pipelines[i], w->flows.pipelines[i]->name, sizeof w->shared->pipelines[i]);
 }
@@ -605,92 +588,56 @@ static int open_epochs(struct tm_worker *w, const struct tm_options *o, struct t
   return w->flows.epochs != NULL ? 0 : -1;
 }
 
-static int told(const struct tm_err *err) {
+int tm_worker_told(const struct tm_err *err, int otherwise) {
   tm_log_error("%s", err->detail);
-  return err->exit_code != 0 ? err->exit_code : 1;
+  return err->exit_code != 0 ? err->exit_code : otherwise;
+}
+
+int tm_worker_open(struct tm_worker *w, struct tm_err *err) {
+  if (tm_flow_open(&w->flows, err) != 0) return -1;
+  for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
+  qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
+  tm_flow_recover(&w->flows);
+  for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
+  return 0;
 }
 
 static struct tm_worker worker;
 
+struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared *shared) {
+  memset(&worker, 0, sizeof worker);
+  worker.options = o;
+  worker.io = &tm_io_real;
+  worker.shared = shared;
+  worker.reloads = shared->reload;
+  worker.replays = o->replay != NULL;
+  set_up_loop(&worker);
+  return &worker;
+}
+
 int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
-  struct tm_worker *w = &worker;
+  struct tm_worker *w = tm_worker_set_up(o, shared);
   struct tm_err err = {0};
-  w->io = &tm_io_real;
-  w->shared = shared;
-  set_up_loop(w);
-  w->replays = o->replay != NULL;
-  if (open_epochs(w, o, &err) != 0) return told(&err);
+  if (open_epochs(w, o, &err) != 0) return tm_worker_told(&err, 1);
   if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
     shared->phase = TM_PHASE_DONE;
     return 0;
   }
-  if (start(w, o, 0, &err) != 0) return told(&err);
-  if (w->flows.epochs != NULL && tm_epochs_prepare(w->flows.epochs, &w->flows, w->script, &err) != 0) return told(&err);
-  if (tm_flow_open(&w->flows, &err) != 0) return told(&err);
-  for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
-  qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
-  name_pipelines(w);
-  tm_flow_recover(&w->flows);
-  for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
-  if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return told(&err);
+  if (tm_worker_load(w, 0, &err) != 0) return tm_worker_told(&err, 1);
+  if (w->flows.epochs != NULL && tm_epochs_prepare(w->flows.epochs, &w->flows, w->script, &err) != 0) return tm_worker_told(&err, 1);
+  if (tm_worker_open(w, &err) != 0) return tm_worker_told(&err, 1);
+  tm_worker_name_pipelines(w);
+  if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return tm_worker_told(&err, 1);
   if (tm_epochs_looks(w->flows.epochs)) w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
   shared->phase = TM_PHASE_RUNNING;
-  int rc = run_loop(w, &err);
+  int rc = tm_worker_run(w, &err);
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
-  if (rc != 0 || keep_all(w, &err) != 0) return told(&err);
+  if (rc != 0 || keep_all(w, &err) != 0) return tm_worker_told(&err, 1);
   if (o->state != NULL && w->cut_short)
     tm_log_warning("the run ended before its input did: these are the states after %llu events",
                    (unsigned long long)shared->counters.events_in);
   shared->phase = TM_PHASE_DONE;
   return all_read(w) && !shared->failed ? 0 : 1;
-}
-
-/* Runs the sample through, every event with a view of its own; what fails is told as in a run. */
-static int run_sample(struct tm_worker *w, struct tm_err *err) {
-  if (tm_flow_open(&w->flows, err) != 0) return -1;
-  for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
-  return run_loop(w, err);
-}
-
-static void print_ok(const struct tm_worker *w, const struct tm_options *o, int warnings) {
-  printf("ok: %d pipeline%s", w->flows.pipelines_n, w->flows.pipelines_n == 1 ? "" : "s");
-  if (warnings > 0) printf(", %d warning%s", warnings, warnings == 1 ? "" : "s");
-  if (o->sample != NULL) printf(", %llu events of %s passed", (unsigned long long)w->shared->counters.events_in, o->sample);
-  printf("\n");
-}
-
-int tm_worker_check(const struct tm_options *o, struct tm_shared *shared) {
-  struct tm_worker *w = &worker;
-  struct tm_err err = {0};
-  w->io = &tm_io_real;
-  w->shared = shared;
-  set_up_loop(w);
-  int problems = 0, warnings = 0;
-  if (start(w, o, 1, &err) != 0 || (problems = tm_script_lint(w->script, &warnings, &err)) < 0 ||
-      (o->sample != NULL && run_sample(w, &err) != 0)) {
-    tm_log_error("%s", err.detail);
-    return err.exit_code != 0 ? err.exit_code : 3;
-  }
-  int rejected = problems > 0 || shared->counters.events_failed > 0 || (o->strict && warnings > 0);
-  if (!rejected) print_ok(w, o, warnings);
-  if (o->sample != NULL) tm_script_show_learned(w->script);
-  if (fflush(stdout) != 0) return 1;
-  return rejected ? 3 : 0;
-}
-
-int tm_worker_graph(const struct tm_options *o, struct tm_shared *shared) {
-  struct tm_worker *w = &worker;
-  struct tm_err err = {0};
-  w->io = &tm_io_real;
-  w->shared = shared;
-  set_up_loop(w);
-  if (start(w, o, 0, &err) != 0) {
-    tm_log_error("%s", err.detail);
-    return err.exit_code != 0 ? err.exit_code : 3;
-  }
-  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
-  tm_log_error("cannot write to stdout: %s", strerror(errno));
-  return 1;
 }

@@ -29,9 +29,16 @@ struct tm_log_sink *tm_log_sink_new(const struct tm_eventlog_options *options, s
   return l;
 }
 
+static void close_writer(struct tm_log_sink *l) {
+  if (l->writer != NULL) tm_eventlog_writer_close(l->writer, 0, NULL);
+  l->writer = NULL;
+}
+
+void tm_log_sink_close(struct tm_sink *s) { close_writer(s->log); }
+
 void tm_log_sink_free(struct tm_log_sink *l) {
   if (l == NULL) return;
-  if (l->writer != NULL) tm_eventlog_writer_close(l->writer, 0, NULL);
+  close_writer(l);
   tm_buf_fini(&l->text);
   free(l);
 }

@@ -11,13 +11,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/log.h"
 #include "compare_sink.h"
 #include "log_sink.h"
 
-enum { PIECE = 1024 * 1024, PIECE_SOCKET = 4096, RELAY_BYTES = 256 * 1024 };
+enum { PIECE = 1024 * 1024, PIECE_SOCKET = 4096, RELAY_BYTES = 256 * 1024, REST_TRIES = 10000 };
 
 /* ---- opening ---- */
 
@@ -291,3 +292,24 @@ void tm_sink_begin_anew(struct tm_sink *s) {
   st->base += st->sent;
   st->sent = 0;
 }
+
+/* ---- another process ---- */
+
+static int rest_sqlite(struct tm_sink *s, struct tm_err *err) {
+  const struct timespec moment = {0, 500 * 1000};
+  for (int i = 0; i < REST_TRIES; i++) {
+    int refused;
+    if (tm_sqlite_poll(s->sqlite, 1, &refused, err) < 0) return -1;
+    if (!tm_sqlite_busy(s->sqlite, 1)) return 0;
+    nanosleep(&moment, NULL);
+  }
+  return tm_err_set(err, 1, "sqlite", "%s: its rows are not in it yet: %s", s->path, tm_sqlite_trouble(s->sqlite));
+}
+
+int tm_sink_rest(struct tm_sink *s, struct tm_err *err) {
+  if (s->sqlite != NULL) return rest_sqlite(s, err);
+  if (s->kind == TM_SINK_LOG) tm_log_sink_close(s);
+  return 0;
+}
+
+int tm_sink_wake(struct tm_sink *s, struct tm_err *err) { return s->kind == TM_SINK_LOG ? tm_log_sink_open(s, err) : 0; }

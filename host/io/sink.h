@@ -36,6 +36,7 @@ struct tm_compare_sink;
 
 struct tm_sink {
   int32_t index;
+  uint64_t key;              /* its own, from its name: the same in every process that keeps a run */
   enum tm_sink_kind kind;
   int table;                 /* DISCARD: its rows went into a table, and are none that left */
   int32_t format;            /* enum tm_format_id: of its rows */
@@ -78,6 +79,10 @@ int tm_sink_write(struct tm_sink *s, const char *data, int32_t len, struct tm_er
 int tm_sink_busy(const struct tm_sink *s);
 /* Descriptors, as copies that are the caller's, of regular files that were written since it was last asked, at most `most`: how many. */
 int32_t tm_sink_written(struct tm_sink *s, int *fds, int32_t most);
+/* Another process is about to write it: all that was taken is in it, and nothing of it is open or at work that two processes cannot have.
+ * 0, or -1 err. wake: that did not come to pass, and this one goes on. */
+int tm_sink_rest(struct tm_sink *s, struct tm_err *err);
+int tm_sink_wake(struct tm_sink *s, struct tm_err *err);
 /* Bytes of rows that were taken and lie nowhere yet. */
 int64_t tm_sink_held(const struct tm_sink *s);
 /* What a message calls it: of several files the one at hand. */

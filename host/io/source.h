@@ -80,6 +80,7 @@ struct tm_log_source;
 
 struct tm_source {
   int32_t index;
+  uint64_t key;              /* its own, from its name: the same in every process that keeps a run */
   enum tm_source_kind kind;
   char name[256];
   char **paths;              /* in name order; patterns and folders until the source is opened (paths.h) */

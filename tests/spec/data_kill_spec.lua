@@ -137,6 +137,7 @@ describe('a run that is kept and killed at random moments', function()
         '--epoch', '5ms' }
       local kills, code = kill.often(p, function() return r.size(dir .. '/once.ndjson') + r.size(dir .. '/idle.ndjson') end, left)
       assert.equal(0, code, p:err())
+      assert.equal(0, p:summary().counters.quarantined)
       h.compare(want, content(dir), 'after ' .. kills .. ' kills')
       assert.is_true(p:summary().counters.worker_restarts >= kills - 1)
       assert.equal(60000, p:summary().counters.events_in)

@@ -133,7 +133,7 @@ describe('the catalog', function()
       assert.equal('', check.err)
       local args, text = { 'run', '--quiet', '-e', e.example }, file and '' or input
       if e.name:find '%.log$' and e.kind ~= 'function' then
-        args[5], args[6] = '--data', dir .. '/data'
+        args[5], args[6] = '--logs', dir .. '/data'
         if e.kind == 'source' then   -- what it reads is written first
           assert.equal(0, h.run({ 'run', '-e', "stream:to(tm.sink.log 'payments')", args[5], args[6] }, input).code)
           text = ''
@@ -203,7 +203,7 @@ describe('help', function()
       assert.truthy(r.err:find(("nothing is called '%s'; did you mean '%s'?"):format(wrong, meant), 1, true), r.err)
     end
     assert.truthy(h.run({ 'help', 'qqqqqqqqqq' }).err:find("'tidemill list' tell", 1, true))
-    assert.truthy(h.run({ 'help', 'journal' }).err:find('the command journal is not available in this version', 1, true))
+    assert.truthy(h.run({ 'help', 'backtest' }).err:find('the command backtest is not available in this version', 1, true))
     assert.equal(2, h.run({ 'help', '--json' }).code)
     assert.equal(2, h.run({ 'help', 'filter', 'map' }).code)
     -- what came from outside cannot steer the terminal

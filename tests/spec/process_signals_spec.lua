@@ -132,10 +132,10 @@ end)
 describe('other signals', function()
   after_each(r.stop_all)
 
-  it('HUP is told and the run goes on; PIPE is ignored', function()
+  it('HUP loads the scripts anew and the run goes on; PIPE is ignored', function()
     local p = running()
     p:signal 'HUP'
-    r.wait_until('the answer', function() return p:err():find('reload is not available in this version', 1, true) end)
+    r.wait_until('the answer', function() return p:err():find('the scripts were loaded anew', 1, true) end)
     p:signal 'PIPE'
     p:signal('PIPE', p:worker())
     p:signal('TERM', p:worker())   -- control alone decides

@@ -176,7 +176,7 @@ describe('files of a pattern', function()
   end)
 
   it('go on in the same order when workers die', function()
-    local list = inputs(11, 3, 20000, 100)
+    local list = inputs(11, 3, 60000, 100)
     local dir = write(list)
     h.write(([[local tm = require 'tidemill'
 return tm.pipeline 'p':from(tm.source.file '%s/f*.ndjson'):event_time { field = 'ts', out_of_order = '10ms' }

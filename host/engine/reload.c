@@ -1,0 +1,296 @@
+/* reload.c - a child with new scripts takes the worker's place (reload.h). */
+#include "reload.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/buf.h"
+#include "../base/log.h"
+#include "../io/log_sink.h"
+#include "epochs.h"
+#include "flow_plan.h"
+#include "script.h"
+#include "worker_own.h"
+
+enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16 };
+static const char *const goes_on = "the scripts that were loaded before run on";
+
+/* ---- what the child may change of shared memory, for a worker that goes on ---- */
+
+struct saved {
+  const void *at;
+  size_t n;
+  void *copy;
+};
+
+struct savings {
+  struct tm_keeper keeper;  /* first, as pieces find the rest from it */
+  struct saved *list;
+  int32_t n, cap;
+  int failed;
+};
+
+static void save_piece(struct tm_keeper *k, const void *at, size_t n) {
+  struct savings *s = (struct savings *)(void *)k;
+  if (s->n == s->cap) {
+    int32_t cap = 2 * s->cap + 64;
+    struct saved *more = realloc(s->list, (size_t)cap * sizeof *more);
+    if (more == NULL) {
+      s->failed = 1;
+      return;
+    }
+    s->list = more;
+    s->cap = cap;
+  }
+  struct saved *to = &s->list[s->n];
+  *to = (struct saved){at, n, malloc(n)};
+  if (to->copy != NULL) memcpy(to->copy, at, n);
+  s->failed |= to->copy == NULL;
+  s->n += to->copy != NULL;
+}
+
+static void save_all(struct savings *s, struct tm_worker *w) {
+  *s = (struct savings){.keeper = {save_piece}};
+  tm_flow_keep(&w->flows, &s->keeper);
+  tm_shared_keep(w->shared, &s->keeper);
+  tm_keep(&s->keeper, &w->shared->plan, sizeof w->shared->plan);
+  for (int32_t i = 0; i < w->flows.sources_n; i++) tm_keep(&s->keeper, w->flows.sources[i]->batch, sizeof *w->flows.sources[i]->batch);
+}
+
+/* back: as it was when it was saved */
+static void savings_end(struct savings *s, int back) {
+  for (int32_t i = 0; i < s->n; i++) {
+    if (back) memcpy((void *)(uintptr_t)s->list[i].at, s->list[i].copy, s->list[i].n);
+    free(s->list[i].copy);
+  }
+  free(s->list);
+}
+
+/* ---- the child ---- */
+
+/* Everything else was opened for the scripts that go. */
+static void close_others(const int *kept, int n) {
+  DIR *dir = opendir("/proc/self/fd");
+  struct dirent *e;
+  if (dir == NULL) return;
+  while ((e = readdir(dir)) != NULL) {
+    char *end;
+    long fd = strtol(e->d_name, &end, 10);
+    int keep = end == e->d_name || *end != '\0' || fd <= STDERR_FILENO || fd == dirfd(dir);
+    for (int i = 0; i < n; i++) keep |= fd == kept[i];
+    if (!keep) close((int)fd);
+  }
+  closedir(dir);
+}
+
+/* Rows that a sink holds itself are told apart from those that wait for it: nobody would write them when it is gone. */
+struct holder { uint64_t key; char name[256]; };
+
+static struct holder *holders(const struct tm_flows *f, int32_t *n) {
+  struct holder *list = calloc((size_t)f->outlets_n + 1, sizeof *list);
+  *n = 0;
+  for (int32_t i = 0; list != NULL && i < f->outlets_n; i++) {
+    const struct tm_sink *s = &f->outlets[i]->sink;
+    if (tm_sink_held(s) == 0) continue;
+    list[*n].key = s->key;
+    snprintf(list[(*n)++].name, sizeof list->name, "%s", s->name);
+  }
+  return list;
+}
+
+static int check_holders(const struct tm_flows *f, const struct holder *list, int32_t n, struct tm_err *err) {
+  for (int32_t i = 0; i < n; i++) {
+    int here = 0;
+    for (int32_t k = 0; k < f->outlets_n; k++) here |= f->outlets[k]->sink.key == list[i].key;
+    if (!here)
+      return tm_err_set(err, 6, "plan", "nothing writes the sink '%s' any more, but it holds rows of a file that is not complete; leave it in the scripts, "
+                                        "or stop the run in order and start it with the new ones", list[i].name);
+  }
+  return 0;
+}
+
+/* All that the scripts before had goes, but for keyed state; the new ones are loaded and opened. */
+static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int told_fd, struct tm_err *err) {
+  struct tm_worker *w = *worker;
+  struct tm_epochs *epochs = w->flows.epochs;
+  struct tm_changes *changes = w->flows.changes;
+  struct tm_budget *budget = w->flows.budget;
+  int kept[KEPT_FDS] = {told_fd, w->shared->relay[0], w->shared->relay[1]};
+  int n = 3 + (epochs != NULL ? tm_epochs_fds(epochs, kept + 3, KEPT_FDS - 3) : 0);
+  int32_t holders_n;
+  struct holder *held = holders(&w->flows, &holders_n);
+  if (held == NULL) return tm_err_set(err, 1, "memory", "no memory to load the scripts anew");
+  tm_script_free(w->script);
+  tm_worker_loop_end(w);
+  close_others(kept, n);
+  tm_flow_clear(&w->flows);
+  tm_ffi_states_orphan(changes);
+  w = *worker = tm_worker_set_up(w->options, w->shared);
+  w->flows.epochs = epochs;
+  w->flows.changes = changes;
+  w->flows.budget = budget;
+  w->flows.replanned = 1;
+  int rc = tm_worker_load(w, 0, err);
+  if (rc == 0) rc = check_holders(&w->flows, held, holders_n, err);
+  if (rc == 0 && epochs != NULL) rc = tm_epochs_heir(epochs, &w->flows, w->script, err);
+  if (rc == 0) rc = tm_worker_open(w, err);
+  if (rc == 0) rc = tm_script_restore(w->script, text->data, (size_t)text->len, err);
+  if (rc == 0 && epochs != NULL) rc = tm_epochs_wake(epochs, err);
+  w->flows.replanned = 0;
+  free(held);
+  return rc;
+}
+
+/* The worker has ended when control is the parent. */
+static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t control) {
+  const struct timespec moment = {0, 200 * 1000};
+  w->shared->heir = (int32_t)getpid();
+  prctl(PR_SET_PDEATHSIG, 0);
+  ssize_t n = write(told_fd, "y", 1);
+  close(told_fd);
+  if (n != 1) _exit(1);
+  while (getppid() == before) nanosleep(&moment, NULL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != control) _exit(1);
+}
+
+/* Returns when it has taken the worker's place; else it ends. */
+static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control) {
+  struct tm_err err = {0};
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != before) _exit(1);
+  if (begin_anew(&w, text, told_fd, &err) != 0) {
+    tm_log_error("%s", err.detail);
+    _exit(1);
+  }
+  take_over(w, told_fd, before, control);
+  tm_worker_name_pipelines(w);
+  w->shared->counters.reloads++;
+  tm_log_info("the scripts were loaded anew");
+}
+
+/* ---- the worker ---- */
+
+static int sinks_rest(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (tm_sink_rest(&f->outlets[i]->sink, err) != 0) return -1;
+  return 0;
+}
+
+static int sinks_wake(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (tm_sink_wake(&f->outlets[i]->sink, err) != 0) return -1;
+  return 0;
+}
+
+/* 1: the child has taken over. */
+static int wait_for_child(pid_t pid, int fd) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  char said = 0;
+  int rc;
+  do rc = poll(&p, 1, LOAD_MS);
+  while (rc < 0 && errno == EINTR);
+  if (rc > 0 && read(fd, &said, 1) == 1) return 1;
+  if (rc == 0) {
+    kill(pid, SIGKILL);
+    tm_log_error("the scripts were not loaded anew within %d s", LOAD_MS / 1000);
+  }
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+  return 0;
+}
+
+static int hand_over(struct tm_worker *w, struct tm_err *err) {
+  struct savings savings;
+  struct tm_buf text;
+  struct tm_epochs *e = w->flows.epochs;
+  pid_t before = getpid(), control = getppid(), pid = -1;
+  int fds[2] = {-1, -1};
+  tm_buf_init(&text, TEXT_MAX);
+  int rc = tm_script_save(w->script, &text, err);
+  save_all(&savings, w);
+  if (rc == 0) rc = sinks_rest(&w->flows, err);
+  if (rc == 0 && e != NULL) tm_epochs_rest(e);
+  if (rc == 0 && !savings.failed && pipe(fds) == 0) {
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0) {
+      close(fds[0]);
+      savings_end(&savings, 0);
+      child(w, &text, fds[1], before, control);
+      tm_buf_fini(&text);
+      return 1;
+    }
+    close(fds[1]);
+  }
+  if (pid > 0 && wait_for_child(pid, fds[0])) _exit(0);
+  if (fds[0] >= 0) close(fds[0]);
+  if (pid < 0) tm_log_error("the scripts cannot be loaded anew: %s", rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
+  tm_log_warning("%s", goes_on);
+  savings_end(&savings, pid > 0 && !savings.failed);
+  tm_buf_fini(&text);
+  if (e != NULL && tm_epochs_wake(e, err) != 0) return -1;
+  return sinks_wake(&w->flows, err);
+}
+
+/* Rows wait for a sink. */
+static const char *waits_for(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_outlet *o = f->outlets[i];
+    if (o->out != NULL && (o->out->buf.len > o->sink.state->sent || tm_flow_unmerged(o))) return o->sink.name;
+  }
+  return NULL;
+}
+
+static int given_up(struct tm_worker *w, const char *why) {
+  w->yielding = 0;
+  w->yield_until_ns = 0;
+  w->reloads = w->shared->reload;
+  if (why != NULL) {
+    tm_log_error("the scripts cannot be loaded anew: %s", why);
+    tm_log_warning("%s", goes_on);
+  }
+  return 0;
+}
+
+int tm_reload(struct tm_worker *w, struct tm_err *err) {
+  const struct timespec moment = {0, 1000 * 1000};
+  char why[320];
+  if (w->shared->reload == w->reloads || w->ended) return 0;
+  if (w->ending) return given_up(w, NULL);
+  uint64_t now = w->io->mono_ns(w->io);
+  if (w->yield_until_ns == 0) w->yield_until_ns = now + YIELD_SECONDS * UINT64_C(1000000000);
+  w->yielding = 1;
+  if (now > w->yield_until_ns) {
+    const char *sink = waits_for(&w->flows);
+    snprintf(why, sizeof why, "%s%s for %d s", sink != NULL ? sink : "a step", sink != NULL ? " takes no rows" : " is not done", YIELD_SECONDS);
+    return given_up(w, why);
+  }
+  if (tm_worker_any_at_hand(w)) return 0;
+  if (w->flows.epochs != NULL) {
+    int more = tm_epochs_step(w->flows.epochs, err);
+    if (more != 0) return more;
+  }
+  if (!tm_script_rests(w->script)) {
+    w->yielding = 0;  /* for this turn: what is under way needs further batches */
+    return 0;
+  }
+  if (tm_flow_flush(&w->flows, -1, 1, err) != 0) return -1;
+  int settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
+  if (!settled || waits_for(&w->flows) != NULL || tm_flow_uncommitted(&w->flows)) {
+    nanosleep(&moment, NULL);
+    return 1;
+  }
+  w->yielding = 0;
+  w->yield_until_ns = 0;
+  w->reloads = w->shared->reload;
+  return hand_over(w, err) < 0 ? -1 : 1;
+}
