@@ -24,7 +24,7 @@ M.operators = {
       { 'fields', 'table', "the fields that rows have, such as { 'decision', 'score', 'event' }", default = 'all of them' },
       { 'name', 'string', 'what its state is called', default = "the pack's name" } },
     -- of the pack that `tidemill new pack limits` writes
-    example = "stream:pack('limits', { fields = { 'decision', 'score' } })", pack = 'limits',
+    example = "stream:pack('limits', { fields = { 'decision', 'score' } })",
     input = { '{"id":"1","ts":0,"card":"a","amount":20,"country":"DE"}', '{"id":"2","ts":1000,"card":"b","amount":2500,"country":"DE"}' },
     output = { '{"decision":"approve","score":0}', '{"decision":"review","score":50}' } },
 }
