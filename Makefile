@@ -38,6 +38,14 @@ test:     ## install what is missing, build, run the C unit tests and the specs
 check:    ## lint, then the tests again under sanitizers, then each fuzzer for FUZZ_SECONDS (10)
 	$(call need,$(DEPS_CHECK))
 	@sh tests/check.sh $(B)
+crash:    ## the tests of deaths at their larger size (CRASHES, KILLS, SEEDS; tests/crash.sh)
+	$(call need,$(DEPS_TEST))
+	@$(MAKE) all unit
+	@sh tests/crash.sh $(B)
+coverage: ## branches of journal, snapshots, recovery and sinks' tokens that tests take; fails below tests/coverage.py's bounds
+	$(call need,$(DEPS_TEST))
+	@mkdir -p $(B)
+	@sh tests/coverage.sh $(B)/coverage
 bench:    ## measure against other programs (BENCH_EVENTS, BENCH_ROUNDS, BENCH_PARTS; tests/bench/README.md)
 	$(call need,$(DEPS_BENCH))
 	@$(MAKE) all $(BENCH)
@@ -49,10 +57,10 @@ clean:    ## remove build/
 	rm -rf $(B)
 deps:     ## install the packages that demo, test and check need
 	$(call need,$(DEPS_CHECK))
-unit: $(UNITS)
+unit: $(UNITS) $(B)/faults/calls.so
 fuzz: $(FUZZ)
 objects: $(OBJ)
-.PHONY: help all demo test check bench install clean deps unit fuzz objects
+.PHONY: help all demo test check crash coverage bench install clean deps unit fuzz objects
 
 $(B)/tidemill: $(OBJ)
 	@echo '  link  $@'
@@ -74,6 +82,11 @@ $(B)/unit/%: tests/unit/%.c $(B)/host.a
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
 	@$(CC) $(TM_CFLAGS) -Ihost -o $@ $< $(B)/host.a $(LIBS)
+# preloaded into the program by specs, so it is never built with sanitizers
+$(B)/faults/%.so: tests/faults/%.c
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	@$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/host.a
 	@mkdir -p $(@D)
 	@echo '  cc    $<'

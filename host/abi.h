@@ -360,6 +360,7 @@ struct tm_out_tally {
   int32_t late_event;       /* the same for late events: counted by tm_ffi_late */
   double late; double late_before;
   double timers_dropped;    /* due after the end of input, or not yet when it came early */
+  double matches_dropped;   /* partial matches of patterns beyond their bound */
   /* lookups without a row, and those of them whose key is of another type than the table's; the same for them */
   double missed; double missed_before;
   double mistyped; double mistyped_before;
@@ -560,7 +561,8 @@ enum tm_refused {
   TM_REFUSED_FIELD,         /* field refused_field is of another kind, or of other elements or keys, or lies elsewhere */
   TM_REFUSED_TIMED,         /* its records can be due, and these not, or the other way round */
   TM_REFUSED_SECTIONS,      /* it has sections, and this not, or the other way round */
-  TM_REFUSED_ORDER          /* it knows which key was not written for longest (max_keys with on_full 'oldest'), and this not, or the other way */
+  TM_REFUSED_ORDER,         /* it knows which key was not written for longest (max_keys with on_full 'oldest'), and this not, or the other way */
+  TM_REFUSED_LAYOUT         /* its layout has other words (tm_state_options.layout) */
 };
 /* seed: of the hashes; may decide speed and nothing else. NULL: no memory. */
 struct tm_changes *tm_ffi_changes_new(struct tm_budget *budget, double seed);
@@ -603,6 +605,9 @@ struct tm_state_options {
   double max_keys;          /* 0: none */
   int32_t timed;            /* 1: a record can be due (tm_ffi_due_set), which costs it 16 bytes */
   int32_t sections;         /* 1: it has sections; the last field is a LIST of STRING, which is theirs; neither max_keys nor timed */
+  const char *layout;       /* what its records' cells are, in the owner's words: copied and kept with it. One that is adopted has the same */
+  int32_t layout_len;       /* 0: nothing is said, and nothing compared */
+  int32_t beside;           /* 1: a new one, though one of that name was put back: what comes in its place (tm_ffi_state_replace) */
 };
 
 /* A state. Read by Lua, written by C alone. */
@@ -618,7 +623,8 @@ struct tm_state {
   double due;               /* nothing is due before, ms: a lower bound, kept up by every call; +inf: nothing is armed */
   double due_popped;        /* when the record that tm_ffi_due_pop gave last was due */
   int32_t adopted;          /* 0: it was put back from a data folder, and nobody has asked for it yet */
-  int32_t pad;
+  int32_t layout_len;
+  const char *layout;       /* of the options it was made with */
 };
 /* NULL: c->refused. Where states were put back from a data folder, that of the same name which was made first and is not adopted yet is
  * given instead, as it was; its options for what comes (max_keys, on_full, a field's max) are these. */
@@ -626,6 +632,11 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
 /* The one that lay at this address when it was put back, now adopted; NULL: there is none, or it was adopted before. */
 struct tm_state *tm_ffi_state_adopt(struct tm_changes *c, double address);
 double tm_ffi_state_address(const struct tm_state *s);
+/* The one that tm_ffi_state_new would give for this name if its options fit; NULL: there is none. */
+struct tm_state *tm_ffi_state_kept(const struct tm_changes *c, const char *name, int32_t len);
+/* `made`, which was made beside `old`, takes its place: from now on its bounds (max_keys, on_full, those of fields) are these of `o`, keys that
+ * `old` dropped count as dropped by it, keys were written in the same order as in `old`, and `old` is freed. The log is empty. */
+void tm_ffi_state_replace(struct tm_state *made, struct tm_state *old, const struct tm_state_options *o);
 /* nothing of it may be in the log */
 void tm_ffi_state_free(struct tm_state *s);
 /* The next of those that nobody has got yet behind this one (NULL: the first); NULL: there are no more. */
@@ -1041,6 +1052,26 @@ void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k);
 void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other);
 /* the other state will be asked for the same keys */
 void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
+/* Events that wait with all their bytes (state/waits.c). */
+struct tm_waiting {
+  const char *text;
+  double time;
+  double mark;              /* 0: at its turn of use only if its key has a record then */
+  struct tm_value order;    /* a number or a text; of waits that were made `ordered` */
+  int32_t len;
+  int32_t pad;
+};
+/* Makes room for them in s: 0, NO_MEMORY, or TYPE: what was put back from a data folder is of the other kind. */
+int32_t tm_ffi_waits_new(struct tm_state *s, int32_t ordered);
+/* One more, whose key is k's or in the columns of a row: 0 or a code. Rolled back with the event at hand. */
+int32_t tm_ffi_waits_put(struct tm_state *s, const struct tm_key *k, const struct tm_waiting *e);
+int32_t tm_ffi_waits_put_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row,
+                             const struct tm_waiting *e);
+/* The first whose time is not after `upto`, in order of time, then of arrival; those with mark 0 whose key has no record in `records` are
+ * passed over. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
+int32_t tm_ffi_waits_first(struct tm_state *s, struct tm_state *records, double upto, struct tm_waiting *out);
+/* It has had its turn, whatever becomes of it. The log is empty. tm_ffi_turns_key, _write and _also are about it, too. */
+void tm_ffi_waits_take(struct tm_state *s);
 /* fills `out` for the windows at which the record stands: OK or TYPE */
 int32_t tm_ffi_slide_look(struct tm_slide *p, struct tm_state *s, const void *record);
 

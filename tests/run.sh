@@ -5,7 +5,8 @@
 #
 # A test program that ends badly without having counted a failure counts as one, so that a crash is never "0 failed".
 # Specs run on LuaJIT, as the host does; they find the program in TIDEMILL_BIN. Environment: SPEC, a pattern of spec files to run
-# (as grep -E has it); SPEC_NOT, one of files to leave out; UNIT, a shell pattern of unit tests (default *); SPEC_JOBS (2).
+# (as grep -E has it); SPEC_NOT, one of files to leave out; UNIT, a shell pattern of unit tests (default *); SPEC_JOBS (2);
+# UNIT_SECONDS, how long a unit test may take (300).
 set -u
 build=${1:-build}
 logs=$build/test-logs
@@ -17,7 +18,7 @@ add() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $
 
 unit_run() {
   name=$(basename "$1") log=$logs/$(basename "$1").log
-  timeout 300 "$1" >"$log" 2>&1
+  timeout "${UNIT_SECONDS:-300}" "$1" >"$log" 2>&1
   code=$?
   line=$(tail -n 1 "$log")
   got=$(echo "$line" | sed -n 's/.*[^0-9]\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
@@ -38,10 +39,10 @@ spec_run() {
   # shellcheck disable=SC2012,SC2016  # names of our own; expanded by the inner shell
   ls -S tests/spec/*_spec.lua | grep -E "${SPEC:-.}" | grep -Ev "${SPEC_NOT:-^$}" |
     ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" TIDEMILL_BIN=$bin LUA_PATH="lua/?.lua;lua/?/init.lua;tests/?.lua;;" \
-    xargs -P"${SPEC_JOBS:-2}" -n1 sh -c 'log=$0/$(basename "$1")
+    xargs -r -P"${SPEC_JOBS:-2}" -n1 sh -c 'log=$0/$(basename "$1")
       luajit "$(command -v busted)" --ignore-lua --output=plainTerminal "$1" >"$log.log" 2>&1 </dev/null
       echo $? >"$log.code"' "$logs"
-  for code in "$logs"/*_spec.lua.code; do spec_add "${code%.code}" "$(cat "$code")"; done
+  for code in "$logs"/*_spec.lua.code; do [ ! -e "$code" ] || spec_add "${code%.code}" "$(cat "$code")"; done
 }
 
 # adds what a file's log says; name without .log, exit code

@@ -13,7 +13,7 @@ struct tm_keeper {
 };
 
 static inline void tm_keep(struct tm_keeper *k, const void *at, size_t n) {
-  if (n > 0) k->piece(k, at, n);
+  k->piece(k, at, n);
 }
 
 #endif

@@ -23,12 +23,14 @@ const struct tm_command tm_commands_list[] = {
   { "check", "SCRIPT... | -e CODE  [OPTIONS]", "Load scripts, validate and lint them; run nothing.", tm_command_check },
   { "graph", "SCRIPT... | -e CODE  [OPTIONS]", "Draw what reads what: sources, pipelines with their steps, sinks. Nothing runs.",
     tm_command_graph },
-  { "state", "ls | get NAME [KEY]  SCRIPT... | -e CODE  [OPTIONS]",
-    "Run scripts to the end of input, write nothing, and print what their steps keep: the list of states, or the records of one.",
+  { "state", "ls | get NAME [KEY] | export | import  SCRIPT... | -e CODE  [OPTIONS]",
+    "Run scripts to the end of input, write nothing, and print what their steps keep, or look into the folder of a run that is kept "
+    "(--data); or put states into one.",
     tm_command_state },
   { "journal", "ls | verify | cat | repair --accept-loss  DIR  [--json]",
     "Look at the journal of a data folder, and give up what is behind damage so that a run can start again.", tm_command_journal },
-  { "snapshot", "ls | verify | make  DIR  [--json]", "Look at the snapshots of a data folder, or make the next one.", tm_command_snapshot },
+  { "snapshot", "ls | verify | make  DIR  [--json]  or  export [EPOCH]  SCRIPT  --data DIR",
+    "Look at the snapshots of a data folder, make the next one, or write what one holds as lines of JSON.", tm_command_snapshot },
   { "replay", "SCRIPT... | -e CODE  --log NAME  [OPTIONS]",
     "Run the history in an event log through scripts, new or old, into outputs of their own; or compare these with what was written.",
     tm_command_replay },
@@ -202,6 +204,16 @@ static void print_state(void) {
          "     KEY is a string, or JSON: 42 a number, '\"42\"' a string, null a missing key,\n"
          "     '[\"DE\",\"c1\"]' or '{\"country\":\"DE\",\"card\":\"c1\"}' a key of several fields.\n"
          "     What ends in .lua is a script, and so is all behind --.\n"
+         "export  one JSON object a key of every state but those of windows and joins:\n"
+         "     {\"state\":\"spend/idle\",\"key\":[\"c1\"],\"value\":{\"n\":3},\"more\":{…},\"due\":1700000000000}\n"
+         "     `more` is what is kept of a field beside its value, or for a step itself;\n"
+         "     `due` when it is looked at. Maps are arrays of [key, value]. What JSON has no\n"
+         "     form for is {\"$bytes\":\"base64\"}, {\"$msgpack\":\"base64\"}, {\"$number\":\"inf\"},\n"
+         "     {\"$integer\":\"digits\"}: it reads back bit by bit.\n"
+         "import  reads such lines from standard input into the run that is kept in the\n"
+         "     folder of --data, made if it is missing. Keys of the lines are replaced, others\n"
+         "     stay; all lines are taken, or none. Give the options of 'tidemill run', as its\n"
+         "     plan is kept too. No event is read. Keys count as written in the order of lines.\n"
          "Exit codes: 0 ok, 1 no such key, or the run failed, 2 usage, also a NAME that no\n"
          "state has, 3 a script was rejected, 130 ended by INT.\n"
          "\nExample:\n"
@@ -225,6 +237,8 @@ static void print_journal(void) {
 static void print_snapshot(void) {
   printf("\nls      a line a generation, the newest first: epoch, bytes\n"
          "verify  reads all of each: 0, or 1 when one is damaged\n"
+         "export  what the newest snapshot holds, or that of EPOCH, as lines of\n"
+         "        'tidemill state export'; SCRIPT is that of the run, with its options\n"
          "make    makes the next one from the one before and the journal, as a run does by\n"
          "        itself when the journal has grown as large as the state\n"
          "--json  JSON instead of tables\n"

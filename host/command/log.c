@@ -213,10 +213,10 @@ static int list(const struct request *q) {
     }
     if (q->json)
       printf("%s{\"name\":\"%s\",\"first\":%llu,\"end\":%llu,\"segments\":%d,\"packed\":%d,\"bytes\":%lld,\"first_time\":%lld}", shown ? ",\n " : "",
-             names[i], (unsigned long long)x.first, (unsigned long long)x.end, x.segments, x.packed, (long long)x.bytes, (long long)x.first_ms);
+             names[i], (unsigned long long)x.first, (unsigned long long)x.durable, x.segments, x.packed, (long long)x.bytes, (long long)x.first_ms);
     else
-      printf("%-24s %14llu %14llu %14llu %9d %14lld  %s\n", names[i], (unsigned long long)(x.end - x.first), (unsigned long long)x.first,
-             (unsigned long long)x.end - 1, x.segments, (long long)x.bytes, x.segments > 0 ? time_text(x.first_ms, when, sizeof when) : "-");
+      printf("%-24s %14llu %14llu %14llu %9d %14lld  %s\n", names[i], (unsigned long long)(x.durable - x.first), (unsigned long long)x.first,
+             (unsigned long long)x.durable - 1, x.segments, (long long)x.bytes, x.segments > 0 ? time_text(x.first_ms, when, sizeof when) : "-");
     shown++;
   }
   if (q->json) printf("]\n");
@@ -270,7 +270,8 @@ static int cat(const struct request *q) {
     tm_log_error("no memory to read a log");
     return 1;
   }
-  uint64_t from = q->from.kind == TM_LOG_POINT_END ? x.end : q->from.kind == TM_LOG_POINT_SEQUENCE ? (uint64_t)q->from.value : 0;
+  tm_eventlog_reader_durable(r);
+  uint64_t from = q->from.kind == TM_LOG_POINT_END ? x.durable : q->from.kind == TM_LOG_POINT_SEQUENCE ? (uint64_t)q->from.value : 0;
   tm_eventlog_reader_times(r, q->from.kind == TM_LOG_POINT_TIME ? (int64_t)ceil(q->from.value) : INT64_MIN,
                            q->to.kind == TM_LOG_POINT_TIME ? (int64_t)floor(q->to.value) : INT64_MAX);
   tm_eventlog_reader_seek(r, from);

@@ -29,10 +29,10 @@ struct parse {
 
 /* The first of the commands. */
 static const char *command_name(unsigned commands) {
-  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay" };
+  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay", "state import" };
   int i = 0;
 
-  while (i < 5 && (commands >> i & 1) == 0) i++;
+  while (i < 6 && (commands >> i & 1) == 0) i++;
   return names[i];
 }
 
@@ -61,6 +61,7 @@ void tm_options_defaults(struct tm_options *o) {
   const struct tm_option *opt;
 
   memset(o, 0, sizeof *o);
+  o->snapshot = -1;
   for (opt = tm_options_table; opt->name != NULL; opt++) {
     if (opt->kind >= TM_OPTION_DURATION && opt->kind <= TM_OPTION_COUNT32) set_number(o, opt, opt->start);
   }
@@ -481,6 +482,7 @@ static int settle_operands(struct parse *p) {
 /* The word for what a command does to a script. */
 static const char *verb(unsigned command) {
   if (command == TM_OPTIONS_GRAPH) return "draw";
+  if (command == TM_OPTIONS_STATE_IMPORT) return "import into";
   return command & (TM_OPTIONS_STATE_LS | TM_OPTIONS_STATE_GET) ? "look at" : command_name(command);
 }
 

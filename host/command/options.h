@@ -38,7 +38,9 @@ struct tm_options {
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
-  const char *state;                     /* the command state: "ls" or "get"; NULL for all others */
+  const char *state;                     /* the command state: "ls", "get" or "export"; NULL for all others */
+  int64_t snapshot;                      /* snapshot export: the epoch of the snapshot that is looked at, 0 the newest; -1 for all others */
+  int import;                            /* state import: standard input becomes what the run in DIR keeps, and nothing else is done */
   const char *state_name;                /* state get NAME [KEY]; NULL: not given */
   const char *state_key;
   int32_t limit;                         /* state get --limit N, records; 0: all */
@@ -51,6 +53,7 @@ struct tm_options {
   int jit_off;                           /* --no-jit: for tests and for machines where the guard fails */
   const char *data;                      /* --data DIR: where the run is kept, and event logs are; NULL: nowhere */
   int64_t epoch_ms;                      /* --epoch 100ms */
+  int64_t epoch_min_ms;                  /* --epoch-min 1ms */
   int reset;                             /* --reset: what is kept in DIR is forgotten */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */
@@ -61,7 +64,8 @@ struct tm_options {
 
 /* The commands that take options: bits. */
 enum tm_options_command {
-  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32
+  TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32,
+  TM_OPTIONS_STATE_IMPORT = 64
 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };

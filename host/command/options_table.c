@@ -15,7 +15,7 @@
 #define LATER(name) { name, "VALUE", TM_OPTION_LATER, BOTH | STATE, 0, 0, 0, 0, 0, "" }
 
 enum {
-  RUN = TM_OPTIONS_RUN, CHECK = TM_OPTIONS_CHECK, GRAPH = TM_OPTIONS_GRAPH, LS = TM_OPTIONS_STATE_LS, GET = TM_OPTIONS_STATE_GET,
+  RUN = TM_OPTIONS_RUN | TM_OPTIONS_STATE_IMPORT, CHECK = TM_OPTIONS_CHECK, GRAPH = TM_OPTIONS_GRAPH, LS = TM_OPTIONS_STATE_LS, GET = TM_OPTIONS_STATE_GET,
   REPLAY = TM_OPTIONS_REPLAY,
   BOTH = RUN | CHECK, STATE = LS | GET, ALL = BOTH | GRAPH | STATE
 };
@@ -90,6 +90,9 @@ const struct tm_option tm_options_table[] = {
     "not kept there." },
   { "epoch", "TIME", TM_OPTION_DURATION, RUN, AT(epoch_ms), 0, 100, 1, 3600000,
     "With --data: how often, at the latest, what has changed is written there; that much is done again after a kill." },
+  { "epoch-min", "TIME", TM_OPTION_DURATION, RUN, AT(epoch_min_ms), 0, 1, 1, 3600000,
+    "With --data: how soon after the one before it is written when somebody waits for it, as a reader of tm.sink.log does. Less is faster for them, and "
+    "costs more syncs." },
   { "reset", NULL, TM_OPTION_FLAG, RUN, AT(reset), 0, 0, 0, 0,
     "With --data: forget what is kept there and start anew. Files that were written stay, and are appended to." },
   { "quiet", NULL, TM_OPTION_FLAG, RUN | REPLAY, AT(quiet), 0, 0, 0, 0, "No summary at the end." },

@@ -1,6 +1,6 @@
-/* snapshot.c - `tidemill snapshot ls|verify|make`: the snapshots of a data folder.
+/* snapshot.c - `tidemill snapshot ls|verify|make|export`: the snapshots of a data folder.
  *
- * make is what a run starts by itself, with --of and its own process number: then the process lowers its priority, dies with the
+ * export is `state export` of one of them. make is what a run starts by itself, with --of and its own process number: then the process lowers its priority, dies with the
  * run, and says nothing when all went well. */
 #include <inttypes.h>
 #include <signal.h>
@@ -16,7 +16,9 @@
 #include "../base/suggest.h"
 #include "../durable/data_dir.h"
 #include "../durable/snapshot.h"
+#include "../engine/control.h"
 #include "commands.h"
+#include "options.h"
 
 enum { USAGE = 2, FAILED = 1, NICE = 19 };
 
@@ -27,16 +29,16 @@ struct words {
 };
 
 static int words_parse(struct words *w, int argc, char *const *argv) {
-  static const char *const names[] = { "ls", "verify", "make" };
+  static const char *const names[] = { "ls", "verify", "make", "export" };
   const char *meant;
   int known = 0;
 
   memset(w, 0, sizeof *w);
-  for (int i = 0; argc > 0 && i < 3; i++) known |= strcmp(argv[0], names[i]) == 0;
+  for (int i = 0; argc > 0 && i < 4; i++) known |= strcmp(argv[0], names[i]) == 0;
   if (!known) {
-    meant = argc > 0 ? tm_suggest(argv[0], names, 3) : NULL;
+    meant = argc > 0 ? tm_suggest(argv[0], names, 4) : NULL;
     if (meant != NULL) tm_log_error("snapshot has no '%.80s'; did you mean 'snapshot %s'?", argv[0], meant);
-    else tm_log_error("snapshot takes ls, verify or make, and the data folder: tidemill snapshot ls DIR");
+    else tm_log_error("snapshot takes ls, verify or make and the data folder, or export and a script: tidemill snapshot ls DIR");
     return USAGE;
   }
   w->what = argv[0];
@@ -122,6 +124,28 @@ static int make(const struct tm_data_dir *d, const struct words *w) {
   return tm_help_flush();
 }
 
+/* export [EPOCH] SCRIPT --data DIR */
+static int export(int argc, char *const *argv) {
+  struct tm_options o;
+  struct tm_err err;
+  int has_epoch = argc > 0 && argv[0][0] >= '0' && argv[0][0] <= '9' && argv[0][strspn(argv[0], "0123456789")] == '\0', r;
+
+  r = tm_options_parse(&o, TM_OPTIONS_STATE_LS, argc - has_epoch, argv + has_epoch, &tm_io_real, &err);
+  if (r == TM_OPTIONS_HELP) return tm_help_print("snapshot");
+  if (r != TM_OPTIONS_OK) {
+    tm_log_error("%s", err.detail);
+    return err.exit_code;
+  }
+  if (o.data == NULL) {
+    tm_log_error("snapshot export needs the folder in which the run is kept: tidemill snapshot export [EPOCH] SCRIPT --data DIR");
+    return USAGE;
+  }
+  o.state = "export";
+  o.quiet = 1;
+  o.snapshot = has_epoch ? strtoll(argv[0], NULL, 10) : 0;
+  return tm_control_run(&o, &tm_io_real);
+}
+
 int tm_command_snapshot(int argc, char *const *argv) {
   struct tm_data_dir d;
   struct words w;
@@ -129,6 +153,7 @@ int tm_command_snapshot(int argc, char *const *argv) {
   int r;
 
   if (argc > 0 && (strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0)) return tm_help_print("snapshot");
+  if (argc > 0 && strcmp(argv[0], "export") == 0) return export(argc - 1, argv + 1);
   r = words_parse(&w, argc, argv);
   if (r != 0) return r;
   if (w.of != 0 && priority_lower(w.of) != 0) return FAILED;

@@ -83,5 +83,7 @@ struct tm_journal_scan;
  * *snapshot as `after`, and is the caller's to end. 0, or -1 with err (exit code 1). */
 int tm_data_load(const struct tm_data_dir *d, const struct tm_data_load *to, uint64_t *epoch, uint64_t *snapshot,
                  struct tm_journal_scan *scan, struct tm_err *err);
+/* The same of a snapshot alone: that of this epoch, 0 the newest. 0, or -1 with err, which names those there are. */
+int tm_data_load_snapshot(const struct tm_data_dir *d, const struct tm_data_load *to, uint64_t epoch, struct tm_err *err);
 
 #endif

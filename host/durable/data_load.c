@@ -102,3 +102,28 @@ int tm_data_load(const struct tm_data_dir *d, const struct tm_data_load *to, uin
   d->io->memory(d->io, l.head, 0);
   return r;
 }
+
+static int no_snapshot(const struct tm_data_dir *d, const struct tm_snapshot_list *list, uint64_t epoch, struct tm_err *err) {
+  char have[TM_SNAPSHOT_KEPT * 24 + 1] = "";
+  size_t n = 0;
+
+  if (list->n == 0) return tm_err_set(err, 1, "no-snapshot", "%s: there is no snapshot yet; 'tidemill snapshot make %s' makes one", d->path, d->path);
+  for (int i = 0; i < list->n; i++) n += (size_t)snprintf(have + n, sizeof have - n, "%s%" PRIu64, i > 0 ? ", " : "", list->kept[i].epoch);
+  return tm_err_set(err, 1, "no-snapshot", "%s: there is no snapshot of epoch %" PRIu64 "; there %s of %s", d->path, epoch,
+                    list->n == 1 ? "is that" : "are those", have);
+}
+
+int tm_data_load_snapshot(const struct tm_data_dir *d, const struct tm_data_load *to, uint64_t epoch, struct tm_err *err) {
+  struct load l = { .io = d->io, .to = to };
+  const struct tm_snapshot_visitor visitor = { .ctx = &l, .block = take_bytes, .head = snapshot_head };
+  struct tm_snapshot_list list;
+  int i = 0, r;
+
+  if (tm_snapshot_list_read(d->io, d->path, d->id, &list, err) != 0) return -1;
+  while (epoch != 0 && i < list.n && list.kept[i].epoch != epoch) i++;
+  if (i == list.n) return no_snapshot(d, &list, epoch, err);
+  r = tm_snapshot_read(d->io, d->path, d->id, &list.kept[i], &visitor, err);
+  if (r == 0) r = to->head(to->ctx, list.kept[i].epoch, l.head, l.head_n, err);
+  d->io->memory(d->io, l.head, 0);
+  return r;
+}

@@ -1,38 +1,57 @@
 /* data_reset.c - forgetting what a data folder keeps (data_dir.h). */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "data_dir.h"
 
+enum { NAME_MAX_OURS = 60 };
+
+/* One name of the folder that is to go. */
+struct victim {
+  char name[NAME_MAX_OURS + 1];
+};
+
 /* Names of ours end with a dot and more, or are whole. */
 static int is_kept(const char *name) {
-  static const char *const ours[] = {"journal.", "snapshot.", "lost.", "files."};
-  if (strcmp(name, "meta") == 0 || strcmp(name, "manifest") == 0) return 1;
-  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-    if (strncmp(name, ours[i], strlen(ours[i])) == 0) return 1;
+  static const char *const ours[] = { "journal.", "snapshot.", "lost.", "files.", "begun" };
+
+  if (strcmp(name, "manifest") == 0) return 1;
+  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+    if (strncmp(name, ours[i], strlen(ours[i])) == 0) return strlen(name) <= NAME_MAX_OURS;
+  }
   return 0;
+}
+
+static int victim_take(void *ctx, const char *name) {
+  struct victim *v = ctx;
+
+  if (!is_kept(name)) return 0;
+  snprintf(v->name, sizeof v->name, "%s", name);
+  return 1;
+}
+
+static int failed(struct tm_err *err, const char *path, int code) {
+  return tm_err_set(err, 1, "reset", "%s: cannot be reset: %s", path, strerror(-code));
 }
 
 int tm_data_dir_reset(struct tm_data_dir *d, struct tm_err *err) {
   char path[TM_DATA_PATH_MAX + 64];
-  const struct dirent *e;
-  int rc = 0;
+  struct victim victim;
+  int r;
+
   /* without its meta the folder holds nothing that could be taken up, whatever else of it is still there */
-  tm_data_path(d->path, "meta", path);
-  rc = d->io->unlink(d->io, path);
-  if (rc == 0) rc = d->io->fsync_dir(d->io, d->path);
-  if (rc == -ENOENT) rc = 0;
-  DIR *list = rc == 0 ? opendir(d->path) : NULL;
-  if (rc == 0 && list == NULL) rc = -errno;
-  while (list != NULL && rc == 0 && (e = readdir(list)) != NULL) {
-    if (!is_kept(e->d_name) || strlen(e->d_name) > 60) continue;
-    tm_data_path(d->path, e->d_name, path);
-    rc = d->io->unlink(d->io, path);
+  r = d->io->unlink(d->io, tm_data_path(d->path, "meta", path));
+  if (r == 0) r = d->io->fsync_dir(d->io, d->path);
+  if (r < 0 && r != -ENOENT) return failed(err, path, r);
+  /* one by one, as a folder whose names go while it is listed may leave some out */
+  while ((r = d->io->list(d->io, d->path, victim_take, &victim)) > 0) {
+    r = d->io->unlink(d->io, tm_data_path(d->path, victim.name, path));
+    if (r < 0) return failed(err, path, r);
   }
-  if (list != NULL) closedir(list);
-  if (rc != 0) return tm_err_set(err, 1, "reset", "%s: cannot be reset: %s", path, strerror(-rc));
+  if (r < 0) return failed(err, d->path, r);
+  d->io->memory(d->io, d->caller, 0);
+  d->caller = NULL;
   d->has_meta = 0;
   return 0;
 }

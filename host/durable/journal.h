@@ -15,6 +15,17 @@
  * 3. After the first failed write or sync nothing is written or synced any more, and synced does not move.
  * 4. Recovery writes the last segment's valid part anew, syncs it and renames it over the old one before anything is added:
  *    bytes that were read but perhaps never reached the disk are not built upon.
+ * 5. Where the disk has no room, nothing is lost and nothing has failed: the next segment is asked for ahead, before a byte counts
+ *    on it, and what has no room waits in memory.
+ *
+ *             no room for the next segment        nor for the next frame
+ *      GOOD ------------------------------> LOW ------------------------> NONE
+ *        ^                                   |                             |
+ *        +-----------------------------------+-----------------------------+     room again; tried once a second
+ *      any -- a write or sync failed otherwise --> failed, for good
+ *
+ *    LOW: what is left of the segment being written is used. NONE: no epoch becomes durable, what is put fills the buffer, then
+ *    tm_journal_put gives FULL. An epoch of which a part was written is ended when there is room, or dropped by a recovery.
  * Bounded: buffered_max and one piece in memory; segments go when tm_journal_release said what is no longer needed. */
 #ifndef TM_DURABLE_JOURNAL_H
 #define TM_DURABLE_JOURNAL_H
@@ -25,6 +36,7 @@
 #include "../base/io.h"
 
 enum { TM_JOURNAL_OK = 0, TM_JOURNAL_FULL = 1, TM_JOURNAL_FAILED = -1 };
+enum tm_journal_room { TM_JOURNAL_ROOM_GOOD, TM_JOURNAL_ROOM_LOW, TM_JOURNAL_ROOM_NONE };
 
 struct tm_journal;
 
@@ -132,7 +144,7 @@ void tm_journal_pause(struct tm_journal *j);
 /* Descriptors that a child needs to go on: how many, at most `most`. */
 int tm_journal_fds(const struct tm_journal *j, int *fds, int most);
 /* Writes and syncs all that ended and syncs it, adds the mark, ends the thread, frees j; an epoch that was begun and did not
- * end is dropped. 0, or -1 with err when the journal had failed or fails now. */
+ * end is dropped. 0, or -1 with err when the journal had failed or fails now, or the disk has no room for all that ended. */
 int tm_journal_close(struct tm_journal *j, struct tm_err *err);
 /* Frees j and its thread without writing anything more: what a process does that goes away for another reason. */
 void tm_journal_abandon(struct tm_journal *j);
@@ -149,10 +161,13 @@ uint64_t tm_journal_end(struct tm_journal *j);
 uint64_t tm_journal_synced(const struct tm_journal *j);
 /* 1 when the journal has failed, with what happened and what to do in err (may be NULL). At any time, from any thread. */
 int tm_journal_failed(struct tm_journal *j, struct tm_err *err);
-/* Readable when synced moved, when room was made after FULL, when it failed. An eventfd, non-blocking: the caller reads its
+/* What the disk's room allows; if not GOOD with what is missing and what to do in err (may be NULL). At any time, from any thread. */
+enum tm_journal_room tm_journal_room(struct tm_journal *j, struct tm_err *err);
+/* Readable when synced moved, when room was made after FULL, when the disk's room changed, when it failed. An eventfd, non-blocking: the caller reads its
  * 8 bytes. -1 without the helper thread. */
 int tm_journal_fd(const struct tm_journal *j);
-/* Waits until all ended epochs are durable: OK or FAILED. With the helper thread only. */
+/* Waits until all ended epochs are durable: OK, FAILED, or FULL as soon as the disk has no room for them (what is not durable yet may
+ * become so later). With the helper thread only. */
 int tm_journal_wait(struct tm_journal *j);
 
 /* Epochs up to this one are no longer needed (the older of two snapshots has them): their segments are recycled or removed
@@ -162,7 +177,8 @@ void tm_journal_release(struct tm_journal *j, uint64_t epoch);
 int64_t tm_journal_bytes_after(struct tm_journal *j, uint64_t epoch);
 
 /* One round of what the helper thread does: writes all that was put, syncs if an epoch ended, prepares the next segment,
- * recycles. 1 something was done, 0 there was nothing to do, -1 it has failed. Never together with tm_journal_start. */
+ * recycles. 1 something was done, 0 there was nothing to do or no room on the disk, -1 it has failed. Never together with
+ * tm_journal_start. */
 int tm_journal_step(struct tm_journal *j);
 
 #endif

@@ -4,10 +4,11 @@
  * (sequence, salt, CRCs) in place and writes whole runs. A block's bytes below `published` are the writer's, those above
  * the caller's: only the numbers are shared, under the lock.
  *
- *   block   | frame | frame | frame ... | frame being filled |        room |
- *           0     written    published   ^frame              ^fill
+ *   block   | frame | frame | frame | frame ... | frame being filled |        room |
+ *           0   written  placed      published   ^frame              ^fill
  *
- * Until it is written, the first bytes of a frame's head hold a struct tm_frame as the caller left it. */
+ * Until it is placed, the first bytes of a frame's head hold a struct tm_frame as the caller left it. What is placed and not written
+ * had no room on the disk: the next round tries to write the same bytes at the same place. */
 #ifndef TM_DURABLE_JOURNAL_CORE_H
 #define TM_DURABLE_JOURNAL_CORE_H
 
@@ -16,13 +17,16 @@
 
 #include "segment.h"
 
-enum { TM_JOURNAL_BLOCKS_KEPT = 4 };
+enum { TM_JOURNAL_BLOCKS_KEPT = 4, TM_JOURNAL_RETRY_MS = 1000 };
+/* Beside 0 and -1: the disk has no room (err says where); what was tried may be tried again. */
+enum { TM_JOURNAL_NO_ROOM = -2 };
 
 struct tm_journal_block {
   struct tm_journal_block *next;
   int64_t fill;                     /* the caller's: behind the last byte put */
   int64_t published;                /* shared */
-  int64_t written;                  /* the writer's, shared at its end */
+  int64_t written;                  /* shared */
+  int64_t placed;                   /* the writer's: the heads up to here are complete, the place is behind what is written */
   int64_t take;                     /* the writer's: published when the round began */
   int sealed;                       /* shared: nothing is added any more */
   unsigned char bytes[];
@@ -56,12 +60,14 @@ struct tm_journal {
   uint64_t release;
   int stop;
   struct tm_err err;                /* of the failure */
+  struct tm_err room_err;           /* why `room` is not GOOD */
   struct tm_segment *segments;      /* with frames that are needed, the one being written last; by number */
   int64_t segments_n, segments_cap;
 
   /* any thread */
   _Atomic uint64_t synced;
   atomic_int failed;
+  atomic_int room;                  /* enum tm_journal_room */
 
   /* the writer's */
   int fd;                           /* of the segment being written */
@@ -69,11 +75,13 @@ struct tm_journal {
   uint64_t salt;
   uint64_t sequence;                /* of the last frame */
   uint64_t epoch_written;           /* the last epoch whose LAST was written */
+  uint64_t epoch_asked;             /* the last epoch for which before_sync was well */
   uint64_t epoch_segment;           /* number of the segment that holds it */
   int last_is_mark;
   int removed;                      /* an old segment's name went, and the folder is not synced since */
   int next_fd;                      /* the segment prepared ahead, or -1 */
   uint64_t next_number, next_salt;
+  uint64_t ahead_ns;                /* LOW: not before this the next segment is tried ahead again */
   unsigned char *mark;              /* TM_FRAME_HEAD bytes */
 
   /* the helper thread's */
@@ -95,9 +103,13 @@ void tm_journal_stop(struct tm_journal *j);
 
 /* Room for one more entry in j->segments: 0, or -1 with err. */
 int tm_journal_segments_reserve(struct tm_journal *j, struct tm_err *err);
-/* Makes the next segment ready, if none is: 1 made, 0 there is one, -1 with err; *space: 1 when the reason is a lack of room. */
-int tm_journal_prepare(struct tm_journal *j, int *space, struct tm_err *err);
-/* The segment being written is full: syncs it and goes on in the next. 0, or -1 with err. */
+/* 1: the errno says that there is no room on the disk. */
+int tm_journal_is_no_room(int64_t code);
+/* "cannot WHAT PATH: reason": NO_ROOM with err. */
+int tm_journal_no_room(struct tm_err *err, const char *what, const char *path, int64_t code);
+/* Makes the next segment ready, if none is: 1 made, 0 there is one, NO_ROOM or -1 with err. */
+int tm_journal_prepare(struct tm_journal *j, struct tm_err *err);
+/* The segment being written is used up: syncs it and goes on in the next. 0, NO_ROOM or -1 with err. */
 int tm_journal_roll(struct tm_journal *j, struct tm_err *err);
 /* Removes segments that are no longer needed, but one that the next segment is made of: 1 did, 0 nothing, -1 with err. */
 int tm_journal_recycle(struct tm_journal *j, struct tm_err *err);

@@ -9,12 +9,26 @@
 
 #include "journal_core.h"
 
+int tm_journal_is_no_room(int64_t code) {
+  return code == -ENOSPC || code == -EDQUOT;
+}
+
+int tm_journal_no_room(struct tm_err *err, const char *what, const char *path, int64_t code) {
+  tm_err_set(err, 1, "journal-room", "cannot %s %.300s: %s. What was acknowledged is safe; make room on the disk", what, path,
+             strerror((int)-code));
+  return TM_JOURNAL_NO_ROOM;
+}
+
 static int failed(struct tm_err *err, const char *what, const char *path, int64_t code) {
   return tm_err_set(err, 1, "journal-io",
                     "cannot %s %.300s: %s. Nothing is acknowledged any more; what was acknowledged is safe. %s and start again with the "
                     "same folder: the run goes on from the last durable epoch",
-                    what, path, strerror((int)-code),
-                    code == -ENOSPC || code == -EDQUOT ? "Make room" : "Look after the disk");
+                    what, path, strerror((int)-code), tm_journal_is_no_room(code) ? "Make room" : "Look after the disk");
+}
+
+/* The same for what may be tried again: nothing counts on it yet. */
+static int failed_ahead(struct tm_err *err, const char *what, const char *path, int64_t code) {
+  return tm_journal_is_no_room(code) ? tm_journal_no_room(err, what, path, code) : failed(err, what, path, code);
 }
 
 int tm_journal_segments_reserve(struct tm_journal *j, struct tm_err *err) {
@@ -87,15 +101,14 @@ static int new_from_old(struct tm_journal *j, const char *path) {
   return 1;
 }
 
-/* Makes journal.new with room for `size` bytes and a head: its descriptor, or -1 with err. */
-static int new_open(struct tm_journal *j, char *path, int64_t size, int recycle, uint64_t number, uint64_t *salt, int *space,
-                    struct tm_err *err) {
+/* Makes journal.new with room for `size` bytes and a head: its descriptor, NO_ROOM or -1 with err. Where there is not room enough, what
+ * was had of it is given back. */
+static int new_open(struct tm_journal *j, char *path, int64_t size, int recycle, uint64_t number, uint64_t *salt, struct tm_err *err) {
   unsigned char head[TM_SEGMENT_HEAD];
   struct tm_segment_head h = { .number = number, .id = j->id };
   const char *what = "make the segment";
   int fd, r;
 
-  *space = 0;
   tm_data_path(j->dir, "journal.new", path);
   r = j->io->random(j->io, &h.salt, sizeof h.salt);
   if (r < 0) return failed(err, "get random bytes for", path, r);
@@ -103,47 +116,42 @@ static int new_open(struct tm_journal *j, char *path, int64_t size, int recycle,
   r = recycle ? new_from_old(j, path) : 0;
   if (r < 0) return failed(err, "recycle a segment as", path, r);
   fd = tm_io_open(j->io, path, O_RDWR | O_CREAT | (r == 0 ? O_TRUNC : 0), 0600);
-  if (fd < 0) {
-    *space = fd == -ENOSPC || fd == -EDQUOT;
-    return failed(err, what, path, fd);
-  }
+  if (fd < 0) return failed_ahead(err, what, path, fd);
   r = r == 0 ? fallocate_all(j->io, fd, size) : 0;
-  *space = r == -ENOSPC || r == -EDQUOT;
   if (r == 0) {
     tm_segment_head_write(head, &h);
     r = tm_io_pwrite_all(j->io, fd, head, sizeof head, 0);
   }
-  if (r < 0) {
-    j->io->close(j->io, fd);
-    return failed(err, what, path, r);
-  }
-  return fd;
+  if (r == 0) return fd;
+  j->io->close(j->io, fd);
+  if (tm_journal_is_no_room(r)) j->io->unlink(j->io, path);
+  return failed_ahead(err, what, path, r);
 }
 
-/* Syncs journal.new and gives it its name: 0, or -1 with err. */
+/* Syncs journal.new and gives it its name: 0, NO_ROOM (the folder has none for the name) or -1 with err. */
 static int new_name(struct tm_journal *j, int fd, const char *path, uint64_t number, struct tm_err *err) {
   char named[TM_SEGMENT_PATH];
   int r = j->io->fdatasync(j->io, fd);
 
   if (r < 0) return failed(err, "sync", path, r);
   r = j->io->rename(j->io, path, tm_segment_path(j->dir, number, named));
-  if (r < 0) return failed(err, "rename to its place", path, r);
+  if (r < 0) return failed_ahead(err, "rename to its place", path, r);
   r = j->io->fsync_dir(j->io, j->dir);
   if (r == 0) j->removed = 0;
   return r < 0 ? failed(err, "sync the folder", j->dir, r) : 0;
 }
 
-int tm_journal_prepare(struct tm_journal *j, int *space, struct tm_err *err) {
+int tm_journal_prepare(struct tm_journal *j, struct tm_err *err) {
   char path[TM_SEGMENT_PATH];
-  int fd;
+  int fd, r;
 
-  *space = 0;
   if (j->next_fd >= 0) return 0;
-  fd = new_open(j, path, j->segment_size, 1, j->next_number, &j->next_salt, space, err);
-  if (fd < 0) return -1;
-  if (new_name(j, fd, path, j->next_number, err) != 0) {
+  fd = new_open(j, path, j->segment_size, 1, j->next_number, &j->next_salt, err);
+  if (fd < 0) return fd;
+  r = new_name(j, fd, path, j->next_number, err);
+  if (r != 0) {
     j->io->close(j->io, fd);
-    return -1;
+    return r;
   }
   j->next_fd = fd;
   return 1;
@@ -151,13 +159,16 @@ int tm_journal_prepare(struct tm_journal *j, int *space, struct tm_err *err) {
 
 int tm_journal_roll(struct tm_journal *j, struct tm_err *err) {
   char path[TM_SEGMENT_PATH];
-  int r, space;
+  int r;
 
+  /* first, as the preparation may take an old segment away by what lies in this one */
   if (j->fd >= 0) {
     r = j->io->fdatasync(j->io, j->fd);
     if (r < 0) return failed(err, "sync", tm_segment_path(j->dir, j->segments[j->segments_n - 1].number, path), r);
   }
-  if (tm_journal_prepare(j, &space, err) < 0 || tm_journal_segments_reserve(j, err) != 0) return -1;
+  r = tm_journal_prepare(j, err);
+  if (r < 0) return r;
+  if (tm_journal_segments_reserve(j, err) != 0) return -1;
   if (j->fd >= 0) j->io->close(j->io, j->fd);
   j->fd = j->next_fd;
   j->salt = j->next_salt;
@@ -257,12 +268,12 @@ static int tail_rewrite(struct tm_journal *j, const struct tm_journal_scan *scan
   char path[TM_SEGMENT_PATH];
   struct copy c = { .j = j, .path = path, .at = TM_SEGMENT_HEAD };
   int64_t size = scan->tail_end + TM_FRAME_HEAD > j->segment_size ? scan->tail_end + TM_FRAME_HEAD : j->segment_size;
-  int space, r = -1;
+  int r = -1;
 
   j->sequence = scan->tail_sequence;
   c.bytes = j->io->memory(j->io, NULL, TM_FRAME_HEAD + TM_FRAME_PAYLOAD_MAX);
   if (c.bytes == NULL) return tm_err_set(err, 1, "no-memory", "no memory to take the journal up");
-  c.fd = new_open(j, path, size, 0, g->number, &j->salt, &space, err);
+  c.fd = new_open(j, path, size, 0, g->number, &j->salt, err);
   if (c.fd < 0) goto end;
   if (tail_copy(&c, scan, err) != 0 || new_name(j, c.fd, path, g->number, err) != 0) {
     j->io->close(j->io, c.fd);
@@ -297,7 +308,7 @@ int tm_journal_take_up(struct tm_journal *j, const struct tm_journal_scan *scan,
   j->next_number = scan->segments_n > 0 ? scan->segments[scan->segments_n - 1].number + 1 : 1;
   if (tail < 0) {
     if (remove_from(j, scan, 0, err) != 0) return -1;
-    return tm_journal_roll(j, err);
+    return tm_journal_roll(j, err) == 0 ? 0 : -1;
   }
   j->next_number = scan->segments[tail].number + 1;
   if (remove_from(j, scan, tail + 1, err) != 0 || tail_rewrite(j, scan, err) != 0) return -1;

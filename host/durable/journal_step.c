@@ -26,7 +26,20 @@ static int write_failed(struct tm_journal *j, const char *what, int code, struct
                     "cannot %s the journal (segment %" PRIx64 " in %.300s): %s. Nothing is acknowledged any more; what was acknowledged "
                     "is safe. %s and start again with the same folder: the run goes on from the last durable epoch",
                     what, j->segments[j->segments_n - 1].number, j->dir, strerror(-code),
-                    code == -ENOSPC || code == -EDQUOT ? "Make room" : "Look after the disk");
+                    tm_journal_is_no_room(code) ? "Make room" : "Look after the disk");
+}
+
+/* What the disk's room allows from here on; err: why. */
+static void room_set(struct tm_journal *j, enum tm_journal_room room, const struct tm_err *err) {
+  int same;
+
+  pthread_mutex_lock(&j->lock);
+  same = (int)room == atomic_load(&j->room);
+  if (room != TM_JOURNAL_ROOM_GOOD) j->room_err = *err;
+  atomic_store(&j->room, (int)room);
+  if (!same) pthread_cond_broadcast(&j->moved);
+  pthread_mutex_unlock(&j->lock);
+  if (!same) tm_journal_signal(j);
 }
 
 /* Completes a frame's head for its place in the segment being written, and counts it there. */
@@ -55,30 +68,39 @@ static void frame_place(struct tm_journal *j, unsigned char *bytes, struct tm_fr
   }
 }
 
-/* Writes the frames in b's bytes [from, to): 0, or -1 with err. */
-static int frames_write(struct tm_journal *j, unsigned char *bytes, int64_t from, int64_t to, struct tm_err *err) {
-  int64_t run = from, run_at = j->at;
-  struct tm_frame f;
-  int r;
+/* Writes what is placed of a block: 0, NO_ROOM or -1 with err. */
+static int placed_write(struct tm_journal *j, struct tm_journal_block *b, struct tm_err *err) {
+  int64_t n = b->placed - b->written;
+  int r = n > 0 ? tm_io_pwrite_all(j->io, j->fd, b->bytes + b->written, (size_t)n, j->at - n) : 0;
 
-  for (int64_t p = from;; p += TM_FRAME_HEAD + (int64_t)f.length) {
-    int full = 0;
+  if (tm_journal_is_no_room(r)) return tm_journal_no_room(err, "write to the journal in", j->dir, r);
+  if (r < 0) return write_failed(j, "write", r, err);
+  pthread_mutex_lock(&j->lock);
+  b->written += n;
+  j->buffered -= n;
+  pthread_mutex_unlock(&j->lock);
+  return 0;
+}
 
-    if (p < to) {
-      memcpy(&f, bytes + p, sizeof f);
-      full = j->at + TM_FRAME_HEAD + (int64_t)f.length > j->segments[j->segments_n - 1].size;
+/* Writes a block's frames up to `to`, over as many segments as they need: 0, NO_ROOM or -1 with err. A segment keeps room for
+ * the mark, so that a journal can be closed in order on a disk that is full. When all is written the block may be the caller's again. */
+static int block_write(struct tm_journal *j, struct tm_journal_block *b, int64_t to, struct tm_err *err) {
+  for (;;) {
+    int used_up = 0, r;
+
+    while (b->placed < to) {
+      struct tm_frame f;
+
+      memcpy(&f, b->bytes + b->placed, sizeof f);
+      used_up = j->at + TM_FRAME_HEAD + (int64_t)f.length + TM_FRAME_HEAD > j->segments[j->segments_n - 1].size;
+      if (used_up) break;
+      frame_place(j, b->bytes + b->placed, &f);
+      b->placed += TM_FRAME_HEAD + (int64_t)f.length;
     }
-    if ((p == to || full) && p > run) {
-      r = tm_io_pwrite_all(j->io, j->fd, bytes + run, (size_t)(p - run), run_at);
-      if (r < 0) return write_failed(j, "write", r, err);
-    }
-    if (p == to) return 0;
-    if (full) {
-      if (tm_journal_roll(j, err) != 0) return -1;
-      run = p;
-      run_at = j->at;
-    }
-    frame_place(j, bytes + p, &f);
+    r = placed_write(j, b, err);
+    if (r != 0 || !used_up) return r;
+    r = tm_journal_roll(j, err);
+    if (r != 0) return r;
   }
 }
 
@@ -98,18 +120,12 @@ static struct tm_journal_block *block_next(struct tm_journal *j, const struct tm
   return next;
 }
 
-/* What was taken is written: blocks that are done with are kept for later or freed. 1 if somebody waited for room. */
+/* Blocks that are written and done with are kept for later or freed. 1 if somebody waited for room. */
 static int blocks_done(struct tm_journal *j) {
   struct tm_journal_block *b, *gone = NULL;
   int waited;
 
   pthread_mutex_lock(&j->lock);
-  for (b = j->first; b != NULL; b = b->next) {
-    if (b->take > b->written) {
-      j->buffered -= b->take - b->written;
-      b->written = b->take;
-    }
-  }
   while (j->first != NULL && j->first->sealed && j->first->written == j->first->published) {
     b = j->first;
     j->first = b->next;
@@ -156,42 +172,63 @@ static int take(struct tm_journal *j, uint64_t *upto) {
   return some;
 }
 
-/* Writes what was taken and syncs what ended: 1 synced moved, 0 it did not, -1 with err. */
-static int taken_write(struct tm_journal *j, uint64_t upto, struct tm_err *err) {
+/* Writes what was taken and syncs what ended: 0, NO_ROOM (for the rest of it) or -1 with err. *moved: synced did. */
+static int taken_write(struct tm_journal *j, uint64_t upto, int *moved, struct tm_err *err) {
   struct tm_journal_block *b = NULL;
   int64_t from = 0, to = 0;
-  int r;
+  int room = 0, r;
 
-  if (upto > j->epoch_written && j->before_sync != NULL && j->before_sync(j->ctx, upto, err) != 0) return -1;
-  while ((b = block_next(j, b, &from, &to)) != NULL) {
-    if (to > from && frames_write(j, b->bytes, from, to, err) != 0) return -1;
+  *moved = 0;
+  if (upto > j->epoch_asked && j->before_sync != NULL && j->before_sync(j->ctx, upto, err) != 0) return -1;
+  j->epoch_asked = upto;
+  while (room == 0 && (b = block_next(j, b, &from, &to)) != NULL) {
+    if (to > from) room = block_write(j, b, to, err);
+    if (room == -1) return -1;
   }
-  if (upto == atomic_load(&j->synced)) return 0;
-  TM_ASSERT(j->epoch_written == upto);
+  TM_ASSERT(room != 0 || j->epoch_written == upto);
+  if (j->epoch_written == atomic_load(&j->synced) || (room != 0 && b->placed > b->written)) return room;
   r = j->io->fdatasync(j->io, j->fd);
   if (r < 0) return write_failed(j, "sync", r, err);
   pthread_mutex_lock(&j->lock);
-  atomic_store(&j->synced, upto);
+  atomic_store(&j->synced, j->epoch_written);
   pthread_cond_broadcast(&j->moved);
   pthread_mutex_unlock(&j->lock);
-  return 1;
+  *moved = 1;
+  return room;
+}
+
+/* The next segment, ahead: 1 made, 0 not, -1 with err. Where it has no room it is tried again some time later: until it is needed
+ * nobody waits for it. */
+static int ahead(struct tm_journal *j, struct tm_err *err) {
+  int r;
+
+  if (atomic_load(&j->room) == TM_JOURNAL_ROOM_LOW && j->io->mono_ns(j->io) < j->ahead_ns) return 0;
+  r = tm_journal_prepare(j, err);
+  if (r == -1) return -1;
+  if (r == TM_JOURNAL_NO_ROOM) j->ahead_ns = j->io->mono_ns(j->io) + (uint64_t)TM_JOURNAL_RETRY_MS * 1000000u;
+  room_set(j, r == TM_JOURNAL_NO_ROOM ? TM_JOURNAL_ROOM_LOW : TM_JOURNAL_ROOM_GOOD, err);
+  return r > 0;
 }
 
 int tm_journal_step(struct tm_journal *j) {
   struct tm_err err;
   uint64_t upto;
-  int did, r, space;
+  int did, moved, r;
 
   if (atomic_load(&j->failed)) return -1;
   did = take(j, &upto);
   if (did) {
-    r = taken_write(j, upto, &err);
-    if (r < 0) return tm_journal_fail(j, &err);
-    if ((blocks_done(j) | r) != 0) tm_journal_signal(j);
+    r = taken_write(j, upto, &moved, &err);
+    if (r == -1) return tm_journal_fail(j, &err);
+    if ((blocks_done(j) | moved) != 0) tm_journal_signal(j);
+    if (r != 0) {
+      room_set(j, TM_JOURNAL_ROOM_NONE, &err);
+      return moved;
+    }
   }
-  r = tm_journal_prepare(j, &space, &err);
-  if (r < 0 && !space) return tm_journal_fail(j, &err);  /* a lack of room is met when the segment is needed */
-  did |= r > 0;
+  r = ahead(j, &err);
+  if (r < 0) return tm_journal_fail(j, &err);
+  did |= r;
   r = tm_journal_recycle(j, &err);
   if (r < 0) return tm_journal_fail(j, &err);
   return did | r;
@@ -204,23 +241,21 @@ static int mark_write(struct tm_journal *j, struct tm_err *err) {
   struct tm_frame f = { .type = TM_FRAME_MARK, .epoch = atomic_load(&j->synced) };
   int r;
 
-  memcpy(j->mark, &f, sizeof f);
-  if (frames_write(j, j->mark, 0, TM_FRAME_HEAD, err) != 0) return -1;
+  frame_place(j, j->mark, &f);
+  r = tm_io_pwrite_all(j->io, j->fd, j->mark, TM_FRAME_HEAD, j->at - TM_FRAME_HEAD);
+  if (r < 0) return write_failed(j, "write", r, err);
   r = j->io->fdatasync(j->io, j->fd);
   return r < 0 ? write_failed(j, "sync", r, err) : 0;
 }
 
 int tm_journal_close(struct tm_journal *j, struct tm_err *err) {
   uint64_t upto;
-  int r;
+  int r, moved;
 
   tm_journal_stop(j);
   r = tm_journal_failed(j, err) ? -1 : 0;
-  if (r == 0 && take(j, &upto)) {
-    r = taken_write(j, upto, err);
-    if (r > 0) r = 0;
-  }
+  if (r == 0 && take(j, &upto)) r = taken_write(j, upto, &moved, err);
   if (r == 0) r = mark_write(j, err);
   tm_journal_abandon(j);
-  return r;
+  return r == 0 ? 0 : -1;
 }

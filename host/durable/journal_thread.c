@@ -5,9 +5,19 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal_core.h"
+
+/* Waits until the disk may have room again, or for the end; under the lock. */
+static void room_wait(struct tm_journal *j) {
+  struct timespec until;
+
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += TM_JOURNAL_RETRY_MS / 1000;
+  while (!j->stop && pthread_cond_timedwait(&j->work, &j->lock, &until) != ETIMEDOUT) {}
+}
 
 static void *run(void *arg) {
   struct tm_journal *j = arg;
@@ -15,6 +25,7 @@ static void *run(void *arg) {
 
   while (!stop) {
     pthread_mutex_lock(&j->lock);
+    if (atomic_load(&j->room) == TM_JOURNAL_ROOM_NONE) room_wait(j);
     while (!j->stop && !tm_journal_has_work(j)) pthread_cond_wait(&j->work, &j->lock);
     stop = j->stop;
     pthread_mutex_unlock(&j->lock);
@@ -28,9 +39,8 @@ int tm_journal_start(struct tm_journal *j, struct tm_err *err) {
   int r;
 
   TM_ASSERT(!j->started);
-  if (j->event_fd >= 0) close(j->event_fd);
   j->stop = 0;
-  j->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (j->event_fd < 0) j->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (j->event_fd < 0) return tm_err_set(err, 1, "journal-thread", "cannot make an eventfd for the journal: %s", strerror(errno));
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -51,17 +61,13 @@ void tm_journal_stop(struct tm_journal *j) {
   j->started = 0;
 }
 
-void tm_journal_pause(struct tm_journal *j) {
-  tm_journal_stop(j);
-  close(j->event_fd);
-  j->event_fd = -1;
-}
+void tm_journal_pause(struct tm_journal *j) { tm_journal_stop(j); }
 
 int tm_journal_fds(const struct tm_journal *j, int *fds, int most) {
-  const int all[] = { j->fd, j->next_fd };
+  const int all[] = { j->fd, j->next_fd, j->event_fd };
   int n = 0;
 
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 3; i++)
     if (all[i] >= 0 && n < most) fds[n++] = all[i];
   return n;
 }
@@ -78,8 +84,13 @@ int tm_journal_fd(const struct tm_journal *j) {
 }
 
 int tm_journal_wait(struct tm_journal *j) {
+  int synced;
+
   pthread_mutex_lock(&j->lock);
-  while (!atomic_load(&j->failed) && atomic_load(&j->synced) < j->ended) pthread_cond_wait(&j->moved, &j->lock);
+  while (!atomic_load(&j->failed) && atomic_load(&j->room) != TM_JOURNAL_ROOM_NONE && atomic_load(&j->synced) < j->ended)
+    pthread_cond_wait(&j->moved, &j->lock);
+  synced = atomic_load(&j->synced) >= j->ended;
   pthread_mutex_unlock(&j->lock);
-  return atomic_load(&j->failed) ? TM_JOURNAL_FAILED : TM_JOURNAL_OK;
+  if (atomic_load(&j->failed)) return TM_JOURNAL_FAILED;
+  return synced ? TM_JOURNAL_OK : TM_JOURNAL_FULL;
 }

@@ -40,6 +40,7 @@ void tm_journal_abandon(struct tm_journal *j) {
 static struct tm_journal *journal_new(const struct tm_journal_options *o, struct tm_err *err) {
   struct tm_journal *j = o->io->memory(o->io, NULL, sizeof *j);
   unsigned char *mark = o->io->memory(o->io, NULL, TM_FRAME_HEAD);
+  pthread_condattr_t clock;
 
   TM_ASSERT(strlen(o->dir) <= TM_DATA_PATH_MAX);
   if (j == NULL || mark == NULL) {
@@ -66,7 +67,10 @@ static struct tm_journal *journal_new(const struct tm_journal_options *o, struct
   j->fd = j->next_fd = j->event_fd = -1;
   j->frame = -1;
   pthread_mutex_init(&j->lock, NULL);
-  pthread_cond_init(&j->work, NULL);
+  pthread_condattr_init(&clock);
+  pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+  pthread_cond_init(&j->work, &clock);
+  pthread_condattr_destroy(&clock);
   pthread_cond_init(&j->moved, NULL);
   return j;
 }
@@ -80,7 +84,7 @@ struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const str
   j = journal_new(o, err);
   if (j == NULL) return NULL;
   j->epoch_next = last + 1;
-  j->ended = j->epoch_written = last;
+  j->ended = j->epoch_written = j->epoch_asked = last;
   atomic_store(&j->synced, last);
   if (tm_journal_take_up(j, scan, err) != 0) {
     tm_journal_abandon(j);
@@ -128,7 +132,8 @@ static int frame_open(struct tm_journal *j, unsigned flags) {
   struct tm_journal_block *b = j->last;
 
   pthread_mutex_lock(&j->lock);
-  if (b != NULL && b->written == b->published && b->fill == b->published) b->fill = b->written = b->published = b->take = 0;
+  if (b != NULL && b->written == b->published && b->fill == b->published)
+    b->fill = b->written = b->placed = b->published = b->take = 0;
   j->buffered += TM_FRAME_HEAD;
   pthread_mutex_unlock(&j->lock);
   if ((b == NULL || j->block_size - b->fill < least) && block_add(j) != 0) return -1;
@@ -231,6 +236,16 @@ int tm_journal_failed(struct tm_journal *j, struct tm_err *err) {
   if (err != NULL) *err = j->err;
   pthread_mutex_unlock(&j->lock);
   return 1;
+}
+
+enum tm_journal_room tm_journal_room(struct tm_journal *j, struct tm_err *err) {
+  enum tm_journal_room room = (enum tm_journal_room)atomic_load(&j->room);
+
+  if (room == TM_JOURNAL_ROOM_GOOD || err == NULL) return room;
+  pthread_mutex_lock(&j->lock);
+  *err = j->room_err;
+  pthread_mutex_unlock(&j->lock);
+  return room;
 }
 
 void tm_journal_release(struct tm_journal *j, uint64_t epoch) {

@@ -26,6 +26,7 @@
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../io/sink.h"
+#include "../io/input_ring.h"
 #include "epochs.h"
 #include "shared.h"
 #include "summary.h"
@@ -501,10 +502,15 @@ static int control_main(struct control *c) {
 
   standard_reserve();
   prctl(PR_SET_CHILD_SUBREAPER, 1);  /* a worker's child may take its place */
-  c->shared = tm_shared_new(c->o->data != NULL && c->entry == tm_worker_main && c->o->state == NULL ? tm_epochs_shared_at() : NULL, &err);
+  int kept = c->o->data != NULL && c->entry == tm_worker_main && c->o->state == NULL;
+  c->shared = tm_shared_new(kept ? tm_epochs_shared_at() : NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);
     return err.exit_code;
+  }
+  if (kept && (c->shared->input = tm_input_ring_new()) == NULL) {
+    tm_log_error("no address space for what is read of standard input: %s (see ulimit -v)", strerror(errno));
+    return 1;
   }
   if (tm_sink_relay_open(c->shared->relay) != 0) {
     tm_log_error("no descriptors for standard output: %s", strerror(errno));

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <msgpack.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -30,7 +31,12 @@
 #include "../state/arena.h"
 #include "script.h"
 
-enum { SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100 };
+enum {
+  SLICE_BYTES = 256 * 1024, PART_BYTES = 1 << 20, LIBRARY_MAX = 128 << 20, SYNCS_MAX = 4096, IN_USE_TRIES = 100,
+  GATHERED = 64 * 1024, PART_OF_PIECE = 256, PIECE_IN_PARTS = 64 * 1024,
+  WORK_PART = 10                   /* of the worker's time, when somebody waits for epochs */
+};
+#define SNAPSHOT_AGAIN_NS UINT64_C(30000000000)
 #define SHARED_AT ((void *)(uintptr_t)0x1f0000000000)
 #define SHARED (UINT64_C(1) << 45)
 
@@ -42,12 +48,15 @@ struct piece {
   const void *at;
   size_t n;
   uint64_t hash;
+  uint64_t *parts;                 /* of a larger one: hashes of its parts; NULL: of none */
+  size_t parts_n;
 };
 
 struct tm_epochs {
   struct tm_keeper keeper;         /* first, as pieces find the rest from it */
   const struct tm_io *io;
   struct tm_shared *shared;
+  size_t shared_size;
   struct tm_flows *flows;
   struct tm_script *script;
   struct tm_data_dir dir;
@@ -55,17 +64,25 @@ struct tm_epochs {
   struct tm_journal *journal;
   struct tm_snapshot_list snapshots;
   pid_t snapshot;                  /* the process that makes the next one; 0 none */
+  uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
   int found, ended;
+  int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
   size_t library_n;
-  uint64_t epoch_ns;
+  uint64_t epoch_ns, epoch_min_ns;
+  uint64_t work_ns;                /* what the worker spent on the epoch at hand, or on the last one */
   uint64_t cut_ns;                 /* when the last one was cut */
   uint64_t moves;                  /* of the shared block then */
   uint64_t last;                   /* the last that was ended */
+  uint64_t noted;                  /* the last that is durable, as far as was looked at */
   int copying;
+  int room;                        /* enum tm_journal_room, as it was told last */
+  int given_up;                    /* a run that is to end did not wait for room: nothing more is put */
   struct tm_buf text;              /* the library's, for the head */
+  char gathered[GATHERED];         /* on its way to the journal */
+  size_t gathered_n;
   struct piece *pieces;
   int32_t pieces_n, pieces_cap, piece;
   int syncs[SYNCS_MAX];            /* descriptors, ours, to be synced before the epoch under way */
@@ -83,7 +100,7 @@ static int put_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, s
   struct tm_epochs *e = ctx;
   if (offset >= SHARED && e->look) return 0;
   if (offset >= SHARED) {
-    size_t size = sizeof *e->shared + e->shared->arena_size, at = (size_t)(offset - SHARED);
+    size_t size = e->shared_size, at = (size_t)(offset - SHARED);
     if (at > size || (size_t)n > size - at) return tm_err_set(err, 1, "data", "%s: an epoch has bytes outside of the run's memory", e->dir.path);
     memcpy((char *)e->shared + at, bytes, (size_t)n);
     return 0;
@@ -141,6 +158,15 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   return tm_data_dir_meta_write(&e->dir, (uint64_t)(uintptr_t)tm_arena_base(e->arena), seed, &c, sizeof c, err);
 }
 
+static int cannot_sync(int fd, int why, struct tm_err *err) {
+  char link[64], path[512];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  return tm_err_set(err, 1, "sync", "%s: what was written to it cannot be synced: %s. Look after the disk and start again with the same folder: the "
+                    "run goes on from the last durable epoch", n > 0 ? path : "an output", strerror(why));
+}
+
 /* The block as it is when a run begins, but for what control has to know of this one. */
 static void clear_shared(struct tm_shared *s) {
   int32_t drain = s->drain;
@@ -151,24 +177,75 @@ static void clear_shared(struct tm_shared *s) {
   s->moves = moves;
 }
 
+/* A block of a snapshot has zeroes where nothing was kept. So of the shared block itself the pieces that are kept come from the folder, and all
+ * else, which control or this process knows, is as it was. */
+struct merge {
+  struct tm_keeper keeper;         /* first, as pieces find the rest from it */
+  const struct tm_shared *from;
+  struct tm_shared *to;
+};
+
+static void merge_piece(struct tm_keeper *k, const void *at, size_t n) {
+  const struct merge *m = (const struct merge *)(const void *)k;
+  uintptr_t off = (uintptr_t)at - (uintptr_t)m->from;
+  if (off < sizeof *m->to) memcpy((char *)m->to + off, at, n);
+}
+
+static void merge_shared(struct tm_shared *s, struct tm_shared *was) {
+  struct merge m = {{merge_piece}, s, was};
+  s->arena = was->arena;
+  s->arena_size = was->arena_size;
+  tm_shared_keep(s, &m.keeper);
+  was->drain |= s->drain;          /* control may have asked for it meanwhile */
+  memcpy(s, was, sizeof *s);
+}
+
 static int sync_files(void *ctx, uint64_t epoch, struct tm_err *err) {
   struct tm_epochs *e = ctx;
   int rc = 0;
   (void)epoch;
   for (int32_t i = 0; i < e->syncs_n; i++) {
     int r = rc == 0 ? e->io->fdatasync(e->io, e->syncs[i]) : 0;
-    if (r < 0 && r != -EINVAL && r != -EROFS) rc = tm_err_set(err, 1, "sync", "a file that was written cannot be synced: %s", strerror(-r));
+    if (r < 0 && r != -EINVAL && r != -EROFS) rc = cannot_sync(e->syncs[i], -r, err);
     e->io->close(e->io, e->syncs[i]);
   }
   e->syncs_n = 0;
   return rc == 0 ? tm_flow_sync(e->flows, err) : rc;
 }
 
-static int load(struct tm_epochs *e, struct tm_err *err) {
+/* A folder in which an epoch has become durable says so in a file of its own: a journal that is not there has been taken away then, and is not
+ * one of a run that has not yet begun. */
+static int is_begun(const struct tm_epochs *e) {
+  char path[TM_DATA_PATH_MAX + 64];
+  struct tm_io_look found;
+  return e->io->look(e->io, tm_data_path(e->dir.path, "begun", path), &found) == 0;
+}
+
+static int note_begun(struct tm_epochs *e, struct tm_err *err) {
+  if (e->begun || e->last == 0) return 0;
+  if (!is_begun(e) && tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err) != 0) return -1;
+  e->begun = 1;
+  return 0;
+}
+
+/* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
+static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
+  if (snapshot_of >= 0) return tm_data_load_snapshot(&e->dir, &to, (uint64_t)snapshot_of, err);
   struct tm_journal_scan scan;
   uint64_t snapshot;
-  if (tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err) != 0) return -1;
+  struct tm_shared *was = malloc(sizeof *was);
+  if (was == NULL) return tm_err_set(err, 1, "memory", "no memory to put back what %s keeps", e->dir.path);
+  memcpy(was, e->shared, sizeof *was);
+  int rc = tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err);
+  if (rc == 0 && !e->look) merge_shared(e->shared, was);
+  free(was);
+  if (rc != 0) return -1;
+  if (!e->found && is_begun(e)) {
+    tm_journal_scan_fini(e->io, &scan);
+    return tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: it cannot go on. Put back a copy of the whole folder, "
+                      "or start anew with --reset", e->dir.path);
+  }
   if (e->look) {
     tm_journal_scan_fini(e->io, &scan);
     return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
@@ -182,6 +259,8 @@ static int load(struct tm_epochs *e, struct tm_err *err) {
 
 static void piece(struct tm_keeper *k, const void *at, size_t n);
 static int failed(const struct tm_epochs *e, struct tm_err *err);
+static int wait_synced(struct tm_epochs *e, struct tm_err *err);
+static int note_durable(struct tm_epochs *e, struct tm_err *err);
 
 /* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
 static int open_dir(struct tm_epochs *e, const char *path, struct tm_err *err) {
@@ -203,14 +282,17 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   e->keeper.piece = piece;
   e->io = &tm_io_real;
   e->shared = shared;
+  e->shared_size = sizeof *shared + shared->arena_size;
   e->epoch_ns = (uint64_t)o->epoch_ms * 1000000U;
+  e->epoch_min_ns = (uint64_t)o->epoch_min_ms * 1000000U;
   tm_buf_init(&e->text, LIBRARY_MAX);
   clear_shared(shared);
   int reset = o->reset && restarts == 0;
   e->look = o->state != NULL;
   if (open_dir(e, o->data, err) != 0) return NULL;
   if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
-  if (make_arena(e, err) != 0 || load(e, err) != 0) return NULL;
+  if (make_arena(e, err) != 0 || load(e, e->look ? o->snapshot : -1, err) != 0) return NULL;
+  e->noted = e->last;
   shared->counters.worker_restarts = restarts;
   shared->counters.worker_kills_deadline = kills;
   return e;
@@ -235,12 +317,31 @@ static int begun_files(struct tm_epochs *e, struct tm_err *err) {
   return 0;
 }
 
+/* Sinks whose rows count when they are durable, and input that can be read once. */
+static void streams(struct tm_epochs *e) {
+  for (int32_t i = 0; i < e->flows->sources_n; i++)
+    if (e->flows->sources[i]->kind == TM_SOURCE_STDIN) e->flows->sources[i]->ring = e->shared->input;
+  for (int32_t i = 0; i < e->flows->outlets_n; i++) e->flows->outlets[i]->sink.kept = 1;
+}
+
 int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
   e->flows = f;
   e->script = script;
   if (e->look) return 0;
   if (e->found) tm_flow_fresh(f);
+  streams(e);
   return begun_files(e, err);
+}
+
+/* After a kill of all processes: what they had read of a stream since the last epoch is gone with them. */
+static void tell_loss(const struct tm_epochs *e) {
+  for (int32_t i = 0; i < e->flows->sources_n; i++) {
+    const struct tm_source *s = e->flows->sources[i];
+    if (s->ring == NULL) continue;
+    tm_log_warning("stdin: the run before was ended by force. By its last epoch it had read %lld bytes of standard input, %.0f events; what it read "
+                   "behind them is lost, %d MiB at most; how much it was cannot be known", (long long)s->state->offset, s->state->good,
+                   TM_INPUT_RING >> 20);
+  }
 }
 
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
@@ -251,27 +352,99 @@ int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
   e->library = NULL;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
-  if (rc != 0 || e->look || (e->found && !e->shared->stopped)) return rc;
+  if (rc != 0 || e->look) return rc;
+  if (e->found && !e->shared->stopped) {
+    if (e->shared->counters.worker_restarts == 0) tell_loss(e);
+    return tm_flow_durable(e->flows, err);
+  }
   e->shared->stopped = 0;
   if (tm_epochs_cut(e, 0, err) != 0) return -1;
   while ((rc = tm_epochs_step(e, err)) > 0) {}
-  return rc == 0 && tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+  return rc == 0 && wait_synced(e, err) == 0 ? note_durable(e, err) : -1;
 }
 
 /* ---- writing ---- */
+
+/* Processor time of the worker's thread: what a pause would be on a machine that nobody else uses. */
+static uint64_t cpu_ns(void) {
+  struct timespec t;
+  return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec : 0;
+}
+
+/* What a turn spends on an epoch. */
+struct work { uint64_t from, cpu_from; };
+
+static struct work work_begin(const struct tm_epochs *e) { return (struct work){e->io->mono_ns(e->io), cpu_ns()}; }
+
+static uint64_t work_end(struct tm_epochs *e, const struct work *w) {
+  uint64_t ns = e->io->mono_ns(e->io) - w->from;
+  tm_hist_record(&e->shared->epoch_work, ns, 1);
+  tm_hist_record(&e->shared->epoch_cpu, cpu_ns() - w->cpu_from, 1);
+  return ns;
+}
 
 static int failed(const struct tm_epochs *e, struct tm_err *err) {
   return tm_journal_failed(e->journal, err) ? -1 : 0;
 }
 
-/* To the journal; where more waits to be written than it holds, so does this. What fails is told at the next step. */
-static void put(struct tm_epochs *e, const void *bytes, size_t n) {
+/* A lack of room on the disk is told once, and that it is over. */
+static void tell_room(struct tm_epochs *e) {
+  struct tm_err why;
+  int room = (int)tm_journal_room(e->journal, &why);
+  if (room == e->room) return;
+  if (room == TM_JOURNAL_ROOM_NONE) tm_log_warning("%s: %s. Until then nothing is acknowledged and reading pauses", e->dir.path, why.detail);
+  else if (e->room == TM_JOURNAL_ROOM_NONE) tm_log_warning("%s: there is room again; the run goes on", e->dir.path);
+  else if (room == TM_JOURNAL_ROOM_LOW) tm_log_warning("%s: %s. The run goes on until what was set aside is used", e->dir.path, why.detail);
+  e->room = room;
+}
+
+/* Waits for the journal: 0, or -1 when the run is to end and the disk has no room, which it does not wait for. */
+static int wait_journal(struct tm_epochs *e) {
   struct pollfd p = {.fd = tm_journal_fd(e->journal), .events = POLLIN};
   uint64_t told;
-  while (tm_journal_put(e->journal, bytes, (int64_t)n) == TM_JOURNAL_FULL) {
-    poll(&p, 1, 100);
-    if (read(p.fd, &told, sizeof told) < 0 && errno != EAGAIN && errno != EINTR) return;
+  tell_room(e);
+  if (e->room == TM_JOURNAL_ROOM_NONE && e->shared->drain) return -1;
+  poll(&p, 1, 100);
+  return read(p.fd, &told, sizeof told) < 0 && errno != EAGAIN && errno != EINTR ? -1 : 0;
+}
+
+/* To the journal; where more waits to be written than it holds, so does this. What fails is told at the next step. */
+static void hand_over(struct tm_epochs *e, const void *bytes, size_t n) {
+  e->shared->counters.epoch_bytes += n;
+  while (!e->given_up && tm_journal_put(e->journal, bytes, (int64_t)n) == TM_JOURNAL_FULL) e->given_up = wait_journal(e) != 0;
+}
+
+static int no_room(const struct tm_epochs *e, struct tm_err *err) {
+  struct tm_err why = {.detail = "no room"};
+  tm_journal_room(e->journal, &why);
+  return tm_err_set(err, 1, "data-room", "%s: the run ends without its last epoch: %s and start again with the same folder: what was done behind "
+                    "epoch %llu is done again", e->dir.path, why.detail, (unsigned long long)tm_journal_synced(e->journal));
+}
+
+/* Waits until all epochs that ended are durable: 0, or -1 err. */
+static int wait_synced(struct tm_epochs *e, struct tm_err *err) {
+  int r;
+  while ((r = tm_journal_wait(e->journal)) == TM_JOURNAL_FULL)
+    if (wait_journal(e) != 0) return no_room(e, err);
+  tell_room(e);
+  return r == TM_JOURNAL_OK ? 0 : failed(e, err);
+}
+
+/* What was gathered: most ranges are a line or two, and each call of the journal takes its lock. */
+static void put_gathered(struct tm_epochs *e) {
+  if (e->gathered_n > 0) hand_over(e, e->gathered, e->gathered_n);
+  e->gathered_n = 0;
+}
+
+static void put(struct tm_epochs *e, const void *bytes, size_t n) {
+  int large = n > sizeof e->gathered / 2;
+  if (large || n > sizeof e->gathered - e->gathered_n) put_gathered(e);
+  if (large) {
+    hand_over(e, bytes, n);
+    return;
   }
+  memcpy(e->gathered + e->gathered_n, bytes, n);
+  e->gathered_n += n;
 }
 
 static void put_range(struct tm_epochs *e, uint64_t offset, const char *bytes, size_t n) {
@@ -298,21 +471,53 @@ static void emit(void *ctx, uint64_t offset, const void *bytes, size_t n) {
   put(e, head, sizeof head);
 }
 
+static void put_shared(struct tm_epochs *e, const char *at, size_t n) {
+  put_range(e, SHARED + (uint64_t)(at - (const char *)e->shared), at, n);
+}
+
+/* Of a piece that lies where it lay, the parts that are not as they were: the counters of all durations are 8 KiB, of which few change. */
+static void put_parts(struct tm_epochs *e, struct piece *p, int known) {
+  const char *at = p->at;
+  size_t parts = (p->n + PART_OF_PIECE - 1) / PART_OF_PIECE, from = 0;
+  if (p->parts_n < parts) {
+    uint64_t *more = realloc(p->parts, parts * sizeof *more);
+    TM_ASSERT(more != NULL);
+    p->parts = more;
+    p->parts_n = parts;
+    known = 0;
+  }
+  for (size_t i = 0; i <= parts; i++) {
+    size_t off = i * PART_OF_PIECE, n = i < parts && p->n - off < PART_OF_PIECE ? p->n - off : PART_OF_PIECE;
+    uint64_t hash = i < parts ? XXH3_64bits(at + off, n) : 0;
+    if (i < parts && !(known && p->parts[i] == hash)) {
+      p->parts[i] = hash;
+      continue;
+    }
+    if (off > from) put_shared(e, at + from, (off < p->n ? off : p->n) - from);
+    from = off + PART_OF_PIECE;
+  }
+}
+
 /* A piece of the shared block, if it is not as it was. */
 static void piece(struct tm_keeper *k, const void *at, size_t n) {
   struct tm_epochs *e = (struct tm_epochs *)(void *)k;
-  struct piece now = {at, n, XXH3_64bits(at, n)};
+  uint64_t hash = XXH3_64bits(at, n);
   if (e->piece == e->pieces_cap) {
     int32_t cap = e->pieces_cap * 2 + 64;
     struct piece *more = realloc(e->pieces, (size_t)cap * sizeof *more);
     TM_ASSERT(more != NULL);
+    memset(more + e->pieces_cap, 0, (size_t)(cap - e->pieces_cap) * sizeof *more);
     e->pieces = more;
     e->pieces_cap = cap;
   }
-  struct piece *was = &e->pieces[e->piece++];
-  int same = e->piece <= e->pieces_n && was->at == at && was->n == n && was->hash == now.hash;
-  *was = now;
-  if (!same) put_range(e, SHARED + (uint64_t)((const char *)at - (const char *)e->shared), at, n);
+  struct piece *p = &e->pieces[e->piece++];
+  int known = e->piece <= e->pieces_n && p->at == at && p->n == n;
+  if (known && p->hash == hash) return;
+  p->at = at;
+  p->n = n;
+  p->hash = hash;
+  if (n > PART_OF_PIECE && n <= PIECE_IN_PARTS) put_parts(e, p, known);
+  else put_shared(e, at, n);
 }
 
 static void put_epoch_head(struct tm_epochs *e, int ended) {
@@ -341,20 +546,40 @@ static void files_to_sync(struct tm_epochs *e) {
     e->syncs_n += tm_sink_written(&e->flows->outlets[i]->sink, e->syncs + e->syncs_n, SYNCS_MAX - e->syncs_n);
 }
 
+int tm_epochs_full(const struct tm_epochs *e) {
+  return e != NULL && !e->look && tm_journal_room(e->journal, NULL) == TM_JOURNAL_ROOM_NONE;
+}
+
 int tm_epochs_due(const struct tm_epochs *e) {
   uint64_t due = tm_epochs_due_ns(e);
   return due > 0 && e->io->mono_ns(e->io) >= due;
 }
 
+/* When somebody waits: soon, but epochs take a WORK_PART of the worker's time at most. */
 uint64_t tm_epochs_due_ns(const struct tm_epochs *e) {
-  if (e->look || e->copying || e->moves == e->shared->moves || tm_journal_synced(e->journal) != e->last) return 0;
-  return e->cut_ns + e->epoch_ns;
+  if (e->look || e->copying || e->moves == e->shared->moves || e->noted != e->last) return 0;
+  uint64_t after = e->epoch_ns;
+  if (tm_flow_waits(e->flows)) {
+    uint64_t least = e->work_ns * WORK_PART;
+    if (least < e->epoch_min_ns) least = e->epoch_min_ns;
+    if (least < after) after = least;
+  }
+  return e->cut_ns + after;
+}
+
+int tm_epochs_fd(const struct tm_epochs *e) { return e->look ? -1 : tm_journal_fd(e->journal); }
+
+void tm_epochs_hear(struct tm_epochs *e) {
+  uint64_t told;
+  if (read(tm_journal_fd(e->journal), &told, sizeof told) < 0) return;  /* somebody has taken it away */
 }
 
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
-  while (tm_journal_synced(e->journal) != e->last && tm_journal_wait(e->journal) == TM_JOURNAL_OK) {}
-  if (failed(e, err) != 0 || tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  if (wait_synced(e, err) != 0 || note_durable(e, err) != 0 || note_begun(e, err) != 0) return -1;
+  struct work work = work_begin(e);
+  if (tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
+  e->shared->counters.epochs++;
   e->text.len = 0;
   if (tm_script_save(e->script, &e->text, err) != 0) return -1;
   tm_flow_count(e->flows);
@@ -369,6 +594,7 @@ int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   e->copying = 1;
   e->cut_ns = e->io->mono_ns(e->io);
   e->moves = e->shared->moves;
+  e->work_ns = work_end(e, &work);
   return 0;
 }
 
@@ -382,10 +608,11 @@ static int snapshots(struct tm_epochs *e, struct tm_err *err) {
     if (rc == 0 || (rc < 0 && errno == EINTR)) return 0;
     e->snapshot = 0;  /* ended; libev may have taken its status, so the manifest is asked */
     if (tm_snapshot_list_read(e->io, e->dir.path, e->dir.id, &e->snapshots, err) != 0) return -1;
+    if (e->snapshots.n == 0 || e->snapshots.kept[0].epoch == newest) e->snapshot_ns = e->io->mono_ns(e->io) + SNAPSHOT_AGAIN_NS;
     if (e->snapshots.n == TM_SNAPSHOT_KEPT) tm_journal_release(e->journal, e->snapshots.kept[TM_SNAPSHOT_KEPT - 1].epoch);
     return 0;
   }
-  if (!tm_snapshot_due(&e->snapshots, tm_journal_bytes_after(e->journal, newest))) return 0;
+  if (!tm_snapshot_due(&e->snapshots, tm_journal_bytes_after(e->journal, newest)) || e->io->mono_ns(e->io) < e->snapshot_ns) return 0;
   struct tm_err why;
   pid_t pid = tm_snapshot_start(e->dir.path, &why);
   if (pid > 0) e->snapshot = pid;
@@ -393,28 +620,40 @@ static int snapshots(struct tm_epochs *e, struct tm_err *err) {
   return 0;
 }
 
+/* The last epoch has become durable: who waits for it is told, and what it makes superfluous goes. */
+static int note_durable(struct tm_epochs *e, struct tm_err *err) {
+  uint64_t synced = tm_journal_synced(e->journal);
+  if (synced == e->noted) return 0;
+  if (synced == e->last && tm_flow_durable(e->flows, err) != 0) return -1;
+  e->noted = synced;
+  e->shared->epoch = (double)synced;
+  return snapshots(e, err);
+}
+
 int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
   if (e->look) return 0;
-  uint64_t synced = tm_journal_synced(e->journal);
-  if (failed(e, err) != 0) return -1;
-  if ((double)synced != e->shared->epoch) {
-    e->shared->epoch = (double)synced;
-    if (snapshots(e, err) != 0) return -1;
-  }
+  if (failed(e, err) != 0 || note_durable(e, err) != 0) return -1;
+  tell_room(e);
   if (!e->copying) return 0;
-  if (tm_arena_copy(e->arena, emit, e, SLICE_BYTES)) return 1;
-  e->copying = 0;
-  e->last = tm_journal_end(e->journal);
+  struct work work = work_begin(e);
+  int more = tm_arena_copy(e->arena, emit, e, SLICE_BYTES);
+  if (!more) put_gathered(e);
+  if (e->given_up) return failed(e, err) != 0 ? -1 : no_room(e, err);
+  if (!more) {
+    e->copying = 0;
+    e->last = tm_journal_end(e->journal);
+  }
+  e->work_ns += work_end(e, &work);
+  if (more) return 1;
   return e->last != 0 ? 0 : failed(e, err);
 }
 
 int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err) {
-  return e->look || tm_journal_wait(e->journal) == TM_JOURNAL_OK ? 0 : failed(e, err);
+  return e->look ? 0 : wait_synced(e, err);
 }
 
 int tm_epochs_finish(struct tm_epochs *e, struct tm_err *err) {
-  if (tm_journal_wait(e->journal) != TM_JOURNAL_OK) return failed(e, err);
-  e->shared->epoch = (double)tm_journal_synced(e->journal);
+  if (wait_synced(e, err) != 0 || note_durable(e, err) != 0) return -1;
   int rc = tm_journal_close(e->journal, err);
   e->journal = NULL;
   return rc;
@@ -445,5 +684,6 @@ int tm_epochs_heir(struct tm_epochs *e, struct tm_flows *f, struct tm_script *sc
   e->snapshot = 0;
   e->syncs_n = 0;
   e->shared->moves++;
+  streams(e);
   return begun_files(e, err);
 }

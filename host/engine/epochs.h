@@ -36,10 +36,15 @@ int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script 
  * before anything was written. From here on epochs may be cut. 0, or -1 err. */
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err);
 
+/* 1: the folder's disk has no room for the epoch under way. Nothing is read until there is, but by a run that is to end. */
+int tm_epochs_full(const struct tm_epochs *e);
 /* 1: an epoch should be cut as soon as no batch is at hand. */
 int tm_epochs_due(const struct tm_epochs *e);
-/* The clock at which it will be, if anything has changed; 0: nothing has. */
+/* The clock at which it will be, if anything has changed; 0: nothing has, or the epoch before is not durable yet: then tm_epochs_fd tells. */
 uint64_t tm_epochs_due_ns(const struct tm_epochs *e);
+/* Readable when an epoch has become durable, or cannot; -1: there is nothing to wait for. What is in it is taken away by tm_epochs_hear. */
+int tm_epochs_fd(const struct tm_epochs *e);
+void tm_epochs_hear(struct tm_epochs *e);
 /* Cuts. ended: the input has come to its end. 0, or -1 err. */
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err);
 /* Copies a slice of what was cut: 1 there is more, 0 there is none, -1 err: the folder cannot be written, and the run has to end. */

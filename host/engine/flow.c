@@ -299,7 +299,7 @@ double tm_flow_dropped(const struct tm_pipeline *p) {
 
 void tm_flow_count(struct tm_flows *f) {
   struct tm_counters *c = &f->shared->counters;
-  double rows = 0, dead = 0, none = 0, late = 0, timers = 0, missed = 0, mistyped = 0, thrown = 0, taken = 0, read = 0;
+  double rows = 0, dead = 0, none = 0, late = 0, timers = 0, matches = 0, missed = 0, mistyped = 0, thrown = 0, taken = 0, read = 0;
   for (int32_t i = 0; i < f->sources_n; i++) read += f->sources[i]->state->bytes;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     const struct tm_outlet *o = f->outlets[i];
@@ -314,6 +314,7 @@ void tm_flow_count(struct tm_flows *f) {
     none += tm_flow_dropped(p);
     late += p->tally->late;
     timers += p->tally->timers_dropped;
+    matches += p->tally->matches_dropped;
     missed += p->tally->missed;
     mistyped += p->tally->mistyped;
     for (int32_t k = 0; k < p->outs_n; k++) {
@@ -334,6 +335,7 @@ void tm_flow_count(struct tm_flows *f) {
   c->events_dropped = (uint64_t)none;
   c->events_late = (uint64_t)late;
   c->timers_dropped = (uint64_t)timers;
+  c->matches_dropped = (uint64_t)matches;
   c->lookups_missed = (uint64_t)missed;
   c->lookups_mistyped = (uint64_t)mistyped;
 }

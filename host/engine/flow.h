@@ -201,6 +201,15 @@ void tm_flow_fresh(struct tm_flows *f);
 int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err);
 /* 1: rows were handed to a database that are not in it yet. An epoch that counts them must wait. */
 int tm_flow_uncommitted(const struct tm_flows *f);
+/* 1: somebody waits for an epoch: readers of an event log are given its rows when they are durable, and what was read of standard input
+ * is held until then. Tables of a database are read by their own
+ * commits, files by whoever likes, and standard output is gone: there nobody waits. */
+int tm_flow_waits(const struct tm_flows *f);
+/* What was kept last (tm_flow_keep) is durable: readers that wait are told, and what was held goes. 0, or -1 err. */
+int tm_flow_durable(struct tm_flows *f, struct tm_err *err);
+/* The run that was put back had ended, and may have been killed before it told of its last epoch: readers are told now. No script is
+ * loaded. 0, or -1 err. */
+int tm_flow_ended(struct tm_shared *s, const struct tm_io *io, struct tm_err *err);
 /* Event logs that are written are on the disk as far as they are now; from any thread. 0, or -1 err. */
 int tm_flow_sync(struct tm_flows *f, struct tm_err *err);
 

@@ -43,6 +43,10 @@ void tm_flow_fire(struct tm_flows *f, struct tm_source *s, int partial) {
   s->state->firing = partial ? 2 : 1;
   s->state->active = 1;
   tm_flow_begin(f, s);
+  for (int32_t i = 0; i < f->pipelines_n; i++) {
+    struct tm_pipeline *p = f->pipelines[i];
+    if (p->source == s && !p->fires) p->state->next = TM_BATCH_ROWS;  /* to it the slots would be events */
+  }
   tm_undo_done(u);
   f->shared->flow.fired = 0;
 }

@@ -3,7 +3,10 @@
  * Between two batches of all islands nothing is on its way: of a source there is the place it has read to and the text it has read,
  * of a sink the rows that it has not taken yet. Batches, and where in outs events begin, mean nothing then. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "../eventlog/durable.h"
+#include "../eventlog/folder.h"
 #include "../io/follow.h"
 #include "../io/log_sink.h"
 #include "../io/log_source.h"
@@ -30,6 +33,7 @@ static void follow_keep(const struct tm_follow_state *f, struct tm_keeper *k) {
 static void source_keep(const struct tm_source *s, struct tm_keeper *k) {
   const struct tm_source_state *st = s->state;
   tm_keep(k, st, sizeof *st);
+  if (s->ring != NULL) tm_input_ring_cut(s->ring, st->offset);
   if (s->kind == TM_SOURCE_LINK) return;
   tm_keep(k, s->buf.data + st->head, (size_t)(st->tail - st->head));
   if (s->batch->csv != NULL) names_keep(s->batch->csv->shared, k);
@@ -48,6 +52,7 @@ struct end {
   struct tm_log_position position;   /* a source that is one */
   int64_t rows;                      /* a sink that is a table: rows handed over */
   char run[64];                      /* and what its token calls the run */
+  char log[TM_EVENTLOG_PATH];        /* of an event log: its folder */
 };
 
 static struct end *end_of(struct tm_flows *f, const char *what, uint64_t key) {
@@ -61,6 +66,7 @@ static void sink_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
   struct end *end = end_of(f, "sink-end", s->key);
   TM_ASSERT(end != NULL);
   if (s->kind == TM_SINK_LOG) tm_log_sink_mark(s, &end->mark);
+  if (s->kind == TM_SINK_LOG && end->log[0] == '\0' && realpath(s->path, end->log) == NULL) end->log[0] = '\0';
   if (s->sqlite != NULL) {
     end->rows = tm_sqlite_sink_position(s->sqlite);
     snprintf(end->run, sizeof end->run, "%s", tm_sqlite_sink_run(s->sqlite));
@@ -98,6 +104,33 @@ void tm_flow_keep(struct tm_flows *f, struct tm_keeper *k) {
   for (int32_t i = 0; i < f->outlets_n; i++) outlet_keep(f->outlets[i], k);
   for (int32_t i = 0; i < f->sources_n; i++) source_end_keep(f, i, k);
   for (int32_t i = 0; i < f->outlets_n; i++) sink_end_keep(f, i, k);
+}
+
+int tm_flow_waits(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->ring != NULL && tm_input_ring_waits(f->sources[i]->ring)) return 1;
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (f->outlets[i]->sink.kind == TM_SINK_LOG && tm_log_sink_waits(&f->outlets[i]->sink)) return 1;
+  return 0;
+}
+
+int tm_flow_durable(struct tm_flows *f, struct tm_err *err) {
+  for (int32_t i = 0; i < f->sources_n; i++)
+    if (f->sources[i]->ring != NULL) tm_input_ring_release(f->sources[i]->ring);
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    struct tm_sink *s = &f->outlets[i]->sink;
+    if (s->kind == TM_SINK_LOG && tm_log_sink_durable(s, end_of(f, "sink-end", s->key)->mark.sequence, err) != 0) return -1;
+  }
+  return 0;
+}
+
+static int log_ended(void *ctx, void *region, struct tm_err *err) {
+  const struct end *end = region;
+  return end->log[0] == '\0' ? 0 : tm_eventlog_durable_raise(ctx, end->log, end->mark.sequence, err);
+}
+
+int tm_flow_ended(struct tm_shared *s, const struct tm_io *io, struct tm_err *err) {
+  return tm_shared_each(s, "sink-end.", sizeof(struct end), log_ended, (void *)(uintptr_t)io, err);
 }
 
 int tm_flow_uncommitted(const struct tm_flows *f) {

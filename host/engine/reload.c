@@ -145,6 +145,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   if (rc == 0) rc = tm_worker_open(w, err);
   if (rc == 0) rc = tm_script_restore(w->script, text->data, (size_t)text->len, err);
   if (rc == 0 && epochs != NULL) rc = tm_epochs_wake(epochs, err);
+  if (rc == 0 && epochs != NULL) tm_worker_hear(w);
   w->flows.replanned = 0;
   free(held);
   return rc;

@@ -670,16 +670,42 @@ int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err) 
   return rc;
 }
 
+/* Calls a function of the library that calls functions of scripts, or works long: 0 with its result at the top, or -1 with why. */
+static int call_watched(struct tm_script *s, const char *name, const char *text, size_t n, struct tm_err *err) {
+  lua_State *L = s->L;
+  int top = lua_gettop(L);
+  push_handler(s);
+  push_function(s, name);
+  lua_pushlstring(L, text, n);
+  marker_set(s, -1, 0);
+  int failed = lua_pcall(L, 1, 1, top + 1);
+  if (failed != 0) error_fill(s, failed);
+  marker_clear(s);
+  if (failed != 0) error_of_load(s, err);
+  return failed != 0 ? -1 : 0;
+}
+
 int tm_script_restore(struct tm_script *s, const char *text, size_t n, struct tm_err *err) {
   lua_State *L = s->L;
+  struct tm_err why = {0};
   int top = lua_gettop(L), rc = 0;
-  push_function(s, "restore");
-  lua_pushlstring(L, text, n);
-  if (lua_pcall(L, 1, 1, 0) != 0)
-    rc = tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", lua_tostring(L, -1));
-  else if (!lua_isnil(L, -1))
+  if (call_watched(s, "restore", text, n, &why) != 0) {
+    push_function(s, "restoring");
+    rc = lua_pcall(L, 0, 1, 0) == 0 && lua_isstring(L, -1)
+             ? tm_err_set(err, 6, "restore", "%s%s", lua_tostring(L, -1), why.detail)
+             : tm_err_set(err, 6, "restore", "what the data folder keeps does not fit the scripts: %s", why.detail);
+  } else if (!lua_isnil(L, -1)) {
     rc = tm_err_set(err, 6, "restore", "%s", lua_tostring(L, -1));
+  }
   lua_settop(L, top);
+  return rc;
+}
+
+int tm_script_import(struct tm_script *s, double *keys, struct tm_err *err) {
+  int top = lua_gettop(s->L), rc = call_watched(s, "import", "", 0, err);
+  if (rc == 0) *keys = lua_tonumber(s->L, -1);
+  else err->exit_code = 1;
+  lua_settop(s->L, top);
   return rc;
 }
 

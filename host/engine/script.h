@@ -51,6 +51,8 @@ int tm_script_rests(struct tm_script *s);
  * later process with the same scripts. 0, or -1 err (exit code 6: the scripts do not fit it). */
 int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err);
 int tm_script_restore(struct tm_script *s, const char *text, size_t n, struct tm_err *err);
+/* `tidemill state import`: standard input into the states, whose number of keys that came is told. 0, or -1 err. */
+int tm_script_import(struct tm_script *s, double *keys, struct tm_err *err);
 void tm_script_count_traces(struct tm_script *s);
 
 #endif

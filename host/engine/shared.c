@@ -86,6 +86,16 @@ void *tm_shared_find(struct tm_shared *s, const char *name, size_t size) {
   return NULL;
 }
 
+int tm_shared_each(struct tm_shared *s, const char *prefix, size_t size, int (*visit)(void *ctx, void *region, struct tm_err *err), void *ctx,
+                   struct tm_err *err) {
+  const struct region *table = (const struct region *)(const void *)s->arena;
+  int rc = 0;
+
+  for (int i = 0; rc == 0 && i < REGIONS_MAX && table[i].name[0] != '\0'; i++)
+    if (strncmp(table[i].name, prefix, strlen(prefix)) == 0 && table[i].size >= size) rc = visit(ctx, s->arena + table[i].off, err);
+  return rc;
+}
+
 void tm_shared_clear(struct tm_shared *s) {
   size_t used = page_up(s->arena_used), from = offsetof(struct tm_shared, counters), to = offsetof(struct tm_shared, arena);
 

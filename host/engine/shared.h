@@ -70,6 +70,7 @@ struct tm_shared {
   volatile int32_t strict_failed;    /* an event failed (exit code 1 under --strict) */
   struct tm_undo undo;               /* what the worker is just changing */
   int relay[2];                      /* standard output's (io/sink.h); -1 none */
+  struct tm_input_ring *input;       /* of a run that is kept: what was read of standard input (io/input_ring.h); NULL: there is none */
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
   struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
   double death_event;                /* which event it was: so many of that pipeline's source came before it; -1 not known */
@@ -96,6 +97,8 @@ struct tm_shared {
   uint64_t plan;                     /* a hash of sources, sinks and pipelines, which are the same in each worker of a run; 0 not known */
   int32_t stopped;                   /* the run that is put back had stopped in order: nothing was written behind its last epoch */
   uint64_t moves;                    /* changes whenever anything was read, passed, merged or written: the measure of progress */
+  struct tm_hist epoch_work;         /* with a data folder: ns that a turn of the worker spent on an epoch, one entry each; not kept */
+  struct tm_hist epoch_cpu;          /* the same in processor time */
   /* for control's words about a death, filled by the worker; empty or NULL: not known */
   char pipelines[TM_SHARED_PIPELINES][64];  /* names, by marker.pipeline */
   char source[256];                  /* where the batch at hand came from: a path, or "stdin" */
@@ -117,6 +120,9 @@ void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k);
 void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found);
 /* That of that name, if it was made and is no smaller. */
 void *tm_shared_find(struct tm_shared *s, const char *name, size_t size);
+/* Calls visit for each region whose name begins so and that is at least that large, until it returns other than 0: that, else 0. */
+int tm_shared_each(struct tm_shared *s, const char *prefix, size_t size, int (*visit)(void *ctx, void *region, struct tm_err *err), void *ctx,
+                   struct tm_err *err);
 /* Forgets everything but the marker's block, its own place, the relay and what is known of deaths: the next run of a process that
  * makes several begins, or a worker that takes the run from a data folder. */
 void tm_shared_clear(struct tm_shared *s);

@@ -279,12 +279,12 @@ static void put_json_counters(const struct tm_counters *c, struct tm_buf *out) {
   put(out, "}");
 }
 
-static void put_json_latency(const struct tm_hist *h, struct tm_buf *out) {
+static void put_json_times(const char *name, const struct tm_hist *h, struct tm_buf *out) {
   if (h->count == 0) {
-    put(out, "\"latency_ns\":null");
+    put(out, "\"%s\":null", name);
     return;
   }
-  put(out, "\"latency_ns\":{\"count\":%llu,\"mean\":%.0f,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu}",
+  put(out, "\"%s\":{\"count\":%llu,\"mean\":%.0f,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu}", name,
       (unsigned long long)h->count, tm_hist_mean(h), (unsigned long long)tm_hist_quantile(h, 0.5),
       (unsigned long long)tm_hist_quantile(h, 0.99), (unsigned long long)tm_hist_quantile(h, 0.999),
       (unsigned long long)h->max);
@@ -357,7 +357,11 @@ int tm_summary_json(const struct tm_summary *sum, struct tm_buf *out) {
       rate(sum));
   put_json_counters(&sum->shared->counters, out);
   put(out, ",");
-  put_json_latency(&sum->shared->latency, out);
+  put_json_times("latency_ns", &sum->shared->latency, out);
+  put(out, ",");
+  put_json_times("epoch_work_ns", &sum->shared->epoch_work, out);
+  put(out, ",");
+  put_json_times("epoch_cpu_ns", &sum->shared->epoch_cpu, out);
   put(out, ",");
   put_json_lists(sum->shared, out);
   put(out, "}\n");

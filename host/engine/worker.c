@@ -49,6 +49,12 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int revents) {
   ev_break(loop, EVBREAK_ONE);
 }
 
+static void on_durable(struct ev_loop *loop, ev_io *w, int revents) {
+  (void)revents;
+  tm_epochs_hear(w->data);
+  ev_break(loop, EVBREAK_ONE);
+}
+
 static void on_woken(struct ev_loop *loop, ev_signal *w, int revents) {
   (void)w;
   (void)revents;
@@ -78,6 +84,11 @@ static int64_t generate(struct tm_worker *w, struct tm_source *s, struct tm_err 
   if (ended) st->eof = 1;
   tm_undo_done(&w->shared->undo);
   return n;
+}
+
+/* It was asked to end, and goes on in another process: what was read stays where it is, and what is open stays open. */
+static int rests(const struct tm_worker *w) {
+  return w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs) && w->ending && w->cut_short;
 }
 
 /* Nothing more is read: of a live source an unfinished line is told, as it is gone; files can be read again. */
@@ -150,6 +161,7 @@ static int next_of(struct tm_worker *w, struct tm_source *s, struct tm_err *err)
     if (got != TM_SOURCE_MORE) return (int)got;
     int pending = tm_source_pending(s);
     if (w->ending && !(s->live && pending)) {
+      if (rests(w)) return TM_SOURCE_END;
       if (!tm_source_end_held(s) && !tm_source_read_held(s)) stop(s);
       continue;
     }
@@ -216,6 +228,7 @@ static enum turn pick(struct tm_worker *w, int32_t island, struct tm_err *err) {
     for (int32_t i = 0; i < w->flows.sources_n; i++) {
       struct tm_source *s = w->order[i];
       if (s->kind == TM_SOURCE_LINK || s->live != (pass == 0) || s->state->done || tm_flow_island(&w->flows, s) != island) continue;
+      if (rests(w) && !(s->ring != NULL && tm_source_pending(s))) continue;
       if (!w->ending && tm_flow_is_held(&w->flows, s)) {
         held = 1;
         continue;
@@ -316,9 +329,15 @@ static int look(struct tm_worker *w);
 
 /* ---- the run is kept ---- */
 
-/* It was asked to end, and goes on in another process: what was read stays where it is, and what is open stays open. */
-static int rests(const struct tm_worker *w) {
-  return w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs) && w->ending && w->cut_short;
+/* Nothing of this island is read any more: but what a worker before had read of a stream ends with this process. */
+static int rests_of(const struct tm_worker *w, int32_t island) {
+  if (tm_epochs_looks(w->flows.epochs)) return 1;
+  if (!rests(w)) return 0;
+  for (int32_t i = 0; i < w->flows.sources_n; i++) {
+    struct tm_source *s = w->flows.sources[i];
+    if (s->ring != NULL && tm_source_pending(s) && tm_flow_island(&w->flows, s) == island) return 0;
+  }
+  return 1;
 }
 
 int tm_worker_any_at_hand(const struct tm_worker *w) {
@@ -361,12 +380,12 @@ static int keep_all(struct tm_worker *w, struct tm_err *err) {
 
 /* A turn of every island: what is left to be done at most. *asked: some wait, and were asked whether anything has come for them. */
 static enum turn turn_all(struct tm_worker *w, int *asked, struct tm_err *err) {
-  enum turn all = TURN_END;
-  int waits = 0;
+  int waits = 0, full = tm_epochs_full(w->flows.epochs) && !w->ending;
+  enum turn all = full ? TURN_WAIT : TURN_END;
   *asked = 0;
   for (int32_t i = 0; i < w->flows.islands_n; i++) {
-    if (w->current[i] == NULL && (w->cutting || w->yielding)) continue;
-    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests(w) || tm_epochs_looks(w->flows.epochs) ? TURN_END : pick(w, i, err);
+    if (w->current[i] == NULL && (w->cutting || w->yielding || full)) continue;
+    enum turn t = w->current[i] != NULL ? move_batch(w, i, err) : rests_of(w, i) ? TURN_END : pick(w, i, err);
     if (t == TURN_FAILED) return t;
     if (t == TURN_WAIT) waits = 1;
     if (t == TURN_AGAIN || (t == TURN_WAIT && all == TURN_END)) all = t;
@@ -412,7 +431,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
 
 /* Waits for what a refused sink needs: room behind a descriptor, or time. */
 static void wait_for_sinks(struct tm_worker *w) {
-  int blocked = 0, timer = 0;
+  int blocked = tm_epochs_full(w->flows.epochs), timer = blocked;
   for (int32_t i = 0; i < w->flows.outlets_n; i++) {
     struct tm_sink *s = &w->flows.outlets[i]->sink;
     int helped = s->sqlite != NULL && tm_sink_busy(s);  /* its thread tells what it has done, also where nobody waits for it */
@@ -457,17 +476,18 @@ static int check_refused(const struct tm_worker *w, struct tm_err *err) {
 /* Waits for what live sources have, and for the time at which others, or sinks, want to be asked. */
 static void wait_for_sources(struct tm_worker *w) {
   uint64_t first = 0, now = w->io->mono_ns(w->io);
+  int full = tm_epochs_full(w->flows.epochs);
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->flows.sources[i];
     if (tm_flow_is_held(&w->flows, s)) continue;  /* also not when others wake the loop */
-    if (tm_flow_is_blocked(&w->flows, tm_flow_island(&w->flows, s))) {
+    if (full || tm_flow_is_blocked(&w->flows, tm_flow_island(&w->flows, s))) {
       s->quiet_ms = 0;  /* what is not asked is not silent */
       continue;
     }
     uint64_t due = tm_source_due(s);
     if (due > 0 && (first == 0 || due < first)) first = due;
     int fd = tm_source_fd(s);
-    if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i])) continue;
+    if (!s->live || fd < 0 || s->state->done || ev_is_active(&w->readable[i]) || tm_source_full(s)) continue;
     if (s->next_ns > now) continue;
     /* setting it anew costs a call of the system; the number of a file's descriptor may be that of the one before */
     if (s->kind != TM_SOURCE_STDIN || w->readable[i].data == NULL) ev_io_set(&w->readable[i], fd, EV_READ);
@@ -551,6 +571,7 @@ void tm_worker_loop_end(struct tm_worker *w) {
   ev_timer_stop(w->loop, &w->retry);
   ev_timer_stop(w->loop, &w->due);
   ev_signal_stop(w->loop, &w->woken);
+  if (w->durable.data != NULL) ev_io_stop(w->loop, &w->durable);
   ev_loop_destroy(w->loop);
 }
 
@@ -581,11 +602,21 @@ static int all_read(const struct tm_worker *w) {
   return 1;
 }
 
+void tm_worker_hear(struct tm_worker *w) {
+  int fd = tm_epochs_fd(w->flows.epochs);
+  if (fd < 0) return;
+  ev_io_init(&w->durable, on_durable, fd, EV_READ);
+  w->durable.data = w->flows.epochs;
+  ev_io_start(w->loop, &w->durable);
+}
+
 /* What the data folder keeps, into a block that is as new: also when it is that of a worker that died. */
 static int open_epochs(struct tm_worker *w, const struct tm_options *o, struct tm_err *err) {
   if (o->data == NULL) return 0;
   w->flows.epochs = tm_epochs_open(o, w->shared, err);
-  return w->flows.epochs != NULL ? 0 : -1;
+  if (w->flows.epochs == NULL) return -1;
+  tm_worker_hear(w);
+  return 0;
 }
 
 int tm_worker_told(const struct tm_err *err, int otherwise) {
@@ -599,6 +630,15 @@ int tm_worker_open(struct tm_worker *w, struct tm_err *err) {
   qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
   tm_flow_recover(&w->flows);
   for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
+  return 0;
+}
+
+/* `tidemill state import`: what is read becomes the next epoch, whole, or nothing of it does. */
+static int import_all(struct tm_worker *w, struct tm_err *err) {
+  double keys = 0;
+  w->cut_short = !tm_epochs_ended(w->flows.epochs);  /* it is ended as it was */
+  if (tm_script_import(w->script, &keys, err) != 0 || keep_all(w, err) != 0) return tm_worker_told(err, 1);
+  tm_log_info("%.0f key%s imported", keys, keys == 1 ? "" : "s");
   return 0;
 }
 
@@ -619,7 +659,8 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   struct tm_worker *w = tm_worker_set_up(o, shared);
   struct tm_err err = {0};
   if (open_epochs(w, o, &err) != 0) return tm_worker_told(&err, 1);
-  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs)) {
+  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs) && !o->import) {
+    if (tm_flow_ended(shared, w->io, &err) != 0) return tm_worker_told(&err, 1);
     tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
     shared->phase = TM_PHASE_DONE;
     return 0;
@@ -629,6 +670,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   if (tm_worker_open(w, &err) != 0) return tm_worker_told(&err, 1);
   tm_worker_name_pipelines(w);
   if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return tm_worker_told(&err, 1);
+  if (o->import) return import_all(w, &err);
   if (tm_epochs_looks(w->flows.epochs)) w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
   shared->phase = TM_PHASE_RUNNING;
   int rc = tm_worker_run(w, &err);

@@ -26,6 +26,7 @@ struct tm_worker {
   ev_timer retry;
   ev_timer due;                             /* a source or sink wants to be asked */
   ev_signal woken;
+  ev_io durable;                            /* an epoch has become durable */
   int replays;                              /* it tells how far it is */
   int paused;
   int ending;                               /* no more is read */
@@ -53,6 +54,8 @@ int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err);
 int tm_worker_open(struct tm_worker *w, struct tm_err *err);
 /* For control's words about a death. */
 void tm_worker_name_pipelines(struct tm_worker *w);
+/* The loop wakes when an epoch has become durable. */
+void tm_worker_hear(struct tm_worker *w);
 /* Runs until all is read, or it is to end: 0, or -1 err. */
 int tm_worker_run(struct tm_worker *w, struct tm_err *err);
 /* 1 while a batch of some island is on its way. */

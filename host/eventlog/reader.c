@@ -11,6 +11,7 @@
 
 #include "../base/buf.h"
 #include "../base/crc32c.h"
+#include "durable.h"
 #include "folder.h"
 
 enum { WINDOW = 256 * 1024 };
@@ -27,6 +28,8 @@ struct tm_eventlog_reader {
   int64_t offset;
   int64_t time_min, time_max;
   uint64_t lost;
+  int durable;               /* no more is given than is durable: below `upto`, as last read */
+  uint64_t upto;
   int64_t searched;          /* size of the segment when damage was last looked for behind its torn end */
   struct tm_buf window;      /* bytes of the file from window_at on */
   int64_t window_at;
@@ -37,7 +40,7 @@ struct tm_eventlog_reader {
 };
 
 /* What a look at the file came to. */
-enum look { LOOK_BLOCK, LOOK_END, LOOK_ERROR };
+enum look { LOOK_BLOCK, LOOK_END, LOOK_LATER, LOOK_ERROR };
 
 struct tm_eventlog_reader *tm_eventlog_reader_new(const struct tm_io *io, const char *folder) {
   struct tm_eventlog_reader *r = calloc(1, sizeof *r);
@@ -84,6 +87,8 @@ void tm_eventlog_reader_times(struct tm_eventlog_reader *r, int64_t min, int64_t
   r->time_min = min;
   r->time_max = max;
 }
+
+void tm_eventlog_reader_durable(struct tm_eventlog_reader *r) { r->durable = 1; }
 
 uint64_t tm_eventlog_reader_at(const struct tm_eventlog_reader *r) { return r->want; }
 
@@ -362,14 +367,26 @@ static int decode(struct tm_eventlog_reader *r, const struct tm_eventlog_block *
   return tm_eventlog_rows_get(b, raw, rows) == 0 ? 0 : damaged(r, r->offset, "its records make no sense", err);
 }
 
-/* The block at hand is passed. */
-static void pass(struct tm_eventlog_reader *r, const struct tm_eventlog_block *b) {
+/* The block at hand is passed, as far as it is durable. */
+static void pass(struct tm_eventlog_reader *r, const struct tm_eventlog_block *b, struct tm_eventlog_rows *rows) {
+  if (r->durable && r->upto < b->first + b->count && r->want < r->upto) {
+    if (rows != NULL) rows->count = (int32_t)(r->upto - b->first);
+    r->want = r->upto;
+    return;
+  }
   r->offset += TM_EVENTLOG_BLOCK + b->stored;
   r->expect = b->first + b->count;
   if (r->want < r->expect) r->want = r->expect;
   if (!r->packed) return;
   r->entry++;
   if (r->entry < r->entries) to_entry(r);
+}
+
+/* Is the block durable? LOOK_BLOCK, also when its first records are; LOOK_LATER, LOOK_ERROR. Where there is no mark, or it may have moved, it is read anew. */
+static enum look durable(struct tm_eventlog_reader *r, const struct tm_eventlog_block *b, struct tm_err *err) {
+  if (!r->durable || (r->upto != UINT64_MAX && b->first + b->count <= r->upto)) return LOOK_BLOCK;
+  if (tm_eventlog_durable_read(r->io, r->folder, &r->upto, err) != 0) return LOOK_ERROR;
+  return r->upto <= b->first || r->upto <= r->want ? LOOK_LATER : LOOK_BLOCK;
 }
 
 /* Looks at the block at `offset`: rows of it, when there are some that are asked for (1), or 0 it is passed. */
@@ -390,6 +407,10 @@ static enum look look(struct tm_eventlog_reader *r, struct tm_eventlog_rows *row
   if (b.magic != TM_EVENTLOG_BLK || b.first != r->expect) {
     damaged(r, r->offset, "a block of other records is here", err);
     return LOOK_ERROR;
+  }
+  if (b.first + b.count > r->want) {
+    enum look l = durable(r, &b, err);
+    if (l != LOOK_BLOCK) return l;
   }
   int wanted = b.first + b.count > r->want && b.time_max >= r->time_min && b.time_min <= r->time_max && b.count > 0;
   if (wanted) {
@@ -417,8 +438,12 @@ int tm_eventlog_reader_next(struct tm_eventlog_reader *r, struct tm_eventlog_row
       if ((rc = at_end(r, &again, err)) <= 0) return rc;
       continue;
     }
+    if (l == LOOK_LATER) {
+      r->window.len = 0;  /* what lies there may be cut back and written anew */
+      return 0;
+    }
     again = 0;
-    pass(r, &b);
+    pass(r, &b, some ? rows : NULL);
     if (some) return 1;
   }
 }
@@ -431,7 +456,7 @@ int tm_eventlog_extent_read(const struct tm_io *io, const char *folder, struct t
   char path[TM_EVENTLOG_PATH], bytes[TM_EVENTLOG_HEAD];
   struct tm_eventlog_head head;
   uint32_t version;
-  *extent = (struct tm_eventlog_extent){.first = 1, .end = 1};
+  *extent = (struct tm_eventlog_extent){.first = 1, .end = 1, .durable = 1};
   int rc = tm_eventlog_list_read(folder, &list, err);
   if (rc != 0 || list.n == 0) return rc;
   extent->first = list.items[0].first;
@@ -458,5 +483,8 @@ int tm_eventlog_extent_read(const struct tm_io *io, const char *folder, struct t
   while ((rc = tm_eventlog_reader_next(r, &rows, err)) > 0) continue;
   extent->end = r->want;
   tm_eventlog_reader_free(r);
+  if (rc == 0) rc = tm_eventlog_durable_read(io, folder, &extent->durable, err);
+  if (extent->durable > extent->end) extent->durable = extent->end;
+  if (extent->durable < extent->first) extent->durable = extent->first;
   return rc;
 }

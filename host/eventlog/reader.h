@@ -22,6 +22,8 @@ void tm_eventlog_reader_free(struct tm_eventlog_reader *r);
 void tm_eventlog_reader_seek(struct tm_eventlog_reader *r, uint64_t sequence);
 /* Blocks without a record of these times (both included) are passed over, by what their heads and indexes say. */
 void tm_eventlog_reader_times(struct tm_eventlog_reader *r, int64_t min, int64_t max);
+/* From here on only what its writer has made durable is given (durable.h): for whoever goes on by what it read. */
+void tm_eventlog_reader_durable(struct tm_eventlog_reader *r);
 /* The rest of the next block, at most: 1, rows are valid until the next call; 0 there is nothing more now, -1 err (exit code 1). */
 int tm_eventlog_reader_next(struct tm_eventlog_reader *r, struct tm_eventlog_rows *rows, struct tm_err *err);
 /* The record that the next call would look at first; 0: the oldest. */
@@ -33,6 +35,7 @@ void tm_eventlog_reader_place(const struct tm_eventlog_reader *r, uint64_t *segm
 
 struct tm_eventlog_extent {
   uint64_t first, end;                 /* of the oldest record, and behind the newest; equal: it is empty */
+  uint64_t durable;                    /* behind the newest that readers of other processes are given: at most `end` */
   int64_t bytes;                       /* of all segments on the disk */
   int32_t segments, packed;
   int64_t first_ms, last_made_ms;      /* time of the first record; when the newest segment was made */

@@ -85,7 +85,8 @@ int tm_eventlog_writer_truncate(struct tm_eventlog_writer *w, const struct tm_lo
   if (mark->sequence == now.sequence) return 0;
   if (mark->sequence > now.sequence)
     return tm_err_set(err, 1, "log-short", "%.400s ends before record %llu, and was durable up to record %llu: something has taken records "
-                      "away; 'tidemill log verify' tells more", folder, (unsigned long long)now.sequence, (unsigned long long)mark->sequence);
+                      "away; 'tidemill log verify' tells more. Put the log's folder back, or start anew with --reset", folder,
+                      (unsigned long long)now.sequence, (unsigned long long)mark->sequence);
   if (drop_later(w, mark->sequence, &last, err) != 0) return -1;
   if (last.first > 0 && cut(w, &last, mark->sequence, err) != 0) return -1;
   int rc = tm_eventlog_writer_io(w)->fsync_dir(tm_eventlog_writer_io(w), folder);

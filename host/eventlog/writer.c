@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/buf.h"
@@ -19,6 +20,8 @@
 #include "keeper.h"
 #include "reader.h"
 #include "writer_own.h"
+
+enum { LOCK_MS = 10, LOCK_MOST_MS = 2000 };  /* how often, and how long, a lock is asked for that another process has */
 
 struct tm_eventlog_writer {
   const struct tm_io *io;
@@ -70,6 +73,15 @@ static int make_folder(const struct tm_io *io, char *path, struct tm_err *err) {
   }
 }
 
+/* One that was killed has its lock until its memory is given back: so it is asked for again, some time. */
+static int lock_wait(int fd) {
+  const struct timespec pause = {0, LOCK_MS * 1000000L};
+  int rc;
+  for (int ms = 0; (rc = flock(fd, LOCK_EX | LOCK_NB)) != 0 && (errno == EWOULDBLOCK || errno == EINTR) && ms < LOCK_MOST_MS; ms += LOCK_MS)
+    nanosleep(&pause, NULL);
+  return rc;
+}
+
 /* One writer a log: the lock goes with the process that holds it. */
 static int lock_folder(struct tm_eventlog_writer *w, struct tm_err *err) {
   char path[TM_EVENTLOG_PATH], pid[32] = "";
@@ -80,7 +92,7 @@ static int lock_folder(struct tm_eventlog_writer *w, struct tm_err *err) {
     w->lock = -1;
     return tm_err_set(err, 1, "log-lock", "%.500s: cannot be written: %s", path, strerror(-rc));
   }
-  if (flock(w->lock, LOCK_EX | LOCK_NB) != 0) {
+  if (lock_wait(w->lock) != 0) {
     int64_t n = w->io->pread(w->io, w->lock, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
     pid[strcspn(pid, "\n")] = '\0';

@@ -39,6 +39,7 @@ int tm_compare_sink_open(struct tm_sink *s, struct tm_err *err) {
   int rc = tm_eventlog_extent_read(s->io, c->folder, &x, err);
   if (rc < 0) return -1;
   if (rc > 0) return tm_err_set(err, 2, "log-missing", "--compare: there is no such log (%.400s)", c->folder);
+  tm_eventlog_reader_durable(c->reader);
   tm_eventlog_reader_seek(c->reader, c->state->next);
   return 0;
 }

@@ -334,12 +334,13 @@ static int32_t data_of(struct tm_files *f, const char **data, struct tm_err *err
   return n;
 }
 
-static void piece_done(struct tm_files *f, int32_t len) {
+static void piece_done(struct tm_files *f, const char *data, int32_t len) {
   struct tm_files_state *st = f->mem.state;
   struct tm_files_piece *p = &st->pieces[st->piece];
   struct tm_file *file = &st->files[p->file];
   tm_undo_keep(f->undo, st, offsetof(struct tm_files_state, pieces));
   tm_undo_keep(f->undo, file, sizeof *file);
+  tm_tail_set(&file->tail, data, len);
   file->size += len;
   file->text += p->len;
   st->sent = st->packed_len = 0;
@@ -371,7 +372,7 @@ static int write_piece(struct tm_files *f, int *refused, struct tm_err *err) {
     tm_undo_fence();
     st->sent += (int32_t)n;
   }
-  if (st->sent == len) piece_done(f, len);
+  if (st->sent == len) piece_done(f, data, len);
   return 1;
 }
 

@@ -1,7 +1,7 @@
 /* files_fresh.c - files of a sink in a run that is kept: which were begun, and cutting them back in a later process (files.h).
  *
  * What is kept of a sink says how many bytes each of its files had. Behind that come files begun since then, which it does not know.
- * So before the first byte goes to a file, a line about it is added to a file of the data folder and synced:
+ * So before a file is made, or the first byte goes to one that is there, a line about it is added to a file of the data folder and synced:
  *
  *   16 hexadecimal digits of XXH3 of the rest, number, bytes it had (-1: it was not there), path
  *
@@ -30,8 +30,14 @@ int tm_files_begun(struct tm_files *f, int32_t i, int64_t had) {
   int n = snprintf(rest, sizeof rest, " %d %lld %s", (int)f->mem.state->files[i].number, (long long)had, tm_file_path(f, i));
   n = snprintf(line, sizeof line, "%016" PRIx64 "%s\n", XXH3_64bits(rest, (size_t)n), rest);
   int rc = tm_io_write_all(f->io, f->begun_fd, line, (size_t)n);
-  if (rc == 0) rc = f->io->fdatasync(f->io, f->begun_fd);
-  if (rc == 0) f->begun_n += n;
+  if (rc != 0) {
+    /* the next line must not stand behind half of this one */
+    int back = f->io->ftruncate(f->io, f->begun_fd, f->begun_n);
+    return back != 0 ? back : rc;
+  }
+  f->begun_n += n;
+  rc = f->io->fdatasync(f->io, f->begun_fd);
+  if (rc != 0) f->unsynced = -rc;
   return rc;
 }
 
@@ -55,11 +61,15 @@ static int remove_file(const struct tm_files *f, const char *path, struct tm_err
   return rc == 0 || rc == -ENOENT ? 0 : failed(path, rc, "was begun behind the last durable epoch, and cannot be removed", err);
 }
 
-/* The file has at least `size` bytes, and from now on no more. */
-static int cut_file(const struct tm_files *f, const char *path, int64_t size, struct tm_err *err) {
+/* The file has at least `size` bytes, of those up to `end` the last are `tail` (NULL: not known), and from now on it has no more. */
+static int cut_file(const struct tm_files *f, const char *path, int64_t size, const struct tm_tail *tail, int64_t end, struct tm_err *err) {
   int fd = f->io->open(f->io, path, O_WRONLY, 0);
   if (fd < 0) return failed(path, fd, "was written to, and cannot be opened any more. Put it back, or start anew with --reset", err);
   int64_t now = f->io->size(f->io, fd);
+  if (now >= size && tail != NULL && tm_tail_check(tail, f->io, path, end, err) != 0) {
+    f->io->close(f->io, fd);
+    return -1;
+  }
   int rc = now > size ? f->io->ftruncate(f->io, fd, size) : 0;
   if (rc == 0 && now > size) rc = f->io->fdatasync(f->io, fd);
   f->io->close(f->io, fd);
@@ -85,7 +95,7 @@ static int begun_back(struct tm_files *f, int32_t number, int64_t had, const cha
     return 0;
   }
   if (file != NULL && file->size >= 0) return 0;
-  return had < 0 ? remove_file(f, path, err) : cut_file(f, path, had, err);
+  return had < 0 ? remove_file(f, path, err) : cut_file(f, path, had, NULL, 0, err);
 }
 
 /* The lines of the file of what was begun; one that is not whole ends them. */
@@ -118,7 +128,7 @@ static int file_back(struct tm_files *f, int32_t i, struct tm_err *err) {
     int rc = access(then, F_OK) != 0 && access(now, F_OK) == 0 ? f->io->rename(f->io, now, then) : 0;
     if (rc != 0) return failed(now, rc, "was completed behind the last durable epoch, and cannot be taken back", err);
   }
-  return cut_file(f, then, size, err);
+  return cut_file(f, then, size, &file->tail, file->size, err);
 }
 
 int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {

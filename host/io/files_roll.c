@@ -151,6 +151,7 @@ static int begin_file(struct tm_files *f, int32_t i, int *refused, struct tm_err
   file->number = number;
   file->size = -1;
   file->text = 0;
+  file->tail.n = 0;
   file->period = f->how.roll_every_ms > 0 ? f->io->real_ms(f->io) / (int64_t)f->how.roll_every_ms : 0;
   file->open = 1;
   tm_undo_done(f->undo);
@@ -168,16 +169,17 @@ int tm_file_ready(struct tm_files *f, int32_t i, int *refused, struct tm_err *er
     return 1;
   }
   /* what was there and is there no more has lost rows; going on as if nothing had happened would hide it */
-  int made = 0, fd = open_file(f, i, 0);
+  int rc = 0, made = 0, fd = open_file(f, i, 0);
   if (fd == -ENOENT && file->size < 0) {
     made = 1;
-    fd = open_file(f, i, O_CREAT);
+    rc = tm_files_begun(f, i, -1);  /* before it is there: an empty one that nobody knows would keep its number */
+    if (rc == 0) fd = open_file(f, i, O_CREAT);
   }
-  if (fd < 0) return tm_file_refused(f, -fd, "cannot be written", refused, err);
+  if (rc == 0 && fd < 0) return tm_file_refused(f, -fd, "cannot be written", refused, err);
   if (file->size >= 0) return 1;
-  int64_t size = f->io->size(f->io, fd);
+  int64_t size = rc == 0 ? f->io->size(f->io, fd) : 0;
   if (size < 0) return tm_err_set(err, 1, "file-open", "%s: is no regular file; rolled and compressed output, and paths with fields, need one", tm_files_name(f));
-  int rc = tm_files_begun(f, i, made ? -1 : size);
+  if (rc == 0 && !made) rc = tm_files_begun(f, i, size);
   if (rc != 0) return tm_file_refused(f, -rc, "cannot be noted in the data folder", refused, err);
   tm_undo_fence();
   file->size = size;

@@ -7,6 +7,7 @@
 #include "../event/fields.h"
 #include "files.h"
 #include "path_template.h"
+#include "tail.h"
 
 enum { TM_FILES_OPEN = 128 };
 
@@ -19,6 +20,7 @@ struct tm_file {
   int64_t size;              /* its bytes up to the piece at hand; -1 not known yet */
   double text;               /* bytes of rows in it */
   int64_t period;            /* of time, in which it began */
+  struct tm_tail tail;       /* the last bytes of `size`, as far as they are the run's */
 };
 
 struct tm_files_piece {

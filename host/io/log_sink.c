@@ -1,11 +1,13 @@
 /* log_sink.c - rows into an event log (log_sink.h). */
 #include "log_sink.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../eventlog/durable.h"
 
 enum { BLOCK = 256 * 1024, ROWS = 8192 };   /* of a block; one row is always taken */
 
@@ -18,6 +20,8 @@ struct tm_log_sink {
   int32_t ends[ROWS];
   int64_t times[ROWS];
   struct tm_log_mark last;         /* when it was closed, at the end */
+  int durable_fd;                  /* the mark for readers of other processes; -1: not made */
+  uint64_t durable;                /* what it says */
 };
 
 struct tm_log_sink *tm_log_sink_new(const struct tm_eventlog_options *options, struct tm_log_sink_state *state) {
@@ -25,6 +29,7 @@ struct tm_log_sink *tm_log_sink_new(const struct tm_eventlog_options *options, s
   if (l == NULL) return NULL;
   l->options = *options;
   l->state = state;
+  l->durable_fd = -1;
   tm_buf_init(&l->text, INT32_MAX - TM_PAD);
   return l;
 }
@@ -32,6 +37,8 @@ struct tm_log_sink *tm_log_sink_new(const struct tm_eventlog_options *options, s
 static void close_writer(struct tm_log_sink *l) {
   if (l->writer != NULL) tm_eventlog_writer_close(l->writer, 0, NULL);
   l->writer = NULL;
+  if (l->durable_fd >= 0) tm_io_real.close(&tm_io_real, l->durable_fd);
+  l->durable_fd = -1;
 }
 
 void tm_log_sink_close(struct tm_sink *s) { close_writer(s->log); }
@@ -47,7 +54,7 @@ int tm_log_sink_open(struct tm_sink *s, struct tm_err *err) {
   struct tm_log_sink *l = s->log;
   struct tm_log_mark mark;
   l->writer = tm_eventlog_writer_open(s->io, s->path, &l->options, err);
-  if (l->writer == NULL) return -1;
+  if (l->writer == NULL || (!s->kept && tm_eventlog_durable_remove(s->io, s->path, err) != 0)) return -1;
   if (l->state->opened) return 0;
   tm_eventlog_writer_mark(l->writer, &mark);
   l->state->next = mark.sequence;
@@ -133,6 +140,22 @@ void tm_log_sink_mark(const struct tm_sink *s, struct tm_log_mark *mark) {
 int tm_log_sink_sync(struct tm_sink *s, struct tm_err *err) {
   return s->log->writer != NULL ? tm_eventlog_writer_sync(s->log->writer, err) : 0;  /* it was synced when it was closed */
 }
+
+int tm_log_sink_durable(struct tm_sink *s, uint64_t sequence, struct tm_err *err) {
+  struct tm_log_sink *l = s->log;
+  if (l->durable_fd < 0) {
+    l->durable_fd = tm_eventlog_durable_make(s->io, s->path, sequence, err);
+    if (l->durable_fd < 0) return -1;
+  } else if (sequence != l->durable) {
+    int rc = tm_eventlog_durable_put(s->io, l->durable_fd, sequence);
+    if (rc == -ENOSPC || rc == -EDQUOT) return 0;  /* there was room for it: readers are told with the next one */
+    if (rc != 0) return tm_err_set(err, 1, "log-durable", "%s: what is durable cannot be marked: %s", s->name, strerror(-rc));
+  }
+  l->durable = sequence;
+  return 0;
+}
+
+int tm_log_sink_waits(const struct tm_sink *s) { return s->log->durable_fd >= 0 && s->log->state->next != s->log->durable; }
 
 int tm_log_sink_truncate(struct tm_sink *s, const struct tm_log_mark *mark, struct tm_err *err) {
   if (tm_eventlog_writer_truncate(s->log->writer, mark, err) != 0) return -1;

@@ -34,6 +34,11 @@ int tm_log_sink_busy(const struct tm_sink *s);
 void tm_log_sink_mark(const struct tm_sink *s, struct tm_log_mark *mark);
 /* All rows that were taken before the call are on the disk: 0, -1 err, and then never again. From any thread, while others write. */
 int tm_log_sink_sync(struct tm_sink *s, struct tm_err *err);
+/* Records below that sequence stay, whatever happens: readers of other processes are given them, and of a run that is kept no others
+ * (eventlog/durable.h). 0, -1 err. */
+int tm_log_sink_durable(struct tm_sink *s, uint64_t sequence, struct tm_err *err);
+/* It has rows that such readers still wait for. */
+int tm_log_sink_waits(const struct tm_sink *s);
 /* Records behind the mark go. When it is open, and before it takes rows: 0, -1 err. */
 int tm_log_sink_truncate(struct tm_sink *s, const struct tm_log_mark *mark, struct tm_err *err);
 

@@ -38,6 +38,7 @@ struct tm_log_source *tm_log_source_new(const struct tm_io *io, const char *fold
   l->max = how->until == TM_LOG_UNTIL_TIME ? (int64_t)floor(how->until_at) : INT64_MAX;
   l->folder = strdup(folder);
   l->reader = tm_eventlog_reader_new(io, folder);
+  if (l->reader != NULL) tm_eventlog_reader_durable(l->reader);
   if (l->folder != NULL && l->reader != NULL) return l;
   tm_log_source_free(l);
   return NULL;
@@ -56,11 +57,11 @@ void tm_log_source_free(struct tm_log_source *l) {
 /* What is read, by what the log has when the run begins. */
 static void set_range(const struct tm_log_source *l, const struct tm_eventlog_extent *x) {
   struct tm_log_source_state *st = l->state;
-  if (l->how.from == TM_LOG_FROM_END) st->next = x->end;
+  if (l->how.from == TM_LOG_FROM_END) st->next = x->durable;
   else if (l->how.from == TM_LOG_FROM_SEQUENCE) st->next = (uint64_t)l->how.from_at;
   else st->next = x->segments > 0 ? x->first : 0;
   st->begin = st->next;
-  st->end = l->how.follow ? 0 : x->end;
+  st->end = l->how.follow ? 0 : x->durable;
   if (l->how.until == TM_LOG_UNTIL_SEQUENCE) {
     uint64_t until = (uint64_t)l->how.until_at + 1;
     if (st->end == 0 || until < st->end) st->end = until;

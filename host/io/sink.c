@@ -80,12 +80,14 @@ void tm_sink_fresh(struct tm_sink *s) {
 static int cut_back(struct tm_sink *s, int64_t size, struct tm_err *err) {
   const struct tm_sink_state *st = s->state;
   int64_t known = st->base + st->sent;
-  if (!st->opened || size == known) return 0;
+  if (!st->opened) return 0;
   if (size < known)
     return tm_err_set(err, 1, "file-short",
                       "%s: has %lld bytes, but %lld were written to it: rows are gone that the data folder counts as written. Put "
                       "the file back, or start anew with --reset",
                       s->path, (long long)size, (long long)known);
+  if (tm_tail_check(&st->tail, s->io, s->path, known, err) != 0) return -1;
+  if (size == known) return 0;
   int rc = s->io->ftruncate(s->io, s->fd, known);
   if (rc == 0) return 0;
   return tm_err_set(err, 1, "file-truncate", "%s: cannot be cut to the %lld bytes that are known of it: %s", s->path, (long long)known,
@@ -132,6 +134,7 @@ void tm_sink_resume(struct tm_sink *s, const char *data, int32_t len) {
     more = 0;
   }
   tm_undo_keep(s->undo, st, sizeof *st);
+  tm_tail_set(&st->tail, data + st->sent, more);
   st->sent += (int32_t)more;
   st->in_relay = there;
   tm_undo_done(s->undo);
@@ -157,6 +160,7 @@ static void took(struct tm_sink *s, const char *data, int32_t n) {
     st->rows_thrown += rows_in(data + st->sent, (size_t)n);
     st->bytes_thrown += n;
   }
+  if (s->regular) tm_tail_set(&st->tail, data + st->sent, n);
   st->sent += n;
   if (s->relay != NULL && !s->gone) st->in_relay = n;
   if (s->regular) st->base = lseek(s->fd, 0, SEEK_CUR) - st->sent;

@@ -15,6 +15,7 @@
 #include "../base/undo.h"
 #include "files.h"
 #include "sqlite.h"
+#include "tail.h"
 
 /* MEMORY: rows stay in the out until somebody takes them there (engine/testing.c) */
 enum tm_sink_kind { TM_SINK_FILE, TM_SINK_STDOUT, TM_SINK_DISCARD, TM_SINK_LINK, TM_SINK_MEMORY, TM_SINK_LOG, TM_SINK_COMPARE, TM_SINK_SQLITE };
@@ -26,6 +27,7 @@ struct tm_sink_state {
   int32_t opened;            /* `base` is known */
   int32_t appended;          /* regular file: it was not empty when the run began */
   int64_t base;              /* regular file: where the first byte of the out goes */
+  struct tm_tail tail;       /* regular file: its last bytes, as far as they are the run's */
   double before;             /* bytes taken before those in the out */
   double rows_thrown;        /* rows and bytes thrown away because the reader had gone */
   double bytes_thrown;
@@ -56,6 +58,7 @@ struct tm_sink {
   int small;                 /* files: rows are not held back for more of them */
   int finish;                /* files, logs, sqlite: no more rows come */
   int restored;              /* its state is what another process left */
+  int kept;                  /* the run is kept (--data): what is behind its last durable epoch may be cut back */
   int64_t synced;            /* a plain file: its bytes when it was last asked what to sync */
   struct tm_sqlite *sqlite;  /* rows into a table (sqlite.h); fd then tells that something was done there; NULL: another kind */
   int gone;                  /* its reader has gone: bytes are thrown away */

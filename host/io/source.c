@@ -132,6 +132,12 @@ static int open_stdin(struct tm_source *s, struct tm_err *err) {
   s->fifo = S_ISFIFO(st.st_mode);
   /* fewer, larger reads; refused beyond the user's pipe limit, which costs nothing */
   if (s->fifo) fcntl(s->fd, F_SETPIPE_SZ, 1024 * 1024);
+  if (!s->live) s->ring = NULL;
+  int same = s->ring != NULL && tm_input_ring_begin(s->ring, state->offset);
+  if (same) s->restored = 0;  /* of the same stream what a worker before has read is still there */
+  if (same && state->looked == TM_LOOK_PACKED)
+    return tm_err_set(err, 1, "stdin-packed", "stdin: is compressed, and with --data such a stream cannot be gone on with after a worker's death; "
+                      "decompress it in front of the program: zcat ... | tidemill run ...");
   if (s->restored && stdin_restored(s, st.st_size, err) != 0) return -1;
   if (s->live) return 0;
   if (!state->opened) {
@@ -247,10 +253,56 @@ static void took(struct tm_source *s, int32_t n, uint64_t now) {
   s->buf.len = st->tail;
 }
 
+/* A read brought nothing: 0 nothing now, or its end (eof); -1 err. */
+static int read_nothing(struct tm_source *s, int64_t n, struct tm_err *err) {
+  struct tm_source_state *st = s->state;
+  if (n == -EAGAIN) return 0;
+  if (n == -EIO && s->live) n = 0;  /* a terminal that has gone */
+  if (n < 0) return tm_err_set(err, 1, "read", "%s: read failed: %s", tm_source_origin(s), strerror((int)-n));
+  if (s->follow != NULL) return 0;
+  int empty = s->kind == TM_SOURCE_FILE && !s->live && st->offset == 0;
+  if (empty && !s->empty_told) {
+    tm_log_info("%s: is empty (further ones are counted in the summary)", tm_source_origin(s));
+    s->empty_told = 1;
+  }
+  st->eof = empty ? TM_EOF_EMPTY : TM_EOF_REACHED;
+  return 0;
+}
+
+static int64_t read_once(const struct tm_source *s, char *to, int32_t n) {
+  int64_t got;
+  do got = s->io->read(s->io, s->fd, to, (size_t)n);
+  while (got == -EINTR);
+  return got;
+}
+
+/* By way of the ring: what a worker before has read of the stream, else what is read now. As read_some. */
+static int64_t read_ring(struct tm_source *s, char *to, int32_t room, struct tm_err *err) {
+  struct tm_input_ring *r = s->ring;
+  int64_t offset = s->state->offset, rest = tm_input_ring_rest(r, offset);
+  if (rest == 0) {
+    int32_t n;
+    char *place = tm_input_ring_room(r, &n);
+    if (s->closing || n == 0) return 0;
+    if (n > room) n = room;
+    int32_t there = waiting(s, n);
+    if (there < 0) return 0;
+    if (there > 0) n = there;
+    if (there > 0 && s->fifo) tm_input_ring_expect(r, n, s->io->mono_ns(s->io));
+    rest = read_once(s, place, n);
+    tm_input_ring_took(r, rest > 0 ? (int32_t)rest : 0);
+    if (rest <= 0) return read_nothing(s, rest, err);
+  }
+  if (rest > room) rest = room;
+  tm_input_ring_copy(r, offset, to, (int32_t)rest);
+  took(s, (int32_t)rest, s->io->mono_ns(s->io));
+  return rest;
+}
+
 /* Reads to `to`, where took() counts it: bytes, 0 nothing now or its end (eof), -1 err. */
 static int64_t read_some(struct tm_source *s, char *to, int32_t room, struct tm_err *err) {
   struct tm_source_state *st = s->state;
-  const struct tm_io *io = s->io;
+  if (s->ring != NULL) return read_ring(s, to, room, err);
   if (s->closing) return 0;
   if (s->live && s->follow == NULL) {
     int32_t there = waiting(s, room);
@@ -263,25 +315,13 @@ static int64_t read_some(struct tm_source *s, char *to, int32_t room, struct tm_
       tm_undo_fence();
     }
   }
-  int64_t n;
-  do n = io->read(io, s->fd, to, (size_t)room);
-  while (n == -EINTR);
+  int64_t n = read_once(s, to, room);
   if (n > 0) {
-    took(s, (int32_t)n, io->mono_ns(io));
+    took(s, (int32_t)n, s->io->mono_ns(s->io));
     return n;
   }
   st->reading = 0;
-  if (n == -EAGAIN) return 0;
-  if (n == -EIO && s->live) n = 0;  /* a terminal that has gone */
-  if (n < 0) return tm_err_set(err, 1, "read", "%s: read failed: %s", tm_source_origin(s), strerror((int)-n));
-  if (s->follow != NULL) return 0;
-  int empty = s->kind == TM_SOURCE_FILE && !s->live && st->offset == 0;
-  if (empty && !s->empty_told) {
-    tm_log_info("%s: is empty (further ones are counted in the summary)", tm_source_origin(s));
-    s->empty_told = 1;
-  }
-  st->eof = empty ? TM_EOF_EMPTY : TM_EOF_REACHED;
-  return 0;
+  return read_nothing(s, n, err);
 }
 
 /* ---- what is compressed ---- */
@@ -360,7 +400,10 @@ static int64_t fill_packed(struct tm_source *s, int32_t room, struct tm_err *err
   return 0;
 }
 
+int tm_source_full(const struct tm_source *s) { return s->ring != NULL && tm_input_ring_full(s->ring); }
+
 int tm_source_pending(const struct tm_source *s) {
+  if (s->ring != NULL && !s->state->eof && tm_input_ring_rest(s->ring, s->state->offset) > 0) return 1;
   return s->state->looked == TM_LOOK_PACKED && !s->state->eof && tm_unpack_pending(s->unpack);
 }
 

@@ -17,6 +17,7 @@
 #include "../codec/fluent.h"
 #include "../codec/format.h"
 #include "../event/fields.h"
+#include "input_ring.h"
 #include "unpack.h"
 
 enum { TM_BLOCK = 256 * 1024 };   /* bytes read at a time */
@@ -98,6 +99,7 @@ struct tm_source {
   struct tm_undo *undo;      /* shared */
   int restored;              /* its state is what another process left: the file at hand must be the same */
   int fifo;                  /* fd is a pipe */
+  struct tm_input_ring *ring; /* of a run that is kept, live: what is read goes there first; NULL: it does not */
   int readable;              /* live: set by who waits for it; a read, or the end, is there */
   struct tm_buf buf;         /* over shared memory; TM_PAD bytes in front of data too */
   struct tm_follow *follow;  /* files that grow (follow.h); NULL: they are read to their end */
@@ -147,7 +149,7 @@ int tm_source_open(struct tm_source *s, struct tm_err *err);
 void tm_source_make_room(struct tm_source *s);
 /* Reads one block if there is room: bytes read, 0 nothing now (live: wait; file: it has ended), -1 err. */
 int64_t tm_source_fill(struct tm_source *s, struct tm_err *err);
-/* 1 if there may be more text without a read: compressed input makes many bytes of few. */
+/* 1 if there may be more text without a read: compressed input makes many bytes of few, and another worker may have read some. */
 int tm_source_pending(const struct tm_source *s);
 /* Nothing more will be read: what was read of an unfinished line is dropped. Returns its bytes. */
 int32_t tm_source_stop(struct tm_source *s);
@@ -156,6 +158,8 @@ int32_t tm_source_stop(struct tm_source *s);
 enum tm_source_got tm_source_next(struct tm_source *s);
 /* The clock at which it is to be asked, though nothing becomes readable; 0 none. */
 uint64_t tm_source_due(const struct tm_source *s);
+/* 1: it cannot be read before an epoch is durable. */
+int tm_source_full(const struct tm_source *s);
 /* What becomes readable when a live source has something; -1 nothing does. */
 int tm_source_fd(const struct tm_source *s);
 /* The batch at hand is drained. */

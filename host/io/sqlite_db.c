@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/buf.h"
 
@@ -56,8 +57,9 @@ static const char *told(struct tm_sqlite_db *d, int rc) {
 /* A call of SQLite's did not work. */
 static enum tm_sqlite_did fault(struct tm_sqlite_db *d, int rc, struct tm_err *err) {
   const char *text = told(d, rc);
-  int is_name = (rc & 0xFF) == SQLITE_NOTADB;
-  tm_err_set(err, 1, "sqlite", "%s%s %s", d->path, is_name ? "" : ":", text);
+  int is_name = (rc & 0xFF) == SQLITE_NOTADB, is_disk = (rc & 0xFF) == SQLITE_IOERR;
+  tm_err_set(err, 1, "sqlite", "%s%s %s%s%s", d->path, is_name ? "" : ":", is_disk ? "reading or writing it failed: " : "", text,
+             is_disk ? "; look after the disk, then start again" : "");
   d->why = passing(d, rc);
   return d->why != 0 ? TM_SQLITE_AGAIN : TM_SQLITE_FAILED;
 }
@@ -227,7 +229,8 @@ static enum tm_sqlite_did token_read(struct tm_sqlite_db *d, struct tm_err *err)
 
 static enum tm_sqlite_did token_lost(const struct tm_sqlite_db *d, struct tm_err *err) {
   return refuse(err, "%s: another run has written sink '%s' since, or the database was replaced: its table tidemill_tokens has no "
-                "token of this run. Sinks that are written at a time have names of their own: name = '…'", d->path, d->sink);
+                "token of this run. Sinks that are written at a time have names of their own: name = '…'. Put back the database of this run, "
+                "or begin anew", d->path, d->sink);
 }
 
 /* A run begins: 0 rows of it are there. */
@@ -253,6 +256,22 @@ static enum tm_sqlite_did token_check(struct tm_sqlite_db *d, int64_t least, str
   return refuse(err, "%s: the database is older than the run that goes on: sink '%s' has %lld rows in it, and %lld are expected; %lld are "
                 "missing. Put back the newer database, or begin anew", d->path, d->sink, (long long)d->rows, (long long)least,
                 (long long)(least - d->rows));
+}
+
+/* Of a run that goes on rows were written, so the table was there. */
+static enum tm_sqlite_did table_check(struct tm_sqlite_db *d, struct tm_err *err) {
+  sqlite3_stmt *stmt;
+  if (d->rows == 0) return TM_SQLITE_DONE;
+  int rc = sqlite3_prepare_v2(d->db, "SELECT count(*) FROM pragma_table_info(?)", -1, &stmt, NULL);
+  if (rc != SQLITE_OK) return fault(d, rc, err);
+  sqlite3_bind_text(stmt, 1, d->table, -1, SQLITE_STATIC);
+  rc = sqlite3_step(stmt);
+  int has = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) > 0;
+  enum tm_sqlite_did did = rc == SQLITE_ROW ? TM_SQLITE_DONE : fault(d, rc, err);
+  sqlite3_finalize(stmt);
+  if (did != TM_SQLITE_DONE || has) return did;
+  return refuse(err, "%s: table '%s' is gone, and %lld rows of this run with it. Put back the database, or begin anew", d->path, d->table,
+                (long long)d->rows);
 }
 
 /* So many rows are there now; part of the transaction. */
@@ -340,13 +359,22 @@ static enum tm_sqlite_did columns_find(struct tm_sqlite_db *d, const struct tm_s
   return refuse(err, "%s: table '%s': the key's field '%.*s' is none of its columns", d->path, d->table, len, key);
 }
 
+static int has_folder(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+  int has = dir != NULL && access(dir, X_OK) == 0;
+  free(dir);
+  return has;
+}
+
 static enum tm_sqlite_did connect_to(struct tm_sqlite_db *d, int busy_ms, struct tm_err *err) {
   int rc = sqlite3_open_v2(d->path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
   if (d->db == NULL) return refuse(err, "%s: no memory to open it", d->path);
   if (rc != SQLITE_OK) {
     int sys = sqlite3_system_errno(d->db);
     enum tm_sqlite_did did = fault(d, rc, err);
-    if (sys == ENOENT) refuse(err, "%s: cannot be opened: %s; make its folder first", d->path, strerror(sys));
+    if (sys == ENOENT && !has_folder(d->path)) refuse(err, "%s: cannot be opened: %s; make its folder first", d->path, strerror(sys));
+    else if (sys == ENOENT) refuse(err, "%s: is not there, and cannot be made; look after the disk", d->path);
     else if (sys == EISDIR) refuse(err, "%s: is a folder; give the path of a database", d->path);
     return did;
   }
@@ -375,6 +403,7 @@ enum tm_sqlite_did tm_sqlite_db_open(struct tm_sqlite_db *d, const struct tm_sql
   if (did == TM_SQLITE_DONE) did = run(d, "BEGIN IMMEDIATE", err);
   if (did == TM_SQLITE_DONE) did = run(d, tokens_sql, err);
   if (did == TM_SQLITE_DONE) did = least < 0 ? token_begin(d, err) : token_check(d, least, err);
+  if (did == TM_SQLITE_DONE && least >= 0) did = table_check(d, err);
   if (did == TM_SQLITE_DONE && wish != NULL) did = columns_find(d, wish, err);
   if (did == TM_SQLITE_DONE && d->columns->given) did = prepare_all(d, err);
   if (did == TM_SQLITE_DONE) did = run(d, "COMMIT", err);

@@ -109,6 +109,8 @@ static int refusal(struct tm_log *log, const struct tm_table *t, const struct tm
   if ((((uint32_t)o->record_size + 7) & ~7u) != t->record_size) return TM_REFUSED_RECORD;
   if ((o->timed != 0) != t->timed) return TM_REFUSED_TIMED;
   if ((o->max_keys > 0 && o->on_full == TM_ON_FULL_OLDEST) != t->links) return TM_REFUSED_ORDER;
+  if (o->layout_len > 0 && (o->layout_len != t->pub.layout_len || memcmp(o->layout, t->pub.layout, (size_t)o->layout_len) != 0))
+    return TM_REFUSED_LAYOUT;
   return TM_REFUSED_NOT;
 }
 
@@ -118,14 +120,20 @@ static struct tm_state *adopt(struct tm_log *log, struct tm_table *t) {
   return &t->pub;
 }
 
-struct tm_state *tm_state_adopt_as(struct tm_log *log, const struct tm_state_options *o) {
+struct tm_state *tm_ffi_state_kept(const struct tm_changes *c, const char *name, int32_t len) {
   struct tm_table *first = NULL;
-  for (struct tm_state *s = log->pub.states; s != NULL; s = s->next) {
+  for (struct tm_state *s = c->states; s != NULL; s = s->next) {
     struct tm_table *t = tm_table_of(s);
-    if (s->adopted || s->name_len != o->name_len || memcmp(s->name, o->name, (size_t)o->name_len) != 0) continue;
+    if (s->adopted || s->name_len != len || memcmp(s->name, name, (size_t)len) != 0) continue;
     if (first == NULL || t->serial < first->serial) first = t;
   }
-  if (first == NULL) return NULL;
+  return first != NULL ? &first->pub : NULL;
+}
+
+struct tm_state *tm_state_adopt_as(struct tm_log *log, const struct tm_state_options *o) {
+  struct tm_state *kept = tm_ffi_state_kept(&log->pub, o->name, o->name_len);
+  if (kept == NULL) return NULL;
+  struct tm_table *first = tm_table_of(kept);
   log->pub.refused = refusal(log, first, o);
   if (log->pub.refused != TM_REFUSED_NOT) return NULL;
   first->max_keys = (uint32_t)o->max_keys;

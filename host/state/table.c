@@ -68,7 +68,7 @@ static int value_kind_good(int32_t kind) {
 
 static int options_good(const struct tm_state_options *o) {
   if (o->record_size < 0 || o->record_size > TM_RECORD_MAX || o->fields_n < 0 || o->fields_n > FIELDS_MAX) return 0;
-  if (o->name_len < 0 || o->max_keys < 0 || o->max_keys > 4e9) return 0;
+  if (o->name_len < 0 || o->layout_len < 0 || o->max_keys < 0 || o->max_keys > 4e9) return 0;
   if (o->sections) {
     const struct tm_state_field *f = o->fields + o->fields_n - 1;
     if (o->fields_n == 0 || f->kind != TM_FIELD_LIST || f->of != TM_VALUE_STRING || o->max_keys > 0 || o->timed) return 0;
@@ -97,7 +97,7 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   c->refused = TM_REFUSED_OPTIONS;
   if (!options_good(o)) return NULL;
   c->refused = TM_REFUSED_NOT;
-  if (log->orphans > 0) {
+  if (log->orphans > 0 && !o->beside) {
     struct tm_state *kept = tm_state_adopt_as(log, o);
     if (kept != NULL || c->refused != TM_REFUSED_NOT) return kept;
   }
@@ -118,11 +118,15 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   t->prefix = o->sections ? TM_SECTION_BYTES : 0;
   t->pub.name_len = o->name_len;
   t->reserve = reserve_for(log);
+  t->pub.layout_len = o->layout_len;
   char *name = tm_account_alloc(&t->account, (size_t)o->name_len + 1);
+  char *words = tm_account_alloc(&t->account, (size_t)o->layout_len + 1);
   t->fields = tm_account_alloc(&t->account, fields_bytes(t->fields_n));
   t->pub.name = name;
-  if (name == NULL || t->fields == NULL || core_init(&t->core, t) != 0) {
+  t->pub.layout = words;
+  if (name == NULL || words == NULL || t->fields == NULL || core_init(&t->core, t) != 0) {
     tm_account_free(&t->account, name, (size_t)o->name_len + 1);
+    tm_account_free(&t->account, words, (size_t)o->layout_len + 1);
     tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));
     share = t->pub.bytes;
     tm_account_free(&account, t, sizeof *t);
@@ -130,6 +134,8 @@ struct tm_state *tm_ffi_state_new(struct tm_changes *c, const struct tm_state_op
   }
   tm_arena_mark(name, (size_t)o->name_len + 1);
   if (o->name_len > 0) memcpy(name, o->name, (size_t)o->name_len);
+  tm_arena_mark(words, (size_t)o->layout_len + 1);
+  if (o->layout_len > 0) memcpy(words, o->layout, (size_t)o->layout_len);
   if (o->fields_n > 0) memcpy(t->fields, o->fields, (size_t)o->fields_n * sizeof *t->fields);
   t->follow = o->fields_n > 0 && t->fields[o->fields_n - 1].kind == TM_FIELD_SERIES ? t->fields[o->fields_n - 1].off : -1;
   t->pub.base = t->core.heap.mem.base;
@@ -173,6 +179,7 @@ void tm_ffi_state_free(struct tm_state *s) {
   tm_stay_free(t);
   tm_core_fini(&t->core);
   tm_account_free(&t->account, (void *)(uintptr_t)t->pub.name, (size_t)t->pub.name_len + 1);
+  tm_account_free(&t->account, (void *)(uintptr_t)t->pub.layout, (size_t)t->pub.layout_len + 1);
   tm_account_free(&t->account, t->fields, fields_bytes(t->fields_n));
   double share = t->pub.bytes;
   struct tm_account account = {t->account.budget, &share, NULL, t->account.arena};
@@ -216,6 +223,11 @@ static void links_restore(struct tm_table *t, uint32_t at, struct tm_links l) {
   else c->oldest = at;
   if (l.next != 0) tm_links_change(t, l.next)->prev = at;
   else c->newest = at;
+}
+
+void tm_table_newest(struct tm_table *t, uint32_t at) {
+  links_cut(t, at);
+  newest_push(t, at);
 }
 
 int tm_table_touch(struct tm_table *t, uint32_t at) {

@@ -177,6 +177,8 @@ static inline uint32_t tm_table_find(const struct tm_table *t, const struct tm_s
 void tm_table_drop(struct tm_table *t, uint32_t at, uint32_t hash);
 /* The key of item `at` counts as written now: 0, or -1 (the log is full). */
 int tm_table_touch(struct tm_table *t, uint32_t at);
+/* The same for good, of a table that has that order. */
+void tm_table_newest(struct tm_table *t, uint32_t at);
 /* There may be something to do for t between events. */
 void tm_table_care_for(struct tm_table *t);
 /* A record is about to be removed: its place in the index is asked for. Returns the hash that the removal takes: 0 or a code. */

@@ -324,6 +324,38 @@ function M.pieces()
     final_text = final_text }
 end
 
+local UNTOLD = { name = true, place = true, kind = true, field = true, n = true, scale = true, timed = true, merges = true, retracts = true,
+  test = true, can_retract = true }
+
+--- What the script says of an aggregate, and with which others it is kept together: "sum of 'amount' (places 2)".
+local function declared_text(a)
+  local more = {}
+  for k, v in pairs(a) do
+    local t = type(v)
+    if t == 'table' and k == 'group' then
+      for _, member in ipairs(v) do if member ~= a then more[#more + 1] = "beside '" .. member.name .. "'" end end
+    elseif not UNTOLD[k] and (t == 'number' and not (k == 'places' and v == 0) or t == 'string' or v == true) then
+      more[#more + 1] = k .. ' ' .. tostring(v)
+    end
+  end
+  table.sort(more)
+  return a.kind .. (type(a.field) == 'string' and " of '" .. a.field .. "'" or '') ..
+    (more[1] and ' (' .. table.concat(more, ', ') .. ')' or '')
+end
+
+--- Which cells are whose, for state_layout.lua.
+local function words_of(list, layout)
+  local of, declared = {}, {}
+  local function add(name)
+    local part, n = name:match '^(%a+)(%d+)$'
+    if n then of[name] = { list[tonumber(n)].name, nil, part } end
+  end
+  for _, name in ipairs(layout.numbers) do add(name) end
+  for _, ref in ipairs(layout.refs) do add(ref.name) end
+  for i, a in ipairs(list) do declared[i] = { a.name, declared_text(a) } end
+  return of, declared
+end
+
 --- Compiles a list of aggregates for one step.
 ---@param list table of M.list
 ---@param typ_of function field -> its declared type, or nil
@@ -338,6 +370,7 @@ end
 ---     unupdate(r, s, v1, …): takes them back. nil if one of the list cannot: see list[i].can_retract
 ---   in each of the list, row: where C finds its value in the record { kind, scale, names of cells }; nil: only results() tells
 ---   arrivals(n): how many updates there were, after setting that to n unless it is nil; nil: they are not counted
+---   of, declared: what cells and aggregates are, for state_layout.lua
 ---   functions: those that read the event, their first parameter; adders: the same of their second
 function M.compile(list, typ_of, options)
   if not parts then load_parts() end
@@ -401,7 +434,9 @@ function M.compile(list, typ_of, options)
   local chunk = ('local %s = ... local seq = 0 return %s'):format(table.concat(names, ', '), body)
   local update, results, merge, values_of, add, unupdate, arrivals = assert(loadstring(chunk, '=tidemill.aggregate'))(unpack(args))
   functions[#functions + 1] = update
-  return { numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
+  local of, declared = words_of(list, layout)
+  return { of = of, declared = declared,
+    numbers = layout.numbers, refs = layout.refs, update = update, results = results, merge = merge, values = values_of,
     add = add, unupdate = unupdate, functions = functions, adders = adders, arrivals = arrivals }
 end
 

@@ -9,6 +9,7 @@ local types = require 'tidemill.types'
 local duration = require 'tidemill.duration'
 local aggregate = require 'tidemill.aggregate'
 local features = require 'tidemill.features'
+local patterns = require 'tidemill.patterns'
 local library = require 'tidemill.library'
 local state_view = require 'tidemill.state_view'
 local value = require 'tidemill.value'
@@ -248,7 +249,7 @@ end
 
 --- The API table for scripts. settings: what --set gave; more: parts that specs have besides.
 function M.make(settings, more)
-  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, array = value.array,
+  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, pattern = patterns.pattern, array = value.array,
     bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.window = strict('tm.window', stream.window)

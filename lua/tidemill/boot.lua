@@ -5,7 +5,7 @@ table of functions it calls. Nothing here runs per event.
 host gives   text(name), abi, flow, traces, read(path), files(paths), print(line), failure(...), position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
 host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, idle, ending, generate
-             save() -> text, resting(), restore(text) -> list: between two batches (keep.lua)
+             save() -> text, resting(), restore(text) -> list: between two batches (keep.lua); restoring() -> where that raised
 ]]
 
 local host = ...
@@ -52,7 +52,8 @@ local windows = require 'tidemill.windows'
 local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
-local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore_told }
+local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore_told,
+  restoring = state.changing }
 local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked
 local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees
@@ -335,14 +336,19 @@ function M.load(o)
     require 'tidemill.lint'.states(plan, problems)
     if problems[1] then raise('script', problems[1].place .. ': ' .. problems[1].message) end
   end
-  if o.data and not (checked or o.quiet or o.state) then host.inform(guarantee.line(plan.sinks)) end
+  if o.data and not (checked or o.quiet or o.state) then
+    host.inform(guarantee.line(plan.sinks))
+    local input = guarantee.sources_line(plan.sources)
+    if input then host.inform(input) end
+  end
   return bind(o)
 end
 
 --- What tidemill.testing makes a run of: a script by its name, or a list of streams. The run before has ended.
 ---@param what string|table
 ---@param o table settings: of the script; canonical: as of plan.make; change(plan): what becomes of its sources and sinks;
----   engine: the functions of host/engine/testing.c; checked: views live for one call; saved: of the same run before it crashed
+---   engine: the functions of host/engine/testing.c; checked: views live for one call; saved: of the same run before it crashed;
+---   changed: by another version of what it was made of
 ---@return table plan
 local function begin_test(what, o)
   local results, all = {}, false
@@ -374,11 +380,26 @@ local function begin_test(what, o)
   plan, checked = made, o.checked
   o.engine.open(bind { checked = o.checked })
   if o.saved then
-    local told = keep.restore(o.saved)
-    if told[1] then raise('state', ("t:crash: '%s' is %s in the same script%s"):format(told[1].name, told[1].what,
-      told[1].why and ' (' .. told[1].why .. ')' or '')) end
+    local told
+    local ok, why = o.engine.guarded(function() told = keep.restore(o.saved) end)   -- which calls functions of scripts, too
+    if not ok then
+      local place = state.changing()
+      if not place then error(why, 0) end
+      raise('state-changed', place .. (type(why) == 'table' and why.message or tostring(why)))
+    end
+    for _, t in ipairs(told) do
+      if t.what == 'changed' or not o.changed then
+        raise('state', ("t:crash: '%s' is %s%s%s"):format(t.name, t.what, o.changed and '' or ' in the same script',
+          t.why and ' (' .. t.why .. ')' or ''))
+      end
+    end
   end
   return plan
+end
+
+--- `tidemill state import`: reads standard input into the states of a run that is kept; how many keys came.
+function M.import()
+  return require 'tidemill.state_export'.read(io.stdin:lines())
 end
 
 --- `tidemill test`: runs the specs; the exit code.

@@ -110,6 +110,12 @@ function M.interpret_misread(f)
   end
 end
 
+--- How many parameters a function names; huge: it has `...`.
+function M.takes(f)
+  local info = jutil.funcinfo(f)
+  return info.isvararg and math.huge or info.params or 0
+end
+
 --- Names that function f reads from and writes to a parameter (0: the first), with the place of the first use.
 function M.fields_of(f, param)
   local reads, writes = {}, {}

@@ -97,6 +97,8 @@ local operators = {
     more = { "The row has the key's fields and the aggregates. With emit = 'final' it comes once a key, at the end of input, in order",
       "of the keys' first arrival." },
     options = { { 'emit', 'string', 'when rows come', one_of = { 'final' }, default = 'after each event' },
+      { 'migrate', 'string', 'a run that is kept (--data) goes on though aggregates have gone or changed: what they kept is lost',
+        one_of = { 'drop' } },
       TTL, MAX_KEYS, ON_FULL, UNBOUNDED },
     example = "stream:key_by 'card':running('spent', { n = tm.agg.count(), total = tm.agg.sum 'amount' }, { max_keys = 1e6 })",
     input = { '{"card":"a","amount":1.5}', '{"card":"b","amount":2}', '{"card":"a","amount":3}' },
@@ -114,6 +116,10 @@ local operators = {
       { 'on_timer', 'any', 'function(name, s, ctx), called when a timer is due; ctx.timer needs event_time' },
       { 'ttl', 'any', "a duration: keys that no event or timer came to for as long go; needs event_time" },
       { 'on_expire', 'any', 'function(s, ctx), called before such a key goes' },
+      { 'migrate', 'any', "function(old), called once a key when a run that is kept (--data) goes on with other fields, or another " ..
+        "`version`: the fields it had as a plain table, returns the new ones; or 'drop': what has gone is lost" },
+      { 'version', 'number', 'a whole number; another one calls `migrate` though the fields are the same, with the one that is kept as ' ..
+        'its second parameter' },
       MAX_KEYS, ON_FULL, UNBOUNDED },
     example = [[stream:key_by 'card':process('first', { state = { n = 0 }, max_keys = 1e6, on_event = function(e, s, ctx)
   s.n = s.n + 1
@@ -513,7 +519,7 @@ local functions = {
 }
 
 for _, e in ipairs(require 'tidemill.catalog_library') do functions[#functions + 1] = e end
-for _, name in ipairs { 'windows', 'joins', 'features', 'packs' } do
+for _, name in ipairs { 'windows', 'joins', 'patterns', 'features', 'packs' } do
   local more = require('tidemill.catalog_' .. name)
   for _, e in ipairs(more.operators) do operators[#operators + 1] = e end
   for _, e in ipairs(more.functions) do functions[#functions + 1] = e end
@@ -540,7 +546,7 @@ function M.find(kind, name) return by_name[kind][name] end
 local option_maps = {}
 -- options that are tables themselves
 local of_record = { start = true, max_lines = true, timeout = true }
-local parts = { ['tm.sink.log retention'] = { age = true, bytes = true },
+local parts = { after_match = { strict = 'boolean' }, ['tm.sink.log retention'] = { age = true, bytes = true },
   ['tm.sink.file roll'] = { size = true, every = true }, ['tm.source.file record'] = of_record,
   ['tm.source.stdin record'] = of_record }
 

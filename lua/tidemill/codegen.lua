@@ -363,6 +363,7 @@ require 'tidemill.codegen_joins'(emit, Gen)
 require 'tidemill.codegen_window_joins'(emit, Gen)
 require 'tidemill.codegen_slide'(emit, Gen)
 require 'tidemill.codegen_features'(emit, Gen)
+require 'tidemill.codegen_patterns'(emit, Gen)
 require 'tidemill.codegen_pack'(emit, Gen)
 
 local function has_forks(step)
@@ -409,7 +410,7 @@ function Gen.sends_closed(step)
   return step.kind == 'aggregate' and step.rec.emit.mode == 'closed' and step.rec.window.lateness > 0
 end
 
-local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true }
+local HAS_DUE = { aggregate = true, process = true, join = true, window_join = true, join_right = true, match = true }
 
 --- May something of such a step be due?
 function Gen.has_due(step)
@@ -502,7 +503,9 @@ function M.compile(group, checked)
   if K.resting then
     keep.add_test(K.resting)
     keep.add(members[1].name .. '/end', 'ends of inputs', K.save_ends, function(data)
-      if #data[1] ~= #g.fires then return 'it has other steps' end
+      if #data[1] ~= #g.fires then
+        return data[3] > 0 and "an input has ended, of which other steps gave their rows" or nil   -- else there is nothing to know
+      end
       K.load_ends(data, members)
     end)
   end

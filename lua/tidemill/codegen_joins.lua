@@ -134,14 +134,15 @@ return function(emit, Gen)
   end
 
   --- Does something with a clock stand behind a step that sends events later than they came: a join those without a partner, dedup the
-  --- last of several, a window its one row at the end of its lateness?
+  --- last of several, a window its one row at the end of its lateness, a pattern matches that were held back?
   function Gen.is_delayed(step)
     local function asked_behind(at)
       for _, child in ipairs(at.next) do if Gen.asks_clock(child) or asked_behind(child) then return true end end
       for _, arm in ipairs(at.arms or {}) do if asked_behind(arm) then return true end end
       return false
     end
-    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' or Gen.sends_last(step) or Gen.sends_closed(step)
+    local late = step.kind == 'join' and step.rec.kind_of ~= 'inner' or Gen.sends_last(step) or Gen.sends_closed(step) or
+      step.kind == 'match' and step.rec.late_rows
     return late and asked_behind(step)
   end
 

@@ -155,7 +155,7 @@ return function(emit, Gen)
     -- the event is taken in
     g:at(step)
     g:put('do local j = %s', many and p .. '.n' or '0')
-    g:put_features(set, view, step, 'j')
+    if #pack.groups > 0 then g:put_features(set, view, step, 'j') end
     g:put('%s(e%d, j)', g:const(J.take), n)
     g:sync(view)
     if many then

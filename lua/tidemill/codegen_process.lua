@@ -7,7 +7,8 @@ through the steps behind.
 ]]
 
 local keep = require 'tidemill.keep'
-local C = require 'tidemill.lib'.C
+local lib = require 'tidemill.lib'
+local C, ffi = lib.C, lib.ffi
 
 return function(emit, Gen, node_list)
   local key_part = Gen.key_part
@@ -110,15 +111,24 @@ return function(emit, Gen, node_list)
     return false
   end
 
+  --- How long elements of such fields stay, by name.
+  local function ages_of(fields)
+    local ages = {}
+    for _, f in ipairs(fields) do if f.container then ages[f.name] = f.container.ttl end end
+    return ages
+  end
+
   function emit.process(g, step, view)
     local rec, clock = step.rec, g.clock
     local parts = require 'tidemill.state_view'
-    local numbers, refs = parts.cells(rec.fields)
+    local numbers, refs, of = parts.cells(rec.fields)
     local aged, timed = has_aged(rec.fields), rec.on_timer or rec.ttl
     if timed then numbers[#numbers + 1] = 'born' end
     if rec.ttl then numbers[#numbers + 1] = 'written' end
     rec.options.timed = aged
-    local state = g:open_state(step, numbers, refs)
+    of.born, of.written = { '', nil, 'born' }, { '', nil, 'written' }
+    local state = g:open_state(step, numbers, refs, nil, { reshape = true, migrate = rec.options.migrate, version = rec.options.version,
+      of = of, ttl = rec.ttl, ages = ages_of(rec.fields) })
     local ptr = g:const(state.ptr)
     local inner, hold, add = g:new_held(view)
     local held = { inner = inner, hold = hold }
@@ -140,6 +150,10 @@ return function(emit, Gen, node_list)
     })
     for i, a in ipairs(box.aged) do goes[i] = a end
     state.box, state.view = box, view
+    --- A record that came otherwise than by an event: those to come have higher numbers.
+    function state.imported(record)
+      if timed then box.at.born = math.max(box.at.born, ffi.cast(state.type, record).born) end
+    end
     g.boxes[#g.boxes + 1] = box
     -- the number of the record made last, by which timers know theirs; and how many went
     keep.add(state.name .. '/records', 'records of a process', function()

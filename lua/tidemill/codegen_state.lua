@@ -187,8 +187,8 @@ return function(emit, Gen, node_list)
     self:put('if p == nil then failed(%s, %s.code) end local r = cast(%s, p)', ptr, ptr, self:const(state.type))
   end
 
-  --- The state of a step. own: its own key (own_key); nil: that of key_by.
-  function Gen:open_state(step, numbers, refs, own)
+  --- The state of a step. own: its own key (own_key); nil: that of key_by. words: of state.open, beside kind and key.
+  function Gen:open_state(step, numbers, refs, own, words)
     for _, other in ipairs(self.states) do
       if other.name == self.pipeline.name .. '/' .. step.rec.name then
         lib.raise('script', step.place .. ": the name '" .. step.rec.name .. "' is taken by " .. other.step.place ..
@@ -196,9 +196,12 @@ return function(emit, Gen, node_list)
       end
     end
     local name = self.pipeline.name .. '/' .. step.rec.name
-    local state = require('tidemill.state').open(name, numbers, refs, step.rec.options)
     local key = own or self.key
+    words = words or {}
+    words.kind, words.key = step.kind, key and key.names or {}
+    local state = require('tidemill.state').open(name, numbers, refs, step.rec.options, words)
     state.owner, state.step, state.names, state.composite = self.pipeline, step, key and key.names or {}, key and key.composite or false
+    state.clock = self.clock and self.clock.ptr
     state.key_nodes, state.key_made = key and key.nodes or {}, key and key.made or false
     self.states[#self.states + 1] = state
     return state
@@ -365,6 +368,7 @@ return function(emit, Gen, node_list)
   function Gen.keep_arrivals(state, compiled)
     local arrivals = compiled.arrivals
     if not arrivals then return end
+    state.arrivals = arrivals
     keep.add(state.name .. '/arrivals', 'a count of events', function() return arrivals() end, function(n) arrivals(n) end)
   end
 
@@ -392,7 +396,10 @@ return function(emit, Gen, node_list)
     local final = rec.options.emit == 'final'
     if final and g.timed then compiled.numbers[#compiled.numbers + 1] = 'at' end
     if rec.ttl then compiled.numbers[#compiled.numbers + 1] = 'written' end
-    local state = g:open_state(step, compiled.numbers, compiled.refs)
+    local of, declared = compiled.of, compiled.declared
+    of.at, of.written = { '', nil, 'at' }, { '', nil, 'written' }
+    local state = g:open_state(step, compiled.numbers, compiled.refs, nil, { reshape = true, migrate = rec.options.migrate, of = of,
+      declared = declared, ttl = rec.ttl })
     g.keep_arrivals(state, compiled)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local ptr = g:const(state.ptr)

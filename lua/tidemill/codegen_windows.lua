@@ -428,7 +428,8 @@ return function(emit, Gen)
     numbers[#numbers + 1] = 'at'
     for _, name in ipairs(g.cells[kind] or {}) do numbers[#numbers + 1] = name end
     if paned then numbers[#numbers + 1] = 'first' end
-    local state = g:open_state(step, numbers, compiled.refs)
+    for i = #compiled.counted + 1, #numbers do compiled.of[numbers[i]] = { '', nil, numbers[i] } end
+    local state = g:open_state(step, numbers, compiled.refs, nil, { of = compiled.of, declared = compiled.declared })
     g.keep_arrivals(state, compiled)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local clock = g.clock

@@ -4,7 +4,8 @@ graph.lua - what `tidemill graph` draws: sources, pipelines with their steps, fo
 The plan (plan.lua) becomes nodes and edges, which DOT, Mermaid and JSON are written from; the text is drawn from the plan's
 tree, as its indentation is the tree. Nothing runs and nothing is opened: a pattern of files is shown as it stands.
 
-  node { id, kind = 'source' 'pipeline' 'sink' or a step's, label, place, pipeline = index, guarantee = a sink's with --data }
+  node { id, kind = 'source' 'pipeline' 'sink' or a step's, label, place, pipeline = index, guarantee = a sink's with --data,
+    again = whether a source can be read again ('again', 'once') }
   edge { from, to, label, dead }
 ]]
 
@@ -271,7 +272,10 @@ end
 local function model_of(plan)
   local model = setmetatable({ plan = plan, nodes = printable.list(), edges = printable.list() }, Model)
   for _, d in ipairs(plan.sources) do
-    if d.kind ~= 'link' then model:node('s' .. d.index, 'source', source_label(d)) end
+    if d.kind ~= 'link' then
+      model:node('s' .. d.index, 'source', source_label(d))
+      model.nodes[#model.nodes].again = guarantee.of_source(d)
+    end
   end
   for _, p in ipairs(plan.pipelines) do
     local root = model:node('p' .. p.index, 'pipeline', p.name, place_of(p), p.index)

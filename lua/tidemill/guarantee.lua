@@ -1,6 +1,6 @@
 --[[
-guarantee.lua - how often a row reaches a sink when the program is ended by force: what each kind of sink keeps, and whether that is
-what a script asked for with `guarantee`.
+guarantee.lua - how often a row reaches a sink when the program is ended by force: what each kind of sink keeps, whether that is
+what a script asked for with `guarantee`, and which input can be read again.
 
 Without --data nothing outlives the run: a worker that dies is taken up exactly, but when all of the program ends, rows on
 their way are gone and none is written twice by this run. With --data the run goes on where its folder says, and a sink keeps what can
@@ -63,6 +63,35 @@ function M.merge(found, d, fail)
     fail(d.place, (d.name or d.kind) .. " is asked for two different values of guarantee; choose one")
   end
   found.guarantee = found.guarantee or d.guarantee
+end
+
+-- by kind of source, with --data: can what was read be read again? and what if not
+local READ = {
+  file = { 'again' }, log = { 'again' }, every = { 'again' }, generate = { 'again' },
+  stdin = { 'once', 'a pipe: what was read since the last epoch outlives a worker, and is lost when all of the program ends by force; ' ..
+    'a file is read on' },
+}
+
+--- Whether a run with --data can read again what a source gave since its last epoch, and if not what that means; nil for a link.
+---@param d table a description (plan.lua)
+---@return string? again 'again' or 'once'
+---@return string? why
+function M.of_source(d)
+  local read = READ[d.kind]
+  if read then return read[1], read[2] end
+end
+
+--- The same of all sources of a run with --data, in a line: for when the run starts.
+---@param sources table[]
+---@return string? nil: there is nothing to say
+function M.sources_line(sources)
+  local parts, told = {}, {}
+  for _, d in ipairs(sources) do
+    local again, why = M.of_source(d)
+    local text = again and (d.name or d.kind) .. ' ' .. again .. (why and ' (' .. why .. ')' or '')
+    if text and not told[text] then parts[#parts + 1], told[text] = text, true end
+  end
+  return parts[1] and 'input can be read: ' .. table.concat(parts, ', ') or nil
 end
 
 --- What each sink of a run with --data keeps, in a line: for when the run starts.

@@ -28,7 +28,10 @@ local VERSION = 1
 local parts, by_name, tests = {}, {}, {}
 
 --- A plan begins: what was registered by the one before is forgotten.
-function M.begin() parts, by_name, tests = {}, {}, {} end
+function M.begin()
+  parts, by_name, tests = {}, {}, {}
+  state.begin()
+end
 
 --- Registers what a step remembers.
 ---@param name string "pipeline/step", "pipeline/step/part"; of several of one name the order in the text of the script tells
@@ -119,6 +122,9 @@ function M.restore(text)
       if why then told[#told + 1] = { name = p.name, what = 'changed', why = why } end
     end
   end
+  local changed = false
+  for _, t in ipairs(told) do changed = changed or t.what == 'changed' end
+  if not changed then state.change_kept() end
   for name in pairs(saved.parts) do
     if not by_name[name] then told[#told + 1] = { name = name, what = 'gone' } end
   end

@@ -9,12 +9,14 @@ found by its name, "pipeline/step". The log of changes, which takes back what a 
 local lib = require 'tidemill.lib'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local ffi_string, table_new = ffi.string, require 'table.new'
+local layout = require 'tidemill.state_layout'
 local BIGINT = C.TM_KIND_BIGINT
 
 local M = {}
 
 local changes = ffi.cast('struct tm_changes *', lib.host.changes)
 M.changes = changes
+M.opened = {}   -- the states of a plan, in the order in which they were opened
 
 local key = ffi.new 'struct tm_key'
 M.key = ffi.cast('struct tm_key *', key)
@@ -25,7 +27,6 @@ local serial = ffi.new('double[1]', 1)
 M.serial_anchor = serial
 M.serial = ffi.cast('double *', serial)
 
-local refused   -- function, below
 local ON_FULL = { oldest = 'TM_ON_FULL_OLDEST', refuse = 'TM_ON_FULL_REFUSE', stop = 'TM_ON_FULL_STOP' }
 local FIELD_KIND = {
   text = 'TM_FIELD_TEXT', any = 'TM_FIELD_TEXT', list = 'TM_FIELD_LIST', map = 'TM_FIELD_MAP', set = 'TM_FIELD_SET',
@@ -36,25 +37,26 @@ local VALUE_KIND = {
   any = 'TM_VALUE_ANY',
 }
 
+-- why a state is not the one that was kept, where its words are the same
 local CHANGED = {
   TM_REFUSED_RECORD = 'its records have more numbers, or fewer', TM_REFUSED_FIELDS = 'its records have more texts and containers, or fewer',
+  TM_REFUSED_FIELD = 'one of its fields is of another type', TM_REFUSED_LAYOUT = 'its fields have other names',
   TM_REFUSED_TIMED = 'its records had a ttl or timers and have none now, or the other way round',
   TM_REFUSED_SECTIONS = 'it keeps windows otherwise', TM_REFUSED_ORDER = "max_keys with on_full = 'oldest' has come or gone",
 }
 
+M.GO_ON = "give the step another name, to begin with nothing; put the script back; or start anew with --reset. What is kept can be " ..
+  "written out before, with the script as it was: 'tidemill state export'"
+
 --- Raises why a state was not made: no memory, or the one that the data folder keeps is another.
-function refused(name, refs)
+local function refused(name)
   local why
-  if changes.refused == C.TM_REFUSED_FIELD then
-    local ref = refs[changes.refused_field + 1]
-    why = ("'%s' is of another type"):format(ref and ref.name or '?')
-  end
   for code, text in pairs(CHANGED) do
     if changes.refused == C[code] then why = text end
   end
   if not why then raise('memory', "no memory for the state '" .. name .. "' (--memory)") end
-  raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. Give the step another name, to begin with nothing, " ..
-    "put the script back, or start anew with --reset"):format(name, why))
+  raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. %s"):format(name, why,
+    M.GO_ON:gsub('^%l', string.upper)))
 end
 
 -- by the text of a record: its type and the pointer's. A process has 65,536 types at most, and specs make many plans
@@ -85,9 +87,11 @@ end
 ---@param numbers table names of its number cells
 ---@param refs table list of { name, kind, key, of, max, on_full; of a series cells and room } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
+---@param words table|nil of state_layout.text; what its fields are. reshape: one that is kept otherwise can be changed into this one
+---   (state_reshape.lua); migrate: the option of that name
 ---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference,
----   cleared: records that went otherwise than by max_keys }
-function M.open(name, numbers, refs, options)
+---   cleared: records that went otherwise than by max_keys, layout: its words }
+function M.open(name, numbers, refs, options, words)
   local members, fields, index = {}, ffi.new('struct tm_state_field[?]', math.max(#refs, 1)), {}
   for _, n in ipairs(numbers) do members[#members + 1] = 'double ' .. n .. ';' end
   local at = 8 * #numbers
@@ -117,10 +121,37 @@ function M.open(name, numbers, refs, options)
   o.max_keys = options.max_keys or 0
   o.on_full = C[ON_FULL[options.on_full or 'oldest']]
   o.timed = (options.timed or options.ttl) and 1 or 0
+  local text = layout.text(numbers, refs, words)
+  o.layout, o.layout_len = text, #text
+  local opened = { name = name, type = of.pointer, record = record, types = of,
+    index = index, options = options, made_of = o, anchor = fields, cleared = 0, layout = text, words = words or {}, refs = refs }
   local ptr = C.tm_ffi_state_new(changes, o)
-  if ptr == nil then refused(name, refs) end
-  return { name = name, ptr = ptr, type = of.pointer, record = record, types = of,
-    index = index, options = options, made_of = o, anchor = fields, cleared = 0 }
+  if ptr == nil then
+    local kept = C.tm_ffi_state_kept(changes, name, #name)
+    if kept ~= nil then
+      M.reshape = M.reshape or require 'tidemill.state_reshape'
+      ptr = M.reshape.begin(opened, kept)
+    end
+    if ptr == nil then refused(name) end
+  end
+  opened.ptr = ptr
+  M.opened[#M.opened + 1] = opened
+  o.layout_len = 0   -- further ones of its name are found by their address
+  return opened
+end
+
+--- Where a script's function was that changes a kept state, when it raised: a text, or nil.
+function M.changing() return M.reshape and M.reshape.place() end
+
+--- A plan begins: the states of the one before are forgotten, and what of them was kept otherwise.
+function M.begin()
+  M.opened = {}
+  if M.reshape then M.reshape.forget() end
+end
+
+--- What was kept otherwise than it is now becomes what it is now: when the library has back what it remembered.
+function M.change_kept()
+  if M.reshape then M.reshape.run_all() end
 end
 
 --- One more state of the same name and layout: its struct tm_state *.

@@ -341,7 +341,10 @@ function M.compile(p, plan, o)
   local lines = o.state == 'ls'
   local states = all_of(plan)
   local write, state
-  if lines then write = lister(states, o) else write, state = getter(states, o) end
+  local at_work
+  if lines then write = lister(states, o)
+  elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
+  else write, state = getter(states, o) end
   local failed, ended = 0, false
   function p.loop(first, last)
     if flow.firing == 0 then return last + 1 end
@@ -365,6 +368,12 @@ function M.compile(p, plan, o)
   function p.failed(row, e)
     lib.host.rollback(p.index, row)
     failed = failed + 1
+    if at_work then
+      if failed > 1 then return end
+      local opened, record = at_work()
+      return lib.host.fail_run(("state '%s': the record%s cannot be written: %s"):format(opened.name,
+        record and opened.names and #opened.names > 0 and ' of key ' .. state_find.key_text(opened, record) or '', e.message))
+    end
     if not state then return end
     if state.box then state.box.abandon() end
     state.view.abandon()

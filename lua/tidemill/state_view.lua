@@ -12,13 +12,16 @@ local stream = require 'tidemill.stream'
 local suggest = require 'tidemill.suggest'
 local any = require 'tidemill.any'
 local aged = require 'tidemill.state_aged'
+local element = require 'tidemill.state_values'
 local duration = require 'tidemill.duration'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
-local ffi_string, huge = ffi.string, math.huge
+local huge = math.huge
+local fill, fill_value, read = element.fill, element.fill_value, element.read
 
 local M = {}
 
 local NIL = 0 / 0
+local PATCHED = 256   -- bytes of a text that is compared with the one before (host/state/value.c)
 local TYPES = { number = true, integer = true, boolean = true, string = true, any = true }
 local declared = setmetatable({}, { __mode = 'k' })   -- what tm.state.… returned -> its description
 
@@ -77,11 +80,23 @@ function M.fields(where, what, given)
   return list
 end
 
---- Names of the number cells, and what hangs off the record.
+--- What a list, map or set is in words of state_layout.lua.
+local function container_type(d)
+  if d.kind == 'list' then return 'list_' .. d.of end
+  local key = d.key or '*'
+  if d.kind == 'map' then return ('map_%s_%s'):format(key, d.of) end
+  return (d.ttl and 'aged-set_' or 'set_') .. key
+end
+
+--- Names of the number cells, what hangs off the record, and which cells are whose (`of` of state_layout.lua).
 function M.cells(fields)
-  local numbers, refs = {}, {}
+  local numbers, refs, of = {}, {}, {}
   for i, f in ipairs(fields) do
     f.cell = 'f' .. i
+    of[f.cell] = { f.name, f.container and container_type(f.container) or f.type }
+    for _, part in ipairs(f.container and f.container.ttl and { 'least', 'top', 'slack', 'times' } or {}) do
+      of[f.cell .. '_' .. part] = { f.name, nil, part }
+    end
     if f.type == 'number' or f.type == 'integer' or f.type == 'boolean' then
       numbers[#numbers + 1] = f.cell
     elseif f.container and f.container.ttl then
@@ -93,44 +108,10 @@ function M.cells(fields)
       refs[#refs + 1] = { name = f.cell, kind = 'text' }
     end
   end
-  return numbers, refs
+  return numbers, refs, of
 end
 
--- Values of containers ------------------------------------------------------------
-
-local function fill(v, x, what)
-  local t = type(x)
-  if t == 'number' then v.kind, v.num = C.TM_VALUE_NUMBER, x
-  elseif t == 'string' then v.kind, v.text, v.len = C.TM_VALUE_STRING, x, #x
-  elseif t == 'boolean' then v.kind = x and C.TM_VALUE_TRUE or C.TM_VALUE_FALSE
-  else raise('type', what .. ' takes a string, number or boolean, got ' .. (t == 'nil' and 'nil' or 'a ' .. t)) end
-end
-
---- What a container keeps of x.
-local function fill_value(v, x, of, what)
-  if of == 'any' then
-    if x == nil then raise('type', what .. ' takes a value, got nil') end
-    any.pack(x, what, 'value')
-    v.kind, v.text, v.len = C.TM_VALUE_ANY, any.packed.data, any.packed.len
-    return
-  end
-  local wanted = of == 'integer' and 'number' or of
-  if wanted and type(x) ~= wanted then
-    raise('type', what .. ' holds values of type ' .. of .. ', got ' .. (x == nil and 'nil' or 'a ' .. type(x)))
-  end
-  if of == 'integer' and (x % 1 ~= 0 or x > 2 ^ 53 or x < -2 ^ 53) then raise('type', what .. ' holds integers, got ' .. tostring(x)) end
-  fill(v, x, what)
-end
-
-local function read(v, what)
-  local kind = v.kind
-  if kind == C.TM_VALUE_NUMBER then return v.num
-  elseif kind == C.TM_VALUE_STRING then return (ffi_string(v.text, v.len))
-  elseif kind == C.TM_VALUE_TRUE then return true
-  elseif kind == C.TM_VALUE_FALSE then return false
-  elseif kind == C.TM_VALUE_ANY then return (any.unpack(v.text, v.len, what)) end
-  return nil
-end
+-- The proxies' containers ---------------------------------------------------------
 
 local key, val = ffi.new 'struct tm_value', ffi.new 'struct tm_value'
 
@@ -295,7 +276,12 @@ function M.make(rec, state, o)
   local place = ffi.new(of_place)
   local box = ffi.cast(of_box, place)
   local function checked(rc) if rc < 0 then state_of.failed(ptr, rc) end end
-  local function set_text(field, v) checked(C.tm_ffi_text_set(ptr, box.r, field.index, v, #v)) end
+  -- of a long one only what differs is written; being written counts, also when nothing does
+  local function set_text(field, v)
+    local rc = #v >= PATCHED and C.tm_ffi_text_patch(ptr, box.r, field.index, v, #v) or 0
+    if rc == 0 then rc = C.tm_ffi_text_set(ptr, box.r, field.index, v, #v) end
+    checked(rc)
+  end
   local function empty(field) checked(C.tm_ffi_state_empty(ptr, box.r, field.index)) end
   local names, containers, reads, writes, goes = {}, {}, {}, {}, {}
   -- fields of type any: their functions, and text that calls them, without a loop; a function has 60 upvalues at most

@@ -375,6 +375,7 @@ require 'tidemill.stream_features'(methods, step, M)
 require 'tidemill.stream_tables'(methods, step, M)
 require 'tidemill.stream_pack'(methods, step, M)
 require 'tidemill.stream_joins'(methods, step, M)
+require 'tidemill.stream_patterns'(methods, step, M)
 
 local names = {}
 for name, method in pairs(methods) do
@@ -389,7 +390,7 @@ M.method_names = names
 
 -- Operators of the contract that a later version brings: told apart from slips.
 local later = {}
-for name in ([[match pack]]):gmatch '%S+' do later[name] = ' is' end
+for name in ([[pack]]):gmatch '%S+' do later[name] = ' is' end
 
 stream_mt.__index = function(_, name)
   local m, at = methods[name], place()

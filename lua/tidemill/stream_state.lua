@@ -5,10 +5,6 @@ what needs stream.lua itself is loaded when it is called.
 
 local bytecode = require 'tidemill.bytecode'
 
-local LATER = {
-  version = 'comes with reload, which is', migrate = 'comes with reload, which is',
-}
-
 return function(methods, step, stream)
   local fault, place, describe = stream.fault, stream.place, stream.describe
 
@@ -20,11 +16,6 @@ return function(methods, step, stream)
   end
 
   local function options_of(where, what, given)
-    for name, why in pairs(LATER) do
-      if type(given) == 'table' and given[name] ~= nil then
-        fault(where, what .. ": option '" .. name .. "' " .. why .. ' not in this version')
-      end
-    end
     local o = stream.options(where, what, given)
     if o.max_keys ~= nil and (o.max_keys < 1 or o.max_keys % 1 ~= 0) then
       fault(where, what .. ": 'max_keys' is a whole number of at least 1")
@@ -41,6 +32,15 @@ return function(methods, step, stream)
     return ms
   end
   stream.ttl_of = ttl_of
+
+  --- `version` and `migrate` of a process.
+  local function check_migrate(where, o)
+    local v, m = o.version, o.migrate
+    if v ~= nil and (v < 1 or v % 1 ~= 0 or v > 2 ^ 53) then fault(where, "process: 'version' is a whole number of at least 1") end
+    if m ~= nil and m ~= 'drop' and type(m) ~= 'function' then
+      fault(where, "process takes migrate = function(old) … return new end, or migrate = 'drop', got " .. describe(m))
+    end
+  end
 
   --- Does one of these functions read such a field of ctx, its parameter number `param` (from 0)?
   local function asks_ctx(name, functions)
@@ -70,6 +70,7 @@ return function(methods, step, stream)
     if type(options.on_event) ~= 'function' then
       fault(where, 'process takes on_event = function(e, s, ctx) … end, got ' .. describe(options.on_event))
     end
+    check_migrate(where, options)
     if options.on_timer ~= nil then
       if type(options.on_timer) ~= 'function' then
         fault(where, 'process takes on_timer = function(name, s, ctx) … end, got ' .. describe(options.on_timer))

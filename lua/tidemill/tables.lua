@@ -47,6 +47,13 @@ local function sweeper(T, clocks, versioned)
   end
 end
 
+--- The time of a record's last version.
+local function last_time(T, record)
+  local v, n = T.before, tonumber(ffi.cast(T.state.type, record).times.n)
+  if n == 0 or C.tm_ffi_list_get(T.ptr, record, 0, n, v) < 0 then return -huge end
+  return v.num
+end
+
 --- The state of a planned table, and what goes with it; the same for all who ask.
 ---@param entry table of plan_tables.lua
 ---@return table { state, ptr, kinds, versioned, arm(record), sweep(time) }
@@ -56,10 +63,15 @@ function M.of(entry)
   local refs = rec.time and { { name = 'times', kind = 'list', of = 'number' }, { name = 'rows', kind = 'list', of = 'string' } } or
     { { name = 'row', kind = 'text' } }
   local opened = state.open(rec.name, {}, refs, { max_keys = rec.options.max_keys, on_full = rec.options.on_full,
-    timed = rec.versioned ~= nil })
+    timed = rec.versioned ~= nil }, { kind = 'table', key = rec.on.fields })
   local kinds = ffi.new('int32_t[?]', KEY_PARTS)
   local T = { state = opened, ptr = opened.ptr, kinds_anchor = kinds, kinds = ffi.cast('int32_t *', kinds), highest = -huge,
     unswept = 0, before = ffi.new 'struct tm_value', after = ffi.new 'struct tm_value' }
+  --- A record that came otherwise than by a row.
+  function opened.imported(record)
+    C.tm_ffi_key_learn(T.ptr, record, T.kinds)
+    if rec.time then T.highest = math.max(T.highest, last_time(T, record)) end
+  end
   opened.step, opened.names, opened.composite = entry.step, rec.on.fields, rec.on.composite
   opened.key_nodes, opened.table = {}, T
   if rec.versioned then

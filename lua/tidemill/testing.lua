@@ -428,11 +428,21 @@ local function caller()
   return info.short_src .. ':' .. info.currentline
 end
 
---- Makes the plan of a run, of its streams or its script. saved: what it was when it crashed, else nil.
-local function plan_of(run, saved)
+--- Where a script lies: beside the spec, else as the path says from the current folder.
+local function path_of(path, spec)
+  local folder = spec:match '^@(.*/)[^/]*$'
+  if not folder or path:sub(1, 1) == '/' then return path end
+  local f = io.open(folder .. path)
+  if not f then return path end
+  f:close()
+  return folder .. path
+end
+
+--- Makes the plan of a run, of its streams or its script. saved: what it was when it crashed, else nil; changed: it goes on with others.
+local function plan_of(run, saved, changed)
   local o, before = run.options, run.plan
   run.plan = begin(run.what, { settings = o.set or {}, canonical = { source = ends.memory_source, sink = ends.memory_sink },
-    engine = engine, checked = o.checked, saved = saved,
+    engine = engine, checked = o.checked, saved = saved, changed = changed,
     change = function(plan)
       ends.own_sinks(plan)
       for _, p in ipairs(plan.pipelines) do p.manual = o.manual end
@@ -451,13 +461,28 @@ local function plan_of(run, saved)
   end
 end
 
---- t:crash(): the process is killed between two events, and another one goes on from what is kept. What a script has in globals and
---- upvalues is lost, where t was made of a script; what the spec made of streams itself it still has.
-function Run.crash(run)
+--- Do both plans have sources, pipelines and sinks of the same names? What is on its way between them is found by its place.
+local function same_plan(a, b)
+  for _, list in ipairs { 'sources', 'pipelines', 'sinks' } do
+    if #a[list] ~= #b[list] then return false end
+    for i, d in ipairs(a[list]) do if d.name ~= b[list][i].name then return false end end
+  end
+  return true
+end
+
+--- t:crash([what]): the process is killed between two events, and another one goes on from what is kept. What a script has in globals and
+--- upvalues is lost, where t was made of a script; what the spec made of streams itself it still has. what: another version of it, a
+--- stream, a list of streams or the path of a script, with the same pipelines, sources and sinks; its states may have changed.
+function Run.crash(run, what)
   alive(run)
-  local saved = save()
+  local saved, before = save(), run.plan
   if not saved then raise('usage', 't:crash: rows are still being made; call it between two events') end
-  plan_of(run, saved)
+  if type(what) == 'string' then what = path_of(what, run.spec) end
+  run.what = what or run.what
+  plan_of(run, saved, what ~= nil)
+  if what ~= nil and not same_plan(before, run.plan) then
+    raise('usage', 't:crash: the other version must have the same pipelines, sources and sinks')
+  end
 end
 
 local function start(what, given, where)
@@ -484,16 +509,6 @@ for name, f in pairs(Run) do
   end
 end
 
---- Where a script lies: beside the spec, else as the path says from the current folder.
-local function path_of(path, spec)
-  local folder = spec:match '^@(.*/)[^/]*$'
-  if not folder or path:sub(1, 1) == '/' then return path end
-  local f = io.open(folder .. path)
-  if not f then return path end
-  f:close()
-  return folder .. path
-end
-
 --- A run of a stream, a list of streams, or a script by its path.
 ---@param what table|string
 ---@param options table? watermark: 'declared' (default) or 'manual'; set: settings of the script; checked: false: functions are called as
@@ -503,7 +518,10 @@ local function new_run(what, options)
   if type(what) == 'string' then what = path_of(what, spec) end
   local run = enter(where, function()
     local ok, made = pcall(start, what, options, where)
-    if ok then return made end
+    if ok then
+      made.spec = spec
+      return made
+    end
     current = { rows = {}, place = where }   -- nothing of an older one can go on
     local message = type(made) == 'table' and debug.getmetatable(made) == lib.error_mt and made.message or tostring(made)
     if type(made) ~= 'table' or rawget(made, 'code') ~= 'usage' then M.rejected[#M.rejected + 1] = message end

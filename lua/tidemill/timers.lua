@@ -36,7 +36,9 @@ local function describe(v) return type(v) == 'number' and tostring(v) or v == ni
 ---   `name` and `at`; expires: it is a key that goes, finish() ends that; judge_due(): from which watermark on there is something to
 ---   do; working: a unit is at work
 function M.new(name, o)
-  local opened = state.open(name, { 'born' }, {}, { timed = true })
+  local opened = state.open(name, { 'born' }, {}, { timed = true },
+    { kind = o.wall and 'wall_timers' or 'timers', key = { 'name', 'key' } })
+  opened.clock = o.clock
   local main, held, clock = o.main, o.held, o.clock
   local ptr, key, main_ptr, flow = opened.ptr, state.key, main.ptr, lib.flow
   local T = { ptr = ptr, at = huge, name = false, working = false, expires = false, clock = clock }

@@ -1,6 +1,9 @@
 /* latency.c - how long an event takes through a command's stdin and stdout, at a fixed rate.
  *
- *   latency [-r EVENTS_PER_S] [-s SECONDS] COMMAND ARG...
+ *   latency [-r EVENTS_PER_S] [-s SECONDS] [-w SECONDS] [-f FOLLOWER] COMMAND ARG...
+ *
+ * -w: how long the command takes to start; the first event is due so long after that. With -f the events come back from another command, a line of shell, which reads what COMMAND writes (an event log): it is started half a
+ * second before the first event, and stopped when all have come back or none has for 10 s.
  *
  * Open loop: event i is due at start + i / rate and is written when it is due, whether or not the ones before it have
  * come back; its latency counts from when it was *due*, not from when it was written, so that a stall is charged to
@@ -10,6 +13,7 @@
  * Prints one line: events, then p50, p99, p99.9 and the highest in ms, then events that never came back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_SIZE = 512, READ_SIZE = 65536, WARM_S = 1 };
+enum { LINE_SIZE = 512, READ_SIZE = 65536, WARM_S = 1, SILENT_MS = 10000 };
 
 /* What both threads know. Set before they start. */
 struct run {
@@ -75,8 +79,9 @@ static void *writer_main(void *arg) {
 
 static void lines_read(struct run *run) {
   static char text[READ_SIZE];
+  struct pollfd wait = {.fd = run->from, .events = POLLIN};
   ssize_t n;
-  while ((n = read(run->from, text, sizeof text)) > 0 || (n < 0 && errno == EINTR)) {
+  while (run->back < run->events && poll(&wait, 1, SILENT_MS) != 0 && ((n = read(run->from, text, sizeof text)) > 0 || (n < 0 && errno == EINTR))) {
     double at = now();
     for (char *p = text; n > 0 && (p = memchr(p, '\n', (size_t)(text + n - p))) != NULL; p++) {
       if (run->back == run->events) return;
@@ -103,44 +108,58 @@ static void report(struct run *run) {
          list[(long)((double)n * 0.999)] * 1e3, list[n - 1] * 1e3, run->events - run->back);
 }
 
-/* Starts the command between two pipes; returns its process, or -1. */
-static int command_start(struct run *run, char **argv) {
+/* Starts a command between two descriptors, -1: those of this process; returns its process, or -1. */
+static int command_start(int in, int out, char **argv) {
+  int child = fork();
+  if (child != 0) return child;
+  prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0L, 0L, 0L);
+  if ((in >= 0 && dup2(in, 0) < 0) || (out >= 0 && dup2(out, 1) < 0)) _exit(127);
+  execvp(argv[0], argv);
+  _exit(127);
+}
+
+/* The command, and the follower where there is one, with the pipes to the one and from the other. */
+static int both_start(struct run *run, char **argv, char *follow, int *follower) {
+  char sh[] = "/bin/sh", option[] = "-c", *words[] = {sh, option, follow, NULL};
   int to[2], from[2];
   if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) return -1;
-  int child = fork();
-  if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0L, 0L, 0L);
-    if (dup2(to[0], 0) < 0 || dup2(from[1], 1) < 0) _exit(127);
-    execvp(argv[0], argv);
-    _exit(127);
+  int child = command_start(to[0], follow == NULL ? from[1] : -1, argv);
+  *follower = 0;
+  if (child > 0 && follow != NULL) {
+    usleep(500000);  /* the command has made what it reads */
+    *follower = command_start(-1, from[1], words);
   }
   close(to[0]);
   close(from[1]);
   run->to = to[1];
   run->from = from[0];
-  return child;
+  return *follower < 0 ? -1 : child;
 }
 
 int main(int argc, char **argv) {
   struct run run = {.rate = 10000};
-  double seconds = 10;
-  int opt, child;
+  double seconds = 10, wait_s = 0.3;
+  int opt, child, follower = 0;
+  char *follow = NULL;
   pthread_t writer;
-  while ((opt = getopt(argc, argv, "+r:s:")) != -1) {
+  while ((opt = getopt(argc, argv, "+r:s:w:f:")) != -1) {
     if (opt == 'r') run.rate = strtod(optarg, NULL);
     else if (opt == 's') seconds = strtod(optarg, NULL);
+    else if (opt == 'w') wait_s = strtod(optarg, NULL);
+    else if (opt == 'f') follow = optarg;
     else return 2;
   }
   if (optind == argc || run.rate <= 0) return 2;
   signal(SIGPIPE, SIG_IGN);
   run.events = (long)(run.rate * (seconds + WARM_S));
   run.latency_s = calloc((size_t)run.events, sizeof *run.latency_s);
-  if (run.latency_s == NULL || (child = command_start(&run, argv + optind)) < 0) goto failed;
-  run.start = now() + 0.3; /* the command has started by then */
+  if (run.latency_s == NULL || (child = both_start(&run, argv + optind, follow, &follower)) < 0) goto failed;
+  run.start = now() + wait_s; /* the command has started by then */
   if (pthread_create(&writer, NULL, writer_main, &run) != 0) goto failed;
   lines_read(&run);
   pthread_join(writer, NULL);
   close(run.from);
+  if (follower > 0) kill(follower, SIGKILL);
   waitpid(child, NULL, 0);
   report(&run);
   free(run.latency_s);

@@ -267,6 +267,50 @@ function M.latency(list)
   return out
 end
 
+function M.durable(out)
+  if out.speed then
+    local cpu, wall = out.speed.cpu, out.speed.wall
+    local median = lib.median(cpu)
+    say('\nT2 with --data, of the rate without: median %.2f by cpu-seconds (worst %.2f), %.2f by wall time (worst %.2f); bar 0.6', median,
+      lib.min(cpu), lib.median(wall), lib.min(wall))
+    bar('t2 with --data, of the rate without', ('%.2f, by wall time %.2f'):format(median, lib.median(wall)), median >= 0.6, '0.6')
+  end
+  if out.log and out.log[1] then
+    say('\nLatency stdin to durable log to its follower, 10,000 events/s, ms from when each event was due')
+    say('%8s %8s %8s %8s   the disk alone: %8s %8s', 'p50', 'p99', 'p99.9', 'max', 'p50', 'p99')
+    for _, r in ipairs(out.log) do
+      say('%8.3f %8.3f %8.3f %8.3f   %15s %8.3f %8.3f', r.p50, r.p99, r.p999, r.max, '', r.disk_p50, r.disk_p99)
+    end
+    local p99, disk = lib.median(lib.pluck(out.log, 'p99')), lib.median(lib.pluck(out.log, 'disk_p99'))
+    bar('durable latency p99, ms', ('%.2f, the disk %.2f'):format(p99, disk), p99 <= 7 or (disk > 3 and 'noise'), 'at most 7')
+  end
+  if out.touched then
+    say('\nBytes written')
+    for _, r in ipairs(out.touched) do
+      say('  %-34s %12s bytes in %d epochs, %.0f for each', r.what, lib.count(r.bytes), r.epochs, r.bytes / r.touched)
+    end
+  end
+  if out.sizes then
+    say('\n%8s %12s %9s %9s %9s %9s %9s %9s %9s %9s %8s %9s %9s', 'state MB', 'keys', 'work p50', 'p99.9', 'max ms', 'cpu p99.9', 'max ms',
+      'through99', 'p99.9 ms', 'MB', 'epochs', 'first ms', 'MB/s')
+    for _, r in ipairs(out.sizes) do
+      say('%8d %12s %9.3f %9.3f %9.3f %9.3f %9.3f %9s %9s %9.0f %8d %9.0f %9.0f', r.mb, lib.count(r.keys), r.work_p50, r.work_p999,
+        r.work_max, r.cpu_p999, r.cpu_max, r.through_p99 or '-', r.through_p999 or '-', r.peak_mb, r.epochs, r.first_ms, r.recovery)
+      say('%8s without --data %.0f MB; making a snapshot %.0f MB; snapshot %.1f MB, journal behind it %.1f MB, written in all %.1f MB;', '',
+        r.without_mb, r.snapshot_peak_mb, r.snapshot_mb, r.journal_mb, r.epoch_bytes / 1e6)
+      say('%8s processor time of the run without --data %.2f of that with it', '', r.cpu_ratio)
+    end
+    local last = out.sizes[#out.sizes]
+    local pause = last.work_p999 <= 5 or (last.cpu_p999 <= 5 and 'noise')
+    local figures = ('%.2f, processor time %.2f'):format(last.work_p999, last.cpu_p999)
+    bar(('pause of a worker, %d MB, p99.9 ms'):format(last.mb), figures, pause, 'at most 5')
+    local memory = (last.peak_mb + last.snapshot_peak_mb) / last.peak_mb
+    bar('memory with a snapshot being made, of that without', ('%.2f'):format(memory), memory <= 1.1, '1.1')
+    bar('recovery, MB/s', ('%.0f'):format(last.recovery), last.recovery >= 200, 'at least 200')
+  end
+  return out
+end
+
 function M.finish(path)
   say('\nBars')
   for _, item in ipairs(M.bars) do

@@ -5,7 +5,8 @@
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
 -- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed nexmark keys guards
--- robust pipelines start latency"). Inputs and peers lie in BUILD/bench.
+-- robust pipelines start latency durable"), BENCH_DURABLE ("speed log touched sizes"), BENCH_STATE_MB ("10 100 630 1000").
+-- Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
 local lib, report = require 'lib', require 'report'
@@ -15,7 +16,7 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed nexmark keys guards robust pipelines start latency'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed nexmark keys guards robust pipelines start latency durable'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -406,6 +407,11 @@ local function main()
     if wanted 'start' then start(here_now[1]) end
   end
   if wanted 'latency' then latency() end
+  if wanted 'durable' and lib.exists(tidemill) then
+    local n = math.min(events, 5000000)
+    result.durable = report.durable(require 'durable'.run(place, report, math.min(rounds, 5), cards(n), n,
+      os.getenv 'BENCH_DURABLE' or 'speed log touched sizes'))
+  end
   local file = assert(io.open(bench .. '/result.json', 'w'))
   file:write(lib.json(result), '\n')
   file:close()

@@ -71,7 +71,7 @@ static void row_set(int32_t row, uint64_t id) {
 }
 
 static struct tm_state *table_new(struct tm_changes **c, int timed) {
-  struct tm_state_options o = {"bench", NULL, 5, 0, RECORD, TM_ON_FULL_REFUSE, 0, timed, 0};
+  struct tm_state_options o = {"bench", NULL, 5, 0, RECORD, TM_ON_FULL_REFUSE, 0, timed, 0, NULL, 0, 0};
   *c = tm_ffi_changes_new(&budget, 12345);
   struct tm_state *s = *c == NULL ? NULL : tm_ffi_state_new(*c, &o);
   if (s == NULL) exit(1);

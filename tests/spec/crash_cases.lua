@@ -311,6 +311,21 @@ local CASES = {
     local counted = tm.pipeline('counted'):from(s):running('n', { n = tm.agg.count(), t = tm.agg.sum 'n' }, { unbounded = true })
     return { s:to(tm.sink.file 'w'), counted:to(tm.sink.file 'n') }
   end, stream { sources = { 'a', 'b', 'c' }, advance = true } },
+  { 'patterns', function(tm, r)
+    local p = tm.pattern('q' .. r(3)):start('first', function(e) return e.x == 'a' end)
+    if r.chance(0.5) then p = p:times(1, 2) end
+    p = p[r.pick { 'next', 'followed_by', 'followed_by_any' }](p, 'second', function(e) if e.boom then error 'boom' end return e.m < 3 end)
+    if r.chance(0.6) then p = p:one_or_more() end
+    if r.chance(0.6) then
+      p = p:followed_by('last', function(e, m) return e.i > m.first[1].i and e.y ~= m.second[1].y end)
+    else
+      p = p:not_followed_by('never', function(e) return e.x == 'c' end)
+    end
+    p = p:within(r.pick { '10ms', '40ms', '200ms' })
+    if r.chance(0.5) then p = p:after_match(r.pick { 'skip_past_last', 'skip_to_next' }) end
+    local s = keyed(tm, r):match(p, { timeouts = r.chance(0.5), max_partial = r.pick { 5, 1000 }, order_by = r.pick { 'i', 'x' } })
+    return { s:to(tm.sink.file 'matches') }
+  end, stream { gap = 6, n = 60 } },
   { 'processing time', function(tm, r)
     local s = tm.pipeline 'p':processing_time():key_by 'k'
     return { s:window('w', r.pick { tm.window.tumbling '20ms', tm.window.session '15ms', tm.window.hopping('40ms', '10ms') })

@@ -6,7 +6,7 @@ local kill = require 'spec.kill'
 local r = require 'spec.running'
 local system = require 'system'
 
-local KILLS = tonumber(os.getenv 'TM_KILLS') or 40   -- in each case
+local KILLS = tonumber(os.getenv 'TM_KILLS') or 70   -- in each case
 
 local script = [[
 local tm = require 'tidemill'
@@ -48,10 +48,17 @@ local pairs_ = big:join('pairs', small, { on = 'card', within = { before = '1s',
   :map(function(e) return { id = e.id, card = e.card, other = e.other and e.other.id } end):to(to 'pairs.ndjson')
 local bad = tm.pipeline 'bad':filter(function(e) if e.id % 97 == 0 then error('no ' .. e.id) end return e.id % 50 == 0 end)
   :on_error(to 'dead.ndjson'):to(to 'some.ndjson')
-return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bad }
+local all = tm.pipeline 'all':filter(function(e) return e.id % 3 == 0 end):select { 'id', 'card', 'amount' }
+local rows = all:to(tm.sink.sqlite { path = dir .. '/rows.db', table = 'rows' })
+local last = all:to(tm.sink.sqlite { path = dir .. '/last.db', table = 'last', key = 'card' })
+local log = all:to(tm.sink.log { name = 'all', segment = '200K' })
+local burst = tm.pattern 'burst':start('small', function(e) return e.amount < 20 end):times(2)
+  :followed_by('large', function(e, m) return e.amount > 3 * m.small[1].amount end):within '3s':after_match 'skip_past_last'
+local bursts = tx:key_by 'card':match(burst, { timeouts = true })
+  :map(function(m) return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bursts, bad, rows, last, log }
 ]]
 
-local seed = 20
+local seed = tonumber(os.getenv 'TM_SEED') or 20
 
 --- Events of 60 cards in 5 shops, up to 4 s out of order, a few late.
 local function events(n)
@@ -65,32 +72,51 @@ local function events(n)
   return table.concat(list)
 end
 
---- All that lies in a folder, as one text; compressed files as what they say.
-local function content(dir)
-  return h.shell(([[cd %s && for f in $(find . -type f | LC_ALL=C sort); do echo "== $f"
-    case $f in *.gz) gzip -dc $f;; *) cat $f;; esac; done]]):format(h.quote(dir))).out
+--- All that lies in a folder and in the log, as one text; compressed files as what they say, tables as their rows.
+local function content(dir, data)
+  return h.sh([[cd %s && for f in $(find . -type f | LC_ALL=C sort); do echo "== $f"
+    case $f in
+    *.gz) gzip -dc $f;;
+    *.db) sqlite3 $f "PRAGMA integrity_check; SELECT * FROM $(basename $f .db) ORDER BY id";;
+    *) cat $f;;
+    esac; done; echo '== log'; %s]], h.quote(dir), h.command { 'log', 'cat', 'all', '--data', data })
+end
+
+--- How much some of the files hold that get more all the time.
+local function written(dir)
+  return r.size(dir .. '/idle.ndjson') + r.size(dir .. '/sliding.ndjson') + r.size(dir .. '/pairs.ndjson')
+end
+
+--- Starts the command again and again and kills it, until it was killed so often; then lets it end. A part of the kills comes while it starts
+--- and takes up what was kept, the others when it has written more than ever before. kill(p): does it.
+--- Returns how many, its exit code and words, and how many came after it had got further.
+local function run_killed(args, kills, dir, kill_it)
+  local done, further, most = 0, 0, 0
+  while done < kills do
+    local p = r.start(args)
+    if math.random() < 0.35 then
+      local last = system.monotime() + math.random() * 0.08
+      while system.monotime() < last and not p:code() do system.sleep(0.001) end
+    else
+      r.wait_until('progress', function() return p:code() or written(dir) > most end, 60)
+      most = math.max(most, written(dir))
+      local last = system.monotime() + math.random() * 0.03
+      while system.monotime() < last and not p:code() do system.sleep(0.001) end
+      if not p:code() then further = further + 1 end
+    end
+    if p:code() then return done, p:code(), p:err(), further end
+    kill_it(p)
+    p:wait()
+    done = done + 1
+  end
+  local p = r.start(args)
+  return done, p:wait(120), p:err(), further
 end
 
 local function kill_all(p)
   local worker = p:worker()
   p:signal 'KILL'
   if worker then p:signal('KILL', worker) end
-  p:wait()
-end
-
---- Starts the command again and again, killing it after some ms, until it was killed so often; then lets it end.
-local function run_killed(args, kills)
-  local done = 0
-  while done < kills do
-    local p = r.start(args)
-    local last = system.monotime() + 0.02 + math.random() * 0.12
-    while system.monotime() < last and not p:code() do system.sleep(0.001) end
-    if p:code() then return done, p:code(), p:err() end
-    kill_all(p)
-    done = done + 1
-  end
-  local p = r.start(args)
-  return done, p:wait(120), p:err()
 end
 
 describe('a run that is kept and killed at random moments', function()
@@ -107,38 +133,51 @@ describe('a run that is kept and killed at random moments', function()
   setup(function()
     path, input = h.write(script, h.path 's.lua'), h.write(events(60000), h.path 'in.ndjson')
     local dir = out_dir()
-    local plain = h.run { 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir }
+    local data = h.path 'data'
+    local plain = h.run { 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir, '--logs', data }
     assert.equal(0, plain.code, plain.err)
-    want = content(dir)
+    want = content(dir, data)
     assert.is_true(#want > 1e6)
   end)
 
-  it('writes each row once, whatever its steps keep and wherever its rows go', function()
-    math.randomseed(seed + 1)
-    local left = KILLS
+  --- Runs until it was killed so often in all, each run in a place of its own.
+  local function often(kills, kill_it)
+    local left, further = kills, 0
     for _ = 1, 20 do
       local dir, data = out_dir(), h.path 'data'
-      local kills, code, err = run_killed({ 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir, '--data', data,
-        '--epoch', '5ms' }, left)
+      local n, code, err, more = run_killed({ 'run', '--quiet', path, '--from', input, '--set', 'dir=' .. dir, '--data', data,
+        '--epoch', '5ms' }, left, dir, kill_it)
       assert.equal(0, code, err)
-      h.compare(want, content(dir), 'after ' .. kills .. ' kills')
-      left = left - kills
+      h.compare(want, content(dir, data), 'after ' .. n .. ' kills')
+      h.sh('rm -r %s %s', dir, data)
+      left, further = left - n, further + more
       if left <= 0 then break end
     end
     assert.is_true(left <= 0, 'runs ended before they could be killed')
+    assert.is_true(further >= kills / 3, 'only ' .. further .. ' kills came behind the start')
+  end
+
+  it('writes each row once, whatever its steps keep and wherever its rows go', function()
+    math.randomseed(seed + 1)
+    often(KILLS, kill_all)
+  end)
+
+  it('does so when control alone is killed, and the worker goes with it', function()
+    math.randomseed(seed + 3)
+    often(KILLS, function(p) p:signal 'KILL' end)
   end)
 
   it('does so when workers alone are killed', function()
     math.randomseed(seed + 2)
     local left = KILLS
     for _ = 1, 20 do
-      local dir = out_dir()
-      local p = r.start { 'run', '--json', path, '--from', input, '--set', 'dir=' .. dir, '--data', h.path 'data',
+      local dir, data = out_dir(), h.path 'data'
+      local p = r.start { 'run', '--json', path, '--from', input, '--set', 'dir=' .. dir, '--data', data,
         '--epoch', '5ms' }
       local kills, code = kill.often(p, function() return r.size(dir .. '/once.ndjson') + r.size(dir .. '/idle.ndjson') end, left)
       assert.equal(0, code, p:err())
       assert.equal(0, p:summary().counters.quarantined)
-      h.compare(want, content(dir), 'after ' .. kills .. ' kills')
+      h.compare(want, content(dir, data), 'after ' .. kills .. ' kills')
       assert.is_true(p:summary().counters.worker_restarts >= kills - 1)
       assert.equal(60000, p:summary().counters.events_in)
       left = left - kills

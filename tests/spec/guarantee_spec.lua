@@ -64,6 +64,21 @@ describe('guarantee', function()
     assert.same({ 'sqlite o.db:t (exactly once): exactly_once', 'file plain.ndjson: exactly_once', 'stdout: at_most_once' }, told)
   end)
 
+  it('goes with what is said of sources: whether they can be read again', function()
+    local line = guarantee.sources_line { { kind = 'file', name = 'a.ndjson' }, { kind = 'link' }, { kind = 'stdin', name = 'stdin' },
+      { kind = 'log', name = 'log l' } }
+    assert.truthy(line:find('^input can be read: a%.ndjson again, stdin once %(a pipe: .* is lost when all of the program ends by force' ..
+      '; .*%), log l again$'), line)
+    assert.is_nil(guarantee.sources_line { { kind = 'link' } })
+    local told = {}
+    for _, n in ipairs(h.decode(h.run({ 'graph', '--json', '-e', "return { stream:to(tm.sink.stdout()), " ..
+      "tm.pipeline 'f':from(tm.source.log 'l'):to(tm.sink.stdout()) }" }).out).nodes) do
+      if n.kind == 'source' then told[#told + 1] = n.label .. ': ' .. n.again end
+    end
+    table.sort(told)
+    assert.same({ 'log l: again', 'stdin: once' }, told)
+  end)
+
   it('is told of all sinks in a line, with --data', function()
     local sinks = { { kind = 'file', name = 'a.ndjson' }, { kind = 'link' }, { kind = 'stdout', name = 'stdout' }, { kind = 'discard' },
       { kind = 'sqlite', name = 'o.db:t' } }

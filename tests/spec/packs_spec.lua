@@ -217,6 +217,13 @@ describe('while events flow', function()
 end)
 
 describe('decisions', function()
+  it('need no feature', function()
+    local dir = folder { ['features/card.lua'] = false, ['rules/burst.lua'] =
+      "return { id = 'x', score = 60, when = function(tx) return tx.amount > 2 end }" }
+    local rows = decide(dir, events { { 0, 'a', '"amount":2' }, { 1, 'a', '"amount":3' } })
+    assert.same({ 'approve', 'review' }, { rows[1].decision, rows[2].decision })
+  end)
+
   it('add the points of scorecards, or take the largest score', function()
     local card = [[return { id = 'card', base = 5, reason_code = 'S', characteristics = {
       { field = 'amount', bands = { { below = 10, points = 0 }, { below = 100, points = 20 }, { points = 50 } }, missing = 1 },

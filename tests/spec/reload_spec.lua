@@ -222,7 +222,8 @@ describe('scripts that are loaded anew', function()
     for i = 1, 30 do
       h.write(counter(i), script)
       local p = r.start(args)
-      system.sleep(0.05 + math.random() * 0.03)
+      local before = r.size(out)
+      r.wait_until('rows', function() return p:code() or r.size(out) > before end)
       h.write(counter(i + 100), script)
       p:signal 'HUP'
       system.sleep(math.random() * 0.06)

@@ -170,6 +170,24 @@ describe('operators together', function()
     end
   end)
 
+  it('that read one source end apart: what one gives at the end of input is no event of the others', function()
+    local dir = h.folder { ['script.lua'] = [[local tm = require 'tidemill'
+local same = tm.pipeline 'same':select { 'i' }:to(tm.sink.file 'same')
+local read = tm.pipeline 'read':filter(function(e) return e.i % 2 == 0 end):to(tm.sink.file 'read')
+local sums = tm.pipeline 'sums':event_time { field = 'ts', unit = 'ms' }:key_by 'k':window('w', tm.window.tumbling '1s')
+  :aggregate { n = tm.agg.count() }:to(tm.sink.file 'sums')
+return { same, sums, read }]] }
+    local lines = {}
+    for i = 1, 3000 do lines[i] = ('{"ts":%d,"i":%d,"k":%d}\n'):format(i, i, i % 1500) end
+    local input = h.write(table.concat(lines))
+    local r = h.run({ 'run', '--json', 'script.lua', '--from', input }, nil, { cwd = dir })
+    assert.equal(0, r.code, r.err)
+    assert.equal(h.sh("jq -c '{i}' %s", input), h.read(dir .. '/same'))
+    assert.equal(h.sh("jq -c 'select(.i %% 2 == 0)' %s", input), h.read(dir .. '/read'))
+    assert.equal(3000, #h.lines(h.read(dir .. '/sums')))   -- no key is twice in a window
+    assert.equal(0, h.decode(h.lines(r.err)[1]).counters.events_failed)
+  end)
+
   it('that share a table or a join are refused where events of their source cannot be taken one by one', function()
     local shared = {
       "lookup(tm.table('t', { key = 'k', from = tm.pipeline 'a':from(src), unbounded = true }))",

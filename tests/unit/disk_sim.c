@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +50,13 @@ struct disk {
   struct change *changes;
   int64_t changes_n, changes_cap;
   struct descriptor *fds;
-  int64_t fds_n;
+  int64_t fds_n, fds_bytes;
   uint64_t random, trace, clock;
   int64_t calls, memory_calls, of[DISK_CALLS];
   int64_t fault_at, short_calls;    /* fault_at -1: none */
   int fault_memory, fault_code, fault_met;
   int64_t power_at, room, memory_used;
-  int off;
+  int off, room_anew;
 };
 
 static uint64_t disk_random(struct disk *d) {
@@ -257,8 +258,7 @@ static int sim_open(const struct tm_io *io, const char *path, int flags, int mod
     if (f->is_dir && (flags & O_ACCMODE) != O_RDONLY) return (int)done(d, -EISDIR);
     if ((flags & O_TRUNC) != 0) now_resize(f, 0);
   }
-  d->fds = realloc(d->fds, (size_t)(d->fds_n + 1) * sizeof *d->fds);
-  TM_ASSERT(d->fds != NULL);
+  d->fds = grown(d->fds, &d->fds_bytes, (d->fds_n + 1) * (int64_t)sizeof *d->fds);
   d->fds[d->fds_n] = (struct descriptor){ .node = f, .writable = (flags & O_ACCMODE) != O_RDONLY };
   return (int)done(d, FD_FIRST + d->fds_n++);
 }
@@ -313,6 +313,7 @@ static int64_t sim_pwrite(const struct tm_io *io, int fd, const void *data, size
   if (r < 0) return done(d, r);
   if (x == NULL || !x->writable) return done(d, -EBADF);
   if (r == DISK_SHORT && n > 1) n /= 2;
+  if (d->room_anew && (int64_t)n > room_left(d)) return done(d, -ENOSPC);
   if (at + (int64_t)n > x->node->now_n) {
     if (at + (int64_t)n - x->node->now_n > room_left(d)) return done(d, -ENOSPC);
     now_resize(x->node, at + (int64_t)n);
@@ -478,6 +479,34 @@ static int sim_list(const struct tm_io *io, const char *path, int (*name)(void *
   return (int)done(d, r);
 }
 
+/* Large blocks come and go thousands of times, and a sanitizer's allocator maps each anew: a few are kept, poisoned,
+ * until the program ends. */
+static struct { void *block; size_t size; } spares[4];
+enum { SPARE_MIN = 64 << 10 };
+
+static void block_free(void *block, size_t size) {
+  for (size_t i = 0; size >= SPARE_MIN && i < sizeof spares / sizeof spares[0]; i++) {
+    if (spares[i].block != NULL) continue;
+    spares[i].block = block;
+    spares[i].size = size;
+    ASAN_POISON_MEMORY_REGION(block, size);
+    return;
+  }
+  free(block);
+}
+
+static void *block_new(size_t size) {
+  for (size_t i = 0; size >= SPARE_MIN && i < sizeof spares / sizeof spares[0]; i++) {
+    void *block = spares[i].block;
+
+    if (block == NULL || spares[i].size != size) continue;
+    spares[i].block = NULL;
+    ASAN_UNPOISON_MEMORY_REGION(block, size);
+    return block;
+  }
+  return malloc(size);
+}
+
 static void *sim_memory(const struct tm_io *io, void *p, size_t n) {
   struct disk *d = of(io);
   char *block = p != NULL ? (char *)p - PREFIX : NULL;
@@ -486,11 +515,11 @@ static void *sim_memory(const struct tm_io *io, void *p, size_t n) {
   if (block != NULL) memcpy(&had, block, sizeof had);
   if (n == 0) {
     d->memory_used -= (int64_t)had;
-    free(block);
+    if (block != NULL) block_free(block, PREFIX + had);
     return NULL;
   }
   if (call(d, DISK_MEMORY, &n, sizeof n) < 0) return NULL;
-  block = realloc(block, PREFIX + n);
+  block = block == NULL ? block_new(PREFIX + n) : realloc(block, PREFIX + n);
   TM_ASSERT(block != NULL);
   memcpy(block, &n, sizeof n);
   d->memory_used += (int64_t)n - (int64_t)had;
@@ -552,6 +581,14 @@ int disk_fault_met(const struct disk *d) {
 
 void disk_room_set(struct disk *d, int64_t bytes) {
   d->room = bytes;
+}
+
+void disk_room_anew(struct disk *d, int anew) {
+  d->room_anew = anew;
+}
+
+void disk_clock_add(struct disk *d, uint64_t ns) {
+  d->clock += ns;
 }
 
 int64_t disk_calls(const struct disk *d, int memory) {

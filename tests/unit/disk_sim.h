@@ -31,6 +31,10 @@ void disk_fault_clear(struct disk *d);
 int disk_fault_met(const struct disk *d);
 /* From here on all syncs fail (a broken disk), or all that needs room does. */
 void disk_room_set(struct disk *d, int64_t bytes);  /* -1: no bound */
+/* 1: room is asked for at each write too, as on a disk that writes nothing in its old place. */
+void disk_room_anew(struct disk *d, int anew);
+/* The clock goes on by so much. */
+void disk_clock_add(struct disk *d, uint64_t ns);
 /* Calls so far: of I/O, of memory; of one kind. */
 int64_t disk_calls(const struct disk *d, int memory);
 int64_t disk_calls_of(const struct disk *d, enum disk_call kind);

@@ -93,7 +93,7 @@ static inline struct tm_changes *run_changes(struct tm_budget *budget, double li
 
 static inline struct tm_state *run_table(struct tm_changes *c, int32_t record_size, double max_keys, int32_t on_full,
                                          const struct tm_state_field *fields, int32_t fields_n) {
-  struct tm_state_options o = {"under test", fields, 10, fields_n, record_size, on_full, max_keys, 0, 0};
+  struct tm_state_options o = {"under test", fields, 10, fields_n, record_size, on_full, max_keys, 0, 0, NULL, 0, 0};
   struct tm_state *s = tm_ffi_state_new(c, &o);
   if (s == NULL) abort();
   return s;

@@ -155,7 +155,7 @@ static void addresses(void) {
   CHECK(tm_arena_root(a)->carved == carved, "%.0f MiB of addresses more for windows that came and went", (double)(tm_arena_root(a)->carved - carved) / 1048576);
   for (int i = 0; i < 20; i++) tm_ffi_state_free(windows[i]);
   uint32_t n = 0;
-  struct tm_state_options o = {"many", NULL, 4, 0, 8, 0, 0, 0, 0};
+  struct tm_state_options o = {"many", NULL, 4, 0, 8, 0, 0, 0, 0, NULL, 0, 0};
   while (n < 3000 && tm_ffi_state_new(c, &o) != NULL) n++;
   CHECK(n >= 100 && c->refused == TM_REFUSED_MEMORY, "%u states in 64 GiB, then code %d", n, c->refused);
   (tm_ffi_changes_free)(c);
@@ -186,7 +186,7 @@ static int32_t refused(struct tm_changes *c, struct tm_state_options o, double m
 
 static void others(void) {
   struct tm_state_field fields[] = {{8, TM_FIELD_TEXT, 0, 0, 0, 0}, {16, TM_FIELD_LIST, 0, TM_VALUE_NUMBER, 0, 5}};
-  struct tm_state_options o = {"orders", fields, 6, 2, 24, TM_ON_FULL_OLDEST, 100, 0, 0};
+  struct tm_state_options o = {"orders", fields, 6, 2, 24, TM_ON_FULL_OLDEST, 100, 0, 0, NULL, 0, 0};
   struct tm_budget budget = {0, 0, 0}, second = {0, 0, 0};
   struct tm_err err;
   struct frame f = {mmap(NULL, RESERVE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 0};
@@ -196,6 +196,7 @@ static void others(void) {
   for (int i = 0; i < 3; i++) touch(c, tm_ffi_state_new(c, &o), (uint32_t)i + 1, 0);
   cut(a);
   tm_arena_used(a, keep, &f);
+  (tm_ffi_changes_free)(c);  /* what it has beside the arena */
   tm_arena_free(a);
   a = tm_arena_new(base, RESERVE, &err);
   for (size_t at = 0; at < f.used;) {
@@ -270,7 +271,7 @@ static void moves(void) {
   static const struct tm_state_field fields[] = {{8, TM_FIELD_TEXT, 0, 0, 0, 0}, {16, TM_FIELD_LIST, 0, TM_VALUE_STRING, 0, 0},
                                                  {24, TM_FIELD_MAP, TM_VALUE_STRING, TM_VALUE_STRING, 0, 0}, {32, TM_FIELD_SET, TM_VALUE_STRING, 0, 0, 0},
                                                  {40, TM_FIELD_MARKS, 0, 0, 0, 0}, {48, TM_FIELD_SERIES, 0, 1, 0, 3}};
-  struct tm_state_options o = {"moving", fields, 6, 6, 80, TM_ON_FULL_OLDEST, 1e6, 1, 0};
+  struct tm_state_options o = {"moving", fields, 6, 6, 80, TM_ON_FULL_OLDEST, 1e6, 1, 0, NULL, 0, 0};
   struct tm_budget budget = {0, 0, 0};
   struct tm_arena *a = tm_arena_new(NULL, RESERVE, NULL);
   struct tm_changes *c = tm_changes_new_in(a, &budget, 1);

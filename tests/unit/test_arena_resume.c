@@ -90,7 +90,7 @@ static const struct tm_state_field order_field = {8, TM_FIELD_LIST, 0, TM_VALUE_
 
 static struct tm_state *open_state(struct world *w, const char *name, const struct tm_state_field *f, int32_t fields_n, int32_t size,
                                    double max_keys, int32_t timed, int32_t sections) {
-  struct tm_state_options o = {name, f, (int32_t)strlen(name), fields_n, size, TM_ON_FULL_OLDEST, max_keys, timed, sections};
+  struct tm_state_options o = {name, f, (int32_t)strlen(name), fields_n, size, TM_ON_FULL_OLDEST, max_keys, timed, sections, NULL, 0, 0};
   struct tm_state *s = tm_ffi_state_new(w->c, &o);
   if (s == NULL) {
     fprintf(stderr, "state '%s': refused %d\n", name, w->c->refused);

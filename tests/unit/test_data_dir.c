@@ -87,6 +87,40 @@ static void test_real(void) {
   CHECK(system(command) == 0, "removed");
 }
 
+/* Names without a folder in front, with a slash behind; what a disk has of its own; words of other programs. */
+static void test_names(void) {
+  char base[] = "/tmp/test_data_dir.XXXXXX", command[400], before[400], *longest = calloc(1, TM_DATA_PATH_MAX + 2);
+  static const char *const versions[] = { "tidemill data 0\n", "tidemill data x\n", "another\n", "tidemill data 1 \n", "" };
+  struct tm_data_dir d, look;
+
+  CHECK(mkdtemp(base) != NULL && getcwd(before, sizeof before) != NULL && chdir(base) == 0, "a folder");
+  CHECK(opens("plain", TM_DATA_USE, &d), "%s", err.detail);
+  tm_data_dir_close(&d);
+  CHECK(opens("slash//", TM_DATA_USE, &d), "%s", err.detail);
+  /* whose lock does not say who has it */
+  CHECK(truncate("slash/lock", 0) == 0, "emptied");
+  refused("slash", TM_DATA_USE, "data-in-use", 2, "in use by process 0");
+  tm_data_dir_close(&d);
+  CHECK(mkdir("disk", 0700) == 0 && mkdir("disk/lost+found", 0700) == 0, "a disk of its own");
+  refused("disk", TM_DATA_LOOK, "data-not-ours", 2, "disk holds no state of tidemill");
+  file_put("disk", "version.new", "tide");  /* what a death left of the first start */
+  CHECK(opens("disk", TM_DATA_USE, &d), "%s", err.detail);
+  CHECK(tm_data_dir_meta_write(&d, 1, 2, "", 0, &err) == 0, "%s", err.detail);
+  tm_data_dir_close(&d);
+  CHECK(unlink("disk/lock") == 0 && opens("disk", TM_DATA_LOOK, &look) && look.in_use_by == 0, "without a lock: %s", err.detail);
+  tm_data_dir_close(&look);
+  for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+    file_put("plain", "version", versions[i]);
+    refused("plain", TM_DATA_USE, "data-version", 1, "the file 'version' of the data folder plain is damaged");
+  }
+  memset(longest, 'x', TM_DATA_PATH_MAX);
+  refused(longest, TM_DATA_USE, "data-path", 2, "bytes; it takes 1 to");
+  free(longest);
+  CHECK(chdir(before) == 0, "back");
+  snprintf(command, sizeof command, "rm -r %s", base);
+  CHECK(system(command) == 0, "removed");
+}
+
 /* ---- repair -------------------------------------------------------------------------------------------- */
 
 static struct image *image;
@@ -184,12 +218,147 @@ static void test_repair(void) {
   disk_free(whole);
 }
 
+/* The manifest is damaged, and more files look like snapshots than anybody would read: the newest that are whole count. */
+static void test_many(void) {
+  uint64_t snapshot, last, epoch;
+  struct disk *disk = folder_make(&snapshot, &last);
+  const struct tm_io *io = disk_io(disk);
+  struct tm_journal_loss loss;
+  char path[64];
+  int64_t n;
+
+  for (int i = 0; i < 12; i++) {
+    /* in no order, older and newer than what is whole */
+    snprintf(path, sizeof path, IMAGE_DIR "/snapshot.%016x", i * 5 % 12 < 5 ? 1 + i * 5 % 12 : 40 + i * 5 % 12);
+    int fd = io->open(io, path, O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && io->pwrite(io, fd, "nothing", 7, 0) == 7, "%s", path);
+    io->close(io, fd);
+  }
+  disk_file(disk, IMAGE_DIR "/manifest", &n)[30] ^= 4;
+  CHECK(!takes_up(disk, &epoch) && strcmp(err.id, "manifest-damaged") == 0, "%s", err.detail);
+  CHECK(repairs(disk, 1, &loss) && loss.damaged && loss.manifest, "%s", err.detail);
+  CHECK(takes_up(disk, &epoch) && epoch == last, "all of it: %s", err.detail);
+  disk_free(disk);
+}
+
+/* ---- each call fails once --------------------------------------------------------------------------------- */
+
+/* What is tried on a copy of a disk: 1 done, 0 refused with words. */
+typedef int deed(struct disk *disk);
+
+static int deed_repair(struct disk *disk) {
+  struct tm_journal_loss loss;
+
+  return repairs(disk, 1, &loss);
+}
+
+static int deed_reset(struct disk *disk) {
+  struct tm_data_dir d;
+  int r;
+
+  if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_USE, &err) != 0) return 0;
+  r = tm_data_dir_reset(&d, &err);
+  CHECK(r != 0 || !d.has_meta, "without meta");
+  tm_data_dir_close(&d);
+  return r == 0;
+}
+
+static int deed_make(struct disk *disk) {
+  struct tm_data_dir d;
+
+  if (image_folder(disk, &d, &err) != 0) return 0;
+  tm_data_dir_close(&d);
+  return 1;
+}
+
+static int deed_look(struct disk *disk) {
+  struct tm_data_dir d;
+
+  if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_LOOK, &err) != 0) return 0;
+  tm_data_dir_close(&d);
+  return 1;
+}
+
+/* Every call and every allocation of it fails once: it is refused with words or done, nothing is left open, and a second attempt, behind a
+ * loss of power, is well. */
+static void faults(const struct disk *start, deed *what, const char *name) {
+  static const int codes[] = { EIO, ENOSPC, EINTR, ENOMEM };
+  struct disk *disk = disk_copy(start);
+  int64_t calls[2] = { -disk_calls(disk, 0), -disk_calls(disk, 1) };
+
+  CHECK(what(disk), "%s: %s", name, err.detail);
+  for (int i = 0; i < 2; i++) calls[i] += disk_calls(disk, i);
+  disk_free(disk);
+  for (size_t c = 0; c < sizeof codes / sizeof codes[0]; c++) {
+    int memory = codes[c] == ENOMEM;
+
+    for (int64_t i = 0; i < calls[memory]; i++) {
+      disk = disk_copy(start);
+      disk_fault_set(disk, memory, i, codes[c]);
+      memset(&err, 0, sizeof err);
+      if (!what(disk)) CHECK(err.detail[0] != '\0', "%s: call %" PRId64 " code %d: an error without words", name, i, codes[c]);
+      CHECK(disk_fault_met(disk), "%s: call %" PRId64 " code %d did not happen", name, i, codes[c]);
+      disk_fault_clear(disk);
+      CHECK(disk_memory_used(disk) == 0 && disk_descriptors_used(disk) == 0, "%s: call %" PRId64 " code %d: %" PRId64 " bytes, %d descriptors", name, i,
+            codes[c], disk_memory_used(disk), disk_descriptors_used(disk));
+      disk_power_on(disk);
+      CHECK(what(disk) || strcmp(err.id, "data-meta") == 0, "%s: call %" PRId64 " code %d, then again: %s", name, i, codes[c], err.detail);
+      disk_free(disk);
+    }
+  }
+}
+
+static void flip(struct disk *disk, const char *name, int64_t at) {
+  char path[64];
+  int64_t n;
+
+  snprintf(path, sizeof path, IMAGE_DIR "/%s", name);
+  unsigned char *p = disk_file(disk, path, &n);
+  CHECK(p != NULL && n > at, "%s", path);
+  if (p != NULL && n > at) p[at] ^= 4;
+}
+
+static void test_faults(void) {
+  uint64_t snapshot, last, epoch;
+  struct disk *whole = folder_make(&snapshot, &last), *disk;
+  char name[TM_SNAPSHOT_NAME];
+
+  disk = disk_new(5);
+  faults(disk, deed_make, "making");
+  disk_free(disk);
+  faults(whole, deed_look, "look");
+  disk = disk_copy(whole);
+  flip(disk, "manifest", 30);
+  faults(disk, deed_repair, "repair of a manifest");
+  flip(disk, "journal.0000000000000003", 2000);
+  flip(disk, tm_snapshot_name(snapshot, name), 2000);
+  faults(disk, deed_repair, "repair of all");
+  disk_free(disk);
+  faults(whole, deed_reset, "reset");
+  disk = disk_copy(whole);
+  CHECK(deed_reset(disk), "%s", err.detail);
+  for (int64_t i = 0; disk_name(disk, i) != NULL; i++) {
+    const char *left = disk_name(disk, i) + strlen(IMAGE_DIR);
+
+    CHECK(left[0] == '\0' || strcmp(left, "/lock") == 0 || strcmp(left, "/version") == 0 || strstr(left, ".lock") != NULL, "%s is left", disk_name(disk, i));
+  }
+  struct tm_data_dir d;
+  CHECK(image_folder(disk, &d, &err) == 0, "a new meta: %s", err.detail);
+  tm_data_dir_close(&d);
+  CHECK(takes_up(disk, &epoch) && epoch == 0, "nothing is known");
+  disk_free(disk);
+  disk_free(whole);
+}
+
 int main(void) {
   image = calloc(1, sizeof *image);
   taken = calloc(1, sizeof *taken);
   image->random = 3;
   test_real();
+  test_names();
   test_repair();
+  test_many();
+  test_faults();
   image_free(image);
   free(taken);
   return unit_end("test_data_dir");

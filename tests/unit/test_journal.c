@@ -158,32 +158,6 @@ static void test_release(void) {
   put_list_free(&list);
 }
 
-/* The room for a segment ends: an error that says so; with room again a new life goes on. */
-static void test_room(void) {
-  struct disk *d = run_disk(5);
-  struct tm_journal_options o = run_options(d, 8192);
-  uint64_t x = 3, epoch = 0, synced;
-  struct tm_err err;
-  struct got g;
-  struct tm_journal *j = run_open(d, &o, &list, &g, &err);
-
-  CHECK(j != NULL && !tm_journal_failed(j, &err), "opened");
-  disk_room_set(d, 20000);
-  while ((epoch = run_put(j, &list, &x, 1000, epoch + 1)) != 0 && tm_journal_step(j) >= 0) {}
-  synced = tm_journal_synced(j);
-  CHECK(synced >= 6 && tm_journal_failed(j, &err), "failed after %" PRIu64, synced);
-  CHECK(strstr(err.detail, "No space left on device") != NULL && strstr(err.detail, "Make room") != NULL, "%s", err.detail);
-  CHECK(tm_journal_step(j) == -1 && tm_journal_begin(j) == TM_JOURNAL_FAILED && tm_journal_close(j, &err) == -1, "no more");
-  disk_kill(d);
-  disk_room_set(d, -1);
-  j = run_open(d, &o, &list, &g, &err);
-  CHECK(j != NULL && g.wrong == 0 && g.last >= synced, "goes on: %s", j == NULL ? err.detail : "");
-  CHECK(run_put(j, &list, &x, 9000, g.last + 1) == g.last + 1, "puts again");
-  CHECK(tm_journal_close(j, &err) == 0, "closed");
-  disk_free(d);
-  put_list_free(&list);
-}
-
 /* One fdatasync for all that ended meanwhile; before_sync comes before the write. */
 static int64_t writes_seen;
 static int sync_calls;
@@ -274,13 +248,55 @@ static void test_thread(void) {
   put_list_free(&list);
 }
 
+/* Files that change between the scan and what is done with it: told, and nothing is built on them. */
+static void test_changed(void) {
+  struct disk *d = run_disk(12);
+  struct tm_journal_options o = run_options(d, 8192);
+  char path[64];
+  uint64_t x = 9;
+  struct tm_err err;
+  struct got g;
+  struct tm_journal *j = run_open(d, &o, &list, &g, &err);
+  struct tm_journal_scan scan;
+  int64_t n;
+
+  for (uint64_t e = 1; e <= 30; e++) {
+    run_put(j, &list, &x, 1500, e);
+    while (tm_journal_step(j) > 0) {}
+  }
+  tm_journal_abandon(j);
+  disk_kill(d);
+  for (int gone = 0; gone < 2; gone++) {
+    for (int tail = 0; tail < 2; tail++) {
+      struct disk *c = disk_copy(d);
+
+      CHECK(tm_journal_scan(disk_io(c), RUN_DIR, RUN_ID, &scan, &err) == 0 && !scan.damaged && scan.epoch_last == 30, "whole");
+      snprintf(path, sizeof path, RUN_DIR "/journal.%016" PRIx64, tail ? scan.segments[scan.tail_segment].number : 2);
+      if (gone) disk_file_remove(c, path);
+      else disk_file(c, path, &n)[200] ^= 1;
+      g = (struct got){ .list = &list };
+      CHECK(tm_journal_replay(disk_io(c), RUN_DIR, RUN_ID, &scan, 0, UINT64_MAX, got_piece, &g, &err) == -1 && strcmp(err.id, "journal-changed") == 0 &&
+              g.last < 30 && g.wrong == 0, "%s: %s", path, err.detail);
+      o.io = disk_io(c);
+      j = tm_journal_open(&o, &scan, 0, &err);
+      CHECK(tail ? j == NULL && strcmp(err.id, "journal-changed") == 0 : j != NULL, "%s: %s", path, err.detail);
+      if (j != NULL) tm_journal_abandon(j);
+      tm_journal_scan_fini(disk_io(c), &scan);
+      CHECK(disk_memory_used(c) == 0 && disk_descriptors_used(c) == 0, "nothing is left open");
+      disk_free(c);
+    }
+  }
+  disk_free(d);
+  put_list_free(&list);
+}
+
 int main(void) {
   test_lives();
   test_unfinished();
   test_full();
   test_release();
-  test_room();
   test_group();
+  test_changed();
   test_thread();
   return unit_end("test_journal");
 }

@@ -1,5 +1,6 @@
 /* test_state_adopt.c - states that a run before left: found again by name and layout in the order in which they were made, or by their
- * address, with all that they hold; what is of another layout is not; what nobody asks for is told. */
+ * address, with all that they hold; what is of another layout, or of other words, is not; what nobody asks for is told; one takes
+ * the place of another. */
 #include "../../host/state/key.h"
 #include "../../host/state/queue.h"
 #include "../../host/state/table.h"
@@ -60,7 +61,7 @@ static void by_name_and_address(void) {
   struct tm_state_field numbers[2];
   memcpy(numbers, fields, sizeof numbers);
   numbers[1].of = TM_VALUE_STRING;
-  struct tm_state_options o = {made[0]->name, fields, made[0]->name_len, 2, RECORD, 0, 0, 0, 0};
+  struct tm_state_options o = {made[0]->name, fields, made[0]->name_len, 2, RECORD, 0, 0, 0, 0, NULL, 0, 0};
   o.max_keys = 50;
   o.on_full = TM_ON_FULL_OLDEST;
   CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_ORDER, "one whose items have links: %d", c->refused);
@@ -71,7 +72,7 @@ static void by_name_and_address(void) {
   o.fields_n = 2;
   o.fields = numbers;
   CHECK(tm_ffi_state_new(c, &o) == NULL && c->refused == TM_REFUSED_FIELD && c->refused_field == 1, "one with other elements: %d", c->refused);
-  o = (struct tm_state_options){"under tesT", fields, 10, 2, RECORD, 0, 0, 0, 0};
+  o = (struct tm_state_options){"under tesT", fields, 10, 2, RECORD, 0, 0, 0, 0, NULL, 0, 0};
   struct tm_state *other = tm_ffi_state_new(c, &o);
   CHECK(other != NULL && other->keys == 0, "one of another name");
 
@@ -123,8 +124,78 @@ static void waiting(void) {
   tm_ffi_changes_free(c);
 }
 
+static struct tm_state *made_with(struct tm_changes *c, const char *words, int beside, double max_keys) {
+  struct tm_state_options o = {"changing", fields, 8, 2, RECORD, TM_ON_FULL_OLDEST, max_keys, 1, 0, words, (int32_t)strlen(words), beside};
+  return tm_ffi_state_new(c, &o);
+}
+
+/* Which key goes next to make room, by putting one that is not there yet. */
+static int oldest_is(struct tm_changes *c, struct tm_state *s, uint32_t id, uint32_t fresh) {
+  run_key(&key, id);
+  int was = tm_ffi_state_find(s, &key) != NULL;
+  run_key(&key, fresh);
+  if (tm_ffi_state_write(s, &key) == NULL) abort();
+  tm_ffi_changes_commit(c);
+  run_key(&key, id);
+  return was && tm_ffi_state_find(s, &key) == NULL;
+}
+
+/* What the owner says of its cells is kept and compared; another state takes the place of one. */
+static void words_and_replacing(void) {
+  struct tm_budget budget;
+  struct tm_changes *c = run_changes(&budget, 0);
+  struct tm_state *s = made_with(c, "number n", 0, 4);
+  CHECK(s->layout_len == 8 && memcmp(s->layout, "number n", 8) == 0, "%.*s", s->layout_len, s->layout);
+  for (uint32_t id = 1; id <= 5; id++) {
+    run_key(&key, id);
+    if (tm_ffi_state_write(s, &key) == NULL) abort();
+    tm_ffi_changes_commit(c);
+  }
+  CHECK(s->keys == 4 && s->evicted == 1, "%.0f, %.0f", s->keys, s->evicted);
+  run_key(&key, 2);  /* now 3 is the one not written for longest */
+  CHECK(tm_ffi_state_write(s, &key) != NULL, "no memory");
+  tm_ffi_changes_commit(c);
+  CHECK(tm_ffi_state_kept(c, "changing", 8) == NULL, "somebody has it");
+  tm_ffi_states_orphan(c);
+  CHECK(tm_ffi_state_kept(c, "changing", 8) == s && tm_ffi_state_kept(c, "changinG", 8) == NULL, "by its name");
+  CHECK(made_with(c, "number m", 0, 4) == NULL && c->refused == TM_REFUSED_LAYOUT, "other words: %d", c->refused);
+  CHECK(made_with(c, "number", 0, 4) == NULL && c->refused == TM_REFUSED_LAYOUT, "fewer words: %d", c->refused);
+
+  struct tm_state *made = made_with(c, "number m", 1, 10);
+  CHECK(made != NULL && made != s && made->keys == 0 && left_n(c) == 1, "one beside it");
+  static const uint32_t order[] = {6, 5, 4, 3, 2};
+  for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+    run_key(&key, order[i]);
+    void *r = tm_ffi_state_write(made, &key);
+    CHECK(r != NULL && tm_ffi_due_set(made, r, 100 * order[i]) >= 0, "no memory");
+    tm_ffi_changes_commit(c);
+  }
+  struct tm_state_field less[2];
+  memcpy(less, fields, sizeof less);
+  less[1].max = 3;
+  struct tm_state_options o = {"changing", less, 8, 2, RECORD, TM_ON_FULL_OLDEST, 5, 1, 0, "number m", 8, 0};
+  tm_ffi_state_replace(made, s, &o);
+  CHECK(left_n(c) == 0 && made->keys == 5 && made->evicted == 1, "%d, %.0f, %.0f", left_n(c), made->keys, made->evicted);
+  CHECK(oldest_is(c, made, 6, 10), "what the other did not have comes first");
+  CHECK(oldest_is(c, made, 3, 11), "then the order of the other");
+  CHECK(oldest_is(c, made, 4, 12), "then 4");
+  CHECK(oldest_is(c, made, 5, 13), "then 5");
+  CHECK(tm_ffi_due_first(made) == 200, "%g", tm_ffi_due_first(made));
+  struct tm_value v = {.num = 1, .kind = TM_VALUE_NUMBER};
+  run_key(&key, 2);
+  void *r = tm_ffi_state_write(made, &key);
+  for (int i = 0; i < 5; i++) CHECK(tm_ffi_list_push(made, r, 1, &v) >= 0, "%d", i);
+  CHECK(((const struct tm_state_ref *)(const void *)((const char *)r + 16))->n == 3, "the bound of a field");
+  tm_ffi_changes_commit(c);
+  tm_ffi_states_orphan(c);
+  CHECK(made_with(c, "number m", 0, 5) == made, "it is found by its name");
+  tm_ffi_changes_free(c);
+  CHECK(budget.used == 0, "%.0f bytes are left", budget.used);
+}
+
 int main(void) {
   by_name_and_address();
+  words_and_replacing();
   waiting();
   return unit_end("test_state_adopt");
 }

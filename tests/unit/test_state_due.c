@@ -339,7 +339,7 @@ static const char *event_run(struct tm_changes *c, struct tm_state *s, const str
 static void random_run(const struct plan *p) {
   struct tm_budget budget;
   struct tm_changes *c = run_changes(&budget, 0);
-  struct tm_state_options o = {"due", NULL, 3, 0, 8, TM_ON_FULL_OLDEST, p->max, 1, 0};
+  struct tm_state_options o = {"due", NULL, 3, 0, 8, TM_ON_FULL_OLDEST, p->max, 1, 0, NULL, 0, 0};
   struct tm_state *s = tm_ffi_state_new(c, &o);
   const char *what = NULL;
   uint32_t event, cut = 0, refused = 0;
@@ -387,7 +387,7 @@ static void random_runs(void) {
 /* ---- many ---- */
 
 static struct tm_state *timed_table(struct tm_changes *c) {
-  struct tm_state_options o = {"due", NULL, 3, 0, 8, 0, 0, 1, 0};
+  struct tm_state_options o = {"due", NULL, 3, 0, 8, 0, 0, 1, 0, NULL, 0, 0};
   struct tm_state *s = tm_ffi_state_new(c, &o);
   if (s == NULL) abort();
   return s;
@@ -591,7 +591,7 @@ static void allocations_fail(void) {
   for (uint32_t n = 1;; n++) {
     struct tm_budget budget;
     struct tm_changes *c = run_changes(&budget, 0);
-    struct tm_state_options o = {"due", NULL, 3, 0, 8, 0, 0, 1, 0};
+    struct tm_state_options o = {"due", NULL, 3, 0, 8, 0, 0, 1, 0, NULL, 0, 0};
     budget.fail_in = n;
     struct tm_state *s = tm_ffi_state_new(c, &o);
     int seen = s == NULL;

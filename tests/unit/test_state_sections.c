@@ -231,7 +231,7 @@ static struct tm_state *open_state(struct tm_changes *c) {
     {offsetof(struct record, text), TM_FIELD_TEXT, 0, TM_VALUE_STRING, 0, 0},
     {offsetof(struct record, order), TM_FIELD_LIST, 0, TM_VALUE_STRING, 0, 0},
   };
-  struct tm_state_options o = {"under test", fields, 10, 2, sizeof(struct record), 0, 0, 0, 1};
+  struct tm_state_options o = {"under test", fields, 10, 2, sizeof(struct record), 0, 0, 0, 1, NULL, 0, 0};
   struct tm_state *s = tm_ffi_state_new(c, &o);
   if (s == NULL) abort();
   return s;

@@ -227,7 +227,7 @@ static void table_over_it(void) {
   enum { KEYS = 700000, LEFT = 1000 };
   struct tm_budget own = {0};
   struct tm_changes *c = tm_ffi_changes_new(&own, 1);
-  struct tm_state_options o = {"t", NULL, 1, 0, 32, TM_ON_FULL_REFUSE, 0, 0, 0};
+  struct tm_state_options o = {"t", NULL, 1, 0, 32, TM_ON_FULL_REFUSE, 0, 0, 0, NULL, 0, 0};
   struct tm_state *s = tm_ffi_state_new(c, &o);
   struct tm_table *t = tm_table_of(s);
   struct tm_supply *its = t->log->supply;

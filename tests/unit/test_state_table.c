@@ -404,7 +404,7 @@ static void allocations_fail(void) {
     struct tm_budget budget;
     struct tm_changes *c = run_changes(&budget, 0);
     budget.fail_in = n;
-    struct tm_state_options o = {"f", NULL, 1, 0, RECORD_WORDS * 8, TM_ON_FULL_OLDEST, n % 2 != 0 ? 150 : 0, 0, 0};
+    struct tm_state_options o = {"f", NULL, 1, 0, RECORD_WORDS * 8, TM_ON_FULL_OLDEST, n % 2 != 0 ? 150 : 0, 0, 0, NULL, 0, 0};
     struct tm_state *s = tm_ffi_state_new(c, &o);
     uint32_t seen = s == NULL;
     if (s == NULL) s = tm_ffi_state_new(c, &o);
@@ -556,7 +556,7 @@ static void options_checked(void) {
   struct tm_budget budget;
   struct tm_changes *c = run_changes(&budget, 0);
   struct tm_state_field f = {4, TM_FIELD_LIST, 0, TM_VALUE_NUMBER, 0, 0};
-  struct tm_state_options o = {"o", &f, 1, 1, 8, 0, 0, 0, 0};
+  struct tm_state_options o = {"o", &f, 1, 1, 8, 0, 0, 0, 0, NULL, 0, 0};
   CHECK(tm_ffi_state_new(c, &o) == NULL, "a field beyond the record");
   f.off = 0;
   f.of = TM_VALUE_FALSE;

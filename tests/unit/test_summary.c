@@ -119,8 +119,8 @@ static const char text_expected[] =
 static const char json_expected[] =
   "{\"exit_code\":0,\"wall_s\":2.000000,\"cpu_s\":1.234,\"memory_peak_bytes\":32715571,\"events_per_s\":617284,"
   "\"counters\":{\"events_in\":1234567,\"bytes_in\":281481276,\"lines_blank\":0,\"lines_bad\":0,\"records_cut\":0,\"files_empty\":0,\"files_gone\":0,\"batches\":0,"
-  "\"rows_out\":1000,\"bytes_out\":1536,\"events_dropped\":999,\"events_failed\":0,\"events_late\":0,\"timers_dropped\":0,\"lookups_missed\":0,\"lookups_mistyped\":0,\"rows_dead\":0,"
-  "\"rows_discarded\":0,\"source_pauses\":3,\"worker_restarts\":0,\"reloads\":0,\"worker_kills_deadline\":0,\"quarantined\":0,"
+  "\"rows_out\":1000,\"bytes_out\":1536,\"events_dropped\":999,\"events_failed\":0,\"events_late\":0,\"timers_dropped\":0,\"matches_dropped\":0,\"lookups_missed\":0,\"lookups_mistyped\":0,\"rows_dead\":0,"
+  "\"rows_discarded\":0,\"source_pauses\":3,\"worker_restarts\":0,\"reloads\":0,\"worker_kills_deadline\":0,\"epochs\":0,\"epoch_bytes\":0,\"quarantined\":0,"
   "\"user_prints_dropped\":0,\"traces\":50,\"loops_compiled\":0,\"batches_to_warm\":0,\"trace_aborts\":0,\"trace_flushes\":0},"
   "\"latency_ns\":{\"count\":100,\"mean\":20010,\"p50\":10,\"p99\":999424,\"p999\":999424,\"max\":1000000},"
   "\"rows\":[{\"flow\":\"alerts -> alerts.ndjson\",\"rows\":1000}],"

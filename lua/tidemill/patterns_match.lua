@@ -1,0 +1,571 @@
+--[[
+patterns_match.lua - matches that have begun: what an event makes of each of them, when their time is over, which are sent.
+
+The record of a key holds them as rows of doubles, in order of their first event, and those that are complete but held back as one
+that began earlier is still going on:
+
+  runs   | state | node | from | from_time | last_time | state | ...      from: the number of the first event
+  done   | node | from | last_time | ...                                  node: what was taken (patterns_buffer.lua)
+
+A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua) until
+the watermark has passed them; what is over goes before an event of that time.
+]]
+
+local lib = require 'tidemill.lib'
+local buffer = require 'tidemill.patterns_buffer'
+local waits = require 'tidemill.patterns_waits'
+local graphs = require 'tidemill.patterns_graph'
+local state = require 'tidemill.state'
+local value = require 'tidemill.value'
+local windows = require 'tidemill.windows'
+local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local huge = math.huge
+
+local M = {}
+
+M.numbers, M.refs = {}, { { name = 'runs', kind = 'text' }, { name = 'done', kind = 'text' } }
+local RUN, DONE = 5, 3                 -- doubles of each
+local RUNS_FIELD, DONE_FIELD = 0, 1
+local EXACT = 2 ^ 53                   -- beyond it nothing can be due
+local TAKE, IGNORE, FINAL, STOP, PENDING = graphs.TAKE, graphs.IGNORE, graphs.FINAL, graphs.STOP, graphs.PENDING
+local PROCEED = graphs.PROCEED
+local ROWS_BYTES = 16 * 1024 * 1024
+local MORE = C.TM_STATE_MORE
+local doubles, double_ptr = ffi.typeof 'double[?]', ffi.typeof 'double *'
+
+-- Conditions ---------------------------------------------------------------------------
+
+--- Functions that say whether an edge holds for the event at hand. calls: user's functions with the view in place, f(m), by number, filled
+--- in later; each is asked once an event, or once an event and run.
+local function compile_conditions(graph, calls)
+  local env = { event_seen = {}, run_seen = {}, m = false, match = false }
+  local text = { [[
+local env, calls = ...
+local event_seen, run_seen = env.event_seen, env.run_seen
+local function event(i)
+  local v = event_seen[i]
+  if v == nil then
+    v = calls[i](false) and true or false
+    event_seen[i] = v
+  end
+  return v
+end
+local function run(i)
+  local v = run_seen[i]
+  if v == nil then
+    local m = env.m
+    if not m then
+      m = env.match()
+      env.m = m
+    end
+    v = calls[i](m) and true or false
+    run_seen[i] = v
+  end
+  return v
+end
+local list = {}
+]] }
+  local numbers = {}
+  for _, s in ipairs(graph.states) do
+    for _, e in ipairs(s.edges) do
+      if type(e.cond) == 'string' and not numbers[e.cond] then
+        numbers[e.cond] = #text
+        text[#text + 1] = ('list[%d] = function() return %s end\n'):format(#text, e.cond)
+      end
+    end
+  end
+  text[#text + 1] = 'return list'
+  local list = assert(loadstring(table.concat(text), '=tidemill.patterns'))(env, calls)
+  for _, s in ipairs(graph.states) do
+    for _, e in ipairs(s.edges) do e.holds = type(e.cond) == 'string' and list[numbers[e.cond]] or nil end
+  end
+  return env
+end
+
+local function clear(t) for k in pairs(t) do t[k] = nil end end
+
+-- A step -------------------------------------------------------------------------------
+
+---@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by); main: of state.open;
+---   clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its JSON;
+---   hold: where rows go; tally: struct tm_out_tally * or nil
+---@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at: is
+---   it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the rows
+---   in hold; counts(r); working, letter(); judge_due()
+function M.new(o)
+  local rec, main = o.rec, o.main
+  local ptr, typ, graph, hold = main.ptr, main.type, rec.graph, o.hold
+  local within, between = rec.pattern.within or huge, rec.pattern.between or huge
+  local after, max, on_full = rec.pattern.after, rec.max_partial, rec.on_full
+  local skips = after and after.kind ~= 'no_skip' and after.kind or false
+  local first, states = graph.first, graph.states
+  local bounded = within < huge or between < huge
+  local calls, times = {}, {}
+  local X = { calls = calls, times = times, event = false, at = 0, working = false, text = nil, len = 0, key = nil }
+  local env = compile_conditions(graph, calls)
+  local event_seen, run_seen = env.event_seen, env.run_seen
+
+  local W = waits.new(o.name, rec, ptr)
+  X.waits = W
+  local B = buffer.new(o.name, graph, o.copy)
+  local run_node = 0
+  env.match = function() return B.match(run_node) end
+
+  local function check(code)
+    if code < 0 then state.failed(ptr, code) end
+  end
+
+  -- Rows ---------------------------------------------------------------------------------
+
+  local heads, row_bytes = {}, 0
+  for i, s in ipairs(graph.stages) do heads[i] = ',' .. value.json(s.name) .. ':[' end
+
+  --- The events of a node as the members of a row, one a stage.
+  local function lists_of(node)
+    local stages, ids, n = B.way(node)
+    local parts = {}
+    for place, s in ipairs(graph.stages) do
+      local list = {}
+      for i = 1, n do
+        if s.owns[stages[i]] then list[#list + 1] = o.json(B.text(ids[i])) end
+      end
+      parts[#parts + 1] = heads[place] .. table.concat(list, ',') .. ']'
+    end
+    return table.concat(parts)
+  end
+
+  --- A match leaves. timed_out: it is none, its time is over.
+  local function send(node, time, timed_out)
+    local n = hold.n + 1
+    if n > lib.flow.max_rows then
+      raise('too-many-rows', ("pattern '%s': one event ended more than %d matches (--max-rows)"):format(rec.name, lib.flow.max_rows))
+    end
+    local text = ('{%s"time":%s%s%s%s}'):format(o.key and '"key":' .. (X.key ~= nil and value.json(X.key) or 'null') .. ',' or '',
+      value.json(time), rec.timeouts and (timed_out and ',"timed_out":true' or ',"timed_out":false') or '', lists_of(node),
+      lib.flow.firing == 2 and ',"partial":true' or '')
+    row_bytes = row_bytes + #text
+    if row_bytes > ROWS_BYTES then
+      raise('row-too-large', ("pattern '%s': the matches that one event ended exceed 16 MiB"):format(rec.name))
+    end
+    hold[n], hold.shapes[n], times[n] = lib.text(text, 9), false, time
+    hold.n = n
+  end
+
+  -- Runs at hand -------------------------------------------------------------------------
+
+  local runs, room, runs_n = doubles(64 * RUN), 64, 0     -- as they were
+  local out, out_room, out_n = doubles(64 * RUN), 64, 0   -- as they become
+  local done, done_n = {}, 0                              -- held back, DONE numbers each
+
+  local function push(s, node, from, from_time, last_time)
+    if out_n == out_room then
+      local more = doubles(2 * out_room * RUN)
+      ffi.copy(more, out, out_n * RUN * 8)
+      out, out_room = more, 2 * out_room
+    end
+    local at = out_n * RUN
+    out[at], out[at + 1], out[at + 2], out[at + 3], out[at + 4] = s.number, node, from, from_time, last_time
+    out_n = out_n + 1
+  end
+
+  --- What became is what was.
+  local function turn_over()
+    runs, room, out, out_room = out, out_room, runs, room
+    runs_n, out_n = out_n, 0
+  end
+
+  local function load(r)
+    runs_n = r.runs.n / (8 * RUN)
+    if runs_n < 0 then runs_n = 0 end
+    if runs_n > room then
+      room = runs_n * 2
+      runs = doubles(room * RUN)
+    end
+    if runs_n > 0 then ffi.copy(runs, ptr.base + 8 * r.runs.at, runs_n * RUN * 8) end
+    done_n, out_n = 0, 0
+    if r.done.n > 0 then
+      local p = ffi.cast(double_ptr, ptr.base + 8 * r.done.at)
+      done_n = r.done.n / 8
+      for i = 1, done_n do done[i] = p[i - 1] end
+    end
+  end
+
+  --- When the first run is over.
+  local function due_of()
+    local due = huge
+    for k = 0, runs_n - 1 do
+      local at = k * RUN
+      local t = runs[at + 3] + within
+      if t < due then due = t end
+      t = runs[at + 4] + between
+      if t < due then due = t end
+    end
+    if due == huge and done_n > 0 or due > EXACT and due < huge then due = EXACT end
+    return due
+  end
+
+  local function store(r)
+    if runs_n == 0 and done_n == 0 then
+      check(C.tm_ffi_state_remove(ptr, r))
+      return
+    end
+    check(C.tm_ffi_text_set(ptr, r, RUNS_FIELD, ffi.cast('char *', runs), runs_n * RUN * 8))
+    if done_n > 0 or r.done.n > 0 then
+      local held = doubles(math.max(done_n, 1))
+      for i = 1, done_n do held[i - 1] = done[i] end
+      check(C.tm_ffi_text_set(ptr, r, DONE_FIELD, ffi.cast('char *', held), done_n * 8))
+    end
+    local due = due_of()
+    if due == huge then
+      check(C.tm_ffi_due_cancel(ptr, r))
+    else
+      check(C.tm_ffi_due_set(ptr, r, due))
+      if due < o.clock.due then windows.set_due(o.clock, due) end
+    end
+  end
+
+  -- Complete matches ---------------------------------------------------------------------
+
+  --- A match is complete; node has one reference of it.
+  local function complete(node, from, last_time)
+    done[done_n + 1], done[done_n + 2], done[done_n + 3] = node, from, last_time
+    done_n = done_n + DONE
+  end
+
+  local function remove_done(i)
+    for k = i, done_n - DONE do done[k] = done[k + DONE] end
+    done_n = done_n - DONE
+  end
+
+  --- Up to which first event a match that is sent ends others, and whether those that began with it end too; nil: none.
+  local function skip_to(node, from)
+    if skips == 'skip_past_last' then
+      local _, ids, n = B.way(node)
+      return ids[n], true
+    elseif skips == 'skip_to_next' then
+      return from, true
+    end
+    local a, b = B.ends(node, rec.after_place)
+    local to = a
+    if skips == 'skip_to_last' then to = b end
+    if after.strict and (to == nil or to == from) then
+      local why = to == nil and ("took no event in stage '%s'"):format(after.stage) or ("begins with the event of '%s' to go on from")
+        :format(after.stage)
+      local text = ("pattern '%s': after_match('%s', '%s', { strict = true }), and a match %s"):format(rec.name, skips, after.stage, why)
+      lib.host.stop_run(text)
+      raise('pattern', text)
+    end
+    return to, false
+  end
+
+  --- Ends runs and matches that began up to event `to`, with it if `too`.
+  local function prune(to, too)
+    local n = 0
+    for k = 0, runs_n - 1 do
+      local at = k * RUN
+      if runs[at + 2] < to or too and runs[at + 2] == to then
+        B.refer(runs[at + 1], -1)
+      else
+        if n ~= k then ffi.copy(runs + n * RUN, runs + at, RUN * 8) end
+        n = n + 1
+      end
+    end
+    runs_n = n
+    for i = done_n - DONE + 1, 1, -DONE do
+      if done[i + 1] < to or too and done[i + 1] == to then
+        B.refer(done[i], -1)
+        remove_done(i)
+      end
+    end
+  end
+
+  --- Sends what is complete and need not be held back. Runs are those that go on.
+  local function settle()
+    if not skips then
+      for i = 1, done_n, DONE do
+        send(done[i], done[i + 2], false)
+        B.refer(done[i], -1)
+      end
+      done_n = 0
+      return
+    end
+    while done_n > 0 do
+      local best = 1
+      for i = 1 + DONE, done_n, DONE do
+        if done[i + 1] < done[best + 1] then best = i end
+      end
+      local node, from, time = done[best], done[best + 1], done[best + 2]
+      if runs_n > 0 and runs[2] < from then return end
+      remove_done(best)
+      local to, too = skip_to(node, from)
+      send(node, time, false)
+      if to then prune(to, too) end
+      B.refer(node, -1)
+    end
+  end
+
+  -- Time ---------------------------------------------------------------------------------
+
+  --- Can a run in this state be complete without another event?
+  local function is_pending(s)
+    if s.kind == PENDING then return true end
+    for _, e in ipairs(s.edges) do
+      if e.kind == PROCEED and (e.cond == true or s.asks) and is_pending(e.to) then return true end
+    end
+    return false
+  end
+  local pending = {}
+  for i, s in ipairs(states) do pending[i] = is_pending(s) end
+
+  local over_nodes, ended = {}, {}   -- when a node's time was over, 0: that was told; nodes of runs that are over
+
+  --- Ends the runs whose time is over at t. few: as many as rows may be sent at once, the others stay for the next call.
+  local function expire(t, few)
+    if not bounded then return end
+    local n, most = 0, few and lib.flow.max_rows - done_n / DONE or huge
+    clear(over_nodes)
+    for k = 0, runs_n - 1 do
+      local at = k * RUN
+      local over = huge
+      if runs[at + 3] + within <= t then over = runs[at + 3] + within end
+      if runs[at + 4] + between <= t and runs[at + 4] + between < over then over = runs[at + 4] + between end
+      if over == huge or few and (k - n >= most or row_bytes > ROWS_BYTES / 2) then
+        if n ~= k then ffi.copy(runs + n * RUN, runs + at, RUN * 8) end
+        n = n + 1
+      else
+        -- what waits for several things is several runs of one node, and one match
+        local node = runs[at + 1]
+        if pending[runs[at]] and over_nodes[node] ~= 0 then
+          over_nodes[node] = 0
+          complete(node, runs[at + 2], runs[at + 4])
+        else
+          if rec.timeouts and not over_nodes[node] then over_nodes[node] = over end
+          ended[#ended + 1] = node
+        end
+      end
+    end
+    if n == runs_n then return end
+    runs_n = n
+    for i = 1, #ended do
+      local node = ended[i]
+      local over = over_nodes[node]
+      if over and over ~= 0 then
+        over_nodes[node] = 0
+        send(node, over, true)
+      end
+      B.refer(node, -1)
+      ended[i] = nil
+    end
+    settle()
+  end
+
+  -- Events -------------------------------------------------------------------------------
+
+  local stack, asked, onward, kinds, targets, takes = {}, {}, {}, {}, {}, {}
+  local visited, round = {}, 0
+
+  --- Is a match complete whose next state is this one?
+  local function is_final(s)
+    if s.kind == FINAL then return true end
+    if s.asks then return false end
+    for i = 1, #s.edges do
+      local e = s.edges[i]
+      if e.kind == PROCEED and e.to.kind ~= STOP and (not e.holds or e.holds()) and is_final(e.to) then return true end
+    end
+    return false
+  end
+
+  --- What the event at hand makes of a match that is in state s; node 0: it begins one.
+  local function advance(s, node, from, from_time, last_time)
+    local n, top, stop, over = 0, 1, false, false
+    stack[1], asked[1] = s, false
+    env.m, run_node = false, node
+    clear(run_seen)
+    round = round + 1
+    while top > 0 do
+      local at, told = stack[top], asked[top] or stack[top].asks
+      top = top - 1
+      if at.kind == STOP then stop = true end
+      if told and at.kind == FINAL then over = true end
+      local edges = at.edges
+      -- there may be two ways to a state, by what is optional
+      local n_edges = visited[at.number] == round and 0 or #edges
+      visited[at.number] = round
+      local proceeds = 0
+      for i = 1, n_edges do
+        local e = edges[i]
+        if not e.holds or e.holds() then
+          if e.kind == PROCEED then
+            proceeds = proceeds + 1
+            onward[proceeds] = e.to
+          elseif e.kind == TAKE or node ~= 0 then
+            n = n + 1
+            kinds[n], targets[n], takes[n] = e.kind, e.to, e.stage
+          end
+        end
+      end
+      -- in the order of edges: who is nearer goes first
+      for i = proceeds, 1, -1 do
+        top = top + 1
+        stack[top], asked[top] = onward[i], told
+      end
+    end
+    if n == 1 and kinds[1] == IGNORE and not stop and not over then return push(targets[1], node, from, from_time, last_time) end
+    local references = node ~= 0 and -1 or 0
+    for i = 1, n do
+      local to = targets[i]
+      if kinds[i] == IGNORE then
+        if not stop then
+          push(to, node, from, from_time, last_time)
+          references = references + 1
+        end
+      else
+        local final = is_final(to)
+        if final or not stop then
+          local began = node == 0
+          local taken = B.take(takes[i], node)
+          references = references + 1
+          local start, start_time = began and B.now or from, began and B.at or from_time
+          local named = 0
+          if to.kind ~= FINAL and not stop and (#to.edges > 0 or to.kind == PENDING) then
+            push(to, taken, start, start_time, B.at)
+            named = 1
+          end
+          if final then
+            complete(taken, start, B.at)
+            named = named + 1
+          end
+          if named > 0 then B.refer(taken, named) else B.forget(taken) end
+        end
+      end
+    end
+    if over and node ~= 0 then
+      complete(node, from, last_time)
+      references = references + 1
+    end
+    if node ~= 0 and references ~= 0 then B.refer(node, references) end
+  end
+
+  local function drop_runs(from, n)
+    for k = from, from + n - 1 do B.refer(out[k * RUN + 1], -1) end
+    if o.tally then o.tally.matches_dropped = o.tally.matches_dropped + n end
+  end
+
+  --- Not more runs than max_partial.
+  local function bound()
+    local over = out_n - max
+    if over <= 0 then return end
+    if on_full == 'stop' then
+      lib.host.stop_run(("pattern '%s' has %d partial matches of one key (max_partial, on_full = 'stop')"):format(rec.name, max))
+      raise('state-full', ("pattern '%s': a key has %d partial matches, and on_full = 'stop' ends the run"):format(rec.name, max))
+    elseif on_full == 'refuse' then
+      drop_runs(max, over)
+    else
+      drop_runs(0, over)
+      ffi.copy(out, out + over * RUN, max * RUN * 8)
+    end
+    out_n = max
+  end
+
+  --- The event at hand comes to its key's record.
+  function X.step(r)
+    hold.n, row_bytes = 0, 0
+    load(r)
+    expire(X.at)
+    B.begin(X.at, X.text, X.len)
+    clear(event_seen)
+    for k = 0, runs_n - 1 do
+      local at = k * RUN
+      advance(states[runs[at]], runs[at + 1], runs[at + 2], runs[at + 3], runs[at + 4])
+    end
+    advance(first, 0, 0, 0, 0)
+    bound()
+    turn_over()
+    settle()
+    store(r)
+  end
+
+  -- Turns --------------------------------------------------------------------------------
+
+  --- The key of a record in Lua's form.
+  local function key_of(p)
+    if not o.key then return nil end
+    return (state.key_of(ptr, p, o.key.names, o.key.composite))
+  end
+
+  --- The record whose first run is over until `to`, if there is one.
+  local function pop_due(to)
+    while ptr.due <= to and ptr.due < huge do
+      local p = C.tm_ffi_due_pop(ptr, to)
+      if p ~= nil then return p end
+      if ptr.code ~= MORE then
+        check(ptr.code)
+        return nil
+      end
+    end
+    return nil
+  end
+
+  --- A record's time is over. That stands, whatever becomes of its rows.
+  local function pass(p)
+    local r = ffi.cast(typ, p)
+    check(C.tm_ffi_state_announce(ptr, p))
+    hold.n, row_bytes = 0, 0
+    X.key = key_of(p)
+    load(r)
+    local t = ptr.due_popped
+    if t >= EXACT then
+      for k = 0, runs_n - 1 do B.refer(runs[k * RUN + 1], -1) end
+      runs_n = 0
+      settle()
+    else
+      expire(t, true)
+    end
+    store(r)
+    C.tm_ffi_changes_commit(state.changes)
+  end
+
+  function X.next(to)
+    X.working = false
+    while true do
+      local at = W.peek(to)
+      local p = pop_due(at or to)
+      if p ~= nil then
+        pass(p)
+        if hold.n > 0 then
+          X.event, X.working = false, true
+          return true
+        end
+      elseif not at then
+        return false
+      elseif W.take(to) then
+        X.event, X.at, X.text, X.len, X.working = true, W.at, W.text, W.len, true
+        return true
+      end
+    end
+  end
+
+  --- The record of the event's key, announced.
+  function X.find()
+    local p = W.find()
+    X.key = key_of(p)
+    return ffi.cast(typ, p)
+  end
+
+  --- How many matches of a key have begun, and how many are held back.
+  function X.counts(r)
+    return math.max(r.runs.n, 0) / (8 * RUN), math.max(r.done.n, 0) / (8 * DONE)
+  end
+
+  --- What was at work, for a dead letter.
+  function X.letter()
+    if X.event then return o.json(X.text, X.len) end
+    return hold.n > 0 and hold[1] or nil
+  end
+
+  function X.judge_due() return math.min(W.judge_due(), ptr.due) end
+
+  return X
+end
+
+return M
