@@ -6,3 +6,5 @@ files['tests/spec/**'] = { std = '+busted' }
 files['**/*_spec.lua'] = { std = '+busted' }
 -- a script's functions name all that they are given, also what they do not use
 files['scripts/**'] = { unused_args = false }
+-- what files of a rule pack see
+files['scripts/packs/**'] = { unused_args = false, read_globals = { 'tm' } }

@@ -202,10 +202,10 @@ static void put_rules(const struct tm_shared *s, struct tm_buf *out) {
   char name[4 * sizeof s->rules[0].name + 1], note[4 * sizeof s->rules[0].note + 1], mode[4 * sizeof s->rules[0].mode + 1];
   int n = rules_n(s), shown = n < SHOWN ? n : SHOWN;
 
-  if (n > 0) put(out, "rules by pack                        mode          matches     errors    unknown   ns/event\n");
+  if (n > 0) put(out, "%-32s %-8s %10s %8s %8s %8s\n", "rules by pack", "mode", "matches", "errors", "unknown", "ns/event");
   for (int i = 0; i < shown; i++) {
     const struct tm_rule_done *r = &s->rules[i];
-    put(out, "  %-34s %-8s %12.0f %10.0f %10.0f %10.0f\n", clean_text(r->name, sizeof r->name, name),
+    put(out, "  %-30s %-8s %10.0f %8.0f %8.0f %8.0f\n", clean_text(r->name, sizeof r->name, name),
         clean_text(r->mode, sizeof r->mode, mode), r->matches, r->errors, r->unknowns, r->ns);
     if (r->note[0] != '\0') put_wrapped(out, clean_text(r->note, sizeof r->note, note), 6);
   }

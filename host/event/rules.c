@@ -266,8 +266,8 @@ static void walk_few(struct rule *x, const struct rules *r, int32_t w, uint64_t 
 
 static void walk(struct rule *x, const struct rules *r, int32_t w, uint64_t rows) {
   uint64_t reached[NODES_MAX], hit = 0, ask = 0;
+  memset(reached, 0, sizeof *reached * (size_t)x->nodes_n);
   reached[0] = rows;
-  for (int32_t k = 1; k < x->nodes_n; k++) reached[k] = 0;
   for (int32_t k = 0; k < x->nodes_n; k++) {
     const struct node *node = &x->nodes[k];
     uint64_t here = reached[k];

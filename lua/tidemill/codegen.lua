@@ -448,7 +448,8 @@ function M.compile(group, checked)
     timed = uses(group, function(kind) return kind == 'event_time' end),
     stateful = uses(group, keeps_state), sampled = uses(group, function(kind) return kind == 'sample' end),
     windowed = uses(group, function(_, step) return Gen.asks_clock(step) end),
-    states = {}, fires = {}, ahead = {}, columns = {}, checks = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {}, forward = {},
+    states = {}, fires = {}, ahead = {}, columns = {}, checks = {}, boxes = {}, anchors = {}, clocks = {}, applied = {}, joins = {},
+      forward = {},
     over = {},
   }, Gen)
   for _, m in ipairs(members) do g.forks = g.forks or has_forks(m.tree) end

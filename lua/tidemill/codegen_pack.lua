@@ -134,7 +134,8 @@ return function(emit, Gen)
     local J = rules.new(pack, set, view, many)
     local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields })
     function decide.decided(of, j, decision, score) of:decided(j, decision, score) end
-    local P = { n = 0, pos = 0, judged = false, judging = false, taking = false, retry = false, done = -1, home = J.home, many = many, J = J }
+    local P = { n = 0, pos = 0, judged = false, judging = false, taking = false, retry = false, done = -1, home = J.home, many = many,
+      J = J }
     local times = ffi.new('double[?]', rules.ROWS)
     local marks = ffi.new('double[?]', rules.ROWS)
     P.times, P.marks = ffi.cast('double *', times), ffi.cast('double *', marks)
@@ -154,7 +155,7 @@ return function(emit, Gen)
     -- the event is taken in
     g:at(step)
     g:put('do local j = %s', many and p .. '.n' or '0')
-    g:put_features(set, view, step, 'j')
+    if #pack.groups > 0 then g:put_features(set, view, step, 'j') end
     g:put('%s(e%d, j)', g:const(J.take), n)
     g:sync(view)
     if many then
@@ -170,8 +171,8 @@ return function(emit, Gen)
     -- the decision
     local put_suppress, E = suppression(g, step, view)
     if many then
-      g:put('local function decide_row(j) local i, full = %s[j], nil mk.row, mk.step = i, %d mk.sub = 0 st0.home, st0.row, st0.time = i, i, %s[j]',
-        g:const(P.home), step.mark, g:const(P.times))
+      g:put('local function decide_row(j) local i, full = %s[j], nil mk.row, mk.step, mk.sub = i, %d, 0', g:const(P.home), step.mark)
+      g:put('st0.home, st0.row, st0.time = i, i, %s[j]', g:const(P.times))
       g:put('%s[0] = j', g:const(J.at))
       g:put('do local why = %s(j) if why then %s(why) end end', g:const(J.left_out), g:const(failed_rule))
       g:put_taken()
@@ -245,7 +246,7 @@ return function(first, last) FIRE
   end
   return last + 1
 end
-]]):gsub('%f[%w_](%u[%u_]+)%f[^%w_]', { PACK = k.p, HOME = k.home, MARK = tostring(k.mark), JUDGE = k.judge, 
+]]):gsub('%f[%w_](%u[%u_]+)%f[^%w_]', { PACK = k.p, HOME = k.home, MARK = tostring(k.mark), JUDGE = k.judge,
       PASS = k.pass, FIRE = self:fire_call(member), ROWS = tostring(rules.ROWS), TURN = settle and 'settle()' or '',
       SETTLE = settle and 'st0.home = first - 1 settle()' or '' })
   end

@@ -10,7 +10,8 @@ rate guard; and what of each rule is told at the end.
   guard     more than `max` such decisions within `within` of event time: further ones become `action`, with guarded = true, until there is
             room again; the alarm is told once for each time that it trips
 
-A row has the fields that the step asks for: decision, score, reasons, rules, features, pack, version, event; and errors, suppressed, guarded
+A row has the fields that the step asks for: decision, score, reasons, rules, features, pack, version, event; and errors, suppressed,
+guarded
 where there is something to say.
 ]]
 
@@ -20,7 +21,7 @@ local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
-local C, ffi = lib.C, lib.ffi
+local C = lib.C
 local floor = math.floor
 local band, rshift = lib.bit.band, lib.bit.rshift
 
@@ -111,7 +112,7 @@ local function new_guard(pack, name)
       G.held = G.held + 1
       if not G.tripped then
         G.tripped, G.trips = true, G.trips + 1
-        lib.host.warn(("pack %s: more than %d decisions '%s' within %s; further ones become '%s' until there are fewer (guarded = true)"):format(
+        lib.host.warn(("pack %s: more than %d decisions '%s' within %s; further ones become '%s' until there are fewer (guarded)"):format(
           pack.name, g.max, g.decision, require 'tidemill.duration'.text(g.within), g.action))
       end
       return g.action, true

@@ -30,7 +30,8 @@ local M = {}
 local MANIFEST = {
   name = { 'string', required = "name = 'card_fraud'" }, version = { 'string', required = "version = '1.0.0'" }, engine = { 'string' },
   stream = { 'string', required = "stream = 'payment', for schema/payment.lua" },
-  time = { 'table', required = "time = { field = 'ts', unit = 'ms' }" }, decisions = { 'table', required = 'decisions = { review = 60, decline = 100 }' },
+  time = { 'table', required = "time = { field = 'ts', unit = 'ms' }" }, decisions = { 'table',
+    required = 'decisions = { review = 60, decline = 100 }' },
   suppress = { 'table' }, lists = { 'table' }, score = { one_of = { 'sum', 'max' } }, guard = { 'table' },
 }
 local TIME = { field = { 'string', required = "field = 'ts'" }, unit = { one_of = { 's', 'ms', 'us', 'ns', 'iso8601' } },
@@ -91,7 +92,8 @@ end
 --- Is this a field of the schema? Else raises, with the place.
 local function need_field(pack, place, what, name)
   if pack.fields[name] then return end
-  fault(place, what .. " '" .. tostring(name) .. "' is no field of " .. pack.schema_path .. suggest.among(tostring(name), sorted(pack.fields)))
+  fault(place, what .. " '" .. tostring(name) .. "' is no field of " .. pack.schema_path .. suggest.among(tostring(name),
+    sorted(pack.fields)))
 end
 
 local function decisions_of(set, pack, given)

@@ -31,7 +31,7 @@ local function read_bands(set, path, name, given)
     if (band.below == nil) ~= last then
       fault(set:place(path, name), ("%s: every band but the last has `below`; the last one takes the rest"):format(name))
     end
-    if i > 1 and band.below and not (band.below > given[i - 1].below) then
+    if i > 1 and band.below and (band.below ~= band.below or band.below <= given[i - 1].below) then
       fault(set:place(path, name), ('%s: bands go up, found %s behind %s'):format(name, shown(band.below), shown(given[i - 1].below)))
     end
     bands[i] = { below = band.below or math.huge, points = band.points }

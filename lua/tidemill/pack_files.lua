@@ -86,7 +86,8 @@ function Files:place(path, key, after)
     if name then
       local plain = tostring(name):gsub('%p', '%%%0')
       local at
-      for _, pattern in ipairs { '%f[%w_]' .. plain .. '%s*=[^=]', '[\'"]' .. plain .. '[\'"]%s*%]?%s*=[^=]', '[\'"]' .. plain .. '[\'"]' } do
+      for _, pattern in ipairs { '%f[%w_]' .. plain .. '%s*=[^=]', '[\'"]' .. plain .. '[\'"]%s*%]?%s*=[^=]', '[\'"]' .. plain ..
+        '[\'"]' } do
         at = text:find(pattern, from)
         if at then break end
       end
@@ -151,7 +152,7 @@ function Files:check(path, what, t, fields, after)
 end
 
 --- A name that must be one of some; else what is close, with the place.
-function Files:known(place, what, name, names)
+function Files.known(_, place, what, name, names)
   for _, n in ipairs(names) do if n == name then return end end
   M.fault(place, what .. " '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
 end

@@ -123,7 +123,8 @@ function M.load(set, path, given, site)
     local about = given[name]
     local what = "the list '" .. tostring(name) .. "'"
     if type(name) ~= 'string' then fault(set:place(path, 'lists'), 'lists are named: lists = { mcc = { … } }') end
-    set:check(path, what, about, { key = { one_of = TYPES, required = "key = 'string'" }, file = { 'string', required = "file = 'lists/x.csv'" },
+    set:check(path, what, about, { key = { one_of = TYPES, required = "key = 'string'" }, file = { 'string',
+      required = "file = 'lists/x.csv'" },
       column = { 'string' } }, name)
     local list = { name = name, key = about.key, keys = {}, n = 0, place = set:place(path, name, 'lists'), asked = 0 }
     local own = site and site[name]

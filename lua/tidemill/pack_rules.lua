@@ -3,7 +3,8 @@ pack_rules.lua - the rules of a pack as they are written, read and checked. A fi
 
   { id = 'travel', rev = 1, score = 60, severity = 'high', reason_code = 'R30', tags = { 'location' }, mode = 'enforce',
     needs = { 'travel_kmh' },                          -- features without which the rule answers unknown
-    only = { country = 'DE', mcc = { '6011', '6051' }, amount = { min = 500 } },       -- indexed: where it does not hold the rule costs nothing
+    only = { country = 'DE', mcc = { '6011', '6051' }, amount = { min = 500 } },
+      -- indexed: where it does not hold the rule costs nothing
     exceptions = { 'card' },                           -- fields by which a site may make exceptions
     rollout = { percent = 20, by = 'card' },           -- the others are in shadow
     params = { kmh = { default = 900, min = 300, max = 2000 } },
@@ -70,7 +71,8 @@ local function condition(set, pack, path, id, field, v)
       fault(place, ("only: '%s' takes a value, a list of values, or { min =, max = }, got %s"):format(field, shown(value)))
     end
     if kind and t ~= kind then
-      fault(place, ("only: the field '%s' is declared %s and reads as a %s, got %s"):format(field, pack.fields[field].name, kind, shown(value)))
+      fault(place, ("only: the field '%s' is declared %s and reads as a %s, got %s"):format(field, pack.fields[field].name, kind,
+        shown(value)))
     end
   end
   if type(v) ~= 'table' then
@@ -96,7 +98,9 @@ local function condition(set, pack, path, id, field, v)
     fault(place, ("only: bounds are for numbers, and the field '%s' is declared %s"):format(field, pack.fields[field].name))
   end
   local c = { field = field, min = v.min or -math.huge, max = v.max or math.huge }
-  if not (c.min <= c.max) then fault(place, ("only: no value of '%s' is from %s to %s"):format(field, shown(v.min), shown(v.max))) end
+  if c.min > c.max or c.min ~= c.min or c.max ~= c.max then
+    fault(place, ("only: no value of '%s' is from %s to %s"):format(field, shown(v.min), shown(v.max)))
+  end
   return c
 end
 

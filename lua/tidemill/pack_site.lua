@@ -44,7 +44,8 @@ function M.lists(site, known)
     for _, key in ipairs { 'add', 'remove' } do
       for _, v in ipairs(about[key] or {}) do
         if type(v) ~= (known[name].key or 'string') then
-          fault(set:place(path, name, 'lists'), ("the list '%s' has keys of type %s, found %s"):format(name, tostring(known[name].key), shown(v)))
+          fault(set:place(path, name, 'lists'), ("the list '%s' has keys of type %s, found %s"):format(name, tostring(known[name].key),
+            shown(v)))
         end
       end
     end

@@ -1,5 +1,6 @@
 --[[
-pack_tests.lua - the tests of a rule pack, as `tidemill test` runs them: each is a stream of its own, given event by event to the engine of a
+pack_tests.lua - the tests of a rule pack, as `tidemill test` runs them: each is a stream of its own, given event by event to the engine
+of a
 run (testing.lua). A file of tests/ returns a list of tests.
 
   { 'name', events = { { ts = 0, card = 'a' }, … },     -- in the order in which they come, so one may come late
@@ -95,7 +96,8 @@ function M.run(testing, s, case)
   for _, id in ipairs(row.errors or {}) do errors[id] = true end
   for k, rule in ipairs(at.list) do unknown[rule.id] = at.R.stats[k - 1].unknowns > before[k] end
   local what = 'the last event: fired: ' .. table.concat(sorted_ids(row.rules, 'id'), ', ')
-  for _, list in ipairs { { 'fires', fired, true }, { 'not_fires', fired, false }, { 'unknown', unknown, true }, { 'errors', errors, true } } do
+  for _, list in ipairs { { 'fires', fired, true }, { 'not_fires', fired, false }, { 'unknown', unknown, true }, { 'errors', errors,
+    true } } do
     for _, id in ipairs(test[list[1]] or {}) do
       if (list[2][id] or false) ~= list[3] then
         wrong[#wrong + 1] = ("%s: the rule '%s' %s (%s)"):format(list[1], id, list[3] and 'did not' or 'did', what)

@@ -6,7 +6,8 @@ rules.lua - a pack's rules at work on a chunk of events, rule by rule.
            loop of its own over these, loaded for it alone. A rule that raises is `error` for that row, and the loop goes on behind it
   collect  what matched, by row, in order of rules
 
-A chunk is as many events as the caller took in, one or many: nothing here depends on how many. What the functions see of an event is the view,
+A chunk is as many events as the caller took in, one or many: nothing here depends on how many. What the functions see of an event is the
+view,
 which is put at the row (st.row) where events are many; where the event was changed before the pack, chunks are of one.
 
 The deadline may end a function in the middle of a chunk. Then the event at the marker fails alone (M.fail of boot.lua), and `judge` goes on

@@ -16,7 +16,8 @@ local M = {}
 
 local function read_only(what)
   return function(_, k)
-    raise('read-only', ("%s.%s cannot be assigned: what a rule is given is read-only; a rule's values are its locals"):format(what, tostring(k)))
+    raise('read-only', ("%s.%s cannot be assigned: what a rule is given is read-only; a rule's values are its locals"):format(what,
+      tostring(k)))
   end
 end
 

@@ -26,7 +26,8 @@ return function(methods, step, stream)
   --- Decisions of a rule pack about each event.
   function methods:pack(dir, options)
     local where = place()
-    if type(dir) ~= 'string' or dir == '' then fault(where, "pack takes the folder of a pack: :pack 'packs/card_fraud', got " .. describe(dir)) end
+    if type(dir) ~= 'string' or dir == '' then fault(where, "pack takes the folder of a pack: :pack 'packs/card_fraud', got " ..
+      describe(dir)) end
     local o = stream.options(where, 'pack', options)
     local fields = fields_of(where, o.fields)
     local pack = require 'tidemill.pack'.load(dir, { where = where, site = o.site, tm = require 'tidemill.api'.make {} })

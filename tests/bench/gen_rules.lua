@@ -4,7 +4,8 @@ gen_rules.lua - task R: a rule pack of many synthetic rules, and events of 20 nu
   luajit tests/bench/gen_rules.lua DIR RULES KIND EVENTS      KIND: compare, function, only
 
 Each of the 20 numbers is uniform in [0, 1). A rule has one to three comparisons, with thresholds of its own such that it is true on 2 % of
-the events, at random; `function`: the same with a little arithmetic, which only Lua can do; `only`: and each rule holds for one of RULES / 2
+the events, at random; `function`: the same with a little arithmetic, which only Lua can do; `only`: and each rule holds for one of RULES
+/ 2
 merchants, so that two rules may apply to an event. Writes DIR/pack and DIR/events.ndjson.
 ]]
 

@@ -85,6 +85,7 @@ describe('the catalog', function()
     apply = "window('w', tm.window.global()):apply(function() end, ",
   }
 
+  before.pack = "pack('scripts/packs/limits', "
   before.lookup = "lookup(tm.table('t', { key = 'k', from = stream, max_keys = 1 }), "
 
   local before_options = {
@@ -127,7 +128,7 @@ describe('the catalog', function()
       for line in example:gmatch '\n  < ([^\n]*)' do input = input .. line .. '\n' end
       for line in example:gmatch '\n  > ([^\n]*)' do output = output .. line .. '\n' end
       local dir = h.folder(file and { [file] = input } or {})
-      if e.pack then assert.equal(0, h.run({ 'new', 'pack', e.pack }, nil, { cwd = dir }).code) end
+      if e.name == 'pack' then assert.equal(0, h.run({ 'new', 'pack', 'limits' }, nil, { cwd = dir }).code) end
       local check = h.run({ 'check', '-e', e.example }, nil, { cwd = dir })
       assert.equal(0, check.code, check.err)
       assert.equal('', check.err)

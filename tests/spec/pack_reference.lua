@@ -109,8 +109,10 @@ function M.files(pack)
   local guard = pack.guard and ("guard = { decision = 'decline', action = 'review', max = %d, within = '%dms' },"):format(pack.guard.max,
     pack.guard.within) or ''
   local files = {
-    ['pack.lua'] = ([[return { name = 'random', version = '1.0.0', stream = 'payment', time = { field = 'ts', unit = 'ms', out_of_order = '5s' },
-      decisions = %s, score = %q, lists = { risky = { key = 'string', file = 'lists/risky.txt' } }, %s %s }]]):format(literal(pack.decisions),
+    ['pack.lua'] = ([[return { name = 'random', version = '1.0.0', stream = 'payment',
+      time = { field = 'ts', unit = 'ms', out_of_order = '5s' },
+      decisions = %s, score = %q, lists = { risky = { key = 'string', file = 'lists/risky.txt' } },
+        %s %s }]]):format(literal(pack.decisions),
       pack.combine, pack.suppress and ("suppress = { by = 'card', within = '%dms' },"):format(pack.suppress) or '', guard),
     ['schema/payment.lua'] = [[return { id = 'number', ts = 'time_ms', card = 'string', amount = 'number', country = 'string',
       channel = 'string', note = 'any' }]],
@@ -126,8 +128,10 @@ function M.files(pack)
     for name, v in pairs(rule.params) do params[name] = { default = v } end
     files[('rules/%03d.lua'):format(i)] = ([[return { id = %q, score = %d, mode = %q, needs = %s, exceptions = %s, only = %s, params = %s,
       reason_code = %q, reason = '{f.n_1m} of {tx.card}', %s
-      when = function(tx, f, p, lists) return %s end }]]):format(rule.id, rule.score, rule.mode, literal(rule.needs), literal(rule.exceptions),
-      literal(rule.only), literal(params), 'C' .. rule.id, rule.rollout and ("rollout = { percent = %d, by = 'card' },"):format(rule.rollout) or '',
+      when = function(tx, f, p, lists) return %s end }]]):format(rule.id, rule.score, rule.mode, literal(rule.needs),
+        literal(rule.exceptions),
+      literal(rule.only), literal(params), 'C' .. rule.id, rule.rollout and
+        ("rollout = { percent = %d, by = 'card' },"):format(rule.rollout) or '',
       rule.when)
     if rule.excepted then site.exceptions[rule.id] = { card = rule.excepted[1] == rule.excepted[2] and { 'c1' } or rule.excepted } end
   end
@@ -166,7 +170,8 @@ local function features(events, i, marks)
     end
   end
   local m = mean(others)
-  return { n_1m = n1, n_10m = n10, s_10m = some and sum or nil, m_10m = m, w_10m = #others >= 3 and m or nil }, { w_10m = m and #others < 3 }
+  return { n_1m = n1, n_10m = n10, s_10m = some and sum or nil, m_10m = m, w_10m = #others >= 3 and m or nil }, { w_10m = m and
+    #others < 3 }
 end
 
 local function holds(only, e)
@@ -227,7 +232,8 @@ function M.decide(pack, events)
         if rule.rollout == 0 and mode ~= 'excepted' then mode = 'shadow' end
         matched[#matched + 1] = rule.id .. ':' .. mode
         if mode == 'enforce' then add(rule.score) end
-        if mode == 'enforce' or mode == 'alert' then reasons[#reasons + 1] = { rule.score, rule.id, 'C' .. rule.id, f.n_1m .. ' of ' .. e.card } end
+        if mode == 'enforce' or mode == 'alert' then reasons[#reasons + 1] = { rule.score, rule.id, 'C' .. rule.id, f.n_1m .. ' of ' ..
+          e.card } end
       end
     end
     if pack.card then
@@ -271,7 +277,8 @@ function M.shown(row)
   local matched, reasons = {}, {}
   for k, rule in ipairs(row.rules) do matched[k] = rule.id .. ':' .. rule.mode end
   for k, reason in ipairs(row.reasons) do reasons[k] = reason.code .. '=' .. reason.score .. '(' .. reason.text .. ')' end
-  return ('%d %s %g [%s] [%s] [%s]%s%s'):format(row.event.id, row.decision, row.score, table.concat(matched, ' '), table.concat(reasons, ' '),
+  return ('%d %s %g [%s] [%s] [%s]%s%s'):format(row.event.id, row.decision, row.score, table.concat(matched, ' '), table.concat(reasons,
+    ' '),
     table.concat(row.errors or {}, ' '), row.suppressed and ' suppressed' or '', row.guarded and ' guarded' or '')
 end
 

@@ -1,5 +1,6 @@
 --[[
-packs_random_spec.lua - rule packs against a plain loop over rules for every event (pack_reference.lua): random packs and streams, in one batch and
+packs_random_spec.lua - rule packs against a plain loop over rules for every event (pack_reference.lua): random packs and streams, in one
+batch and
 in many, events as they come and changed before the pack, compiled and interpreted. What is decided never depends on that.
 ]]
 
@@ -43,7 +44,8 @@ describe('a random rule pack', function()
         h.compare(want, got, what .. ', seed ' .. seed .. ', ' .. dir)
       end
       check(("stream:pack('%s'%s)"):format(dir, option), 'as events come')
-      check(("stream:map(function(e) e.more = 1 return e end):pack('%s'%s):map(function(d) d.event.more = nil return d end)"):format(dir, option),
+      check(("stream:map(function(e) e.more = 1 return e end):pack('%s'%s):map(function(d) d.event.more = nil return d end)"):format(dir,
+        option),
         'changed before')
       if seed % 4 == 0 then check(("stream:pack('%s'%s)"):format(dir, option), 'interpreted', '--no-jit') end
       -- batches are what a pipe gives: pieces of some events
@@ -54,7 +56,8 @@ i, k = 0, 1
 while i < len(lines):
     sys.stdout.write(''.join(lines[i:i + k])); sys.stdout.flush(); i += k; k = k * 7 %% 61 + 1; time.sleep(0.002)
 ]]):format(input))
-      local r = h.shell(('%s %s | %s'):format(h.python, h.quote(cut), h.command { 'run', '--quiet', '-e', ("stream:pack('%s'%s)"):format(dir, option) }))
+      local r = h.shell(('%s %s | %s'):format(h.python, h.quote(cut), h.command { 'run', '--quiet', '-e',
+        ("stream:pack('%s'%s)"):format(dir, option) }))
       h.compare(want, decided(r), 'in many batches, seed ' .. seed)
     end)
   end

@@ -52,35 +52,52 @@ describe('a pack that is wrong is told with its line:', function()
   local function rule(text) return 'return { id = \'x\', score = 10,\n' .. text .. ' }\n' end
   local WHEN = 'when = function(tx, f, p, lists) return %s end'
   for what, case in pairs {
-    ['an unknown field of the manifest'] = { 'pack.lua', BASE['pack.lua']:gsub('lists =', 'listz ='), ':3: ', "no field 'listz' (did you mean 'lists'?)" },
+    ['an unknown field of the manifest'] = { 'pack.lua', BASE['pack.lua']:gsub('lists =', 'listz ='), ':3: ',
+      "no field 'listz' (did you mean 'lists'?)" },
     ['a manifest without a name'] = { 'pack.lua', "return { version = '1.0.0' }", ':1: ', "needs '" },
-    ['a schema that is not there'] = { 'pack.lua', BASE['pack.lua']:gsub("'payment'", "'paymint'"), ':1: ', "schema/paymint.lua' for the stream 'paymint' (did you mean 'payment'?)" },
+    ['a schema that is not there'] = { 'pack.lua', BASE['pack.lua']:gsub("'payment'", "'paymint'"), ':1: ',
+      "schema/paymint.lua' for the stream 'paymint' (did you mean 'payment'?)" },
     ['a decision without a score'] = { 'pack.lua', BASE['pack.lua']:gsub('review = 50', 'review = 0'), ':2: ', 'least scores above 0' },
-    ['a type that is none'] = { 'schema/payment.lua', BASE['schema/payment.lua']:gsub("card = 'string'", "card = 'strin'"), ':1: ', "field 'card'" },
-    ['a feature of a field that is not there'] = { 'features/card.lua', BASE['features/card.lua']:gsub("key = 'card'", "key = 'cart'"), 'features/card.lua:', "'cart'" },
+    ['a type that is none'] = { 'schema/payment.lua', BASE['schema/payment.lua']:gsub("card = 'string'", "card = 'strin'"), ':1: ',
+      "field 'card'" },
+    ['a feature of a field that is not there'] = { 'features/card.lua', BASE['features/card.lua']:gsub("key = 'card'", "key = 'cart'"),
+      'features/card.lua:', "'cart'" },
     ['a list whose file is not there'] = { 'lists/bad.txt', false, 'pack.lua|lists/bad.txt', 'No such file' },
-    ['a list with keys of another type'] = { 'pack.lua', BASE['pack.lua']:gsub("key = 'string'", "key = 'number'"), 'bad.txt:1: ', 'type number' },
-    ['an unknown field of a rule'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nscor = 3'), ':3: ', "no field 'scor' (did you mean 'score'?)" },
+    ['a list with keys of another type'] = { 'pack.lua', BASE['pack.lua']:gsub("key = 'string'", "key = 'number'"), 'bad.txt:1: ',
+      'type number' },
+    ['an unknown field of a rule'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nscor = 3'), ':3: ',
+      "no field 'scor' (did you mean 'score'?)" },
     ['a rule without a function'] = { 'rules/x.lua', rule 'rev = 1', ':1: ', "needs 'when'" },
     ['a rule that is no table'] = { 'rules/x.lua', 'return 7', ':1: ', 'must return a table' },
     ['a rule that does not compile'] = { 'rules/x.lua', 'return {\nid = = 3 }', 'x.lua:2: ', 'unexpected symbol' },
-    ['a feature that is not there'] = { 'rules/x.lua', rule(WHEN:format 'f.tx_1n > 1'), ':2: ', "the feature 'tx_1n', which the pack does not have (did you mean 'tx_1m'?)" },
-    ['a field that is not there'] = { 'rules/x.lua', rule(WHEN:format 'tx.amonut > 1'), ':2: ', "the field 'amonut', which the pack does not have (did you mean 'amount'?)" },
+    ['a feature that is not there'] = { 'rules/x.lua', rule(WHEN:format 'f.tx_1n > 1'), ':2: ',
+      "the feature 'tx_1n', which the pack does not have (did you mean 'tx_1m'?)" },
+    ['a field that is not there'] = { 'rules/x.lua', rule(WHEN:format 'tx.amonut > 1'), ':2: ',
+      "the field 'amonut', which the pack does not have (did you mean 'amount'?)" },
     ['a param that is not there'] = { 'rules/x.lua', rule(WHEN:format 'tx.amount > p.n'), ':2: ', "the param 'n'" },
-    ['a list that is not there'] = { 'rules/x.lua', rule(WHEN:format 'lists.bat:has(1)'), ':2: ', "the list 'bat', which the pack does not have (did you mean 'bad'?)" },
+    ['a list that is not there'] = { 'rules/x.lua', rule(WHEN:format 'lists.bat:has(1)'), ':2: ',
+      "the list 'bat', which the pack does not have (did you mean 'bad'?)" },
     ['an assignment'] = { 'rules/x.lua', rule 'when = function(tx) tx.amount = 1 end', ':2: ', "assigns the field 'amount'" },
-    ['needs that are not there'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ", needs = { 'tx_1h' }"), ':2: ', "needs the feature 'tx_1h'" },
+    ['needs that are not there'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ", needs = { 'tx_1h' }"), ':2: ',
+      "needs the feature 'tx_1h'" },
     ['an id used twice'] = { 'rules/x.lua', "return { id = 'burst', score = 1, when = function() end }", 'x.lua:1: ', "burst.lua:1" },
-    ['a param out of its bounds'] = { 'rules/burst.lua', BASE['rules/burst.lua']:gsub('default = 2', 'default = 20'), ':2: ', 'from 1 to 9, got 20' },
-    ['only of a field that is not there'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ",\nonly = { contry = 'DE' }"), ':3: ', "'contry' is no field" },
+    ['a param out of its bounds'] = { 'rules/burst.lua', BASE['rules/burst.lua']:gsub('default = 2', 'default = 20'), ':2: ',
+      'from 1 to 9, got 20' },
+    ['only of a field that is not there'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ",\nonly = { contry = 'DE' }"), ':3: ',
+      "'contry' is no field" },
     ['only of another type'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nonly = { amount = "7" }'), ':3: ', 'reads as a number' },
-    ['only that never holds'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nonly = { amount = { min = 2, max = 1 } }'), ':3: ', 'no value' },
-    ['a reason of what is not there'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nreason = "{f.tx_1h}"'), ':3: ', "names the feature 'tx_1h'" },
+    ['only that never holds'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nonly = { amount = { min = 2, max = 1 } }'), ':3: ',
+      'no value' },
+    ['a reason of what is not there'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ',\nreason = "{f.tx_1h}"'), ':3: ',
+      "names the feature 'tx_1h'" },
     ['a mode that is none'] = { 'rules/x.lua', rule(WHEN:format 'true' .. ", mode = 'enforced'"), ':2: ', "(did you mean 'enforce'?)" },
     ['a pack without rules'] = { 'rules/burst.lua', false, 'pack.lua', 'has no rule' },
-    ['bands that do not go up'] = { 'scorecards/s.lua', "return { id = 's', characteristics = { { field = 'amount',\nbands = { { below = 3, points = 1 }, { below = 2, points = 2 }, { points = 3 } } } } }", ':1: ', 'bands go up' },
+    ['bands that do not go up'] = { 'scorecards/s.lua',
+      "return { id = 's', characteristics = { { field = 'amount',\n" ..
+      'bands = { { below = 3, points = 1 }, { below = 2, points = 2 }, { points = 3 } } } } }', ':1: ', 'bands go up' },
     ['a require'] = { 'rules/x.lua', "local x = require 'y' return {}", ':1: ', 'has no require' },
-    ['a pack of a newer program'] = { 'pack.lua', BASE['pack.lua']:gsub("version =", "engine = '>=99.0', version ="), ':1: ', 'needs tidemill 99.0' },
+    ['a pack of a newer program'] = { 'pack.lua', BASE['pack.lua']:gsub("version =", "engine = '>=99.0', version ="), ':1: ',
+      'needs tidemill 99.0' },
   } do
     it(what, function()
       local r = h.run({ 'check', folder { [case[1]] = case[2] } })
@@ -132,7 +149,8 @@ describe('a site', function()
   end)
 
   it('adds to lists', function()
-    local dir = folder { ['rules/list.lua'] = "return { id = 'list', score = 90, when = function(tx, f, p, lists) return lists.bad:has(tx.country) end }" }
+    local dir = folder { ['rules/list.lua'] =
+      "return { id = 'list', score = 90, when = function(tx, f, p, lists) return lists.bad:has(tx.country) end }" }
     local input = events { { 0, 'a', '"country":"XA"' }, { 1, 'b', '"country":"XB"' } }
     local rows = decide(dir, input)
     assert.same({ 'decline', 'approve' }, { rows[1].decision, rows[2].decision })
@@ -143,11 +161,14 @@ end)
 
 describe('while events flow', function()
   it('a rule that raises, writes or asks for what is not there is an error for that event', function()
-    for text, _ in pairs { ['error { }'] = 1, ['tx.country.x.y > 1'] = 1, ['f[tx.country] > 1'] = 1, ['(function() tx[tx.country] = 1 end)()'] = 1,
+    for text, _ in pairs { ['error { }'] = 1, ['tx.country.x.y > 1'] = 1, ['f[tx.country] > 1'] = 1,
+      ['(function() tx[tx.country] = 1 end)()'] = 1,
       ['(function() tx.geo.lat = 1 end)()'] = 1, ['nil > 1'] = 1, ['rawset(tx, 1, 2)'] = 1, ['lists.bad:had(1)'] = 1 } do
-      local dir = folder { ['rules/bad.lua'] = "return { id = 'bad', score = 90, when = function(tx, f, p, lists) if tx.amount then return " .. text ..
+      local dir = folder { ['rules/bad.lua'] = "return { id = 'bad', score = 90, when = function(tx, f, p, lists) " ..
+        'if tx.amount then return ' .. text ..
         ' end return false end }' }
-      local input = events { { 0, 'a', '"country":"x"' }, { 1, 'a', '"country":"x","amount":1,"geo":{"lat":2}' }, { 2, 'a', '"country":"x"' } }
+      local input = events { { 0, 'a', '"country":"x"' }, { 1, 'a', '"country":"x","amount":1,"geo":{"lat":2}' }, { 2, 'a',
+        '"country":"x"' } }
       local rows, r = decide(dir, input)
       assert.equal(0, r.code, text .. r.err)
       assert.same({ 3, 'review' }, { #rows, rows[3].decision }, text)
@@ -157,12 +178,14 @@ describe('while events flow', function()
   end)
 
   it('a function that never ends costs its event alone, and the others are decided', function()
-    local dir = folder { ['rules/bad.lua'] = "return { id = 'bad', score = 90, when = function(tx) while tx.amount == 7 do end return tx.amount == 8 end }" }
+    local dir = folder { ['rules/bad.lua'] =
+      "return { id = 'bad', score = 90, when = function(tx) while tx.amount == 7 do end return tx.amount == 8 end }" }
     local list = {}
     for i = 1, 40 do list[i] = { i * 100000, 'c' .. i, '"amount":' .. (i == 20 and 7 or i == 30 and 8 or 1) } end
     for _, before in ipairs { '', ':map(function(e) e.more = 1 return e end)' } do
       local failed = h.path 'failed.ndjson'
-      local r = h.run({ 'run', '--quiet', '--deadline', '200ms', '-e', ("stream:on_error(tm.sink.file '%s')%s:pack '%s'"):format(failed, before, dir) },
+      local r = h.run({ 'run', '--quiet', '--deadline', '200ms', '-e', ("stream:on_error(tm.sink.file '%s')%s:pack '%s'"):format(failed,
+        before, dir) },
         events(list))
       local rows = h.rows(r.out)
       assert.equal(39, #rows, r.err)
@@ -178,7 +201,8 @@ describe('while events flow', function()
   it('events that fail before the pack, in it and behind it fail alone', function()
     local list, dir, failed = {}, folder(), h.path 'failed.ndjson'
     for i = 1, 700 do list[i] = { i * 100000, 'c', i % 7 == 0 and '"amount":"x"' or i % 11 == 0 and '"country":"stop"' or nil } end
-    local r = h.run({ 'run', '--quiet', '-e', ("stream:on_error(tm.sink.file '%s'):pack('%s'):map(function(d) if d.event.country then error('stop') end return d end)")
+    local r = h.run({ 'run', '--quiet', '-e',
+      ("stream:on_error(tm.sink.file '%s'):pack('%s'):map(function(d) if d.event.country then error('stop') end return d end)")
       :format(failed, dir) }, events(list))
     local rows, letters, want = h.rows(r.out), h.rows(h.read(failed)), {}
     for i = 1, 700 do if i % 7 == 0 or i % 11 == 0 then want[#want + 1] = i end end
@@ -193,11 +217,19 @@ describe('while events flow', function()
 end)
 
 describe('decisions', function()
+  it('need no feature', function()
+    local dir = folder { ['features/card.lua'] = false, ['rules/burst.lua'] =
+      "return { id = 'x', score = 60, when = function(tx) return tx.amount > 2 end }" }
+    local rows = decide(dir, events { { 0, 'a', '"amount":2' }, { 1, 'a', '"amount":3' } })
+    assert.same({ 'approve', 'review' }, { rows[1].decision, rows[2].decision })
+  end)
+
   it('add the points of scorecards, or take the largest score', function()
     local card = [[return { id = 'card', base = 5, reason_code = 'S', characteristics = {
       { field = 'amount', bands = { { below = 10, points = 0 }, { below = 100, points = 20 }, { points = 50 } }, missing = 1 },
       { field = 'country', values = { DE = 0, XA = 30 }, other = 10 } } }]]
-    local input = events { { 0, 'a', '"amount":9.99,"country":"DE"' }, { 1, 'b', '"amount":10,"country":"FR"' }, { 2, 'c', '"amount":100,"country":"XA"' }, { 3, 'd' } }
+    local input = events { { 0, 'a', '"amount":9.99,"country":"DE"' }, { 1, 'b', '"amount":10,"country":"FR"' }, { 2, 'c',
+      '"amount":100,"country":"XA"' }, { 3, 'd' } }
     local rows, scores = decide(folder { ['scorecards/card.lua'] = card }, input), {}
     for i, row in ipairs(rows) do scores[i] = row.score end
     assert.same({ 5, 35, 85, 6 }, scores)
@@ -208,9 +240,11 @@ describe('decisions', function()
   end)
 
   it('beyond the bound of a guard become another one, with an alarm', function()
-    local dir = folder { ['pack.lua'] = BASE['pack.lua']:gsub('decisions', "guard = { decision = 'review', max = 2, within = '10s', action = 'approve' }, decisions"),
+    local dir = folder { ['pack.lua'] = BASE['pack.lua']:gsub('decisions',
+      "guard = { decision = 'review', max = 2, within = '10s', action = 'approve' }, decisions"),
       ['rules/burst.lua'] = BASE['rules/burst.lua']:gsub('f.tx_1m > p.n', 'true') }
-    local rows, r = decide(dir, events { { 0, 'a' }, { 1000, 'b' }, { 2000, 'c' }, { 9999, 'd' }, { 10000, 'e' }, { 10500, 'f' }, { 11000, 'g' } })
+    local rows, r = decide(dir, events { { 0, 'a' }, { 1000, 'b' }, { 2000, 'c' }, { 9999, 'd' }, { 10000, 'e' }, { 10500, 'f' }, { 11000,
+      'g' } })
     local got = {}
     for i, row in ipairs(rows) do got[i] = row.decision .. (row.guarded and '!' or '') end
     assert.same({ 'review', 'review', 'approve!', 'approve!', 'review', 'approve!', 'review' }, got)
@@ -228,7 +262,8 @@ describe('decisions', function()
   end)
 
   it('are rolled out by a hash of the key: the same ones each time, about as many as said', function()
-    local dir = folder { ['rules/burst.lua'] = BASE['rules/burst.lua']:gsub('exceptions', "rollout = { percent = 25, by = 'card' }, exceptions")
+    local dir = folder { ['rules/burst.lua'] = BASE['rules/burst.lua']:gsub('exceptions',
+      "rollout = { percent = 25, by = 'card' }, exceptions")
       :gsub('f.tx_1m > p.n', 'true') }
     local list = {}
     for i = 1, 4000 do list[i] = { i, 'c' .. (i - 1) % 2000 } end
@@ -277,11 +312,13 @@ describe('the program', function()
     end
     local out, r = run "{ 'first', events = { { ts = 0, card = 'a' } }, fires = { 'burst' }, decision = 'review', unknown = { 'burst' } }"
     assert.same({ 4, 1 }, { r.code, out.failed })
-    for _, text in ipairs { 't.lua:2: ', "fires: the rule 'burst' did not", 'decision: expected review, got approve', "unknown: the rule 'burst' did not" } do
+    for _, text in ipairs { 't.lua:2: ', "fires: the rule 'burst' did not", 'decision: expected review, got approve',
+      "unknown: the rule 'burst' did not" } do
       assert.truthy(out.tests[1].message:find(text, 1, true), out.tests[1].message)
     end
     for text, why in pairs { ["{ 'x', events = { { ts = 0 } }, fires = { 'bust' } }"] = "no rule 'bust' (did you mean 'burst'?)",
-      ["{ 'x', events = { { ts = 0, cart = 1 } }, fires = { 'burst' } }"] = "'cart' is no field", ["{ 'x', events = { { ts = 0 } } }"] = 'expects nothing',
+      ["{ 'x', events = { { ts = 0, cart = 1 } }, fires = { 'burst' } }"] = "'cart' is no field",
+        ["{ 'x', events = { { ts = 0 } } }"] = 'expects nothing',
       ["{ 'x', events = {}, fires = {} }"] = 'no event' } do
       out, r = run(text)
       assert.equal(3, r.code, r.out)

@@ -61,6 +61,10 @@ static struct tm_shared *example(void) {
   s.states[0].keys = 100000;
   s.states[0].bytes = 12582912;
   snprintf(s.states[1].name, sizeof s.states[1].name, "alerts/first seen merchants of a card, by country");
+  s.rules_n = 2;
+  s.rules_more = 3;
+  s.rules[0] = (struct tm_rule_done){"cards/never", "alert", 0, 0, 0, 7, 12.25, "rules/never.lua:3: it never matched"};
+  s.rules[1] = (struct tm_rule_done){"cards/burst", "enforce", 1200, 1000, 1, 3, 41.5, ""};
   s.watermarks_n = 2;
   snprintf(s.watermarks[0].pipeline, sizeof s.watermarks[0].pipeline, "alerts");
   s.watermarks[0].w = 1767225599999.0;
@@ -96,6 +100,11 @@ static const char text_expected[] =
   "  alerts/velocity                                   100,000 keys   12.0 MiB\n"
   "  alerts/first seen merchants of a card, by country\n"
   "                                                          0 keys   0 bytes\n"
+  "rules by pack                    mode        matches   errors  unknown ns/event\n"
+  "  cards/never                    alert             0        0        7       12\n"
+  "      rules/never.lua:3: it never matched\n"
+  "  cards/burst                    enforce        1200        1        3       42\n"
+  "  and 3 more (--json tells 2)\n"
   "watermarks by pipeline\n"
   "  alerts               2025-12-31T23:59:59.999Z\n"
   "      waiting: b.ndjson silent for 40.0 s\n"
@@ -117,6 +126,10 @@ static const char json_expected[] =
   "\"rows\":[{\"flow\":\"alerts -> alerts.ndjson\",\"rows\":1000}],"
   "\"state\":[{\"name\":\"alerts/velocity\",\"keys\":100000,\"bytes\":12582912},"
   "{\"name\":\"alerts/first seen merchants of a card, by country\",\"keys\":0,\"bytes\":0}],"
+  "\"rules\":[{\"name\":\"cards/never\",\"mode\":\"alert\",\"matches\":0,\"counted\":0,\"errors\":0,\"unknowns\":7,\"ns\":12.2,"
+  "\"note\":\"rules/never.lua:3: it never matched\"},"
+  "{\"name\":\"cards/burst\",\"mode\":\"enforce\",\"matches\":1200,\"counted\":1000,\"errors\":1,\"unknowns\":3,\"ns\":41.5,"
+  "\"note\":\"\"}],\"rules_more\":3,"
   "\"watermarks\":[{\"pipeline\":\"alerts\",\"watermark_ms\":1767225599999,\"waiting_for\":\"b.ndjson\",\"silent_ms\":40000},{\"pipeline\":\"clean\",\"watermark_ms\":null}],"
   "\"failures\":[{\"pipeline\":\"clean\",\"step\":\"map\",\"code\":\"user-error\",\"count\":4321,\"first\":\"clean.lua:3: "
   "attempt to compare number with nil, at tx.ndjson line 17: {\\\"a\\\":\\\"\\u001b[31m\\\"}\\nand a second line\"}],"
