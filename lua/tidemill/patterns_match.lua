@@ -7,8 +7,8 @@ that began earlier is still going on:
   runs   | state | node | from | from_time | last_time | state | ...      from: the number of the first event
   done   | node | from | last_time | ...                                  node: what was taken (patterns_buffer.lua)
 
-A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua) until
-the watermark has passed them; what is over goes before an event of that time.
+A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua)
+until the watermark has passed them; what is over goes before an event of that time.
 ]]
 
 local lib = require 'tidemill.lib'
@@ -89,9 +89,9 @@ local function clear(t) for k in pairs(t) do t[k] = nil end end
 ---@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by); main: of state.open;
 ---   clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its JSON;
 ---   hold: where rows go; tally: struct tm_out_tally * or nil
----@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at: is
----   it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the rows
----   in hold; counts(r); working, letter(); judge_due()
+---@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at:
+---   is it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the
+---   rows in hold; counts(r); working, letter(); judge_due()
 function M.new(o)
   local rec, main = o.rec, o.main
   local ptr, typ, graph, hold = main.ptr, main.type, rec.graph, o.hold

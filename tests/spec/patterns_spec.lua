@@ -1,6 +1,6 @@
 --[[
-patterns_spec.lua - match beside what a pattern means (patterns_published_spec, patterns_random_spec): its rows, what functions see, time, keys, bounds,
-failing events, formats, steps behind it; and what is said of patterns that cannot be.
+patterns_spec.lua - match beside what a pattern means (patterns_published_spec, patterns_random_spec): its rows, what functions see, time,
+keys, bounds, failing events, formats, steps behind it; and what is said of patterns that cannot be.
 ]]
 
 -- luacheck: no max line length
