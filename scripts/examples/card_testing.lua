@@ -1,4 +1,4 @@
--- card_testing.lua - patterns: a thief tries a card with small amounts, then takes a large one; and orders that nobody paid within the hour.
+-- card_testing.lua - patterns: a thief tries a card with small amounts, then takes a large one; and orders nobody paid in an hour.
 --
 --   build/tidemill run scripts/examples/card_testing.lua --from scripts/examples/data/card_testing.ndjson
 --

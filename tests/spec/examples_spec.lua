@@ -370,11 +370,13 @@ for e in sorted((e for e in events if e["type"] == "auth"), key=lambda e: e["ts"
     local want = h.lines(python([[
 events = sorted((json.loads(line) for line in sys.stdin), key=lambda e: e["ts"])
 for e in events:
-  if e["type"] == "order" and not any(p.get("order") == e["order"] and p["type"] == "payment" and 0 < p["ts"] - e["ts"] < 3600 for p in events):
+  after = [p for p in events if p["type"] == "payment" and 0 < p["ts"] - e["ts"] < 3600]
+  if e["type"] == "order" and not any(p.get("order") == e["order"] for p in after):
     print(json.dumps({"alert": "unpaid", "at": e["ts"], "card": e["card"], "order": e["order"]}, separators=(",", ":")))
   tries = [p for p in events if p["card"] == e["card"] and p["type"] == "payment" and p["amount"] < 2 and 0 < e["ts"] - p["ts"] < 600]
   if e["type"] == "payment" and len(tries) >= 3 and e["amount"] > 50 * tries[0]["amount"]:
-    print(json.dumps({"alert": "card_testing", "amount": int(e["amount"]), "at": e["ts"], "card": e["card"], "tries": len(tries)}, separators=(",", ":")))
+    row = {"alert": "card_testing", "amount": int(e["amount"]), "at": e["ts"], "card": e["card"], "tries": len(tries)}
+    print(json.dumps(row, separators=(",", ":")))
 ]], 'card_testing.ndjson'))
     table.sort(want)
     assert.same(want, lines)
