@@ -366,6 +366,19 @@ local function starts(first)
   return list
 end
 
+--- A text that is another one where what has begun would mean something else: names of stages, states and edges.
+function M.shape_of(g)
+  local parts = {}
+  for _, s in ipairs(g.stages) do parts[#parts + 1] = ('%q'):format(s.name) end
+  for _, s in ipairs(g.states) do
+    parts[#parts + 1] = ' ' .. s.kind
+    for _, e in ipairs(s.edges) do
+      parts[#parts + 1] = ('%d>%d,%d,%s'):format(e.kind, e.to.number, e.stage, tostring(e.cond))
+    end
+  end
+  return table.concat(parts, ' ')
+end
+
 ---@param rec table record of a pattern (patterns.lua) that has been checked
 ---@param iterative function(fn): does it ask for the match so far?
 ---@param fault function(message): refuses the script

@@ -14,6 +14,7 @@ until the watermark has passed them; what is over goes before an event of that t
 local lib = require 'tidemill.lib'
 local buffer = require 'tidemill.patterns_buffer'
 local waits = require 'tidemill.patterns_waits'
+local keep = require 'tidemill.keep'
 local graphs = require 'tidemill.patterns_graph'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
@@ -108,6 +109,10 @@ function M.new(o)
   local W = waits.new(o.name, rec, ptr)
   X.waits = W
   local B = buffer.new(o.name, graph, o.copy)
+  local shape = graphs.shape_of(graph)
+  keep.add(o.name .. '/shape', 'the stages of a pattern', function() return { shape } end, function(data)
+    if data[1] ~= shape then return 'the pattern has other stages than the matches that have begun' end
+  end)
   local run_node = 0
   env.match = function() return B.match(run_node) end
 
