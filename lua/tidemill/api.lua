@@ -249,8 +249,8 @@ end
 
 --- The API table for scripts. settings: what --set gave; more: parts that specs have besides.
 function M.make(settings, more)
-  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, pattern = patterns.pattern, array = value.array,
-    bin = value.bin, ext = value.ext, timestamp = value.timestamp }
+  local tm = { null = lib.NULL, pipeline = stream.pipeline, union = stream.union, table = stream.table, pattern = patterns.pattern,
+    array = value.array, bin = value.bin, ext = value.ext, timestamp = value.timestamp }
   tm.source, tm.sink = strict('tm.source', source), strict('tm.sink', sink)
   tm.window = strict('tm.window', stream.window)
   tm.agg, tm.state = strict('tm.agg', aggregate.agg), strict('tm.state', state_view.api)

@@ -70,7 +70,8 @@ local function check_group(where, what, name, group, link)
     fault(where, what .. ": '" .. name .. "' is a pattern, and only single events can be excluded: give a function of the event")
   end
   if #group.stages == 0 then
-    fault(where, what .. ": the pattern '" .. group.name .. "' in '" .. name .. "' has no stage; begin it with :start('first', function(e) … end)")
+    fault(where, ("%s: the pattern '%s' in '%s' has no stage; begin it with :start('first', function(e) … end)"):format(what, group.name,
+      name))
   end
   if group.within or group.between or group.after then
     fault(where, what .. ": the pattern in '" .. name .. "' is a group; 'within' and 'after_match' are said of the whole pattern alone")
@@ -131,8 +132,8 @@ local function add(p, link, name, given)
   end
   local last = rec.stages[#rec.stages]
   if is_not({ link = link }) and last and last.optional then
-    fault(where, ("%s: '%s' stands behind '%s', which is optional, and what is excluded would depend on whether that was taken; write two " ..
-      'patterns, one with it and one without'):format(link, name, last.name))
+    fault(where, ("%s: '%s' stands behind '%s', which is optional, and what is excluded would depend on whether that was taken; write " ..
+      'two patterns, one with it and one without'):format(link, name, last.name))
   end
   local c = changed(rec)
   c.stages[#c.stages + 1] = { name = name, link = link, fn = not group and given or nil, group = group, from = 1, to = 1, inner = 'relaxed',
@@ -175,8 +176,8 @@ function methods.times(p, n, m)
     m = m == nil and n or m
     local function bad(v, least) return type(v) ~= 'number' or v < least or v ~= math.huge and (v % 1 ~= 0 or v > TIMES_MAX) end
     if bad(n, 1) or n == math.huge then
-      fault(where, ("times: '%s' comes a whole number of times from 1 to %d, got %s; optional() makes it one that may be missing"):format(s.name,
-        TIMES_MAX, type(n) == 'number' and tostring(n) or describe(n)))
+      fault(where, ("times: '%s' comes a whole number of times from 1 to %d, got %s; optional() makes it one that may be missing"):format(
+        s.name, TIMES_MAX, type(n) == 'number' and tostring(n) or describe(n)))
     end
     if bad(m, n) then
       fault(where, ("times: '%s' comes %d to … times: a whole number from %d to %d, or math.huge, got %s"):format(s.name, n, n, TIMES_MAX,
@@ -200,7 +201,8 @@ function methods.optional(p)
     while at > 1 and is_not(rec.stages[at]) do at = at - 1 end
     local before = rec.stages[at]
     if before and before.greedy then
-      fault(where, ("optional: '%s' stands behind '%s', which is greedy: what that leaves over could not be told"):format(s.name, before.name))
+      fault(where, ("optional: '%s' stands behind '%s', which is greedy: what that leaves over could not be told"):format(s.name,
+        before.name))
     end
     s.optional = true
   end)
@@ -302,7 +304,8 @@ end
 function M.check(where, p)
   local rec = private[p]
   if not rec then
-    fault(where, "match takes a pattern first: :match(tm.pattern('probing'):start('probe', function(e) … end):within '10m'), got " .. describe(p))
+    fault(where, "match takes a pattern first: :match(tm.pattern('probing'):start('probe', function(e) … end):within '10m'), got " ..
+      describe(p))
   end
   if #rec.stages == 0 then
     fault(where, ("match: the pattern '%s' has no stage; begin it with :start('first', function(e) … end)"):format(rec.name))

@@ -3,7 +3,8 @@ patterns_graph.lua - a pattern as states and edges: what an event may do to a ma
 
   graph   { stages, conditions, states, first }
   stage   of the pattern and of all its groups, in order: { name, owns: places in this list whose events are its own, leaf }
-  state   { kind, edges, asks, number }; asks: only another event can tell (not_next). kind: NORMAL FINAL, STOP: the match ends for nothing, PENDING: it is one if time runs out
+  state   { kind, edges, asks, number }; asks: only another event can tell (not_next).
+          kind: NORMAL FINAL, STOP: the match ends for nothing, PENDING: it is one if time runs out
   edge    { kind, to, cond, stage }; kind: TAKE the event is `stage`'s, IGNORE it is none of the match, PROCEED the edges of `to` are tried
           with the same event. cond: an expression over conditions, as text; nil: always
 
@@ -92,7 +93,8 @@ local function until_stopped(cond, stop)
   return both(no(stop), cond)
 end
 
---- What is excluded right in front of a stage, or in front of optional ones before it: list of { stage, place }. A group begins where it stands.
+--- What is excluded right in front of a stage, or in front of optional ones before it: list of { stage, place }. A group begins where it
+--- stands.
 local function excluded_before(at)
   local list, i = {}, at.i - 1
   while true do
@@ -179,7 +181,8 @@ end
 
 local convert, middle
 
---- The states of a group, from its first to `sink`. again: it is not its first round; left: its first state will get an edge that leaves it.
+--- The states of a group, from its first to `sink`. again: it is not its first round; left: its first state will get an edge that leaves
+--- it.
 function Graph:group_states(at, stage, sink, again, left)
   local inner = { list = stage.group.stages, i = #stage.group.stages, group = stage, up = at, following = at.following,
     again = again, entry = again and stage.inner or at_head(at) and at.entry or stage.link, left = left or at_head(at) and at.left }
@@ -363,12 +366,26 @@ local function starts(first)
   return list
 end
 
+--- A text that is another one where what has begun would mean something else: names of stages, states and edges.
+function M.shape_of(g)
+  local parts = {}
+  for _, s in ipairs(g.stages) do parts[#parts + 1] = ('%q'):format(s.name) end
+  for _, s in ipairs(g.states) do
+    parts[#parts + 1] = ' ' .. s.kind
+    for _, e in ipairs(s.edges) do
+      parts[#parts + 1] = ('%d>%d,%d,%s'):format(e.kind, e.to.number, e.stage, tostring(e.cond))
+    end
+  end
+  return table.concat(parts, ' ')
+end
+
 ---@param rec table record of a pattern (patterns.lua) that has been checked
 ---@param iterative function(fn): does it ask for the match so far?
 ---@param fault function(message): refuses the script
 ---@return table graph; start: expressions of which one is true for an event that begins a match, or true
 function M.make(rec, iterative, fault)
-  local g = setmetatable({ states = {}, conditions = {}, numbers = {}, stop_of = {}, free = {}, iterative = iterative, fault = fault }, Graph)
+  local g = setmetatable({ states = {}, conditions = {}, numbers = {}, stop_of = {}, free = {}, iterative = iterative, fault = fault },
+    Graph)
   g.stages = stages_of(rec, {})
   local at = { list = rec.stages, i = #rec.stages }
   g.first = convert(g, at, middle(g, at, g:state(M.FINAL)))

@@ -7,13 +7,14 @@ that began earlier is still going on:
   runs   | state | node | from | from_time | last_time | state | ...      from: the number of the first event
   done   | node | from | last_time | ...                                  node: what was taken (patterns_buffer.lua)
 
-A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua) until
-the watermark has passed them; what is over goes before an event of that time.
+A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua)
+until the watermark has passed them; what is over goes before an event of that time.
 ]]
 
 local lib = require 'tidemill.lib'
 local buffer = require 'tidemill.patterns_buffer'
 local waits = require 'tidemill.patterns_waits'
+local keep = require 'tidemill.keep'
 local graphs = require 'tidemill.patterns_graph'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
@@ -89,9 +90,9 @@ local function clear(t) for k in pairs(t) do t[k] = nil end end
 ---@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by); main: of state.open;
 ---   clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its JSON;
 ---   hold: where rows go; tally: struct tm_out_tally * or nil
----@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at: is
----   it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the rows
----   in hold; counts(r); working, letter(); judge_due()
+---@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at:
+---   is it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the
+---   rows in hold; counts(r); working, letter(); judge_due()
 function M.new(o)
   local rec, main = o.rec, o.main
   local ptr, typ, graph, hold = main.ptr, main.type, rec.graph, o.hold
@@ -108,6 +109,10 @@ function M.new(o)
   local W = waits.new(o.name, rec, ptr)
   X.waits = W
   local B = buffer.new(o.name, graph, o.copy)
+  local shape = graphs.shape_of(graph)
+  keep.add(o.name .. '/shape', 'the stages of a pattern', function() return { shape } end, function(data)
+    if data[1] ~= shape then return 'the pattern has other stages than the matches that have begun' end
+  end)
   local run_node = 0
   env.match = function() return B.match(run_node) end
 

@@ -1,6 +1,6 @@
 --[[
-patterns_waits.lua - events of a pattern that wait until the watermark has passed them: a state "pipeline/step/waiting" whose queue they lie in
-(host/state/waits.c), in order of time, then of arrival, or with order_by of a field.
+patterns_waits.lua - events of a pattern that wait until the watermark has passed them: a state "pipeline/step/waiting" in whose queue they
+lie (host/state/waits.c), in order of time, then of arrival, or with order_by of a field.
 
 Without order_by an event that can begin no match is passed over there if its key has no record. With it all events of one time are taken
 out at once, as texts, and sorted; that lasts no longer than the turns that follow, and nothing is saved meanwhile.
@@ -29,8 +29,8 @@ end
 ---@param rec table the step's: name, place, order_by
 ---@param records ffi.cdata* struct tm_state * of keys
 ---@return table ptr: struct tm_state *; put: struct tm_waiting * to be filled for one more, put_order(v) its field, marks: what its mark is
----   when it can begin a match and when not; peek(to): the time of the next event up to `to`, or nil; take(to): it has its turn: text, len, at;
----   false: it can mean nothing; find(): its key's record, announced; judge_due()
+---   when it can begin a match and when not; peek(to): the time of the next event up to `to`, or nil; take(to): it has its turn: text, len,
+---   at; false: it can mean nothing; find(): its key's record, announced; judge_due()
 function M.new(name, rec, records)
   local opened = state.open(name .. '/waiting', {}, {}, {})
   local ptr, ordered = opened.ptr, rec.order_by ~= nil

@@ -205,6 +205,7 @@ local function keyed()
     { name = 'process, four fields', n = n, words = { tidemill, 'run', here .. '/process.lua', '--from', cards(n), '--quiet' } },
     { name = 'dedup, 1 M keys', n = n, words = dedup(many, 'k') },
     { name = 'dedup by card', n = n, words = dedup(cards(n), 'card') },
+    { name = 'pattern: card testing', n = n, words = { tidemill, 'run', here .. '/patterns.lua', '--from', cards(n), '--quiet' } },
     { name = 'every event fails', n = few, words = { tidemill, 'run', here .. '/failing.lua', '--from', cards(few), '--quiet' } },
   }
   for round = 1, rounds do

@@ -362,6 +362,27 @@ for e in sorted((e for e in events if e["type"] == "auth"), key=lambda e: e["ts"
     assert.equal(3, #h.lines(r.out))
   end)
 
+  it('card_testing.lua finds cards that are tried out, and what was not paid', function()
+    local r = example('card_testing.lua', 'card_testing.ndjson')
+    assert.equal(0, r.code, r.err)
+    local lines = h.lines(r.out)
+    table.sort(lines)
+    local want = h.lines(python([[
+events = sorted((json.loads(line) for line in sys.stdin), key=lambda e: e["ts"])
+for e in events:
+  after = [p for p in events if p["type"] == "payment" and 0 < p["ts"] - e["ts"] < 3600]
+  if e["type"] == "order" and not any(p.get("order") == e["order"] for p in after):
+    print(json.dumps({"alert": "unpaid", "at": e["ts"], "card": e["card"], "order": e["order"]}, separators=(",", ":")))
+  tries = [p for p in events if p["card"] == e["card"] and p["type"] == "payment" and p["amount"] < 2 and 0 < e["ts"] - p["ts"] < 600]
+  if e["type"] == "payment" and len(tries) >= 3 and e["amount"] > 50 * tries[0]["amount"]:
+    row = {"alert": "card_testing", "amount": int(e["amount"]), "at": e["ts"], "card": e["card"], "tries": len(tries)}
+    print(json.dumps(row, separators=(",", ":")))
+]], 'card_testing.ndjson'))
+    table.sort(want)
+    assert.same(want, lines)
+    assert.equal(3, #lines)
+  end)
+
   it('access_log.lua makes rows of requests and counts their statuses', function()
     local dir = h.folder()
     local r = example('access_log.lua', 'access_log.ndjson', dir)

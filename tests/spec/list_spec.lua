@@ -83,6 +83,7 @@ describe('the catalog', function()
     window = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m', ",
     emit = "event_time { field = 'ts' }:window('w', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }:emit(",
     apply = "window('w', tm.window.global()):apply(function() end, ",
+    match = "event_time { field = 'ts' }:match(tm.pattern 'p':start('a'):within '1s', ",
   }
 
   before.pack = "pack('scripts/packs/limits', "

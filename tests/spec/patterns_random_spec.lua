@@ -1,6 +1,7 @@
 --[[
 patterns_random_spec.lua - match against a slow reference (patterns_reference.py): random patterns of all constructs, each met together with
-each other, on random streams of several keys with equal times and disorder. TIDEMILL_PATTERNS: how many, TIDEMILL_PATTERNS_SEED: from where on.
+each other, on random streams of several keys with equal times and disorder. TIDEMILL_PATTERNS: how many,
+TIDEMILL_PATTERNS_SEED: from where on.
 ]]
 
 local h = require 'spec.helper'
@@ -76,8 +77,6 @@ local function random_pattern()
     words[1], has.within = 'within ' .. math.random(3, 12), true
   end
   if chance(0.2) then words[#words + 1], has.previous = 'prev ' .. math.random(2, 6), true end
-  local names = {}
-  for i = 1, select(2, text:gsub('[%l%.]+[^%s]*', '')) do names[i] = 's' .. i end
   local skip = pick { 'none', 'none', 'next', 'past', 'first', 'last' }
   if skip == 'first' or skip == 'last' then skip = skip .. ' s1' end
   if skip ~= 'none' then words[#words + 1], has['skip_' .. skip:match '%l+'] = skip, true end
@@ -156,8 +155,8 @@ local function run_batch(from, n)
     script[#script + 1] = ([[
 local p = %s
 out[#out + 1] = tm.pipeline 'p%d':filter(function(e) return e.job == %d end):event_time { field = 't', out_of_order = '%dms' }
-  :key_by 'key':match(p, { timeouts = %s%s }):set { job = %d }:to(tm.sink.file('%s/out%d'))]]):format(patterns.text(p, 'q' .. job), job, job, disorder,
-      tostring(timeouts), bound and '' or ', unbounded = true', job, dir, job)
+  :key_by 'key':match(p, { timeouts = %s%s }):set { job = %d }:to(tm.sink.file('%s/out%d'))]]):format(patterns.text(p, 'q' .. job), job,
+      job, disorder, tostring(timeouts), bound and '' or ', unbounded = true', job, dir, job)
     for _, e in ipairs(list) do lines[#lines + 1] = line_of(e, job) end
     for key = 1, 3 do
       local mine = {}
@@ -166,7 +165,8 @@ out[#out + 1] = tm.pipeline 'p%d':filter(function(e) return e.job == %d end):eve
       local copy = {}
       for i, e in ipairs(mine) do copy[i] = { k = e.k, p = e.p, t = e.t, i = i } end
       jobs[job][key] = mine
-      reference[#reference + 1] = json.encode { pattern = p, timeouts = timeouts or false, events = setmetatable(copy, { __jsontype = 'array' }) }
+      setmetatable(copy, { __jsontype = 'array' })
+      reference[#reference + 1] = json.encode { pattern = p, timeouts = timeouts or false, events = copy }
     end
   end
   script[#script + 1] = 'return out'
@@ -214,9 +214,9 @@ describe('random patterns', function()
   it('have matches, and every construct with every other', function()
     assert.is_true(matches > MANY)
     if MANY < 600 then return end
-    local names = { ',', '>', '>>', 'not_next', 'not_followed_by', 'not_at_end', 'group', 'group_quantified', 'every', 'one_or_more', 'times',
-      'times_open', 'times_range', 'consecutive', 'combinations', 'greedy', 'stop_when', 'optional', 'iterative', 'within', 'previous',
-      'skip_next', 'skip_past', 'skip_first', 'skip_last', 'timeouts' }
+    local names = { ',', '>', '>>', 'not_next', 'not_followed_by', 'not_at_end', 'group', 'group_quantified', 'every', 'one_or_more',
+      'times', 'times_open', 'times_range', 'consecutive', 'combinations', 'greedy', 'stop_when', 'optional', 'iterative', 'within',
+      'previous', 'skip_next', 'skip_past', 'skip_first', 'skip_last', 'timeouts' }
     local missing = {}
     for i, a in ipairs(names) do
       for j = i + 1, #names do

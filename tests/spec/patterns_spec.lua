@@ -1,10 +1,11 @@
 --[[
-patterns_spec.lua - match beside what a pattern means (patterns_published_spec, patterns_random_spec): its rows, what functions see, time, keys, bounds,
-failing events, formats, steps behind it; and what is said of patterns that cannot be.
+patterns_spec.lua - match beside what a pattern means (patterns_published_spec, patterns_random_spec): its rows, what functions see, time,
+keys, bounds, failing events, formats, steps behind it; and what is said of patterns that cannot be.
 ]]
 
 -- luacheck: no max line length
 local h = require 'spec.helper'
+local running = require 'spec.running'
 
 local function run(code, lines, ...)
   local r = h.run({ 'run', '--quiet', '-e', code, ... }, table.concat(lines, '\n') .. '\n')
@@ -226,6 +227,35 @@ describe('match', function()
     r = h.run({ 'run', '--json', '-e', [[stream:event_time { field = 't' }:match(tm.pattern 'p':start('a'):followed_by('b', function(e) return false end)
       :within '1s', { max_partial = 4 })]] }, table.concat(lines, '\n') .. '\n')
     assert.equal(5, h.decode(r.err:match '(%b{})\n$').counters.matches_dropped)
+  end)
+end)
+
+describe('a run that is kept', function()
+  after_each(running.stop_all)
+
+  it('goes on with the matches that have begun, and refuses a pattern of other stages', function()
+    local dir = h.folder { ['in'] = '{"t":1,"v":"a"}\n{"t":2,"v":"x"}\n{"t":3,"v":"x"}\n', ['s.lua'] = [[
+      local tm = require 'tidemill'
+      local dir = tm.setting 'dir'
+      local p = tm.pattern 'p':start('a', function(e) return e.v == 'a' end)
+        :followed_by(tm.setting('second', 'b'), function(e) return e.v == 'b' end):within '10m'
+      local s = tm.pipeline 'x':from(tm.source.file { path = dir .. '/in', follow = true }):event_time { field = 't' }
+      return { s:match(p):to(tm.sink.file(dir .. '/out')), s:to(tm.sink.file(dir .. '/all')) }]] }
+    local args = { 'run', '--quiet', '--data', dir .. '/data', '--set', 'dir=' .. dir, dir .. '/s.lua' }
+    local function lines(name) return select(2, h.read(dir .. '/' .. name):gsub('\n', '')) end
+    local p = running.start(args)
+    running.wait_until('three events', function() return running.size(dir .. '/all') > 0 and lines 'all' == 3 end)
+    p:signal 'TERM'
+    assert.equal(0, p:wait())
+    local r = h.run { 'run', '--data', dir .. '/data', '--set', 'dir=' .. dir, '--set', 'second=c', dir .. '/s.lua' }
+    assert.equal(6, r.code, r.err)
+    assert.matches("'x/p/shape': the pattern has other stages than the matches that have begun", r.err)
+    h.write(h.read(dir .. '/in') .. '{"t":5,"v":"b"}\n{"t":9,"v":"x"}\n', dir .. '/in')
+    p = running.start(args)
+    running.wait_until('the match', function() return running.size(dir .. '/out') > 0 end)
+    p:signal 'TERM'
+    assert.equal(0, p:wait())
+    assert.equal('{"time":5,"a":[{"t":1,"v":"a"}],"b":[{"t":5,"v":"b"}]}\n', h.read(dir .. '/out'))
   end)
 end)
 
