@@ -81,7 +81,8 @@ static void lines_read(struct run *run) {
   static char text[READ_SIZE];
   struct pollfd wait = {.fd = run->from, .events = POLLIN};
   ssize_t n;
-  while (run->back < run->events && poll(&wait, 1, SILENT_MS) != 0 && ((n = read(run->from, text, sizeof text)) > 0 || (n < 0 && errno == EINTR))) {
+  int silent_ms = SILENT_MS + (int)((run->start - now()) * 1e3);
+  while (run->back < run->events && poll(&wait, 1, silent_ms) != 0 && ((n = read(run->from, text, sizeof text)) > 0 || (n < 0 && errno == EINTR))) {
     double at = now();
     for (char *p = text; n > 0 && (p = memchr(p, '\n', (size_t)(text + n - p))) != NULL; p++) {
       if (run->back == run->events) return;
@@ -157,8 +158,8 @@ int main(int argc, char **argv) {
   run.start = now() + wait_s; /* the command has started by then */
   if (pthread_create(&writer, NULL, writer_main, &run) != 0) goto failed;
   lines_read(&run);
+  close(run.from);  /* a command that waits for its reader ends, and the writer with it */
   pthread_join(writer, NULL);
-  close(run.from);
   if (follower > 0) kill(follower, SIGKILL);
   waitpid(child, NULL, 0);
   report(&run);

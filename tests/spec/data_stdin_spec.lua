@@ -84,7 +84,7 @@ describe('standard input of a run that is kept', function()
         end
         assert.equal(0, p:wait(60), p:err())
       end
-      assert.is_true(kills >= 5, kills .. ' kills')
+      assert.is_true(kills >= math.min(5, KILLS / 8), kills .. ' kills')
       local got = content(dir)
       h.compare(want.all, got.all, 'after ' .. kills .. ' kills, rows')
       h.compare(want.sums, got.sums, 'after ' .. kills .. ' kills, windows')
