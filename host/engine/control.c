@@ -412,6 +412,10 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents) {
   (void)loop;
   (void)revents;
   if (c->pid <= 0 || c->overdue) return;
+  if (c->drain_signal != 0 && !c->shared->drain) {  /* a worker that was taking up a kept run put back what it knew before */
+    c->shared->drain = 1;
+    kill(c->pid, SIGUSR1);
+  }
   memcpy(&now, &c->shared->flow.marker, sizeof now);
   if (now.serial == 0) {
     c->looks = 0;

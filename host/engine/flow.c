@@ -157,7 +157,7 @@ static void pass_over(struct tm_flows *f, struct tm_pipeline *p, int32_t row, co
 static int must_wait(const struct tm_flows *f, const struct tm_pipeline *p) {
   int32_t island = tm_flow_island(f, p->source);
   const struct tm_source *root = f->roots[island];
-  if (!root->one && !root->state->firing) return 0;
+  if (!root->one) return 0;
   for (int32_t i = 0; i < p->index; i++) {
     const struct tm_pipeline *q = f->pipelines[i];
     if (q->source->state->active && !tm_flow_at_end(q) && tm_flow_island(f, q->source) == island) return 1;

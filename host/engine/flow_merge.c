@@ -9,6 +9,8 @@
  *                    writer's may make more rows than any buffer holds (behind a link, where bounds are per row)
  *
  * The writer this stops at always finds room again, which is why pipelines can wait for each other without an end.
+ * Where pipelines share a state each has the end of input for itself (must_wait in flow.c): then rows go by pipeline first, as those of a later
+ * slot could not wait for a pipeline that has not begun.
  * What was merged stays in the writer's out until that is empty or worth moving; `taken` counts it. */
 #include <string.h>
 
@@ -156,6 +158,28 @@ static int move_slot(struct tm_outlet *o, int32_t slot, const int32_t *passed, i
   return 1;
 }
 
+/* Pipelines have the end of input one after the other. */
+static int by_pipeline(const struct tm_flows *f, const struct tm_outlet *o) {
+  const struct tm_source *root = o->island >= 0 ? f->roots[o->island] : NULL;
+  return root != NULL && root->one && root->state->firing;
+}
+
+/* Moves all rows of each writer up to and with the first that is not at its end. */
+static int move_pipelines(struct tm_outlet *o, const int32_t *passed) {
+  int moved = 0;
+  for (int32_t w = 0; w < o->writers_n; w++) {
+    int32_t i;
+    while ((i = first_entry(&o->writers[w])) >= 0) {
+      if (!has_room(o->out)) return moved;
+      head_put(o);
+      take_entry(o->out, &o->writers[w], i);
+      moved = 1;
+    }
+    if (passed[w] != INT32_MAX) return moved;
+  }
+  return moved;
+}
+
 int tm_flow_merge(struct tm_flows *f, struct tm_outlet *o) {
   struct tm_undo *u = &f->shared->undo;
   int32_t passed[TM_PIPELINES_MAX];
@@ -169,7 +193,9 @@ int tm_flow_merge(struct tm_flows *f, struct tm_outlet *o) {
     passed[w] = tm_flow_passed(f, o->writers[w].pipeline);
     if (passed[w] < limit) limit = passed[w];
   }
-  for (;;) {
+  int all = by_pipeline(f, o);
+  if (all) moved = move_pipelines(o, passed);
+  while (!all) {
     int32_t slot = first_slot(o);
     if (slot > limit || slot == INT32_MAX || !move_slot(o, slot, passed, &moved)) break;
   }

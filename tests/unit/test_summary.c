@@ -122,7 +122,7 @@ static const char json_expected[] =
   "\"rows_out\":1000,\"bytes_out\":1536,\"events_dropped\":999,\"events_failed\":0,\"events_late\":0,\"timers_dropped\":0,\"matches_dropped\":0,\"lookups_missed\":0,\"lookups_mistyped\":0,\"rows_dead\":0,"
   "\"rows_discarded\":0,\"source_pauses\":3,\"worker_restarts\":0,\"reloads\":0,\"worker_kills_deadline\":0,\"epochs\":0,\"epoch_bytes\":0,\"quarantined\":0,"
   "\"user_prints_dropped\":0,\"traces\":50,\"loops_compiled\":0,\"batches_to_warm\":0,\"trace_aborts\":0,\"trace_flushes\":0},"
-  "\"latency_ns\":{\"count\":100,\"mean\":20010,\"p50\":10,\"p99\":999424,\"p999\":999424,\"max\":1000000},"
+  "\"latency_ns\":{\"count\":100,\"mean\":20010,\"p50\":10,\"p99\":999424,\"p999\":999424,\"max\":1000000},\"epoch_work_ns\":null,\"epoch_cpu_ns\":null,"
   "\"rows\":[{\"flow\":\"alerts -> alerts.ndjson\",\"rows\":1000}],"
   "\"state\":[{\"name\":\"alerts/velocity\",\"keys\":100000,\"bytes\":12582912},"
   "{\"name\":\"alerts/first seen merchants of a card, by country\",\"keys\":0,\"bytes\":0}],"
