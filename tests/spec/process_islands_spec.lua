@@ -149,10 +149,12 @@ return { tm.pipeline 'a':from(%s):to(tm.sink.file '%s'):to(tm.sink.file '%s'),
   end)
 
   -- each pipeline has more rows at the end of input than any buffer holds, so they must go as they are made
-  for name, lookup in pairs { ['alone'] = '', ['with a table in common'] = ":lookup(tab, { on = 'k', as = 'row', missing = 'keep' })" } do
+  local TABLE = "local tab = tm.table('tab', { key = 'k', from = tm.pipeline 'rows':filter(function(e) return e.j == 4 end), max_keys = 100 })"
+  local LOOKUP = ":lookup(tab, { on = 'k', as = 'row', missing = 'keep' })"
+  for name, shared in pairs { ['alone'] = { '', '' }, ['with a table in common'] = { TABLE, LOOKUP } } do
     it('write rows without number into one sink at the end of input, ' .. name, function()
       local script = h.write(([[local tm = require 'tidemill'
-        local tab = tm.table('tab', { key = 'k', from = tm.pipeline 'rows':filter(function(e) return e.j == 4 end), max_keys = 100 })
+        %s
         local out = {}
         for j = 1, 3 do
           out[j] = tm.pipeline('p' .. j):filter(function(e) return e.j == j end):event_time { field = 't' }%s
@@ -161,7 +163,7 @@ return { tm.pipeline 'a':from(%s):to(tm.sink.file '%s'):to(tm.sink.file '%s'),
                 for i = 1, 300 do ctx.emit { j = j, k = ctx.key, i = i, text = ('x'):rep(300) } end
               end }):to(tm.sink.stdout())
         end
-        return out]]):format(lookup), h.path 's.lua')
+        return out]]):format(shared[1], shared[2]), h.path 's.lua')
       local input = {}
       for k = 1, 8 do
         for j = 1, 4 do input[#input + 1] = ('{"j":%d,"t":1,"k":%d}\n'):format(j, k) end
