@@ -149,7 +149,8 @@ return { tm.pipeline 'a':from(%s):to(tm.sink.file '%s'):to(tm.sink.file '%s'),
   end)
 
   -- each pipeline has more rows at the end of input than any buffer holds, so they must go as they are made
-  local TABLE = "local tab = tm.table('tab', { key = 'k', from = tm.pipeline 'rows':filter(function(e) return e.j == 4 end), max_keys = 100 })"
+  local TABLE = [[local rows = tm.pipeline 'rows':filter(function(e) return e.j == 4 end)
+        local tab = tm.table('tab', { key = 'k', from = rows, max_keys = 100 })]]
   local LOOKUP = ":lookup(tab, { on = 'k', as = 'row', missing = 'keep' })"
   for name, shared in pairs { ['alone'] = { '', '' }, ['with a table in common'] = { TABLE, LOOKUP } } do
     it('write rows without number into one sink at the end of input, ' .. name, function()
