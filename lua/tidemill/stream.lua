@@ -388,16 +388,9 @@ end
 table.sort(names)
 M.method_names = names
 
--- Operators of the contract that a later version brings: told apart from slips.
-local later = {}
-for name in ([[pack]]):gmatch '%S+' do later[name] = ' is' end
-
 stream_mt.__index = function(_, name)
   local m, at = methods[name], place()
   if m then return m end
-  if later[name] then
-    fault(at, "the operator '" .. name .. "'" .. later[name] .. ' not in this version; it has ' .. table.concat(names, ', '))
-  end
   fault(at, "a stream has no operator '" .. tostring(name) .. "'" .. suggest.among(tostring(name), names))
 end
 stream_mt.__newindex = function(_, name)
