@@ -55,7 +55,8 @@ local log = all:to(tm.sink.log { name = 'all', segment = '200K' })
 local burst = tm.pattern 'burst':start('small', function(e) return e.amount < 20 end):times(2)
   :followed_by('large', function(e, m) return e.amount > 3 * m.small[1].amount end):within '3s':after_match 'skip_past_last'
 local bursts = tx:key_by 'card':match(burst, { timeouts = true })
-  :map(function(m) return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bursts, bad, rows, last, log }
+  :map(function(m) return { card = m.key, at = m.time, small = #m.small, large = #m.large, out = m.timed_out } end):to(to 'bursts.ndjson')
+return { win, hop, sessions, over, sliding, idle, once, totals, pairs_, bursts, bad, rows, last, log }
 ]]
 
 local seed = tonumber(os.getenv 'TM_SEED') or 20
