@@ -158,7 +158,7 @@ describe('what a newcomer mistypes', function()
     { 'stream:to(tm.sink.fil "x")', "-e:1: tm.sink has no 'fil' (did you mean 'file'?)" },
     { 'stream:to(tm.sink.file { pth = "x" })', "-e:1: tm.sink.file has no option 'pth' (did you mean 'path'?)" },
     { 'stream:window("w", 1)', "-e:1: window takes what kind of windows: :window('spend', tm.window.tumbling '1m'); got a number" },
-    { 'stream:match("w", 1)', "-e:1: the operator 'match' is not in this version; it has aggregate, apply, branch, dedup, drop, " },
+    { 'stream:match("w", 1)', "-e:1: match takes a pattern first: :match(tm.pattern('probing')" },
     { 'stream:branch { all = function(e) return true end }', 'or behind branch and route: return { out.a, out.b }' },
     { 'local m = require "rates" return stream', "-e:1: no module 'rates' beside the script: rates.lua" },
     { 'stream:filter(function(e) return e.ms > 1)', "-e:1: 'end' expected near ')'" },
