@@ -10,6 +10,7 @@
 #define TM_CODEC_CSV_H
 
 #include "../abi_c.h"
+#include "../base/keep.h"
 #include "../event/fields.h"
 #include "format.h"
 #include "record.h"
@@ -92,6 +93,8 @@ int32_t tm_csv_names_add(struct tm_csv_names *n, const char *name, int32_t len);
 int tm_csv_names_fault(const struct tm_csv_names *n, char *why, int32_t why_size);
 /* The column of that name, or -1. Looked up from `hint` on, so that names asked in their order are found at once. */
 int32_t tm_csv_names_find(const struct tm_csv_names *n, const char *name, int32_t len, int32_t hint);
+/* What of them a later process needs. */
+void tm_csv_names_keep(const struct tm_csv_names *n, struct tm_keeper *k);
 int tm_csv_names_equal(const struct tm_csv_names *a, const struct tm_csv_names *b);
 static inline const char *tm_csv_name(const struct tm_csv_names *n, int32_t i, int32_t *len) {
   int32_t from = i == 0 ? 0 : n->ends[i - 1];

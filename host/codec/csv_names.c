@@ -83,3 +83,10 @@ const struct tm_csv_names *tm_csv_names_line(void) {
   if (names.n == 0) tm_csv_names_add(&names, "line", 4);
   return &names;
 }
+
+void tm_csv_names_keep(const struct tm_csv_names *n, struct tm_keeper *k) {
+  if (n == NULL) return;
+  tm_keep(k, &n->n, sizeof n->n);
+  tm_keep(k, n->ends, (size_t)n->n * sizeof n->ends[0]);
+  if (n->n > 0) tm_keep(k, n->text, (size_t)n->ends[n->n - 1]);
+}

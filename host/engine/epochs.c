@@ -321,7 +321,11 @@ static int begun_files(struct tm_epochs *e, struct tm_err *err) {
 static void streams(struct tm_epochs *e) {
   for (int32_t i = 0; i < e->flows->sources_n; i++)
     if (e->flows->sources[i]->kind == TM_SOURCE_STDIN) e->flows->sources[i]->ring = e->shared->input;
-  for (int32_t i = 0; i < e->flows->outlets_n; i++) e->flows->outlets[i]->sink.kept = 1;
+  for (int32_t i = 0; i < e->flows->outlets_n; i++) {
+    struct tm_sink *s = &e->flows->outlets[i]->sink;
+    s->kept = 1;
+    if (s->sqlite != NULL) tm_sqlite_sink_allow(s->sqlite, tm_sqlite_sink_position(s->sqlite));
+  }
 }
 
 int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
@@ -646,6 +650,15 @@ int tm_epochs_step(struct tm_epochs *e, struct tm_err *err) {
   e->work_ns += work_end(e, &work);
   if (more) return 1;
   return e->last != 0 ? 0 : failed(e, err);
+}
+
+int tm_epochs_cover(struct tm_epochs *e, struct tm_err *err) {
+  int rc;
+  if (e->look || !tm_flow_held_back(e->flows)) return 0;
+  while ((rc = tm_epochs_step(e, err)) > 0) {}
+  if (rc == 0) rc = tm_epochs_cut(e, 0, err);
+  while (rc == 0 && (rc = tm_epochs_step(e, err)) > 0) rc = 0;
+  return rc == 0 && wait_synced(e, err) == 0 ? note_durable(e, err) : -1;
 }
 
 int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err) {

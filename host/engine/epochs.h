@@ -49,6 +49,8 @@ void tm_epochs_hear(struct tm_epochs *e);
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err);
 /* Copies a slice of what was cut: 1 there is more, 0 there is none, -1 err: the folder cannot be written, and the run has to end. */
 int tm_epochs_step(struct tm_epochs *e, struct tm_err *err);
+/* Nothing is read any more: rows that sinks hold back for their epoch get it. 0, or -1 err. */
+int tm_epochs_cover(struct tm_epochs *e, struct tm_err *err);
 /* Waits until the epoch that was ended last is durable, so that nobody syncs a sink that is about to be closed: 0, or -1 err. */
 int tm_epochs_settle(struct tm_epochs *e, struct tm_err *err);
 /* Waits until all that was cut is durable: 0, or -1 err. */

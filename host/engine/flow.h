@@ -199,12 +199,16 @@ void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k);
 void tm_flow_fresh(struct tm_flows *f);
 /* When it is open: event logs go back to where they were. 0, or -1 err. */
 int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err);
-/* 1: rows were handed to a database that are not in it yet. An epoch that counts them must wait. */
+/* 1: rows were handed to a database that are not in it yet. */
 int tm_flow_uncommitted(const struct tm_flows *f);
 /* 1: somebody waits for an epoch: readers of an event log are given its rows when they are durable, and what was read of standard input
  * is held until then. Tables of a database are read by their own
  * commits, files by whoever likes, and standard output is gone: there nobody waits. */
 int tm_flow_waits(const struct tm_flows *f);
+/* 1: rows wait in a sink for the epoch that has taken them. */
+int tm_flow_held_back(const struct tm_flows *f);
+/* A batch makes more rows than a table's sink can keep, and no epoch can be cut before it is done: rows go before theirs is. */
+void tm_flow_let_go(struct tm_flows *f);
 /* What was kept last (tm_flow_keep) is durable: readers that wait are told, and what was held goes. 0, or -1 err. */
 int tm_flow_durable(struct tm_flows *f, struct tm_err *err);
 /* The run that was put back had ended, and may have been killed before it told of its last epoch: readers are told now. No script is

@@ -472,11 +472,9 @@ static void link_side(struct tm_outlet *o) {
 static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *err) {
   int32_t files = 0;
   char *text = found_files(f, "files", s->key, s->paths, s->paths_n, &files, err);
+  if (text == NULL) return -1;
   char **paths = calloc((size_t)files + 1, sizeof *paths);
-  if (text == NULL || paths == NULL) {
-    free(paths);
-    return text == NULL ? -1 : no_memory(err, "paths");
-  }
+  if (paths == NULL) return no_memory(err, "paths");
   for (int32_t i = 0; i < files; i++) {
     s->found |= text[0] == TM_PATH_FOUND;
     paths[i] = text + 1;

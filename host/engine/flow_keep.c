@@ -14,13 +14,6 @@
 #include "flow.h"
 #include "flow_plan.h"
 
-static void names_keep(const struct tm_csv_names *n, struct tm_keeper *k) {
-  if (n == NULL) return;
-  tm_keep(k, &n->n, sizeof n->n);
-  tm_keep(k, n->ends, (size_t)n->n * sizeof n->ends[0]);
-  if (n->n > 0) tm_keep(k, n->text, (size_t)n->ends[n->n - 1]);
-}
-
 static void follow_keep(const struct tm_follow_state *f, struct tm_keeper *k) {
   tm_keep(k, f, offsetof(struct tm_follow_state, files));
   for (int i = 0; i < TM_FOLLOW_MAX; i++) {
@@ -36,7 +29,7 @@ static void source_keep(const struct tm_source *s, struct tm_keeper *k) {
   if (s->ring != NULL) tm_input_ring_cut(s->ring, st->offset);
   if (s->kind == TM_SOURCE_LINK) return;
   tm_keep(k, s->buf.data + st->head, (size_t)(st->tail - st->head));
-  if (s->batch->csv != NULL) names_keep(s->batch->csv->shared, k);
+  if (s->batch->csv != NULL) tm_csv_names_keep(s->batch->csv->shared, k);
   if (s->follow_state != NULL) follow_keep(s->follow_state, k);
   if (s->turns != NULL) tm_turns_keep(s, k);
 }
@@ -51,7 +44,6 @@ struct end {
   struct tm_log_mark mark;           /* a sink that is an event log */
   struct tm_log_position position;   /* a source that is one */
   int64_t rows;                      /* a sink that is a table: rows handed over */
-  char run[64];                      /* and what its token calls the run */
   char log[TM_EVENTLOG_PATH];        /* of an event log: its folder */
 };
 
@@ -69,7 +61,7 @@ static void sink_end_keep(struct tm_flows *f, int32_t i, struct tm_keeper *k) {
   if (s->kind == TM_SINK_LOG && end->log[0] == '\0' && realpath(s->path, end->log) == NULL) end->log[0] = '\0';
   if (s->sqlite != NULL) {
     end->rows = tm_sqlite_sink_position(s->sqlite);
-    snprintf(end->run, sizeof end->run, "%s", tm_sqlite_sink_run(s->sqlite));
+    tm_sqlite_sink_keep(s->sqlite, k);
   }
   tm_keep(k, end, sizeof *end);
 }
@@ -89,7 +81,7 @@ static void outlet_keep(const struct tm_outlet *o, struct tm_keeper *k) {
     out_keep(o->writers[w].out, k);
   }
   if (o->out != NULL && o->writers_n > 1) out_keep(o->out, k);
-  if (o->csv != NULL && !o->csv->given) names_keep(o->csv->names, k);
+  if (o->csv != NULL && !o->csv->given) tm_csv_names_keep(o->csv->names, k);
   if (o->sink.files != NULL) tm_files_keep(o->sink.files, k);
 }
 
@@ -111,7 +103,24 @@ int tm_flow_waits(const struct tm_flows *f) {
     if (f->sources[i]->ring != NULL && tm_input_ring_waits(f->sources[i]->ring)) return 1;
   for (int32_t i = 0; i < f->outlets_n; i++)
     if (f->outlets[i]->sink.kind == TM_SINK_LOG && tm_log_sink_waits(&f->outlets[i]->sink)) return 1;
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    const struct tm_sqlite *q = f->outlets[i]->sink.sqlite;
+    if (q != NULL && tm_sqlite_sink_held_back(q) && tm_sqlite_sink_full(q)) return 1;
+  }
   return 0;
+}
+
+int tm_flow_held_back(const struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++)
+    if (f->outlets[i]->sink.sqlite != NULL && tm_sqlite_sink_held_back(f->outlets[i]->sink.sqlite)) return 1;
+  return 0;
+}
+
+void tm_flow_let_go(struct tm_flows *f) {
+  for (int32_t i = 0; i < f->outlets_n; i++) {
+    struct tm_sqlite *q = f->outlets[i]->sink.sqlite;
+    if (q != NULL && tm_sqlite_sink_held_back(q) && tm_sqlite_sink_full(q)) tm_sqlite_sink_allow(q, tm_sqlite_sink_position(q));
+  }
 }
 
 int tm_flow_durable(struct tm_flows *f, struct tm_err *err) {
@@ -120,6 +129,7 @@ int tm_flow_durable(struct tm_flows *f, struct tm_err *err) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_sink *s = &f->outlets[i]->sink;
     if (s->kind == TM_SINK_LOG && tm_log_sink_durable(s, end_of(f, "sink-end", s->key)->mark.sequence, err) != 0) return -1;
+    if (s->sqlite != NULL) tm_sqlite_sink_allow(s->sqlite, end_of(f, "sink-end", s->key)->rows);
   }
   return 0;
 }
@@ -163,8 +173,6 @@ void tm_flow_fresh(struct tm_flows *f) {
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_sink *s = &f->outlets[i]->sink;
     tm_sink_fresh(s);
-    if (s->sqlite == NULL) continue;
-    const struct end *end = end_of(f, "sink-end", s->key);
-    tm_sqlite_sink_resume(s->sqlite, end->run, end->rows);
+    if (s->sqlite != NULL) tm_sqlite_sink_resume(s->sqlite);
   }
 }

@@ -1,6 +1,7 @@
 /* flow_sqlite.c - a sink that is a table of an SQLite database: its memory, and the columns that its writers ask (flow.h). */
 #include <string.h>
 
+#include "epochs.h"
 #include "flow.h"
 
 /* A sample is checked against the columns that the script names, or those of select; those of a table are not known without opening it. */
@@ -20,6 +21,7 @@ int tm_flow_sink_sqlite(struct tm_flows *f, int32_t sink, const struct tm_sqlite
   m.state = tm_flow_region(f, "sqlite", o->sink.key, 0, sizeof *m.state, err);
   for (int i = 0; i < 2; i++) m.texts[i] = tm_flow_region(f, "sqlite-rows", o->sink.key, i, tm_sqlite_text_size(TM_ROW_BYTES_MAX), err);
   if (m.state == NULL || m.texts[0] == NULL || m.texts[1] == NULL) return -1;
+  if (how->columns != NULL && (tm_epochs_found(f->epochs) || f->replanned)) m.state->given = 0;  /* the script may name others now */
   o->sink.sqlite = tm_sqlite_new(o->sink.path, how, &m, f->io, &f->shared->undo, err);
   if (o->sink.sqlite == NULL) return -1;
   o->columns = tm_sqlite_columns(o->sink.sqlite);

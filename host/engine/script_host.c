@@ -72,17 +72,22 @@ static int by_name(const void *a, const void *b) { return strcmp(*(char *const *
 static int host_folder(lua_State *L) {
   enum { NAMES_MAX = 10000 };
   DIR *d = opendir(luaL_checkstring(L, 1));
-  char **names = d != NULL ? calloc(NAMES_MAX, sizeof *names) : NULL;
+  if (d == NULL) {
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(errno));
+    return 2;
+  }
+  char **names = calloc(NAMES_MAX, sizeof *names);
   int32_t n = 0;
-  const char *why = d == NULL ? strerror(errno) : names == NULL ? "no memory" : NULL;
-  for (struct dirent *e; why == NULL && (e = readdir(d)) != NULL;) {
+  const char *why = names == NULL ? "no memory" : NULL;
+  for (struct dirent *e; names != NULL && why == NULL && (e = readdir(d)) != NULL;) {
     if (e->d_name[0] == '.') continue;
     if (n == NAMES_MAX) why = "more than 10,000 files";
     else if ((names[n] = strdup(e->d_name)) == NULL) why = "no memory";
     else n++;
   }
-  if (d != NULL) closedir(d);
-  if (why == NULL) {
+  closedir(d);
+  if (names != NULL && why == NULL) {
     qsort(names, (size_t)n, sizeof *names, by_name);
     lua_createtable(L, n, 0);
     for (int32_t i = 0; i < n; i++) {

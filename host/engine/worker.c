@@ -355,12 +355,12 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   if (!w->cutting) w->cutting = tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
   if (!w->cutting) return 0;
   if (!tm_worker_any_at_hand(w)) {
-    if (tm_flow_uncommitted(&w->flows)) return flush(w, -1, 1, err) == 0 ? 1 : -1;
     w->cutting = 0;
     if (!tm_script_rests(w->script)) return 0;
     return tm_epochs_cut(e, 0, err) == 0 ? 1 : -1;
   }
   if (!any_blocked(w)) return 0;
+  tm_flow_let_go(&w->flows);
   w->cutting = 0;
   w->cut_from_ns = w->io->mono_ns(w->io) + CUT_AGAIN_NS;
   return 0;
@@ -419,6 +419,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   }
   if (t == TURN_END && !rests(w) && fire(w)) return TURN_AGAIN;
   if (t == TURN_WAIT && settle_idle(w)) return TURN_AGAIN;
+  if (t == TURN_END && w->flows.epochs != NULL && tm_epochs_cover(w->flows.epochs, err) != 0) return TURN_FAILED;
   if (t == TURN_END && w->flows.epochs != NULL && tm_epochs_settle(w->flows.epochs, err) != 0) return TURN_FAILED;
   if (t == TURN_END) tm_flow_finish(&w->flows);
   if (flush(w, -1, 1, err) != 0) return TURN_FAILED;

@@ -206,17 +206,17 @@ static int thread_start(struct tm_sqlite *q, struct tm_err *err) {
 
 /* ---- the worker ---- */
 
-/* A run of this process begins, or goes on: what is to be known before anything is read. */
+/* A run begins, or goes on in this process: what is to be known before anything is read. */
 static int open_first(struct tm_sqlite *q, struct tm_err *err) {
   struct tm_sqlite_state *st = q->mem.state;
   struct tm_sqlite_wish wish = {q->how.columns, q->how.named};
   unsigned char lot[TM_SQLITE_RUN / 2];
-  if (!q->resumed) {
+  if (!st->opened) {
     int rc = q->io->random(q->io, lot, sizeof lot);
     if (rc < 0) return tm_err_set(err, 1, "sqlite", "%s: no random name for the run: %s", q->db.path, strerror(-rc));
     for (size_t i = 0; i < sizeof lot; i++) snprintf(st->run + 2 * i, 3, "%02x", lot[i]);
   }
-  if (tm_sqlite_db_open(&q->db, &wish, q->resumed ? st->taken : -1, BUSY_FIRST_MS, err) != TM_SQLITE_DONE) {
+  if (tm_sqlite_db_open(&q->db, q->columns->given ? NULL : &wish, st->opened ? st->committed : -1, BUSY_FIRST_MS, err) != TM_SQLITE_DONE) {
     err->exit_code = 3;
     return -1;
   }
@@ -228,7 +228,7 @@ static int open_first(struct tm_sqlite *q, struct tm_err *err) {
 }
 
 int tm_sqlite_open(struct tm_sqlite *q, struct tm_err *err) {
-  if (!q->mem.state->opened && open_first(q, err) != 0) return -1;
+  if ((!q->mem.state->opened || q->resumed) && open_first(q, err) != 0) return -1;
   q->written = q->mem.state->committed;
   return thread_start(q, err);
 }
@@ -325,23 +325,28 @@ int64_t tm_sqlite_held(const struct tm_sqlite *q) { return q->mem.state->blocks[
 
 /* ---- a run that outlives its processes ---- */
 
-const char *tm_sqlite_sink_run(const struct tm_sqlite *q) { return q->mem.state->run; }
 int64_t tm_sqlite_sink_position(const struct tm_sqlite *q) { return q->mem.state->taken; }
 int64_t tm_sqlite_sink_committed(const struct tm_sqlite *q) { return q->mem.state->committed; }
 
-void tm_sqlite_sink_resume(struct tm_sqlite *q, const char *run, int64_t position) {
-  struct tm_sqlite_state *st = q->mem.state;
-  TM_ASSERT(!st->opened && position >= 0);
-  memset(st, 0, sizeof *st);
-  snprintf(st->run, sizeof st->run, "%s", run);
-  st->taken = st->committed = position;
+void tm_sqlite_sink_resume(struct tm_sqlite *q) {
+  TM_ASSERT(q->fd < 0);
   q->resumed = 1;
 }
 
+void tm_sqlite_sink_keep(const struct tm_sqlite *q, struct tm_keeper *k) {
+  const struct tm_sqlite_state *st = q->mem.state;
+  tm_keep(k, st, sizeof *st);
+  tm_csv_names_keep(q->mem.names, k);
+  for (int i = 0; i < 2; i++) tm_keep(k, q->mem.texts[i] + TM_PAD, (size_t)st->blocks[i].len);
+}
+
+int tm_sqlite_sink_held_back(const struct tm_sqlite *q) { return q->mem.state->taken > q->limit; }
+
+int tm_sqlite_sink_full(const struct tm_sqlite *q) { return q->mem.state->blocks[0].rows > 0 && q->mem.state->blocks[1].rows > 0; }
+
 void tm_sqlite_sink_allow(struct tm_sqlite *q, int64_t upto) {
   pthread_mutex_lock(&q->lock);
-  TM_ASSERT(q->limit == NO_LIMIT || upto >= q->limit);
-  q->limit = upto;
+  if (q->limit == NO_LIMIT || upto > q->limit) q->limit = upto;
   pthread_cond_signal(&q->work);
   pthread_mutex_unlock(&q->lock);
 }

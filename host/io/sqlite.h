@@ -6,13 +6,15 @@
  * both are full the sink takes nothing. Blocks and numbers lie in shared memory and are changed by the worker alone; what is in
  * the database the token says, so a new worker gives it the blocks again, and rows the token counts are passed over.
  *
- * Rows are numbered from 0 in a run, whatever workers and batches were. A run that goes on in a later process
- * (tm_sqlite_sink_resume) is the same run: its rows come again in the same order, and those the token counts are passed over too. */
+ * Rows are numbered from 0 in a run, whatever workers, processes and batches were. In a run that is kept, rows go to the database when the
+ * epoch that has taken them is durable (tm_sqlite_sink_allow); until then they lie in the blocks, which epochs keep. So what is in the
+ * database never depends on input that a later process would have to read alike again. */
 #ifndef TM_IO_SQLITE_H
 #define TM_IO_SQLITE_H
 
 #include "../base/err.h"
 #include "../base/io.h"
+#include "../base/keep.h"
 #include "../base/undo.h"
 #include "../codec/columns.h"
 
@@ -75,19 +77,21 @@ int64_t tm_sqlite_held(const struct tm_sqlite *q);
 /* What it waits for, in words; valid until the next poll. */
 const char *tm_sqlite_trouble(const struct tm_sqlite *q);
 
-/* For a run that outlives its processes: an epoch records the run and the position, and these are put back before tm_sqlite_open. */
+/* For a run that outlives its processes. */
 
-/* The run's name in the token. */
-const char *tm_sqlite_sink_run(const struct tm_sqlite *q);
+/* Its memory is what an epoch kept: before tm_sqlite_open, which refuses a database that has fewer rows than the epoch knew of. */
+void tm_sqlite_sink_resume(struct tm_sqlite *q);
+/* What an epoch has to keep. */
+void tm_sqlite_sink_keep(const struct tm_sqlite *q, struct tm_keeper *k);
 /* Rows handed over so far, those in the blocks included: the number of the next one. */
 int64_t tm_sqlite_sink_position(const struct tm_sqlite *q);
 /* Rows known to be in the database. */
 int64_t tm_sqlite_sink_committed(const struct tm_sqlite *q);
-/* The run goes on at the row of that number. Rows that the token counts already come again, the same ones, and are passed over. A
- * database whose token is behind is refused by tm_sqlite_open, which says how many rows are missing. */
-void tm_sqlite_sink_resume(struct tm_sqlite *q, const char *run, int64_t position);
-/* Rows from this number on wait, though they were taken; without this call none does. For rows whose source cannot give them again:
- * they may go when the epoch that holds their position is durable. Never less than before; a run ends when all may go. */
+/* Rows from this number on wait, though they were taken; without this call none does. A number that is less than before changes nothing. */
 void tm_sqlite_sink_allow(struct tm_sqlite *q, int64_t upto);
+/* 1: some do wait for that. */
+int tm_sqlite_sink_held_back(const struct tm_sqlite *q);
+/* 1: both blocks have rows. */
+int tm_sqlite_sink_full(const struct tm_sqlite *q);
 
 #endif

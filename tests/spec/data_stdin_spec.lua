@@ -116,6 +116,51 @@ describe('standard input of a run that is kept', function()
     h.compare(want.sums, content(dir).sums, 'windows')
   end)
 
+  -- what comes behind a kill is not what came before it, so a table must not be ahead of the epochs
+  it('gives a table, a file and a log the same rows, though everything is killed', function()
+    local dir, data, fifo = out_dir(), h.path 'data', r.fifo 'fifo'
+    local three = h.write([[local tm = require 'tidemill'
+      local dir = tm.setting 'dir'
+      local all = tm.pipeline 'all':select { 'id' }
+      return { all:to(tm.sink.file(dir .. '/rows')), all:to(tm.sink.log 'rows'),
+        all:to(tm.sink.sqlite { path = dir .. '/rows.db', table = 'rows' }) }]], h.path 'three.lua')
+    local args = { 'run', '--quiet', three, '--set', 'dir=' .. dir, '--data', data, '--epoch', '20ms' }
+    local f = assert(io.open(fifo, 'r+'))   -- open for both, so that nobody waits for the other end
+    local id = 0
+    local function write_some(n)
+      for _ = 1, n do
+        id = id + 1
+        f:write(('{"id":%d}\n'):format(id))
+      end
+      f:flush()
+    end
+    math.randomseed(9)
+    for _ = 1, 8 do
+      local p = r.start(args, { stdin = fifo })
+      local last = system.monotime() + 0.1 + math.random() * 0.2
+      while system.monotime() < last do
+        write_some(20)
+        system.sleep(0.002)
+        assert.is_nil(p:code(), p:err())
+      end
+      local worker = p:worker()
+      p:signal 'KILL'
+      if worker then p:signal('KILL', worker) end
+      p:wait()
+    end
+    local p = r.start(args, { stdin = fifo })
+    write_some(500)
+    local function last_row(text) return text:find(('{"id":%d}\n'):format(id), 1, true) end
+    r.wait_until('the last row', function() return p:code() or last_row(h.read(dir .. '/rows')) end)
+    p:signal 'TERM'
+    assert.equal(0, p:wait(), p:err())
+    f:close()
+    local rows = h.read(dir .. '/rows')
+    assert.is_true(#h.lines(rows) > 500)
+    assert.equal(rows, h.shell(([[sqlite3 %s/rows.db "select '{\"id\":' || id || '}' from rows order by rowid"]]):format(h.quote(dir))).out)
+    assert.equal(rows, h.run({ 'log', 'cat', 'rows', '--data', data }).out)
+  end)
+
   it('asks for an epoch when much was read, and takes more than its ring holds', function()
     local dir, line = out_dir(), '{"ts":1700000000000,"id":3,"k":"k","pad":"' .. ('p'):rep(2000) .. '"}\n'
     local n = 24000   -- 49 MB

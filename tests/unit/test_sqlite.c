@@ -229,8 +229,11 @@ static void workers(void) {
 /* A run that goes on at a position, in memory of its own. */
 static struct tm_sqlite *later(const char *path, const char *run, int64_t position) {
   memory_new();
+  snprintf(mem.state->run, sizeof mem.state->run, "%s", run);
+  mem.state->taken = mem.state->committed = position;
+  mem.state->opened = 1;
   struct tm_sqlite *q = sink_new(path, 100);
-  tm_sqlite_sink_resume(q, run, position);
+  tm_sqlite_sink_resume(q);
   return q;
 }
 
@@ -241,7 +244,7 @@ static void processes(void) {
   memory_new();
   struct tm_sqlite *q = sink_new(path, 100);
   CHECK(tm_sqlite_open(q, &err) == 0, "%s", err.detail);
-  snprintf(run, sizeof run, "%s", tm_sqlite_sink_run(q));
+  snprintf(run, sizeof run, "%s", mem.state->run);
   CHECK(hand_over(q, 0, 500, 1, &err) == 0, "%s", err.detail);
   q = later(path, run, 300);
   CHECK(tm_sqlite_open(q, &err) == 0, "%s", err.detail);
