@@ -42,7 +42,7 @@ static const char *numbers(const char *p, const char *end, uint64_t *out, uint32
 /* What a body of the manifest says: 1, or 0 it is broken. */
 static int take(const unsigned char *body, int64_t n, uint64_t id, struct tm_snapshot_list *list) {
   const char *end = (const char *)body + n, *p = (const char *)tm_map_find(body, n, "generations");
-  uint64_t version, folder, v[3];
+  uint64_t version, folder, v[3] = {0};
   struct tm_msgpack_head h;
 
   if (!tm_map_has_text(body, n, "format", "tidemill manifest") || !tm_map_get_number(body, n, "version", &version) ||
