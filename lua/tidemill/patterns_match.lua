@@ -467,7 +467,7 @@ function M.new(o)
       drop_runs(max, over)
     else
       drop_runs(0, over)
-      ffi.copy(out, out + over * RUN, max * RUN * 8)
+      for i = 0, max * RUN - 1 do out[i] = out[over * RUN + i] end   -- they overlap, which ffi.copy may not
     end
     out_n = max
   end
