@@ -1,9 +1,7 @@
 /* script.c - calls into Lua (script.h); script_host.c has those that come back.
  *
- * The library is one table of functions kept in the registry; loops are kept by pipeline. The message handler runs
- * where an error was raised: it takes the deadline's hook off first - from then on the host has control - and lets
- * the library add the place in the script. */
-#include "script.h"
+ * The library is one table of functions kept in the registry; loops are kept by pipeline. What was raised script_error.c tells. */
+#include "script_own.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -22,182 +20,6 @@
 #include "script_host.h"
 #include "script_pattern.h"
 #include "testing.h"
-
-enum { TRACES = 4, PLACE_LEVELS = 250 };
-
-struct tm_script {
-  lua_State *L;
-  struct tm_flows *flows;
-  struct tm_shared *shared;
-  double serial;
-  double traces[TRACES];              /* compiled, given up, thrown away, loops: counted by tidemill.traces */
-  double traces_told[TRACES];         /* of these, in the counters already */
-  int ref_lib;                        /* the library's table */
-  int ref_handler;                    /* the message handler */
-  int ref_fail;                       /* the library's function `fail` */
-  int ref_told;                       /* what the handler made of the last text that was raised, which keeps that text */
-  const char *told_text;
-  const char *told_chunk;             /* and where it was raised */
-  int told_line;
-  int ref_loops[TM_PIPELINES_MAX];
-  int64_t script_memory;
-  int checked;                    /* keyed state lies in an arena whose cuts are checked between batches (TIDEMILL_CHECK_CUTS) */
-  int guarded;
-  int place_line;                     /* where the error of this call was raised; 0: none, or not in a script */
-  char place_source[256];
-  const char *place_chunk;            /* the chunk's name of which place_source is a copy: scripts stay loaded; NULL none */
-  struct tm_script_host host;
-};
-
-/* ---- errors ---- */
-
-static const char deadline_text[] = "tidemill: deadline";
-
-static const char overdue_text[] = "still at work on this event at the deadline (--deadline): an endless loop?";
-
-/* Where in a script the error was raised (chunks of scripts are named "@file", those of the library not). Takes no
- * room on the stack, which after an overflow has none. */
-static void place_find(struct tm_script *s, lua_State *L) {
-  lua_Debug ar;
-  s->place_line = 0;
-  for (int level = 1; level < PLACE_LEVELS && lua_getstack(L, level, &ar); level++) {
-    if (!lua_getinfo(L, "Sl", &ar)) continue;
-    if (strcmp(ar.source, "=tidemill.testing") == 0) return;  /* what is above it called for events, and is none of their script */
-    if (ar.source[0] != '@' || ar.currentline <= 0) continue;
-    if (s->place_chunk != ar.source) snprintf(s->place_source, sizeof s->place_source, "%s", ar.source + 1);
-    s->place_chunk = ar.source;
-    s->place_line = ar.currentline;
-    return;
-  }
-}
-
-/* The "file:line:" that Lua puts in front of a message, if there is one. */
-static void place_of_text(struct tm_script *s, const char *text) {
-  s->place_line = 0;
-  s->place_chunk = NULL;
-  if (strncmp(text, "tidemill.", 9) == 0 || text[0] == '(') return;  /* the library's own chunks */
-  for (const char *p = strchr(text, ':'); p != NULL; p = strchr(p + 1, ':')) {
-    char *end;
-    long line = strtol(p + 1, &end, 10);
-    if (end == p + 1 || *end != ':' || line <= 0 || (size_t)(p - text) >= sizeof s->place_source) continue;
-    memcpy(s->place_source, text, (size_t)(p - text));
-    s->place_source[p - text] = 0;
-    s->place_line = (int)line;
-    return;
-  }
-}
-
-/* The same text from the same place as the last time: a stream in which every event fails of one cause. */
-static int is_told(const struct tm_script *s, const char *text) {
-  return text == s->told_text && s->place_line == s->told_line && s->place_chunk == s->told_chunk;
-}
-
-/* The table at the top of the stack is what the handler made of this text. */
-static void tell(struct tm_script *s, lua_State *L, const char *text) {
-  lua_pushvalue(L, 1);
-  lua_setfield(L, -2, "raised");
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, LUA_REGISTRYINDEX, s->ref_told);
-  s->told_text = text;
-  s->told_line = s->place_line;
-  s->told_chunk = s->place_chunk;
-}
-
-/* Message handler, a C function so that it runs with the hook still armed: takes it off, then asks the library. */
-static int message_handler(lua_State *L) {
-  struct tm_script *s = lua_touserdata(L, lua_upvalueindex(1));
-  int overdue = tm_guard_disarm();
-  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
-  /* Walking an overflowed stack line by line has crashed this LuaJIT: its own words about the place must do. */
-  if (text != NULL && text != s->told_text && strstr(text, "stack overflow") != NULL) {
-    place_of_text(s, text);
-    return 1;
-  }
-  place_find(s, L);
-  if (overdue || (text != NULL && text != s->told_text && strcmp(text, deadline_text) == 0)) {
-    lua_pushstring(L, overdue_text);
-    lua_replace(L, 1);
-    text = NULL;
-  }
-  if (text != NULL && is_told(s, text)) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_told);
-    return 1;
-  }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_lib);
-  lua_getfield(L, -1, "handle");
-  lua_pushvalue(L, 1);
-  if (s->place_line != 0) {
-    lua_pushstring(L, s->place_source);
-    lua_pushinteger(L, s->place_line);
-  }
-  lua_call(L, s->place_line != 0 ? 3 : 1, 1);
-  if (overdue) {
-    lua_pushliteral(L, "deadline");
-    lua_setfield(L, -2, "code");
-  } else if (text != NULL && s->place_line != 0) {
-    tell(s, L, text);
-  }
-  return 1;
-}
-
-static void push_handler(struct tm_script *s) {
-  s->place_line = 0;
-  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->ref_handler);
-}
-
-/* What holds the memory is the scripts' own, so nothing here can free it, and each further event would fail. */
-static void give_up(struct tm_script *s) {
-  if (!s->shared->failed)
-    tm_log_error("scripts hold too much of their %.1f MiB (--script-memory) to go on, and no collection frees it: globals or upvalues that grow "
-                 "with the events? Keep such things in the state of a step (process, running), which has bounds; the run ends",
-                 (double)s->script_memory / (1 << 20));
-  s->shared->failed = 1;
-  s->shared->drain = 1;
-}
-
-/* After a failed call: makes sure that a table is at the top. The handler made one, unless there was no memory (then it
- * is not called), the stack was full, or a function of the script that it asked (__tostring) never ended. */
-static void error_fill(struct tm_script *s, int rc) {
-  lua_State *L = s->L;
-  int overdue = tm_guard_disarm();
-  if (rc == LUA_ERRMEM && tm_lua_state_regain(L)) give_up(s);
-  if (lua_istable(L, -1)) return;
-  lua_newtable(L);
-  lua_pushstring(L, rc == LUA_ERRMEM ? "memory" : overdue ? "deadline" : "stack-overflow");
-  lua_setfield(L, -2, "code");
-  lua_pushstring(L, rc == LUA_ERRMEM ? "the script used more than its memory (--script-memory)"
-                    : overdue        ? overdue_text
-                                     : "the script's stack overflowed: a recursion without an end?");
-  lua_setfield(L, -2, "message");
-  if (s->place_line == 0) return;
-  lua_pushstring(L, s->place_source);
-  lua_setfield(L, -2, "source");
-  lua_pushinteger(L, s->place_line);
-  lua_setfield(L, -2, "line");
-}
-
-/* the error at the top of the stack, which error_fill has seen */
-static void error_of_load(struct tm_script *s, struct tm_err *err) {
-  lua_State *L = s->L;
-  int top = lua_gettop(L);
-  lua_getfield(L, top, "message");
-  lua_getfield(L, top, "code");
-  lua_getfield(L, top, "source");
-  lua_getfield(L, top, "line");
-  lua_getfield(L, top, "traceback");
-  const char *message = lua_tostring(L, top + 1), *code = lua_tostring(L, top + 2), *source = lua_tostring(L, top + 3);
-  const char *trace = lua_tostring(L, top + 5);
-  int usage = code != NULL && strcmp(code, "usage") == 0;
-  int placed = usage || source == NULL || (code != NULL && strcmp(code, "script") == 0);
-  int changed = s->host.changed || (code != NULL && strcmp(code, "state-changed") == 0);
-  int exit_code = usage ? 2 : changed ? 6 : 3;
-  if (placed)
-    tm_err_set(err, exit_code, "script", "%s", message);
-  else
-    tm_err_set(err, exit_code, "script", "%s:%d: %s%s%s", source, (int)lua_tointeger(L, top + 4), message,
-               trace != NULL && strchr(trace, '\n') != NULL ? "\n" : "", trace != NULL && strchr(trace, '\n') != NULL ? trace : "");
-  lua_settop(L, top);
-}
 
 /* ---- calls into the library ---- */
 
@@ -288,7 +110,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
   lua_newtable(L);
   s->ref_told = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, s);
-  lua_pushcclosure(L, message_handler, 1);
+  lua_pushcclosure(L, tm_script_message_handler, 1);
   s->ref_handler = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 failed:
@@ -353,7 +175,7 @@ void tm_script_free(struct tm_script *s) {
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
-  push_handler(s);
+  tm_script_push_handler(s);
   push_function(s, "load");
   lua_newtable(L);
   push_list(L, o->scripts, o->scripts_n);
@@ -423,9 +245,9 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   marker_set(s, -1, 0);
   int rc = lua_pcall(L, 1, 1, top + 1);
   if (rc != 0) {
-    error_fill(s, rc);
+    tm_script_error_fill(s, rc);
     marker_clear(s);
-    error_of_load(s, err);
+    tm_script_error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -458,7 +280,7 @@ int tm_script_watch_end(struct tm_script *s) {
 int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
-  push_handler(s);
+  tm_script_push_handler(s);
   push_function(s, "test");
   lua_newtable(L);
   push_list(L, o->scripts, o->scripts_n);
@@ -468,8 +290,8 @@ int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_te
   tm_testing_push(L, t);
   int rc = lua_pcall(L, 2, 1, top + 1);
   if (rc != 0) {
-    error_fill(s, rc);
-    error_of_load(s, err);
+    tm_script_error_fill(s, rc);
+    tm_script_error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -492,12 +314,12 @@ static int say_list(lua_State *L, int list, void (*say)(const char *fmt, ...)) {
 int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
-  push_handler(s);
+  tm_script_push_handler(s);
   push_function(s, "lint");
   int rc = lua_pcall(L, 0, 2, top + 1);
   if (rc != 0) {
-    error_fill(s, rc);
-    error_of_load(s, err);
+    tm_script_error_fill(s, rc);
+    tm_script_error_of_load(s, err);
     lua_settop(L, top);
     return -1;
   }
@@ -523,7 +345,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   int top = lua_gettop(L);
   *failed = 0;
   s->shared->flow.due = 0;
-  push_handler(s);
+  tm_script_push_handler(s);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref_loops[p->index]);
   lua_pushinteger(L, first);
   lua_pushinteger(L, last);
@@ -547,7 +369,7 @@ int32_t tm_script_run(struct tm_script *s, struct tm_pipeline *p, int32_t first,
   int32_t taken = s->shared->flow.taken - 1;
   int postponed = taken >= 0 && row >= 0;
   tm_lua_state_reserve(1);
-  error_fill(s, rc);
+  tm_script_error_fill(s, rc);
   s->shared->flow.marker.serial = ++s->serial;  /* what follows has a deadline of its own */
   struct tm_undo *u = &s->shared->undo;
   tm_undo_keep(u, p->state, sizeof *p->state);
@@ -603,7 +425,7 @@ void tm_script_batch_begin(struct tm_script *s, struct tm_source *source, int32_
 int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_buf *buf, int32_t max_bytes, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
-  push_handler(s);
+  tm_script_push_handler(s);
   push_function(s, "generate");
   lua_pushinteger(L, source->index);
   lua_pushlightuserdata(L, buf);
@@ -613,9 +435,9 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
   marker_set(s, -1, (int32_t)((int64_t)source->state->generated & 0x7fffffff));
   int rc = lua_pcall(L, 5, 2, top + 1);
   if (rc != 0) {
-    error_fill(s, rc);
+    tm_script_error_fill(s, rc);
     marker_clear(s);
-    error_of_load(s, err);
+    tm_script_error_of_load(s, err);
     err->exit_code = 1;
     lua_settop(L, top);
     return -1;
@@ -674,14 +496,14 @@ int tm_script_save(struct tm_script *s, struct tm_buf *out, struct tm_err *err) 
 static int call_watched(struct tm_script *s, const char *name, const char *text, size_t n, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
-  push_handler(s);
+  tm_script_push_handler(s);
   push_function(s, name);
   lua_pushlstring(L, text, n);
   marker_set(s, -1, 0);
   int failed = lua_pcall(L, 1, 1, top + 1);
-  if (failed != 0) error_fill(s, failed);
+  if (failed != 0) tm_script_error_fill(s, failed);
   marker_clear(s);
-  if (failed != 0) error_of_load(s, err);
+  if (failed != 0) tm_script_error_of_load(s, err);
   return failed != 0 ? -1 : 0;
 }
 
@@ -711,8 +533,8 @@ int tm_script_import(struct tm_script *s, double *keys, struct tm_err *err) {
 
 void tm_script_count_traces(struct tm_script *s) {
   struct tm_counters *c = &s->shared->counters;
-  uint64_t *to[TRACES] = {&c->traces, &c->trace_aborts, &c->trace_flushes, &c->loops_compiled};
-  for (int i = 0; i < TRACES; i++) {
+  uint64_t *to[TM_SCRIPT_TRACES] = {&c->traces, &c->trace_aborts, &c->trace_flushes, &c->loops_compiled};
+  for (int i = 0; i < TM_SCRIPT_TRACES; i++) {
     if (s->traces[i] != s->traces_told[i]) c->batches_to_warm = (uint64_t)s->shared->batch_serial;
     *to[i] += (uint64_t)(s->traces[i] - s->traces_told[i]);
     s->traces_told[i] = s->traces[i];

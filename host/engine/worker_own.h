@@ -1,4 +1,4 @@
-/* worker_own.h - the inside of a worker; for worker.c, worker_check.c and reload.c only. */
+/* worker_own.h - the inside of a worker; for worker.c, worker_wait.c, worker_check.c and reload.c only. */
 #ifndef TM_ENGINE_WORKER_OWN_H
 #define TM_ENGINE_WORKER_OWN_H
 
@@ -46,8 +46,13 @@ struct tm_worker {
 
 /* The one of this process, with its loop set up and signals ignored; nothing is loaded. */
 struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared *shared);
-/* Its loop goes, and all that watches. */
+/* worker_wait.c. Its loop, and that it goes with all that watches. */
+void tm_worker_loop_begin(struct tm_worker *w);
 void tm_worker_loop_end(struct tm_worker *w);
+/* Nothing can be done: waits until something may be. 0, or -1 err: a run that is to end has a sink that takes nothing. */
+int tm_worker_wait(struct tm_worker *w, struct tm_err *err);
+/* Some islands are at work, others wait: has anything come for those? 1 it was asked, which is done once in a while. */
+int tm_worker_look(struct tm_worker *w);
 /* Makes a Lua state and loads the scripts into it. checked: every event gets a view of its own. 0, or -1 err. */
 int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err);
 /* Opens what was loaded, and finds where its predecessor was: 0, or -1 err. */

@@ -1,0 +1,205 @@
+/* epochs_load.c - putting back what a data folder keeps (epochs.h): the newest snapshot and the epochs behind it, into the arena and
+ * the shared block. It runs no Lua. */
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/log.h"
+#include "../durable/journal.h"
+#include "../state/arena.h"
+#include "epochs_own.h"
+
+enum { LIBRARY_MAX = 128 << 20, IN_USE_TRIES = 100 };
+
+/* What the folder's meta remembers beside the arena's address. */
+struct caller { uint64_t reserve, shared_at; };
+
+void *tm_epochs_shared_at(void) { return TM_EPOCHS_SHARED_AT; }
+int tm_epochs_looks(const struct tm_epochs *e) { return e != NULL && e->look; }
+int tm_epochs_found(const struct tm_epochs *e) { return e != NULL && e->found; }
+int tm_epochs_ended(const struct tm_epochs *e) { return e != NULL && e->ended; }
+
+/* ---- putting back ---- */
+
+static int put_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err) {
+  struct tm_epochs *e = ctx;
+  if (offset >= TM_EPOCHS_SHARED && e->look) return 0;
+  if (offset >= TM_EPOCHS_SHARED) {
+    size_t size = e->shared_size, at = (size_t)(offset - TM_EPOCHS_SHARED);
+    if (at > size || (size_t)n > size - at) return tm_err_set(err, 1, "data", "%s: an epoch has bytes outside of the run's memory", e->dir.path);
+    memcpy((char *)e->shared + at, bytes, (size_t)n);
+    return 0;
+  }
+  if (tm_arena_apply(e->arena, offset, bytes, (size_t)n) == 0) return 0;
+  return tm_err_set(err, 1, "data", "%s: state cannot be put back: no memory, or it lies outside of the arena", e->dir.path);
+}
+
+static int put_zero(void *ctx, uint64_t offset, uint64_t n, struct tm_err *err) {
+  struct tm_epochs *e = ctx;
+  if (offset < TM_EPOCHS_SHARED && tm_arena_zero(e->arena, offset, n) == 0) return 0;
+  return tm_err_set(err, 1, "data", "%s: an epoch has zeroes outside of the arena", e->dir.path);
+}
+
+static int put_head(void *ctx, uint64_t epoch, const void *head, int64_t n, struct tm_err *err) {
+  struct tm_epochs *e = ctx;
+  msgpack_unpacked u;
+  size_t off = 0;
+  e->head = malloc((size_t)n + 1);
+  if (e->head == NULL) return tm_err_set(err, 1, "memory", "no memory for what %s keeps", e->dir.path);
+  memcpy(e->head, head, (size_t)n);
+  msgpack_unpacked_init(&u);
+  int ok = msgpack_unpack_next(&u, e->head, (size_t)n, &off) == MSGPACK_UNPACK_SUCCESS && u.data.type == MSGPACK_OBJECT_MAP;
+  for (uint32_t i = 0; ok && i < u.data.via.map.size; i++) {
+    const msgpack_object *k = &u.data.via.map.ptr[i].key, *v = &u.data.via.map.ptr[i].val;
+    if (k->type != MSGPACK_OBJECT_STR) continue;
+    if (k->via.str.size == 5 && memcmp(k->via.str.ptr, "ended", 5) == 0) e->ended = v->type == MSGPACK_OBJECT_BOOLEAN && v->via.boolean;
+    if (k->via.str.size == 7 && memcmp(k->via.str.ptr, "library", 7) == 0 && v->type == MSGPACK_OBJECT_BIN) {
+      e->library = v->via.bin.ptr;  /* in e->head, which strings are not copied out of */
+      e->library_n = v->via.bin.size;
+    }
+  }
+  msgpack_unpacked_destroy(&u);
+  if (!ok) return tm_err_set(err, 1, "data", "%s: the head of epoch %llu is none", e->dir.path, (unsigned long long)epoch);
+  e->found = 1;
+  return 0;
+}
+
+/* A folder that is new gets its meta; of another one it says where the arena lies. */
+static int make_arena(struct tm_epochs *e, struct tm_err *err) {
+  struct caller c = {0, (uint64_t)(uintptr_t)e->shared};
+  if (e->dir.has_meta) {
+    if (e->dir.caller_n != sizeof c) return tm_err_set(err, 1, "data", "%s: its meta is not that of this program", e->dir.path);
+    memcpy(&c, e->dir.caller, sizeof c);
+    if (!e->look && c.shared_at != (uint64_t)(uintptr_t)e->shared)
+      return tm_err_set(err, 1, "data", "%s: was written by a program that lies elsewhere in memory; use that version", e->dir.path);
+    e->arena = tm_arena_new((const void *)(uintptr_t)e->dir.address, (size_t)c.reserve, err);
+    return e->arena != NULL ? 0 : -1;
+  }
+  uint64_t seed = 0;
+  e->io->random(e->io, &seed, sizeof seed);
+  e->arena = tm_arena_new(NULL, 0, err);
+  if (e->arena == NULL) return -1;
+  c.reserve = tm_arena_reserve(e->arena);
+  return tm_data_dir_meta_write(&e->dir, (uint64_t)(uintptr_t)tm_arena_base(e->arena), seed, &c, sizeof c, err);
+}
+
+/* The block as it is when a run begins, but for what control has to know of this one. */
+static void clear_shared(struct tm_shared *s) {
+  int32_t drain = s->drain;
+  uint64_t moves = s->moves, plan = s->plan;
+  tm_shared_clear(s);
+  s->drain = drain;
+  s->plan = plan;
+  s->moves = moves;
+}
+
+/* A block of a snapshot has zeroes where nothing was kept. So of the shared block itself the pieces that are kept come from the folder, and all
+ * else, which control or this process knows, is as it was. */
+struct merge {
+  struct tm_keeper keeper;         /* first, as pieces find the rest from it */
+  const struct tm_shared *from;
+  struct tm_shared *to;
+};
+
+static void merge_piece(struct tm_keeper *k, const void *at, size_t n) {
+  const struct merge *m = (const struct merge *)(const void *)k;
+  uintptr_t off = (uintptr_t)at - (uintptr_t)m->from;
+  if (off < sizeof *m->to) memcpy((char *)m->to + off, at, n);
+}
+
+static void merge_shared(struct tm_shared *s, struct tm_shared *was) {
+  struct merge m = {{merge_piece}, s, was};
+  s->arena = was->arena;
+  s->arena_size = was->arena_size;
+  tm_shared_keep(s, &m.keeper);
+  was->drain |= s->drain;          /* control may have asked for it meanwhile */
+  memcpy(s, was, sizeof *s);
+}
+
+/* A folder in which an epoch has become durable says so in a file of its own: a journal that is not there has been taken away then, and is not
+ * one of a run that has not yet begun. */
+static int is_begun(const struct tm_epochs *e) {
+  char path[TM_DATA_PATH_MAX + 64];
+  struct tm_io_look found;
+  return e->io->look(e->io, tm_data_path(e->dir.path, "begun", path), &found) == 0;
+}
+
+int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err) {
+  if (e->begun || e->last == 0) return 0;
+  if (!is_begun(e) && tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err) != 0) return -1;
+  e->begun = 1;
+  return 0;
+}
+
+/* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
+static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
+  const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
+  if (snapshot_of >= 0) return tm_data_load_snapshot(&e->dir, &to, (uint64_t)snapshot_of, err);
+  struct tm_journal_scan scan;
+  uint64_t snapshot;
+  struct tm_shared *was = malloc(sizeof *was);
+  if (was == NULL) return tm_err_set(err, 1, "memory", "no memory to put back what %s keeps", e->dir.path);
+  memcpy(was, e->shared, sizeof *was);
+  int rc = tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err);
+  if (rc == 0 && !e->look) merge_shared(e->shared, was);
+  free(was);
+  if (rc != 0) return -1;
+  if (!e->found && is_begun(e)) {
+    tm_journal_scan_fini(e->io, &scan);
+    return tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: it cannot go on. Put back a copy of the whole folder, "
+                      "or start anew with --reset", e->dir.path);
+  }
+  if (e->look) {
+    tm_journal_scan_fini(e->io, &scan);
+    return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
+  }
+  const struct tm_journal_options o = {.io = e->io, .dir = e->dir.path, .id = e->dir.id, .before_sync = tm_epochs_sync_files, .ctx = e};
+  e->journal = tm_journal_open(&o, &scan, snapshot, err);
+  tm_journal_scan_fini(e->io, &scan);
+  if (e->journal == NULL || tm_snapshot_list_read(e->io, e->dir.path, e->dir.id, &e->snapshots, err) != 0) return -1;
+  return tm_journal_start(e->journal, err);
+}
+
+/* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
+static int open_dir(struct tm_epochs *e, const char *path, struct tm_err *err) {
+  const struct timespec while_it_ends = {0, 20 * 1000 * 1000};
+  for (int i = 0; tm_data_dir_open(&e->dir, e->io, path, e->look ? TM_DATA_LOOK : TM_DATA_USE, err) != 0; i++) {
+    if (strcmp(err->id, "data-in-use") != 0 || i == IN_USE_TRIES) return -1;
+    nanosleep(&while_it_ends, NULL);
+  }
+  return 0;
+}
+
+struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *shared, struct tm_err *err) {
+  struct tm_epochs *e = calloc(1, sizeof *e);
+  uint64_t restarts = shared->counters.worker_restarts, kills = shared->counters.worker_kills_deadline;
+  if (e == NULL) {
+    tm_err_set(err, 1, "memory", "no memory to keep the run");
+    return NULL;
+  }
+  e->keeper.piece = tm_epochs_piece;
+  e->io = &tm_io_real;
+  e->shared = shared;
+  e->shared_size = sizeof *shared + shared->arena_size;
+  e->epoch_ns = (uint64_t)o->epoch_ms * 1000000U;
+  e->epoch_min_ns = (uint64_t)o->epoch_min_ms * 1000000U;
+  tm_buf_init(&e->text, LIBRARY_MAX);
+  clear_shared(shared);
+  int reset = o->reset && restarts == 0;
+  e->look = o->state != NULL;
+  if (open_dir(e, o->data, err) != 0) return NULL;
+  if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
+  if (make_arena(e, err) != 0 || load(e, e->look ? o->snapshot : -1, err) != 0) return NULL;
+  e->noted = e->last;
+  shared->counters.worker_restarts = restarts;
+  shared->counters.worker_kills_deadline = kills;
+  return e;
+}
+
+struct tm_changes *tm_epochs_changes(struct tm_epochs *e, struct tm_budget *budget, double seed, struct tm_err *err) {
+  if (e->found) return tm_changes_resume(e->arena, budget, err);
+  struct tm_changes *c = tm_changes_new_in(e->arena, budget, seed);
+  if (c == NULL) tm_err_set(err, 1, "memory", "no memory for the worker");
+  return c;
+}
