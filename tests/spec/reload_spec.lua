@@ -207,7 +207,8 @@ describe('scripts that are loaded anew', function()
     local bytes_now, fds_now = held()
     finish(p)
     assert.equal(fds, fds_now)
-    assert.is_true(bytes_now < bytes * 1.2 + 2e6, bytes_now .. ' bytes, ' .. bytes .. ' after 20')
+    -- sanitizers keep what was freed
+    if h.slowness() == 1 then assert.is_true(bytes_now < bytes * 1.2 + 2e6, bytes_now .. ' bytes, ' .. bytes .. ' after 20') end
     judge()
   end)
 
