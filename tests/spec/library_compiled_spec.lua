@@ -63,7 +63,7 @@ describe('compiled code of the library', function()
     assert.are.equal(0, counters.events_failed)
     assert.is_true(run(script, short, '--no-jit') == out, 'machine code and interpreter differ')
     local _, later = run(script, long)
-    assert.is_true(later.traces <= counters.traces + 30, ('%d traces after 12,000 events, %d after 48,000'):format(counters.traces,
+    assert.is_true(later.traces <= counters.traces + 40, ('%d traces after 12,000 events, %d after 48,000'):format(counters.traces,
       later.traces))
     assert.is_true(later.trace_aborts <= counters.trace_aborts + 30,
       ('%d given up after 12,000 events, %d after 48,000'):format(counters.trace_aborts, later.trace_aborts))
