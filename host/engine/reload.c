@@ -219,7 +219,8 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
   int rc = tm_script_save(w->script, &text, err);
   save_all(&savings, w);
   if (rc == 0) rc = sinks_rest(&w->flows, err);
-  if (rc == 0 && e != NULL) tm_epochs_rest(e);
+  int rests = rc == 0 && e != NULL;
+  if (rests) tm_epochs_rest(e);
   if (rc == 0 && !savings.failed && pipe(fds) == 0) {
     fflush(NULL);
     pid = fork();
@@ -238,7 +239,7 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
   tm_log_warning("%s", goes_on);
   savings_end(&savings, pid > 0 && !savings.failed);
   tm_buf_fini(&text);
-  if (e != NULL && tm_epochs_wake(e, err) != 0) return -1;
+  if (rests && tm_epochs_wake(e, err) != 0) return -1;
   return sinks_wake(&w->flows, err);
 }
 

@@ -43,6 +43,8 @@ static void close_writer(struct tm_log_sink *l) {
 
 void tm_log_sink_close(struct tm_sink *s) { close_writer(s->log); }
 
+int tm_log_sink_is_open(const struct tm_sink *s) { return s->log->writer != NULL; }
+
 void tm_log_sink_free(struct tm_log_sink *l) {
   if (l == NULL) return;
   close_writer(l);

@@ -23,6 +23,7 @@ void tm_log_sink_free(struct tm_log_sink *l);
 int tm_log_sink_open(struct tm_sink *s, struct tm_err *err);
 /* Its writer goes, and what it holds; opened again, it goes on there. */
 void tm_log_sink_close(struct tm_sink *s);
+int tm_log_sink_is_open(const struct tm_sink *s);
 /* After a death: which of data[sent, len) are in the log. */
 void tm_log_sink_resume(struct tm_sink *s, const char *data, int32_t len);
 /* As tm_sink_write. */

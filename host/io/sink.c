@@ -316,4 +316,6 @@ int tm_sink_rest(struct tm_sink *s, struct tm_err *err) {
   return 0;
 }
 
-int tm_sink_wake(struct tm_sink *s, struct tm_err *err) { return s->kind == TM_SINK_LOG ? tm_log_sink_open(s, err) : 0; }
+int tm_sink_wake(struct tm_sink *s, struct tm_err *err) {
+  return s->kind == TM_SINK_LOG && !tm_log_sink_is_open(s) ? tm_log_sink_open(s, err) : 0;
+}
