@@ -5,7 +5,7 @@ local h = require 'spec.helper'
 local F = require 'spec.faults'
 
 local FAULTS = tonumber(os.getenv 'FAULTS_SNAPSHOTS') or 16
-local KEPT = { '--data', 'data', '--epoch', '2ms', '--rate', '60000/s' }
+local KEPT = { '--data', 'data', '--epoch', '2ms', '--rate', '20000/s' }
 local MAKE = { 'snapshot', 'make', 'data' }
 
 describe('making a snapshot', function()
@@ -15,7 +15,7 @@ describe('making a snapshot', function()
   setup(function()
     want = F.wanted('files', input)
     -- a run that was killed when some epochs were durable
-    for at = 100, 40, -5 do
+    for at = 160, 40, -5 do
       root = F.place('files', input)
       local r = F.run(root, { at = at, what = 'kill', names = F.writing }, KEPT)
       local ls = h.shell(h.command({ 'journal', 'ls', 'data' }, { cwd = root })).out
