@@ -536,7 +536,7 @@ void tm_script_count_traces(struct tm_script *s) {
   uint64_t *to[TM_SCRIPT_TRACES] = {&c->traces, &c->trace_aborts, &c->trace_flushes, &c->loops_compiled};
   for (int i = 0; i < TM_SCRIPT_TRACES; i++) {
     if (s->traces[i] != s->traces_told[i]) c->batches_to_warm = (uint64_t)s->shared->batch_serial;
-    *to[i] += (uint64_t)(s->traces[i] - s->traces_told[i]);
+    *to[i] += (uint64_t)(int64_t)(s->traces[i] - s->traces_told[i]);  /* a loop whose traces were thrown away counts no more */
     s->traces_told[i] = s->traces[i];
   }
 }
