@@ -21,8 +21,7 @@
 #include "script.h"
 #include "worker_own.h"
 
-enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16 };
-static const char *const goes_on = "the scripts that were loaded before run on";
+enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16, FAILED = 1, REJECTED = 3 };
 
 /* ---- what the child may change of shared memory, for a worker that goes on ---- */
 
@@ -154,6 +153,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
 /* The worker has ended when control is the parent. */
 static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t control) {
   const struct timespec moment = {0, 200 * 1000};
+  w->shared->generation++;
   w->shared->heir = (int32_t)getpid();
   prctl(PR_SET_PDEATHSIG, 0);
   ssize_t n = write(told_fd, "y", 1);
@@ -164,6 +164,13 @@ static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t cont
   if (getppid() != control) _exit(1);
 }
 
+/* To control: how it ended; reload_why says more. */
+static void tell(struct tm_worker *w, int code) {
+  w->shared->reload_code = code;
+  tm_undo_fence();
+  w->shared->reload_told = w->reloads;
+}
+
 /* Returns when it has taken the worker's place; else it ends. */
 static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control) {
   struct tm_err err = {0};
@@ -171,11 +178,13 @@ static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, p
   if (getppid() != before) _exit(1);
   if (begin_anew(&w, text, told_fd, &err) != 0) {
     tm_log_error("%s", err.detail);
-    _exit(1);
+    snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "%s", err.detail);
+    _exit(err.exit_code > 0 ? err.exit_code : REJECTED);
   }
   take_over(w, told_fd, before, control);
   tm_worker_name_pipelines(w);
   w->shared->counters.reloads++;
+  tell(w, 0);
   tm_log_info("the scripts were loaded anew");
 }
 
@@ -193,20 +202,32 @@ static int sinks_wake(struct tm_flows *f, struct tm_err *err) {
   return 0;
 }
 
-/* 1: the child has taken over. */
-static int wait_for_child(pid_t pid, int fd) {
+/* 0: the child has taken over; else the exit code that says why not. */
+static int wait_for_child(struct tm_worker *w, pid_t pid, int fd) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
   char said = 0;
-  int rc;
+  int rc, status = 0;
   do rc = poll(&p, 1, LOAD_MS);
   while (rc < 0 && errno == EINTR);
-  if (rc > 0 && read(fd, &said, 1) == 1) return 1;
+  if (rc > 0 && read(fd, &said, 1) == 1) return 0;
   if (rc == 0) {
     kill(pid, SIGKILL);
-    tm_log_error("the scripts were not loaded anew within %d s", LOAD_MS / 1000);
+    snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "the scripts were not loaded anew within %d s", LOAD_MS / 1000);
+    tm_log_error("%s", w->shared->reload_why);
   }
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
-  return 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  w->shared->heir = 0;  /* it may have died just behind saying so there */
+  if (rc == 0) return FAILED;
+  if (WIFEXITED(status)) return WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : FAILED;
+  snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "the process that loaded the scripts ended by signal %d (%s)", WTERMSIG(status),
+           strsignal(WTERMSIG(status)));
+  tm_log_error("%s", w->shared->reload_why);
+  return FAILED;
+}
+
+static void refused(struct tm_worker *w, const char *why) {
+  snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "the scripts cannot be loaded anew: %s", why);
+  tm_log_error("%s", w->shared->reload_why);
 }
 
 static int hand_over(struct tm_worker *w, struct tm_err *err) {
@@ -233,12 +254,14 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
     }
     close(fds[1]);
   }
-  if (pid > 0 && wait_for_child(pid, fds[0])) _exit(0);
+  int code = FAILED, generation = w->shared->generation;
+  if (pid > 0 && (code = wait_for_child(w, pid, fds[0])) == 0) _exit(0);
+  w->shared->generation = generation;
   if (fds[0] >= 0) close(fds[0]);
-  if (pid < 0) tm_log_error("the scripts cannot be loaded anew: %s", rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
-  tm_log_warning("%s", goes_on);
+  if (pid < 0) refused(w, rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
   savings_end(&savings, pid > 0 && !savings.failed);
   tm_buf_fini(&text);
+  tell(w, code);
   if (rests && tm_epochs_wake(e, err) != 0) return -1;
   return sinks_wake(&w->flows, err);
 }
@@ -256,10 +279,8 @@ static int given_up(struct tm_worker *w, const char *why) {
   w->yielding = 0;
   w->yield_until_ns = 0;
   w->reloads = w->shared->reload;
-  if (why != NULL) {
-    tm_log_error("the scripts cannot be loaded anew: %s", why);
-    tm_log_warning("%s", goes_on);
-  }
+  refused(w, why);
+  tell(w, FAILED);
   return 0;
 }
 
@@ -267,7 +288,7 @@ int tm_reload(struct tm_worker *w, struct tm_err *err) {
   const struct timespec moment = {0, 1000 * 1000};
   char why[320];
   if (w->shared->reload == w->reloads || w->ended) return 0;
-  if (w->ending) return given_up(w, NULL);
+  if (w->ending) return given_up(w, "the run is about to end");
   uint64_t now = w->io->mono_ns(w->io);
   if (w->yield_until_ns == 0) w->yield_until_ns = now + YIELD_SECONDS * UINT64_C(1000000000);
   w->yielding = 1;

@@ -295,6 +295,19 @@ static int host_state_size(lua_State *L) {
   return 0;
 }
 
+/* guarantee(index of a sink, words): for status */
+static int host_guarantee(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_shared *sh = h->flows->shared;
+  int32_t index = (int32_t)luaL_checkinteger(L, 1);
+  if (index < 0 || index >= h->flows->outlets_n) return 0;
+  for (int32_t i = 0; i < sh->sinks_n; i++) {
+    struct tm_sink_place *p = &sh->sinks[i];
+    if (strcmp(p->name, h->flows->outlets[index]->sink.name) == 0) snprintf(p->guarantee, sizeof p->guarantee, "%s", luaL_checkstring(L, 2));
+  }
+  return 0;
+}
+
 /* rule_done(name, mode, matches, counted, errors, unknowns, ns, note): for the summary */
 static int host_rule_done(lua_State *L) {
   struct tm_shared *sh = self_of(L)->flows->shared;
@@ -547,7 +560,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"files", host_files}, {"folder", host_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"rule_done", host_rule_done}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"rule_done", host_rule_done}, {"guarantee", host_guarantee}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},

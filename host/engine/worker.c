@@ -365,6 +365,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
     w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
+  if (w->shared->ask != w->shared->told) tm_worker_tell(w);
   int kept = keep(w, err), yields = kept < 0 ? 0 : tm_reload(w, err);
   if (kept < 0 || yields < 0) return TURN_FAILED;
   enum turn t = turn_all(w, &asked, err);
@@ -377,7 +378,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (t == TURN_END && !w->ended) {
     w->ended = 1;
-    w->shared->watermarks_n = w->shared->states_n = 0;
+    w->shared->watermarks_n = w->shared->states_n = w->shared->rules_n = w->shared->rules_more = 0;
     tm_script_ending(w->script, (double)w->io->real_ms(w->io));
   }
   if (t == TURN_END && !rests(w) && fire(w)) return TURN_AGAIN;
