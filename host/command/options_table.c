@@ -105,10 +105,10 @@ const struct tm_option tm_options_table[] = {
   { "reset", NULL, TM_OPTION_FLAG, RUN, AT(reset), 0, 0, 0, 0,
     "With --data: forget what is kept there and start anew. Files that were written stay, and are appended to." },
   { "quiet", NULL, TM_OPTION_FLAG, RUN | REPLAY, AT(quiet), 0, 0, 0, 0, "No summary at the end." },
-  { "json", NULL, TM_OPTION_FLAG, REMOTE, AT(json), 0, 0, 0, 0, "What the run answers, as JSON." },
   { "json", NULL, TM_OPTION_FLAG, RUN | GRAPH | STATE | REPLAY, AT(json), 0, 0, 0, 0,
     "run: the summary as one line of JSON (on stderr, too). graph: its nodes and edges as JSON. state ls: "
     "the states as one array; what get prints is JSON anyway." },
+  { "json", NULL, TM_OPTION_FLAG, REMOTE, AT(json), 0, 0, 0, 0, "What the run answers, as JSON." },
   { "limit", "N", TM_OPTION_COUNT32, GET, AT(limit), 0, 0, 0, 2000000000,
     "How many records are printed at most; 0 is all." },
   { "format", "NAME", TM_OPTION_DRAWING, GRAPH, AT(drawing), 0, 0, 0, 0,

@@ -302,7 +302,6 @@ static int control_main(struct control *c) {
     tm_log_error("no address space for what is read of standard input: %s (see ulimit -v)", strerror(errno));
     return 1;
   }
-  c->shared->generation = 1;
   if (tm_sink_relay_open(c->shared->relay) != 0) {
     tm_log_error("no descriptors for standard output: %s", strerror(errno));
     return 1;
@@ -313,6 +312,7 @@ static int control_main(struct control *c) {
     return 1;
   }
   watchers_start(c);
+  tm_control_texts_begin(c);
   if (tm_control_worker_start(c) == 0) ev_run(c->loop, 0);
   else c->exit_code = 1;
   watchers_stop(c);

@@ -14,6 +14,7 @@
 #include "../command/options.h"
 #include "../net/server.h"
 #include "shared.h"
+#include "texts.h"
 
 /* looks at the marker in one deadline, and how many see the same before the worker is killed */
 enum { TM_CONTROL_LOOKS = 4, TM_CONTROL_LOOKS_MAX = 2 * TM_CONTROL_LOOKS, TM_CONTROL_DEADLINE_MS = 1000 };
@@ -65,6 +66,8 @@ struct control {
     int back;                       /* to the generation before */
     int again, again_back;          /* asked once more meanwhile */
     struct tm_visitors waiting, next;
+    struct tm_texts *slots[TM_TEXTS_SLOTS];  /* generations; all NULL: none is kept */
+    int32_t number;                 /* shared->reload as it is to be: a worker that takes up a kept run may put back what it knew */
   } reload;
   /* control_admin.c */
   struct {
@@ -95,6 +98,8 @@ int64_t tm_control_deadline_ms(const struct control *c);
 void tm_control_death(struct control *c, int sig);
 
 /* ---- control_reload.c ---- */
+/* Memory for generations of scripts, before the first worker; where there is none, nothing goes back. */
+void tm_control_texts_begin(struct control *c);
 void tm_control_reload_begin(struct control *c);
 void tm_control_reload_end(struct control *c);
 /* The scripts are to be loaded anew; back: those of the generation before. v: who waits for how it ends; NULL nobody. */

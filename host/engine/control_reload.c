@@ -59,22 +59,26 @@ static void on_watch(struct ev_loop *loop, ev_timer *w, int revents) {
   struct control *c = w->data;
   (void)loop;
   (void)revents;
-  if (c->shared->reload_told != c->shared->reload) return;
+  if (c->shared->reload != c->reload.number) {
+    c->shared->reload = c->reload.number;
+    if (c->pid > 0) kill(c->pid, SIGUSR1);
+  }
+  if (c->shared->reload_told != c->reload.number) return;
   int code = c->shared->reload_code;
   over(c, code, code != 0 ? (const char *)c->shared->reload_why : "");
 }
 
 static void ask_worker(struct control *c) {
   c->reload.stage = TM_RELOAD_WORKER;
-  c->shared->reload++;
+  c->shared->reload = ++c->reload.number;
   if (c->pid > 0) kill(c->pid, SIGUSR1);
   ev_timer_set(&c->reload.watch, LOOK_EVERY_S, LOOK_EVERY_S);
   ev_timer_start(c->loop, &c->reload.watch);
 }
 
 void tm_control_reload_died(struct control *c) {
-  if (c->reload.stage != TM_RELOAD_WORKER || c->shared->reload_told == c->shared->reload) return;
-  c->shared->reload_told = c->shared->reload;
+  if (c->reload.stage != TM_RELOAD_WORKER || c->shared->reload_told == c->reload.number) return;
+  c->shared->reload_told = c->reload.number;
   over(c, FAILED, "the worker died meanwhile");
 }
 
@@ -129,25 +133,91 @@ static void on_trial(struct ev_loop *loop, ev_child *w, int revents) {
   }
 }
 
-/* In the child: standard error goes to control. */
-_Noreturn static void trial(struct control *c, int said, int back) {
+/* In the child: the generation to go back to, where memory has it no more. */
+static void load_before(struct control *c, struct tm_texts *t, int32_t target) {
+  struct tm_err err;
+  int32_t number = t->number;
+  int rc = tm_texts_load(t, target, c->io, c->o->data, &err);
+  t->number = number;
+  if (rc == 0) return;
+  if (rc > 0) tm_log_error("%s: generation %d of the scripts is not kept there any more", c->o->data, target);
+  else tm_log_error("%s", err.detail);
+  exit(FAILED);
+}
+
+/* In the child: standard error goes to control. back: which generation is to be read of the data folder; 0 none. */
+_Noreturn static void trial(struct control *c, int said, int32_t back) {
   struct tm_err err;
   dup2(said, STDERR_FILENO);
   close(said);
   tm_log_plain();
   struct tm_shared *own = tm_shared_new(NULL, &err);  /* what the run has is not touched */
-  (void)back;
-  exit(own != NULL ? tm_worker_trial(c->o, own) : FAILED);
+  if (own == NULL) exit(FAILED);
+  struct tm_texts *t = own->texts = c->shared->candidate;
+  if (back > 0) load_before(c, t, back);
+  int code = tm_worker_trial(c->o, own);
+  if (code == 0 && t != NULL && t->broken)
+    tm_log_warning("scripts, packs and lists have more than %d MiB together: they are not kept, and nothing can go back to them", TM_TEXTS_BYTES >> 20);
+  if (code == 0 && t != NULL && c->o->data != NULL && tm_texts_save(t, c->io, c->o->data, &err) != 0) {
+    tm_log_error("%s", err.detail);
+    code = FAILED;
+  }
+  exit(code);
+}
+
+/* The generation of that number, in memory; NULL. */
+static struct tm_texts *slot_of(const struct control *c, int32_t number) {
+  for (int i = 0; i < TM_TEXTS_SLOTS; i++)
+    if (c->reload.slots[i] != NULL && c->reload.slots[i]->number == number && !c->reload.slots[i]->broken) return c->reload.slots[i];
+  return NULL;
+}
+
+/* A slot for the candidate: what is neither at work nor needed, the oldest. */
+static struct tm_texts *free_slot(const struct control *c, const struct tm_texts *needed) {
+  struct tm_texts *oldest = NULL;
+  for (int i = 0; i < TM_TEXTS_SLOTS; i++) {
+    struct tm_texts *t = c->reload.slots[i];
+    if (t == NULL || t == c->shared->texts || t == needed) continue;
+    if (oldest == NULL || t->number < oldest->number) oldest = t;
+  }
+  return oldest;
+}
+
+/* What is to be loaded: shared->candidate, empty or with the files to go back to. *load: which generation the data folder has to give. 0, or -1 and
+ * why. */
+static int candidate(struct control *c, int back, int32_t *load, char *why, size_t size) {
+  struct tm_texts *now = c->shared->texts, *target = NULL;
+  int32_t before = back && now != NULL ? now->before : 0;
+  *load = 0;
+  c->shared->candidate = NULL;
+  if (back && now == NULL) snprintf(why, size, "no generation of scripts is kept: there was no memory for them");
+  else if (back && before == 0) snprintf(why, size, "generation %d has the files of the first one: there is none to go back to", c->shared->generation);
+  else if (back && (target = slot_of(c, before)) == NULL && c->o->data == NULL) snprintf(why, size, "generation %d is not kept any more", before);
+  else why[0] = '\0';
+  if (why[0] != '\0') return -1;
+  struct tm_texts *slot = now != NULL ? free_slot(c, target) : NULL;
+  if (slot == NULL) return 0;
+  tm_texts_clear(slot, c->shared->generation + 1, target != NULL ? target->before : c->shared->generation);
+  if (target != NULL) tm_texts_copy(slot, target);
+  else *load = before;
+  c->shared->candidate = slot;
+  return 0;
 }
 
 static void begin_trial(struct control *c, int back) {
   sigset_t all, old;
   pid_t control_pid = getpid();
   int said[2];
+  int32_t load;
   char why[160];
   c->reload.begun_ns = c->io->mono_ns(c->io);
   c->reload.text.len = 0;
   c->reload.back = back;
+  if (candidate(c, back, &load, why, sizeof why) != 0) {
+    tm_log_error("%s", why);
+    over(c, FAILED, why);
+    return;
+  }
   if (pipe2(said, O_CLOEXEC | O_NONBLOCK) != 0) {
     snprintf(why, sizeof why, "the scripts cannot be tried: no pipe: %s", strerror(errno));
     tm_log_error("%s", why);
@@ -162,7 +232,7 @@ static void begin_trial(struct control *c, int back) {
     tm_control_child_enter(c, control_pid);
     sigprocmask(SIG_SETMASK, &old, NULL);
     fcntl(said[1], F_SETFL, 0);
-    trial(c, said[1], back);
+    trial(c, said[1], load);
   }
   sigprocmask(SIG_SETMASK, &old, NULL);
   close(said[1]);
@@ -191,6 +261,22 @@ void tm_control_reload(struct control *c, int back, struct tm_visit *v) {
   tm_visitors_add(&c->reload.next, v);
   c->reload.again = 1;
   c->reload.again_back = back;
+}
+
+void tm_control_texts_begin(struct control *c) {
+  c->shared->generation = 1;
+  if (c->entry != tm_worker_main || c->o->state != NULL || c->o->import || c->o->replay != NULL) return;
+  for (int i = 0; i < TM_TEXTS_SLOTS; i++) {
+    c->reload.slots[i] = tm_texts_new();
+    if (c->reload.slots[i] == NULL) {  /* all or none */
+      while (i > 0) tm_texts_free(c->reload.slots[--i]);
+      memset(c->reload.slots, 0, sizeof c->reload.slots);
+      return;
+    }
+  }
+  c->shared->generation = 0;
+  tm_texts_clear(c->reload.slots[0], 1, 0);
+  c->shared->texts = c->reload.slots[0];
 }
 
 void tm_control_reload_begin(struct control *c) {

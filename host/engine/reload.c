@@ -19,6 +19,7 @@
 #include "epochs.h"
 #include "flow_plan.h"
 #include "script.h"
+#include "texts.h"
 #include "worker_own.h"
 
 enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16, FAILED = 1, REJECTED = 3 };
@@ -134,6 +135,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   tm_flow_clear(&w->flows);
   tm_ffi_states_orphan(changes);
   w = *worker = tm_worker_set_up(w->options, w->shared);
+  w->texts = w->shared->candidate;
   w->flows.epochs = epochs;
   w->flows.changes = changes;
   w->flows.budget = budget;
@@ -153,7 +155,8 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
 /* The worker has ended when control is the parent. */
 static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t control) {
   const struct timespec moment = {0, 200 * 1000};
-  w->shared->generation++;
+  w->shared->generation = w->texts != NULL ? w->texts->number : w->shared->generation + 1;
+  w->shared->texts = w->texts;
   w->shared->heir = (int32_t)getpid();
   prctl(PR_SET_PDEATHSIG, 0);
   ssize_t n = write(told_fd, "y", 1);
@@ -171,8 +174,9 @@ static void tell(struct tm_worker *w, int code) {
   w->shared->reload_told = w->reloads;
 }
 
-/* Returns when it has taken the worker's place; else it ends. */
-static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control) {
+/* Returns when it has taken the worker's place; else it ends. The first epoch is cut before any event: what lies in front of it was the scripts'
+ * before, and all behind it is these scripts'. 0, or -1 err. */
+static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control, struct tm_err *why) {
   struct tm_err err = {0};
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != before) _exit(1);
@@ -186,6 +190,7 @@ static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, p
   w->shared->counters.reloads++;
   tell(w, 0);
   tm_log_info("the scripts were loaded anew");
+  return w->flows.epochs != NULL ? tm_epochs_cut(w->flows.epochs, 0, why) : 0;
 }
 
 /* ---- the worker ---- */
@@ -248,15 +253,16 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
     if (pid == 0) {
       close(fds[0]);
       savings_end(&savings, 0);
-      child(w, &text, fds[1], before, control);
+      int taken = child(w, &text, fds[1], before, control, err);
       tm_buf_fini(&text);
-      return 1;
+      return taken == 0 ? 1 : -1;
     }
     close(fds[1]);
   }
   int code = FAILED, generation = w->shared->generation;
   if (pid > 0 && (code = wait_for_child(w, pid, fds[0])) == 0) _exit(0);
   w->shared->generation = generation;
+  w->shared->texts = w->texts;
   if (fds[0] >= 0) close(fds[0]);
   if (pid < 0) refused(w, rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
   savings_end(&savings, pid > 0 && !savings.failed);

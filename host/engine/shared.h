@@ -78,6 +78,8 @@ struct tm_rule_done {
   char note[180];        /* why it never decided anything, or what it raised first; empty: nothing to say */
 };
 
+struct tm_texts;
+
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
@@ -85,7 +87,9 @@ struct tm_shared {
   volatile int32_t reload_told;      /* the worker has told what became of it, by these: */
   int32_t reload_code;               /* 0 the new scripts run; else the exit code that says what was wrong */
   char reload_why[1024];             /* and why */
-  volatile int32_t generation;       /* of scripts: 1, and one more each time they were loaded anew */
+  volatile int32_t generation;       /* of scripts: 1, and one more each time they were loaded anew; 0: the first ones are being loaded */
+  struct tm_texts *volatile texts;   /* its files (texts.h); NULL: they are not kept */
+  struct tm_texts *volatile candidate;  /* those of the scripts that are to be loaded anew */
   volatile int32_t ask;              /* counts up: control wants to know how the run stands */
   volatile int32_t told;             /* as far as the worker has told it: sources, sinks, watermarks, states, rules below */
   volatile int32_t heir;             /* the process that takes the worker's place, which is about to end; 0 none */

@@ -39,6 +39,7 @@ struct tm_worker {
   double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
   uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
   uint64_t events_at_flush;
+  struct tm_texts *texts;                   /* where its scripts are loaded from (texts.h); NULL: from the disk */
   int yielding;                             /* no batch is begun, as a child is to take over (reload.h) */
   int32_t reloads;                          /* shared->reload, as far as it was followed */
   uint64_t yield_until_ns;                  /* then it is given up */
