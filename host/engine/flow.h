@@ -114,6 +114,7 @@ struct tm_flows {
   struct tm_budget *budget;
   struct tm_plan *plan;      /* while it opens (flow_plan.h) */
   int replanned;             /* regions hold what the scripts before had, in this run */
+  struct tm_texts *texts;    /* where what scripts are loaded from is left, and found; NULL: it is read of the disk each time */
   int restored;              /* regions hold what another process left, maybe long ago (tm_flow_fresh) */
 };
 

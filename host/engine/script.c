@@ -471,6 +471,13 @@ void tm_script_ending(struct tm_script *s, double now) {
   lua_settop(L, top);
 }
 
+void tm_script_guarantees(struct tm_script *s) {
+  int top = lua_gettop(s->L);
+  push_function(s, "guarantees");
+  if (lua_pcall(s->L, 0, 0, 0) != 0) library_failed(s, "what sinks promise could not be told");
+  lua_settop(s->L, top);
+}
+
 int tm_script_rests(struct tm_script *s) {
   lua_State *L = s->L;
   int top = lua_gettop(L);

@@ -42,6 +42,8 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
 /* Compiled traces so far and how often compiling was given up, into the counters. */
 /* The end of the run begins: watermarks and sizes of states go to the shared block. */
 void tm_script_ending(struct tm_script *s, double now);
+/* What each sink promises, into the shared block's sinks, whose names are there. */
+void tm_script_guarantees(struct tm_script *s);
 /* Nothing can be read at `now` (ms of the calendar). The source of a pipeline whose watermark an input holds back that has been
  * silent for long enough, and the partition its clock is at: settle it (tm_flow_settle). -1: there is none until *due. */
 int tm_script_idle(struct tm_script *s, double now, int32_t *part, double *due);

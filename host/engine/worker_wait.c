@@ -133,7 +133,7 @@ int tm_worker_wait(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
   wait_for_sinks(w);
   wait_for_sources(w);
-  if ((w->shared->drain && !w->ending) || (w->shared->reload != w->reloads && !w->yielding)) return 0;
+  if ((w->shared->drain && !w->ending) || w->shared->ask != w->shared->told || (w->shared->reload != w->reloads && !w->yielding)) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
   ev_run(w->loop, 0);

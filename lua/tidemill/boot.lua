@@ -55,7 +55,7 @@ local value = lib.value
 local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore_told,
   restoring = state.changing }
 local CARE = 4096   -- elements of keyed state looked at between two batches
-local plan, checked
+local plan, checked, kept
 local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees
 
 -- Scripts -----------------------------------------------------------------
@@ -299,7 +299,7 @@ end
 --- Runs scripts and plans what they return.
 local function make_plan(o)
   local settings = {}
-  checked = o.checked
+  checked, kept = o.checked, o.data ~= nil
   learner = o.sample and require 'tidemill.learn' or nil
   for _, pair in ipairs(o.set) do
     local k, v = pair:match '^([^=]+)=(.*)$'
@@ -509,6 +509,14 @@ function M.ending(now)
     for _, step in ipairs(p.steps) do
       if step.kind == 'pack' and step.rec.judged then require 'tidemill.decisions'.tell(step.rec.judged, step.rec.name) end
     end
+  end
+end
+
+--- Tells the host what each sink promises.
+function M.guarantees()
+  for _, d in ipairs(plan.sinks) do
+    local level = d.host and guarantee.of(d, kept)
+    if level then host.guarantee(d.host, guarantee.words(level)) end
   end
 end
 
