@@ -64,7 +64,10 @@ end
 function M.address(ptr) return tonumber(ffi.cast('uintptr_t', ptr)) end
 
 --- The state at an address that was saved: struct tm_state *. had: one that this step has already.
-function M.state(address, had)
+---@param opened table|nil of state.open: whose it is. Where the step has changed, it is the one that takes its place (state_reshape.lua)
+---@param sections table|nil of state_reshape.also
+function M.state(address, had, opened, sections)
+  if opened and opened.change then return state.reshape.also(opened, address, had, sections) end
   if had ~= nil and M.address(had) == address then return had end
   local ptr = C.tm_ffi_state_adopt(state.changes, address)
   if ptr == nil then raise('state', ('a state that was saved at address %.0f is not there'):format(address)) end
@@ -113,6 +116,7 @@ function M.restore(text)
   for i = 1, #parts do
     local p = parts[i]
     local found = saved.parts[p.name]
+    if next(state.dropped) and require('tidemill.state_dropped').is_dropped(p.name) then found = nil end
     if not found then
       told[#told + 1] = { name = p.name, what = 'new' }
     elseif found[1] ~= p.kind then

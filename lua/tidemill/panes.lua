@@ -106,8 +106,14 @@ function M.new(rec, opened, clock, compiled)
   end
 
   function P.load(list, data)
-    keep.state(data.state, shared)
-    for _, e in ipairs(list) do e.ptr = shared end
+    local ids = {}
+    for i = 2, #data.panes, 3 do ids[#ids + 1] = data.panes[i] end
+    for i = 3, #data.nodes, 3 do ids[#ids + 1] = data.nodes[i] or nil end
+    for _, e in ipairs(list) do
+      e.ptr = shared
+      if e.id >= 0 then ids[#ids + 1] = e.id end
+    end
+    keep.state(data.state, shared, opened, ids)
     for i = 1, #data.panes, 3 do
       local k = data.panes[i]
       panes[k] = { k = k, from = edge(k, 0), to = edge(k, unit), over = data.panes[i + 2], ptr = shared, id = data.panes[i + 1] }
