@@ -143,6 +143,9 @@ function M.keep(name, at)
     for _, field in ipairs { 'part', 'highest', 'seen', 'bounded', 'over', 'unbegun', 'told', 'told_from' } do at[field] = data[field] end
     M.set_due(k, k.due)
   end)
+  keep.add_clock(function()
+    if k.w < k.due then M.set_due(k, k.w) end
+  end)
 end
 
 --- The first multiple of `every` that the watermark will pass; from: where the first window begins.
