@@ -399,7 +399,7 @@ end
 
 --- `tidemill state import`: reads standard input into the states of a run that is kept; how many keys came.
 function M.import()
-  return require 'tidemill.state_export'.read(io.stdin:lines())
+  return require 'tidemill.state_import'.read(io.stdin:lines())
 end
 
 --- `tidemill test`: runs the specs; the exit code.

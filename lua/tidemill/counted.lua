@@ -14,6 +14,7 @@ A window is full, and gives its row, with the event that is its n-th.
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
 local keep = require 'tidemill.keep'
+local places = require 'tidemill.state_places'
 local siblings = require 'tidemill.siblings'
 local windows = require 'tidemill.windows'
 local C = lib.C
@@ -112,6 +113,15 @@ function M.new(rec, opened, clock, forget)
   end
 
   function W.judge_due() return tick end
+
+  --- For state_places.lua: when the next early row comes.
+  function W.tick() return tick end
+
+  function W.take_tick(at)
+    if at < tick then tick = at end
+    if clock and tick < clock.due then windows.set_due(clock, tick) end
+  end
+  places.of_siblings(opened, W)
 
   keep.add(opened.name .. '/windows', 'windows of a number of events', function() return { tick = tick } end,
     function(data) tick = data.tick end)

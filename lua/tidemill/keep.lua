@@ -50,8 +50,38 @@ function M.add(name, kind, save, load)
   parts[#parts + 1], by_name[name] = part, part
 end
 
---- Registers what makes a clock look at once at all that may be due by it: a step has come back.
-function M.add_clock(look) clocks[#clocks + 1] = look end
+--- Registers a clock beside its part.
+---@param name string of M.add
+---@param k ffi.cdata* struct tm_clock *
+---@param set_due function (k, due)
+function M.add_clock(name, k, set_due)
+  clocks[#clocks + 1] = { name = name, k = k, set_due = set_due }
+  clocks[name] = clocks[name] or clocks[#clocks]
+end
+
+--- How far clocks are, as lines of state_export.lua: watermark, that of now; passed: what steps have seen of it.
+function M.clock_lines()
+  local lines = {}
+  for _, c in ipairs(clocks) do
+    local k = c.k
+    local w = math.max(k.low, math.min(k.highest - k.distance, k.cap))
+    if w > -math.huge and w < math.huge and clocks[c.name] == c then
+      lines[#lines + 1] = ('{"clock":%s,"watermark":%.0f,"passed":%.0f}'):format(require('tidemill.value').json(c.name), w,
+        k.w > -math.huge and k.w or w)
+    end
+  end
+  return lines
+end
+
+--- A clock of another run was so far: its watermark is never behind that.
+function M.take_clock(name, watermark, passed)
+  local c = clocks[name]
+  if not c then return false end
+  if watermark > c.k.low then c.k.low = watermark end
+  if passed > c.k.w then c.k.w = passed end
+  c.set_due(c.k, c.k.due)
+  return true
+end
 
 --- Registers a test: is nothing of it under way?
 function M.add_test(resting) tests[#tests + 1] = resting end
@@ -143,7 +173,9 @@ function M.restore(text)
     for _, name in ipairs(old) do told[#told + 1] = { name = name, what = 'old' } end
     for name in pairs(removed.since) do told[#told + 1] = { name = name, what = 'gone', known = (saved.removed or {})[name] ~= nil } end
     if back then
-      for _, look in ipairs(clocks) do look() end
+      for _, c in ipairs(clocks) do
+        if c.k.w < c.k.due then c.set_due(c.k, c.k.w) end   -- it looks at all that may be due
+      end
     end
   end
   local words = random_words()

@@ -72,7 +72,7 @@ end
 
 --- Until when a name is kept, as text: "2026-01-08".
 function M.until_text(name)
-  return require('tidemill.library.date').format(M.since[name] + SPAN, '%Y-%m-%d')
+  return require('tidemill.library.date').date.format(M.since[name] + SPAN, '%Y-%m-%d')
 end
 
 return M

@@ -21,6 +21,7 @@ Taking one ends in a commit, before its row is made: failing, that must not find
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
 local keep = require 'tidemill.keep'
+local places = require 'tidemill.state_places'
 local siblings = require 'tidemill.siblings'
 local windows = require 'tidemill.windows'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
@@ -310,6 +311,15 @@ function M.new(rec, opened, clock, merge, forget)
   end
 
   function W.judge_due() return ptr.due < tick and ptr.due or tick end
+
+  --- For state_places.lua: when the next early row comes.
+  function W.tick() return tick end
+
+  function W.take_tick(at)
+    if at < tick then tick = at end
+    if clock and tick < clock.due then windows.set_due(clock, tick) end
+  end
+  places.of_siblings(opened, W)
 
   keep.add(opened.name .. '/windows', 'sessions', function() return { tick = tick } end, function(data) tick = data.tick end)
 

@@ -30,7 +30,7 @@ local EXACT = 2 ^ 53      -- beyond it nothing can be due
 local SHOWN_MAX = 80      -- characters of a key in a message
 
 -- how a state can go on
-local ALL = "Write migrate = 'drop' in the options of the step%s, to begin with nothing; "
+local ALL = "Write migrate = 'drop' in the options of %s, to begin with nothing; "
 local FUNCTION = "Write migrate = function(old) … return new end in the step's options, which makes the fields of a key from those it " ..
   "had, or migrate = 'drop', to lose what has gone; "
 local DROP = "Write migrate = 'drop' in the step's options, to lose what has gone; "
@@ -43,7 +43,7 @@ local at                  -- the change whose function is at work, and the key i
 --- whole: nothing of the state can go on.
 local function refuse(opened, diffs, whole)
   local words = opened.words
-  local how = (whole and ALL:format(words.kind == 'aggregate' and "'window'" or '') or words.kind == 'process' and FUNCTION or DROP) ..
+  local how = (whole and ALL:format(words.kind == 'aggregate' and 'window' or words.kind or 'the step') or words.kind == 'process' and FUNCTION or DROP) ..
     state.GO_ON
   raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. %s"):format(opened.name, table.concat(diffs, '; '),
     how))

@@ -20,6 +20,7 @@ local bounds = require 'tidemill.bounds'
 local duration = require 'tidemill.duration'
 local heap = require 'tidemill.heap'
 local keep = require 'tidemill.keep'
+local places = require 'tidemill.state_places'
 local state = require 'tidemill.state'
 local C, raise = lib.C, lib.raise
 local floor, huge = math.floor, math.huge
@@ -143,9 +144,7 @@ function M.keep(name, at)
     for _, field in ipairs { 'part', 'highest', 'seen', 'bounded', 'over', 'unbegun', 'told', 'told_from' } do at[field] = data[field] end
     M.set_due(k, k.due)
   end)
-  keep.add_clock(function()
-    if k.w < k.due then M.set_due(k, k.w) end
-  end)
+  keep.add_clock(name, k, M.set_due)
 end
 
 --- The first multiple of `every` that the watermark will pass; from: where the first window begins.
@@ -473,6 +472,42 @@ function M.new(rec, opened, clock, panes)
     judge_due()
     return why
   end)
+
+  --- For state_places.lua: the windows that are open, by their starts; and when the next early row comes.
+  function W.list()
+    local list = {}
+    for _, e in pairs(by) do list[#list + 1] = e end
+    table.sort(list, function(a, b) return a.k < b.k end)
+    return list, tick
+  end
+
+  --- A window of another run, made if it is new. from: its start, nil of the one for all time
+  function W.take_in(from, sent, partial)
+    local k = from and number(from) or 0
+    local e = by[k]
+    if not e then
+      e = { k = k, from = size and edge(k, 0) or -huge, to = size and edge(k, size) or huge, fired = sent }
+      if from and e.from ~= from then return nil end
+      e.over = e.to - 1 + lateness
+      held.begin(e)
+      by[k], count = e, count + 1
+      heap.push(sent and fired or waiting, e)
+      if sent then held.sent(e) end
+    end
+    e.partial = e.partial or partial
+    judge_due()
+    if clock and W.due < clock.due then M.set_due(clock, W.due) end
+    return e
+  end
+
+  --- The next early row comes at that time.
+  function W.take_tick(at)
+    if at < tick then tick = at end
+    judge_due()
+    if clock and W.due < clock.due then M.set_due(clock, W.due) end
+  end
+  W.panes = panes
+  places.of_windows(opened, W)
 
   --- Its key and bounds.
   function W.unit()
