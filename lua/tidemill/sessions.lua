@@ -110,7 +110,7 @@ function M.new(rec, opened, clock, merge, forget)
     end
     local r, n = h, 1
     if h.live == 0 then
-      h.live = 1
+      h.live, h.partial = 1, 0
       if h.top == 0 then h.top = 1 end
     else
       n = h.top + 1

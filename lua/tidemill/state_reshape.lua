@@ -79,6 +79,7 @@ local function settings(was, now)
   if was.kind ~= now.kind then return diffs end
   for _, s in ipairs(was.set) do
     if not now.set[s[1]] then diffs[#diffs + 1] = ('it had the %s %s'):format(s[1], s[2])
+    elseif now.set[s[1]] ~= s[2] and s[2]:sub(1, 1) == '#' then diffs[#diffs + 1] = ('its %s has changed'):format(s[1])
     elseif now.set[s[1]] ~= s[2] then diffs[#diffs + 1] = ('its %s was %s and is %s'):format(s[1], s[2], now.set[s[1]]) end
   end
   for _, s in ipairs(now.set) do

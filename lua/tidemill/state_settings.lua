@@ -3,7 +3,8 @@ state_settings.lua - what a step's kept state means besides its cells: the size 
 These words are kept with the state (state_layout.lua): a script that says something else cannot go on with it, as no cell tells which
 of what is kept would still be right.
 
-Thresholds, rates and ttls are none of them: a step goes on with others.
+Each is a name and a text; a text that begins with # is for comparing alone. Thresholds, rates and ttls are none of them: a step goes on
+with others.
 ]]
 
 local duration = require 'tidemill.duration'
@@ -23,7 +24,7 @@ end
 
 --- What decides about the windows of a step: list of { name, text }.
 function M.of_window(w, paned)
-  local list = { { 'windows', w.kind } }
+  local list = { { 'kind of windows', w.kind } }
   local function add(name, text) list[#list + 1] = { name, text } end
   if w.size then add('size', span(w.size)) end
   if w.slide and w.kind == 'hopping' then add('slide', span(w.slide)) end
@@ -54,7 +55,7 @@ function M.of_pattern(graph, shape)
   for i, s in ipairs(graph.stages) do names[i] = s.name end
   local sum = 5381   -- the shape itself is long and says nothing to people
   for i = 1, #shape do sum = (sum * 33 + shape:byte(i)) % 2 ^ 32 end
-  return { { 'stages', table.concat(names, ', ') }, { 'form (quantifiers, contiguity, conditions)', ('%.0f'):format(sum) } }
+  return { { 'list of stages', table.concat(names, ', ') }, { 'form (quantifiers, contiguity, conditions)', ('#%.0f'):format(sum) } }
 end
 
 --- The same of a join.
@@ -62,7 +63,7 @@ function M.of_join(rec)
   local list = rec.window and M.of_window(rec.window.window) or {}
   list[#list + 1] = { 'key', on_words(rec.on) }
   if not rec.window then
-    list[#list + 1] = { 'bounds', rec.within and ('from %s before to %s after'):format(span(rec.within.before), span(rec.within.after)) or
+    list[#list + 1] = { 'range of times', rec.within and ('from %s before to %s after'):format(span(rec.within.before), span(rec.within.after)) or
       'any time' }
   end
   list[#list + 1] = { 'kind', rec.kind_of or 'inner' }
