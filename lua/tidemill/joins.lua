@@ -55,13 +55,21 @@ function M.new(rec, main, outer, spans, clock)
   local J = { seq = 0, at = 0, base = LEFT, text = false, len = 0, working = false }
   local waiting, wait_ptr
   if outer[M.LEFT] or outer[M.RIGHT] then
-    waiting = state.open(main.name .. '/waiting', { 'base', 'at' }, { { name = 'key', kind = 'text' } }, { timed = true })
+    waiting = state.open(main.name .. '/waiting', { 'base', 'at' }, { { name = 'key', kind = 'text' } }, { timed = true },
+      { kind = 'join_waiting', key = { 'mark' } })
+    waiting.clock = clock
     wait_ptr = waiting.ptr
     J.waiting = wait_ptr
   end
 
   keep.add(main.name .. '/marks', 'marks of a join', function() return J.seq > 0 and { J.seq } or nil end,
     function(data) J.seq = data[1] end)
+  if waiting then
+    function main.arrivals(n)
+      if n then J.seq = n end
+      return J.seq
+    end
+  end
 
   --- The record at hand can go at this time; a new one.
   function J.arm(record, at)

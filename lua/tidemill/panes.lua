@@ -106,8 +106,14 @@ function M.new(rec, opened, clock, compiled)
   end
 
   function P.load(list, data)
-    keep.state(data.state, shared)
-    for _, e in ipairs(list) do e.ptr = shared end
+    local ids = {}
+    for i = 2, #data.panes, 3 do ids[#ids + 1] = data.panes[i] end
+    for i = 3, #data.nodes, 3 do ids[#ids + 1] = data.nodes[i] or nil end
+    for _, e in ipairs(list) do
+      e.ptr = shared
+      if e.id >= 0 then ids[#ids + 1] = e.id end
+    end
+    keep.state(data.state, shared, opened, ids)
     for i = 1, #data.panes, 3 do
       local k = data.panes[i]
       panes[k] = { k = k, from = edge(k, 0), to = edge(k, unit), over = data.panes[i + 2], ptr = shared, id = data.panes[i + 1] }
@@ -123,6 +129,52 @@ function M.new(rec, opened, clock, compiled)
   end
 
   function P.begin(e) e.ptr, e.id = shared, -1 end
+
+  --- For state_places.lua: the panes, by their starts.
+  function P.list()
+    local list = {}
+    for _, e in pairs(panes) do list[#list + 1] = e end
+    table.sort(list, function(a, b) return a.k < b.k end)
+    return list
+  end
+
+  --- A pane of another run, made if it is new; nil: no open window has it.
+  function P.take_in(from)
+    local k = number(from)
+    local window = W.of(floor(k / stride))
+    if edge(k, 0) ~= from or not window and not panes[k] then return nil end
+    panes[k] = panes[k] or { k = k, from = from, to = edge(k, unit), over = window.over, ptr = shared, id = section() }
+    return panes[k]
+  end
+
+  --- The section of a window's own records.
+  function P.section_of(e)
+    if e.id < 0 then e.id = section() end
+    return e.id
+  end
+
+  --- A record of another run lies in a pane.
+  function P.imported(p)
+    local r = ffi.cast(typ, p)
+    if r.first > P.records then P.records = r.first end
+    for _, n in ipairs(P.ranked) do
+      local kind = r['k' .. n]
+      if kind ~= 0 then P.kinds[n] = (P.kinds[n] == 0 or P.kinds[n] == kind) and kind or -1 end
+    end
+  end
+
+  --- The record that a window has for the key at hand, made of its panes: for a look into what is kept, which is taken back behind it.
+  function P.look(e)
+    local id = e.id >= 0 and e.id or section()
+    local p = C.tm_ffi_section_write(shared, id, state.key)
+    if p == nil then state.failed(shared, shared.code) end
+    local r = ffi.cast(typ, p)
+    if shared.code == C.TM_STATE_NEW then
+      P.seed(e, r)
+      if r.sent == 0 then return nil end
+    end
+    return r
+  end
 
   -- Events ----------------------------------------------------------------
 

@@ -370,9 +370,9 @@ function M.compile(p, plan, o)
     failed = failed + 1
     if at_work then
       if failed > 1 then return end
-      local opened, record = at_work()
-      return lib.host.fail_run(("state '%s': the record%s cannot be written: %s"):format(opened.name,
-        record and opened.names and #opened.names > 0 and ' of key ' .. state_find.key_text(opened, record) or '', e.message))
+      local opened, ptr, record = at_work()
+      local key = record and opened.names and #opened.names > 0 and ' of key ' .. state_find.key_text(opened, record, ptr) or ''
+      return lib.host.fail_run(("state '%s': the record%s cannot be written: %s"):format(opened and opened.name or '', key, e.message))
     end
     if not state then return end
     if state.box then state.box.abandon() end
