@@ -3,7 +3,7 @@
 return {
   name = 'card_fraud', version = '1.0.0', engine = '>=0.1',
   stream = 'activity',                                              -- schema/activity.lua
-  time = { field = 'ts', unit = 'ms', out_of_order = '5s', max_ahead = '1h' },
+  time = { field = 'ts', unit = 'ms', out_of_order = '5s' },
   decisions = { challenge = 40, review = 60, decline = 100 },       -- the least score of each; below all of them: approve
   suppress = { by = 'card', within = '1h' },                        -- a second alert of a card within an hour is marked `suppressed`
   guard = { decision = 'decline', max = 2000, within = '1m', action = 'review' },

@@ -4,7 +4,7 @@ return {
   { id = 'amount_zscore', score = 40, severity = 'medium', reason_code = 'P1', tags = { 'amount', 'profile' },
     needs = { 'mean_30d', 'stddev_30d' }, only = { amount = { min = 100 } }, exceptions = { 'card', 'merchant' },
     params = { z = { default = 8, min = 3, max = 50, about = 'standard deviations above the mean of 30 days' },
-      least = { default = 250, min = 100, max = 10000, about = 'amounts below are no harm' } },
+      least = { default = 300, min = 100, max = 10000, about = 'amounts below are no harm' } },
     when = function(tx, f, p)
       return tx.kind == 'payment' and tx.amount > p.least and tx.amount > f.mean_30d + p.z * f.stddev_30d
     end,
@@ -15,7 +15,7 @@ return {
     only = { amount = { min = 100 } },
     params = { times = { default = 12, min = 3, max = 100, about = 'times the mean that weighs the last week most' },
       n = { default = 10, min = 5, max = 100, about = 'payments in the 30 days before, at least' },
-      least = { default = 250, min = 100, max = 10000, about = 'amounts below are no harm' } },
+      least = { default = 300, min = 100, max = 10000, about = 'amounts below are no harm' } },
     when = function(tx, f, p)
       return tx.kind == 'payment' and tx.amount > p.least and f.paid_30d >= p.n and tx.amount > p.times * f.usual
     end,

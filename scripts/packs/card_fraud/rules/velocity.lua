@@ -23,14 +23,15 @@ return {
     reason = '{f.spent_1h} in {f.tx_1h} payments within an hour',
     why = 'Goods that are easily sold again are bought one after the other until the limit is reached.',
     false_positives = 'Moving house, a holiday that is booked in parts.' },
-  { id = 'spend_day', score = 45, severity = 'medium', reason_code = 'V4', tags = { 'amount', 'profile' }, needs = { 'spent_30d' },
-    only = { amount = { min = 20 } },
-    params = { times = { default = 15, min = 3, max = 100, about = 'times what the card spends on an average day of the last 30' },
+  { id = 'spend_day', score = 45, severity = 'medium', reason_code = 'V4', tags = { 'amount', 'profile' },
+    needs = { 'spent_30d', 'spent_24h' }, only = { amount = { min = 20 } },
+    params = { times = { default = 15, min = 3, max = 100, about = 'times what the card spent on an average day of the 29 before' },
       least = { default = 600, min = 100, max = 10000, about = 'spent in the day, at least' } },
     when = function(tx, f, p)
-      return tx.kind == 'payment' and f.spent_24h > p.least and f.spent_24h > p.times * f.spent_30d / 30
+      return tx.kind == 'payment' and tx.result == 'approved' and f.spent_24h > p.least
+        and f.spent_24h > p.times * (f.spent_30d + tx.amount - f.spent_24h) / 29
     end,
-    reason = '{f.spent_24h} in a day, {f.spent_30d} in the 30 days before',
+    reason = '{f.spent_24h} in a day, {f.spent_30d} in 30 days with it',
     why = 'A card is emptied over hours, in amounts that each seem usual.',
     false_positives = 'The yearly holiday, furniture; the days behind a salary stay far below.' },
   { id = 'decline_burst', score = 50, severity = 'medium', reason_code = 'V5', tags = { 'velocity', 'declined' },
