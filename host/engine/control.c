@@ -126,7 +126,7 @@ static int heir_start(struct control *c) {
   c->looks = 0;
   ev_child_set(&c->child, heir, 0);
   ev_child_start(c->loop, &c->child);
-  if (kill(heir, 0) == 0) return 1;
+  if (kill(heir, SIGUSR1) == 0) return 1;  /* what it was to be told went to the one before */
   ev_child_stop(c->loop, &c->child);  /* dead already, and nobody will tell */
   return 0;
 }

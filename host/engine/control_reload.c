@@ -154,6 +154,7 @@ _Noreturn static void trial(struct control *c, int said, int32_t back) {
   struct tm_shared *own = tm_shared_new(NULL, &err);  /* what the run has is not touched */
   if (own == NULL) exit(FAILED);
   struct tm_texts *t = own->texts = c->shared->candidate;
+  own->compiled = c->shared->compiled;
   if (back > 0) load_before(c, t, back);
   int code = tm_worker_trial(c->o, own);
   if (code == 0 && t != NULL && t->broken)
@@ -274,6 +275,7 @@ void tm_control_texts_begin(struct control *c) {
       return;
     }
   }
+  c->shared->compiled = tm_texts_new();
   c->shared->generation = 0;
   tm_texts_clear(c->reload.slots[0], 1, 0);
   c->shared->texts = c->reload.slots[0];

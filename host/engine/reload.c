@@ -22,7 +22,7 @@
 #include "texts.h"
 #include "worker_own.h"
 
-enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16, FAILED = 1, REJECTED = 3 };
+enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16, FAILED = 1, REJECTED = 3, RETIRED_NS = 200000000 };
 
 /* ---- what the child may change of shared memory, for a worker that goes on ---- */
 
@@ -129,13 +129,17 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   int32_t holders_n;
   struct holder *held = holders(&w->flows, &holders_n);
   if (held == NULL) return tm_err_set(err, 1, "memory", "no memory to load the scripts anew");
-  tm_script_free(w->script);
+  struct tm_script *retired = w->script;
+  if (w->retired != NULL) tm_script_free(w->retired);
+  tm_script_retire(retired);
   tm_worker_loop_end(w);
   close_others(kept, n);
   tm_flow_clear(&w->flows);
   tm_ffi_states_orphan(changes);
   w = *worker = tm_worker_set_up(w->options, w->shared);
   w->texts = w->shared->candidate;
+  w->retired = retired;
+  w->retired_ns = w->io->mono_ns(w->io);
   w->flows.epochs = epochs;
   w->flows.changes = changes;
   w->flows.budget = budget;
@@ -147,14 +151,14 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   if (rc == 0) rc = tm_script_restore(w->script, text->data, (size_t)text->len, err);
   if (rc == 0 && epochs != NULL) rc = tm_epochs_wake(epochs, err);
   if (rc == 0 && epochs != NULL) tm_worker_hear(w);
+  if (rc == 0) tm_script_begin(w->script, w->options);
   w->flows.replanned = 0;
   free(held);
   return rc;
 }
 
-/* The worker has ended when control is the parent. */
+/* From here on this is the worker; the one before ends, which may take a while where it has much memory. */
 static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t control) {
-  const struct timespec moment = {0, 200 * 1000};
   w->shared->generation = w->texts != NULL ? w->texts->number : w->shared->generation + 1;
   w->shared->texts = w->texts;
   w->shared->heir = (int32_t)getpid();
@@ -162,9 +166,20 @@ static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t cont
   ssize_t n = write(told_fd, "y", 1);
   close(told_fd);
   if (n != 1) _exit(1);
-  while (getppid() == before) nanosleep(&moment, NULL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != control) _exit(1);
+  w->before = before;
+  w->control = control;
+}
+
+void tm_reload_settle(struct tm_worker *w) {
+  if (w->before != 0 && getppid() != w->before) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != w->control) _exit(1);
+    w->before = 0;
+  }
+  if (w->retired != NULL && w->io->mono_ns(w->io) - w->retired_ns > RETIRED_NS) {
+    tm_script_free(w->retired);
+    w->retired = NULL;
+  }
 }
 
 /* To control: how it ended; reload_why says more. */
@@ -282,7 +297,7 @@ static const char *waits_for(const struct tm_flows *f) {
 }
 
 static int given_up(struct tm_worker *w, const char *why) {
-  w->yielding = 0;
+  w->yielding = w->holding = 0;
   w->yield_until_ns = 0;
   w->reloads = w->shared->reload;
   refused(w, why);
@@ -297,13 +312,16 @@ int tm_reload(struct tm_worker *w, struct tm_err *err) {
   if (w->ending) return given_up(w, "the run is about to end");
   uint64_t now = w->io->mono_ns(w->io);
   if (w->yield_until_ns == 0) w->yield_until_ns = now + YIELD_SECONDS * UINT64_C(1000000000);
-  w->yielding = 1;
   if (now > w->yield_until_ns) {
     const char *sink = waits_for(&w->flows);
     snprintf(why, sizeof why, "%s%s for %d s", sink != NULL ? sink : "a step", sink != NULL ? " takes no rows" : " is not done", YIELD_SECONDS);
     return given_up(w, why);
   }
-  if (tm_worker_any_at_hand(w)) return 0;
+  /* events go on until the epoch under way is durable; no other one is cut meanwhile, but for a sink that waits for it */
+  int settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
+  w->yielding |= settled;
+  w->holding = !w->yielding || !tm_flow_uncommitted(&w->flows);
+  if (!w->yielding || tm_worker_any_at_hand(w)) return 0;
   if (w->flows.epochs != NULL) {
     int more = tm_epochs_step(w->flows.epochs, err);
     if (more != 0) return more;
@@ -313,12 +331,12 @@ int tm_reload(struct tm_worker *w, struct tm_err *err) {
     return 0;
   }
   if (tm_flow_flush(&w->flows, -1, 1, err) != 0) return -1;
-  int settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
+  settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
   if (!settled || waits_for(&w->flows) != NULL || tm_flow_uncommitted(&w->flows)) {
     nanosleep(&moment, NULL);
     return 1;
   }
-  w->yielding = 0;
+  w->yielding = w->holding = 0;
   w->yield_until_ns = 0;
   w->reloads = w->shared->reload;
   return hand_over(w, err) < 0 ? -1 : 1;

@@ -15,6 +15,10 @@ struct tm_testing;
 /* Makes the Lua state, the guard (self-tested) and the library. NULL and err on failure. */
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err);
 void tm_script_free(struct tm_script *s);
+/* One that was made where another was before (flows->replanned) has loaded: from here on it is compiled. */
+void tm_script_begin(struct tm_script *s, const struct tm_options *o);
+/* Nothing is called any more, and another one may be made; to be freed when there is time. */
+void tm_script_retire(struct tm_script *s);
 /* Loads and plans the scripts of the options; adds sources, sinks, pipelines and outs to the flows. checked: every
  * event gets a view of its own. With o->drawing nothing is added: the plan is drawn on stdout. err->exit_code 3 for a rejected script. */
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);

@@ -499,7 +499,7 @@ static int host_failed_again(lua_State *L) {
 
 void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
-    {"text", host_text}, {"read", tm_script_read}, {"print", host_print}, {"failure", host_failure},
+    {"text", host_text}, {"read", tm_script_read}, {"compiled", tm_script_compiled}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"folder", tm_script_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
@@ -516,6 +516,8 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     lua_pushcclosure(L, functions[i].fn, 1);
     lua_setfield(L, -2, functions[i].name);
   }
+  lua_pushboolean(L, h->flows->compiled != NULL && h->flows->compiles);
+  lua_setfield(L, -2, "compiles");
   lua_pushlightuserdata(L, h->changes);
   lua_setfield(L, -2, "changes");
   tm_buf_init(&h->packed, TM_ANY_SIZE_MAX);

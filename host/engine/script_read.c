@@ -98,5 +98,19 @@ static int serve(lua_State *L, enum tm_texts_kind kind) {
   return n;
 }
 
+int tm_script_compiled(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_text t = {.kind = TM_TEXTS_COMPILED, .path = luaL_checkstring(L, 1)};
+  if (h->flows->compiled == NULL) return 0;
+  if (lua_isstring(L, 2)) {
+    t.text = lua_tolstring(L, 2, &t.n);
+    tm_texts_put(h->flows->compiled, &t);
+    return 0;
+  }
+  if (!tm_texts_find(h->flows->compiled, TM_TEXTS_COMPILED, t.path, &t)) return 0;
+  lua_pushlstring(L, t.text, t.n);
+  return 1;
+}
+
 int tm_script_read(lua_State *L) { return serve(L, TM_TEXTS_FILE); }
 int tm_script_folder(lua_State *L) { return serve(L, TM_TEXTS_FOLDER); }

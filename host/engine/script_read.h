@@ -9,5 +9,8 @@ struct lua_State;
 int tm_script_read(struct lua_State *L);
 /* folder(path): the names in it in byte order, hidden ones left out; nil and why not. */
 int tm_script_folder(struct lua_State *L);
+/* compiled(name): a module of the library as bytecode, where some process of this run has left it; nothing: compile its text. compiled(name, bytes)
+ * leaves it. */
+int tm_script_compiled(struct lua_State *L);
 
 #endif

@@ -89,6 +89,7 @@ struct tm_shared {
   char reload_why[1024];             /* and why */
   volatile int32_t generation;       /* of scripts: 1, and one more each time they were loaded anew; 0: the first ones are being loaded */
   struct tm_texts *volatile texts;   /* its files (texts.h); NULL: they are not kept */
+  struct tm_texts *compiled;         /* the library as bytecode, left by the first trial; NULL: it is compiled each time */
   struct tm_texts *volatile candidate;  /* those of the scripts that are to be loaded anew */
   volatile int32_t ask;              /* counts up: control wants to know how the run stands */
   volatile int32_t told;             /* as far as the worker has told it: sources, sinks, watermarks, states, rules below */

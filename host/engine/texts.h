@@ -20,7 +20,8 @@
 
 enum { TM_TEXTS_SLOTS = 5, TM_TEXTS_BYTES = 32 << 20, TM_TEXTS_FILES = 64 };
 
-enum tm_texts_kind { TM_TEXTS_FILE = 'f', TM_TEXTS_FOLDER = 'd' };
+/* COMPILED: a module of the library as bytecode; in a slot of their own */
+enum tm_texts_kind { TM_TEXTS_FILE = 'f', TM_TEXTS_FOLDER = 'd', TM_TEXTS_COMPILED = 'b' };
 
 struct tm_texts {
   volatile int32_t number;     /* of the generation; 0: the slot is free */

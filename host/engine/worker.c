@@ -316,7 +316,7 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   if (e == NULL) return 0;
   int more = tm_epochs_step(e, err);
   if (more != 0 || w->ended) return more;
-  if (!w->cutting) w->cutting = tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
+  if (!w->cutting) w->cutting = !w->holding && tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
   if (!w->cutting) return 0;
   if (!tm_worker_any_at_hand(w)) {
     w->cutting = 0;
@@ -367,6 +367,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
     w->shared->phase = TM_PHASE_DRAINING;
   }
   if (w->shared->ask != w->shared->told) tm_worker_tell(w);
+  if (w->before != 0 || w->retired != NULL) tm_reload_settle(w);
   int kept = keep(w, err), yields = kept < 0 ? 0 : tm_reload(w, err);
   if (kept < 0 || yields < 0) return TURN_FAILED;
   enum turn t = turn_all(w, &asked, err);
@@ -416,6 +417,8 @@ int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err) {
   w->flows.max_rows = o->max_rows;
   w->shared->flow.max_rows = o->max_rows;
   tm_undo_restore(&w->shared->undo);  /* before anything is found again */
+  w->flows.compiled = w->shared->compiled;
+  w->flows.compiles = checked && w->flows.compiled != NULL && w->flows.compiled->entries == 0;
   w->script = tm_script_new(o, w->shared, &w->flows, err);
   if (w->script == NULL) return -1;
   w->flows.script = w->script;

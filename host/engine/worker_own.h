@@ -7,6 +7,8 @@
 #include <ev.h>
 #pragma GCC diagnostic pop
 
+#include <sys/types.h>
+
 #include "flow.h"
 #include "worker.h"
 
@@ -40,6 +42,10 @@ struct tm_worker {
   uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
   uint64_t events_at_flush;
   struct tm_texts *texts;                   /* where its scripts are loaded from (texts.h); NULL: from the disk */
+  struct tm_script *retired;                /* that of the process it was forked from, to be freed when there is time; NULL none */
+  uint64_t retired_ns;
+  pid_t before, control;                    /* the process it was forked from, until it is gone, and control; 0: it is */
+  int holding;                              /* no epoch is cut, as the last one is waited for by who yields */
   int yielding;                             /* no batch is begun, as a child is to take over (reload.h) */
   int32_t reloads;                          /* shared->reload, as far as it was followed */
   uint64_t yield_until_ns;                  /* then it is given up */
