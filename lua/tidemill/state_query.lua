@@ -9,12 +9,14 @@ cannot be written is told and left out, as with any event. Records are walked wh
 local lib = require 'tidemill.lib'
 local printable = require 'tidemill.printable'
 local state_find = require 'tidemill.state_find'
+local state_get = require 'tidemill.state_get'
 local state_of = require 'tidemill.state'
-local tables = require 'tidemill.tables'
 local value = require 'tidemill.value'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
 local M = {}
+
+local thousands = state_get.thousands
 
 local function nothing() end
 
@@ -59,13 +61,6 @@ local function row_of(state)
     bytes_per_key = keys > 0 and math.floor(bytes / keys * 10 + 0.5) / 10 or lib.NULL, evicted = ptr.evicted,
     max_keys = options.max_keys or lib.NULL, on_full = bounded and (options.on_full or 'oldest') or lib.NULL,
   }
-end
-
---- 1234567 as 1,234,567.
-local function thousands(n)
-  local text = ('%.0f'):format(n)
-  local head = (#text - 1) % 3 + 1
-  return text:sub(1, head) .. text:sub(head + 1):gsub('...', ',%0')
 end
 
 local function bound_text(state, row)
@@ -128,210 +123,6 @@ local function lister(states, o)
   end
 end
 
--- Values as JSON --------------------------------------------------------------------------
-
-local function check(rc)
-  if rc ~= 0 then raise('row-too-large', 'it is larger than 16 MiB') end
-end
-
-local function put(buf, s) check(C.tm_ffi_buf_put(buf, s, #s)) end
-
---- What a field of `process` holds: everything there is can be shown, texts that are no UTF-8 with U+FFFD.
-local function put_value(buf, v)
-  local t = type(v)
-  if t == 'number' then
-    if v - v ~= 0 then return put(buf, v > 0 and '"inf"' or v < 0 and '"-inf"' or '"nan"') end
-    check(C.tm_ffi_json_number(buf, v))
-  elseif t == 'string' then
-    check(C.tm_ffi_json_lossy(buf, v, #v))
-  elseif t == 'boolean' then
-    put(buf, v and 'true' or 'false')
-  elseif t == 'nil' or v == lib.NULL then
-    put(buf, 'null')
-  elseif t ~= 'table' then
-    value.encode(buf, v)
-  elseif value.is_array(v) then
-    put(buf, '[')
-    for i = 1, #v do
-      if i > 1 then put(buf, ',') end
-      put_value(buf, v[i])
-    end
-    put(buf, ']')
-  else
-    put(buf, '{')
-    for i, k in ipairs((value.sorted_keys(v))) do
-      if i > 1 then put(buf, ',') end
-      put_value(buf, k)
-      put(buf, ':')
-      put_value(buf, v[k])
-    end
-    put(buf, '}')
-  end
-end
-
-local put_container = {}
-
-function put_container.list(buf, list)
-  put(buf, '[')
-  for i, v in list:each() do
-    if i > 1 then put(buf, ',') end
-    put_value(buf, v)
-  end
-  put(buf, ']')
-end
-
-function put_container.set(buf, set)
-  local comma = '['
-  for v in set:each() do
-    put(buf, comma)
-    put_value(buf, v)
-    comma = ','
-  end
-  put(buf, comma == ',' and ']' or '[]')
-end
-
-function put_container.map(buf, map)
-  local comma = '['
-  for k, v in map:each() do
-    put(buf, comma)
-    put(buf, '[')
-    put_value(buf, k)
-    put(buf, ',')
-    put_value(buf, v)
-    put(buf, ']')
-    comma = ','
-  end
-  put(buf, comma == ',' and ']' or '[]')
-end
-
--- Records ---------------------------------------------------------------------------------
-
---- The key of a record in Lua's form.
-local function key_of(state, record) return state_of.key_of(state.ptr, record, state.names, state.composite) end
-
---- Begins a row in the step's own view with the key's fields, so that they are written as its rows are.
-local function begin_row(state, record, nodes)
-  local V, key = state.view, key_of(state, record)
-  V.begin()
-  V.fresh_ordered()
-  for i, name in ipairs(state.names) do
-    local k
-    if state.composite then k = key[name] else k = key end
-    V.put_key(nodes[i], k == nil and lib.NULL or k)
-  end
-  return V
-end
-
---- write(out, row, record) of a state whose step says what a row shows (state.shown, a list of { name }; state.results): the row of
---- `running`, cells of the smaller steps.
-local function row_writer(state, nodes)
-  local V, writers, list = state.view, {}, state.shown
-  for i, a in ipairs(list) do
-    V.field(a.name)
-    writers[i] = V.root.writers[a.name]
-  end
-  return function(out, row, record)
-    begin_row(state, record, nodes)
-    local values = { state.results(ffi.cast(state.type, record), state.ptr) }
-    for i = 1, #list do writers[i](values[i]) end
-    V.st.home = row
-    V.emit(out)
-  end
-end
-
---- The same of `process`: the key's fields, then those declared.
-local function process_writer(state, nodes)
-  local box, fields, names = state.box, state.step.rec.fields, {}
-  local of_key, taken = {}, {}
-  for _, name in ipairs(state.names) do of_key[name], taken[name] = true, true end
-  for _, field in ipairs(fields) do taken[field.name] = true end
-  for i, field in ipairs(fields) do
-    local name = field.name
-    if of_key[name] then
-      repeat name = 'state.' .. name until not taken[name]
-      taken[name] = true
-    end
-    names[i] = value.json(name) .. ':'
-  end
-  return function(out, _, record)
-    local buf = out.buf
-    begin_row(state, record, nodes).encode(buf)
-    buf.len = buf.len - 1   -- the brace
-    box.at.r = ffi.cast(state.type, record)
-    for i, field in ipairs(fields) do
-      if i > 1 or #nodes > 0 then put(buf, ',') end
-      put(buf, names[i])
-      local v = box.view[field.name]
-      if field.container then put_container[field.type](buf, v) else put_value(buf, v) end
-    end
-    box.abandon()
-    put(buf, '}')
-    local rc = C.tm_ffi_out_end(out, lib.flow)
-    if rc ~= 0 then check(rc) end
-  end
-end
-
---- The same of a table: the key's fields, then its row, or all versions that are kept.
-local function table_writer(state, nodes)
-  local name = state.index.row and ',"row":' or ',"versions":'
-  return function(out, _, record)
-    local buf = out.buf
-    begin_row(state, record, nodes).encode(buf)
-    buf.len = buf.len - 1   -- the brace
-    put(buf, name)
-    put(buf, tables.json(state, record) or 'null')
-    put(buf, '}')
-    local rc = C.tm_ffi_out_end(out, lib.flow)
-    if rc ~= 0 then check(rc) end
-  end
-end
-
--- get ---------------------------------------------------------------------------------------
-
---- next(out, row): writes the next record, or returns false; and the state.
-local function getter(states, o)
-  local state = state_find.state(states, o.state_name)
-  local parts = o.state_key and state_find.parse(state, o.state_key)
-  local nodes = {}
-  for i, name in ipairs(state.names) do nodes[i] = state.view.field(name) end
-  local writer = state.table and table_writer or state.shown and row_writer or process_writer
-  local write = writer(state, nodes)
-  local n, cursor, over = 0, nil, false
-  local function one(out, row)
-    over = true
-    local record = state_find.record(state, parts)
-    if record then
-      state.at = record
-      write(out, row, record)
-      return true
-    end
-    lib.host.fail_run(("state '%s' has no key %s (%s key%s)%s"):format(state.name, state_find.shown(parts), thousands(state.ptr.keys),
-      state.ptr.keys == 1 and '' or 's', state_find.near(state, parts)))
-    return false
-  end
-  return function(out, row)
-    if over or (o.limit > 0 and n >= o.limit) then return false end
-    if parts then return one(out, row) end
-    cursor = cursor or C.tm_ffi_cursor_new(state.ptr)
-    if cursor == nil then
-      over = true
-      lib.host.fail_run("state '" .. state.name .. "': no memory to walk it (--memory)")
-      return false
-    end
-    while cursor.done == 0 do
-      local record = C.tm_ffi_cursor_next(cursor)
-      if record ~= nil then
-        n = n + 1
-        state.at = record
-        write(out, row, record)
-        return true
-      end
-    end
-    over = true
-    return false
-  end, state
-end
-
 --- Makes the pipeline that prints: its loop, and what becomes of a record that cannot be written.
 ---@param p table of M.extend
 ---@param plan table whose other pipelines are compiled
@@ -344,7 +135,7 @@ function M.compile(p, plan, o)
   local at_work
   if lines then write = lister(states, o)
   elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
-  else write, state = getter(states, o) end
+  else write, state = state_get.getter(states, o) end
   local failed, ended = 0, false
   function p.loop(first, last)
     if flow.firing == 0 then return last + 1 end
@@ -378,7 +169,7 @@ function M.compile(p, plan, o)
     if state.box then state.box.abandon() end
     state.view.abandon()
     if failed > 1 then return end
-    local key = state.at ~= nil and #state.names > 0 and ' of key ' .. state_find.key_text(state, state.at) or ''
+    local key = state.at ~= nil and #state.names > 0 and ' of key ' .. state_find.key_text(state, state.at, state.at_ptr) or ''
     lib.host.fail_run(("state '%s': the record%s cannot be printed: %s"):format(state.name, key, e.message))
   end
 end
