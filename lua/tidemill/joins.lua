@@ -231,7 +231,7 @@ function M.detail(r, ptr, text)
       C.tm_ffi_list_get(ptr, r, base + EVENTS, n, val)
       list[n] = ('{"time":%s,"event":%s}'):format(time == time and ('%.0f'):format(time) or 'null', text(val.text, val.len).text)
     end
-    sides[i] = ('"%s":[%s]'):format(side, table.concat(list, ','))
+    sides[i] = ('"%s_events":%d,"%s":[%s]'):format(side, #list, side, table.concat(list, ','))
   end
   return table.concat(sides, ',')
 end

@@ -573,7 +573,8 @@ function M.new(o)
     for i = 1, done_n, DONE do
       back[#back + 1] = ('{"last":%.0f%s}'):format(done[i + 2], lists_of(done[i]))
     end
-    return ('"partial":[%s],"held_back":[%s]'):format(table.concat(going, ','), table.concat(back, ','))
+    return ('"partial":%d,"held_back":%d,"matches":[%s],"held":[%s]'):format(#going, #back, table.concat(going, ','),
+      table.concat(back, ','))
   end
 
   --- What was at work, for a dead letter.

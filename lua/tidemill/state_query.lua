@@ -51,16 +51,32 @@ local function size_of(s)
   return size.keys, size.bytes
 end
 
+--- The fields that a script names.
+local function fields_of(state)
+  local names = value.array {}
+  for i, f in ipairs(state.shown or state.step.rec.fields or {}) do names[i] = f.name end
+  return names
+end
+
 --- What `ls` tells of a state.
 local function row_of(state)
   local options, ptr = state.step.rec.options, state.ptr
   local keys, bytes = size_of(state)
   local bounded = options.max_keys ~= nil
   return {
-    name = state.name, kind = state.step.kind, place = state.step.place, keys = keys, bytes = bytes,
+    name = state.name, kind = state.step.kind, place = state.step.place, keys = keys, bytes = bytes, fields = fields_of(state),
     bytes_per_key = keys > 0 and math.floor(bytes / keys * 10 + 0.5) / 10 or lib.NULL, evicted = ptr.evicted,
     max_keys = options.max_keys or lib.NULL, on_full = bounded and (options.on_full or 'oldest') or lib.NULL,
   }
+end
+
+--- The same of one that no step declares.
+local function orphan_row(o)
+  local fields = value.array {}
+  for i, name in ipairs(o.fields) do fields[i] = name end
+  return { name = o.name, kind = o.kind, place = lib.NULL, keys = o.keys, bytes = o.bytes, fields = fields, orphan = o.until_text ~= nil,
+    ['until'] = o.until_text or lib.NULL, bytes_per_key = o.keys > 0 and math.floor(o.bytes / o.keys * 10 + 0.5) / 10 or lib.NULL,
+    evicted = o.evicted, max_keys = lib.NULL, on_full = lib.NULL }
 end
 
 local function bound_text(state, row)
@@ -73,18 +89,24 @@ local function bound_text(state, row)
   return #state.names == 0 and 'one key' or ttl and 'ttl ' .. ttl or 'unbounded'
 end
 
-local HEAD = { 'state', 'kind', 'keys', 'bytes', 'bytes/key', 'evicted', 'bound' }
+local HEAD = { 'state', 'kind', 'keys', 'bytes', 'bytes/key', 'evicted', 'bound', 'fields' }
 local RIGHT = { [3] = true, [4] = true, [5] = true, [6] = true }
+local FIELDS_MAX = 60   -- characters of their names
 
 --- The list as lines of a table.
-local function table_lines(states)
+local function table_lines(states, orphans)
   local rows, widths, lines = { HEAD }, {}, {}
+  local function add(row, bound)
+    local each = row.bytes_per_key ~= lib.NULL and ('%.1f'):format(row.bytes_per_key) or '-'
+    local fields = printable.cut(printable.line(table.concat(row.fields, ', ')), FIELDS_MAX)
+    rows[#rows + 1] = { printable.line(row.name), row.kind, thousands(row.keys), thousands(row.bytes), each, thousands(row.evicted), bound,
+      fields == '' and '-' or fields }
+  end
   for _, state in ipairs(states) do
     local row = row_of(state)
-    local each = row.bytes_per_key ~= lib.NULL and ('%.1f'):format(row.bytes_per_key) or '-'
-    rows[#rows + 1] = { printable.line(row.name), row.kind, thousands(row.keys), thousands(row.bytes), each, thousands(row.evicted),
-      bound_text(state, row) }
+    add(row, bound_text(state, row))
   end
+  for _, o in ipairs(orphans) do add(orphan_row(o), o.until_text and 'orphan until ' .. o.until_text or '-') end
   for _, row in ipairs(rows) do
     for i, text in ipairs(row) do widths[i] = math.max(widths[i] or 0, printable.width(text)) end
   end
@@ -104,13 +126,15 @@ local function lister(states, o)
   local lines, at
   return function(out)
     if not lines then
+      local orphans = require('tidemill.state_orphans').list()
       at, lines = 0, {}
       if o.json then
         local rows = value.array {}
         for i, state in ipairs(states) do rows[i] = row_of(state) end
+        for _, one in ipairs(orphans) do rows[#rows + 1] = orphan_row(one) end
         lines[1] = value.json(rows)
-      elseif #states > 0 then
-        lines = table_lines(states)
+      elseif #states + #orphans > 0 then
+        lines = table_lines(states, orphans)
       else
         lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
       end
@@ -120,6 +144,28 @@ local function lister(states, o)
     if not line then return false end
     C.tm_ffi_buf_put(out.buf, line, #line)
     return true
+  end
+end
+
+--- get of a state of a folder, without a script; found when what the library remembers was loaded.
+local function orphan_getter(o)
+  local step
+  return function(out)
+    if not step then
+      local orphans = require 'tidemill.state_orphans'
+      local found, names = nil, {}
+      for i, one in ipairs(orphans.list()) do
+        names[i] = one.name
+        if one.name == o.state_name or not found and one.name:sub(-#o.state_name - 1) == '/' .. o.state_name then found = one end
+      end
+      if not found then
+        lib.host.fail_run(("the folder keeps no state '%s'; there are: %s"):format(printable.line(o.state_name),
+          printable.line(table.concat(names, ', '))))
+        return false
+      end
+      step = orphans.getter(found, o.state_key and state_find.parse(found, o.state_key), o.limit)
+    end
+    return step(out)
   end
 end
 
@@ -135,6 +181,7 @@ function M.compile(p, plan, o)
   local at_work
   if lines then write = lister(states, o)
   elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
+  elseif not o.scripts[1] and not o.code then write = orphan_getter(o)
   else write, state = state_get.getter(states, o) end
   local failed, ended = 0, false
   function p.loop(first, last)
