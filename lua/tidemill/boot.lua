@@ -325,6 +325,7 @@ end
 ---@param o table scripts, code, from, to, set, checked; drawing: only the plan is made, and drawn in that format; state, state_name,
 ---   state_key, limit, json: what steps keep is printed at the end, and nothing else is written
 function M.load(o)
+  keep.looks = o.state and not o.scripts[1] and not o.code
   make_plan(o)
   -- whether a run will have --data is not the script's to say: check and graph refuse what no folder gives
   if not o.state then guarantee.check(plan.sinks, (o.data or o.checked or o.drawing) and true or false, stream.fault) end

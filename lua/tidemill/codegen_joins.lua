@@ -180,6 +180,10 @@ return function(emit, Gen)
       { set = settings.of_join(rec) })
     state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
     function state.results(r) return r.left_times.n, r.right_times.n end
+    function state.detail(r, ptr)
+      P.detail_text = P.detail_text or self:kept_text(P)
+      return joins.detail(r, ptr, P.detail_text)
+    end
     P.state = state
     return state
   end

@@ -78,6 +78,7 @@ return function(emit, Gen)
     }
     state.view, state.shown = view, { { name = 'partial' }, { name = 'held_back' } }
     function state.results(r) return X.counts(r) end
+    function state.detail(r) return X.detail(r) end
     g.anchors[#g.anchors + 1] = X
     local Xn, at = g:const(X), g:fires_in_turn(X)
     clock.timed[#clock.timed + 1] = { at = at, W = Xn }

@@ -114,6 +114,9 @@ function M.new(rec, opened, clock, forget)
 
   function W.judge_due() return tick end
 
+  --- Is a record no window, but only where a key's are counted?
+  function W.is_head(r) return r.number == 0 and (most > 1 or r.seen >= n) end
+
   --- For state_places.lua: when the next early row comes.
   function W.tick() return tick end
 

@@ -218,6 +218,24 @@ function M.new(rec, main, outer, spans, clock)
   return J
 end
 
+--- The events that a record holds, as members of an object: for `state get`.
+---@param text function (text, len): one as a text of the library (lib.text)
+---@return string
+function M.detail(r, ptr, text)
+  local sides = {}
+  for i, side in ipairs { 'left', 'right' } do
+    local list, base = {}, i == 1 and M.LEFT or M.RIGHT
+    for n = 1, tonumber(r[side .. '_times'].n) do
+      C.tm_ffi_list_get(ptr, r, base + TIMES, n, val)
+      local time = val.num
+      C.tm_ffi_list_get(ptr, r, base + EVENTS, n, val)
+      list[n] = ('{"time":%s,"event":%s}'):format(time == time and ('%.0f'):format(time) or 'null', text(val.text, val.len).text)
+    end
+    sides[i] = ('"%s_events":%d,"%s":[%s]'):format(side, #list, side, table.concat(list, ','))
+  end
+  return table.concat(sides, ',')
+end
+
 -- Joins of windows --------------------------------------------------------------
 
 local SIDES = {

@@ -28,6 +28,8 @@ local VERSION = 1
 
 local parts, by_name, tests, clocks = {}, {}, {}, {}
 
+M.looks = false   -- there are no scripts: all that is kept is looked at
+
 --- A plan begins: what was registered by the one before is forgotten.
 function M.begin()
   parts, by_name, tests, clocks = {}, {}, {}, {}
@@ -198,7 +200,7 @@ function M.restore_told(text)
     if t.what == 'old' then old[#old + 1] = t.name end
   end
   if changed[1] then return 'steps have changed whose state is kept: ' .. table.concat(changed, '; ') .. '. ' .. GO_ON end
-  if gone[1] then
+  if gone[1] and not M.looks then
     local last = gone[1]
     for _, name in ipairs(gone) do
       if removed.since[name] > removed.since[last] then last = name end

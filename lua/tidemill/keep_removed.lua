@@ -16,11 +16,12 @@ M.DAYS = 7
 local SPAN, LOOK = M.DAYS * 86400000, 3600000   -- ms: how long; how often a run that goes on looks
 
 M.parts, M.since = {}, {}    -- by name what was saved; by name of these and of states of C since when, in ms
+M.known = {}                 -- names that were gone before these scripts were loaded
 local next_look = math.huge
 
 --- A plan begins: nothing is known to be left.
 function M.begin()
-  M.parts, M.since, next_look = {}, {}, math.huge
+  M.parts, M.since, M.known, next_look = {}, {}, {}, math.huge
 end
 
 --- The states of C of one name that nobody has asked for go.
@@ -55,6 +56,7 @@ end
 ---@return table names of what is too old and gone now; whether a step has come back
 function M.take(saved, is_known)
   local before, now, back = saved.removed or {}, lib.host.wall_ms(), false
+  M.known = before
   for name, part in pairs(saved.parts) do
     if not is_known(name) then M.parts[name], M.since[name] = part, before[name] or now end
   end

@@ -163,17 +163,17 @@ function M.new(rec, opened, clock, compiled)
     end
   end
 
-  --- The record that a window has for the key at hand, made of its panes: for a look into what is kept, which is taken back behind it.
-  function P.look(e)
-    local id = e.id >= 0 and e.id or section()
-    local p = C.tm_ffi_section_write(shared, id, state.key)
-    if p == nil then state.failed(shared, shared.code) end
-    local r = ffi.cast(typ, p)
-    if shared.code == C.TM_STATE_NEW then
-      P.seed(e, r)
-      if r.sent == 0 then return nil end
+  --- Places that show what each window holds, as merging makes it: for a look into what is kept, which nothing is written back of.
+  function P.looks(list)
+    local looks = {}
+    for _, e in ipairs(list) do
+      repeat
+        local id = P.shown(e)
+        if id then looks[#looks + 1] = { ptr = shared, section = id, window = e } end
+      until id
+      result = nil   -- its section stays, as it is looked at later
     end
-    return r
+    return looks
   end
 
   -- Events ----------------------------------------------------------------

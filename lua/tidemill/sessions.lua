@@ -312,6 +312,9 @@ function M.new(rec, opened, clock, merge, forget)
 
   function W.judge_due() return ptr.due < tick and ptr.due or tick end
 
+  --- Is a record no session, but only where a key's others are found?
+  function W.is_head(r) return r.number == 0 and r.live == 0 end
+
   --- For state_places.lua: when the next early row comes.
   function W.tick() return tick end
 

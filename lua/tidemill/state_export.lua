@@ -25,7 +25,7 @@ local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local M = {}
 
 -- steps that keep something besides records
-local QUEUED = { over = true, features = true, match = true }
+local QUEUED = { over = true, features = true, match = true, match_nodes = true, match_events = true, match_waiting = true }
 
 local put = exact.put
 local parts, key_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'

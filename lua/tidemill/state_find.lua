@@ -157,6 +157,13 @@ function M.record(state, parts)
   return p ~= nil and ffi.cast('void *', p) or nil
 end
 
+--- The bytes of a key in C's form; it is the key at hand then.
+function M.key_bytes(state, parts)
+  local rc = state_of.set_key(form_of(state, parts), state.names)
+  if rc ~= 0 then state_of.key_failed(rc) end
+  return ffi_string(state_of.key.bytes, state_of.key.len)
+end
+
 --- The same text as a value of another type: 42 and "42", true and "true".
 local function other_type(k)
   if type(k) == 'boolean' then return tostring(k) end

@@ -45,6 +45,11 @@ function M.of_windows(opened, W)
     return list
   end
 
+  --- For a look: what each window of panes would show of each key, in records made for it.
+  if P then
+    function opened.looks() return P.looks((W.list())) end
+  end
+
   function opened.place_of(line)
     local at = line.window or line.pane
     if type(at) ~= 'table' then return nil, '"window" says which window, an object { "start":…, "end":… }' end
@@ -69,7 +74,7 @@ end
 
 --- Windows that are records: sessions, counts.
 function M.of_siblings(opened, W)
-  opened.siblings, opened.tick, opened.take_tick = true, W.tick, W.take_tick
+  opened.siblings, opened.tick, opened.take_tick, opened.is_head = true, W.tick, W.take_tick, W.is_head
 end
 
 return M

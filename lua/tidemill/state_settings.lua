@@ -47,6 +47,28 @@ function M.of_sliding(list, declared)
   return words
 end
 
+-- of a feature, what decides about what is kept of it, besides its kind and fields
+local OF_FEATURE = { 'over', 'step', 'half_life', 'share', 'within', 'max' }
+
+--- The same of a group of features, which share what they keep.
+---@param group table of features.group
+function M.of_features(group)
+  local list = {}
+  for i, d in ipairs(group.features) do
+    local words = { d.kind }
+    if type(d.field) == 'string' then words[2] = "of '" .. d.field .. "'" end
+    for _, field in ipairs(type(d.fields) == 'table' and d.fields or {}) do words[#words + 1] = "'" .. tostring(field) .. "'" end
+    for _, option in ipairs(OF_FEATURE) do
+      local v = d[option]
+      if type(v) == 'number' then
+        words[#words + 1] = option .. ' ' .. ((option == 'share' or option == 'max') and ('%.14g'):format(v) or span(v))
+      end
+    end
+    list[i] = { "feature '" .. d.name .. "'", table.concat(words, ' ') .. (d.current == false and ' (without the event)' or '') }
+  end
+  return list
+end
+
 --- The same of a pattern: its stages, and how they are joined.
 ---@param graph table of patterns_graph.make
 ---@param shape string of patterns_graph.shape_of
