@@ -27,6 +27,7 @@ int tm_command_journal(int argc, char *const *argv);
 int tm_command_snapshot(int argc, char *const *argv);
 int tm_command_replay(int argc, char *const *argv);
 int tm_command_log(int argc, char *const *argv);
+int tm_command_dev(int argc, char *const *argv);
 int tm_command_reload(int argc, char *const *argv);
 int tm_command_status(int argc, char *const *argv);
 int tm_command_drain(int argc, char *const *argv);

@@ -36,6 +36,8 @@ const struct tm_command tm_commands_list[] = {
     tm_command_replay },
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
+  { "dev", "SCRIPT... | PACK  [OPTIONS]",
+    "Run scripts, and load them anew when one of their files changes: what is wrong is told while the old ones run on.", tm_command_dev },
   { "reload", "[SCRIPT | --data DIR | --control PATH]  [--back]",
     "Load the scripts of a running host anew while it goes on: tried first in a process of their own, switched between two events, or refused "
     "and told why.", tm_command_reload },
@@ -59,7 +61,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion", "repl",
+  "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion", "repl",
 };
 
 static int is_later(const char *name) {
@@ -303,6 +305,16 @@ static void print_test(void) {
          "2 usage, 1 busted is missing.\n");
 }
 
+static void print_dev(void) {
+  print_options(TM_OPTIONS_RUN);
+  printf("\nScripts, modules and packs with their lists are watched. A change is loaded, linted\n"
+         "and tested (card_spec.lua beside card.lua, tests/ of a pack) in a process of its own,\n"
+         "then takes over with all state, some 100 ms after the file was written. Errors come\n"
+         "with file and line. On a terminal a line tells of events and alerts.\n"
+         "\nExample:\n"
+         "  tidemill dev card.lua --from tx.ndjson --follow\n");
+}
+
 static void print_remote(unsigned command) {
   print_options(command);
   printf("\nThe run is the one that has this SCRIPT or folder, or whose socket PATH is; where\n"
@@ -389,6 +401,7 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_snapshot) print_snapshot();
   else if (c->run == tm_command_replay) print_replay();
   else if (c->run == tm_command_log) print_log();
+  else if (c->run == tm_command_dev) print_dev();
   else if (c->run == tm_command_reload) print_reload();
   else if (c->run == tm_command_status || c->run == tm_command_drain) print_remote(TM_OPTIONS_REMOTE);
   else if (c->run == tm_command_test) print_test();
