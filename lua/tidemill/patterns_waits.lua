@@ -128,7 +128,7 @@ function M.new(name, rec, records, o)
 
   --- The events that wait, as lines, in their order. It takes them out: for a look into what is kept, which nothing is written back of.
   function opened.waiting_lines()
-    local lines, code = {}, nil
+    local lines, code = {}
     local out, key_text = lib.buf(), state.key
     while true do
       repeat code = C.tm_ffi_waits_first(ptr, nil, huge, turn) until code ~= MORE

@@ -1,8 +1,8 @@
 --[[
 state_exact.lua - cells of records as JSON that reads back bit by bit: what `tidemill state export` writes and `state import` reads.
 
-  number integer boolean   as they are; nil is null; {"$number":"inf"}, {"$number":"-inf"}, {"$number":"-0"}; {"$bits":"16 digits"} of what is
-                           no number
+  number integer boolean   as they are; nil is null; {"$number":"inf"}, {"$number":"-inf"}, {"$number":"-0"}; {"$bits":"16 digits"} of
+                           what is no number
   texts                    a string; what is no UTF-8 {"$bytes":"base64"}; nil is null, "" is ""
   any                      its JSON, if that becomes the same bytes again, else {"$msgpack":"base64"}
   lists, sets              arrays;  maps: arrays of [key, value], in their order

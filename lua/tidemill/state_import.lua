@@ -31,7 +31,8 @@ local function state_of(v, list, left)
   if type(v) ~= 'string' then refuse '"state" is the name of a state, a string' end
   if list[v] then return list[v] end
   if left[v] then
-    refuse(("the state %s is one of 'aggregate' behind a sliding window, or of features of different values, which cannot be imported"):format(quoted(v)))
+    refuse(("the state %s is one of 'aggregate' behind a sliding window, or of features of different values, which cannot be imported")
+      :format(quoted(v)))
   end
   local names = {}
   for i, opened in ipairs(list) do names[i] = opened.name end

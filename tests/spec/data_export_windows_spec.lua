@@ -1,5 +1,5 @@
---[[ `tidemill state export` and `import` of windows, sessions, joins, features, patterns and clocks: into a new folder and out again byte for
-byte, and a run that goes on from what was imported writes what the undisturbed run writes, byte for byte. ]]
+--[[ `tidemill state export` and `import` of windows, sessions, joins, features, patterns and clocks: into a new folder and out again byte
+for byte, and a run that goes on from what was imported writes what the undisturbed run writes, byte for byte. ]]
 
 local h = require 'spec.helper'
 local r = require 'spec.running'
@@ -48,7 +48,8 @@ return {
     :after_match 'skip_past_last':within '2s', { order_by = 'v' }):to(out 'sorted'),
   s:filter(function(e) return e.v == -1 end):late_to(out 'lates'):to(out 'none') }
 ]]
-local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'over', 'plain', 'known', 'steps', 'sorted', 'lates' }
+local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'over', 'plain',
+  'known', 'steps', 'sorted', 'lates' }
 
 local function events(seed, from, to)
   local state, list = seed * 48271 + 11, {}
@@ -111,8 +112,11 @@ describe('state export and import of windows and joins', function()
         local name = row.clock and 'clock' or row.state:match '/(.*)'
         seen[name] = (seen[name] or 0) + 1
       end
-      for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting', 'both',
-        'timed', 'timed/timers', 'over', 'plain', 'known', 'steps', 'steps/nodes', 'steps/events', 'steps/waiting', 'sorted/waiting', 'clock' } do assert.is_true((seen[name] or 0) > 0, name .. ' has no line') end
+      for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting',
+        'both',
+        'timed', 'timed/timers', 'over', 'plain', 'known', 'steps', 'steps/nodes', 'steps/events', 'steps/waiting', 'sorted/waiting', 'clock' } do
+        assert.is_true((seen[name] or 0) > 0, name .. ' has no line')
+      end
       local got = h.run(kept(path, two, 'state', 'import'), text)
       assert.equal(0, got.code, got.err)
       h.compare(text, export(path, two), 'seed ' .. seed)

@@ -22,7 +22,8 @@ describe('a step that no script declares any more', function()
             st.n = st.n + 1
             ctx.timer('t', e.ts + 15)
           end, on_timer = function(name, st, ctx) ctx.emit { k = ctx.key, n = st.n, at = ctx.time } end }):to(tm.sink.file 'q'),
-          s:join('j' .. x, s:filter(function(e) return e.r end), { on = 'k', within = { after = '10m' } }):select { 'ts' }:to(tm.sink.file 'j') }
+          s:join('j' .. x, s:filter(function(e) return e.r end), { on = 'k', within = { after = '10m' } }):select { 'ts' }
+            :to(tm.sink.file 'j') }
       end
       local function windows(rows)
         local list = {}
@@ -99,7 +100,8 @@ describe('a folder', function()
   after_each(r.stop_all)
 
   it('shows what a script at hand does not declare, and gives it back, also behind a kill', function()
-    local both, one = h.write(BOTH .. 'return { all, some }', h.path 'both.lua'), h.write(BOTH:gsub('local some.*', 'return all'), h.path '1.lua')
+    local both = h.write(BOTH .. 'return { all, some }', h.path 'both.lua')
+    local one = h.write(BOTH:gsub('local some.*', 'return all'), h.path '1.lua')
     local out, data, fifo = h.path 'out', h.path 'data', r.fifo()
     local function run(path) return { 'run', '--quiet', path, '--set', 'out=' .. out, '--data', data, '--epoch', '5ms' } end
     local function events(from, to)
@@ -140,8 +142,9 @@ describe('a folder', function()
     part(one, 261, 270)
     local rows = ls(one)
     local day = os.date('!%Y-%m-%d', os.time() + 7 * 86400)
-    assert.same({ 'aggregate', true, 3, { 'n' } }, { rows['p/some'].kind, rows['p/some'].orphan, rows['p/some'].keys, rows['p/some'].fields })
-    assert.is_true(rows['p/some']['until'] == day or rows['p/some']['until'] == os.date('!%Y-%m-%d', os.time() + 7 * 86400 - 60))
+    local some = rows['p/some']
+    assert.same({ 'aggregate', true, 3, { 'n' } }, { some.kind, some.orphan, some.keys, some.fields })
+    assert.is_true(some['until'] == day or some['until'] == os.date('!%Y-%m-%d', os.time() + 7 * 86400 - 60))
     assert.equal('running', rows['p/all'].kind)
     -- without a script all are shown, and that one is an orphan
     rows = ls()
@@ -167,6 +170,7 @@ describe('a folder', function()
     local list = {}
     for i, w in ipairs(h.rows(h.read(out .. '.w'))) do list[i] = ('%s %d %d'):format(w.k, w.window_start, w.n) end
     -- k0 of 2000 to 2990: 201, 204 … 249, then 273 … 297; k1: 202 … 250, 271 … 298; k2: 200 … 248, 272 … 299
-    assert.same({ 'k1 0 33', 'k2 0 33', 'k0 0 33', 'k1 1000 34', 'k2 1000 33', 'k0 1000 33', 'k2 2000 27', 'k0 2000 26', 'k1 2000 27' }, list)
+    assert.same({ 'k1 0 33', 'k2 0 33', 'k0 0 33', 'k1 1000 34', 'k2 1000 33', 'k0 1000 33', 'k2 2000 27', 'k0 2000 26',
+      'k1 2000 27' }, list)
   end)
 end)
