@@ -1055,6 +1055,10 @@ void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k);
 void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other);
 /* the other state will be asked for the same keys */
 void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
+/* Entries of a SERIES for what writes a state out and reads it back: cell `cell` of entry i, both from 0 (RANGE: there is none), and one entry
+ * more behind the last, of an announced record: 0 or a code. */
+int32_t tm_ffi_series_get(struct tm_state *s, void *record, int32_t field, int32_t i, int32_t cell, struct tm_value *out);
+int32_t tm_ffi_series_push(struct tm_state *s, void *record, int32_t field, const struct tm_value *cells);
 /* Events that wait with all their bytes (state/waits.c). */
 struct tm_waiting {
   const char *text;
@@ -1071,7 +1075,7 @@ int32_t tm_ffi_waits_put(struct tm_state *s, const struct tm_key *k, const struc
 int32_t tm_ffi_waits_put_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row,
                              const struct tm_waiting *e);
 /* The first whose time is not after `upto`, in order of time, then of arrival; those with mark 0 whose key has no record in `records` are
- * passed over. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
+ * passed over, but where it is NULL. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
 int32_t tm_ffi_waits_first(struct tm_state *s, struct tm_state *records, double upto, struct tm_waiting *out);
 /* It has had its turn, whatever becomes of it. The log is empty. tm_ffi_turns_key, _write and _also are about it, too. */
 void tm_ffi_waits_take(struct tm_state *s);

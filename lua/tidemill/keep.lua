@@ -173,7 +173,9 @@ function M.restore(text)
     state.change_kept()
     local old, back = removed.take(saved, function(name) return by_name[name] or dropped(name) end)
     for _, name in ipairs(old) do told[#told + 1] = { name = name, what = 'old' } end
-    for name in pairs(removed.since) do told[#told + 1] = { name = name, what = 'gone', known = (saved.removed or {})[name] ~= nil } end
+    for name in pairs(removed.since) do
+      told[#told + 1] = { name = name, what = 'gone', known = (saved.removed or {})[name] ~= nil }
+    end
     if back then
       for _, c in ipairs(clocks) do
         if c.k.w < c.k.due then c.set_due(c.k, c.k.w) end   -- it looks at all that may be due

@@ -106,7 +106,7 @@ function M.new(o)
   local env = compile_conditions(graph, calls)
   local event_seen, run_seen = env.event_seen, env.run_seen
 
-  local W = waits.new(o.name, rec, ptr)
+  local W = waits.new(o.name, rec, ptr, o)
   X.waits = W
   local B = buffer.new(o.name, graph, o.copy)
   local shape = graphs.shape_of(graph)
