@@ -168,6 +168,9 @@ int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double
                           int32_t on_true, int32_t on_false);
 /* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
+/* `bit` comes into flags[row] where the filter surely holds (it ends in MATCH), 1 into unsure[row] where only Lua can tell; rows from 0
+ * to before n */
+void tm_ffi_filter_flags(struct tm_filter *f, const struct tm_batch *b, int32_t n, uint32_t bit, uint32_t *flags, uint8_t *unsure);
 
 /* fine[i] becomes 1 where the kinds of row i are, in each of some fields, among those whose bits kinds[field] has; else 0 (event/kinds.c) */
 void tm_ffi_kinds_rows(const struct tm_cell *const *cells, const int32_t *kinds, int32_t fields, int32_t rows, uint8_t *fine);
@@ -1208,6 +1211,7 @@ int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *re
 struct tm_feature_take {
   const struct tm_cell *cells;
   double most;              /* numbers are within -most and most; 0: any */
+  double scale;             /* what numbers are multiplied by, and made whole; 1: they stay as they are */
   int32_t any;              /* 1: texts and booleans too */
   int32_t pad;
 };
