@@ -168,13 +168,16 @@ int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double
                           int32_t on_true, int32_t on_false);
 /* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
+/* `bit` comes into flags[row] where the filter surely holds (it ends in MATCH), 1 into unsure[row] where only Lua can tell; rows from 0
+ * to before n */
+void tm_ffi_filter_flags(struct tm_filter *f, const struct tm_batch *b, int32_t n, uint32_t bit, uint32_t *flags, uint8_t *unsure);
 
 /* fine[i] becomes 1 where the kinds of row i are, in each of some fields, among those whose bits kinds[field] has; else 0 (event/kinds.c) */
 void tm_ffi_kinds_rows(const struct tm_cell *const *cells, const int32_t *kinds, int32_t fields, int32_t rows, uint8_t *fine);
 
 /* The conditions of many rules over columns of numbers, a chunk of rows at a time (event/rules.c). Rules, columns and rows count from 0.
  * Columns are read 64 rows at a time. known: 0 nil, 1 a number (of a boolean 0 or 1), 2 one that is warming, 3 another value */
-enum { TM_RULES_ROWS = 256 };
+enum { TM_RULES_ROWS = 1024 };
 struct tm_rule_stat {
   double looked;            /* rows for which it was asked */
   double hits;
@@ -187,7 +190,7 @@ struct tm_rules {
   int32_t chunk;            /* rows of the chunk that was judged */
   int32_t measuring;        /* 1: time is measured in this chunk */
   int32_t asking_n;         /* rules that Lua must be asked, by tm_ffi_rules_asked */
-  int32_t pad;
+  int32_t plain_n;          /* of `rows`, the first ones that are plain */
   int32_t *asking;
   int32_t *rows;            /* of the last tm_ffi_rules_asked */
   int32_t *from;            /* by row: where its entries of list begin; one more for the end */
@@ -201,14 +204,25 @@ void tm_ffi_rules_column(struct tm_rules *r, int32_t column, const double *num, 
  * nil, but not warming. 0, or -1 no memory */
 int32_t tm_ffi_rules_put(struct tm_rules *r, int32_t rule, int32_t indexed, const int32_t *needs, int32_t needs_n, const int32_t *reads,
                          int32_t reads_n);
-/* Appends a test to its condition (enum tm_filter_op, not EQ_TEXT and KINDS), the first is where rows begin; without any Lua is asked.
- * TRUTH is of what is no boolean. 0, or -1 too many */
-int32_t tm_ffi_rules_test(struct tm_rules *r, int32_t rule, int32_t column, int32_t op, double num, int32_t on_true, int32_t on_false);
-/* fills a column for the first n rows of a chunk from a field's, whose rows are home[0] … */
-void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double *num, uint8_t *known);
+/* What the nodes of a condition do beside tests of a column or a temporary against num (enum tm_filter_op, not EQ_TEXT and KINDS; TRUTH is
+ * of what is no boolean). Numbers are columns; -1 - t is the temporary t; TM_RULE_CONSTANT is num. */
+enum tm_rule_op {
+  TM_RULE_LT = 16, TM_RULE_LE, TM_RULE_EQ,      /* a test of the numbers a and b */
+  TM_RULE_ADD, TM_RULE_SUB, TM_RULE_MUL, TM_RULE_DIV, TM_RULE_MOD, TM_RULE_MIN, TM_RULE_MAX,   /* of a and b to the temporary `to` */
+  TM_RULE_NEGATIVE, TM_RULE_ABS, TM_RULE_FLOOR, TM_RULE_CEIL, TM_RULE_SQRT                     /* of a; b is TM_RULE_CONSTANT */
+};
+enum { TM_RULE_CONSTANT = -1000, TM_RULE_TEMPORARIES = 16 };
+/* Appends a node to its condition, the first is where rows begin; without any Lua is asked. on_true, where arithmetic goes on too, and
+ * on_false are later nodes or ends. 0, or -1 too many */
+int32_t tm_ffi_rules_node(struct tm_rules *r, int32_t rule, int32_t op, int32_t a, int32_t b, int32_t to, double num, int32_t on_true,
+                          int32_t on_false);
+/* fills a column for the first n rows of a chunk from a field's, whose rows are home[0] …: numbers between -below and below */
+void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double below, double *num, uint8_t *known);
 void tm_ffi_rules_add(struct tm_rules *r, int32_t rule, int32_t row);
 void tm_ffi_rules_judge(struct tm_rules *r, int32_t n);
-int32_t tm_ffi_rules_asked(struct tm_rules *r, int32_t rule);                         /* how many rows; they are in `rows` */
+/* rows are plain for a rule where all of these columns are known; without this none are. 0, or -1 no memory */
+int32_t tm_ffi_rules_plain(struct tm_rules *r, int32_t rule, const int32_t *columns, int32_t n);
+int32_t tm_ffi_rules_asked(struct tm_rules *r, int32_t rule);                         /* how many rows; they are in `rows`, plain ones first */
 void tm_ffi_rules_answer(struct tm_rules *r, int32_t rule, int32_t row, int32_t error);
 void tm_ffi_rules_clock(struct tm_rules *r, int32_t rule, int32_t ends);              /* around asking Lua, while measuring */
 void tm_ffi_rules_leave_out(struct tm_rules *r, int32_t row);                         /* it has failed: nothing of it counts */
@@ -1055,6 +1069,10 @@ void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k);
 void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other);
 /* the other state will be asked for the same keys */
 void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
+/* Entries of a SERIES for what writes a state out and reads it back: cell `cell` of entry i, both from 0 (RANGE: there is none), and one entry
+ * more behind the last, of an announced record: 0 or a code. */
+int32_t tm_ffi_series_get(struct tm_state *s, void *record, int32_t field, int32_t i, int32_t cell, struct tm_value *out);
+int32_t tm_ffi_series_push(struct tm_state *s, void *record, int32_t field, const struct tm_value *cells);
 /* Events that wait with all their bytes (state/waits.c). */
 struct tm_waiting {
   const char *text;
@@ -1071,7 +1089,7 @@ int32_t tm_ffi_waits_put(struct tm_state *s, const struct tm_key *k, const struc
 int32_t tm_ffi_waits_put_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row,
                              const struct tm_waiting *e);
 /* The first whose time is not after `upto`, in order of time, then of arrival; those with mark 0 whose key has no record in `records` are
- * passed over. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
+ * passed over, but where it is NULL. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
 int32_t tm_ffi_waits_first(struct tm_state *s, struct tm_state *records, double upto, struct tm_waiting *out);
 /* It has had its turn, whatever becomes of it. The log is empty. tm_ffi_turns_key, _write and _also are about it, too. */
 void tm_ffi_waits_take(struct tm_state *s);
@@ -1204,6 +1222,7 @@ int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *re
 struct tm_feature_take {
   const struct tm_cell *cells;
   double most;              /* numbers are within -most and most; 0: any */
+  double scale;             /* what numbers are multiplied by, and made whole; 1: they stay as they are */
   int32_t any;              /* 1: texts and booleans too */
   int32_t pad;
 };

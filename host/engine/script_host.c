@@ -283,6 +283,13 @@ static int host_quiet(lua_State *L) {
   return 1;
 }
 
+/* wall_ms(): the time of the clock on the wall, ms since 1970 */
+static int host_wall_ms(lua_State *L) {
+  const struct tm_script_host *h = self_of(L);
+  lua_pushnumber(L, (lua_Number)h->flows->io->real_ms(h->flows->io));
+  return 1;
+}
+
 /* at_work(source): a batch moves through its island, or a sink there takes nothing: nobody can say that it is silent */
 static int host_at_work(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -501,7 +508,7 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn}, {"inform", host_inform},
-    {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},
+    {"fail_run", host_fail_run}, {"wall_ms", host_wall_ms}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
