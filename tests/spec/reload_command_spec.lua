@@ -232,15 +232,10 @@ describe('tidemill reload', function()
     input(1000)
     local p = start()
     local function held()
-      -- the one before goes when it has given back its memory
-      return r.wait_until('the new worker alone', function()
-        local children = h.read(('/proc/%d/task/%d/children'):format(p.pid, p.pid))
-        local pid = children:match '^(%d+) *$'
-        local status = pid and h.read('/proc/' .. pid .. '/status') or ''
-        if not status:find 'VmSize' then return end
-        return { anonymous = 1024 * status:match 'RssAnon:%s*(%d+)', size = 1024 * status:match 'VmSize:%s*(%d+)',
-          descriptors = #h.lines(h.shell('ls /proc/' .. pid .. '/fd').out) }
-      end)
+      local pid = p:worker_alone()
+      local status = h.read('/proc/' .. pid .. '/status')
+      return { anonymous = 1024 * status:match 'RssAnon:%s*(%d+)', size = 1024 * status:match 'VmSize:%s*(%d+)',
+        descriptors = #h.lines(h.shell('ls /proc/' .. pid .. '/fd').out) }
     end
     local before
     for i = 1, 120 do
