@@ -28,6 +28,7 @@ int tm_command_snapshot(int argc, char *const *argv);
 int tm_command_replay(int argc, char *const *argv);
 int tm_command_log(int argc, char *const *argv);
 int tm_command_test(int argc, char *const *argv);
+int tm_command_repl(int argc, char *const *argv);
 int tm_command_new(int argc, char *const *argv);
 int tm_command_list(int argc, char *const *argv);
 int tm_command_help(int argc, char *const *argv);

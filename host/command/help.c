@@ -37,6 +37,10 @@ const struct tm_command tm_commands_list[] = {
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "repl", "[SCRIPT | PACK]",
+    "Type events and expressions, and see what comes of them: rows, decisions of a rule pack with their reasons, features. Lines come from "
+    "a pipe, too.",
+    tm_command_repl },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
     "tests and a sample. Overwrites nothing.",
@@ -53,7 +57,7 @@ const struct tm_command tm_commands_list[] = {
 /* decided, not in this version */
 static const char *const later[] = {
   "dev", "backtest", "why", "reload", "rules", "tap", "top", "status",
-  "drain", "demo", "bench", "completion", "repl",
+  "drain", "demo", "bench", "completion",
 };
 
 static int is_later(const char *name) {

@@ -1,4 +1,4 @@
-/* testing.h - `tidemill test`: specs drive the engine event by event, in this one process.
+/* testing.h - `tidemill test` and `tidemill repl`: specs, or lines of the input, drive the engine event by event, in this one process.
  *
  * The library's tidemill.testing runs busted in the worker's own Lua state; what a spec sends goes through the same batches,
  * loops, links and state as in a run (flow.h), from sources and into sinks that are memory, on a clock that stands still
@@ -12,9 +12,10 @@
 struct lua_State;
 struct tm_testing;
 
-/* Runs the specs named by o->scripts (files and folders; none: the current folder). Returns the exit code: 0 all passed, 4 some
- * failed, 3 a script was rejected, 1 the run could not be made. */
-int tm_testing_main(const struct tm_options *o);
+/* function: of boot.lua, `test` or `repl`. test: runs the specs named by o->scripts (files and folders; none: the current folder). Returns the exit code: 0 all passed, 4 some
+ * failed, 3 a script was rejected, 1 the run could not be made. repl: reads lines of standard input, for the script in o->scripts if there
+ * is one; 0, or 1 where a line failed that no terminal gave. */
+int tm_testing_main(const struct tm_options *o, const char *function);
 /* Pushes the table of functions that tidemill.testing moves the engine by. May raise for lack of memory. */
 void tm_testing_push(struct lua_State *L, struct tm_testing *t);
 
