@@ -28,6 +28,6 @@ int tm_command_repl(int argc, char *const *argv) {
     }
     o.scripts[o.scripts_n++] = argv[i];
   }
-  i = tm_testing_main(&o, "repl");
+  i = tm_testing_repl(&o);
   return fflush(stdout) == 0 || i != 0 ? i : 1;
 }

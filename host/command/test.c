@@ -33,6 +33,6 @@ int tm_command_test(int argc, char *const *argv) {
       o.scripts[o.scripts_n++] = argv[i];
     }
   }
-  i = tm_testing_main(&o, "test");
+  i = tm_testing_main(&o);
   return fflush(stdout) == 0 || i != 0 ? i : 1;
 }

@@ -224,7 +224,8 @@ void tm_testing_push(lua_State *L, struct tm_testing *t) {
   }
 }
 
-int tm_testing_main(const struct tm_options *o, const char *function) {
+/* Runs the function of boot.lua of that name; texts may be NULL. */
+static int run_function(const struct tm_options *o, const char *function, struct tm_texts *texts) {
   struct tm_err err = {0};
   struct tm_testing *t = calloc(1, sizeof *t);
   if (t == NULL) {
@@ -241,6 +242,7 @@ int tm_testing_main(const struct tm_options *o, const char *function) {
     t->shared->flow.max_rows = o->max_rows;
     t->flows.io = &t->io;
     t->flows.shared = t->shared;
+    t->flows.texts = texts;
     t->flows.max_event = o->max_event;
     t->flows.max_rows = o->max_rows;
     t->flows.script = tm_script_new(o, t->shared, &t->flows, &err);
@@ -255,3 +257,9 @@ int tm_testing_main(const struct tm_options *o, const char *function) {
   free(t);
   return code;
 }
+
+int tm_testing_main(const struct tm_options *o) { return run_function(o, "test", NULL); }
+
+int tm_testing_of(const struct tm_options *o, struct tm_texts *texts) { return run_function(o, "test", texts); }
+
+int tm_testing_repl(const struct tm_options *o) { return run_function(o, "repl", NULL); }

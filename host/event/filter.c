@@ -11,6 +11,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "../base/owned.h"
 #include "fields.h"
 
 enum { NODES_MAX = 64, BLOCK = 64 };
@@ -42,7 +43,7 @@ struct tm_filter {
 struct split { uint64_t yes, no; };
 
 struct tm_filter *tm_ffi_filter_new(struct tm_fields *f) {
-  struct tm_filter *filter = calloc(1, sizeof *filter);
+  struct tm_filter *filter = tm_owned_calloc(1, sizeof *filter);
   if (filter != NULL) filter->fields = f;
   return filter;
 }
@@ -51,7 +52,7 @@ int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double
                           int32_t on_true, int32_t on_false) {
   if (f->n == NODES_MAX || field <= 0 || field >= f->fields->n) return -1;
   struct node *node = &f->nodes[f->n];
-  node->text = malloc((size_t)len + 1);
+  node->text = tm_owned_malloc((size_t)len + 1);
   if (node->text == NULL) return -1;
   if (len > 0) memcpy(node->text, text, (size_t)len);
   node->field = field;
