@@ -32,6 +32,7 @@ int tm_command_reload(int argc, char *const *argv);
 int tm_command_status(int argc, char *const *argv);
 int tm_command_drain(int argc, char *const *argv);
 int tm_command_test(int argc, char *const *argv);
+int tm_command_repl(int argc, char *const *argv);
 int tm_command_new(int argc, char *const *argv);
 int tm_command_list(int argc, char *const *argv);
 int tm_command_help(int argc, char *const *argv);

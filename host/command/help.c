@@ -46,6 +46,10 @@ const struct tm_command tm_commands_list[] = {
   { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
     tm_command_drain },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "repl", "[SCRIPT | PACK]",
+    "Type events and expressions, and see what comes of them: rows, decisions of a rule pack with their reasons, features. Lines come from "
+    "a pipe, too.",
+    tm_command_repl },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
     "tests and a sample. Overwrites nothing.",
@@ -61,7 +65,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion", "repl",
+  "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion",
 };
 
 static int is_later(const char *name) {
