@@ -183,6 +183,7 @@ struct tm_rule_stat {
   double hits;
   double errors;
   double unknowns;
+  double called;            /* rows for which its function was asked */
   double ns;                /* processor time of some chunks, which had `timed` rows */
   double timed;
 };
