@@ -3,7 +3,8 @@ patterns_random.lua - random patterns of all constructs and random streams, for 
 text, from rows and from what the reference says.
 ]]
 
-local patterns = require 'spec.patterns'
+local r = require 'spec.running'
+local system = require 'system'
 
 local M = {}
 
@@ -17,7 +18,7 @@ local LETTERS = { 'a', 'b', 'c', 'ab', 'bc', 'ac', 'd' }
 
 --- Stages as text. has: constructs met.
 local function random_stages(has, depth, least, behind_greedy)
-  local parts, before, required = {}, { behind_greedy = behind_greedy }, false
+  local parts, before, required, behind_not = {}, { behind_greedy = behind_greedy }, false, false
   local n = math.random(least, depth == 0 and 4 or 3)
   for i = 1, n do
     local s = {}
@@ -25,6 +26,7 @@ local function random_stages(has, depth, least, behind_greedy)
     local excluded = i > 1 and not before.optional and chance(0.2) and (depth == 0 or i < n and required)
     if excluded then
       link = pick { '!,', '!>', '!>' }
+      behind_not = behind_not or link == '!>'
       has[link == '!,' and 'not_next' or i == n and 'not_at_end' or 'not_followed_by'] = true
       parts[i] = link .. ' ' .. pick { 'a', 'b', 'c', 'd', 'bd' }
       s.excluded, s.behind_greedy = true, before.greedy or before.behind_greedy
@@ -53,11 +55,12 @@ local function random_stages(has, depth, least, behind_greedy)
         end
         if open and chance(0.25) and not s.greedy then text, has.stop_when = text .. '/' .. pick { 'a', 'b', 'd' }, true end
       end
-      -- a group has a stage that must come
-      if not (before.greedy or before.behind_greedy) and chance(0.2) and (depth == 0 or i == 1 and n > 1 or required) then
+      -- a group has a stage that must come, also behind what is excluded
+      local may_miss = depth == 0 or (i == 1 and n > 1 or required) and not (behind_not and i == n)
+      if may_miss and not (before.greedy or before.behind_greedy) and chance(0.2) then
         text, s.optional, has.optional = text .. '?', true, true
       else
-        required = true
+        required, behind_not = true, false
       end
       if not s.group and chance(0.12) then text, has.iterative = text .. '#' .. pick { 'up', 'sum' }, true end
       parts[i] = (link ~= '' and link .. ' ' or '') .. text
@@ -141,6 +144,25 @@ function M.match_text(m, names, inside, events)
   local parts = { m.time .. (m.timed_out and '!' or '') }
   for _, name in ipairs(names) do parts[#parts + 1] = name .. '=' .. table.concat(of[name], ',') end
   return table.concat(parts, ' ')
+end
+
+--- Runs a command that keeps its state, slowly, so that a batch has few events; kills it, host and worker, at random moments until it was
+--- killed so often or has ended, and lets it end. Returns how often it was killed, its exit code and its words.
+function M.run_killed(args, most)
+  local kills = 0
+  while kills < most do
+    local p = r.start(args)
+    local last = system.monotime() + math.random() * 0.25
+    while system.monotime() < last and not p:code() do system.sleep(0.002) end
+    if p:code() then return kills, p:code(), p:err() end
+    local worker = p:worker()
+    p:signal 'KILL'
+    if worker then p:signal('KILL', worker) end
+    p:wait()
+    kills = kills + 1
+  end
+  local p = r.start(args)
+  return kills, p:wait(120), p:err()
 end
 
 return M

@@ -12,12 +12,14 @@ local json = require 'dkjson'
 local MANY = tonumber(os.getenv 'TIDEMILL_PATTERNS') or 600
 local SEED = tonumber(os.getenv 'TIDEMILL_PATTERNS_SEED') or 1
 local BATCH = 60
+local KILLS = tonumber(os.getenv 'TM_KILLS') or 10   -- of a run
 
 local pick = random.pick
 
 local pairs_met, matches = {}, 0
 
-local function run_batch(from, n)
+--- run(args): what runs the command, an ordinary run without it.
+local function run_batch(from, n, run)
   local dir = h.folder {}
   local jobs, lines, script, reference = {}, {}, { "local tm = require 'tidemill'", 'local out = {}' }, {}
   for job = 1, n do
@@ -27,7 +29,9 @@ local function run_batch(from, n)
     local list, p = random.stream(disorder), patterns.parse(text)
     local bound = p.within or p.between
     jobs[job] = { text = text, p = p, list = list, seed = from + job }
-    for a in pairs(has) do for b in pairs(has) do pairs_met[a .. ' with ' .. b] = true end end
+    for a in pairs(has) do
+      for b in pairs(has) do pairs_met[a .. ' with ' .. b] = (pairs_met[a .. ' with ' .. b] or 0) + 1 end
+    end
     script[#script + 1] = ([[
 local p = %s
 out[#out + 1] = tm.pipeline 'p%d':filter(function(e) return e.job == %d end):event_time { field = 't', out_of_order = '%dms' }
@@ -49,9 +53,14 @@ out[#out + 1] = tm.pipeline 'p%d':filter(function(e) return e.job == %d end):eve
   h.write(table.concat(script, '\n'), dir .. '/x.lua')
   h.write(table.concat(lines, '\n') .. '\n', dir .. '/in')
   h.write(table.concat(reference, '\n') .. '\n', dir .. '/jobs')
-  local r = h.run({ 'run', '--quiet', dir .. '/x.lua', '--from', dir .. '/in' })
-  assert.equal('', r.err)
-  assert.equal(0, r.code)
+  local args = { 'run', '--quiet', dir .. '/x.lua', '--from', dir .. '/in' }
+  if run then
+    run(args, dir)
+  else
+    local r = h.run(args)
+    assert.equal('', r.err)
+    assert.equal(0, r.code)
+  end
   local got = {}
   for job = 1, n do
     for line in h.read(('%s/out%d'):format(dir, job)):gmatch '[^\n]+' do
@@ -86,6 +95,19 @@ describe('random patterns', function()
       run_batch(from, math.min(BATCH, SEED + MANY - from))
     end)
   end
+
+  it('equal the reference in a run that is killed at random moments, and whose batches have few events', function()
+    local kills = 0
+    for from = SEED + 7000, SEED + 7000 + (KILLS > 20 and 19 or 0) do
+      run_batch(from * 100, BATCH, function(args, dir)
+        for _, word in ipairs { '--data', dir .. '/data', '--epoch', '5ms', '--rate', '2000/s' } do args[#args + 1] = word end
+        local n, code, err = random.run_killed(args, KILLS)
+        assert.equal(0, code, err)
+        kills = kills + n
+      end)
+    end
+    assert.is_true(kills >= math.min(KILLS, 5), kills .. ' kills')
+  end)
 
   it('have matches, and every construct with every other', function()
     assert.is_true(matches > MANY)

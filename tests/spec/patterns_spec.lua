@@ -293,6 +293,7 @@ describe('a pattern that cannot be', function()
     { P .. ":start('g', tm.pattern 'x')", "start: the pattern 'x' in 'g' has no stage; begin it with :start('first', function(e) … end)" },
     { P .. ":start('g', tm.pattern 'x':start('c'):optional())", "start: the group 'g' could take no event at all, as all of it is optional; say optional() of the group instead" },
     { P .. ":start('g', tm.pattern 'x':start('c'):not_next('d'))", "start: the group 'g' ends in not_next 'd'; write it behind the group instead" },
+    { P .. ":start('g', tm.pattern 'x':start('c'):not_followed_by('d'):next('e'):optional())", "start: the group 'g' may end in not_followed_by 'd', as what stands behind that is optional; write it behind the group, or two patterns, one with what is optional and one without" },
     { P .. ":start('g', tm.pattern 'x':start('c'):within '1s')", "start: the pattern in 'g' is a group; 'within' and 'after_match' are said of the whole pattern alone" },
     { P .. A .. ":within(5)", "within: a duration is a text with a unit, such as '5m' or '300ms'; a bare number is an error, got 5", 'within: ' },
     { P .. A .. ":within('1s', 'prevoius')", "within: the second argument is 'previous', for the time from one event to the next, got 'prevoius' (did you mean 'previous'?)" },
