@@ -30,7 +30,7 @@ all: $(B)/tidemill  ## build build/tidemill
 demo:     ## install what is missing, build, run the demonstration
 	$(call need,$(DEPS_BUILD))
 	@$(MAKE) all
-	@$(B)/tidemill run scripts/examples/demo.lua
+	@$(B)/tidemill run scripts/fraud/demo.lua
 test:     ## install what is missing, build, run the C unit tests and the specs
 	$(call need,$(DEPS_TEST))
 	@$(MAKE) all unit

@@ -36,6 +36,13 @@ const struct tm_command tm_commands_list[] = {
     tm_command_replay },
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
+  { "reload", "[SCRIPT | --data DIR | --control PATH]  [--back]",
+    "Load the scripts of a running host anew while it goes on: tried first in a process of their own, switched between two events, or refused "
+    "and told why.", tm_command_reload },
+  { "status", "[SCRIPT | --data DIR | --control PATH]  [--json]",
+    "How a running host stands: its sources, sinks, states, rules, watermarks and counters.", tm_command_status },
+  { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
+    tm_command_drain },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
@@ -52,8 +59,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "backtest", "why", "reload", "rules", "tap", "top", "status",
-  "drain", "demo", "bench", "completion", "repl",
+  "dev", "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion", "repl",
 };
 
 static int is_later(const char *name) {
@@ -297,6 +303,23 @@ static void print_test(void) {
          "2 usage, 1 busted is missing.\n");
 }
 
+static void print_remote(unsigned command) {
+  print_options(command);
+  printf("\nThe run is the one that has this SCRIPT or folder, or whose socket PATH is; where\n"
+         "only one of this user's runs is there, it need not be named.\n");
+}
+
+static void print_reload(void) {
+  print_remote(TM_OPTIONS_RELOAD);
+  printf("\nThe files are read anew, loaded and linted in a process of their own. Then\n"
+         "the worker's successor takes over between two events, with all state, at the end of\n"
+         "an epoch where the run is kept. If anything is wrong the old scripts run on.\n"
+         "A changed threshold keeps state; a state whose layout changed is migrated, or the\n"
+         "change is refused. HUP does the same, and tells on the run's stderr.\n"
+         "Exit codes: 0 the new generation runs, 1 it failed, 2 usage, 3 the scripts were\n"
+         "rejected, 4 tests failed, 5 no such run, 6 state does not fit them.\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -366,6 +389,8 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_snapshot) print_snapshot();
   else if (c->run == tm_command_replay) print_replay();
   else if (c->run == tm_command_log) print_log();
+  else if (c->run == tm_command_reload) print_reload();
+  else if (c->run == tm_command_status || c->run == tm_command_drain) print_remote(TM_OPTIONS_REMOTE);
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }

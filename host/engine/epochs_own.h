@@ -40,6 +40,7 @@ struct tm_epochs {
   uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
   int found, ended;
+  int32_t generation;              /* of the run that was put back; 0: not known */
   int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */

@@ -12,6 +12,7 @@ step(e, row, t, w) does all of it; in a loop (codegen_features.lua) C reads valu
 local lib = require 'tidemill.lib'
 local features_plan = require 'tidemill.features_plan'
 local kept = require 'tidemill.aggregates.kept'
+local settings = require 'tidemill.state_settings'
 local state_of = require 'tidemill.state'
 local types = require 'tidemill.types'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
@@ -141,7 +142,8 @@ local function open(plan, name)
   for i, r in ipairs(plan.rings) do
     refs[i] = { name = 'ring' .. i, kind = 'series', cells = r.width, room = r.room > 0 and r.room or nil }
   end
-  return state_of.open(name, numbers, refs, { max_keys = plan.group.max_keys, on_full = plan.group.on_full })
+  return state_of.open(name, numbers, refs, { max_keys = plan.group.max_keys, on_full = plan.group.on_full },
+    { kind = 'features', key = plan.group.key, migrate = plan.group.migrate, set = settings.of_features(plan.group) })
 end
 
 -- Groups -------------------------------------------------------------------------------------

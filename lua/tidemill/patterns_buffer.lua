@@ -32,9 +32,9 @@ local CACHED_MAX = 4000   -- matches and events in Lua's form kept for the next 
 function M.new(name, graph, copy, chained)
   local B = { events = 0, nodes = 0, now = 0, at = 0 }
   local key = state.key
-  local nodes = state.open(name .. '/nodes', { 'event', 'stage', 'parent', 'refs' }, {}, {})
+  local nodes = state.open(name .. '/nodes', { 'event', 'stage', 'parent', 'refs' }, {}, {}, { kind = 'match_nodes', key = { 'node' } })
   local events = state.open(name .. '/events', chained and { 'time', 'refs', 'before', 'behind' } or { 'time', 'refs' },
-    { { name = 'bytes', kind = 'text' } }, {})
+    { { name = 'bytes', kind = 'text' } }, {}, { kind = 'match_events', key = { 'event' } })
   local node_ptr, event_ptr, node_type, event_type = nodes.ptr, events.ptr, nodes.type, events.type
   local text, len = nil, 0
 

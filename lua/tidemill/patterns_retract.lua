@@ -44,7 +44,7 @@ function M.new(o, core)
   local K = { again = false }
   local key, r_now, fresh, numbers = state.key, nil, nil, { 0 }
 
-  local sent = state.open(o.name .. '/sent', { 'node', 'time', 'timed_out', 'behind' }, {}, {})
+  local sent = state.open(o.name .. '/sent', { 'node', 'time', 'timed_out', 'behind' }, {}, {}, { kind = 'match_sent', key = { 'match' } })
   local sent_ptr, sent_type = sent.ptr, sent.type
   keep.add(o.name .. '/sent_numbers', 'numbers of matches of a pattern', function() return numbers end,
     function(data) numbers[1] = data[1] end)

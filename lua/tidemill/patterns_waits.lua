@@ -39,7 +39,7 @@ end
 ---   when it can begin a match and when not; peek(to): the time of the next event up to `to`, or nil; take(to): it has its turn: text, len,
 ---   at; false: it can mean nothing; find(): its key's record, announced; judge_due()
 function M.new(name, rec, records, ordered)
-  local opened = state.open(name, {}, {}, {})
+  local opened = state.open(name, {}, {}, {}, { kind = 'match_waiting', key = {} })
   local ptr = opened.ptr
   local rc = C.tm_ffi_waits_new(ptr, ordered and 1 or 0)
   if rc == C.TM_STATE_TYPE then

@@ -71,8 +71,8 @@ return function(methods, step, stream)
     end)
     return step(self, 'match', { name = rec.name, place = where, pattern = rec, graph = graph, timeouts = o.timeouts or false,
       max_partial = max, on_full = o.on_full or 'oldest', order_by = o.order_by, fns = graph.conditions,
-      lateness = lateness, max_late = max_late,
-      after_place = rec.after and rec.after.stage and place_of_stage(graph, rec.after.stage) or nil, late_rows = lateness ~= nil or sends_late(rec),
-      options = { within = rec.within or rec.between, unbounded = o.unbounded, timed = true } })
+      lateness = lateness, max_late = max_late, late_rows = lateness ~= nil or sends_late(rec),
+      after_place = rec.after and rec.after.stage and place_of_stage(graph, rec.after.stage) or nil,
+      options = { within = rec.within or rec.between, unbounded = o.unbounded, timed = true, migrate = o.migrate } })
   end
 end
