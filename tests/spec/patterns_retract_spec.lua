@@ -149,6 +149,22 @@ describe('late events', function()
     assert.is_true(kills >= KILLS, kills .. ' kills')
   end)
 
+  it('correct them too where scripts are loaded anew', function()
+    local dir = h.folder {}
+    local jobs = jobs_from(SEED + 90000, BATCH, dir)
+    local p = running.start({ 'run', dir .. '/x.lua', '--rate', '400/s' }, { stdin = dir .. '/in' })
+    local function rows() return tonumber(h.sh('cat %s/out* | wc -l', dir)) end
+    for n = 1, 2 do
+      local had = rows()
+      running.wait_until('rows', function() return p:code() or rows() > had end)
+      p:signal 'HUP'
+      running.wait_until('the scripts', function() return p:code() or select(2, p:err():gsub('loaded anew', '')) == n end)
+    end
+    assert.is_nil(p:code(), p:err())
+    assert.equal(0, p:wait(60), p:err())
+    compare(dir, jobs)
+  end)
+
   it('took matches back, sent others, and some came too late', function()
     assert.is_true(taken_back > MANY / 8, taken_back .. ' taken back')
     assert.is_true(sent > MANY, sent .. ' sent')
