@@ -230,6 +230,42 @@ describe('match', function()
   end)
 end)
 
+describe('a flood of beginnings', function()
+  local BEGINNINGS, MAX = 4000, 50
+
+  local function flood(on_full)
+    local lines = {}
+    for i = 1, BEGINNINGS do lines[i] = ('{"t":%d,"n":%d,"v":"a"}'):format(i, i) end
+    lines[#lines + 1] = ('{"t":%d,"v":"b"}'):format(BEGINNINGS + 1)
+    local dir = h.folder {}
+    local r = h.run({ 'run', '--json', '-e', ([[stream:event_time { field = 't' }:match(tm.pattern 'p':start('a', function(e) return e.v == 'a' end)
+      :followed_by('b', function(e) return e.v == 'b' end):within '1h', { max_partial = %d, on_full = '%s' })
+      :map(function(m) return { n = m.a[1].n } end):to(tm.sink.file '%s/out')]]):format(MAX, on_full, dir) }, table.concat(lines, '\n') .. '\n')
+    local numbers = {}
+    for n in h.read(dir .. '/out'):gmatch '%d+' do numbers[#numbers + 1] = tonumber(n) end
+    return r, h.decode(r.err:match '(%b{})\n$'), numbers
+  end
+
+  for on_full, first in pairs { oldest = BEGINNINGS - MAX + 1, refuse = 1 } do
+    it('leaves max_partial of a key, the others are counted: ' .. on_full, function()
+      local r, summary, numbers = flood(on_full)
+      assert.equal(0, r.code, r.err)
+      assert.equal(MAX, #numbers)
+      for i = 1, MAX do assert.equal(first + i - 1, numbers[i]) end
+      assert.equal(BEGINNINGS - MAX, summary.counters.matches_dropped)
+      for _, s in ipairs(summary.state) do assert.is_true(s.keys <= MAX + 1, s.name .. ' ' .. s.keys) end
+    end)
+  end
+
+  it('ends the run under stop', function()
+    local r, summary = flood 'stop'
+    assert.equal(1, r.code, r.err)
+    assert.matches("pattern 'p' has 50 partial matches of one key %(max_partial, on_full = 'stop'%)", r.err)
+    assert.equal(0, summary.counters.matches_dropped)
+    for _, s in ipairs(summary.state) do assert.is_true(s.name:find 'waiting' ~= nil or s.keys <= MAX + 1, s.name .. ' ' .. s.keys) end
+  end)
+end)
+
 describe('a run that is kept', function()
   after_each(running.stop_all)
 
@@ -249,7 +285,7 @@ describe('a run that is kept', function()
     assert.equal(0, p:wait())
     local r = h.run { 'run', '--data', dir .. '/data', '--set', 'dir=' .. dir, '--set', 'second=c', dir .. '/s.lua' }
     assert.equal(6, r.code, r.err)
-    assert.matches("'x/p/shape': the pattern has other stages than the matches that have begun", r.err)
+    assert.matches("state 'x/p' is not the one that the data folder keeps: its list of stages was a, b and is a, c", r.err)
     h.write(h.read(dir .. '/in') .. '{"t":5,"v":"b"}\n{"t":9,"v":"x"}\n', dir .. '/in')
     p = running.start(args)
     running.wait_until('the match', function() return running.size(dir .. '/out') > 0 end)
