@@ -21,7 +21,7 @@ OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
 LUA  := $(shell find lua -name '*.lua')
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys gen_history yardstick measure phases latency fdatasync state_table journal)
+BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys gen_history gen_activity yardstick measure phases latency fdatasync state_table journal)
 need = @sh .ci/deps $(1)
 
 help:     ## this list

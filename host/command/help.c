@@ -36,6 +36,8 @@ const struct tm_command tm_commands_list[] = {
     tm_command_replay },
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
+  { "dev", "SCRIPT... | PACK  [OPTIONS]",
+    "Run scripts, and load them anew when one of their files changes: what is wrong is told while the old ones run on.", tm_command_dev },
   { "reload", "[SCRIPT | --data DIR | --control PATH]  [--back]",
     "Load the scripts of a running host anew while it goes on: tried first in a process of their own, switched between two events, or refused "
     "and told why.", tm_command_reload },
@@ -44,6 +46,10 @@ const struct tm_command tm_commands_list[] = {
   { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
     tm_command_drain },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "repl", "[SCRIPT | PACK]",
+    "Type events and expressions, and see what comes of them: rows, decisions of a rule pack with their reasons, features. Lines come from "
+    "a pipe, too.",
+    tm_command_repl },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
     "tests and a sample. Overwrites nothing.",
@@ -59,7 +65,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion", "repl",
+  "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion",
 };
 
 static int is_later(const char *name) {
@@ -201,7 +207,9 @@ static void print_state(void) {
          "input is at its end, or after TERM or INT, the states are printed. Should the\n"
          "worker die, its states are gone, and the exit code is 1.\n"
          "\nls   name, kind, keys, bytes, bytes a key, evicted (keys dropped to make room),\n"
-         "     and the bound of each state.\n"
+         "     the bound and the fields of each state. With --data also those of steps\n"
+         "     that no script has any more (orphans): they are kept for 7 days, and a\n"
+         "     script that declares them again goes on with them.\n"
          "get  one JSON object a record, in order of the keys' first arrival: the fields\n"
          "     of the key, then those of the state. NAME is PIPELINE/STEP, or STEP where\n"
          "     only one state has it. Lists and sets are arrays, maps arrays of\n"
@@ -209,13 +217,18 @@ static void print_state(void) {
          "     of `process` with the name of one of the key is written as \"state.NAME\".\n"
          "     KEY is a string, or JSON: 42 a number, '\"42\"' a string, null a missing key,\n"
          "     '[\"DE\",\"c1\"]' or '{\"country\":\"DE\",\"card\":\"c1\"}' a key of several fields.\n"
-         "     What ends in .lua is a script, and so is all behind --.\n"
-         "export  one JSON object a key of every state but those of windows and joins:\n"
+         "     What ends in .lua is a script, and so is all behind --. With KEY: all windows\n"
+         "     of the key, the events of a join, matches that have begun, its timers.\n"
+         "     Without a script, ls and get show what the folder of --data keeps; get in\n"
+         "     the form of export.\n"
+         "export  one JSON object a key of every state, windows with their bounds:\n"
          "     {\"state\":\"spend/idle\",\"key\":[\"c1\"],\"value\":{\"n\":3},\"more\":{…},\"due\":17}\n"
          "     `more` is what is kept of a field beside its value, or for a step itself;\n"
-         "     `due` when it is looked at. Maps are arrays of [key, value]. What has no\n"
-         "     form in JSON is {\"$bytes\":\"base64\"}, {\"$msgpack\":\"base64\"},\n"
-         "     {\"$number\":\"inf\"}, {\"$integer\":\"digits\"}: it reads back bit by bit.\n"
+         "     `due` when it is looked at; then how far clocks are. Left out are aggregates\n"
+         "     of sliding windows and features of different values. Maps are arrays of\n"
+         "     [key, value]. What has no form in JSON is {\"$bytes\":\"base64\"},\n"
+         "     {\"$msgpack\":\"base64\"}, {\"$number\":\"inf\"}, {\"$integer\":\"digits\"}: it\n"
+         "     reads back bit by bit.\n"
          "import  reads such lines from standard input into the run that is kept in the\n"
          "     folder of --data, made if it is missing. Keys of the lines are replaced,\n"
          "     others stay; all lines are taken, or none. Give the options of 'tidemill\n"
@@ -301,6 +314,16 @@ static void print_test(void) {
          "what `--set` gives in a run is `set` here.\n"
          "Exit codes: 0 all passed, 4 some failed, 3 a spec or a script does not load,\n"
          "2 usage, 1 busted is missing.\n");
+}
+
+static void print_dev(void) {
+  print_options(TM_OPTIONS_RUN);
+  printf("\nScripts, modules and packs with their lists are watched. A change is loaded, linted\n"
+         "and tested (card_spec.lua beside card.lua, tests/ of a pack) in a process of its own,\n"
+         "then takes over with all state, some 100 ms after the file was written. Errors come\n"
+         "with file and line. On a terminal a line tells of events and alerts.\n"
+         "\nExample:\n"
+         "  tidemill dev card.lua --from tx.ndjson --follow\n");
 }
 
 static void print_remote(unsigned command) {
@@ -389,6 +412,7 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_snapshot) print_snapshot();
   else if (c->run == tm_command_replay) print_replay();
   else if (c->run == tm_command_log) print_log();
+  else if (c->run == tm_command_dev) print_dev();
   else if (c->run == tm_command_reload) print_reload();
   else if (c->run == tm_command_status || c->run == tm_command_drain) print_remote(TM_OPTIONS_REMOTE);
   else if (c->run == tm_command_test) print_test();

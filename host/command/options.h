@@ -56,6 +56,7 @@ struct tm_options {
   int64_t epoch_min_ms;                  /* --epoch-min 1ms */
   const char *control;                   /* --control PATH: of the socket by which the run is told things; NULL: DIR/control.sock, or by its process */
   int back;                              /* reload --back */
+  int dev;                               /* the command dev: scripts are loaded anew when one of their files changes */
   int reset;                             /* --reset: what is kept in DIR is forgotten */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */

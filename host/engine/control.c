@@ -63,6 +63,7 @@ void tm_control_child_enter(struct control *c, pid_t control_pid) {
   ev_timer_stop(c->loop, &c->progress);
   tm_control_reload_end(c);
   tm_server_abandon(c->admin.server);
+  tm_control_dev_end(c);
   ev_loop_destroy(c->loop);
   handler_set(SIGTERM, SIG_IGN);
   handler_set(SIGINT, SIG_IGN);
@@ -111,6 +112,12 @@ void tm_control_finish(struct control *c, int exit_code) {
 }
 
 static void on_exit_code(struct control *c, int code) {
+  if (c->dev != NULL && !c->ran && code != 0) {  /* its author is at work */
+    tm_control_dev_watch(c);
+    c->broken = 1;
+    tm_log_info("waiting for a change of the scripts");
+    return;
+  }
   if (code == 0 && c->o->strict && (c->deaths > 0 || c->shared->strict_failed)) code = 1;
   if (code == 0 && c->drain_signal == SIGINT) code = 128 + SIGINT;
   tm_control_finish(c, code);
@@ -252,6 +259,7 @@ static void watchers_start(struct control *c) {
   handler_set(SIGPIPE, SIG_IGN);
   tm_control_reload_begin(c);
   tm_control_admin_begin(c);
+  tm_control_dev_begin(c);
 }
 
 static void watchers_stop(struct control *c) {
@@ -260,6 +268,7 @@ static void watchers_stop(struct control *c) {
   ev_signal_stop(c->loop, &c->sig_hup);
   ev_timer_stop(c->loop, &c->look);
   ev_timer_stop(c->loop, &c->progress);
+  tm_control_dev_end(c);
   tm_control_admin_end(c);
   tm_control_reload_end(c);
   if (c->progress_shown) tm_log_text(CLEAR_LINE, sizeof CLEAR_LINE - 1);

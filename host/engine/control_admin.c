@@ -117,6 +117,7 @@ static void on_opening(struct ev_loop *loop, ev_timer *w, int revents) {
   (void)revents;
   if (c->shared->phase != TM_PHASE_RUNNING) return;
   ev_timer_stop(loop, w);
+  tm_control_dev_watch(c);
   c->admin.path = tm_runs_place(c->o->control, c->o->data, &err);
   if (c->admin.path != NULL) c->admin.server = tm_server_open(loop, c->admin.path, serve, c, &err);
   if (c->admin.server == NULL) {

@@ -19,6 +19,8 @@
 /* looks at the marker in one deadline, and how many see the same before the worker is killed */
 enum { TM_CONTROL_LOOKS = 4, TM_CONTROL_LOOKS_MAX = 2 * TM_CONTROL_LOOKS, TM_CONTROL_DEADLINE_MS = 1000 };
 
+struct tm_control_dev;
+
 /* How far scripts that are loaded anew have come. */
 enum tm_control_reload { TM_RELOAD_NONE = 0, TM_RELOAD_TRIAL, TM_RELOAD_WORKER };
 
@@ -69,6 +71,8 @@ struct control {
     struct tm_texts *slots[TM_TEXTS_SLOTS];  /* generations; all NULL: none is kept */
     int32_t number;                 /* shared->reload as it is to be: a worker that takes up a kept run may put back what it knew */
   } reload;
+  struct tm_control_dev *dev;       /* control_dev.c; NULL: nothing is watched */
+  int broken;                       /* dev: the first scripts do not load; no worker is there until a file changes */
   /* control_admin.c */
   struct {
     struct tm_server *server;
@@ -106,6 +110,15 @@ void tm_control_reload_end(struct control *c);
 void tm_control_reload(struct control *c, int back, struct tm_visit *v);
 /* The worker died: what it was asked is over. */
 void tm_control_reload_died(struct control *c);
+
+/* A file of the scripts has changed (dev). */
+void tm_control_changed(struct control *c);
+
+/* ---- control_dev.c ---- */
+void tm_control_dev_begin(struct control *c);
+void tm_control_dev_end(struct control *c);
+/* What was loaded, or tried, is known: its files are watched. */
+void tm_control_dev_watch(struct control *c);
 
 /* ---- control_admin.c ---- */
 void tm_control_admin_begin(struct control *c);

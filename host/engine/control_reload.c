@@ -43,6 +43,7 @@ static void answer(struct control *c, int code, const char *error) {
 /* code 0: the new scripts run. error: in one sentence, where what was said does not tell it. */
 static void over(struct control *c, int code, const char *error) {
   if (code != 0) tm_log_warning("%s", goes_on);
+  tm_control_dev_watch(c);
   answer(c, code, error);
   c->reload.stage = TM_RELOAD_NONE;
   ev_timer_stop(c->loop, &c->reload.watch);
@@ -262,6 +263,16 @@ void tm_control_reload(struct control *c, int back, struct tm_visit *v) {
   tm_visitors_add(&c->reload.next, v);
   c->reload.again = 1;
   c->reload.again_back = back;
+}
+
+void tm_control_changed(struct control *c) {
+  if (!c->broken) {
+    tm_control_reload(c, 0, NULL);
+    return;
+  }
+  c->broken = 0;
+  if (c->shared->texts != NULL) tm_texts_clear(c->shared->texts, 1, 0);
+  if (tm_control_worker_start(c) != 0) tm_control_finish(c, FAILED);
 }
 
 void tm_control_texts_begin(struct control *c) {

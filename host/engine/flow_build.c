@@ -484,6 +484,7 @@ static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *er
   free(s->paths);
   s->paths = paths;
   s->paths_n = files;
+  s->paths_shared = 1;
   return 0;
 }
 
@@ -532,7 +533,7 @@ static void source_free(struct tm_source *s) {
   tm_fields_free(s->fields);
   tm_csv_free(s->batch->csv);
   tm_turns_free(s->turns);
-  for (int32_t i = 0; i < s->paths_n; i++) free(s->paths[i]);
+  for (int32_t i = 0; i < s->paths_n && !s->paths_shared; i++) free(s->paths[i]);
   free(s->paths);
   free(s);
 }

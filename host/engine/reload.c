@@ -15,6 +15,7 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../base/owned.h"
 #include "../io/log_sink.h"
 #include "epochs.h"
 #include "flow_plan.h"
@@ -135,6 +136,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   tm_worker_loop_end(w);
   close_others(kept, n);
   tm_flow_clear(&w->flows);
+  tm_owned_end();
   tm_ffi_states_orphan(changes);
   w = *worker = tm_worker_set_up(w->options, w->shared);
   w->texts = w->shared->candidate;

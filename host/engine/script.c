@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/buf.h"
 #include "../base/log.h"
@@ -287,16 +288,18 @@ int tm_script_watch_end(struct tm_script *s) {
   return overdue;
 }
 
-int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err) {
+int tm_script_test(struct tm_script *s, const char *function, const struct tm_options *o, struct tm_testing *t, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
   tm_script_push_handler(s);
-  push_function(s, "test");
+  push_function(s, function);
   lua_newtable(L);
   push_list(L, o->scripts, o->scripts_n);
   lua_setfield(L, -2, "paths");
   lua_pushboolean(L, o->json);
   lua_setfield(L, -2, "json");
+  lua_pushboolean(L, isatty(STDIN_FILENO));
+  lua_setfield(L, -2, "terminal");
   tm_testing_push(L, t);
   int rc = lua_pcall(L, 2, 1, top + 1);
   if (rc != 0) {

@@ -76,6 +76,7 @@ struct tm_rule_done {
   char mode[12];
   double matches, counted, errors, unknowns, ns;   /* ns: processor time of one event, measured now and then */
   char note[180];        /* why it never decided anything, or what it raised first; empty: nothing to say */
+  double called;         /* events for which its function was called, as C could not tell */
 };
 
 struct tm_texts;

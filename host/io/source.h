@@ -86,6 +86,7 @@ struct tm_source {
   char name[256];
   char **paths;              /* in name order; patterns and folders until the source is opened (paths.h) */
   int32_t paths_n;
+  int paths_shared;          /* their texts lie in shared memory */
   int found;                 /* some were found by a pattern or in a folder: paths[i][-1] tells (TM_PATH_FOUND) */
   int live;                  /* taken as it comes: a pipe, terminal or socket; asked whether it has something before a read */
   int fd;                    /* -1: not open */

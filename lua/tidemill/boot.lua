@@ -418,6 +418,16 @@ function M.test(o, engine)
   return testing.main(o, engine, begin_test, save, globals, function(parts) modules.tidemill = api.make({}, parts) end)
 end
 
+--- `tidemill repl`: reads lines of the input until it ends; the exit code.
+---@param o table paths: the script or pack to begin with, if any; terminal: somebody types
+---@param engine table the functions of host/engine/testing.c
+function M.repl(o, engine)
+  errors.quiet = true
+  local testing = require 'tidemill.testing'
+  testing.prepare(engine, begin_test, function() return keep.resting() and keep.save() or nil end)
+  return require 'tidemill.repl'(o, testing, engine.guarded)
+end
+
 --- After a sample: the schema that its events have, as text; nil if there were none.
 function M.learned()
   return learner.text()

@@ -25,7 +25,7 @@ return function(emit, Gen)
     g:called_by(compiled, view)
     local state = g:open_state(step, compiled.numbers, compiled.refs, nil,
       { set = settings.of_sliding(step.rec.aggregates, compiled.declared) })
-    state.shown, state.view = step.rec.aggregates, view
+    state.shown, state.view, state.bound_here = step.rec.aggregates, view, bound == nil
     function state.results(r, ptr)
       local rc = compiled.moving and 0 or C.tm_ffi_slide_look(compiled.plan, ptr, r)
       if rc < 0 then compiled.refuse(ptr, rc) end

@@ -245,14 +245,15 @@ end
 
 -- What is told at the end ----------------------------------------------------------------------------
 
---- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, ns: of one event,
+--- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, called: how
+--- often its function was, ns: of one event,
 --- native: C knows its condition, raised: the first error }, in order of rules.
 function M.stats(J)
   local out = {}
   for i, rule in ipairs(J.list) do
     local s = J.R.stats[i - 1]
     out[i] = { id = rule.id, mode = rule.mode, looked = s.looked, matches = s.hits, errors = s.errors, unknowns = s.unknowns,
-      counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
+      called = s.called, counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
       ns = s.timed > 0 and s.ns / s.timed or 0, native = rule.native, raised = rule.raised }
   end
   return out
@@ -294,7 +295,8 @@ function M.tell(J, name)
     return a.at < b.at
   end)
   for _, s in ipairs(list) do
-    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns, (s.note:gsub('%z', ' ')))
+    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns,
+      (s.note:gsub('%z', ' ')), s.called)
   end
 end
 

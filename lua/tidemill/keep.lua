@@ -143,8 +143,8 @@ local function by_text(a, b) return a.name < b.name end
 --- Loads what M.save gave, in a process that has loaded the scripts and has not begun with events.
 ---@param text string
 ---@return table list of { name, what, why }, in order of names; what: 'gone' it was saved, and no step has it now: it is kept for some days
----   more (known: it was gone before); 'old' it was kept for so long, and goes; 'new' a step has nothing to go on from; 'changed' what was saved is of another kind,
----   or cannot be (why). A state of C that nobody has is 'gone' too.
+---   more (known: it was gone before); 'old' it was kept for so long, and goes; 'new' a step has nothing to go on from; 'changed' what was
+---   saved is of another kind, or cannot be (why). A state of C that nobody has is 'gone' too.
 function M.restore(text)
   local ok, saved = pcall(buffer.decode, text)
   if not ok or type(saved) ~= 'table' or type(saved.parts) ~= 'table' then
@@ -173,7 +173,9 @@ function M.restore(text)
     state.change_kept()
     local old, back = removed.take(saved, function(name) return by_name[name] or dropped(name) end)
     for _, name in ipairs(old) do told[#told + 1] = { name = name, what = 'old' } end
-    for name in pairs(removed.since) do told[#told + 1] = { name = name, what = 'gone', known = (saved.removed or {})[name] ~= nil } end
+    for name in pairs(removed.since) do
+      told[#told + 1] = { name = name, what = 'gone', known = (saved.removed or {})[name] ~= nil }
+    end
     if back then
       for _, c in ipairs(clocks) do
         if c.k.w < c.k.due then c.set_due(c.k, c.k.w) end   -- it looks at all that may be due

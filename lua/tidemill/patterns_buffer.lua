@@ -45,6 +45,15 @@ function M.new(name, graph, copy, chained)
     if rc < 0 then state.failed(ptr, rc) end
   end
 
+  local parts, key_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'
+  --- The number that is the key of a record of another run.
+  local function number_of(ptr, record)
+    C.tm_ffi_key_parts(C.tm_ffi_state_key(ptr, record, key_len), key_len[0], parts)
+    return parts[0].num
+  end
+  function nodes.imported(record) B.nodes = math.max(B.nodes, number_of(node_ptr, record)) end
+  function events.imported(record) B.events = math.max(B.events, number_of(event_ptr, record)) end
+
   --- The record of a number, announced.
   local function record(ptr, typ, n)
     key.len = 0

@@ -116,8 +116,8 @@ function M.new(o)
   local env = compile_conditions(graph, calls)
   local event_seen, run_seen = env.event_seen, env.run_seen
 
-  local W, late = waits.new(o.name .. '/waiting', rec, ptr, rec.order_by ~= nil), nil
-  if rec.lateness then late = waits.new(o.name .. '/late', rec, ptr, false) end
+  local W, late = waits.new(o.name .. '/waiting', rec, ptr, o, rec.order_by ~= nil), nil
+  if rec.lateness then late = waits.new(o.name .. '/late', rec, ptr, o, false) end
   X.waits, X.late, X.queue = W, late, W
   local B = buffer.new(o.name, graph, o.copy, rec.lateness ~= nil)
   local shape = graphs.shape_of(graph)

@@ -24,7 +24,7 @@ local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
 local waits = require 'tidemill.patterns_waits'
 local C, ffi = lib.C, lib.ffi
-local huge = math.huge
+local huge, EXACT = math.huge, 2 ^ 53
 
 local M = {}
 
@@ -46,6 +46,11 @@ function M.new(o, core)
 
   local sent = state.open(o.name .. '/sent', { 'node', 'time', 'timed_out', 'behind' }, {}, {}, { kind = 'match_sent', key = { 'match' } })
   local sent_ptr, sent_type = sent.ptr, sent.type
+  local parts, parts_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'
+  function sent.imported(record)
+    C.tm_ffi_key_parts(C.tm_ffi_state_key(sent_ptr, record, parts_len), parts_len[0], parts)
+    numbers[1] = math.max(numbers[1], parts[0].num)
+  end
   keep.add(o.name .. '/sent_numbers', 'numbers of matches of a pattern', function() return numbers end,
     function(data) numbers[1] = data[1] end)
 
@@ -361,7 +366,7 @@ function M.new(o, core)
   end
 
   function K.begin(r)
-    r.top, r.final = -huge, -huge
+    r.top, r.final = -EXACT, -EXACT
   end
 
   function K.step(r)

@@ -244,7 +244,8 @@ function M.compile(list, typ_of, options)
   local chunk = 'local ' .. table.concat(names, ', ') .. ' = ... return ' .. body
   local update, hold, hold_row, show = assert(loadstring(chunk, '=tidemill.slide'))(unpack(args))
   for _, fn in ipairs { update, hold, hold_row } do functions[#functions + 1] = fn end
-  return { declared = declared, numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, hold_row = hold_row, results = show,
+  return { declared = declared,
+    numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, hold_row = hold_row, results = show,
     cells = cells, moving = moving, refuse = failed, plan = args[6],
     anchor = anchor, functions = functions, adders = {} }
 end

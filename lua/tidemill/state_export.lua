@@ -5,12 +5,15 @@ state_export.lua - states as lines of JSON: `tidemill state export`, which state
   {"state":"sums/w","window":{"start":0,"end":60000},"key":["c1"],"value":…}
   {"clock":"spend/event_time","watermark":1700000000999,"passed":1700000000999}
 
-A line a key, the states in the order of the scripts, windows by their starts (state_places.lua), keys in order of arrival. `value` has the
-fields of the script, `more` what else is kept of them, by field ("" of none) and part; left out is what there is nothing of. `due`: when the
-record is looked at. The key of a timer is its name and the key that it is for. Then {"state":…,"arrivals":n} where events are counted, and
-{"state":…,"tick":t} where rows come early; at last how far clocks are. Values: state_exact.lua.
+A line a key, the states in the order of the scripts, windows by their starts (state_places.lua), keys in order of arrival. `value` has
+the fields of the script, `more` what else is kept of them, by field ("" of none) and part; left out is what there is nothing of.
+`due`: when the record is looked at. The key of a timer is its name and the key that it is for. Then {"state":…,"arrivals":n} where
+events are counted, and {"state":…,"tick":t} where rows come early; at last how far clocks are. Values: state_exact.lua.
 
-What sliding windows and features keep lies in C in a form of its own, as do events that wait for the watermark, and is left out.
+Of what sliding windows, features, joins and patterns keep, records mean something to the same step only: a line
+{"state":…,"set":{…}} says what it is (state_settings.lua). Events that wait for a pattern are lines of their own (patterns_waits.lua). What
+`aggregate` keeps behind a sliding window lies in C in a form of its own, and features that tell values apart by hashes, whose seed is the
+folder's: both are left out (bound_here).
 ]]
 
 local lib = require 'tidemill.lib'
@@ -24,9 +27,8 @@ local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
 local M = {}
 
--- steps that keep something besides records
-local QUEUED = { over = true, features = true, match = true, match_nodes = true, match_events = true, match_waiting = true,
-  match_sent = true }
+-- steps whose lines are of use to the very same step alone
+local OWN_WORDS = { over = true, features = true, match = true, join = true, window_join = true }
 
 local put = exact.put
 local parts, key_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'
@@ -38,7 +40,7 @@ function M.states()
   local list, left = {}, {}
   for _, opened in ipairs(state.opened) do
     local kind = opened.words.kind
-    if not kind or QUEUED[kind] or opened.layout:find '\nseries_' or opened.queued then
+    if not kind or opened.bound_here then
       left[#left + 1] = opened.name
       left[opened.name] = true
     else
@@ -148,11 +150,32 @@ function M.line_of(opened)
   end
 end
 
+--- A line of an event that waits.
+---@param e ffi.cdata* struct tm_waiting; key: struct tm_key; ordered: it has an order
+function M.put_waiting(buf, name, key, e, ordered)
+  put(buf, '{"state":' .. value.json(name) .. ',"key":')
+  put_parts(buf, key.bytes, key.len)
+  put(buf, (',"time":%.0f,"mark":%.0f,"event":'):format(e.time, e.mark))
+  exact.put_text(buf, e.text, e.len)
+  if ordered then
+    put(buf, ',"order":')
+    exact.put_value(buf, e.order)
+  end
+  put(buf, '}')
+end
+
 --- Lines of a state behind its records.
 local function closing(opened)
   local list, name = {}, value.json(opened.name)
+  local holds = opened.ptr.keys > 0
+  if opened.places then holds = opened.places()[1] ~= nil end
+  if holds and OWN_WORDS[opened.words.kind] and opened.words.set then
+    local set = {}
+    for _, s in ipairs(opened.words.set) do set[s[1]] = s[2] end
+    list[1] = ('{"state":%s,"set":%s}'):format(name, value.json(set))
+  end
   if opened.arrivals and (opened.places or opened.ptr.keys > 0) and opened.arrivals() > 0 then
-    list[1] = ('{"state":%s,"arrivals":%.0f}'):format(name, opened.arrivals())
+    list[#list + 1] = ('{"state":%s,"arrivals":%.0f}'):format(name, opened.arrivals())
   end
   local tick = opened.tick and opened.tick() or math.huge
   if tick < math.huge then list[#list + 1] = ('{"state":%s,"tick":%.0f}'):format(name, tick) end
@@ -170,6 +193,7 @@ local function jobs_of(list)
       else add { opened = opened, text = '{"state":' .. value.json(opened.name) .. place.head .. '}' } end
     end
     for _, line in ipairs(closing(opened)) do add { opened = opened, text = line } end
+    for _, line in ipairs(opened.waiting_lines and opened.waiting_lines() or {}) do add { opened = opened, text = line } end
   end
   for _, line in ipairs(keep.clock_lines()) do add { text = line } end
   return jobs
@@ -180,7 +204,8 @@ function M.writer()
   local list, left = M.states()
   local jobs, at, next_record, record = {}, 0, nil, nil
   if left[1] then
-    lib.host.warn(("what sliding windows, features and patterns keep is left out: '%s'"):format(printable.line(table.concat(left, "', '"))))
+    lib.host.warn(("left out, as no other folder can read it: what sliding windows and features of different values keep: '%s'"):format(
+      printable.line(table.concat(left, "', '"))))
   end
   local function step()
     if at == 0 then jobs = jobs_of(list) end   -- not before what the library remembers was loaded

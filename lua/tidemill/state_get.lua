@@ -321,9 +321,10 @@ function M.getter(states, o)
     return record and { ptr = state.ptr }, record
   end
   local function none()
-    local keys = state.places and '' or (' (%s key%s)'):format(thousands(state.ptr.keys), state.ptr.keys == 1 and '' or 's')
+    local many = state.places or state.siblings   -- records of it are no keys
+    local keys = many and '' or (' (%s key%s)'):format(thousands(state.ptr.keys), state.ptr.keys == 1 and '' or 's')
     lib.host.fail_run(("state '%s' has no key %s%s%s"):format(state.name, state_find.shown(wanted), keys,
-      state.places and '' or state_find.near(state, wanted)))
+      many and '' or state_find.near(state, wanted)))
     return false
   end
   return function(out, row)

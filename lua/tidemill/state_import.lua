@@ -17,7 +17,8 @@ local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local M = {}
 
 local SHOWN_MAX = 200     -- characters of a line in a message
-local MEMBERS = { 'state', 'key', 'value', 'more', 'due', 'arrivals', 'window', 'pane', 'tick', 'clock', 'watermark', 'passed' }
+local MEMBERS = { 'state', 'key', 'value', 'more', 'due', 'arrivals', 'window', 'pane', 'tick', 'clock', 'watermark', 'passed', 'set',
+  'time', 'event', 'mark', 'order' }
 
 local function refuse(message) raise('import', message) end
 
@@ -30,7 +31,8 @@ local function state_of(v, list, left)
   if type(v) ~= 'string' then refuse '"state" is the name of a state, a string' end
   if list[v] then return list[v] end
   if left[v] then
-    refuse(('the state %s is one of a sliding window, of features or of a pattern, which cannot be imported'):format(quoted(v)))
+    refuse(("the state %s is one of 'aggregate' behind a sliding window, or of features of different values, which cannot be imported")
+      :format(quoted(v)))
   end
   local names = {}
   for i, opened in ipairs(list) do names[i] = opened.name end
@@ -182,7 +184,20 @@ local function is_number(v) return type(v) == 'number' end
 
 --- What a line says of a state besides its records: true, or nil where it is of a record.
 local function read_rest(opened, line)
-  if line.arrivals ~= nil then
+  if line.set ~= nil then
+    local set = is_object(line.set) and line.set or {}
+    for _, s in ipairs(opened.words.set or {}) do
+      if set[s[1]] ~= s[2] then
+        refuse(('the %s of %s is %s in the script, and %s in the line'):format(s[1], quoted(opened.name), s[2], tostring(set[s[1]])))
+      end
+    end
+    return true
+  elseif line.event ~= nil then
+    if not opened.take_waiting then refuse(('no events wait in %s'):format(quoted(opened.name))) end
+    take_key(line.key, opened)
+    opened.take_waiting(line)
+    return true
+  elseif line.arrivals ~= nil then
     if not opened.arrivals or not is_number(line.arrivals) then refuse '"arrivals" is a number, of a state that counts events' end
     if line.arrivals > opened.arrivals() then opened.arrivals(line.arrivals) end
     return true

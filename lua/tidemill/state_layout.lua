@@ -74,7 +74,10 @@ local function parse_cell(layout, typ, field, part)
     elseif kind == 'map' then c.key, c.of = a, b
     elseif kind == 'set' then c.key, c.set = a, true
     elseif kind == 'aged-set' then c.kind, c.key, c.of, c.set = 'map', a, 'number', true
-    elseif kind == 'series' then layout.size = layout.size + 8 * tonumber(a) * tonumber(b) end
+    elseif kind == 'series' then
+      c.cells = tonumber(a)
+      layout.size = layout.size + 8 * c.cells * tonumber(b)
+    end
   end
   layout.cells[#layout.cells + 1] = c
   local f = layout.fields[field]
@@ -88,8 +91,9 @@ local function parse_cell(layout, typ, field, part)
 end
 
 ---@param text string of M.text
----@return table { kind, version, key: names, set: list of { name, text }, by name its text; size, refs: how many; cells: list of { field, part, type, kind, key, of, set, number, off,
----   index }; fields: list and by name of { name, main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
+---@return table { kind, version, key: names, set: list of { name, text }, by name its text; size, refs: how many; cells: list of { field,
+---   part, type, kind, key, of, set, number, off, index; cells of an entry of a series }; fields: list and by name of { name, main: a cell,
+---   parts: by name, declared, and its cells }; [''] are those of no field }
 function M.parse(text)
   local layout = { key = {}, set = {}, cells = {}, fields = {}, refs = 0, size = 0 }
   local declared = {}

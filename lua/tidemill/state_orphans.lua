@@ -1,5 +1,5 @@
 --[[
-state_orphans.lua - states of a data folder that no step of the scripts at hand declares, as their own words tell of them (state_layout.lua):
+state_orphans.lua - states of a data folder that no step of the scripts at hand declares, as their own words tell (state_layout.lua):
 steps that have gone and stay for some days (keep_removed.lua), or all there are, where `tidemill state` is called without scripts.
 
 Their records are shown as lines of state_export.lua; where windows lie is read from what the library remembered of them.

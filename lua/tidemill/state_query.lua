@@ -12,7 +12,7 @@ local state_find = require 'tidemill.state_find'
 local state_get = require 'tidemill.state_get'
 local state_of = require 'tidemill.state'
 local value = require 'tidemill.value'
-local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local C = lib.C
 
 local M = {}
 

@@ -43,7 +43,8 @@ local at                  -- the change whose function is at work, and the key i
 --- whole: nothing of the state can go on.
 local function refuse(opened, diffs, whole)
   local words = opened.words
-  local how = (whole and ALL:format(words.kind == 'aggregate' and 'window' or words.kind or 'the step') or words.kind == 'process' and FUNCTION or DROP) ..
+  local step = words.kind == 'aggregate' and 'window' or words.kind or 'the step'
+  local how = (whole and ALL:format(step) or words.kind == 'process' and FUNCTION or DROP) ..
     state.GO_ON
   raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. %s"):format(opened.name, table.concat(diffs, '; '),
     how))

@@ -87,8 +87,8 @@ function M.of_join(rec)
   local list = rec.window and M.of_window(rec.window.window) or {}
   list[#list + 1] = { 'key', on_words(rec.on) }
   if not rec.window then
-    list[#list + 1] = { 'range of times', rec.within and ('from %s before to %s after'):format(span(rec.within.before), span(rec.within.after)) or
-      'any time' }
+    local w = rec.within
+    list[#list + 1] = { 'range of times', w and ('from %s before to %s after'):format(span(w.before), span(w.after)) or 'any time' }
   end
   list[#list + 1] = { 'kind', rec.kind_of or 'inner' }
   return list

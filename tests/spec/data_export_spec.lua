@@ -125,7 +125,8 @@ describe('state export and import', function()
         local name = row.state or row.clock
         seen[name] = (seen[name] or 0) + (name == 'p/w' and 3 or 1)   -- of these windows only the last is open
       end
-      for _, name in ipairs { 'versions', 'latest', 'p/sums', 'p/once', 'p/top', 'p/last', 'p/changes', 'p/final', 'p/slow', 'p/calm', 'p/w',
+      for _, name in ipairs { 'versions', 'latest', 'p/sums', 'p/once', 'p/top', 'p/last', 'p/changes', 'p/final', 'p/slow', 'p/calm',
+        'p/w',
         'p/own', 'p/own/timers', 'p/own/wall_timers' } do assert.is_true((seen[name] or 0) > 2, name .. ': ' .. tostring(seen[name])) end
       local again = { out = h.path 'out2', data = h.path 'data2', rows = rows }
       local got = h.run(kept(path, again, 'state', 'import'), text)

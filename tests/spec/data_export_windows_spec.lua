@@ -1,5 +1,5 @@
---[[ `tidemill state export` and `import` of windows, sessions, joins and their clocks: into a new folder and out again byte for byte, and a
-run that goes on from what was imported writes what the undisturbed run writes, byte for byte. ]]
+--[[ `tidemill state export` and `import` of windows, sessions, joins, features, patterns and clocks: into a new folder and out again byte
+for byte, and a run that goes on from what was imported writes what the undisturbed run writes, byte for byte. ]]
 
 local h = require 'spec.helper'
 local r = require 'spec.running'
@@ -9,6 +9,7 @@ local tm = require 'tidemill'
 local agg = tm.agg
 local s = tm.pipeline 'p':event_time { field = 'ts', unit = 'ms', out_of_order = '300ms' }
 local k = s:key_by 'k'
+local q = tm.pipeline 'q':event_time { field = 'ts', unit = 'ms', out_of_order = '300ms' }:key_by 'k'
 local function out(name) return tm.sink.file(tm.setting 'out' .. '.' .. name) end
 local all = { n = agg.count(), s = agg.sum 'v', m = agg.max 'v', d = agg.distinct 'w', l = agg.collect('v', { max = 5 }) }
 return {
@@ -33,9 +34,22 @@ return {
     st.n = st.n + 1
     ctx.timer('t', e.ts + 900)
   end, on_timer = function(name, st, ctx) ctx.emit { k = ctx.key, n = st.n, at = ctx.time } end }):to(out 'timed'),
+  q:over('over', { n = agg.count { over = '1s' }, m = agg.max('v', { over = '2s' }), d = agg.distinct('w', { over = '3s' }),
+    f = agg.first('w', { over = '2s' }), q = agg.quantile('v', 0.5, { over = '1500ms' }), a = agg.avg('v', { over = '700ms' }) },
+    { unbounded = true }):select { 'ts', 'k', 'n', 'm', 'd', 'f', 'q', 'a' }:to(out 'over'),
+  q:over('plain', { n = agg.count { over = '1s' }, s = agg.sum('v', { over = '2s' }) }):select { 'ts', 'k', 'n', 's' }:to(out 'plain'),
+  q:features('known', tm.features { key = 'k', ttl = '1h', n = tm.f.count { over = '2s' }, s = tm.f.sum('v', { over = '1s' }),
+    m = tm.f.max('v', { over = '3s' }), t = tm.f.time_since(), l = tm.f.last('w', { over = '1s' }),
+    w = tm.f.ewma('v', { half_life = '1s' }), r = tm.f.avg('v', { over = '4s', step = '1s' }) })
+    :select { 'ts', 'k', 'n', 's', 'm', 't', 'l', 'w', 'r' }:to(out 'known'),
+  q:match(tm.pattern 'steps':start('low', function(e) return e.v < 30 end):one_or_more():followed_by('high', function(e, m)
+    return e.v > m.low[1].v + 40 end):within '900ms', { timeouts = true }):to(out 'steps'),
+  q:match(tm.pattern 'sorted':start('a', function(e) return e.w == 'w0' end):next('b', function(e) return e.w == 'w1' end)
+    :after_match 'skip_past_last':within '2s', { order_by = 'v' }):to(out 'sorted'),
   s:filter(function(e) return e.v == -1 end):late_to(out 'lates'):to(out 'none') }
 ]]
-local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'lates' }
+local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'over',
+  'plain', 'known', 'steps', 'sorted', 'lates' }
 
 local function events(seed, from, to)
   local state, list = seed * 48271 + 11, {}
@@ -98,8 +112,12 @@ describe('state export and import of windows and joins', function()
         local name = row.clock and 'clock' or row.state:match '/(.*)'
         seen[name] = (seen[name] or 0) + 1
       end
-      for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting', 'both',
-        'timed', 'timed/timers', 'clock' } do assert.is_true((seen[name] or 0) > 0, name .. ' has no line') end
+      for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting',
+        'both',
+        'timed', 'timed/timers', 'over', 'plain', 'known', 'steps', 'steps/nodes', 'steps/events', 'steps/waiting',
+        'sorted/waiting', 'clock' } do
+        assert.is_true((seen[name] or 0) > 0, name .. ' has no line')
+      end
       local got = h.run(kept(path, two, 'state', 'import'), text)
       assert.equal(0, got.code, got.err)
       h.compare(text, export(path, two), 'seed ' .. seed)

@@ -1,6 +1,6 @@
 --[[
-state_windows_cases.lua - for state_windows_spec.lua, in `tidemill test`: what the windows of a list of events { ts, k, v } hold, counted the
-slow way: each window a list { key, from, to, the numbers of its events }.
+state_windows_cases.lua - for state_windows_spec.lua, in `tidemill test`: what the windows of a list of events { ts, k, v } hold, counted
+the slow way: each window a list { key, from, to, the numbers of its events }.
 ]]
 
 local M = {}

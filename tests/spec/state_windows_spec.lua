@@ -141,8 +141,10 @@ describe('windows whose aggregates have changed', function()
       local cases = {
         { windowed(tm.window.tumbling '1m'), windowed(tm.window.tumbling '5m'), 'its size was 1m and is 5m. .*options of window' },
         { windowed(tm.window.tumbling '1m'), windowed(tm.window.tumbling('1m', { offset = '-10s' })), 'it has the offset %-10s now' },
-        { windowed(tm.window.hopping('1m', '30s')), windowed(tm.window.hopping('1m', '20s')), 'its slide was 30s and is 20s; it has the way of' },
-        { windowed(tm.window.tumbling '1m'), windowed(tm.window.session '1m'), 'its kind of windows was tumbling and is session; it had the size 1m' },
+        { windowed(tm.window.hopping('1m', '30s')), windowed(tm.window.hopping('1m', '20s')),
+          'its slide was 30s and is 20s; it has the way of' },
+        { windowed(tm.window.tumbling '1m'), windowed(tm.window.session '1m'),
+          'its kind of windows was tumbling and is session; it had the size 1m' },
         { windowed(tm.window.session '1m'), windowed(tm.window.session '2m'), 'its gap was 1m and is 2m' },
         { windowed(tm.window.count(5)), windowed(tm.window.count(6)), 'its size was 5 events and is 6 events' },
         { over '1m', over '1h', "its aggregate 'n' was count over 1m and is count over 1h. .*in the options of over" },
@@ -150,7 +152,8 @@ describe('windows whose aggregates have changed', function()
         { join { within = { after = '1m' } }, join { within = { before = '1s', after = '1m' } },
           'its range of times was from 0s before to 1m after and is from 1s before to 1m after. .*options of join' },
         { join { within = { after = '1m' } }, join { unbounded = true }, 'its range of times was .* and is any time' },
-        { match(pattern 'two'), match(pattern 'other'), 'its list of stages was one, two and is one, other; its form .* has changed. .*options of match' },
+        { match(pattern 'two'), match(pattern 'other'),
+          'its list of stages was one, two and is one, other; its form .* has changed. .*options of match' },
         { windowed(tm.window.tumbling '1m'), running, "it was kept by 'aggregate', and is 'running' now" },
         { dedup { 'v' }, dedup { 'v', 'k' }, 'it had the key v and has the key v, k' },
       }
