@@ -5,6 +5,8 @@
 #ifndef TM_ENGINE_FORK_H
 #define TM_ENGINE_FORK_H
 
+#include <stdint.h>
+
 #include "../base/err.h"
 #include "../base/keep.h"
 

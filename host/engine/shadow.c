@@ -38,6 +38,19 @@ void tm_shadow_ended(struct tm_shadow *s, const char *why) {
   __atomic_store_n(&s->phase, TM_SHADOW_ENDED, __ATOMIC_RELEASE);
 }
 
+int32_t tm_shadow_told(const struct tm_shadow *s, char *text, char *json) {
+  for (int i = 0; i < 1000; i++) {
+    uint32_t edition = __atomic_load_n(&s->edition, __ATOMIC_ACQUIRE);
+    int32_t n = text != NULL ? s->text_n : s->json_n;
+    if (edition % 2 == 1) continue;
+    if (n < 0 || n > (text != NULL ? TM_SHADOW_TEXT : TM_SHADOW_JSON)) continue;
+    memcpy(text != NULL ? text : json, text != NULL ? s->text : s->json, (size_t)n);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&s->edition, __ATOMIC_RELAXED) == edition) return n;
+  }
+  return -1;
+}
+
 /* ---- what is loaded ---- */
 
 static void take_place(struct tm_options *o, const struct tm_candidate *c) {
@@ -159,6 +172,7 @@ _Noreturn static void candidate(struct tm_worker *w, struct tm_savings *savings,
     _exit(1);
   }
   if (begin_anew(&w, s, text, packs, &err) != 0) {
+    s->code = err.exit_code;
     tm_shadow_ended(s, err.detail);
     _exit(1);
   }
@@ -198,6 +212,16 @@ static void watch(struct tm_worker *w, pid_t pid) {
   ev_child_start(w->loop, &w->shadow);
 }
 
+/* Ends the process, if there is one. */
+static void end_process(struct tm_worker *w) {
+  if (w->shadow_pid == 0) return;
+  if (!w->shadow_gone) kill(w->shadow_pid, SIGKILL);
+  while (!w->shadow_gone && waitpid(w->shadow_pid, NULL, 0) < 0 && errno == EINTR) {}
+  ev_child_stop(w->loop, &w->shadow);
+  w->shadow_pid = 0;
+  tm_feed_end(&w->flows);
+}
+
 int tm_shadow_fork(struct tm_worker *w, struct tm_err *err) {
   struct tm_shadow *s = w->shared->shadow;
   struct tm_epochs *e = w->flows.epochs;
@@ -206,9 +230,12 @@ int tm_shadow_fork(struct tm_worker *w, struct tm_err *err) {
   struct tm_err why = {0};
   pid_t worker = getpid(), pid = -1;
   w->shadows = s->asked;
+  end_process(w);  /* of one that has ended and was not waited for */
   tm_buf_init(&text, TEXT_MAX);
   tm_buf_init(&packs, PACKS_MAX);
   tm_feed_clear(s->feed);
+  s->edition = 0;
+  s->text_n = s->json_n = 0;
   int rc = tm_script_save(w->script, &text, &why);
   if (rc == 0) rc = tm_script_packs(w->script, &packs, &why);
   tm_savings_take(&savings, w);
@@ -247,13 +274,14 @@ void tm_shadow_look(struct tm_worker *w) {
     if (got == 0 || (got < 0 && errno == EINTR)) return;
     if (got < 0) w->shadow_status = 0;
   }
-  int status = w->shadow_status;
+  int status = w->shadow_status, at_work = s->phase == TM_SHADOW_LOADING || s->phase == TM_SHADOW_RUNNING;
   ev_child_stop(w->loop, &w->shadow);
   w->shadow_pid = 0;
+  tm_feed_end(&w->flows);
+  if (s->phase == TM_SHADOW_ASKED) return;
   if (WIFSIGNALED(status)) snprintf(why, sizeof why, "its process was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
   else snprintf(why, sizeof why, "its process ended");
-  tm_shadow_ended(s, why);
-  tm_feed_end(&w->flows);
+  if (at_work) tm_shadow_ended(s, why);
   tm_log_info("the candidate %s has ended: %s", s->candidate.path, s->why);
 }
 
@@ -261,9 +289,5 @@ void tm_shadow_leave(struct tm_worker *w, const char *why) {
   struct tm_shadow *s = w->shared->shadow;
   if (w->shadow_pid == 0) return;
   tm_shadow_ended(s, why);
-  kill(w->shadow_pid, SIGKILL);
-  while (!w->shadow_gone && waitpid(w->shadow_pid, NULL, 0) < 0 && errno == EINTR) {}
-  ev_child_stop(w->loop, &w->shadow);
-  w->shadow_pid = 0;
-  tm_feed_end(&w->flows);
+  end_process(w);
 }

@@ -41,6 +41,7 @@ struct tm_shadow {
   int64_t memory;            /* bytes of its own at most */
   double begun_ms;
   char why[2048];            /* ENDED: why */
+  int32_t code;              /* and the exit code that says what kind of reason it is; 0: none in particular */
   /* what it tells; edition is odd while it is written */
   volatile uint32_t edition;
   int32_t text_n, json_n;
@@ -62,6 +63,9 @@ void tm_shadow_ended(struct tm_shadow *s, const char *why);
 
 /* The options by which the run's scripts are loaded: with what was promoted; of a candidate, with that too. Valid until it is called again. */
 const struct tm_options *tm_shadow_options(const struct tm_options *o, const struct tm_shadow *s, int candidate);
+
+/* What it has told, into text and json (TM_SHADOW_TEXT, TM_SHADOW_JSON bytes; one may be NULL): its bytes; -1: it is being written, ask again. */
+int32_t tm_shadow_told(const struct tm_shadow *s, char *text, char *json);
 
 /* ---- the worker ---- */
 
