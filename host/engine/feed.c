@@ -78,9 +78,10 @@ void tm_feed_end(struct tm_flows *flows) {
 int tm_feed_is_on(void) { return self.on; }
 
 void tm_ffi_decided(int32_t step, int32_t rank, double score, double amount, const int32_t *entries, int32_t n) {
+  if (!self.on) return;
   const struct tm_marker *m = &self.flows->shared->flow.marker;
   int32_t row = m->row < -1 ? m->row - TM_AFTER : m->row, listed = 0;
-  if (!self.on || m->pipeline < 0 || m->pipeline >= self.flows->pipelines_n) return;
+  if (m->pipeline < 0 || m->pipeline >= self.flows->pipelines_n) return;
   const struct tm_source *s = self.flows->pipelines[m->pipeline]->source;
   const struct tm_source *root = s->kind == TM_SOURCE_LINK ? tm_flow_root(self.flows, s) : s;
   size_t most = (size_t)(n < TM_DECIDED_RULES ? n : TM_DECIDED_RULES);

@@ -508,6 +508,7 @@ struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared 
   worker.shared = shared;
   worker.reloads = shared->reload;
   worker.texts = shared->texts;
+  shared->flow.watched = tm_feed_is_on();  /* one that died may have been watched */
   worker.shadows = shared->shadow != NULL && shared->shadow->phase != TM_SHADOW_ASKED ? shared->shadow->asked : 0;
   worker.replays = o->replay != NULL;
   tm_worker_loop_begin(&worker);
