@@ -91,9 +91,9 @@ struct control {
     struct tm_visitors waiting;     /* for its beginning */
     uint64_t turns, cpu_ns;         /* what it had done when it was last seen to move, and its processor time then */
     uint64_t weighed_ns;            /* when its memory was looked at */
-    int promoting;                  /* it takes the run's place, if the reload at work succeeds */
-    struct tm_candidate before[TM_SHADOW_ADOPTED];  /* what was promoted before */
-    int32_t before_n;
+    int32_t promoting;              /* a candidate takes the run's place, if the reload at work succeeds */
+    int reloading;                  /* scripts are being loaded anew */
+    struct tm_adopted *kept;        /* by generation: what was promoted until then (control_shadow.c) */
   } shadow;
 };
 
@@ -140,7 +140,9 @@ void tm_control_shadow_begin(struct control *c);
 void tm_control_shadow_end(struct control *c);
 /* The worker has ended, and the candidate with it. */
 void tm_control_shadow_died(struct control *c);
-/* A reload has ended: with the candidate that was to be promoted, or not. */
+/* Scripts are about to be loaded anew; back: as they were in that generation, 0 as they are now: what was promoted since goes too. */
+void tm_control_shadow_reloading(struct control *c, int32_t back);
+/* And that has ended: with the candidate that was to be promoted, or not. */
 void tm_control_shadow_reloaded(struct control *c, int ok);
 void tm_serve_rules_shadow(struct control *c, struct tm_visit *v);
 void tm_serve_rules_diff(struct control *c, struct tm_visit *v);

@@ -222,6 +222,7 @@ static void begin_trial(struct control *c, int back) {
     over(c, FAILED, why);
     return;
   }
+  tm_control_shadow_reloading(c, back && c->shared->texts != NULL ? c->shared->texts->before : 0);
   if (pipe2(said, O_CLOEXEC | O_NONBLOCK) != 0) {
     snprintf(why, sizeof why, "the scripts cannot be tried: no pipe: %s", strerror(errno));
     tm_log_error("%s", why);

@@ -22,6 +22,13 @@ enum { FAILED = 1, USAGE = 2, STUCK_DEADLINES = 20, WEIGH_MS = 500, ANSWER_MAX =
 #define MEMORY_DEFAULT ((int64_t)1 << 30)
 static const double LOOK_EVERY_S = 0.01, WATCH_EVERY_S = 0.1;
 
+/* The lists of the last generations, in turn, and the one in force while a reload is at work. */
+enum { KEPT = 8, BEFORE = KEPT };
+struct tm_adopted {
+  int32_t generation, n;
+  struct tm_candidate list[TM_SHADOW_ADOPTED];
+};
+
 static struct tm_shadow *shadow_of(struct control *c) { return c->shared->shadow; }
 
 static int is_at_work(const struct tm_shadow *s) {
@@ -141,6 +148,7 @@ static void on_watch(struct ev_loop *loop, ev_timer *w, int revents) {
 }
 
 void tm_control_shadow_begin(struct control *c) {
+  if (shadow_of(c) != NULL) c->shadow.kept = calloc(KEPT + 1, sizeof *c->shadow.kept);
   ev_init(&c->shadow.watch, on_watch);
   c->shadow.watch.data = c;
 }
@@ -308,6 +316,19 @@ void tm_serve_rules_discard(struct control *c, struct tm_visit *v) {
   tm_visit_answer(v, 200, ok, sizeof ok - 1);
 }
 
+/* ---- what was promoted ---- */
+
+static void remember(const struct tm_shadow *s, struct tm_adopted *to, int32_t generation) {
+  to->generation = generation;
+  to->n = s->adopted_n;
+  memcpy(to->list, s->adopted, sizeof s->adopted);
+}
+
+static void recall(struct tm_shadow *s, const struct tm_adopted *from) {
+  s->adopted_n = from->n;
+  memcpy(s->adopted, from->list, sizeof s->adopted);
+}
+
 /* What is promoted takes the place of what was promoted before from the same folder, and a script that of all. */
 static void adopt(struct tm_shadow *s) {
   int32_t n = 0;
@@ -317,32 +338,38 @@ static void adopt(struct tm_shadow *s) {
   s->adopted_n = n;
 }
 
+void tm_control_shadow_reloading(struct control *c, int32_t back) {
+  struct tm_shadow *s = shadow_of(c);
+  struct tm_adopted *kept = c->shadow.kept;
+  if (s == NULL || kept == NULL) return;
+  c->shadow.reloading = 1;
+  remember(s, &kept[BEFORE], c->shared->generation);
+  remember(s, &kept[c->shared->generation % KEPT], c->shared->generation);
+  if (c->shadow.promoting) adopt(s);
+  if (back > 0 && kept[back % KEPT].generation == back) recall(s, &kept[back % KEPT]);
+}
+
+void tm_control_shadow_reloaded(struct control *c, int ok) {
+  struct tm_shadow *s = shadow_of(c);
+  int promoted = c->shadow.promoting, reloading = c->shadow.reloading;
+  c->shadow.promoting = c->shadow.reloading = 0;
+  if (s == NULL || !reloading) return;
+  if (!ok) recall(s, &c->shadow.kept[BEFORE]);
+  else if (promoted) tm_log_info("%s was promoted; start the run with it from now on, as its command line still says otherwise", s->candidate.path);
+}
+
 void tm_serve_rules_promote(struct control *c, struct tm_visit *v) {
   struct tm_shadow *s = shadow_of(c);
   const char *why = NULL;
   if (s == NULL || s->phase != TM_SHADOW_RUNNING) why = "there is no candidate at work; one that has ended is not promoted: see 'tidemill rules diff'";
   else if (c->reload.stage != TM_RELOAD_NONE || c->shadow.promoting) why = "scripts are being loaded anew; ask again";
   else if (c->drain_signal != 0 || c->stop_signal != 0) why = "the run is about to end";
+  else if (c->shadow.kept == NULL) why = "there was no memory to go back to what ran before";
   else if (s->adopted_n == TM_SHADOW_ADOPTED) why = "16 candidates were promoted in this run; start it with the last ones";
   if (why != NULL) {
     answer_error(v, 409, FAILED, why);
     return;
   }
-  memcpy(c->shadow.before, s->adopted, sizeof s->adopted);
-  c->shadow.before_n = s->adopted_n;
   c->shadow.promoting = 1;
-  adopt(s);
   tm_control_reload(c, 0, v);
-}
-
-void tm_control_shadow_reloaded(struct control *c, int ok) {
-  struct tm_shadow *s = shadow_of(c);
-  if (!c->shadow.promoting) return;
-  c->shadow.promoting = 0;
-  if (ok) {
-    tm_log_info("%s was promoted; start the run with it from now on, as its command line still says otherwise", s->candidate.path);
-    return;
-  }
-  memcpy(s->adopted, c->shadow.before, sizeof s->adopted);
-  s->adopted_n = c->shadow.before_n;
 }

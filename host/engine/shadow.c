@@ -144,6 +144,7 @@ static int begin_anew(struct tm_worker **worker, struct tm_shadow *shadow, const
   w = *worker = tm_worker_set_up(o, w->shared);
   w->flows.changes = changes;
   w->flows.budget = budget;
+  w->texts = NULL;  /* what lies on the disk is the candidate, also where the run has kept older files of these names */
   w->flows.replanned = 1;
   w->flows.is_fed = 1;
   budget->limit = (double)shadow->memory;
