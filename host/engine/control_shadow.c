@@ -261,11 +261,11 @@ static void put_json(struct control *c, struct tm_buf *out, const char *found, i
   put_string(out, s->candidate.path);
   put(out, ",\"why\":");
   put_string(out, (const char *)s->why);
-  put(out, ",\"begun_ms\":%.0f,\"events_fed\":%.0f,\"entries_fed\":%.0f,\"entries_taken\":%.0f,\"waiting_bytes\":%.0f,\"missed_events\":%.0f,\"missed_batches\":%.0f,"
-           "\"packs\":", s->begun_ms, f.events, f.given, f.taken, f.bytes, f.missed_events, f.missed_batches);
-  if (n > 0) tm_buf_put(out, found, n);
-  else put(out, "[]");
-  put(out, "}\n");
+  put(out, ",\"begun_ms\":%.0f,\"events_fed\":%.0f,\"entries_fed\":%.0f,\"entries_taken\":%.0f,\"waiting_bytes\":%.0f,\"missed_events\":%.0f,\"missed_batches\":%.0f,",
+      s->begun_ms, f.events, f.given, f.taken, f.bytes, f.missed_events, f.missed_batches);
+  if (n > 1) tm_buf_put(out, found + 1, n - 1);  /* members of the same object */
+  else put(out, "\"packs\":[],\"warming\":[]}");
+  put(out, "\n");
 }
 
 static void put_text(struct control *c, struct tm_buf *out, const char *found, int32_t n) {

@@ -85,7 +85,7 @@ const struct tm_options *tm_shadow_options(const struct tm_options *o, const str
 struct input { uint64_t key; int32_t format; };
 
 /* A block of its own at the same address, with what the run was when it was copied. */
-static int own_block(struct tm_shared *s, struct tm_savings *savings) {
+static int own_block(struct tm_shared *s, const struct tm_flows *f, struct tm_savings *savings) {
   size_t size = (size_t)(s->arena - (char *)s) + s->arena_size;
   struct tm_shared *head = malloc(sizeof *head);
   if (head == NULL) return -1;
@@ -95,6 +95,7 @@ static int own_block(struct tm_shared *s, struct tm_savings *savings) {
   memcpy(s, head, sizeof *head);
   free(head);
   tm_savings_end(savings, 1);
+  for (int32_t i = 0; i < f->sources_n; i++) f->sources[i]->batch->rows = f->sources[i]->batch->bad = 0;  /* their text is not here */
   s->drain = s->failed = s->strict_failed = s->heir = 0;
   s->relay[0] = s->relay[1] = -1;
   s->input = NULL;
@@ -168,7 +169,7 @@ _Noreturn static void candidate(struct tm_worker *w, struct tm_savings *savings,
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != worker) _exit(1);
   if (setpriority(PRIO_PROCESS, 0, NICE) != 0) tm_log_warning("the candidate runs with the priority of the run: %s", strerror(errno));
-  if (own_block(w->shared, savings) != 0) {
+  if (own_block(w->shared, &w->flows, savings) != 0) {
     tm_shadow_ended(s, "no memory for a block of its own");
     _exit(1);
   }

@@ -25,13 +25,27 @@ local RULES_SHOWN = 12                   -- of a cell, in the text
 local NONE = '-'                         -- no decision there: the event failed, or the pack is not there
 
 local steps, amount_field = {}, nil        -- of the plan at hand
+local candidate = false                    -- this process runs a candidate
+local warming = {}                         -- of a candidate: { name, why } of what begins with nothing
 local given, names = {}, {}                -- folders instead of others; names of packs that scripts have asked for
 
 --- Scripts are about to be loaded; o: instead: folders of packs; amount: the field of money, for a candidate.
 function M.begin(o)
   amount_field, given, names = o.amount, {}, {}
+  candidate, warming = o.shadow or false, {}
   for i, dir in ipairs(o.instead or {}) do given[i] = { dir = dir } end
 end
+
+--- What a step kept cannot go on: does it begin with nothing? A candidate's does, which is told; anybody else is refused.
+---@param name string of the state
+---@param why string[] what has changed
+function M.begins_anew(name, why)
+  if candidate then warming[#warming + 1] = { state = name, why = table.concat(why, '; ') } end
+  return candidate
+end
+
+--- Does this process run a candidate?
+function M.is_candidate() return candidate end
 
 --- A plan is about to be compiled.
 function M.begin_plan() steps = {} end
@@ -414,8 +428,11 @@ function M.found()
     put_text(out, c)
     data[i] = as_data(c)
   end
-  if not compared[1] then out[1] = 'neither the run nor the candidate has a pack: there are no decisions to compare' end
-  return table.concat(out, '\n') .. '\n', printable.json(printable.list(data))
+  for _, w in ipairs(warming) do
+    out[#out + 1] = ("warming: '%s' began with nothing when the candidate did: %s"):format(w.state, printable.line(w.why))
+  end
+  if not compared[1] then out[#out + 1] = 'neither the run nor the candidate has a pack: there are no decisions to compare' end
+  return table.concat(out, '\n') .. '\n', printable.json { packs = printable.list(data), warming = printable.list(warming) }
 end
 jit.off(M.found)
 

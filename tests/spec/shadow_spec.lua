@@ -99,7 +99,7 @@ describe('a candidate beside the run', function()
     for i = sent + 1, n do pipe:write(events[i].line) end
     pipe:flush()
     sent = n
-    r.wait_until('rows', function()
+    r.wait_until('rows up to ' .. (rows or n), function()
       assert.is_nil(run:code(), run:err())
       return select(2, h.read(out):gsub('\n', '')) >= (rows or n)
     end)
@@ -384,8 +384,6 @@ describe('a candidate beside the run', function()
       { h.write([[local tm = require 'tidemill'
         return tm.pipeline 'p':from(tm.source.file '/etc/hostname'):to(tm.sink.file(tm.setting 'out'))]], h.path 'other.lua'), 3,
         'which the run does not' },
-      { pack { files = { ['features/card.lua'] = [[return tm.features { key = 'amount', max_keys = 1000, n_1m = tm.f.count { over = '1m' },
-        spent_10m = tm.f.sum('amount', { over = '10m' }) }]] } }, 6, 'features/card' },
     }
     for i, c in ipairs(cases) do
       local got = shadow(c[1])
@@ -441,6 +439,48 @@ describe('a candidate beside the run', function()
     send(3000)
     finish()
     assert.equal(select(2, decided_by(live, events)), h.read(out))
+  end)
+
+  it('begins with nothing where its features are others, and says so', function()
+    local own = pack { version = '1.1.0', files = { ['features/card.lua'] = [[return tm.features { key = 'card', max_keys = 1000,
+      n_1m = tm.f.count { over = '1m' }, n_2m = tm.f.count { over = '2m' }, spent_10m = tm.f.sum('amount', { over = '10m' }) }]],
+      ['rules/two.lua'] = "return { id = 'two', score = 5, when = function(tx, f) return f.n_2m > 2 end, reason = 'two' }" } }
+    start(script_of(pack {}))
+    send(1000)
+    local got = shadow(own)
+    assert.equal(0, got.code, got.err)
+    send(3000)
+    local d = compared(2000)
+    assert.equal('judge/cards/features/card', d.warming[1].state)
+    assert.truthy(rules 'diff'.out:find("warming: 'judge/cards/features/card' began with nothing", 1, true))
+    -- as a run of its own over what came since
+    local since = {}
+    for i = 1001, 3000 do since[i - 1000] = events[i] end
+    local two = 0
+    for _, b in pairs((decided_by(own, since))) do two = two + (b.rules.two and 1 or 0) end
+    for _, rule in ipairs(d.packs[1].rules) do
+      if rule.rule == 'two' then assert.same({ 0, two }, { rule.live, rule.candidate }) end
+    end
+    assert.is_true(two > 100)
+    local promoted = rules 'promote'   -- the run would lose what it keeps: that is refused
+    assert.equal(6, promoted.code, promoted.err)
+    finish()
+  end)
+
+  it('that was promoted goes back with reload --back', function()
+    local live, own = pack {}, pack { version = '1.1.0', large = 500, burst = 3 }
+    start(script_of(live))
+    send(800)
+    assert.equal(0, shadow(own).code)
+    assert.equal(0, rules('promote').code)
+    send(1600)
+    local got = h.run { 'reload', '--back', '--control', socket }
+    assert.equal(0, got.code, got.err)
+    send(3000)
+    finish()
+    local a, b = h.lines(select(2, decided_by(live, events))), h.lines(select(2, decided_by(own, events)))
+    assert.equal(table.concat(a, '\n', 1, 800) .. '\n' .. table.concat(b, '\n', 801, 1600) .. '\n' .. table.concat(a, '\n', 1601) .. '\n',
+      h.read(out))
   end)
 
   it('and stats of the rules of the run are shown', function()
