@@ -248,16 +248,11 @@ void tm_serve_rules_shadow(struct control *c, struct tm_visit *v) {
 
 /* ---- what it has found ---- */
 
-static const char *phase_name(int phase) {
-  static const char *const names[] = {"none", "asked", "loading", "running", "ended"};
-  return phase >= 0 && phase <= TM_SHADOW_ENDED ? names[phase] : "?";
-}
-
 static void put_json(struct control *c, struct tm_buf *out, const char *found, int32_t n) {
   struct tm_shadow *s = shadow_of(c);
   struct tm_feed_counts f;
   tm_feed_count(s->feed, &f);
-  put(out, "{\"ok\":true,\"phase\":\"%s\",\"pack\":%s,\"pid\":%d,\"candidate\":", phase_name(s->phase), s->candidate.is_pack ? "true" : "false", s->pid);
+  put(out, "{\"ok\":true,\"phase\":\"%s\",\"pack\":%s,\"pid\":%d,\"candidate\":", tm_shadow_phase_name(s->phase), s->candidate.is_pack ? "true" : "false", s->pid);
   put_string(out, s->candidate.path);
   put(out, ",\"why\":");
   put_string(out, (const char *)s->why);
@@ -277,7 +272,7 @@ static void put_text(struct control *c, struct tm_buf *out, const char *found, i
   why[tm_log_clean(why, (const char *)s->why, strlen((const char *)s->why))] = '\0';
   put(out, "candidate %.4000s: ", path);
   if (s->phase == TM_SHADOW_ENDED) put(out, "has ended: %.4000s\n", why);
-  else put(out, "%s (pid %d)\n", phase_name(s->phase), s->pid);
+  else put(out, "%s (pid %d)\n", tm_shadow_phase_name(s->phase), s->pid);
   put(out, "  fed with %.0f events; %.0f of %.0f batches are behind it\n", f.events, f.taken, f.given);
   if (f.missed_events > 0 || f.missed_batches > 0)
     put(out, "  it was too slow: %.0f events in %.0f batches were left out, and its state lacks them\n", f.missed_events, f.missed_batches);

@@ -38,6 +38,11 @@ void tm_shadow_ended(struct tm_shadow *s, const char *why) {
   __atomic_store_n(&s->phase, TM_SHADOW_ENDED, __ATOMIC_RELEASE);
 }
 
+const char *tm_shadow_phase_name(int32_t phase) {
+  static const char *const names[] = {"none", "asked", "loading", "running", "ended"};
+  return phase >= 0 && phase <= TM_SHADOW_ENDED ? names[phase] : "?";
+}
+
 int32_t tm_shadow_told(const struct tm_shadow *s, char *text, char *json) {
   for (int i = 0; i < 1000; i++) {
     uint32_t edition = __atomic_load_n(&s->edition, __ATOMIC_ACQUIRE);

@@ -61,6 +61,9 @@ struct tm_shadow *tm_shadow_new(void);
 /* It has ended, and why; the first reason stays. Whoever ends it. */
 void tm_shadow_ended(struct tm_shadow *s, const char *why);
 
+/* One word for a phase. */
+const char *tm_shadow_phase_name(int32_t phase);
+
 /* The options by which the run's scripts are loaded: with what was promoted; of a candidate, with that too. Valid until it is called again. */
 const struct tm_options *tm_shadow_options(const struct tm_options *o, const struct tm_shadow *s, int candidate);
 

@@ -333,6 +333,8 @@ describe('a candidate beside the run', function()
       assert.equal(0, got.code, got.err)
       send(900)
       compared(400)
+      local status = h.decode(h.run({ 'status', '--json', '--control', socket }).out)
+      assert.equal('running', status.candidate.phase)
       run:signal('KILL', diff().pid)
       local d = ended 'signal 9'
       assert.equal(400, d.packs[1].events)   -- what it had found is still shown
