@@ -207,7 +207,7 @@ static int put_columns(const struct tm_source *s) {
   if (csv == NULL || csv->given != NULL || self.told[s->index] == csv->serial + 1) return 1;
   const struct tm_csv_names *names = csv->shared;
   size_t ends = (size_t)names->n * sizeof names->ends[0], text = names->n > 0 ? (size_t)names->ends[names->n - 1] : 0;
-  if (self.text == NULL) self.text = malloc(sizeof *names);
+  if (self.text == NULL) self.text = malloc(sizeof names->ends + sizeof names->text);
   if (self.text == NULL) return 0;
   memcpy(self.text, names->ends, ends);
   memcpy(self.text + ends, names->text, text);

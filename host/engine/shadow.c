@@ -97,9 +97,9 @@ static int own_block(struct tm_shared *s, const struct tm_flows *f, struct tm_sa
   if (head == NULL) return -1;
   memcpy(head, s, sizeof *head);
   void *p = mmap(s, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  if (p == MAP_FAILED) return -1;
-  memcpy(s, head, sizeof *head);
+  if (p != MAP_FAILED) memcpy(s, head, sizeof *head);
   free(head);
+  if (p == MAP_FAILED) return -1;
   tm_savings_end(savings, 1);
   for (int32_t i = 0; i < f->sources_n; i++) f->sources[i]->batch->rows = f->sources[i]->batch->bad = 0;  /* their text is not here */
   s->drain = s->failed = s->strict_failed = s->heir = 0;
