@@ -267,6 +267,7 @@ static int settle_idle(struct tm_worker *w) {
   if (source < 0) return 0;
   struct tm_source *s = w->flows.sources[source];
   w->settled_ms[source] = now;
+  tm_feed_idle(&w->flows);
   w->current[tm_flow_island(&w->flows, s)] = s;
   tm_flow_settle(&w->flows, s, part);
   return 1;
