@@ -1,6 +1,7 @@
 --[[
 state_seal.lua - seals over lines of export that are of use only as they are and all together: records that name one another by number
-(sessions, matches, joins), or hold places in what they keep (`over`, features). Written by hand, or with a line left out, they would lead C astray.
+(sessions, matches, joins), or hold places in what they keep (`over`, features). Written by hand, or with a line left out, they would lead
+C astray.
 
   {"seal":"p/steps","lines":31,"sum":"00c0ffee…"}     behind the lines of a step's states; sum: of each line and the sum before it
 
