@@ -45,7 +45,15 @@ const struct tm_command tm_commands_list[] = {
     "How a running host stands: its sources, sinks, states, rules, watermarks and counters.", tm_command_status },
   { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
     tm_command_drain },
+  { "rules", "shadow PACK_OR_SCRIPT | diff | promote | discard | stats  [--data DIR | --control PATH]  [OPTIONS]",
+    "The rules of a running host: what each did and cost; a candidate beside it, fed with the same events and writing nothing outward, and what it "
+    "decides otherwise.",
+    tm_command_rules },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "repl", "[SCRIPT | PACK]",
+    "Type events and expressions, and see what comes of them: rows, decisions of a rule pack with their reasons, features. Lines come from "
+    "a pipe, too.",
+    tm_command_repl },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
     "tests and a sample. Overwrites nothing.",
@@ -61,7 +69,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "backtest", "why", "rules", "tap", "top", "demo", "bench", "completion", "repl",
+  "backtest", "why", "tap", "top", "demo", "bench", "completion",
 };
 
 static int is_later(const char *name) {
@@ -340,6 +348,26 @@ static void print_reload(void) {
          "rejected, 4 tests failed, 5 no such run, 6 state does not fit them.\n");
 }
 
+static void print_rules(void) {
+  print_remote(TM_OPTIONS_SHADOW);
+  printf("\nshadow   begins a candidate: a folder with pack.lua, in the place of the run's\n"
+         "         pack of that name, or a script in the place of all. It has the run's state\n"
+         "         as it is then, a process of its own with a lower priority, and the memory\n"
+         "         of --memory. What a reload would refuse is refused. A ring of 64 MiB\n"
+         "         holds batches that it has not taken; where it is too slow, batches are\n"
+         "         left out and counted: the run never waits for it. It ends with the run,\n"
+         "         with a worker that dies, and when scripts are loaded anew.\n"
+         "diff     decisions of the run and of the candidate, event by event: how many, how\n"
+         "         much money (--amount), the rules that make the difference (+ they match in\n"
+         "         the candidate alone, - in the run alone, ~ in both, with another score or\n"
+         "         mode), and examples. Also when the candidate has ended, and why it has.\n"
+         "promote  the candidate becomes the run's, by a reload, with the run's state.\n"
+         "discard  ends it.\n"
+         "stats    matches, cost and coverage of each rule of the run.\n"
+         "Exit codes: 0 done, 1 refused, 2 usage, 3 the candidate was rejected, 5 no such\n"
+         "run, 6 state does not fit it.\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -412,6 +440,7 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_dev) print_dev();
   else if (c->run == tm_command_reload) print_reload();
   else if (c->run == tm_command_status || c->run == tm_command_drain) print_remote(TM_OPTIONS_REMOTE);
+  else if (c->run == tm_command_rules) print_rules();
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }

@@ -18,6 +18,7 @@ local cells = require 'tidemill.state_cells'
 local layout = require 'tidemill.state_layout'
 local replay = require 'tidemill.state_replay'
 local printable = require 'tidemill.printable'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local suggest = require 'tidemill.suggest'
 local value = require 'tidemill.value'
@@ -147,14 +148,18 @@ function M.begin(opened, kept)
   if not again and (whole[1] or fatal or not words.reshape or renamed and migrate == 'drop') then
     for _, text in ipairs(diffs) do whole[#whole + 1] = text end
     if not fatal then for _, text in ipairs(added) do whole[#whole + 1] = text end end
-    if migrate == 'drop' then
+    if migrate == 'drop' or whole[1] and shadow.begins_anew(opened.name, whole) then
       require('tidemill.state_dropped').drop(opened.name, whole)
       return (C.tm_ffi_state_new(state.changes, opened.made_of))
     end
     if whole[1] then refuse(opened, whole, true) end
     return nil
   end
-  if diffs[1] and not migrate and not again then refuse(opened, diffs) end
+  if diffs[1] and not migrate and not again then
+    if not shadow.begins_anew(opened.name, diffs) then refuse(opened, diffs) end
+    require('tidemill.state_dropped').drop(opened.name, diffs)
+    return (C.tm_ffi_state_new(state.changes, opened.made_of))
+  end
   local ptr = beside(opened.made_of, kept)
   if ptr == nil then return nil end
   local change = { opened = opened, made = ptr, made_of = opened.made_of, kept = kept, was = was, now = now,
