@@ -40,7 +40,8 @@ describe('scripts/packs/card_fraud', function()
       local params = 0
       for name, p in pairs(rule.params or {}) do
         params = params + 1
-        assert.is_true(type(p.min) == 'number' and type(p.max) == 'number' and p.min <= p.default and p.default <= p.max, id .. ': ' .. name)
+        local bounded = type(p.min) == 'number' and type(p.max) == 'number'
+        assert.is_true(bounded and p.min <= p.default and p.default <= p.max, id .. ': ' .. name)
       end
       assert.is_true(params > 0, id .. ': params')
     end
