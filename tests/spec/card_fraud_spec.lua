@@ -80,6 +80,19 @@ describe('scripts/packs/card_fraud', function()
     assert.is_true(tonumber(r.out:match '(%d+) successes / 0 failures / 0 errors') >= 5 * count)
   end)
 
+  it('tells times in reasons as people do', function()
+    local function at(ts, kind, more) return ('{"ts":%d,"kind":"%s","account":"a"%s}'):format(ts, kind, more or '') end
+    local hour, minute = 3600000, 60000
+    local r = h.run({ 'repl', PACK }, table.concat({ at(0, 'reset'), at(minute, 'new_device'),
+      at(9 * hour + 26 * minute + 1, 'transfer', ',"payee":"p","amount":900'), 'rows[1].reasons[1].text' }, '\n') .. '\n')
+    assert.equal('"900 sent 9h26m behind a new password and 9h25m behind a new device"', h.lines(r.out)[5])
+    local dir = h.folder()
+    h.shell(('cp -r %s %s/p && sed -i s/since_reset:time/since_reset:tim/ %s/p/rules/account.lua'):format(PACK, dir, dir))
+    local bad = h.run { 'check', dir .. '/p' }
+    assert.equal(3, bad.code)
+    assert.matches("rules/account.lua:%d+: the rule 'account_takeover': a reason writes milliseconds as a time with {f.since_reset:time}", bad.err)
+  end)
+
   it('is checked without a word', function()
     local r = h.run { 'check', '--strict', PACK }
     assert.equal(0, r.code, r.err)
