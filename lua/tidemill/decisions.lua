@@ -20,6 +20,7 @@ local duration = require 'tidemill.duration'
 local files = require 'tidemill.pack_files'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
 local C = lib.C
@@ -176,6 +177,7 @@ function M.new(J, set, o)
   for _, d in ipairs(decisions) do ranks[d.name] = d.rank end
   local guard = new_guard(pack, o.name)
   D.guard = guard
+  local flow, step, amount_of = lib.flow, shadow.add(o.name, J)
   --- The decision about row j of the chunk, at time t: D.decision, D.score, D.alert (it has a reason), D.rank, and what else a row has;
   --- false: no row is sent of such events.
   function D.decide(j, t)
@@ -224,6 +226,7 @@ function M.new(J, set, o)
     D.events, D.by_decision[decision] = D.events + 1, D.by_decision[decision] + 1
     D.decision, D.score, D.alert, D.rank = decision, score, alert or score > 0 and decision ~= pack.approve, ranks[decision]
     D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
+    if flow.watched ~= 0 then C.tm_ffi_decided(step, D.rank, score, amount_of and amount_of() or 0, R.list + from, to - from) end
     if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
     if want.reasons then D.reasons = value.array(reasons) end
     if want.rules then D.rules = value.array(matched) end
@@ -247,14 +250,15 @@ end
 
 -- What is told at the end ----------------------------------------------------------------------------
 
---- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, ns: of one event,
+--- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, called: how
+--- often its function was, ns: of one event,
 --- native: C knows its condition, raised: the first error }, in order of rules.
 function M.stats(J)
   local out = {}
   for i, rule in ipairs(J.list) do
     local s = J.R.stats[i - 1]
     out[i] = { id = rule.id, mode = rule.mode, looked = s.looked, matches = s.hits, errors = s.errors, unknowns = s.unknowns,
-      counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
+      called = s.called, counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
       ns = s.timed > 0 and s.ns / s.timed or 0, native = rule.native, raised = rule.raised }
   end
   return out
@@ -296,7 +300,8 @@ function M.tell(J, name)
     return a.at < b.at
   end)
   for _, s in ipairs(list) do
-    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns, (s.note:gsub('%z', ' ')))
+    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns,
+      (s.note:gsub('%z', ' ')), s.called)
   end
 end
 

@@ -75,7 +75,7 @@ describe('scripts/packs/card_fraud', function()
   end)
 
   it('passes its tests', function()
-    local r = h.run { 'test', PACK }
+    local r = h.run({ 'test', PACK }, nil, { timeout = 300 })
     assert.equal(0, r.code, r.out .. r.err)
     assert.is_true(tonumber(r.out:match '(%d+) successes / 0 failures / 0 errors') >= 5 * count)
   end)
@@ -105,7 +105,7 @@ end)
 local function generate(seed, ...)
   local dir = h.folder()
   local r = h.run({ 'run', '--quiet', 'scripts/fraud/generate.lua', '--set', 'seed=' .. seed, '--set', 'dir=' .. dir, '--set',
-    'customers=100', ... })
+    'customers=100', ... }, nil, { timeout = 200 })
   assert.equal(0, r.code, r.err)
   return dir
 end
@@ -115,7 +115,7 @@ local function judge(dir, site)
   local script = h.write(([[local tm = require 'tidemill'
 return tm.pipeline 'bank':pack(%q, { emit = 'matched', fields = { 'rules', 'event' }, site = %s })]]):format(PACK,
     site and ('%q'):format(site) or 'nil'), dir .. '/judge.lua')
-  local r = h.run { 'run', '--json', script, '--from', dir .. '/activity.ndjson' }
+  local r = h.run({ 'run', '--json', script, '--from', dir .. '/activity.ndjson' }, nil, { timeout = 200 })
   assert.equal(0, r.code, r.err)
   local cases, case_of, everyday = {}, {}, 0
   for _, label in ipairs(h.rows(h.read(dir .. '/labels.ndjson'))) do
@@ -223,7 +223,9 @@ describe('the card-fraud pack on seeds it was not tuned on', function()
 end)
 
 describe('scripts/fraud/demo.lua', function()
-  local function demo(...) return h.run { 'run', '--quiet', 'scripts/fraud/demo.lua', '--set', 'customers=50', '--set', 'cases=1', ... } end
+  local function demo(...) 
+    return h.run({ 'run', '--quiet', 'scripts/fraud/demo.lua', '--set', 'customers=50', '--set', 'cases=1', ... }, nil, { timeout = 200 })
+  end
 
   it('prints alerts, and at the end what was found', function()
     local r = demo()
