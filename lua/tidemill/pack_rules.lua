@@ -201,8 +201,8 @@ local function read_rule(set, pack, path, v)
   rule.reason = template(v.reason or '', function(kind, name, format)
     local place = set:at(path, 'reason', v.id)
     if format ~= '' and format ~= ':time' then
-      fault(place, ("the rule '%s': a reason writes milliseconds as a time with {%s.%s:time}, and has no other form, found '%s'"):format(v.id,
-        kind, name, format))
+      fault(place, ("the rule '%s': a reason writes milliseconds as a time with {%s.%s:time}, and has no other form, found '%s'"):format(
+        v.id, kind, name, format))
     end
     set:known(place, ("the rule '%s': a reason has {f.feature}, {tx.field} and {p.param}, not"):format(v.id), kind, { 'f', 'tx', 'p' })
     if of[kind][2][name] == nil then

@@ -90,7 +90,8 @@ describe('scripts/packs/card_fraud', function()
     h.shell(('cp -r %s %s/p && sed -i s/since_reset:time/since_reset:tim/ %s/p/rules/account.lua'):format(PACK, dir, dir))
     local bad = h.run { 'check', dir .. '/p' }
     assert.equal(3, bad.code)
-    assert.matches("rules/account.lua:%d+: the rule 'account_takeover': a reason writes milliseconds as a time with {f.since_reset:time}", bad.err)
+    assert.matches("rules/account.lua:%d+: the rule 'account_takeover': a reason writes milliseconds as a time with {f.since_reset:time}",
+      bad.err)
   end)
 
   it('is checked without a word', function()
@@ -223,7 +224,7 @@ describe('the card-fraud pack on seeds it was not tuned on', function()
 end)
 
 describe('scripts/fraud/demo.lua', function()
-  local function demo(...) 
+  local function demo(...)
     return h.run({ 'run', '--quiet', 'scripts/fraud/demo.lua', '--set', 'customers=50', '--set', 'cases=1', ... }, nil, { timeout = 200 })
   end
 

@@ -45,8 +45,7 @@ end
 
 --- Events of every kind in a random order; no two have the same fields but by chance.
 local function events(n)
-  local r = 7
-  local function random(k) r = (r * 16807) % 2147483647 return r % k + 1 end
+  local random = require 'spec.random'(7)
   local kinds = { '"a"', '"b"', '"\\u0061"', '"ü"', '"\\u00fc"', 'null', false }
   local amounts = { '0', '2', '2.01', '1.99', '-0.0', '"1.50"', '"3"', '12', 'null', false, '999999999999.99' }
   local oks, nums = { 'true', 'false', 'null', false }, { '3', '3.0', '-2', '1e3', 'null', false, '0.5' }
@@ -54,7 +53,7 @@ local function events(n)
   for i = 1, n do
     local parts = { ('"ts":%d'):format(i), ('"key":"k%d"'):format(random(3)) }
     for _, of in ipairs { { 'kind', kinds }, { 'amount', amounts }, { 'ok', oks }, { 'num', nums } } do
-      local name, v = of[1], of[2][random(#of[2])]
+      local name, v = of[1], random.pick(of[2])
       if v then parts[#parts + 1] = ('"%s":%s'):format(name, v) end
     end
     lines[i] = '{' .. table.concat(parts, ',') .. '}'
