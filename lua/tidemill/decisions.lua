@@ -16,6 +16,7 @@ where there is something to say.
 ]]
 
 local cards = require 'tidemill.pack_cards'
+local duration = require 'tidemill.duration'
 local files = require 'tidemill.pack_files'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
@@ -30,8 +31,9 @@ local M = {}
 
 M.FIELDS = { 'decision', 'score', 'reasons', 'rules', 'features', 'pack', 'version', 'event' }
 
---- A value in the text of a reason: whole numbers as they are, others with two decimals at most.
-local function shown(v)
+--- A value in the text of a reason: whole numbers as they are, others with two decimals at most; format ':time': milliseconds as '9h26m'.
+local function shown(v, format)
+  if format == ':time' and type(v) == 'number' and v - v == 0 then return duration.short(v) end
   if type(v) == 'number' then
     if v == floor(v) and v < 1e15 and v > -1e15 then return ('%.0f'):format(v) end
     return (('%.2f'):format(v):gsub('0+$', ''):gsub('%.$', ''))
@@ -48,11 +50,11 @@ local function reason_text(rule, J)
     if type(part) == 'string' then
       parts[i] = part
     elseif part[1] == 'f' then
-      parts[i] = shown(J.f[part[2]])
+      parts[i] = shown(J.f[part[2]], part[3])
     elseif part[1] == 'tx' then
-      parts[i] = shown(J.tx[part[2]])
+      parts[i] = shown(J.tx[part[2]], part[3])
     else
-      parts[i] = shown(rule.values[part[2]])
+      parts[i] = shown(rule.values[part[2]], part[3])
     end
   end
   return table.concat(parts)
@@ -114,7 +116,7 @@ local function new_guard(pack, name)
       if not G.tripped then
         G.tripped, G.trips = true, G.trips + 1
         lib.host.warn(("pack %s: more than %d decisions '%s' within %s; further ones become '%s' until there are fewer (guarded)"):format(
-          pack.name, g.max, g.decision, require 'tidemill.duration'.text(g.within), g.action))
+          pack.name, g.max, g.decision, duration.text(g.within), g.action))
       end
       return g.action, true
     end
