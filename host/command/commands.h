@@ -31,6 +31,7 @@ int tm_command_dev(int argc, char *const *argv);
 int tm_command_reload(int argc, char *const *argv);
 int tm_command_status(int argc, char *const *argv);
 int tm_command_drain(int argc, char *const *argv);
+int tm_command_rules(int argc, char *const *argv);
 int tm_command_test(int argc, char *const *argv);
 int tm_command_repl(int argc, char *const *argv);
 int tm_command_new(int argc, char *const *argv);

@@ -11,7 +11,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 
-enum { TM_OPT_LIST_MAX = 256 };
+enum { TM_OPT_LIST_MAX = 256, TM_OPT_INSTEAD_MAX = 32 };
 
 struct tm_options {
   const char *scripts[TM_OPT_LIST_MAX];  /* SCRIPT...; with -e, none */
@@ -45,6 +45,10 @@ struct tm_options {
   const char *state_key;
   int32_t limit;                         /* state get --limit N, records; 0: all */
   const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
+  const char *instead[TM_OPT_INSTEAD_MAX];  /* no option: folders of packs, each in the place of the run's pack of its name (engine/shadow.h) */
+  int instead_n;
+  const char *amount;                    /* rules shadow --amount FIELD: of a candidate, the field whose values are added up by decision */
+  int shadow;                            /* no option: the scripts are a candidate's, whose sinks write nothing outward but files in `out` */
   int follow;                            /* --follow: the files of --from are read on as they grow */
   const char *rate;                      /* --rate 1000/s: events of each source that has no rate of its own; NULL none */
   int strict;                            /* --strict */
@@ -68,7 +72,7 @@ struct tm_options {
 /* The commands that take options: bits. */
 enum tm_options_command {
   TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32,
-  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256
+  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256, TM_OPTIONS_SHADOW = 512
 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };

@@ -97,7 +97,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
     {"struct tm_slide_part", sizeof(struct tm_slide_part)}, {"struct tm_rules", sizeof(struct tm_rules)},
     {"struct tm_rule_stat", sizeof(struct tm_rule_stat)},
-    {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
+    {"struct tm_decided", sizeof(struct tm_decided)}, {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     lua_pushinteger(L, (lua_Integer)sizes[i].size);
@@ -191,6 +191,12 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_newtable(L);
   push_list(L, o->scripts, o->scripts_n);
   lua_setfield(L, -2, "scripts");
+  push_list(L, o->instead, o->instead_n);
+  lua_setfield(L, -2, "instead");
+  lua_pushboolean(L, o->shadow);
+  lua_setfield(L, -2, "shadow");
+  lua_pushstring(L, o->amount);
+  lua_setfield(L, -2, "amount");
   push_list(L, o->from, o->from_n);
   lua_setfield(L, -2, "from");
   push_list(L, o->set, o->set_n);

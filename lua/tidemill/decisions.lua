@@ -19,6 +19,7 @@ local cards = require 'tidemill.pack_cards'
 local files = require 'tidemill.pack_files'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
 local C = lib.C
@@ -174,6 +175,7 @@ function M.new(J, set, o)
   for _, d in ipairs(decisions) do ranks[d.name] = d.rank end
   local guard = new_guard(pack, o.name)
   D.guard = guard
+  local flow, step, amount_of = lib.flow, shadow.add(o.name, J)
   --- The decision about row j of the chunk, at time t: D.decision, D.score, D.alert (it has a reason), D.rank, and what else a row has;
   --- false: no row is sent of such events.
   function D.decide(j, t)
@@ -222,6 +224,7 @@ function M.new(J, set, o)
     D.events, D.by_decision[decision] = D.events + 1, D.by_decision[decision] + 1
     D.decision, D.score, D.alert, D.rank = decision, score, alert or score > 0 and decision ~= pack.approve, ranks[decision]
     D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
+    if flow.watched ~= 0 then C.tm_ffi_decided(step, D.rank, score, amount_of and amount_of() or 0, R.list + from, to - from) end
     if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
     if want.reasons then D.reasons = value.array(reasons) end
     if want.rules then D.rules = value.array(matched) end
