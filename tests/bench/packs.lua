@@ -101,7 +101,7 @@ function M.features(place, report, rounds, cards)
       end
       way.rates[i] = (bytes2 - bytes1) / bytes / (cpu2 - cpu1)
     end
-    local cost = lib.output(('%s | %s -t -o /dev/null %s'):format(generate, place.bench .. '/measure', lib.line(run))) or ''
+    local cost = lib.output(('%s | %s -t -i /dev/stdin -o /dev/null %s'):format(generate, place.bench .. '/measure', lib.line(run))) or ''
     way.peak_mb = (tonumber(cost:match '^%S+ %S+ %S+ %d+ (%d+) ') or 0) / 1024
     list[#list + 1] = way
   end
