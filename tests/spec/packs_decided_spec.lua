@@ -1,7 +1,7 @@
 --[[
 packs_decided_spec.lua - features that count the pack's own decisions, and those that are warming below min_history, against a plain
-loop: for every event all decisions about its key before are looked at, one by one. Events are up to 4 s out of order, times are often equal, keys
-are missing now and then; in one batch and in many, compiled and interpreted.
+loop: for every event all decisions about its key before are looked at, one by one. Events are up to 4 s out of order, times are often
+equal, keys are missing now and then; in one batch and in many, compiled and interpreted.
 ]]
 
 local h = require 'spec.helper'
