@@ -17,6 +17,7 @@ What `when` reads of its four arguments is found in its bytecode: a field, featu
 
 local bytecode = require 'tidemill.bytecode'
 local files = require 'tidemill.pack_files'
+local lib = require 'tidemill.lib'
 local suggest = require 'tidemill.suggest'
 local fault, shown, sorted = files.fault, files.shown, files.sorted
 
@@ -224,6 +225,7 @@ function M.load(set, pack)
     local v, path = set:value(name, true)
     for _, one in ipairs(v[1] ~= nil and v or { v }) do
       local rule = read_rule(set, pack, path, one)
+      lib.at_work()
       local other = by_id[rule.id]
       if other then
         fault(rule.place, ("the id '%s' is that of the rule at %s; ids are the pack's"):format(rule.id, files.told(other.place)))
