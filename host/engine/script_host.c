@@ -279,7 +279,9 @@ static int host_part_name(lua_State *L) {
 static int host_quiet(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   const struct tm_source *s = h->flows->sources[(int32_t)luaL_checkinteger(L, 1) >> 16];
-  if (s->follow != NULL) lua_pushinteger(L, 0);
+  if (s->seen != NULL && s->seen->quiet_ms >= 0) lua_pushnumber(L, s->seen->quiet_ms);
+  else if (s->seen != NULL) lua_pushnil(L);
+  else if (s->follow != NULL) lua_pushinteger(L, 0);
   else if (s->quiet_ms > 0) lua_pushnumber(L, s->quiet_ms);
   else lua_pushnil(L);
   return 1;
