@@ -581,14 +581,14 @@ function M.new(o)
 
   --- The matches of a record that go on, and those held back, as members of an object: for `state get`.
   function X.detail(r)
-    load(r)
+    load(r.runs, r.done)
     local going, back = {}, {}
     for i = 0, runs_n - 1 do
       local at = i * RUN
-      going[i + 1] = ('{"began":%.0f,"last":%.0f%s}'):format(runs[at + 3], runs[at + 4], lists_of(runs[at + 1]))
+      going[i + 1] = ('{"began":%.0f,"last":%.0f%s}'):format(runs[at + 3], runs[at + 4], R.lists_of(runs[at + 1]))
     end
     for i = 1, done_n, DONE do
-      back[#back + 1] = ('{"last":%.0f%s}'):format(done[i + 2], lists_of(done[i]))
+      back[#back + 1] = ('{"last":%.0f%s}'):format(done[i + 2], R.lists_of(done[i]))
     end
     return ('"partial":%d,"held_back":%d,"matches":[%s],"held":[%s]'):format(#going, #back, table.concat(going, ','),
       table.concat(back, ','))

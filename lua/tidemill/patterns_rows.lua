@@ -14,7 +14,8 @@ local ROWS_BYTES = 16 * 1024 * 1024
 ---@param o table as of patterns_match.new
 ---@param X table what that gives: key, times
 ---@param B table of patterns_buffer.new
----@return table begin(): there are none; put(node, time, timed_out, op): one more, op: '+', '-' or nil; is_half_full(); bytes
+---@return table begin(): there are none; put(node, time, timed_out, op): one more, op: '+', '-' or nil; is_half_full(); bytes;
+---   lists_of(node): its events as members of an object, a comma in front
 function M.new(o, X, B)
   local rec, hold, times = o.rec, o.hold, X.times
   local graph, heads = rec.graph, {}
@@ -34,6 +35,8 @@ function M.new(o, X, B)
     end
     return table.concat(parts)
   end
+
+  R.lists_of = lists_of
 
   function R.begin() hold.n, R.bytes = 0, 0 end
 
