@@ -120,7 +120,7 @@ return function(emit, Gen)
   local function put_decide(g, view, D, set, put_suppress, w, inner)
     g:put('local send = %s.decide(j, st%d.time)', D, view.level)
     if put_suppress then put_suppress(D, w) end
-    if set.reads_decisions then g:put('%s.decided(set, j, %s.decision, %s.score)', D, D, D) end
+    if set.reads_decisions then g:put('%s.decided(%s, j, %s.decision, %s.score)', D, g:const(set), D, D) end
     g:put('if send then rows%d() end', inner.level)
   end
 
