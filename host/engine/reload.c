@@ -77,7 +77,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   w = *worker = tm_worker_set_up(w->options, w->shared);
   w->texts = w->shared->candidate;
   w->retired = retired;
-  w->retired_ns = w->io->mono_ns(w->io);
+  w->retired_ns = w->io->mono_ns(w->io) + RETIRED_NS;
   w->flows.epochs = epochs;
   w->flows.changes = changes;
   w->flows.budget = budget;
@@ -114,7 +114,7 @@ void tm_reload_settle(struct tm_worker *w) {
     if (getppid() != w->control) _exit(1);
     w->before = 0;
   }
-  if (w->retired != NULL && w->io->mono_ns(w->io) - w->retired_ns > RETIRED_NS) {
+  if (w->retired != NULL && w->io->mono_ns(w->io) >= w->retired_ns) {
     tm_script_free(w->retired);
     w->retired = NULL;
   }

@@ -13,6 +13,7 @@
 #include "../base/buf.h"
 #include "../io/turns.h"
 #include "../base/log.h"
+#include "../base/owned.h"
 #include "../codec/any.h"
 #include "../command/options.h"
 #include "../eventlog/point.h"
@@ -108,7 +109,7 @@ static struct tm_record *record_arg(lua_State *L, int table) {
 
 /* A list of names on top of the stack, for its taker to keep. */
 static struct tm_csv_names *names_of(lua_State *L) {
-  struct tm_csv_names *names = calloc(1, sizeof *names);
+  struct tm_csv_names *names = tm_owned_calloc(1, sizeof *names);
   if (names == NULL) luaL_error(L, "no memory for columns");
   for (int i = 1; i <= (int)lua_objlen(L, -1); i++) {
     size_t len;
