@@ -22,6 +22,7 @@ local M = {}
 
 local EXAMPLES, EXAMPLE_BYTES = 5, 400   -- of a cell; of the text of an event
 local RULES_SHOWN = 12                   -- of a cell, in the text
+local TEXT_MAX, JSON_MAX = 250000, 1000000   -- bytes of what is told (host/engine/shadow.h has a little more room)
 local NONE = '-'                         -- no decision there: the event failed, or the pack is not there
 
 local steps, amount_field = {}, nil        -- of the plan at hand
@@ -339,19 +340,31 @@ end
 
 local function which(s) return s and { pack = s.pack, version = s.version } or nil end
 
-local function as_data(c)
+--- The first `most` of a list, for JSON.
+local function first(list, most)
+  local out = {}
+  for i = 1, math.min(#list, most) do out[i] = list[i] end
+  return printable.list(out)
+end
+
+--- examples, rules: how many of a cell, and of a step, at most.
+local function as_data(c, examples, rules_most)
   local cells, rules = {}, {}
   for i, cell in ipairs(sorted_cells(c)) do
     local changed = cell.live ~= cell.own
     cells[i] = { live = cell.live, candidate = cell.own, events = cell.events,
       amount = c.own and c.own.amount and cell.sum + cell.rest or nil,
-      rules = changed and printable.list(in_order(cell.rules)) or nil, examples = changed and printable.list(cell.examples) or nil }
+      rules = changed and first(in_order(cell.rules), rules_most) or nil, examples = changed and first(cell.examples, examples) or nil }
   end
   for id, n in pairs(c.rules) do rules[#rules + 1] = { rule = id, live = n.live, candidate = n.own } end
-  table.sort(rules, function(a, b) return a.rule < b.rule end)
+  table.sort(rules, function(a, b)
+    local x, y = math.abs(a.live - a.candidate), math.abs(b.live - b.candidate)
+    if x ~= y then return x > y end
+    return a.rule < b.rule
+  end)
   return { step = c.name, live = which(c.live), candidate = which(c.own), events = c.events, changed = c.changed, rescored = c.rescored,
     amount_field = c.own and c.own.amount, decisions = printable.list(decisions_of(c)), matrix = printable.list(cells),
-    rules = printable.list(rules) }
+    rules = first(rules, rules_most), rules_more = math.max(0, #rules - rules_most) }
 end
 
 --- 1234567 as '1,234,567'.
@@ -421,18 +434,25 @@ local function put_text(out, c)
   for _, cell in ipairs(sorted_cells(c, true)) do put_cell(out, c, cell) end
 end
 
---- What was found so far, as text and as JSON, two objects of `packs`.
+local function as_json(examples, rules)
+  local data = {}
+  for i, c in ipairs(compared) do data[i] = as_data(c, examples, rules) end
+  return printable.json { packs = printable.list(data), warming = first(warming, 100) }
+end
+
+--- What was found so far, as text and as JSON, an object with `packs` and `warming`. Where there is too much of it, examples go first.
 function M.found()
-  local out, data = {}, {}
-  for i, c in ipairs(compared) do
-    put_text(out, c)
-    data[i] = as_data(c)
-  end
+  local out = {}
+  for _, c in ipairs(compared) do put_text(out, c) end
   for _, w in ipairs(warming) do
     out[#out + 1] = ("warming: '%s' began with nothing when the candidate did: %s"):format(w.state, printable.line(w.why))
   end
   if not compared[1] then out[#out + 1] = 'neither the run nor the candidate has a pack: there are no decisions to compare' end
-  return table.concat(out, '\n') .. '\n', printable.json { packs = printable.list(data), warming = printable.list(warming) }
+  local text, json = table.concat(out, '\n') .. '\n', as_json(EXAMPLES, 1000)
+  if #json > JSON_MAX then json = as_json(0, 100) end
+  if #json > JSON_MAX then json = '{"packs":[],"warming":[]}' end
+  if #text > TEXT_MAX then text = text:sub(1, TEXT_MAX):gsub('[^\n]*$', '') .. '… and more\n' end
+  return text, json
 end
 jit.off(M.found)
 
