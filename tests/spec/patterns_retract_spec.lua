@@ -174,6 +174,8 @@ describe('late events', function()
 end)
 
 describe('emit retract', function()
+  after_each(running.stop_all)
+
   local SPEC = [[
     local tm = require 'tidemill'
     local function is(k) return function(e) return e.k == k end end
@@ -347,6 +349,50 @@ describe('emit retract', function()
     for _, s in ipairs(h.decode(r.err:match '(%b{})\n$').state) do assert.is_true(s.keys <= 90, s.name .. ' ' .. s.keys) end
     r = h.run { 'state', 'ls', '-e', code, '--data', dir .. '/data', '--json' }
     assert.equal(0, h.decode(r.out)[1].keys, r.out .. r.err)
+  end)
+
+  it('goes on in another folder with what was exported', function()
+    local dir = h.folder { ['s.lua'] = [[
+      local tm = require 'tidemill'
+      local p = tm.pattern 'p':start('a', function(e) return e.v == 1 end):one_or_more():next('b', function(e) return e.v == 3 end):within '60ms'
+      local s = tm.pipeline 'e':from(tm.source.file { path = tm.setting 'in', follow = true }):event_time { field = 't' }
+      return { s:key_by 'k':match(p, { emit = 'retract', lateness = '50ms' }):to(tm.sink.file(tm.setting 'out')), s:to(tm.sink.file(tm.setting 'all')) }]] }
+    local function events(from, to)
+      local lines = {}
+      for i = from, to do
+        lines[#lines + 1] = ('{"t":%d,"k":%d,"v":%d}\n'):format(i * 2 - (i % 4 == 0 and i % 37 or 0), i % 7, i % 5)
+      end
+      return table.concat(lines)
+    end
+    local function words(command, name)
+      return { command, dir .. '/s.lua', '--data', dir .. '/' .. name, '--set', 'in=' .. dir .. '/' .. name .. '.in', '--set', 'out=' .. dir ..
+        '/' .. name .. '.out', '--set', 'all=' .. dir .. '/' .. name .. '.all' }
+    end
+    local function run(name, lines)
+      local p = running.start(words('run', name))
+      running.wait_until('the events', function()
+        return p:code() or select(2, (h.read(('%s/%s.all'):format(dir, name)) or ''):gsub('\n', '')) == lines
+      end)
+      p:signal 'TERM'
+      assert.equal(0, p:wait(), p:err())
+    end
+    h.write(events(1, 1000), dir .. '/one.in')
+    run('one', 1000)
+    local before = h.read(dir .. '/one.out')
+    local export, import = words('state', 'one'), words('state', 'two')
+    table.insert(export, 2, 'export')
+    table.insert(import, 2, 'import')
+    local r = h.run(export)
+    assert.equal(0, r.code, r.err)
+    h.write(events(1001, 2000), dir .. '/two.in')
+    r = h.run(import, r.out)
+    assert.equal(0, r.code, r.err)
+    run('two', 1000)
+    h.write(events(1, 2000), dir .. '/one.in')
+    run('one', 2000)
+    local behind = h.read(dir .. '/one.out'):sub(#before + 1)
+    assert.is_true(select(2, behind:gsub('"op":"%-"', '')) > 10)
+    assert.equal(behind, h.read(dir .. '/two.out'))
   end)
 
   for _, case in ipairs {
