@@ -153,16 +153,22 @@ describe('late events', function()
   it('correct them too where scripts are loaded anew', function()
     local dir = h.folder {}
     local jobs = jobs_from(SEED + 90000, BATCH, dir)
-    local p = running.start({ 'run', dir .. '/x.lua', '--rate', '400/s' }, { stdin = dir .. '/in' })
-    local function rows() return tonumber(h.sh('cat %s/out* | wc -l', dir)) end
-    for n = 1, 2 do
-      local had = rows()
-      running.wait_until('rows', function() return p:code() or rows() > had end)
-      p:signal 'HUP'
-      running.wait_until('the scripts', function() return p:code() or select(2, p:err():gsub('loaded anew', '')) == n end)
+    local fifo, lines = running.fifo(), {}
+    for line in h.read(dir .. '/in'):gmatch '[^\n]+\n' do lines[#lines + 1] = line end
+    local p = running.start({ 'run', dir .. '/x.lua' }, { stdin = fifo })
+    local pipe = assert(io.open(fifo, 'w'))
+    for n = 1, 3 do
+      pipe:write(table.concat(lines, '', math.floor((n - 1) * #lines / 3) + 1, math.floor(n * #lines / 3)))
+      pipe:flush()
+      if n == 1 then running.wait_until('rows', function() return p:code() or tonumber(h.sh('cat %s/out* | wc -l', dir)) > 0 end) end
+      if n < 3 then
+        p:signal 'HUP'
+        running.wait_until('the scripts', function() return p:code() or select(2, p:err():gsub('loaded anew', '')) == n end, 60)
+      end
     end
-    assert.is_nil(p:code(), p:err())
+    pipe:close()
     assert.equal(0, p:wait(60), p:err())
+    assert.equal(2, select(2, p:err():gsub('loaded anew', '')))
     compare(dir, jobs)
   end)
 
