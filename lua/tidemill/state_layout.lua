@@ -95,9 +95,9 @@ local function parse_cell(layout, typ, field, part)
 end
 
 ---@param text string of M.text
----@return table { kind, version, key: names, set: list of { name, text }, by name its text; entry: by cell; size, refs: how many; cells: list
----   of { field, part, type, kind, key, of, set, number, off, index; cells: of an entry of a series }; fields: list and by name of { name,
----   main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
+---@return table { kind, version, key: names, set: list of { name, text }, by name its text; entry: by cell; size, refs: how many;
+---   cells: list of { field, part, type, kind, key, of, set, number, off, index; cells: of an entry of a series };
+---   fields: list and by name of { name, main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
 function M.parse(text)
   local layout = { key = {}, set = {}, entry = {}, cells = {}, fields = {}, refs = 0, size = 0 }
   local declared = {}

@@ -14,7 +14,7 @@ local C, ffi = lib.C, lib.ffi
 local M = {}
 
 local WHOLE = { over = true, features = true, match = true, join = true, window_join = true }
-local PART_OF = { match_nodes = true, match_events = true, match_waiting = true, join_waiting = true }
+local PART_OF = { match_nodes = true, match_events = true, match_waiting = true, match_sent = true, join_waiting = true }
 local buf = lib.buf()
 
 --- The name of the step under whose seal a state's lines stand; nil: each line stands for itself.

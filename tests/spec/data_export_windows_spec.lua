@@ -46,10 +46,12 @@ return {
     return e.v > m.low[1].v + 40 end):within '900ms', { timeouts = true }):to(out 'steps'),
   q:match(tm.pattern 'sorted':start('a', function(e) return e.w == 'w0' end):next('b', function(e) return e.w == 'w1' end)
     :after_match 'skip_past_last':within '2s', { order_by = 'v' }):to(out 'sorted'),
+  q:match(tm.pattern 'mended':start('a', function(e) return e.v < 20 end):followed_by('b', function(e) return e.v > 70 end):within '700ms',
+    { emit = 'retract', lateness = '2s' }):to(out 'mended'),
   s:filter(function(e) return e.v == -1 end):late_to(out 'lates'):to(out 'none') }
 ]]
 local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'over',
-  'plain', 'known', 'steps', 'sorted', 'lates' }
+  'plain', 'known', 'steps', 'sorted', 'mended', 'lates' }
 
 local function events(seed, from, to)
   local state, list = seed * 48271 + 11, {}
@@ -115,7 +117,7 @@ describe('state export and import of windows and joins', function()
       for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting',
         'both',
         'timed', 'timed/timers', 'over', 'plain', 'known', 'steps', 'steps/nodes', 'steps/events', 'steps/waiting',
-        'sorted/waiting', 'clock' } do
+        'sorted/waiting', 'mended', 'mended/sent', 'clock' } do
         assert.is_true((seen[name] or 0) > 0, name .. ' has no line')
       end
       local got = h.run(kept(path, two, 'state', 'import'), text)
