@@ -237,13 +237,19 @@ static int listen_at(const char *path, struct tm_err *err) {
 struct tm_server *tm_server_open(struct ev_loop *loop, const char *path, tm_serve *call, void *ctx, struct tm_err *err) {
   struct tm_server *s = calloc(1, sizeof *s);
   char *kept = strdup(path);
-  int fd = s != NULL && kept != NULL ? listen_at(path, err) : tm_err_set(err, 1, "memory", "no memory for the control socket");
-  if (fd < 0) {
+  int fd = -1;
+  if (s == NULL || kept == NULL) tm_err_set(err, 1, "memory", "no memory for the control socket");
+  else fd = listen_at(path, err);
+  if (s == NULL || fd < 0) {
     free(s);
     free(kept);
     return NULL;
   }
-  *s = (struct tm_server){.loop = loop, .serve = call, .ctx = ctx, .path = kept, .fd = fd};
+  s->loop = loop;
+  s->serve = call;
+  s->ctx = ctx;
+  s->path = kept;
+  s->fd = fd;
   for (int i = 0; i < TM_SERVER_VISITS; i++) s->visits[i].fd = -1;
   ev_io_init(&s->listening, on_connection, fd, EV_READ);
   s->listening.data = s;

@@ -2,7 +2,8 @@
 boot.lua - the library's one entrance: the host runs this text with its table of functions and gets back the
 table of functions it calls. Nothing here runs per event.
 
-host gives   text(name), compiled(name[, bytes]), compiles, abi, flow, traces, read(path), files(paths), print(line), failure(...), position(...), origin(...), rollback(...),
+host gives   text(name), compiled(name[, bytes]), compiles, abi, flow, traces, read(path), files(paths), print(line), failure(...),
+             position(...), origin(...), rollback(...),
              add_source, add_sink, add_pipeline, add_out, show(text), fail_run(why)
 host calls   load{...}, test{...}, lint, fail, bad_line, batch_begin, idle, ending, generate
              save() -> text, resting(), restore(text) -> list: between two batches (keep.lua); restoring() -> where that raised

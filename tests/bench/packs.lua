@@ -128,7 +128,7 @@ function M.decisions(place, report, rounds)
       lib.output('rm -rf ' .. lib.quote(data))
       local run = { tidemill, 'run', pack, '--quiet' }
       if way == 'with' then run[#run + 1], run[#run + 2] = '--data', data end
-      local text = lib.output(('%s/latency -w 1 -i %s -r %d -s %d %s'):format(place.bench, input, out.rate, SECONDS, lib.line(run))) or ''
+      local text = lib.output(('%s/latency -w 3 -i %s -r %d -s %d %s'):format(place.bench, input, out.rate, SECONDS, lib.line(run))) or ''
       local back, p50, p99, p999, max, lost = text:match '(%d+) (%S+) (%S+) (%S+) (%S+) (%d+)$'
       if not back then return failed(report, 'decisions', run) end
       out[way][i] = { events = tonumber(back), p50 = tonumber(p50), p99 = tonumber(p99), p999 = tonumber(p999), max = tonumber(max),

@@ -148,7 +148,8 @@ time.sleep(60)']]):format(socket, socket .. '.ready'))
   it('names the runs when it is not clear which is meant', function()
     local dir = h.folder {}
     local first = r.start { 'run', script, '--control', dir .. '/a', '--quiet' }
-    local copy = h.write((h.read(script):gsub("pipeline 'p'", "pipeline 'q'"):gsub(":to%(.*", ":to(tm.sink.file '/dev/null')")), h.path 'copy.lua')
+    local other = h.read(script):gsub("pipeline 'p'", "pipeline 'q'"):gsub(':to%(.*', ":to(tm.sink.file '/dev/null')")
+    local copy = h.write(other, h.path 'copy.lua')
     r.start { 'run', copy, script, '--control', dir .. '/b', '--quiet' }
     r.wait_until('both', function()
       return h.run({ 'status', '--control', dir .. '/a' }).code == 0 and h.run({ 'status', '--control', dir .. '/b' }).code == 0

@@ -251,6 +251,18 @@ describe('decisions', function()
     assert.truthy(r.err:find("more than 2 decisions 'review' within 10s", 1, true), r.err)
   end)
 
+  it('are counted by features of the pack itself, without the one at hand', function()
+    local dir = folder { ['features/card.lua'] = [[return tm.features { key = 'card', max_keys = 1000,
+        past = tm.f.decisions('review', { over = '1m' }), all = tm.f.decisions { over = '1m' } }]],
+      ['rules/burst.lua'] = "return { id = 'r', score = 60, when = function(tx, f) return f.past < 2 end, reason = '{f.all}' }" }
+    -- a review at 0 and at 1 s; that at 0 is out of the minute behind 60 s, and that at 1 s behind 61 s
+    local rows = decide(dir, events { { 0, 'a' }, { 1000, 'a' }, { 2000, 'a' }, { 3000, 'b' }, { 59999, 'a' }, { 60000, 'a' },
+      { 61500, 'a' } })
+    local got = {}
+    for i, row in ipairs(rows) do got[i] = row.decision .. ' ' .. (row.features.all or 0) end
+    assert.same({ 'review 0', 'review 1', 'approve 2', 'review 0', 'approve 3', 'review 3', 'review 3' }, got)
+  end)
+
   it('have the fields that are asked for, of the events that are asked for', function()
     local dir = folder { ['pack.lua'] = BASE['pack.lua']:gsub('decisions', "suppress = { by = 'card', within = '1m' }, decisions") }
     local input = events { { 0, 'a' }, { 1, 'a' }, { 2, 'a' }, { 3, 'a' }, { 4, 'b' } }

@@ -195,7 +195,7 @@ describe('tidemill reload', function()
   it('is exact with a data folder when trial, worker or host are killed at any moment', function()
     input(40000)
     local data = h.path 'data'
-    local args = { 'run', script, '--set', 'out=' .. out, '--quiet', '--data', data, '--epoch', '5ms', '--from', from, '--rate', '20000/s' }
+    local args = { 'run', script, '--set', 'out=' .. out, '--quiet', '--data', data, '--epoch', '5ms', '--from', from, '--rate', '4000/s' }
     math.randomseed(11)
     local limit, kills, changed = 1, 0, 0
     for _ = 1, 40 do

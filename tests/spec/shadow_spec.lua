@@ -5,6 +5,7 @@ whose scripts are loaded anew at the same event. Nothing of what the candidate d
 
 local h = require 'spec.helper'
 local r = require 'spec.running'
+local random = require 'spec.random'
 local system = require 'system'
 
 --- A pack of payments; o: large, burst: thresholds; version; rules, features: more files; suppress, decisions.
@@ -29,15 +30,11 @@ end
 
 --- n payments as a list of { line, amount }, the same ones always.
 local function payments(n)
-  local list, t, seed = {}, 1000, 7
-  local function random(k)
-    seed = (seed * 16807) % 2147483647
-    return seed % k
-  end
+  local list, t, r0 = {}, 1000, random(7)
   for i = 1, n do
-    t = t + random(3000)
-    local amount = random(100) < 90 and random(30000) / 100 or random(200000) / 100
-    list[i] = { amount = amount, line = ('{"id":%d,"ts":%d,"card":"c%d","amount":%.2f}\n'):format(i, t, random(30), amount) }
+    t = t + r0(3000)
+    local amount = r0.chance(0.9) and r0(30000) / 100 or r0(200000) / 100
+    list[i] = { amount = amount, line = ('{"id":%d,"ts":%d,"card":"c%d","amount":%.2f}\n'):format(i, t, r0(30), amount) }
   end
   return list
 end
@@ -77,7 +74,9 @@ describe('a candidate beside the run', function()
   local function start(text, ...)
     local input = r.fifo()
     out, socket, sent = h.path 'out', h.path 'sock', 0
-    run = r.start({ 'run', h.write(text, h.path 's.lua'), '--control', socket, '--set', 'out=' .. out, ... }, { stdin = input })
+    local script = h.write(text, h.path 's.lua')
+    run = r.start({ 'run', script, '--control', socket, '--set', 'out=' .. out, ... }, { stdin = input })
+    run.script = script
     pipe = assert(io.open(input, 'w'))
     pipe:setvbuf 'full'
   end
@@ -197,6 +196,56 @@ describe('a candidate beside the run', function()
     end)
   end
 
+  it('decides the same where it is the same: two packs, several decisions an event, features of decisions, a guard', function()
+    local dir = h.folder {}
+    local first = pack { suppress = true }
+    local second = pack { name = 'second', files = {
+      ['pack.lua'] = [[return { name = 'second', version = '1.0.0', stream = 'tx', time = { field = 'ts', unit = 'ms' },
+        decisions = { review = 50, decline = 100 }, guard = { decision = 'decline', max = 3, within = '5m', action = 'review' } }]],
+      ['features/past.lua'] = [[return tm.features { key = 'card', max_keys = 1000, past = tm.f.decisions { over = '10m' } }]],
+      ['rules/past.lua'] = [[return { id = 'past', score = 40, when = function(tx, f) return f.past > 2 end, reason = '{f.past}' }]] } }
+    local text = ([[local tm = require 'tidemill'
+      local both = tm.pipeline 'double':flat_map(function(e, emit)
+        emit { id = e.id, ts = e.ts, card = e.card, amount = e.amount }
+        if e.id %% 3 == 0 then emit { id = e.id, ts = e.ts, card = e.card, amount = e.amount * 4 } end
+      end)
+      local more = tm.pipeline 'more':from(tm.source.file { path = '%s/*.ndjson', follow = true })
+      return { tm.pipeline 'one':from(both):pack '%s':to(tm.sink.file(tm.setting 'out')),
+        tm.pipeline 'two':from(both):pack '%s':to(tm.sink.file(tm.setting 'out' .. '.two')),
+        more:pack('%s', { name = 'other', emit = 'alerts' }):to(tm.sink.file(tm.setting 'out' .. '.more')) }]])   -- four folders
+    start(text:format(dir, first, second, first))
+    local function rows_of(n) return n + math.floor(n / 3) end
+    send(1500, rows_of(1500))
+    local folder = h.path 'candidate'
+    local got = shadow(run.script, '--out', folder)
+    assert.equal(0, got.code, got.err)
+    local lines = {}
+    for i = 1, 400 do lines[i] = events[i].line end
+    h.write(table.concat(lines), dir .. '/1.ndjson')
+    send(3000, rows_of(3000))
+    local counts
+    r.wait_until('all decisions', function()
+      counts = {}
+      for _, p in ipairs(diff().packs) do
+        counts[p.step] = p.events
+        assert.same({ 0, 0 }, { p.changed, p.rescored }, p.step)
+        for _, rule in ipairs(p.rules) do assert.equal(rule.live, rule.candidate) end
+      end
+      return counts['one/cards'] == 2000 and counts['two/second'] == 2000 and counts['more/other'] == 400
+    end)
+    for _, name in ipairs { out, out .. '.two', out .. '.more' } do
+      local own
+      r.wait_until('rows of ' .. name, function()
+        own = h.read(folder .. '/' .. name:gsub('/', '_'))
+        return h.read(name):sub(-#own) == own and #own > 1000
+      end)
+      assert.is_true(#own <= #h.read(name))
+    end
+    assert.equal(2000, #h.lines(h.read(folder .. '/' .. out:gsub('/', '_'))))
+    run:signal 'TERM'
+    assert.equal(0, run:wait(), run:err())
+  end)
+
   it('has the state that the run has, suppression and all: its rows are those of a run switched at the same event', function()
     local live, own = pack { suppress = true }, pack { suppress = true, version = '1.1.0', large = 500, burst = 3 }
     local folder = h.path 'candidate'
@@ -256,8 +305,8 @@ describe('a candidate beside the run', function()
     -- what windows gave when inputs had been silent
     local windows = folder .. '/' .. (out .. '.windows'):gsub('/', '_')
     r.wait_until('windows of silent inputs', function()
-      local own = h.read(windows)
-      return own ~= '' and h.read(out .. '.windows'):sub(-#own) == own
+      local rows = h.read(windows)
+      return rows ~= '' and h.read(out .. '.windows'):sub(-#rows) == rows
     end)
     run:signal 'TERM'
     assert.equal(0, run:wait(), run:err())
@@ -476,6 +525,35 @@ describe('a candidate beside the run', function()
     local a, b = h.lines(select(2, decided_by(live, events))), h.lines(select(2, decided_by(own, events)))
     assert.equal(table.concat(a, '\n', 1, 800) .. '\n' .. table.concat(b, '\n', 801, 1600) .. '\n' .. table.concat(a, '\n', 1601) .. '\n',
       h.read(out))
+  end)
+
+  it('that stands still is not waited for: what it misses is counted, and it goes on behind it', function()
+    local live, own = pack {}, pack { large = 500 }
+    local plain, pad = select(2, decided_by(live, events)), (' '):rep(40000)   -- 3,000 of these are more than the ring holds
+    for i, e in ipairs(events) do e.line = e.line:gsub('"card"', pad .. '"card"') events[i] = e end
+    start(([[local tm = require 'tidemill'
+      return tm.pipeline 'judge':select { 'id', 'ts', 'card', 'amount' }:pack('%s'):to(tm.sink.file(tm.setting 'out'))]]):format(live))
+    send(100)
+    assert.equal(0, shadow(own).code)
+    send(200)
+    compared(100)
+    local pid = diff().pid
+    run:signal('STOP', pid)
+    send(2900)
+    local d = diff()
+    assert.is_true(d.missed_events > 500 and d.waiting_bytes > 3e7, h.literal { d.missed_events, d.waiting_bytes })
+    run:signal('CONT', pid)
+    r.wait_until('the candidate to take what waits', function()
+      d = diff()
+      return d.entries_taken == d.entries_fed
+    end)
+    local taken = d.events_fed
+    assert.equal(2800, taken + d.missed_events)
+    send(3000)
+    d = compared(taken + 100)
+    assert.truthy(rules 'diff'.out:find('events in %d+ batches were left out'))
+    finish()
+    assert.equal(plain, h.read(out))
   end)
 
   it('and stats of the rules of the run are shown', function()
