@@ -10,9 +10,12 @@ rate guard; and what of each rule is told at the end.
   guard     more than `max` such decisions within `within` of event time: further ones become `action`, with guarded = true, until there is
             room again; the alarm is told once for each time that it trips
 
-A row has the fields that the step asks for: decision, score, reasons, rules, features, pack, version, event; and errors, suppressed,
-guarded
-where there is something to say.
+A row has the fields that the step asks for: decision, score, reasons, rules, features, pack, version, event, at, id (decision_ids.lua);
+and errors, suppressed, guarded where there is something to say.
+
+Who wants to see each decision as it is made gives `watch` (backtest.lua, why.lua):
+  watch.decided(j, t, D, n, rules, modes)   rules that matched, in their order, and how each counted: enforce alert shadow excepted error
+  watch.suppressed()                        the one just told was one alert too many
 ]]
 
 local cards = require 'tidemill.pack_cards'
@@ -27,7 +30,7 @@ local band, rshift = lib.bit.band, lib.bit.rshift
 
 local M = {}
 
-M.FIELDS = { 'decision', 'score', 'reasons', 'rules', 'features', 'pack', 'version', 'event' }
+M.FIELDS = { 'decision', 'score', 'reasons', 'rules', 'features', 'pack', 'version', 'event', 'at', 'id' }
 
 --- A value in the text of a reason: whole numbers as they are, others with two decimals at most.
 local function shown(v)
@@ -155,7 +158,7 @@ end
 --- What decides about events that rules have judged.
 ---@param J table of rules.new
 ---@param set table of features.compile
----@param o table name: of the step's state; emit: 'all' | 'matched' | 'alerts'; fields: list
+---@param o table name: of the step's state; emit: 'all' | 'matched' | 'alerts'; fields: list; place(): `at` and `id`; watch: above
 ---@return table D { decide(j, t), suppress() }
 function M.new(J, set, o)
   local pack, R, tx, list = J.pack, J.R, J.tx, J.list
@@ -174,6 +177,8 @@ function M.new(J, set, o)
   for _, d in ipairs(decisions) do ranks[d.name] = d.rank end
   local guard = new_guard(pack, o.name)
   D.guard = guard
+  local place = (want.at or want.id) and o.place or nil
+  local watch, seen, seen_as = o.watch or nil, {}, {}
   --- The decision about row j of the chunk, at time t: D.decision, D.score, D.alert (it has a reason), D.rank, and what else a row has;
   --- false: no row is sent of such events.
   function D.decide(j, t)
@@ -186,8 +191,10 @@ function M.new(J, set, o)
       if band(entry, 1) == 1 then
         errors = errors or {}
         errors[#errors + 1] = rule.id
+        if watch then seen[k - from + 1], seen_as[k - from + 1] = rule, 'error' end
       else
         local mode = rule.plain and rule.mode or mode_of(rule, tx)
+        if watch then seen[k - from + 1], seen_as[k - from + 1] = rule, mode end
         if mode == 'enforce' then
           if sums then score = score + rule.score elseif rule.score > score then score = rule.score end
         end
@@ -222,6 +229,7 @@ function M.new(J, set, o)
     D.events, D.by_decision[decision] = D.events + 1, D.by_decision[decision] + 1
     D.decision, D.score, D.alert, D.rank = decision, score, alert or score > 0 and decision ~= pack.approve, ranks[decision]
     D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
+    if watch then watch.decided(j, t, D, to - from, seen, seen_as) end
     if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
     if want.reasons then D.reasons = value.array(reasons) end
     if want.rules then D.rules = value.array(matched) end
@@ -232,12 +240,14 @@ function M.new(J, set, o)
       end
       D.features = lib.text(value.encode_string(features), 9)
     end
+    if place then D.at, D.id = place() end
     return true
   end
 
   --- The alert of the decision is one too many; false: then no row is sent.
   function D.suppress()
     D.suppressed = true
+    if watch then watch.suppressed() end
     return emit ~= 'alerts'
   end
   return D
