@@ -49,10 +49,10 @@ static int host_read(lua_State *L) {
     lua_pushstring(L, strerror(-fd));
     return 2;
   }
-  int64_t size = io->size(io, fd);
+  int64_t size = io->size(io, fd), max = luaL_optinteger(L, 2, SCRIPT_BYTES_MAX);
   if (size < 0) size = SCRIPT_BYTES_MAX;
   int64_t n = -EFBIG;
-  char *text = size <= SCRIPT_BYTES_MAX ? malloc((size_t)size + 1) : NULL;
+  char *text = size <= max ? malloc((size_t)size + 1) : NULL;
   if (text != NULL) n = tm_io_read_all(io, fd, text, (size_t)size);
   io->close(io, fd);
   if (n < 0) {
@@ -510,6 +510,21 @@ static int host_warn(lua_State *L) {
   return 0;
 }
 
+/* end_run(): nothing more is read, and the run ends as after TERM */
+static int host_end_run(lua_State *L) {
+  self_of(L)->shared->drain = 1;
+  return 0;
+}
+
+/* latency(): how many events have passed from source to sink, and how long it took them: p50, p99, p99.9, ns */
+static int host_latency(lua_State *L) {
+  static const double quantiles[] = {0.5, 0.99, 0.999};
+  const struct tm_hist *h = &self_of(L)->shared->latency;
+  lua_pushnumber(L, (lua_Number)h->count);
+  for (int i = 0; i < 3; i++) lua_pushnumber(L, (lua_Number)tm_hist_quantile(h, quantiles[i]));
+  return 4;
+}
+
 /* stop_run(why): the run ends in order, with exit code 1 */
 static int host_stop_run(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -551,7 +566,8 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn}, {"inform", host_inform},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"end_run", host_end_run}, {"latency", host_latency},
+    {"warn", host_warn}, {"inform", host_inform},
     {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);

@@ -104,28 +104,31 @@ local function table_lines(states)
   return lines
 end
 
---- next(out, row): writes the next line, or returns false.
-local function lister(states, o)
-  local lines, at
+--- next(out, row): writes the next of the lines that a function gives when it is first asked, or returns false.
+function M.line_writer(make)
+  local lines, at = nil, 0
   return function(out)
-    if not lines then
-      at, lines = 0, {}
-      if o.json then
-        local rows = value.array {}
-        for i, state in ipairs(states) do rows[i] = row_of(state) end
-        lines[1] = value.json(rows)
-      elseif #states > 0 then
-        lines = table_lines(states)
-      else
-        lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
-      end
-    end
+    lines = lines or make()
     at = at + 1
     local line = lines[at]
     if not line then return false end
     C.tm_ffi_buf_put(out.buf, line, #line)
     return true
   end
+end
+
+--- The same of `ls`.
+local function lister(states, o)
+  return M.line_writer(function()
+    if o.json then
+      local rows = value.array {}
+      for i, state in ipairs(states) do rows[i] = row_of(state) end
+      return { value.json(rows) }
+    end
+    if #states > 0 then return table_lines(states) end
+    lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
+    return {}
+  end)
 end
 
 -- Values as JSON --------------------------------------------------------------------------
@@ -338,11 +341,13 @@ end
 ---@param o table state, state_name, state_key, limit, json
 function M.compile(p, plan, o)
   local out, batch, flow, mk = p.outs[1].ptr, p.source.batch, lib.flow, lib.flow.marker
-  local lines = o.state == 'ls'
+  local again = (o.state == 'backtest' or o.state == 'why') and require('tidemill.' .. o.state)
+  local lines = o.state == 'ls' or again
   local states = all_of(plan)
   local write, state
   local at_work
-  if lines then write = lister(states, o)
+  if again then write = M.line_writer(again.lines)
+  elseif lines then write = lister(states, o)
   elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
   else write, state = getter(states, o) end
   local failed, ended = 0, false
