@@ -102,12 +102,12 @@ end
 local function watcher(T, o)
   local labels, field, scale, unlabelled = o.labels, o.field, o.scale, o.unlabelled
   local all, alerts, sent, by_decision, of_rules = T.all, T.alerts, T.sent, T.decisions, T.rules
-  local matched = {}
+  local find, matched = labels and labels:finder(), {}
   local truth, amount = UNKNOWN, 0   -- of the event at hand
   local W = {}
 
   function W.decided(_, t, D, n, rules, modes)
-    local tx = D.tx
+    local tx = D.event
     amount, truth = 0, unlabelled
     if field then
       local v = tx[field]
@@ -117,7 +117,7 @@ local function watcher(T, o)
         T.no_amount = T.no_amount + 1
       end
     end
-    local label = labels and labels:find(tx, t)
+    local label = find and find(tx, t)
     local case = 0
     if label then
       labels.matched[label] = labels.matched[label] + 1

@@ -10,7 +10,7 @@ backtest_labels.lua - what events were in truth: files of labels, read and check
 A file is ndjson, or csv with a header (*.csv, *.tsv). What cannot be read is told with file:line; an event that is labelled twice in two ways,
 too. A label takes some 200 bytes; there are at most a million, in files of at most 64 MiB each.
 
-  labels   { n, fraud, legit, files, case_n, find(tx, t) -> number of a label or nil,
+  labels   { n, fraud, legit, files, case_n, finder() -> find(event, t) -> number of a label or nil,
              is_fraud[i], case[i] (number or 0), matched[i] (events), case_names[number] }
 ]]
 
@@ -194,19 +194,25 @@ local function in_ranges(list, t)
   end
 end
 
---- The label of an event, by its fields and its time in ms.
-function Labels:find(tx, t)
-  local id = self.id_given and tx[self.id]
-  if id ~= nil and id ~= false then
-    local i = self.by_id[id]
-    if i then return i end
+--- A function that finds the label of an event, by its fields and its time in ms.
+---@return function find(event, t): the label's number, or nil
+function Labels:finder()
+  local by_id, id, keys, ranges = self.by_id, self.id, self.keys, self.ranges
+  local function by_range(e, t)
+    for k = 1, #keys do
+      local v = e[keys[k]]
+      local list = v ~= nil and ranges[keys[k]][v]
+      local i = list and in_ranges(list, t)
+      if i then return i end
+    end
   end
-  for k = 1, #self.keys do
-    local v = tx[self.keys[k]]
-    local list = v ~= nil and self.ranges[self.keys[k]][v]
-    local i = list and in_ranges(list, t)
-    if i then return i end
+  if not self.id_given then return by_range end
+  local function by_name(e)
+    local v = e[id]
+    if v ~= nil then return by_id[v] end
   end
+  if #keys == 0 then return by_name end
+  return function(e, t) return by_name(e) or by_range(e, t) end
 end
 
 --- How many labels no event has, and the first of them.

@@ -14,7 +14,8 @@ A row has the fields that the step asks for: decision, score, reasons, rules, fe
 and errors, suppressed, guarded where there is something to say.
 
 Who wants to see each decision as it is made gives `watch` (backtest.lua, why.lua):
-  watch.decided(j, t, D, n, rules, modes)   D has decision, score, alert, guarded, tx (the event), J and set (features); rules that matched, in their order, and how each counted: enforce alert shadow excepted error
+  watch.decided(j, t, D, n, rules, modes)   D has decision, score, alert, guarded, event, J and set (features); of n rules that matched, in
+                                            their order, how each counted: enforce alert shadow excepted error
   watch.suppressed()                        the one just told was one alert too many
 ]]
 
@@ -168,7 +169,7 @@ function M.new(J, set, o)
   local columns, readers, emit = set.columns, J.readers, o.emit
   local detailed = want.reasons or want.rules
   local features = {}
-  local D = { tx = tx, J = J, set = set, rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
+  local D = { event = J.event, tx = tx, J = J, set = set, rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
   for _, d in ipairs(decisions) do D.by_decision[d.name] = 0 end
   for _, rule in ipairs(list) do
     rule.plain, rule.excepted_n, rule.held_n = not rule.excepted[1] and not rule.rollout, 0, 0
