@@ -43,7 +43,8 @@ function M.namer(pack, source)
   jit.off(ask)
   return function()
     local mk = flow.marker
-    local row, line = mk.row, nil
+    local row = mk.row
+    local line
     if is_link or flow.firing ~= 0 or row < 0 or row >= C.TM_BATCH_ROWS then
       prefix, line = ask(row)
       known = -1

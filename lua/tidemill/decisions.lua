@@ -16,6 +16,7 @@ and errors, suppressed, guarded where there is something to say.
 Who wants to see each decision as it is made gives `watch` (backtest.lua, why.lua):
   watch.decided(j, t, D, n, rules, modes)   D has decision, score, alert, guarded, event, J and set (features); of n rules that matched, in
                                             their order, how each counted: enforce alert shadow excepted error
+                                            D.place() is `at` and `id`; D.given the reasons, where watch.reasons asks for them
   watch.suppressed()                        the one just told was one alert too many
 ]]
 
@@ -167,9 +168,10 @@ function M.new(J, set, o)
   for _, name in ipairs(o.fields) do want[name] = true end
   local decisions, has_cards, sums = pack.decisions, #pack.cards > 0, pack.combine == 'sum'
   local columns, readers, emit = set.columns, J.readers, o.emit
-  local detailed = want.reasons or want.rules
+  local with_reasons = want.reasons or o.watch and o.watch.reasons or false
+  local detailed = with_reasons or want.rules
   local features = {}
-  local D = { event = J.event, tx = tx, J = J, set = set, rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
+  local D = { event = J.event, J = J, set = set, place = o.place, rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
   for _, d in ipairs(decisions) do D.by_decision[d.name] = 0 end
   for _, rule in ipairs(list) do
     rule.plain, rule.excepted_n, rule.held_n = not rule.excepted[1] and not rule.rollout, 0, 0
@@ -201,7 +203,7 @@ function M.new(J, set, o)
         end
         if mode == 'enforce' or mode == 'alert' then
           alert = true
-          if want.reasons then
+          if with_reasons then
             reasons[#reasons + 1] = { code = rule.code, rule = rule.id, score = rule.score, severity = rule.severity,
               text = reason_text(rule, J) }
           end
@@ -211,7 +213,7 @@ function M.new(J, set, o)
     end
     if has_cards then
       local had = reasons and #reasons or 0
-      local points = card_points(pack, J, want.reasons and reasons or nil)
+      local points = card_points(pack, J, with_reasons and reasons or nil)
       if sums then score = score + points elseif points > score then score = points end
       if reasons and #reasons > had then
         table.sort(reasons, by_score)
@@ -230,6 +232,7 @@ function M.new(J, set, o)
     D.events, D.by_decision[decision] = D.events + 1, D.by_decision[decision] + 1
     D.decision, D.score, D.alert, D.rank = decision, score, alert or score > 0 and decision ~= pack.approve, ranks[decision]
     D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
+    D.given = reasons
     if watch then watch.decided(j, t, D, to - from, seen, seen_as) end
     if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
     if want.reasons then D.reasons = value.array(reasons) end
