@@ -65,7 +65,7 @@ const struct tm_option tm_options_table[] = {
     "Compare the rows of an output with that event log, and end with exit code 4 at the first that differs. The output is the sink of that log, or the only one, or the one named." },
   { "from", "FILE|log:NAME", TM_OPTION_LIST, AGAIN, AT(from), AT(from_n), 0, 0, 0,
     "The history: files, as for 'tidemill run', or an event log of the folder of --data. It takes the place of what the script reads." },
-  { "data", "DIR", TM_OPTION_TEXT, BACKTEST, AT(data), 0, 0, 0, 0, "The data folder in which the log of --from log:NAME is; it is only read." },
+  { "data", "DIR", TM_OPTION_TEXT, AGAIN, AT(data), 0, 0, 0, 0, "The data folder in which the log of --from log:NAME is; it is only read." },
   { "labels", "FILE", TM_OPTION_LIST, BACKTEST, AT(labels), AT(labels_n), 0, 0, 0,
     "What each event was in truth, ndjson or csv: columns id, or key, value, from and to; and label, case (below). May be repeated." },
   { "unlabelled", "WHAT", TM_OPTION_TEXT, BACKTEST, AT(unlabelled), 0, 0, 0, 0,

@@ -4,7 +4,8 @@ conditions of a function that compiles already.
 
   token       { text, kind: name keyword number string operator, line }
   condition   { from, to: tokens; kind: 'compare' | 'test' | 'local'; op, left = { from, to }, right; name: of the local }
-              a test is all else that is asked for truth; parts of `and` and `or` are conditions of their own
+              a test is all else that is asked for truth; parts of `and` and `or` are conditions of their own,
+              and constants are none
   path        { from, to }: a name, or names with dots between, that is read and not called
 
 A function inside of the function is walked over, and nothing of it is found.
@@ -194,7 +195,7 @@ function Parser:simple()
   local kind = self:kind()
   if kind == 'number' or kind == 'string' or self:peek 'nil' or self:peek 'true' or self:peek 'false' or self:peek '...' then
     self.i = self.i + 1
-    return { from = self.i - 1, to = self.i - 1, kind = 'other', plain = true }
+    return { from = self.i - 1, to = self.i - 1, kind = 'other', plain = true, constant = true }
   end
   if self:peek '{' then
     local from = self.i
@@ -242,7 +243,7 @@ end
 
 --- Finds the conditions that an expression asked for truth is made of.
 function Parser:found(node)
-  if self.quiet then return end
+  if self.quiet or node.constant then return end
   if node.kind == 'paren' then return self:found(node.inner) end
   if node.kind == 'logic' then
     self:found(node.left)
