@@ -3,6 +3,7 @@
  * An event log is written log:NAME, so a file of such a name is ./log:NAME. It is read as in a replay: from its start to where it ends now. */
 #include "history.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../base/log.h"
@@ -16,6 +17,16 @@ static const char *log_name(const char *from) {
   return strncmp(from, PREFIX, sizeof PREFIX - 1) == 0 ? from + sizeof PREFIX - 1 : NULL;
 }
 
+/* Is the folder that of a run that `why` can go back in? */
+static int is_kept(const struct tm_options *o, const char *command) {
+  char path[4096];
+  struct tm_io_look found;
+
+  if (o->data == NULL || strcmp(command, "why") != 0) return 0;
+  snprintf(path, sizeof path, "%s/meta", o->data);
+  return tm_io_real.look(&tm_io_real, path, &found) == 0;
+}
+
 int tm_history_settle(struct tm_options *o, const char *command) {
   const char *name = NULL;
 
@@ -26,15 +37,15 @@ int tm_history_settle(struct tm_options *o, const char *command) {
     tm_log_error("%s: --from log:%.80s stands alone: a log is a history by itself", command, name);
     return USAGE;
   }
-  o->logs = o->data;
-  o->data = NULL;
+  if (o->logs == NULL) o->logs = o->data;
+  if (!is_kept(o, command)) o->data = NULL;
   if (name == NULL) return 0;
   if (!tm_eventlog_name_ok(name)) {
     tm_log_error("--from: '%.80s' is no name of a log: it has letters, digits and . _ -, and does not begin with a dot; a file is ./log:…", name);
     return USAGE;
   }
   if (o->logs == NULL) {
-    tm_log_error("%s: which data folder is the log '%.80s' in? Give --data DIR", command, name);
+    tm_log_error("%s: which data folder is the log '%.80s' in? Give --data DIR, or --logs DIR", command, name);
     return USAGE;
   }
   o->replay = name;

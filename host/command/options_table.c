@@ -65,7 +65,10 @@ const struct tm_option tm_options_table[] = {
     "Compare the rows of an output with that event log, and end with exit code 4 at the first that differs. The output is the sink of that log, or the only one, or the one named." },
   { "from", "FILE|log:NAME", TM_OPTION_LIST, AGAIN, AT(from), AT(from_n), 0, 0, 0,
     "The history: files, as for 'tidemill run', or an event log of the folder of --data. It takes the place of what the script reads." },
-  { "data", "DIR", TM_OPTION_TEXT, AGAIN, AT(data), 0, 0, 0, 0, "The data folder in which the log of --from log:NAME is; it is only read." },
+  { "data", "DIR", TM_OPTION_TEXT, BACKTEST, AT(data), 0, 0, 0, 0, "The data folder in which the log of --from log:NAME is; it is only read." },
+  { "data", "DIR", TM_OPTION_TEXT, WHY, AT(data), 0, 0, 0, 0,
+    "The folder in which the run is kept, also while it goes on: state comes from its snapshot and journal, as they were before the decision, and history "
+    "is read on from there. And where the log of --from log:NAME is. It is only read." },
   { "labels", "FILE", TM_OPTION_LIST, BACKTEST, AT(labels), AT(labels_n), 0, 0, 0,
     "What each event was in truth, ndjson or csv: columns id, or key, value, from and to; and label, case (below). May be repeated." },
   { "unlabelled", "WHAT", TM_OPTION_TEXT, BACKTEST, AT(unlabelled), 0, 0, 0, 0,
@@ -98,7 +101,7 @@ const struct tm_option tm_options_table[] = {
   { "data", "DIR", TM_OPTION_TEXT, RUN, AT(data), 0, 0, 0, 0,
     "A folder in which the run is kept, made if it is missing: state, positions and what was written. Killed at any time, the same "
     "command goes on where it was. Without it nothing is kept." },
-  { "logs", "DIR", TM_OPTION_TEXT, BOTH | GRAPH | STATE, AT(logs), 0, 0, 0, 0,
+  { "logs", "DIR", TM_OPTION_TEXT, BOTH | GRAPH | STATE | AGAIN, AT(logs), 0, 0, 0, 0,
     "A data folder for event logs alone (tm.sink.log, tm.source.log in DIR/logs): that of another run, or of several. The run itself is "
     "not kept there." },
   { "epoch", "TIME", TM_OPTION_DURATION, RUN, AT(epoch_ms), 0, 100, 1, 3600000,

@@ -211,6 +211,54 @@ describe('why', function()
     assert.same({ rows[6].features, rows[6].at }, { got[1].features, got[1].at })
   end)
 
+  it('goes back in the folder of a run that is kept, also of one that was killed, and shows what the decision said', function()
+    local pack = reference.pack(35, 12)
+    pack.guard = { max = 2, within = 60000 }
+    local files = reference.files(pack)
+    local dir, data, out = h.folder(files), h.path 'data', h.path 'out.ndjson'
+    local lines = {}
+    for i, e in ipairs(reference.events(1035, 9000)) do lines[i] = dkjson.encode(e) end
+    local input = h.write(table.concat(lines, '\n') .. '\n', h.path 'in.ndjson')
+    local run = h.command { 'run', '--quiet', dir, '--from', input, '--to', out, '--data', data, '--rate', '9000/s', '--epoch', '10ms' }
+    h.shell(('timeout -s KILL 0.5 %s'):format(run:gsub('^timeout %-k 1 60 ', '')))
+    ok(h.shell(run))
+    local rows, alerts = h.rows(h.read(out)), {}
+    assert.equal(9000, #rows)
+    for _, row in ipairs(rows) do if #row.reasons > 0 then alerts[#alerts + 1] = row end end
+    local r, went_back = reference.generator(7), 0
+    for _ = 1, 15 do
+      local row = alerts[r.to(#alerts)]
+      local got = ok(h.run { 'why', row.id, dir, '--from', input, '--data', data, '--json' })
+      local seen = h.decode(got.out)
+      assert.same({ row.id, row.decision, row.score, row.reasons, row.features, row.guarded or false, row.suppressed or false },
+        { seen.id, seen.decision, seen.score, seen.reasons, seen.features, seen.guarded, seen.suppressed })
+      local epoch = tonumber(got.err:match 'state is that of epoch (%d+) of %d+, and what follows is read again')
+      assert.is_true(epoch ~= nil or got.err:find('reach back to epoch', 1, true) ~= nil, got.err)
+      if epoch and epoch > 1 then went_back = went_back + 1 end
+    end
+    assert.is_true(went_back > 5, went_back)
+    -- nothing of it was changed
+    assert.equal(9000, #h.rows(h.read(out)))
+    assert.truthy(ok(h.shell(run)).err:find('has come to the end of its input', 1, true))
+  end)
+
+  it('goes back in a run that reads an event log', function()
+    local data, logs, out = h.path 'data', h.path 'logs', h.path 'out.ndjson'
+    local lines = {}
+    for i = 1, 4000 do
+      lines[i] = ('{"id":"p-%d","ts":%d,"card":"c%d","amount":%d,"country":"XA"}'):format(i, i * 100, i % 7, i % 900)
+    end
+    ok(h.run({ 'run', '--quiet', '--logs', logs, '-e', "stream:to(tm.sink.log 'history')" }, table.concat(lines, '\n') .. '\n'))
+    local script = h.write(("local tm = require 'tidemill' return tm.pipeline 's':from(tm.source.log { name = 'history', follow = false }" ..
+      "):pack '%s':to(tm.sink.file '%s')"):format(PACK, out))
+    ok(h.run { 'run', '--quiet', '--data', data, '--logs', logs, '--epoch', '10ms', '--rate', '8000/s', script })
+    local row = h.rows(h.read(out))[3210]
+    local got = ok(h.run { 'why', row.id, script, '--from', 'log:history', '--data', data, '--logs', logs, '--json' })
+    local seen = h.decode(got.out)
+    assert.same({ row.id, row.features, row.reasons }, { seen.id, seen.features, seen.reasons })
+    assert.truthy(got.err:find('state is that of epoch', 1, true), got.err)
+  end)
+
   it('says when the pack has changed since', function()
     local dir = h.path 'limits'
     h.sh('cp -r %s %s', PACK, dir)
