@@ -39,7 +39,7 @@ struct tm_options {
   int set_n;
   const char *sample;                    /* check --sample FILE */
   const char *state;                     /* what is printed when the input has come to its end: of the command state "ls", "get" or "export",
-                                          * "backtest", "why"; NULL for all others */
+                                          * "backtest", its first pass "confirm", "why"; NULL for all others */
   int64_t snapshot;                      /* snapshot export: the epoch of the snapshot that is looked at, 0 the newest; -1 for all others */
   int import;                            /* state import: standard input becomes what the run in DIR keeps, and nothing else is done */
   const char *state_name;                /* state get NAME [KEY]; NULL: not given */

@@ -73,6 +73,11 @@ const struct tm_option tm_options_table[] = {
     "What each event was in truth, ndjson or csv: columns id, or key, value, from and to; and label, case (below). May be repeated." },
   { "unlabelled", "WHAT", TM_OPTION_TEXT, BACKTEST, AT(unlabelled), 0, 0, 0, 0,
     "What an event without a label is: legit (the default), or unknown, and then left out of precision and of false alerts." },
+  { "label-event", "FIELD=VALUE", TM_OPTION_TEXT, BACKTEST, AT(label_event), 0, 0, 0, 0,
+    "Of each event that is labelled fraud make another one, --label-delay later, with this value: what features of confirmed fraud count. For files of "
+    "JSON lines, which are read twice." },
+  { "label-delay", "TIME", TM_OPTION_DURATION, BACKTEST, AT(label_delay_ms), 0, 7 * 86400000LL, 0, 366 * 86400000LL,
+    "How long after an event it becomes known that it was fraud." },
   { "id", "FIELD", TM_OPTION_TEXT, BACKTEST, AT(event_id), 0, 0, 0, 0, "The field by which labels name an event. Without it id." },
   { "amount", "FIELD", TM_OPTION_TEXT, BACKTEST, AT(amount), 0, 0, 0, 0,
     "The field that holds an event's money. Without it amount, where the schema has it." },

@@ -10,9 +10,12 @@ What is counted (T), for all, each decision and each rule: events and money by t
   cases[number]   { first: time of its first event, alert: of its first alert, events, caught, money, before: what was lost until then }
   pairs           rules that matched the same event: at most 100,000 pairs, and of an event its first 40 rules; others are counted
 
+Events that say that fraud was confirmed (--label-event, backtest_confirm.lua) are decided as all are, and not counted.
+
 Money of a field that is declared decimal(n) is added up in its smallest unit, so that sums are exact.
 ]]
 
+local confirm = require 'tidemill.backtest_confirm'
 local history = require 'tidemill.history'
 local labels_of = require 'tidemill.backtest_labels'
 local lib = require 'tidemill.lib'
@@ -48,7 +51,7 @@ end
 --- What is counted, all at nothing.
 local function totals(pack)
   local T = { pack = pack, all = counts(), alerts = counts(), sent = counts(), decisions = {}, rules = {}, cases = {}, case_n = 0,
-    pairs = {}, pairs_n = 0, pairs_left = 0, first = huge, last = -huge, errors = 0, guarded = 0, no_amount = 0 }
+    pairs = {}, pairs_n = 0, pairs_left = 0, first = huge, last = -huge, errors = 0, guarded = 0, no_amount = 0, confirmations = 0 }
   T.decisions[pack.approve] = counts()
   for _, d in ipairs(pack.decisions) do T.decisions[d.name] = counts() end
   for i, rule in ipairs(pack.rules) do
@@ -101,13 +104,20 @@ end
 ---@param o table { labels, field: of money, scale, unlabelled: the truth of an event without a label }
 local function watcher(T, o)
   local labels, field, scale, unlabelled = o.labels, o.field, o.scale, o.unlabelled
+  local of_label, label_value = o.of_label, o.label_value
   local all, alerts, sent, by_decision, of_rules = T.all, T.alerts, T.sent, T.decisions, T.rules
   local find, matched = labels and labels:finder(), {}
-  local truth, amount = UNKNOWN, 0   -- of the event at hand
+  local truth, amount, counted = UNKNOWN, 0, true   -- of the event at hand
   local W = {}
 
   function W.decided(_, t, D, n, rules, modes)
     local tx = D.event
+    if of_label and tx[of_label] == label_value then
+      counted = false
+      T.confirmations = T.confirmations + 1
+      return
+    end
+    counted = true
     amount, truth = 0, unlabelled
     if field then
       local v = tx[field]
@@ -135,7 +145,7 @@ local function watcher(T, o)
     end
     if case ~= 0 then add_case(T, case, t, amount, D.alert) end
     if n == 0 then return end
-    local counted, only, m = 0, nil, 0
+    local counting, only, m = 0, nil, 0
     for i = 1, n do
       local mode = modes[i]
       if mode == 'error' then
@@ -145,11 +155,11 @@ local function watcher(T, o)
         add(of, truth, amount)
         m = m + 1
         matched[m] = of
-        if mode == 'enforce' or mode == 'alert' then counted, only = counted + 1, of end
+        if mode == 'enforce' or mode == 'alert' then counting, only = counting + 1, of end
         if case ~= 0 and not of.cases[case] then of.cases[case], of.case_n = true, of.case_n + 1 end
       end
     end
-    if counted == 1 then
+    if counting == 1 then
       if truth == FRAUD then only.alone = only.alone + 1 elseif truth == LEGIT then only.alone_false = only.alone_false + 1 end
     end
     if m > 1 then add_pairs(T, matched, m, truth) end
@@ -157,6 +167,7 @@ local function watcher(T, o)
 
   --- The alert just told is not sent: another of its entity was.
   function W.suppressed()
+    if not counted then return end
     sent.n[truth], sent.money[truth] = sent.n[truth] - 1, sent.money[truth] - amount
   end
   return W
@@ -175,7 +186,10 @@ function M.prepare(plan, o, input)
   local T = totals(pack)
   run = { T = T, labels = labels, scale = scale, field = field, json = o.json, unlabelled = o.unlabelled or 'legit', step = step }
   local unlabelled = labels and run.unlabelled == 'legit' and LEGIT or UNKNOWN
-  step.rec.watch = watcher(T, { labels = labels, field = field, scale = scale, unlabelled = unlabelled })
+  local of_label, label_value
+  if o.label_event then of_label, label_value = confirm.event(o.label_event, pack) end
+  step.rec.watch = watcher(T, { labels = labels, field = field, scale = scale, unlabelled = unlabelled, of_label = of_label,
+    label_value = label_value })
 end
 
 --- The report, as lines.

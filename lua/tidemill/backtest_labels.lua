@@ -4,7 +4,7 @@ backtest_labels.lua - what events were in truth: files of labels, read and check
   id       one event, by a field of it (--id)                     id,label,case
   range    all events whose field `key` has `value`, from `from` to `to`, both included; of several ranges that
            hold, the one that begins last                         key,value,from,to,label,case
-  label    fraud true 1 yes | legit false 0 no; without the column fraud
+  label    fraud true 1 yes | legit false 0 no; without the column, which may be called `fraud` too, fraud
   times    ms since 1970, or ISO 8601
 
 A file is ndjson, or csv with a header (*.csv, *.tsv). What cannot be read is told with file:line; an event that is labelled twice in two ways,
@@ -23,7 +23,7 @@ local suggest = require 'tidemill.suggest'
 local M = {}
 
 local LABELS_MAX, BYTES_MAX = 1000000, 64 * 2 ^ 20
-local COLUMNS = { 'id', 'key', 'value', 'from', 'to', 'label', 'case' }
+local COLUMNS = { 'id', 'key', 'value', 'from', 'to', 'label', 'fraud', 'case' }
 local WORDS = { fraud = true, ['true'] = true, ['1'] = true, yes = true, legit = false, ['false'] = false, ['0'] = false, no = false }
 
 local function fault(place, message, ...) lib.raise('script', place .. ': ' .. message:format(...)) end
@@ -45,7 +45,7 @@ local function given(v)
 end
 
 --- A value as the field's declared type reads.
-local function typed(pack, place, field, v)
+function M.typed(pack, place, field, v)
   local kind = pack.fields[field].name
   if type(v) == 'table' then fault(place, "'%s' is a text or a number, got a table", field) end
   local is_number = kind:find '^number' or kind:find '^integer' or kind:find '^decimal' or kind:find '^time' and
@@ -103,6 +103,7 @@ Labels.__index = Labels
 --- One label more; its number.
 function Labels:add(row, place)
   local word = given(row.label)
+  if word == nil then word = given(row.fraud) end
   local fraud = true
   if word ~= nil then
     fraud = WORDS[tostring(word):lower()]
@@ -127,7 +128,7 @@ function Labels:add(row, place)
 end
 
 function Labels:add_id(row, place, id)
-  local key = typed(self.pack, place, self.id, id)
+  local key = M.typed(self.pack, place, self.id, id)
   local other = self.by_id[key]
   if other then
     local before = self.is_fraud[other]
@@ -159,7 +160,7 @@ function Labels:add_range(row, place)
     by = {}
     self.ranges[field], self.keys[#self.keys + 1] = by, field
   end
-  local value = typed(self.pack, place, field, row.value)
+  local value = M.typed(self.pack, place, field, row.value)
   by[value] = by[value] or {}
   table.insert(by[value], { from = from, to = to, label = self:add(row, place) })
 end

@@ -130,6 +130,7 @@ local function report(run)
     all = figures(T.all, nil, scale), alerts = alerts, labels = labels_told(run), decisions = decisions_of(run, fraud),
     rules = rules_of(run, fraud), pairs = pairs_of(T), pairs_left_out = T.pairs_left, cases = run.labels and cases_of(run) or NULL,
     rule_errors = T.errors, guarded = T.guarded, amount_field = run.field or NULL, without_amount = T.no_amount,
+    confirmations = T.confirmations,
     latency_ns = { count = count, p50 = p50, p99 = p99, p999 = p999 },
   }
 end
@@ -187,6 +188,7 @@ local function head_lines(r, lines)
   else
     put('labels', 'none given, so nothing is said of what is true: --labels FILE')
   end
+  if r.confirmations > 0 then put('', '%s events confirm fraud, and are not counted', thousands(r.confirmations)) end
   local a = r.alerts
   put('alerts', '%s, %s of events; %s suppressed', thousands(a.events), percent(a.share), thousands(a.suppressed))
   if l ~= NULL then

@@ -317,8 +317,8 @@ local function make_plan(o)
   if o.code then run_code(o.code, tm, results) end
   local ends = canonical(o)
   plan = plan_module.make(results, ends)
-  local again = o.state == 'backtest' or o.state == 'why'
-  if again then require('tidemill.' .. o.state).prepare(plan, o, ends.source { kind = 'input' }) end
+  local again = o.state and require 'tidemill.history'.commands[o.state]
+  if again then require(again).prepare(plan, o, ends.source { kind = 'input' }) end
   if o.state then state_query.extend(plan, o) end
   if o.replay and not again then require 'tidemill.replay'.change(plan, o) end
 end

@@ -13,6 +13,9 @@ local replay = require 'tidemill.replay'
 
 local M = {}
 
+--- What is printed when history has come to its end: state of the command line -> module with prepare(plan, o, input) and lines().
+M.commands = { backtest = 'tidemill.backtest', confirm = 'tidemill.backtest_confirm', why = 'tidemill.why' }
+
 local KEYS = { 'paths', 'format', 'csv', 'fluent', 'follow', 'rate', 'fn', 'count', 'kind', 'name', 'log', 'range' }
 
 local function refuse(message, ...) lib.raise('usage', message:format(...)) end

@@ -341,12 +341,12 @@ end
 ---@param o table state, state_name, state_key, limit, json
 function M.compile(p, plan, o)
   local out, batch, flow, mk = p.outs[1].ptr, p.source.batch, lib.flow, lib.flow.marker
-  local again = (o.state == 'backtest' or o.state == 'why') and require('tidemill.' .. o.state)
+  local again = require 'tidemill.history'.commands[o.state]
   local lines = o.state == 'ls' or again
   local states = all_of(plan)
   local write, state
   local at_work
-  if again then write = M.line_writer(again.lines)
+  if again then write = M.line_writer(require(again).lines)
   elseif lines then write = lister(states, o)
   elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
   else write, state = getter(states, o) end

@@ -125,6 +125,77 @@ describe('a backtest', function()
   end)
 end)
 
+describe('what is confirmed late', function()
+  local PACK = {
+    ['pack.lua'] = "return { name = 'late', version = '1.0.0', stream = 's', time = { field = 'ts', unit = 'UNIT' }, decisions = { review = 1 } }",
+    ['schema/s.lua'] = "return { id = 'string', ts = 'time_UNIT', terminal = 'string', kind = 'string', amount = 'decimal(2)' }",
+    ['features/terminal.lua'] = "return tm.features { key = 'terminal', max_keys = 100, " ..
+      "frauds = tm.f.count { over = '28d', where = function(tx) return tx.kind == 'chargeback' end } }",
+    ['rules/r.lua'] = "return { id = 'r', score = 1, when = function(tx, f) return f.frauds > 1 and tx.kind ~= 'chargeback' end, " ..
+      "reason = '{f.frauds} confirmed' }",
+  }
+  local DAY, EVENTS = 86400000, 4000
+
+  --- The text of event i at time t, in a unit of which a ms is so much.
+  local function event(i, terminal, kind, t, scale)
+    return ('{"id":"e%d","ts":%.0f,"terminal":"t%d","kind":"%s","amount":%d.50}'):format(i, t * scale, terminal, kind, i % 100)
+  end
+
+  for unit, scale in pairs { ms = 1, s = 0.001 } do
+    it('is seen by features when it was known, as in a live run whose stream has it, time in ' .. unit, function()
+      local files, r, all, history, labels = {}, reference.generator(77), {}, {}, {}
+      for name, text in pairs(PACK) do files[name] = text:gsub('UNIT', unit) end
+      local dir = h.folder(files)
+      for i = 1, EVENTS do
+        local t, terminal = 1700000000000 + i * 600000, r.to(20)
+        history[i] = event(i, terminal, 'payment', t, scale)
+        all[#all + 1] = { t, 0, history[i] }
+        if r.chance(0.02) then
+          labels[#labels + 1] = ('{"id":"e%d","fraud":true,"case":%d}'):format(i, i)
+          all[#all + 1] = { t + 7 * DAY + 1000, 1, event(i, terminal, 'chargeback', t + 7 * DAY + 1000, scale) }
+        elseif r.chance(0.1) then
+          labels[#labels + 1] = ('{"id":"e%d","fraud":false}'):format(i)
+        end
+      end
+      table.sort(all, function(a, b)
+        if a[1] ~= b[1] then return a[1] < b[1] end
+        return a[2] < b[2]
+      end)
+      for i, e in ipairs(all) do all[i] = e[3] end
+      assert.is_true(#all > EVENTS + 40)
+      local live = h.rows(ok(h.run({ 'run', '--quiet', dir }, table.concat(all, '\n') .. '\n')).out)
+      local out = h.path 'decisions'
+      local report = h.decode(ok(h.run { 'backtest', dir, '--from', h.write(table.concat(history, '\n') .. '\n', h.path 'in.ndjson'), '--labels',
+        h.write(table.concat(labels, '\n'), h.path 'l.ndjson'), '--label-event', 'kind=chargeback', '--label-delay', '7d1s', '--json',
+        '--decisions', out }).out)
+      local got, found = h.rows(h.read(out)), 0
+      assert.equal(#live, #got)
+      for i, want in ipairs(live) do
+        want.at, want.id, got[i].at, got[i].id = nil, nil, nil, nil   -- the live run read one file, the backtest two
+        assert.same(want, got[i])
+        if #want.reasons > 0 then found = found + 1 end
+      end
+      assert.same({ EVENTS, #all - EVENTS, found }, { report.events, report.confirmations, report.alerts.events })
+      assert.is_true(found > 50)
+    end)
+  end
+
+  it('is refused where it cannot be', function()
+    local SAMPLE, labels = 'scripts/packs/limits/sample.ndjson', h.write('{"id":"e1"}', h.path 'l.ndjson')
+    local function refused(text, ...)
+      local r = h.run({ 'backtest', 'scripts/packs/limits', '--labels', labels, '--label-event', ... }, '')
+      assert.equal(2, r.code, r.err)
+      assert.truthy(r.err:find(text, 1, true), r.err)
+    end
+    refused('reads the history twice', 'country=x')
+    refused('reads the history twice', 'country=x', '--from', 'log:x', '--data', 'd')
+    refused('is FIELD=VALUE', 'country', '--from', SAMPLE)
+    refused("'county' is no field of scripts/packs/limits/schema/payment.lua (did you mean 'country'?)", 'county=x', '--from', SAMPLE)
+    refused('is for a history of JSON lines; this one is csv', 'country=x', '--from', h.write('id,ts\n', h.path 'in.csv'))
+    refused('is compressed', 'country=x', '--from', h.write('', h.path 'in.ndjson.gz'))
+  end)
+end)
+
 describe('labels that are wrong are told with their line:', function()
   for what, case in pairs {
     ['no column that names an event'] = { 'l.csv', 'ident,label\np-1,fraud\n', ':2: ', "a label has 'id', or 'key'" },
