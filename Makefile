@@ -21,7 +21,7 @@ OBJ  := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/embed.o
 LUA  := $(shell find lua -name '*.lua')
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys gen_history yardstick measure phases latency fdatasync state_table journal)
+BENCH := $(addprefix $(B)/bench/,gen_cards gen_keys gen_history gen_activity yardstick measure phases latency fdatasync state_table journal)
 need = @sh .ci/deps $(1)
 
 help:     ## this list
@@ -30,7 +30,7 @@ all: $(B)/tidemill  ## build build/tidemill
 demo:     ## install what is missing, build, run the demonstration
 	$(call need,$(DEPS_BUILD))
 	@$(MAKE) all
-	@$(B)/tidemill run scripts/examples/demo.lua
+	@$(B)/tidemill run scripts/fraud/demo.lua
 test:     ## install what is missing, build, run the C unit tests and the specs
 	$(call need,$(DEPS_TEST))
 	@$(MAKE) all unit

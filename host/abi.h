@@ -61,13 +61,16 @@ struct tm_cell {
   int32_t tag;              /* length of the text << 4 | kind */
 };
 
+/* tm_buf.fixed: FIXED data never moves (a reserved region); OWNED it is of what was made for the scripts (base/owned.h). */
+enum tm_buf_kind { TM_BUF_HEAP = 0, TM_BUF_FIXED = 1, TM_BUF_OWNED = 2 };
+
 /* Growing bytes. Writers return 0, or -1 when cap_max is reached. */
 struct tm_buf {
   char *data;
   int32_t len;
   int32_t cap;              /* bytes allocated, TM_PAD more are readable and writable */
   int32_t cap_max;          /* never beyond this */
-  int32_t fixed;            /* 1: data never moves (a reserved region) */
+  int32_t fixed;            /* enum tm_buf_kind */
 };
 
 /* ---- events ---------------------------------------------------------- */
@@ -134,7 +137,7 @@ enum tm_text_type { TM_TEXT_STRING = 0, TM_TEXT_NUMBER = 1, TM_TEXT_BOOLEAN = 2 
 int32_t tm_ffi_fields_typed(struct tm_fields *f, int32_t id, int32_t type);
 /* Which fields of a source of CSV a view reads as what, for its rows as a whole. */
 struct tm_types;
-struct tm_types *tm_ffi_types_new(const struct tm_fields *f);                         /* owned by the process; NULL: no memory */
+struct tm_types *tm_ffi_types_new(const struct tm_fields *f);                         /* goes with the scripts (base/owned.h); NULL: no memory */
 int32_t tm_ffi_types_add(struct tm_types *t, int32_t id);                             /* a typed field; 0, or -1 no memory */
 /* a text that a script has, taken for that type: its kind; *num gets a number's value, else NaN */
 int32_t tm_ffi_text_value(const char *text, int32_t len, int32_t type, double *num);
@@ -158,20 +161,23 @@ enum tm_filter_op {
 };
 enum tm_filter_end { TM_FILTER_DROP = -1, TM_FILTER_KEEP = -2, TM_FILTER_MATCH = -3 /* of rules: surely true */ };
 struct tm_filter;
-struct tm_filter *tm_ffi_filter_new(struct tm_fields *f);                             /* owned by the process; NULL: no memory */
+struct tm_filter *tm_ffi_filter_new(struct tm_fields *f);                             /* goes with the scripts (base/owned.h); NULL: no memory */
 /* Appends a test; the first is where all rows begin. on_true, on_false: the number of a later test, or how it ends.
  * 0, or -1 no memory or too many */
 int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double num, const char *text, int32_t len,
                           int32_t on_true, int32_t on_false);
 /* the rows of [first, last] that are not surely dropped, in order: how many; f NULL: all of them */
 int32_t tm_ffi_filter_rows(struct tm_filter *f, const struct tm_batch *b, int32_t first, int32_t last, int32_t *rows);
+/* `bit` comes into flags[row] where the filter surely holds (it ends in MATCH), 1 into unsure[row] where only Lua can tell; rows from 0
+ * to before n */
+void tm_ffi_filter_flags(struct tm_filter *f, const struct tm_batch *b, int32_t n, uint32_t bit, uint32_t *flags, uint8_t *unsure);
 
 /* fine[i] becomes 1 where the kinds of row i are, in each of some fields, among those whose bits kinds[field] has; else 0 (event/kinds.c) */
 void tm_ffi_kinds_rows(const struct tm_cell *const *cells, const int32_t *kinds, int32_t fields, int32_t rows, uint8_t *fine);
 
 /* The conditions of many rules over columns of numbers, a chunk of rows at a time (event/rules.c). Rules, columns and rows count from 0.
  * Columns are read 64 rows at a time. known: 0 nil, 1 a number (of a boolean 0 or 1), 2 one that is warming, 3 another value */
-enum { TM_RULES_ROWS = 256 };
+enum { TM_RULES_ROWS = 1024 };
 struct tm_rule_stat {
   double looked;            /* rows for which it was asked */
   double hits;
@@ -184,7 +190,7 @@ struct tm_rules {
   int32_t chunk;            /* rows of the chunk that was judged */
   int32_t measuring;        /* 1: time is measured in this chunk */
   int32_t asking_n;         /* rules that Lua must be asked, by tm_ffi_rules_asked */
-  int32_t pad;
+  int32_t plain_n;          /* of `rows`, the first ones that are plain */
   int32_t *asking;
   int32_t *rows;            /* of the last tm_ffi_rules_asked */
   int32_t *from;            /* by row: where its entries of list begin; one more for the end */
@@ -198,14 +204,25 @@ void tm_ffi_rules_column(struct tm_rules *r, int32_t column, const double *num, 
  * nil, but not warming. 0, or -1 no memory */
 int32_t tm_ffi_rules_put(struct tm_rules *r, int32_t rule, int32_t indexed, const int32_t *needs, int32_t needs_n, const int32_t *reads,
                          int32_t reads_n);
-/* Appends a test to its condition (enum tm_filter_op, not EQ_TEXT and KINDS), the first is where rows begin; without any Lua is asked.
- * TRUTH is of what is no boolean. 0, or -1 too many */
-int32_t tm_ffi_rules_test(struct tm_rules *r, int32_t rule, int32_t column, int32_t op, double num, int32_t on_true, int32_t on_false);
-/* fills a column for the first n rows of a chunk from a field's, whose rows are home[0] … */
-void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double *num, uint8_t *known);
+/* What the nodes of a condition do beside tests of a column or a temporary against num (enum tm_filter_op, not EQ_TEXT and KINDS; TRUTH is
+ * of what is no boolean). Numbers are columns; -1 - t is the temporary t; TM_RULE_CONSTANT is num. */
+enum tm_rule_op {
+  TM_RULE_LT = 16, TM_RULE_LE, TM_RULE_EQ,      /* a test of the numbers a and b */
+  TM_RULE_ADD, TM_RULE_SUB, TM_RULE_MUL, TM_RULE_DIV, TM_RULE_MOD, TM_RULE_MIN, TM_RULE_MAX,   /* of a and b to the temporary `to` */
+  TM_RULE_NEGATIVE, TM_RULE_ABS, TM_RULE_FLOOR, TM_RULE_CEIL, TM_RULE_SQRT                     /* of a; b is TM_RULE_CONSTANT */
+};
+enum { TM_RULE_CONSTANT = -1000, TM_RULE_TEMPORARIES = 16 };
+/* Appends a node to its condition, the first is where rows begin; without any Lua is asked. on_true, where arithmetic goes on too, and
+ * on_false are later nodes or ends. 0, or -1 too many */
+int32_t tm_ffi_rules_node(struct tm_rules *r, int32_t rule, int32_t op, int32_t a, int32_t b, int32_t to, double num, int32_t on_true,
+                          int32_t on_false);
+/* fills a column for the first n rows of a chunk from a field's, whose rows are home[0] …: numbers between -below and below */
+void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double below, double *num, uint8_t *known);
 void tm_ffi_rules_add(struct tm_rules *r, int32_t rule, int32_t row);
 void tm_ffi_rules_judge(struct tm_rules *r, int32_t n);
-int32_t tm_ffi_rules_asked(struct tm_rules *r, int32_t rule);                         /* how many rows; they are in `rows` */
+/* rows are plain for a rule where all of these columns are known; without this none are. 0, or -1 no memory */
+int32_t tm_ffi_rules_plain(struct tm_rules *r, int32_t rule, const int32_t *columns, int32_t n);
+int32_t tm_ffi_rules_asked(struct tm_rules *r, int32_t rule);                         /* how many rows; they are in `rows`, plain ones first */
 void tm_ffi_rules_answer(struct tm_rules *r, int32_t rule, int32_t row, int32_t error);
 void tm_ffi_rules_clock(struct tm_rules *r, int32_t rule, int32_t ends);              /* around asking Lua, while measuring */
 void tm_ffi_rules_leave_out(struct tm_rules *r, int32_t row);                         /* it has failed: nothing of it counts */
@@ -293,7 +310,7 @@ int32_t tm_ffi_time_trip(const double *highest, int32_t first, int32_t last, dou
 /* Changes to one object, applied to its text in one walk. Keys and texts must live until it is applied.
  * Later changes to the same key replace earlier ones, in the earlier one's place. */
 struct tm_patch;
-struct tm_patch *tm_ffi_patch_new(void);                                              /* owned by the process */
+struct tm_patch *tm_ffi_patch_new(void);                                              /* goes with the scripts */
 void tm_ffi_patch_reset(struct tm_patch *p);
 int32_t tm_ffi_patch_set(struct tm_patch *p, const char *key, int32_t key_len, int32_t off, int32_t len); /* text in `texts` of apply */
 int32_t tm_ffi_patch_remove(struct tm_patch *p, const char *key, int32_t key_len);
@@ -446,7 +463,7 @@ struct tm_overlay {
   struct tm_slot_field fields[65536];
   int32_t written[131072];  /* slots in order of writing: tm_view.writes of them from base + 1 on */
 };
-struct tm_overlay *tm_ffi_overlay_new(void);                                          /* zeroed, owned by the process; NULL: no memory */
+struct tm_overlay *tm_ffi_overlay_new(void);                                          /* zeroed, goes with the scripts; NULL: no memory */
 /* slot is that field's from now on; 0, or -1 no memory */
 int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *name, int32_t len, const struct tm_cell *cells, int32_t top);
 
@@ -478,7 +495,7 @@ int32_t tm_ffi_out_fault(const char *text, int32_t len, int32_t format, struct t
 
 /* Some fields of an event, in the order they were added, bytes untouched. */
 struct tm_select;
-struct tm_select *tm_ffi_select_new(void);                                            /* owned by the process */
+struct tm_select *tm_ffi_select_new(void);                                            /* goes with the scripts */
 /* cells, slot: the field's column, and its place in the view */
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, int32_t slot, const char *key, int32_t key_len);
 int32_t tm_ffi_out_select(struct tm_out *o, struct tm_flow *f, struct tm_batch *b, int32_t row, struct tm_select *s);
@@ -870,7 +887,7 @@ enum tm_top_field {
   TM_TOP_REVISION = 2
 };
 struct tm_top_rows;
-struct tm_top_rows *tm_ffi_top_rows_new(void);                                        /* owned by the process; NULL: no memory */
+struct tm_top_rows *tm_ffi_top_rows_new(void);                                        /* goes with the scripts (base/owned.h); NULL: no memory */
 int32_t tm_ffi_top_rows_add(struct tm_top_rows *p, const char *name, int32_t len, int32_t what);  /* as tm_ffi_result_add */
 /* Does the event `text`, which ranks by v at that time, change the list of `record`? It is in it then. order: flags of enum tm_top_order;
  * v: number or string; p: how its rows will be written, NULL: by Lua. 1, 0, or a negative code. */
@@ -894,7 +911,7 @@ enum tm_result_kind {
   TM_RESULT_KEY = 7         /* at[0]: which part; cells: its column, or null */
 };
 struct tm_result;
-struct tm_result *tm_ffi_result_new(void);                                            /* owned by the process; NULL: no memory */
+struct tm_result *tm_ffi_result_new(void);                                            /* goes with the scripts (base/owned.h); NULL: no memory */
 /* 0, -1 no memory, -2 the name is not UTF-8 */
 int32_t tm_ffi_result_add(struct tm_result *p, const char *name, int32_t len, int32_t kind, const int32_t *at, double scale,
                           const struct tm_cell *cells);
@@ -1052,6 +1069,10 @@ void tm_ffi_turns_key(const struct tm_state *s, struct tm_key *k);
 void *tm_ffi_turns_write(struct tm_state *s, struct tm_state *other);
 /* the other state will be asked for the same keys */
 void tm_ffi_turns_also(struct tm_state *s, struct tm_state *other);
+/* Entries of a SERIES for what writes a state out and reads it back: cell `cell` of entry i, both from 0 (RANGE: there is none), and one entry
+ * more behind the last, of an announced record: 0 or a code. */
+int32_t tm_ffi_series_get(struct tm_state *s, void *record, int32_t field, int32_t i, int32_t cell, struct tm_value *out);
+int32_t tm_ffi_series_push(struct tm_state *s, void *record, int32_t field, const struct tm_value *cells);
 /* Events that wait with all their bytes (state/waits.c). */
 struct tm_waiting {
   const char *text;
@@ -1068,7 +1089,7 @@ int32_t tm_ffi_waits_put(struct tm_state *s, const struct tm_key *k, const struc
 int32_t tm_ffi_waits_put_row(struct tm_state *s, const struct tm_batch *b, const struct tm_key_columns *cols, int32_t row,
                              const struct tm_waiting *e);
 /* The first whose time is not after `upto`, in order of time, then of arrival; those with mark 0 whose key has no record in `records` are
- * passed over. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
+ * passed over, but where it is NULL. NEW: out is it, its text valid until this is asked again; OK: there is none; MORE: to be called again. The log is empty. */
 int32_t tm_ffi_waits_first(struct tm_state *s, struct tm_state *records, double upto, struct tm_waiting *out);
 /* It has had its turn, whatever becomes of it. The log is empty. tm_ffi_turns_key, _write and _also are about it, too. */
 void tm_ffi_waits_take(struct tm_state *s);
@@ -1201,6 +1222,7 @@ int32_t tm_ffi_features_step(struct tm_features *p, struct tm_state *s, void *re
 struct tm_feature_take {
   const struct tm_cell *cells;
   double most;              /* numbers are within -most and most; 0: any */
+  double scale;             /* what numbers are multiplied by, and made whole; 1: they stay as they are */
   int32_t any;              /* 1: texts and booleans too */
   int32_t pad;
 };
@@ -1345,7 +1367,7 @@ int32_t tm_ffi_ip_network(const char *s, int32_t len, struct tm_ip_range *r);   
 int32_t tm_ffi_ip_sort(struct tm_ip_range *r, int32_t n);                             /* sorts and joins them: how many are left */
 int32_t tm_ffi_ip_within(const char *s, int32_t len, const struct tm_ip_range *r, int32_t n);   /* of sorted ones: 1, 0, -1 no address */
 
-/* Time zones, owned by the process: of a zone file's bytes (NULL: it is none), and of a fixed offset. */
+/* Time zones, which go with the scripts: of a zone file's bytes (NULL: it is none), and of a fixed offset. */
 struct tm_zone;
 struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len);
 struct tm_zone *tm_ffi_zone_fixed(double offset_s, const char *name, int32_t len);
@@ -1359,7 +1381,7 @@ double tm_ffi_date_parse(const char *s, int32_t len, const char *format, int32_t
 /* same: the points in time from same[0] to before same[1], of which ms is one, have the same text (none other: both are ms) */
 int32_t tm_ffi_date_format(struct tm_buf *out, double ms, const char *format, int32_t len, struct tm_zone *z, double *same);
 
-/* Regular expressions, owned by the process. */
+/* Regular expressions, which go with the scripts. */
 enum tm_re_flag {
   TM_RE_CASELESS = 1, TM_RE_MULTILINE = 2, TM_RE_DOTALL = 4, TM_RE_EXTENDED = 8, TM_RE_UNICODE = 16, TM_RE_BYTES = 32
 };

@@ -17,12 +17,12 @@ passed=0 failed=0 skipped=0 bad=
 
 wanted() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 step() {
-  name=$1
+  step=$1
   shift
   began=$(date +%s)
-  if "$@"; then echo "check: $name: clean ($(($(date +%s) - began)) s)"; else
-    echo "check: $name: FAILED"
-    bad="$bad $name"
+  if "$@"; then echo "check: $step: clean ($(($(date +%s) - began)) s)"; else
+    echo "check: $step: FAILED"
+    bad="$bad $step"
   fi
 }
 
@@ -49,21 +49,30 @@ tests_sanitized() {
   return $code
 }
 
+# Every fuzzer, two at a time, each for a short while.
 fuzz_run() {
-  name=$(basename "$1") corpus=$build/corpus/$(basename "$1")
-  mkdir -p "$corpus"
-  seeds=
-  [ -d "tests/fuzz/corpus/$name" ] && seeds=tests/fuzz/corpus/$name
-  # shellcheck disable=SC2086  # one word or none
-  if "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -artifact_prefix="$logs/$name-" -verbosity=0 \
-    -print_final_stats=1 "$corpus" $seeds >"$logs/$name.log" 2>&1; then
-    echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$name.log") runs"
-    passed=$((passed + 1))
-  else
-    tail -n 40 "$logs/$name.log"
-    failed=$((failed + 1))
-    return 1
-  fi
+  rm -f "$logs"/fuzz_*.code
+  # shellcheck disable=SC2012,SC2016  # names of our own; expanded by the inner shell
+  ls tests/fuzz/fuzz_*.c | sed 's/.*[/]//; s/[.]c$//' | xargs -r -P2 -n1 sh -c 'logs=$0 build=$1 seconds=$2 name=$3
+    corpus=$build/corpus/$name seeds=tests/fuzz/corpus/$name
+    mkdir -p "$corpus"
+    [ -d "$seeds" ] || seeds=
+    "$build/asan/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -artifact_prefix="$logs/$name-" -verbosity=0 \
+      -print_final_stats=1 "$corpus" $seeds >"$logs/$name.log" 2>&1
+    echo $? >"$logs/$name.code"' "$logs" "$build" "$seconds"
+  before=$failed
+  for code in "$logs"/fuzz_*.code; do
+    name=$(basename "$code" .code)
+    if [ "$(cat "$code")" = 0 ]; then
+      echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$name.log") runs"
+      passed=$((passed + 1))
+    else
+      echo "$name: FAILED"
+      tail -n 40 "$logs/$name.log"
+      failed=$((failed + 1))
+    fi
+  done
+  [ "$failed" -eq "$before" ]
 }
 
 logs=$build/check-logs
@@ -76,12 +85,7 @@ if wanted lint; then
 fi
 if wanted tests || wanted fuzz; then step 'clang, sanitizers: build' build_sanitized; fi
 if wanted tests; then step 'sanitizers: tests' tests_sanitized; fi
-if wanted fuzz; then
-  for source in tests/fuzz/fuzz_*.c; do
-    name=$(basename "$source" .c)
-    [ "$name" = 'fuzz_*' ] || step "$name" fuzz_run "$build/asan/fuzz/$name"
-  done
-fi
+if wanted fuzz; then step fuzzers fuzz_run; fi
 [ -z "$bad" ] || echo "check: failed:$bad"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ -z "$bad" ] && [ "$failed" -eq 0 ]

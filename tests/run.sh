@@ -5,8 +5,8 @@
 #
 # A test program that ends badly without having counted a failure counts as one, so that a crash is never "0 failed".
 # Specs run on LuaJIT, as the host does; they find the program in TIDEMILL_BIN. Environment: SPEC, a pattern of spec files to run
-# (as grep -E has it); SPEC_NOT, one of files to leave out; UNIT, a shell pattern of unit tests (default *); SPEC_JOBS (2);
-# UNIT_SECONDS, how long a unit test may take (300).
+# (as grep -E has it); SPEC_NOT, one of files to leave out; UNIT, a shell pattern of unit tests (default *);
+# UNIT_SECONDS, how long one of these may take (300); SPEC_JOBS, how many run at a time (2).
 set -u
 build=${1:-build}
 logs=$build/test-logs
@@ -16,10 +16,26 @@ passed=0 failed=0 skipped=0
 add() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3)); }
 
 
+# Unit tests, SPEC_JOBS (2) at a time; the largest first, as they take longest.
 unit_run() {
-  name=$(basename "$1") log=$logs/$(basename "$1").log
-  timeout "${UNIT_SECONDS:-300}" "$1" >"$log" 2>&1
-  code=$?
+  rm -f "$logs"/test_*.log "$logs"/test_*.code
+  # shellcheck disable=SC2012,SC2016  # names of our own; expanded by the inner shell
+  ls -S tests/unit/test_*.c | sed 's/.*[/]//; s/[.]c$//' | unit_wanted |
+    xargs -r -P"${SPEC_JOBS:-2}" -n1 sh -c 'timeout "$1" "$2/unit/$3" >"$0/$3.log" 2>&1
+      echo $? >"$0/$3.code"' "$logs" "${UNIT_SECONDS:-300}" "$build"
+  for code in "$logs"/test_*.code; do [ ! -e "$code" ] || unit_add "${code%.code}" "$(cat "$code")"; done
+}
+
+unit_wanted() {
+  while read -r name; do
+    # shellcheck disable=SC2254  # a pattern is meant
+    case $name in ${UNIT:-*}) echo "$name" ;; esac
+  done
+}
+
+# adds what a test's log says; name without .log, exit code
+unit_add() {
+  name=$(basename "$1") log=$1.log code=$2
   line=$(tail -n 1 "$log")
   got=$(echo "$line" | sed -n 's/.*[^0-9]\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
   if [ -z "$got" ]; then got="0 1 0"; fi
@@ -59,11 +75,7 @@ spec_add() {
   add "$1" "$bad" "$4"
 }
 
-for source in tests/unit/test_*.c; do
-  name=$(basename "$source" .c)
-  # shellcheck disable=SC2254  # a pattern is meant
-  case $name in 'test_*') ;; ${UNIT:-*}) unit_run "$build/unit/$name" ;; esac
-done
+if ls tests/unit/test_*.c >/dev/null 2>&1; then unit_run; fi
 if ls tests/spec/*.lua >/dev/null 2>&1; then spec_run; fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,4 +1,6 @@
 /* feature_row.c - features of an event as it came: values and keys out of its columns, without a value of Lua. */
+#include <math.h>
+
 #include "../base/err.h"
 #include "../codec/cell.h"
 #include "../state/value.h"
@@ -10,7 +12,7 @@ static int cell_take(const struct tm_feature_take *f, const struct tm_batch *b, 
   *to = (struct tm_value){0, NULL, 0, TM_VALUE_NIL};
   if (kind == TM_KIND_ABSENT || kind == TM_KIND_NULL) return 1;
   if (kind == TM_KIND_NUMBER) {
-    *to = (struct tm_value){.num = c->num, .kind = TM_VALUE_NUMBER};
+    *to = (struct tm_value){.num = f->scale == 1 ? c->num : floor(c->num * f->scale + 0.5), .kind = TM_VALUE_NUMBER};
     return c->num - c->num == 0 && (f->most == 0 || (c->num >= -f->most && c->num <= f->most));
   }
   if (!f->any) return 0;

@@ -6,6 +6,7 @@
  * So a row costs as much as its bytes, and leaves no guards in the trace of the batch. */
 #include <math.h>
 
+#include "../base/owned.h"
 #include "../codec/member.h"
 #include "../codec/number_text.h"
 #include "../codec/out.h"
@@ -30,13 +31,13 @@ struct tm_result {
   int32_t has_key;
 };
 
-struct tm_result *tm_ffi_result_new(void) { return calloc(1, sizeof(struct tm_result)); }
+struct tm_result *tm_ffi_result_new(void) { return tm_owned_calloc(1, sizeof(struct tm_result)); }
 
 int32_t tm_ffi_result_add(struct tm_result *p, const char *name, int32_t len, int32_t kind, const int32_t *at, double scale,
                           const struct tm_cell *cells) {
   if (p->n == p->cap) {
     int32_t cap = p->cap == 0 ? 8 : p->cap * 2;
-    struct result_member *members = realloc(p->members, (size_t)cap * sizeof *members);
+    struct result_member *members = tm_owned_realloc(p->members, (size_t)cap * sizeof *members);
     if (members == NULL) return -1;
     p->members = members;
     p->cap = cap;

@@ -13,6 +13,7 @@
  * some of their fields. An event's text is walked once, when it enters: its pieces say what of it, in which order, a row is. One whose
  * members cannot be copied as they lie has none and is walked for each row. Texts with notes or with names that stand twice, or escaped,
  * are left to Lua (1), with nothing written. */
+#include "../base/owned.h"
 #include "../codec/member.h"
 #include "../codec/note.h"
 #include "../codec/number_text.h"
@@ -120,16 +121,16 @@ struct tm_top_rows {
 };
 
 struct tm_top_rows *tm_ffi_top_rows_new(void) {
-  struct tm_top_rows *p = calloc(1, sizeof *p);
+  struct tm_top_rows *p = tm_owned_calloc(1, sizeof *p);
   if (p == NULL || (tm_member_init(&p->rank, "rank", 4) == 0 && tm_member_init(&p->revision, "revision", 8) == 0)) return p;
-  free(p);
+  tm_owned_free(p);
   return NULL;
 }
 
 int32_t tm_ffi_top_rows_add(struct tm_top_rows *p, const char *name, int32_t len, int32_t what) {
   if (p->n == p->cap) {
     int32_t cap = p->cap == 0 ? 8 : p->cap * 2;
-    struct top_field *fields = realloc(p->fields, (size_t)cap * sizeof *fields);
+    struct top_field *fields = tm_owned_realloc(p->fields, (size_t)cap * sizeof *fields);
     if (fields == NULL) return -1;
     p->fields = fields;
     p->cap = cap;
@@ -137,7 +138,7 @@ int32_t tm_ffi_top_rows_add(struct tm_top_rows *p, const char *name, int32_t len
   struct top_field *field = &p->fields[p->n];
   int32_t rc = tm_member_init(&field->key, name, len);
   if (rc != 0) return rc;
-  field->name = malloc((size_t)len + 1);
+  field->name = tm_owned_malloc((size_t)len + 1);
   if (field->name == NULL) return -1;
   memcpy(field->name, name, (size_t)len);
   field->len = len;

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "owned.h"
+
 enum { CAP_FIRST = 256 };
 
 /* Shared by all empty buffers: readable, and whatever is written into a pad means nothing. */
@@ -20,11 +22,17 @@ void tm_buf_init(struct tm_buf *b, int32_t cap_max) {
   b->cap = 0;
   /* cap + TM_PAD must stay an int32 */
   b->cap_max = cap_max > INT32_MAX - TM_PAD ? INT32_MAX - TM_PAD : cap_max;
-  b->fixed = 0;
+  b->fixed = TM_BUF_HEAP;
+}
+
+void tm_buf_init_owned(struct tm_buf *b, int32_t cap_max) {
+  tm_buf_init(b, cap_max);
+  b->fixed = TM_BUF_OWNED;
 }
 
 void tm_buf_fini(struct tm_buf *b) {
-  if (!b->fixed && b->cap > 0) free(b->data);
+  if (b->fixed == TM_BUF_HEAP && b->cap > 0) free(b->data);
+  if (b->fixed == TM_BUF_OWNED && b->cap > 0) tm_owned_free(b->data);
   b->data = pad_only;
   b->len = 0;
   b->cap = 0;
@@ -36,7 +44,7 @@ void tm_buf_init_fixed(struct tm_buf *b, char *data, int32_t cap) {
   b->len = 0;
   b->cap = cap;
   b->cap_max = cap;
-  b->fixed = 1;
+  b->fixed = TM_BUF_FIXED;
 }
 
 int tm_buf_grow(struct tm_buf *b, int32_t more) {
@@ -44,12 +52,12 @@ int tm_buf_grow(struct tm_buf *b, int32_t more) {
   int64_t cap = (int64_t)b->cap * 2;
   char *data;
 
-  if (more < 0 || b->fixed || need > b->cap_max) return -1;
+  if (more < 0 || b->fixed == TM_BUF_FIXED || need > b->cap_max) return -1;
   if (need <= b->cap) return 0;
   if (cap < CAP_FIRST) cap = CAP_FIRST;
   if (cap < need) cap = need;
   if (cap > b->cap_max) cap = b->cap_max;
-  data = realloc(b->cap > 0 ? b->data : NULL, (size_t)cap + TM_PAD);
+  data = (b->fixed == TM_BUF_OWNED ? tm_owned_realloc : realloc)(b->cap > 0 ? b->data : NULL, (size_t)cap + TM_PAD);
   if (data == NULL) return -1;
   b->data = data;
   b->cap = (int32_t)cap;

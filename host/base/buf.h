@@ -9,6 +9,8 @@
 
 /* A heap buffer; grows by doubling up to cap_max. */
 void tm_buf_init(struct tm_buf *b, int32_t cap_max);
+/* One whose bytes are given back with the scripts that are loaded (owned.h). */
+void tm_buf_init_owned(struct tm_buf *b, int32_t cap_max);
 void tm_buf_fini(struct tm_buf *b);
 /* A buffer over memory that never moves; cap bytes plus TM_PAD are there. */
 void tm_buf_init_fixed(struct tm_buf *b, char *data, int32_t cap);

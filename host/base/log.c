@@ -22,6 +22,8 @@ void tm_log_init(void) {
   colour = (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO);
 }
 
+void tm_log_plain(void) { colour = 0; }
+
 void tm_log_text(const char *text, size_t n) {
   int saved = errno;
 

@@ -16,6 +16,9 @@
  * without it messages are plain. */
 void tm_log_init(void);
 
+/* No colour from here on: what is said goes to somebody else first. */
+void tm_log_plain(void);
+
 /* Without a newline at the end. */
 void tm_log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tm_log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

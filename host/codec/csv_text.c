@@ -8,6 +8,7 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "../base/owned.h"
 #include "cell.h"
 #include "csv.h"
 #include "json_scanner.h"
@@ -74,13 +75,13 @@ int tm_csv_value(const char *text, int32_t len, int32_t type, double *num) {
 int32_t tm_ffi_text_value(const char *text, int32_t len, int32_t type, double *num) { return tm_csv_value(text, len, type, num); }
 
 struct tm_types *tm_ffi_types_new(const struct tm_fields *f) {
-  struct tm_types *t = calloc(1, sizeof *t);
+  struct tm_types *t = tm_owned_calloc(1, sizeof *t);
   if (t != NULL) t->fields = f;
   return t;
 }
 
 int32_t tm_ffi_types_add(struct tm_types *t, int32_t id) {
-  int32_t *ids = realloc(t->ids, ((size_t)t->n + 1) * sizeof *ids);
+  int32_t *ids = tm_owned_realloc(t->ids, ((size_t)t->n + 1) * sizeof *ids);
   if (ids == NULL) return -1;
   t->ids = ids;
   t->ids[t->n++] = id;
@@ -92,7 +93,7 @@ int32_t tm_ffi_types_add(struct tm_types *t, int32_t id) {
 static const uint8_t *types_get(const struct tm_types *types, const struct tm_csv *csv) {
   struct tm_types *t = (struct tm_types *)(uintptr_t)types;  /* what is kept in it changes no answer */
   if (t == NULL || t->n == 0 || t->serial == csv->serial) return t == NULL || t->n == 0 ? NULL : t->of_column;
-  t->of_column = realloc(t->of_column, (size_t)csv->names->n + 1);
+  t->of_column = tm_owned_realloc(t->of_column, (size_t)csv->names->n + 1);
   TM_ASSERT(t->of_column != NULL);
   memset(t->of_column, TM_TEXT_STRING, (size_t)csv->names->n);
   for (int32_t i = 0; i < t->n; i++) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "../base/buf.h"
+#include "../base/owned.h"
 #include "json_walk.h"
 
 enum { LINEAR_MAX = 8 };
@@ -41,7 +42,7 @@ struct tm_patch {
   uint32_t slots_cap;
 };
 
-struct tm_patch *tm_ffi_patch_new(void) { return calloc(1, sizeof(struct tm_patch)); }
+struct tm_patch *tm_ffi_patch_new(void) { return tm_owned_calloc(1, sizeof(struct tm_patch)); }
 
 void tm_ffi_patch_reset(struct tm_patch *p) { p->changes_n = 0; }
 
@@ -51,7 +52,7 @@ void tm_ffi_patch_reset(struct tm_patch *p) { p->changes_n = 0; }
 static void *array_grow(void *list, int32_t *cap, size_t size) {
   if (*cap > (1 << 24)) return NULL;
   int32_t more = *cap < 16 ? 16 : *cap * 2;
-  void *moved = realloc(list, (size_t)more * size);
+  void *moved = tm_owned_realloc(list, (size_t)more * size);
   if (moved != NULL) *cap = more;
   return moved;
 }
@@ -67,7 +68,7 @@ static int slots_build(struct tm_patch *p) {
   uint32_t size = 32;
   while (size < (uint32_t)p->changes_n * 4) size *= 2;
   if (size > p->slots_cap) {
-    int32_t *moved = realloc(p->slots, size * sizeof *moved);
+    int32_t *moved = tm_owned_realloc(p->slots, size * sizeof *moved);
     if (moved == NULL) return -1;
     p->slots = moved;
     p->slots_cap = size;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../base/buf.h"
+#include "../base/owned.h"
 #include "json_walk.h"
 #include "msgpack_json.h"
 #include "out.h"
@@ -24,25 +25,25 @@ enum { EMPTY_OBJECT_MAX = 8 };
 
 struct tm_overlay *tm_ffi_overlay_new(void) {
   /* large, so calloc maps fresh zero pages and touches none */
-  return calloc(1, sizeof(struct tm_overlay));
+  return tm_owned_calloc(1, sizeof(struct tm_overlay));
 }
 
 int32_t tm_ffi_overlay_field(struct tm_overlay *ov, int32_t slot, const char *name, int32_t len, const struct tm_cell *cells,
                              int32_t top) {
   struct tm_slot_field *f = &ov->fields[slot];
   struct tm_buf key, packed;
-  tm_buf_init(&key, INT32_MAX - TM_PAD);
-  tm_buf_init(&packed, INT32_MAX - TM_PAD);
-  free(f->name);
-  free(f->key);
-  free(f->packed);
-  f->name = malloc((size_t)len + 1);
+  tm_buf_init_owned(&key, INT32_MAX - TM_PAD);
+  tm_buf_init_owned(&packed, INT32_MAX - TM_PAD);
+  tm_owned_free(f->name);
+  tm_owned_free(f->key);
+  tm_owned_free(f->packed);
+  f->name = tm_owned_malloc((size_t)len + 1);
   int32_t rc = tm_buf_put(&key, ",", 1);
   if (rc == 0) rc = tm_ffi_json_lossy(&key, name, len);
   if (rc == 0) rc = tm_msgpack_from_json(&packed, key.data + 1, key.len - 1);
   if (rc == 0) rc = tm_buf_put(&key, ":", 1);
   if (f->name == NULL || rc != 0) {
-    free(f->name);
+    tm_owned_free(f->name);
     tm_buf_fini(&key);
     tm_buf_fini(&packed);
     memset(f, 0, sizeof *f);

@@ -12,6 +12,7 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "../base/owned.h"
 #include "../event/fields.h"
 #include "json.h"
 #include "json_scanner.h"
@@ -32,7 +33,7 @@ struct kept {
   char *key;
   int32_t name_len, key_len;
   struct tm_patch *patch;
-  struct kept *next;            /* of all there are: the process's */
+  struct kept *next;            /* of all there are */
 };
 
 static struct kept *all;
@@ -42,35 +43,42 @@ static struct kept *kept_of(struct tm_batch *b) { return (struct kept *)(void *)
 /* "name": or the str of msgpack */
 static int key_make(struct kept *k, const char *name, int32_t len) {
   struct tm_buf key;
-  tm_buf_init(&key, INT32_MAX - TM_PAD);
+  tm_buf_init_owned(&key, INT32_MAX - TM_PAD);
   int32_t rc = k->batch.format == TM_FORMAT_JSON ? tm_ffi_json_string(&key, name, len) : tm_msgpack_put_str(&key, name, len);
   if (rc == 0 && k->batch.format == TM_FORMAT_JSON) rc = tm_buf_put(&key, ":", 1);
   k->key = key.data;
   k->key_len = key.len;
-  k->name = malloc((size_t)len + 1);
+  k->name = tm_owned_malloc((size_t)len + 1);
   if (rc != 0 || k->name == NULL) return -1;
   memcpy(k->name, name, (size_t)len);
   k->name_len = len;
   return 0;
 }
 
+/* Their columns and names; the rest goes by itself. */
+static void forget(void) {
+  for (struct kept *k = all; k != NULL; k = k->next) tm_fields_free(k->batch.fields);
+  all = NULL;
+}
+
 struct tm_batch *tm_ffi_kept_new(int32_t format, const char *name, int32_t name_len) {
   TM_ASSERT(format == TM_FORMAT_JSON || format == TM_FORMAT_MSGPACK);
-  struct kept *k = calloc(1, sizeof *k);
+  struct kept *k = tm_owned_calloc(1, sizeof *k);
   if (k == NULL) return NULL;
   k->batch.format = format;
-  tm_buf_init(&k->text, INT32_MAX - 2 * TM_PAD);
+  tm_buf_init_owned(&k->text, INT32_MAX - 2 * TM_PAD);
   k->batch.fields = tm_fields_new();
   k->patch = tm_ffi_patch_new();
   if (k->batch.fields == NULL || k->patch == NULL || key_make(k, name, name_len) != 0) {
     if (k->batch.fields != NULL) tm_fields_free(k->batch.fields);
-    free(k->patch);
-    free(k->name);
-    free(k->key);
-    free(k);
+    tm_owned_free(k->patch);
+    tm_owned_free(k->name);
+    tm_owned_free(k->key);
+    tm_owned_free(k);
     return NULL;
   }
   memset(k->batch.status, TM_LINE_SYNTAX, sizeof k->batch.status);
+  tm_owned_ending(forget);
   k->next = all;
   all = k;
   return &k->batch;

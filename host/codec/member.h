@@ -10,6 +10,7 @@
 
 #include "../abi_c.h"
 #include "../base/buf.h"
+#include "../base/owned.h"
 #include "json_walk.h"
 
 enum { TM_MEMBER_SHORT = 32 };
@@ -18,7 +19,7 @@ enum { TM_MEMBER_SHORT = 32 };
 struct tm_member {
   int32_t len;
   char text[TM_MEMBER_SHORT];     /* when it fits */
-  char *text_long;                /* else here, owned by the process */
+  char *text_long;                /* else here, of what was made for the scripts */
 };
 
 /* 0, -1 no memory, -2 the key is not UTF-8 */
@@ -33,7 +34,7 @@ static inline int32_t tm_member_init(struct tm_member *m, const char *key, int32
   if (rc == 0 && text.len <= TM_MEMBER_SHORT) {
     memcpy(m->text, text.data, (size_t)text.len);
   } else if (rc == 0) {
-    m->text_long = malloc((size_t)text.len);
+    m->text_long = tm_owned_malloc((size_t)text.len);
     if (m->text_long == NULL) rc = -1;
     else memcpy(m->text_long, text.data, (size_t)text.len);
   }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "../base/buf.h"
+#include "../base/owned.h"
 #include "csv_write.h"
 #include "json_walk.h"
 #include "member.h"
@@ -35,12 +36,12 @@ struct tm_select {
   const struct tm_csv_out *fits;  /* a sink of CSV whose columns are these fields */
 };
 
-struct tm_select *tm_ffi_select_new(void) { return calloc(1, sizeof(struct tm_select)); }
+struct tm_select *tm_ffi_select_new(void) { return tm_owned_calloc(1, sizeof(struct tm_select)); }
 
 /* A new field with its key as msgpack. */
 static int32_t key_pack(struct select_field *field, const char *key, int32_t key_len) {
   struct tm_buf packed;
-  tm_buf_init(&packed, INT32_MAX - TM_PAD);
+  tm_buf_init_owned(&packed, INT32_MAX - TM_PAD);
   int32_t rc = tm_msgpack_put_str(&packed, key, key_len);
   field->packed = packed.data;
   field->packed_len = packed.len;
@@ -52,7 +53,7 @@ static int32_t key_pack(struct select_field *field, const char *key, int32_t key
 int32_t tm_ffi_select_add(struct tm_select *s, const struct tm_cell *cells, int32_t slot, const char *key, int32_t key_len) {
   if (s->n == s->cap) {
     int32_t cap = s->cap == 0 ? 8 : s->cap * 2;
-    struct select_field *fields = realloc(s->fields, (size_t)cap * sizeof *fields);
+    struct select_field *fields = tm_owned_realloc(s->fields, (size_t)cap * sizeof *fields);
     if (fields == NULL) return -1;
     s->fields = fields;
     s->cap = cap;

@@ -41,6 +41,15 @@ const struct tm_command tm_commands_list[] = {
     "Rebuild what was known when a decision was made, and show each rule's conditions as they stood.", tm_command_why },
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
+  { "dev", "SCRIPT... | PACK  [OPTIONS]",
+    "Run scripts, and load them anew when one of their files changes: what is wrong is told while the old ones run on.", tm_command_dev },
+  { "reload", "[SCRIPT | --data DIR | --control PATH]  [--back]",
+    "Load the scripts of a running host anew while it goes on: tried first in a process of their own, switched between two events, or refused "
+    "and told why.", tm_command_reload },
+  { "status", "[SCRIPT | --data DIR | --control PATH]  [--json]",
+    "How a running host stands: its sources, sinks, states, rules, watermarks and counters.", tm_command_status },
+  { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
+    tm_command_drain },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
@@ -57,8 +66,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "reload", "rules", "tap", "top", "status",
-  "drain", "demo", "bench", "completion", "repl",
+  "rules", "tap", "top", "demo", "bench", "completion", "repl",
 };
 
 static int is_later(const char *name) {
@@ -341,6 +349,33 @@ static void print_test(void) {
          "2 usage, 1 busted is missing.\n");
 }
 
+static void print_dev(void) {
+  print_options(TM_OPTIONS_RUN);
+  printf("\nScripts, modules and packs with their lists are watched. A change is loaded, linted\n"
+         "and tested (card_spec.lua beside card.lua, tests/ of a pack) in a process of its own,\n"
+         "then takes over with all state, some 100 ms after the file was written. Errors come\n"
+         "with file and line. On a terminal a line tells of events and alerts.\n"
+         "\nExample:\n"
+         "  tidemill dev card.lua --from tx.ndjson --follow\n");
+}
+
+static void print_remote(unsigned command) {
+  print_options(command);
+  printf("\nThe run is the one that has this SCRIPT or folder, or whose socket PATH is; where\n"
+         "only one of this user's runs is there, it need not be named.\n");
+}
+
+static void print_reload(void) {
+  print_remote(TM_OPTIONS_RELOAD);
+  printf("\nThe files are read anew, loaded and linted in a process of their own. Then\n"
+         "the worker's successor takes over between two events, with all state, at the end of\n"
+         "an epoch where the run is kept. If anything is wrong the old scripts run on.\n"
+         "A changed threshold keeps state; a state whose layout changed is migrated, or the\n"
+         "change is refused. HUP does the same, and tells on the run's stderr.\n"
+         "Exit codes: 0 the new generation runs, 1 it failed, 2 usage, 3 the scripts were\n"
+         "rejected, 4 tests failed, 5 no such run, 6 state does not fit them.\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -412,6 +447,9 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_backtest) print_backtest();
   else if (c->run == tm_command_why) print_why();
   else if (c->run == tm_command_log) print_log();
+  else if (c->run == tm_command_dev) print_dev();
+  else if (c->run == tm_command_reload) print_reload();
+  else if (c->run == tm_command_status || c->run == tm_command_drain) print_remote(TM_OPTIONS_REMOTE);
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }

@@ -18,7 +18,7 @@
 #include "quantity.h"
 #include "settings.h"
 
-enum { OPTIONS_MAX = 64, USAGE = 2, REJECTED = 3 };
+enum { OPTIONS_MAX = 128, USAGE = 2, REJECTED = 3 };
 
 struct parse {
   struct tm_options *o;
@@ -29,16 +29,18 @@ struct parse {
 
 /* The first of the commands. */
 static const char *command_name(unsigned commands) {
-  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay", "state import", "backtest", "why" };
+  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay", "state import", "reload", "status", "rules", "backtest",
+                                       "why" };
   int i = 0;
 
-  while (i < 8 && (commands >> i & 1) == 0) i++;
+  while (i < 11 && (commands >> i & 1) == 0) i++;
   return names[i];
 }
 
 /* What help calls it. */
 static const char *help_name(unsigned commands) {
-  const unsigned own = TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH | TM_OPTIONS_REPLAY | TM_OPTIONS_BACKTEST | TM_OPTIONS_WHY;
+  const unsigned own = TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH | TM_OPTIONS_REPLAY | TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE |
+                       TM_OPTIONS_BACKTEST | TM_OPTIONS_WHY;
   return commands & own ? command_name(commands) : "state";
 }
 
@@ -476,13 +478,16 @@ static int script_check(const struct tm_io *io, const char *path, struct tm_err 
 
 /* A last operand that could be a KEY or a script: with -e there are no scripts, without it there is one. And a NAME is
  * there. */
-static int settle_operands(struct parse *p) {
+static int settle_operands(struct parse *p, const struct tm_io *io) {
   struct tm_options *o = p->o;
+  struct tm_err none;
 
   if (o->state_name == NULL)
     return tm_err_set(p->err, USAGE, "state-name",
                       "state get takes the NAME of a state first, as in\n  tidemill state get totals cards.lua --from tx.ndjson\n"
                       "'tidemill state ls' lists the states of a script");
+  if (o->code == NULL && o->scripts_n == 0 && o->data != NULL && o->state_key != NULL && script_check(io, o->state_key, &none) != 0)
+    return 0;  /* a KEY: what the folder keeps is looked at without a script */
   if (o->code == NULL && o->scripts_n == 0 && o->state_key != NULL) {
     o->scripts[o->scripts_n++] = o->state_key;
     o->state_key = NULL;
@@ -495,6 +500,13 @@ static int settle_operands(struct parse *p) {
                       "  tidemill state get NAME %.200s",
                       o->state_name, o->state_name);
   return 0;
+}
+
+/* A run is meant by its script, its folder or its socket. */
+static int remote_operands(const struct tm_options *o, struct tm_err *err) {
+  if (o->code != NULL) return tm_err_set(err, USAGE, "remote", "-e: a run is named by its script, by --data DIR or by --control PATH");
+  if (o->scripts_n > 1) return tm_err_set(err, USAGE, "remote", "one script names the run; found '%.200s' too", o->scripts[1]);
+  return TM_OPTIONS_OK;
 }
 
 /* The word for what a command does to a script. */
@@ -514,11 +526,13 @@ int tm_options_parse(struct tm_options *o, enum tm_options_command command, int 
   r = read_argv(&p, argc, argv);
   if (r != TM_OPTIONS_OK) return r;
   if (read_environment(&p) != 0 || read_settings(&p, io) != 0) return -1;
-  if (command == TM_OPTIONS_STATE_GET && settle_operands(&p) != 0) return -1;
+  if (command == TM_OPTIONS_STATE_GET && settle_operands(&p, io) != 0) return -1;
   if (o->scripts_n > 0 && o->code != NULL)
     return tm_err_set(err, USAGE, "script-and-code", "both a script (%.200s) and -e are given; write one of them",
                       o->scripts[0]);
-  if (o->scripts_n == 0 && o->code == NULL)
+  if (command == TM_OPTIONS_RELOAD || command == TM_OPTIONS_REMOTE) return remote_operands(o, err);
+  int looks = (command == TM_OPTIONS_STATE_LS || command == TM_OPTIONS_STATE_GET) && o->data != NULL;  /* at what a folder keeps */
+  if (o->scripts_n == 0 && o->code == NULL && !looks)
     return tm_err_set(err, USAGE, "no-script",
                       "nothing to %s: name a script, or give code with -e, as in\n  tidemill %s%s -e 'stream:filter("
                       "function(e) return e.amount > 100 end)'", verb(command), command_name(command),

@@ -66,6 +66,9 @@ struct tm_options {
   const char *data;                      /* --data DIR: where the run is kept, and event logs are; NULL: nowhere */
   int64_t epoch_ms;                      /* --epoch 100ms */
   int64_t epoch_min_ms;                  /* --epoch-min 1ms */
+  const char *control;                   /* --control PATH: of the socket by which the run is told things; NULL: DIR/control.sock, or by its process */
+  int back;                              /* reload --back */
+  int dev;                               /* the command dev: scripts are loaded anew when one of their files changes */
   int reset;                             /* --reset: what is kept in DIR is forgotten */
   int64_t deadline_ms;                   /* --deadline 1s */
   int64_t memory;                        /* --memory, bytes of keyed state; 0: no bound */
@@ -77,7 +80,8 @@ struct tm_options {
 /* The commands that take options: bits. */
 enum tm_options_command {
   TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32,
-  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_BACKTEST = 128, TM_OPTIONS_WHY = 256
+  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256, TM_OPTIONS_BACKTEST = 1024,
+  TM_OPTIONS_WHY = 2048
 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };

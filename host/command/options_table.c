@@ -16,7 +16,8 @@
 
 enum {
   RUN = TM_OPTIONS_RUN | TM_OPTIONS_STATE_IMPORT, CHECK = TM_OPTIONS_CHECK, GRAPH = TM_OPTIONS_GRAPH, LS = TM_OPTIONS_STATE_LS, GET = TM_OPTIONS_STATE_GET,
-  REPLAY = TM_OPTIONS_REPLAY, BACKTEST = TM_OPTIONS_BACKTEST, WHY = TM_OPTIONS_WHY, AGAIN = BACKTEST | WHY,
+  REPLAY = TM_OPTIONS_REPLAY, RELOAD = TM_OPTIONS_RELOAD, REMOTE = TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE,
+  BACKTEST = TM_OPTIONS_BACKTEST, WHY = TM_OPTIONS_WHY, AGAIN = BACKTEST | WHY,
   BOTH = RUN | CHECK, STATE = LS | GET, ALL = BOTH | GRAPH | STATE
 };
 
@@ -106,6 +107,15 @@ const struct tm_option tm_options_table[] = {
   { "data", "DIR", TM_OPTION_TEXT, RUN, AT(data), 0, 0, 0, 0,
     "A folder in which the run is kept, made if it is missing: state, positions and what was written. Killed at any time, the same "
     "command goes on where it was. Without it nothing is kept." },
+  { "data", "DIR", TM_OPTION_TEXT, REMOTE, AT(data), 0, 0, 0, 0,
+    "The run that is kept in this folder." },
+  { "control", "PATH", TM_OPTION_TEXT, RUN, AT(control), 0, 0, 0, 0,
+    "Where the socket is by which 'tidemill status', 'reload' and 'drain' reach the run. Without it DIR/control.sock with --data, else PID.sock in "
+    "$XDG_RUNTIME_DIR/tidemill, or /tmp/tidemill-UID." },
+  { "control", "PATH", TM_OPTION_TEXT, REMOTE, AT(control), 0, 0, 0, 0,
+    "The run whose socket this is." },
+  { "back", NULL, TM_OPTION_FLAG, RELOAD, AT(back), 0, 0, 0, 0,
+    "Load the scripts, packs and lists as they were before the last change, from what the run has kept of them; the files stay as they are." },
   { "logs", "DIR", TM_OPTION_TEXT, BOTH | GRAPH | STATE | AGAIN, AT(logs), 0, 0, 0, 0,
     "A data folder for event logs alone (tm.sink.log, tm.source.log in DIR/logs): that of another run, or of several. The run itself is "
     "not kept there." },
@@ -120,6 +130,7 @@ const struct tm_option tm_options_table[] = {
   { "json", NULL, TM_OPTION_FLAG, RUN | GRAPH | STATE | REPLAY | AGAIN, AT(json), 0, 0, 0, 0,
     "run: the summary as one line of JSON (on stderr, too). graph: its nodes and edges as JSON. state ls: "
     "the states as one array; what get prints is JSON anyway. backtest: the report as one object. why: an object a decision." },
+  { "json", NULL, TM_OPTION_FLAG, REMOTE, AT(json), 0, 0, 0, 0, "What the run answers, as JSON." },
   { "limit", "N", TM_OPTION_COUNT32, GET, AT(limit), 0, 0, 0, 2000000000,
     "How many records are printed at most; 0 is all." },
   { "format", "NAME", TM_OPTION_DRAWING, GRAPH, AT(drawing), 0, 0, 0, 0,

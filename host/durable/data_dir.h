@@ -7,6 +7,8 @@
  *     journal.N       segments (frame.h)
  *     snapshot.E      snapshots (snapshot.h), manifest, snapshot.lock
  *     lost.N          segments that `journal repair --accept-loss` took out
+ *     generation.N    the files that scripts were loaded from (engine/texts.h)
+ *     control.sock    by which the run that uses it is told things
  *     *.new           being written; removed when the folder is opened
  * Other names are other owners' (folders of named logs) and are left alone.
  *

@@ -289,7 +289,9 @@ static void put_epoch_head(struct tm_epochs *e, int ended) {
   unsigned char start[TM_PAYLOAD_START];
   msgpack_sbuffer_init(&b);
   msgpack_packer_init(&pk, &b, msgpack_sbuffer_write);
-  msgpack_pack_map(&pk, 3);
+  msgpack_pack_map(&pk, 4);
+  msgpack_pack_str_with_body(&pk, "generation", 10);
+  msgpack_pack_int32(&pk, e->shared->generation);
   msgpack_pack_str_with_body(&pk, "version", 7);
   msgpack_pack_str_with_body(&pk, TM_VERSION, strlen(TM_VERSION));
   msgpack_pack_str_with_body(&pk, "ended", 5);
@@ -452,7 +454,6 @@ int tm_epochs_heir(struct tm_epochs *e, struct tm_flows *f, struct tm_script *sc
   e->flows = f;
   e->script = script;
   e->pieces_n = 0;        /* they lie elsewhere: all are written again */
-  e->cut_ns = 0;          /* at once: what was loaded is part of the run from here on */
   e->snapshot = 0;
   e->syncs_n = 0;
   e->shared->moves++;

@@ -30,6 +30,8 @@ int tm_epochs_goes_again(const struct tm_epochs *e);
 int tm_epochs_found(const struct tm_epochs *e);
 /* 1: the run that was put back had come to the end of its input. */
 int tm_epochs_ended(const struct tm_epochs *e);
+/* The generation of scripts that the run which was put back had; 0: it is not known. */
+int32_t tm_epochs_generation(const struct tm_epochs *e);
 /* The log of changes of all keyed state, put back or new. NULL and err. */
 struct tm_changes *tm_epochs_changes(struct tm_epochs *e, struct tm_budget *budget, double seed, struct tm_err *err);
 /* Scripts are loaded, nothing is open yet: sources and sinks learn that what they find is another process's. 0, or -1 err. */

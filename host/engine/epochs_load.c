@@ -20,6 +20,7 @@ int tm_epochs_looks(const struct tm_epochs *e) { return e != NULL && e->look; }
 int tm_epochs_goes_again(const struct tm_epochs *e) { return e != NULL && e->again; }
 int tm_epochs_found(const struct tm_epochs *e) { return e != NULL && e->found; }
 int tm_epochs_ended(const struct tm_epochs *e) { return e != NULL && e->ended; }
+int32_t tm_epochs_generation(const struct tm_epochs *e) { return e != NULL ? e->generation : 0; }
 
 /* ---- putting back ---- */
 
@@ -55,6 +56,9 @@ static int put_head(void *ctx, uint64_t epoch, const void *head, int64_t n, stru
     const msgpack_object *k = &u.data.via.map.ptr[i].key, *v = &u.data.via.map.ptr[i].val;
     if (k->type != MSGPACK_OBJECT_STR) continue;
     if (k->via.str.size == 5 && memcmp(k->via.str.ptr, "ended", 5) == 0) e->ended = v->type == MSGPACK_OBJECT_BOOLEAN && v->via.boolean;
+    if (k->via.str.size == 10 && memcmp(k->via.str.ptr, "generation", 10) == 0 && v->type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+        v->via.u64 < INT32_MAX)
+      e->generation = (int32_t)v->via.u64;
     if (k->via.str.size == 7 && memcmp(k->via.str.ptr, "library", 7) == 0 && v->type == MSGPACK_OBJECT_BIN) {
       e->library = v->via.bin.ptr;  /* in e->head, which strings are not copied out of */
       e->library_n = v->via.bin.size;

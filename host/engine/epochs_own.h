@@ -41,6 +41,7 @@ struct tm_epochs {
   int look;                        /* nothing is written */
   int again;                       /* besides, the run goes on from an epoch that is over (epochs_back.c) */
   int found, ended;
+  int32_t generation;              /* of the run that was put back; 0: not known */
   int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */

@@ -114,6 +114,9 @@ struct tm_flows {
   struct tm_budget *budget;
   struct tm_plan *plan;      /* while it opens (flow_plan.h) */
   int replanned;             /* regions hold what the scripts before had, in this run */
+  struct tm_texts *texts;    /* where what scripts are loaded from is left, and found; NULL: it is read of the disk each time */
+  struct tm_texts *compiled; /* modules of the library as bytecode, for those who load it again; NULL: there is no place for them */
+  int compiles;              /* this process leaves them there */
   int restored;              /* regions hold what another process left, maybe long ago (tm_flow_fresh) */
 };
 

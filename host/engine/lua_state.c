@@ -103,9 +103,14 @@ static void c_stack_grow(void) {
 
 /* With its own allocator again, all of whose memory goes at once. */
 void tm_lua_state_free(struct lua_State *L) {
-  lua_setallocf(L, memory.alloc, memory.ud);
+  void *ud;
+  if (lua_getallocf(L, &ud) == capped) tm_lua_state_retire(L);
   lua_close(L);
 }
+
+void tm_lua_state_retire(struct lua_State *L) { lua_setallocf(L, memory.alloc, memory.ud); }
+
+void tm_lua_state_compile(struct lua_State *L, int on) { luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | (on ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF)); }
 
 struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *err) {
   c_stack_grow();

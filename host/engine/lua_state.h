@@ -16,6 +16,10 @@ struct lua_State;
 /* A state whose allocations never exceed memory_max bytes; NULL and err without memory. jit: 0 interprets only. */
 struct lua_State *tm_lua_state_new(int64_t memory_max, int jit, struct tm_err *err);
 void tm_lua_state_free(struct lua_State *L);
+/* Nothing runs in it any more: the cap is for the next one, and this one may be freed later. */
+void tm_lua_state_retire(struct lua_State *L);
+/* 0: what is loaded and run from here on is interpreted; 1: compiled. */
+void tm_lua_state_compile(struct lua_State *L, int on);
 /* Bytes in use. */
 int64_t tm_lua_state_used(void);
 /* Now and then: collects more eagerly where the cap is near. */

@@ -15,14 +15,15 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../base/owned.h"
 #include "../io/log_sink.h"
 #include "epochs.h"
 #include "flow_plan.h"
 #include "script.h"
+#include "texts.h"
 #include "worker_own.h"
 
-enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16 };
-static const char *const goes_on = "the scripts that were loaded before run on";
+enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16, FAILED = 1, REJECTED = 3, RETIRED_NS = 200000000 };
 
 /* ---- what the child may change of shared memory, for a worker that goes on ---- */
 
@@ -129,12 +130,18 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   int32_t holders_n;
   struct holder *held = holders(&w->flows, &holders_n);
   if (held == NULL) return tm_err_set(err, 1, "memory", "no memory to load the scripts anew");
-  tm_script_free(w->script);
+  struct tm_script *retired = w->script;
+  if (w->retired != NULL) tm_script_free(w->retired);
+  tm_script_retire(retired);
   tm_worker_loop_end(w);
   close_others(kept, n);
   tm_flow_clear(&w->flows);
+  tm_owned_end();
   tm_ffi_states_orphan(changes);
   w = *worker = tm_worker_set_up(w->options, w->shared);
+  w->texts = w->shared->candidate;
+  w->retired = retired;
+  w->retired_ns = w->io->mono_ns(w->io);
   w->flows.epochs = epochs;
   w->flows.changes = changes;
   w->flows.budget = budget;
@@ -146,37 +153,61 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   if (rc == 0) rc = tm_script_restore(w->script, text->data, (size_t)text->len, err);
   if (rc == 0 && epochs != NULL) rc = tm_epochs_wake(epochs, err);
   if (rc == 0 && epochs != NULL) tm_worker_hear(w);
+  if (rc == 0) tm_script_begin(w->script, w->options);
   w->flows.replanned = 0;
   free(held);
   return rc;
 }
 
-/* The worker has ended when control is the parent. */
+/* From here on this is the worker; the one before ends, which may take a while where it has much memory. */
 static void take_over(struct tm_worker *w, int told_fd, pid_t before, pid_t control) {
-  const struct timespec moment = {0, 200 * 1000};
+  w->shared->generation = w->texts != NULL ? w->texts->number : w->shared->generation + 1;
+  w->shared->texts = w->texts;
   w->shared->heir = (int32_t)getpid();
   prctl(PR_SET_PDEATHSIG, 0);
   ssize_t n = write(told_fd, "y", 1);
   close(told_fd);
   if (n != 1) _exit(1);
-  while (getppid() == before) nanosleep(&moment, NULL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != control) _exit(1);
+  w->before = before;
+  w->control = control;
 }
 
-/* Returns when it has taken the worker's place; else it ends. */
-static void child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control) {
+void tm_reload_settle(struct tm_worker *w) {
+  if (w->before != 0 && getppid() != w->before) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != w->control) _exit(1);
+    w->before = 0;
+  }
+  if (w->retired != NULL && w->io->mono_ns(w->io) - w->retired_ns > RETIRED_NS) {
+    tm_script_free(w->retired);
+    w->retired = NULL;
+  }
+}
+
+/* To control: how it ended; reload_why says more. */
+static void tell(struct tm_worker *w, int code) {
+  w->shared->reload_code = code;
+  tm_undo_fence();
+  w->shared->reload_told = w->reloads;
+}
+
+/* Returns when it has taken the worker's place; else it ends. The first epoch is cut before any event: what lies in front of it was the scripts'
+ * before, and all behind it is these scripts'. 0, or -1 err. */
+static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pid_t before, pid_t control, struct tm_err *why) {
   struct tm_err err = {0};
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != before) _exit(1);
   if (begin_anew(&w, text, told_fd, &err) != 0) {
     tm_log_error("%s", err.detail);
-    _exit(1);
+    snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "%s", err.detail);
+    _exit(err.exit_code > 0 ? err.exit_code : REJECTED);
   }
   take_over(w, told_fd, before, control);
   tm_worker_name_pipelines(w);
   w->shared->counters.reloads++;
+  tell(w, 0);
   tm_log_info("the scripts were loaded anew");
+  return w->flows.epochs != NULL ? tm_epochs_cut(w->flows.epochs, 0, why) : 0;
 }
 
 /* ---- the worker ---- */
@@ -193,20 +224,32 @@ static int sinks_wake(struct tm_flows *f, struct tm_err *err) {
   return 0;
 }
 
-/* 1: the child has taken over. */
-static int wait_for_child(pid_t pid, int fd) {
+/* 0: the child has taken over; else the exit code that says why not. */
+static int wait_for_child(struct tm_worker *w, pid_t pid, int fd) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
   char said = 0;
-  int rc;
+  int rc, status = 0;
   do rc = poll(&p, 1, LOAD_MS);
   while (rc < 0 && errno == EINTR);
-  if (rc > 0 && read(fd, &said, 1) == 1) return 1;
+  if (rc > 0 && read(fd, &said, 1) == 1) return 0;
   if (rc == 0) {
     kill(pid, SIGKILL);
-    tm_log_error("the scripts were not loaded anew within %d s", LOAD_MS / 1000);
+    snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "the scripts were not loaded anew within %d s", LOAD_MS / 1000);
+    tm_log_error("%s", w->shared->reload_why);
   }
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
-  return 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  w->shared->heir = 0;  /* it may have died just behind saying so there */
+  if (rc == 0) return FAILED;
+  if (WIFEXITED(status)) return WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : FAILED;
+  snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "the process that loaded the scripts ended by signal %d (%s)", WTERMSIG(status),
+           strsignal(WTERMSIG(status)));
+  tm_log_error("%s", w->shared->reload_why);
+  return FAILED;
+}
+
+static void refused(struct tm_worker *w, const char *why) {
+  snprintf(w->shared->reload_why, sizeof w->shared->reload_why, "the scripts cannot be loaded anew: %s", why);
+  tm_log_error("%s", w->shared->reload_why);
 }
 
 static int hand_over(struct tm_worker *w, struct tm_err *err) {
@@ -227,18 +270,21 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
     if (pid == 0) {
       close(fds[0]);
       savings_end(&savings, 0);
-      child(w, &text, fds[1], before, control);
+      int taken = child(w, &text, fds[1], before, control, err);
       tm_buf_fini(&text);
-      return 1;
+      return taken == 0 ? 1 : -1;
     }
     close(fds[1]);
   }
-  if (pid > 0 && wait_for_child(pid, fds[0])) _exit(0);
+  int code = FAILED, generation = w->shared->generation;
+  if (pid > 0 && (code = wait_for_child(w, pid, fds[0])) == 0) _exit(0);
+  w->shared->generation = generation;
+  w->shared->texts = w->texts;
   if (fds[0] >= 0) close(fds[0]);
-  if (pid < 0) tm_log_error("the scripts cannot be loaded anew: %s", rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
-  tm_log_warning("%s", goes_on);
+  if (pid < 0) refused(w, rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
   savings_end(&savings, pid > 0 && !savings.failed);
   tm_buf_fini(&text);
+  tell(w, code);
   if (rests && tm_epochs_wake(e, err) != 0) return -1;
   return sinks_wake(&w->flows, err);
 }
@@ -253,13 +299,11 @@ static const char *waits_for(const struct tm_flows *f) {
 }
 
 static int given_up(struct tm_worker *w, const char *why) {
-  w->yielding = 0;
+  w->yielding = w->holding = 0;
   w->yield_until_ns = 0;
   w->reloads = w->shared->reload;
-  if (why != NULL) {
-    tm_log_error("the scripts cannot be loaded anew: %s", why);
-    tm_log_warning("%s", goes_on);
-  }
+  refused(w, why);
+  tell(w, FAILED);
   return 0;
 }
 
@@ -267,16 +311,19 @@ int tm_reload(struct tm_worker *w, struct tm_err *err) {
   const struct timespec moment = {0, 1000 * 1000};
   char why[320];
   if (w->shared->reload == w->reloads || w->ended) return 0;
-  if (w->ending) return given_up(w, NULL);
+  if (w->ending) return given_up(w, "the run is about to end");
   uint64_t now = w->io->mono_ns(w->io);
   if (w->yield_until_ns == 0) w->yield_until_ns = now + YIELD_SECONDS * UINT64_C(1000000000);
-  w->yielding = 1;
   if (now > w->yield_until_ns) {
     const char *sink = waits_for(&w->flows);
     snprintf(why, sizeof why, "%s%s for %d s", sink != NULL ? sink : "a step", sink != NULL ? " takes no rows" : " is not done", YIELD_SECONDS);
     return given_up(w, why);
   }
-  if (tm_worker_any_at_hand(w)) return 0;
+  /* events go on until the epoch under way is durable; no other one is cut meanwhile, but for a sink that waits for it */
+  int settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
+  w->yielding |= settled;
+  w->holding = !w->yielding || !tm_flow_uncommitted(&w->flows);
+  if (!w->yielding || tm_worker_any_at_hand(w)) return 0;
   if (w->flows.epochs != NULL) {
     int more = tm_epochs_step(w->flows.epochs, err);
     if (more != 0) return more;
@@ -286,12 +333,12 @@ int tm_reload(struct tm_worker *w, struct tm_err *err) {
     return 0;
   }
   if (tm_flow_flush(&w->flows, -1, 1, err) != 0) return -1;
-  int settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
+  settled = w->flows.epochs == NULL || tm_epochs_settled(w->flows.epochs);
   if (!settled || waits_for(&w->flows) != NULL || tm_flow_uncommitted(&w->flows)) {
     nanosleep(&moment, NULL);
     return 1;
   }
-  w->yielding = 0;
+  w->yielding = w->holding = 0;
   w->yield_until_ns = 0;
   w->reloads = w->shared->reload;
   return hand_over(w, err) < 0 ? -1 : 1;

@@ -18,5 +18,7 @@ struct tm_worker;
 /* One step of what was asked for, in each turn: 0 nothing is to be done, or what is on its way comes first; 1 turn again; -1 err: the
  * run cannot go on. In the child that has taken over it returns 1, and w has the new scripts. */
 int tm_reload(struct tm_worker *w, struct tm_err *err);
+/* In a child that has taken over, now and then: is the process before it gone, and is there time to free what it had? */
+void tm_reload_settle(struct tm_worker *w);
 
 #endif

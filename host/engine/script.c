@@ -151,18 +151,28 @@ struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *sh
   s->serial = shared->flow.marker.serial;
   shared->flow.marker.serial = 0;
   s->script_memory = o->script_memory;
-  s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);
+s->L = tm_lua_state_new(o->script_memory, !o->jit_off, err);
   s->guarded = !tm_guard_unwanted();
   if (!s->guarded) tm_log_warning("scripts run without a deadline (TIDEMILL_UNGUARDED)");
+  if (s->L != NULL && flows->replanned) tm_lua_state_compile(s->L, 0);  /* until it has loaded: what is done once is not worth a trace */
   if (s->L == NULL || (s->guarded && tm_guard_start(s->L, &shared->flow.marker, o->deadline_ms, err) != 0)) {
     tm_script_free(s);
     return NULL;
   }
-  if ((s->guarded && tm_guard_self_test(s->L, err) != 0) || boot(s, err) != 0) {
+  /* a process that takes another one's place runs the same LuaJIT on the same machine */
+  if ((s->guarded && !flows->replanned && tm_guard_self_test(s->L, err) != 0) || boot(s, err) != 0) {
     tm_script_free(s);
     return NULL;
   }
   return s;
+}
+
+void tm_script_begin(struct tm_script *s, const struct tm_options *o) { tm_lua_state_compile(s->L, !o->jit_off); }
+
+void tm_script_retire(struct tm_script *s) {
+  if (s->guarded) tm_guard_stop();
+  s->guarded = 0;
+  tm_lua_state_retire(s->L);
 }
 
 void tm_script_free(struct tm_script *s) {
@@ -487,6 +497,13 @@ void tm_script_ending(struct tm_script *s, double now) {
   lua_pushnumber(L, now);
   if (lua_pcall(L, 1, 0, 0) != 0) library_failed(s, "what the run holds at its end could not be told");
   lua_settop(L, top);
+}
+
+void tm_script_guarantees(struct tm_script *s) {
+  int top = lua_gettop(s->L);
+  push_function(s, "guarantees");
+  if (lua_pcall(s->L, 0, 0, 0) != 0) library_failed(s, "what sinks promise could not be told");
+  lua_settop(s->L, top);
 }
 
 int tm_script_rests(struct tm_script *s) {

@@ -15,6 +15,10 @@ struct tm_testing;
 /* Makes the Lua state, the guard (self-tested) and the library. NULL and err on failure. */
 struct tm_script *tm_script_new(const struct tm_options *o, struct tm_shared *shared, struct tm_flows *flows, struct tm_err *err);
 void tm_script_free(struct tm_script *s);
+/* One that was made where another was before (flows->replanned) has loaded: from here on it is compiled. */
+void tm_script_begin(struct tm_script *s, const struct tm_options *o);
+/* Nothing is called any more, and another one may be made; to be freed when there is time. */
+void tm_script_retire(struct tm_script *s);
 /* Loads and plans the scripts of the options; adds sources, sinks, pipelines and outs to the flows. checked: every
  * event gets a view of its own. With o->drawing nothing is added: the plan is drawn on stdout. err->exit_code 3 for a rejected script. */
 int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked, struct tm_err *err);
@@ -42,6 +46,8 @@ int tm_script_generate(struct tm_script *s, struct tm_source *source, struct tm_
 /* Compiled traces so far and how often compiling was given up, into the counters. */
 /* The end of the run begins: watermarks and sizes of states go to the shared block. */
 void tm_script_ending(struct tm_script *s, double now);
+/* What each sink promises, into the shared block's sinks, whose names are there. */
+void tm_script_guarantees(struct tm_script *s);
 /* Nothing can be read at `now` (ms of the calendar). The source of a pipeline whose watermark an input holds back that has been
  * silent for long enough, and the partition its clock is at: settle it (tm_flow_settle). -1: there is none until *due. */
 int tm_script_idle(struct tm_script *s, double now, int32_t *part, double *due);

@@ -19,8 +19,9 @@
 #include "embed.h"
 #include "failure.h"
 #include "lua_table.h"
+#include "script_read.h"
 
-enum { PRINTS_PER_SECOND = 200, SCRIPT_BYTES_MAX = 4 * 1024 * 1024 };
+enum { PRINTS_PER_SECOND = 200 };
 
 static struct tm_script_host *self_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
@@ -36,71 +37,6 @@ static int host_text(lua_State *L) {
   }
   lua_pushnil(L);
   return 1;
-}
-
-/* read(path): the file's text, or nil and why not */
-static int host_read(lua_State *L) {
-  struct tm_script_host *h = self_of(L);
-  const struct tm_io *io = h->flows->io;
-  const char *path = luaL_checkstring(L, 1);
-  int fd = io->open(io, path, O_RDONLY, 0);
-  if (fd < 0) {
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(-fd));
-    return 2;
-  }
-  int64_t size = io->size(io, fd), max = luaL_optinteger(L, 2, SCRIPT_BYTES_MAX);
-  if (size < 0) size = SCRIPT_BYTES_MAX;
-  int64_t n = -EFBIG;
-  char *text = size <= max ? malloc((size_t)size + 1) : NULL;
-  if (text != NULL) n = tm_io_read_all(io, fd, text, (size_t)size);
-  io->close(io, fd);
-  if (n < 0) {
-    free(text);
-    lua_pushnil(L);
-    lua_pushstring(L, strerror((int)-n));
-    return 2;
-  }
-  lua_pushlstring(L, text, (size_t)n);
-  free(text);
-  return 1;
-}
-
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-/* folder(path): the names in it in byte order, hidden ones left out; nil and why not */
-static int host_folder(lua_State *L) {
-  enum { NAMES_MAX = 10000 };
-  DIR *d = opendir(luaL_checkstring(L, 1));
-  if (d == NULL) {
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(errno));
-    return 2;
-  }
-  char **names = calloc(NAMES_MAX, sizeof *names);
-  int32_t n = 0;
-  const char *why = names == NULL ? "no memory" : NULL;
-  for (struct dirent *e; names != NULL && why == NULL && (e = readdir(d)) != NULL;) {
-    if (e->d_name[0] == '.') continue;
-    if (n == NAMES_MAX) why = "more than 10,000 files";
-    else if ((names[n] = strdup(e->d_name)) == NULL) why = "no memory";
-    else n++;
-  }
-  closedir(d);
-  if (names != NULL && why == NULL) {
-    qsort(names, (size_t)n, sizeof *names, by_name);
-    lua_createtable(L, n, 0);
-    for (int32_t i = 0; i < n; i++) {
-      lua_pushstring(L, names[i]);
-      lua_rawseti(L, -2, i + 1);
-    }
-  }
-  for (int32_t i = 0; i < n; i++) free(names[i]);
-  free(names);
-  if (why == NULL) return 1;
-  lua_pushnil(L);
-  lua_pushstring(L, why);
-  return 2;
 }
 
 static int host_print(lua_State *L) {
@@ -295,6 +231,19 @@ static int host_state_size(lua_State *L) {
   return 0;
 }
 
+/* guarantee(index of a sink, words): for status */
+static int host_guarantee(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_shared *sh = h->flows->shared;
+  int32_t index = (int32_t)luaL_checkinteger(L, 1);
+  if (index < 0 || index >= h->flows->outlets_n) return 0;
+  for (int32_t i = 0; i < sh->sinks_n; i++) {
+    struct tm_sink_place *p = &sh->sinks[i];
+    if (strcmp(p->name, h->flows->outlets[index]->sink.name) == 0) snprintf(p->guarantee, sizeof p->guarantee, "%s", luaL_checkstring(L, 2));
+  }
+  return 0;
+}
+
 /* rule_done(name, mode, matches, counted, errors, unknowns, ns, note): for the summary */
 static int host_rule_done(lua_State *L) {
   struct tm_shared *sh = self_of(L)->flows->shared;
@@ -331,6 +280,13 @@ static int host_quiet(lua_State *L) {
   if (s->follow != NULL) lua_pushinteger(L, 0);
   else if (s->quiet_ms > 0) lua_pushnumber(L, s->quiet_ms);
   else lua_pushnil(L);
+  return 1;
+}
+
+/* wall_ms(): the time of the clock on the wall, ms since 1970 */
+static int host_wall_ms(lua_State *L) {
+  const struct tm_script_host *h = self_of(L);
+  lua_pushnumber(L, (lua_Number)h->flows->io->real_ms(h->flows->io));
   return 1;
 }
 
@@ -558,17 +514,17 @@ static int host_failed_again(lua_State *L) {
 
 void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
-    {"text", host_text}, {"read", host_read}, {"print", host_print}, {"failure", host_failure},
-    {"files", host_files}, {"folder", host_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
+    {"text", host_text}, {"read", tm_script_read}, {"read_data", tm_script_read_data}, {"compiled", tm_script_compiled}, {"print", host_print}, {"failure", host_failure},
+    {"files", host_files}, {"folder", tm_script_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
-    {"watermark", host_watermark}, {"state_size", host_state_size}, {"rule_done", host_rule_done}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
+    {"watermark", host_watermark}, {"state_size", host_state_size}, {"rule_done", host_rule_done}, {"guarantee", host_guarantee}, {"quiet", host_quiet}, {"sink_how", host_sink_how},
     {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
     {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"end_run", host_end_run}, {"latency", host_latency},
     {"warn", host_warn}, {"inform", host_inform},
-    {"fail_run", host_fail_run}, {"table_packer", tm_lua_table_packer},
+    {"fail_run", host_fail_run}, {"wall_ms", host_wall_ms}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
@@ -576,6 +532,8 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     lua_pushcclosure(L, functions[i].fn, 1);
     lua_setfield(L, -2, functions[i].name);
   }
+  lua_pushboolean(L, h->flows->compiled != NULL && h->flows->compiles);
+  lua_setfield(L, -2, "compiles");
   lua_pushlightuserdata(L, h->changes);
   lua_setfield(L, -2, "changes");
   tm_buf_init(&h->packed, TM_ANY_SIZE_MAX);

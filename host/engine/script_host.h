@@ -22,6 +22,7 @@ struct tm_script_host {
   struct tm_shared *shared;
   struct tm_changes *changes;
   struct tm_buf packed;      /* the value of type any packed last */
+  struct tm_buf read;        /* the file read last */
   uint64_t print_second;     /* the second at hand, and prints in it */
   int prints;
   int changed;               /* what was refused is not what the data folder keeps: exit code 6 */

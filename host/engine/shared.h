@@ -15,7 +15,7 @@
 #include "../base/keep.h"
 #include "../base/undo.h"
 
-enum { TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_STATES = 128, TM_SHARED_RULES = 256, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
+enum { TM_SHARED_SOURCES = 64, TM_SHARED_SINKS = 128, TM_SHARED_FAILURES = 256, TM_SHARED_WATERMARKS = 64, TM_SHARED_STATES = 128, TM_SHARED_RULES = 256, TM_SHARED_NAMES = 512, TM_SHARED_PIPELINES = 256 };
 
 /* how far the worker is; control's words in the summary depend on it */
 enum tm_phase { TM_PHASE_LOADING = 0, TM_PHASE_RUNNING, TM_PHASE_DRAINING, TM_PHASE_DONE };
@@ -50,6 +50,26 @@ struct tm_state_size {
   double bytes;
 };
 
+/* Where a source is. */
+struct tm_source_place {
+  char name[256];
+  char kind[12];
+  char at[320];          /* the file at hand, if it has several */
+  double events, bytes;  /* so far */
+  double position;       /* bytes of the file or stream at hand, a record of a log; -1: it has none */
+  int32_t done;          /* it has ended */
+  int32_t waits;         /* nothing is read of it, as a sink takes nothing */
+};
+
+/* What a sink has. */
+struct tm_sink_place {
+  char name[256];
+  char kind[12];
+  char guarantee[20];    /* "exactly once" ...; empty: not known */
+  char why[160];         /* it takes nothing; empty: it does */
+  double bytes;          /* taken and not written yet */
+};
+
 /* What a rule of a pack did until the end of the run began. */
 struct tm_rule_done {
   char name[128];        /* pack/rule */
@@ -58,10 +78,21 @@ struct tm_rule_done {
   char note[180];        /* why it never decided anything, or what it raised first; empty: nothing to say */
 };
 
+struct tm_texts;
+
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
   volatile int32_t drain;            /* set by control: read no more, finish what was read, end */
   volatile int32_t reload;           /* counts up: control was asked to load the scripts anew */
+  volatile int32_t reload_told;      /* the worker has told what became of it, by these: */
+  int32_t reload_code;               /* 0 the new scripts run; else the exit code that says what was wrong */
+  char reload_why[1024];             /* and why */
+  volatile int32_t generation;       /* of scripts: 1, and one more each time they were loaded anew; 0: the first ones are being loaded */
+  struct tm_texts *volatile texts;   /* its files (texts.h); NULL: they are not kept */
+  struct tm_texts *compiled;         /* the library as bytecode, left by the first trial; NULL: it is compiled each time */
+  struct tm_texts *volatile candidate;  /* those of the scripts that are to be loaded anew */
+  volatile int32_t ask;              /* counts up: control wants to know how the run stands */
+  volatile int32_t told;             /* as far as the worker has told it: sources, sinks, watermarks, states, rules below */
   volatile int32_t heir;             /* the process that takes the worker's place, which is about to end; 0 none */
   volatile int32_t phase;            /* enum tm_phase */
   volatile int32_t failed;           /* the run ends with exit code 1, in order */
@@ -91,6 +122,10 @@ struct tm_shared {
   struct tm_rule_done rules[TM_SHARED_RULES]; /* those with something to say first, then by matches */
   int32_t rules_n;                   /* in use */
   int32_t rules_more;                /* that found no room */
+  struct tm_source_place sources[TM_SHARED_SOURCES];
+  int32_t sources_n;
+  struct tm_sink_place sinks[TM_SHARED_SINKS];
+  int32_t sinks_n;
   double batch_serial;               /* counts batches */
   double batch_good;                 /* events of the source of `batch` up to the batch's end: with marker.pipeline and row
                                         it names an event for good */

@@ -123,8 +123,7 @@ static void put_row(struct tm_buf *out, const char *name, uint64_t count) {
   put(out, "  %-*s %*s\n", NAME, name, VALUE, count_text(count, text));
 }
 
-static void put_counters(const struct tm_summary *sum, struct tm_buf *out) {
-  const struct tm_counters *c = &sum->shared->counters;
+static void put_counters(const struct tm_counters *c, struct tm_buf *out) {
   char count[32], extra[32], label[64];
   int i;
 
@@ -248,18 +247,27 @@ static void put_failures(const struct tm_shared *s, struct tm_buf *out) {
   if (s->failures_other > 0) put_row(out, "others", s->failures_other);
 }
 
+static void put_lists(const struct tm_shared *s, struct tm_buf *out) {
+  put_flows(s, out);
+  put_states(s, out);
+  put_rules(s, out);
+  put_watermarks(s, out);
+  put_failures(s, out);
+}
+
+void tm_summary_text_parts(const struct tm_shared *s, struct tm_buf *out) {
+  put_counters(&s->counters, out);
+  put_lists(s, out);
+}
+
 int tm_summary_text(const struct tm_summary *sum, struct tm_buf *out) {
   char a[32], b[32];
 
   put(out, "tidemill: %s in %s, %s events/s\n", sum->exit_code == 0 ? "done" : "ended", time_text(sum->wall_ns, a),
       count_text((uint64_t)rate(sum), b));
-  put_counters(sum, out);
+  put_counters(&sum->shared->counters, out);
   put_times(sum, out);
-  put_flows(sum->shared, out);
-  put_states(sum->shared, out);
-  put_rules(sum->shared, out);
-  put_watermarks(sum->shared, out);
-  put_failures(sum->shared, out);
+  put_lists(sum->shared, out);
   return out->cap_max < 0 ? -1 : 0;
 }
 
@@ -351,19 +359,23 @@ static void put_json_lists(const struct tm_shared *s, struct tm_buf *out) {
   put(out, "],\"failures_other\":%llu", (unsigned long long)s->failures_other);
 }
 
+void tm_summary_json_parts(const struct tm_shared *s, struct tm_buf *out) {
+  put_json_counters(&s->counters, out);
+  put(out, ",");
+  put_json_times("latency_ns", &s->latency, out);
+  put(out, ",");
+  put_json_times("epoch_work_ns", &s->epoch_work, out);
+  put(out, ",");
+  put_json_times("epoch_cpu_ns", &s->epoch_cpu, out);
+  put(out, ",");
+  put_json_lists(s, out);
+}
+
 int tm_summary_json(const struct tm_summary *sum, struct tm_buf *out) {
   put(out, "{\"exit_code\":%d,\"wall_s\":%.6f,\"cpu_s\":%.3f,\"memory_peak_bytes\":%llu,\"events_per_s\":%.0f,",
       sum->exit_code, (double)sum->wall_ns / 1e9, (double)sum->cpu_ms / 1000.0, (unsigned long long)sum->memory_peak,
       rate(sum));
-  put_json_counters(&sum->shared->counters, out);
-  put(out, ",");
-  put_json_times("latency_ns", &sum->shared->latency, out);
-  put(out, ",");
-  put_json_times("epoch_work_ns", &sum->shared->epoch_work, out);
-  put(out, ",");
-  put_json_times("epoch_cpu_ns", &sum->shared->epoch_cpu, out);
-  put(out, ",");
-  put_json_lists(sum->shared, out);
+  tm_summary_json_parts(sum->shared, out);
   put(out, "}\n");
   return out->cap_max < 0 ? -1 : 0;
 }

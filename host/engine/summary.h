@@ -21,6 +21,10 @@ struct tm_summary {
 /* Appends the summary: 80 columns, or one line of JSON. 0, or -1 out of space (the buffer then takes no more). */
 int tm_summary_text(const struct tm_summary *sum, struct tm_buf *out);
 int tm_summary_json(const struct tm_summary *sum, struct tm_buf *out);
+/* Members that tell of the run alone: counters, times, rows, states, rules, watermarks, failures; into an object that is open. */
+void tm_summary_json_parts(const struct tm_shared *s, struct tm_buf *out);
+/* The same for people, without times. */
+void tm_summary_text_parts(const struct tm_shared *s, struct tm_buf *out);
 /* The same to stderr, in one write. */
 void tm_summary_print(const struct tm_summary *sum);
 void tm_summary_print_json(const struct tm_summary *sum);

@@ -224,7 +224,9 @@ void tm_testing_push(lua_State *L, struct tm_testing *t) {
   }
 }
 
-int tm_testing_main(const struct tm_options *o) {
+int tm_testing_main(const struct tm_options *o) { return tm_testing_of(o, NULL); }
+
+int tm_testing_of(const struct tm_options *o, struct tm_texts *texts) {
   struct tm_err err = {0};
   struct tm_testing *t = calloc(1, sizeof *t);
   if (t == NULL) {
@@ -241,6 +243,7 @@ int tm_testing_main(const struct tm_options *o) {
     t->shared->flow.max_rows = o->max_rows;
     t->flows.io = &t->io;
     t->flows.shared = t->shared;
+    t->flows.texts = texts;
     t->flows.max_event = o->max_event;
     t->flows.max_rows = o->max_rows;
     t->flows.script = tm_script_new(o, t->shared, &t->flows, &err);

@@ -15,6 +15,9 @@ struct tm_testing;
 /* Runs the specs named by o->scripts (files and folders; none: the current folder). Returns the exit code: 0 all passed, 4 some
  * failed, 3 a script was rejected, 1 the run could not be made. */
 int tm_testing_main(const struct tm_options *o);
+/* The same with scripts and packs as they are in a generation (texts.h), where they are there. */
+struct tm_texts;
+int tm_testing_of(const struct tm_options *o, struct tm_texts *texts);
 /* Pushes the table of functions that tidemill.testing moves the engine by. May raise for lack of memory. */
 void tm_testing_push(struct lua_State *L, struct tm_testing *t);
 

@@ -20,6 +20,7 @@
 #include "guard.h"
 #include "reload.h"
 #include "script.h"
+#include "texts.h"
 #include "worker_own.h"
 
 enum { FLUSH_EVERY_MS = 20, SLICE_NS = 2000000, CUT_AGAIN_NS = 10000000 };
@@ -315,7 +316,7 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   if (e == NULL) return 0;
   int more = tm_epochs_step(e, err);
   if (more != 0 || w->ended) return more;
-  if (!w->cutting) w->cutting = tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
+  if (!w->cutting) w->cutting = !w->holding && tm_epochs_due(e) && w->io->mono_ns(w->io) >= w->cut_from_ns;
   if (!w->cutting) return 0;
   if (!tm_worker_any_at_hand(w)) {
     w->cutting = 0;
@@ -365,6 +366,8 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
     w->cut_short = !all_done(w);
     w->shared->phase = TM_PHASE_DRAINING;
   }
+  if (w->shared->ask != w->shared->told) tm_worker_tell(w);
+  if (w->before != 0 || w->retired != NULL) tm_reload_settle(w);
   int kept = keep(w, err), yields = kept < 0 ? 0 : tm_reload(w, err);
   if (kept < 0 || yields < 0) return TURN_FAILED;
   enum turn t = turn_all(w, &asked, err);
@@ -377,7 +380,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   if (t == TURN_AGAIN || t == TURN_FAILED) return t;
   if (t == TURN_END && !w->ended) {
     w->ended = 1;
-    w->shared->watermarks_n = w->shared->states_n = 0;
+    w->shared->watermarks_n = w->shared->states_n = w->shared->rules_n = w->shared->rules_more = 0;
     tm_script_ending(w->script, (double)w->io->real_ms(w->io));
   }
   if (t == TURN_END && !rests(w) && fire(w)) return TURN_AGAIN;
@@ -414,10 +417,15 @@ int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err) {
   w->flows.max_rows = o->max_rows;
   w->shared->flow.max_rows = o->max_rows;
   tm_undo_restore(&w->shared->undo);  /* before anything is found again */
+  w->flows.compiled = w->shared->compiled;
+  w->flows.compiles = checked && w->flows.compiled != NULL && w->flows.compiled->entries == 0;
   w->script = tm_script_new(o, w->shared, &w->flows, err);
   if (w->script == NULL) return -1;
   w->flows.script = w->script;
-  return tm_script_load(w->script, o, checked, err);
+  w->flows.texts = w->texts;
+  int rc = tm_script_load(w->script, o, checked, err);
+  if (!checked) w->flows.texts = NULL;  /* what scripts read later is not what they are made of */
+  return rc;
 }
 
 /* For control's words about a death. */
@@ -465,6 +473,26 @@ static int import_all(struct tm_worker *w, struct tm_err *err) {
   return 0;
 }
 
+/* Which generation the first scripts of this process are: of a run that is kept the one before, if nothing of them has changed. */
+static int settle_generation(struct tm_worker *w, struct tm_err *err) {
+  struct tm_shared *s = w->shared;
+  struct tm_texts *t = w->texts, *before = NULL;
+  int32_t was = tm_epochs_generation(w->flows.epochs);
+  int rc = 0;
+  if (t == NULL || s->generation != 0) return 0;
+  if (was > 0 && (before = tm_texts_new()) != NULL && tm_texts_load(before, was, w->io, w->options->data, err) == 0 && tm_texts_within(t, before)) {
+    t->number = was;
+    t->before = before->before;
+  } else {
+    t->number = was + 1;
+    t->before = was;
+    if (w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs)) rc = tm_texts_save(t, w->io, w->options->data, err);
+  }
+  tm_texts_free(before);
+  s->generation = t->number;
+  return rc;
+}
+
 static struct tm_worker worker;
 
 struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared *shared) {
@@ -473,6 +501,7 @@ struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared 
   worker.io = &tm_io_real;
   worker.shared = shared;
   worker.reloads = shared->reload;
+  worker.texts = shared->texts;
   worker.replays = o->replay != NULL;
   tm_worker_loop_begin(&worker);
   return &worker;
@@ -489,6 +518,7 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
     return 0;
   }
   if (tm_worker_load(w, 0, &err) != 0) return tm_worker_told(&err, 1);
+  if (settle_generation(w, &err) != 0) return tm_worker_told(&err, 1);
   if (w->flows.epochs != NULL && tm_epochs_prepare(w->flows.epochs, &w->flows, w->script, &err) != 0) return tm_worker_told(&err, 1);
   if (tm_worker_open(w, &err) != 0) return tm_worker_told(&err, 1);
   tm_worker_name_pipelines(w);

@@ -5,6 +5,7 @@
 
 #include "../base/log.h"
 #include "script.h"
+#include "trial.h"
 #include "worker_own.h"
 
 /* Runs the sample through, every event with a view of its own; what fails is told as in a run. */
@@ -40,7 +41,7 @@ int tm_worker_trial(const struct tm_options *o, struct tm_shared *shared) {
   struct tm_err err = {0};
   int warnings = 0, problems = tm_worker_load(w, 1, &err) == 0 ? tm_script_lint(w->script, &warnings, &err) : -1;
   if (problems < 0) return tm_worker_told(&err, 3);
-  return problems > 0 ? 3 : 0;
+  return problems > 0 ? 3 : tm_trial_tests(o, w->texts);
 }
 
 int tm_worker_graph(const struct tm_options *o, struct tm_shared *shared) {

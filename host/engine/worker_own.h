@@ -1,4 +1,4 @@
-/* worker_own.h - the inside of a worker; for worker.c, worker_wait.c, worker_check.c and reload.c only. */
+/* worker_own.h - the inside of a worker; for worker*.c and reload.c only. */
 #ifndef TM_ENGINE_WORKER_OWN_H
 #define TM_ENGINE_WORKER_OWN_H
 
@@ -6,6 +6,8 @@
 #pragma GCC diagnostic ignored "-Wstrict-aliasing"
 #include <ev.h>
 #pragma GCC diagnostic pop
+
+#include <sys/types.h>
 
 #include "flow.h"
 #include "worker.h"
@@ -39,6 +41,11 @@ struct tm_worker {
   double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
   uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
   uint64_t events_at_flush;
+  struct tm_texts *texts;                   /* where its scripts are loaded from (texts.h); NULL: from the disk */
+  struct tm_script *retired;                /* that of the process it was forked from, to be freed when there is time; NULL none */
+  uint64_t retired_ns;
+  pid_t before, control;                    /* the process it was forked from, until it is gone, and control; 0: it is */
+  int holding;                              /* no epoch is cut, as the last one is waited for by who yields */
   int yielding;                             /* no batch is begun, as a child is to take over (reload.h) */
   int32_t reloads;                          /* shared->reload, as far as it was followed */
   uint64_t yield_until_ns;                  /* then it is given up */
@@ -53,6 +60,8 @@ void tm_worker_loop_end(struct tm_worker *w);
 int tm_worker_wait(struct tm_worker *w, struct tm_err *err);
 /* Some islands are at work, others wait: has anything come for those? 1 it was asked, which is done once in a while. */
 int tm_worker_look(struct tm_worker *w);
+/* worker_tell.c. Control asks how the run stands: it is told, in the shared block. Between two batches or within one. */
+void tm_worker_tell(struct tm_worker *w);
 /* Makes a Lua state and loads the scripts into it. checked: every event gets a view of its own. 0, or -1 err. */
 int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err);
 /* Opens what was loaded, and finds where its predecessor was: 0, or -1 err. */

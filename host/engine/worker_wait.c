@@ -5,10 +5,11 @@
 
 #include "../base/log.h"
 #include "epochs.h"
+#include "reload.h"
 #include "script.h"
 #include "worker_own.h"
 
-enum { LOOK_EVERY_NS = 1000000, YIELD_LOOK_NS = 50000000 };
+enum { LOOK_EVERY_NS = 1000000, YIELD_LOOK_NS = 50000000, ADOPT_LOOK_NS = 2000000 };
 static const double RETRY_SECONDS = 0.5;
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents) {
@@ -116,7 +117,8 @@ static void wait_for_sources(struct tm_worker *w) {
     uint64_t due = s->files != NULL ? tm_files_due(s->files) : 0;
     if (due > 0 && (first == 0 || due < first)) first = due;
   }
-  if (w->yielding && (first == 0 || first > now + YIELD_LOOK_NS)) first = now + YIELD_LOOK_NS;
+  if (w->before != 0) first = now + ADOPT_LOOK_NS;
+  if ((w->yielding || w->holding) && (first == 0 || first > now + YIELD_LOOK_NS)) first = now + YIELD_LOOK_NS;
   ev_timer_stop(w->loop, &w->due);
   if (w->idle_due_ms < INFINITY) {
     double in_ms = w->idle_due_ms - (double)w->io->real_ms(w->io);
@@ -133,9 +135,10 @@ int tm_worker_wait(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
   wait_for_sinks(w);
   wait_for_sources(w);
-  if ((w->shared->drain && !w->ending) || (w->shared->reload != w->reloads && !w->yielding)) return 0;
+  if ((w->shared->drain && !w->ending) || w->shared->ask != w->shared->told || (w->shared->reload != w->reloads && !w->yielding && !w->holding)) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
+  if (w->retired != NULL) tm_reload_settle(w);
   ev_run(w->loop, 0);
   return 0;
 }

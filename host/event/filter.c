@@ -11,6 +11,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "../base/owned.h"
 #include "fields.h"
 
 enum { NODES_MAX = 64, BLOCK = 64 };
@@ -25,7 +26,7 @@ enum {
 struct node {
   int32_t field;
   int32_t op;
-  int32_t on_true;             /* a node behind this one, or TM_FILTER_DROP, TM_FILTER_KEEP */
+  int32_t on_true;             /* a node behind this one, or one of enum tm_filter_end */
   int32_t on_false;
   double num;
   char *text;
@@ -42,7 +43,7 @@ struct tm_filter {
 struct split { uint64_t yes, no; };
 
 struct tm_filter *tm_ffi_filter_new(struct tm_fields *f) {
-  struct tm_filter *filter = calloc(1, sizeof *filter);
+  struct tm_filter *filter = tm_owned_calloc(1, sizeof *filter);
   if (filter != NULL) filter->fields = f;
   return filter;
 }
@@ -51,7 +52,7 @@ int32_t tm_ffi_filter_add(struct tm_filter *f, int32_t field, int32_t op, double
                           int32_t on_true, int32_t on_false) {
   if (f->n == NODES_MAX || field <= 0 || field >= f->fields->n) return -1;
   struct node *node = &f->nodes[f->n];
-  node->text = malloc((size_t)len + 1);
+  node->text = tm_owned_malloc((size_t)len + 1);
   if (node->text == NULL) return -1;
   if (len > 0) memcpy(node->text, text, (size_t)len);
   node->field = field;
@@ -187,6 +188,26 @@ static void find_words(struct tm_filter *f) {
     struct node *node = &f->nodes[i];
     const struct tm_words *words = f->fields->list[node->field].words;
     node->id = node->op == TM_FILTER_EQ_TEXT && words != NULL ? tm_words_known(words, node->text, node->len) : 0;
+  }
+}
+
+void tm_ffi_filter_flags(struct tm_filter *f, const struct tm_batch *b, int32_t n, uint32_t bit, uint32_t *flags, uint8_t *unsure) {
+  find_words(f);
+  for (int32_t base = 0; base < n; base += BLOCK) {
+    int32_t left = n - base < BLOCK ? n - base : BLOCK;
+    uint64_t all = left == BLOCK ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+    uint64_t reached[NODES_MAX] = {all}, dropped = 0, matched = 0;
+    for (int32_t k = 0; k < f->n; k++) {
+      if (reached[k] == 0) continue;
+      const struct node *node = &f->nodes[k];
+      struct split s = test(node, &f->fields->list[node->field], base, b->raw, left, reached[k]);
+      uint64_t yes = reached[k] & s.yes, no = reached[k] & s.no;
+      reach(reached, &dropped, node->on_true, yes);
+      reach(reached, &dropped, node->on_false, no);
+      matched |= (node->on_true == TM_FILTER_MATCH ? yes : 0) | (node->on_false == TM_FILTER_MATCH ? no : 0);
+    }
+    for (uint64_t rows = matched; rows != 0; rows &= rows - 1) flags[base + __builtin_ctzll(rows)] |= bit;
+    for (uint64_t rows = all & ~matched & ~dropped; rows != 0; rows &= rows - 1) unsure[base + __builtin_ctzll(rows)] = 1;
   }
 }
 

@@ -1,9 +1,9 @@
 /* rules.c - the conditions of many rules over columns of numbers, rule by rule.
  *
- * A chunk is up to 256 rows. What a rule compares lies in columns (features, fields, numbers for texts); a condition is a
- * graph of comparisons read off the rule's function (lua/tidemill/rules_compare.lua), walked by all rows of the chunk at once: a test
- * splits words of 64 rows into those for which it is surely true, surely false, and the others, whose rule the library calls as a
- * function. So there is no branch to guess, and nothing differs from calling it for every row.
+ * A chunk is up to 256 rows. What a rule looks at lies in columns (features, fields, numbers for texts); a condition is a graph read off
+ * the rule's function (lua/tidemill/rules_condition.lua), walked by all rows of the chunk at once (rules_graph.h): words of 64 rows are
+ * split into those for which it is surely true, surely false, and the others, whose rule the library calls as a function. So there is no
+ * branch to guess, and nothing differs from calling it for every row.
  *
  *   rows of a rule   todo    all rows, or those that the index gave (tm_ffi_rules_add)
  *                    unknown todo where a feature that it needs is nil, or one that it reads is warming
@@ -14,34 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
-#include "../abi_c.h"
+#include "rules_graph.h"
 
-enum { WORDS = TM_RULES_ROWS / 64, NODES_MAX = 64, MEASURED = 16, FEW = 6 };
-
-struct node {
-  int32_t column;
-  int32_t op;
-  int32_t on_true;               /* a later node, or enum tm_filter_end */
-  int32_t on_false;
-  double num;
-};
+enum { WORDS = TM_GRAPH_WORDS, MEASURED = 16, FEW = 6 };
 
 struct rule {
-  struct node *nodes;            /* NULL: the function is asked for every row */
+  struct tm_graph_node *nodes;   /* NULL: the function is asked for every row */
   int32_t *needs;                /* columns that must be known; then those that may be nil, but not warming */
-  int32_t nodes_n, needs_n, reads_n;
+  int32_t *plain;                /* columns that must be known in rows that are plain; NULL: none are */
+  int32_t nodes_n, needs_n, reads_n, plain_n;
   int32_t indexed;
   uint64_t todo[WORDS], hit[WORDS], ask[WORDS], error[WORDS];
-};
-
-struct column {
-  const double *num;
-  const uint8_t *known;
-  uint64_t is_nil[WORDS], is_known[WORDS], is_warming[WORDS];
 };
 
 struct rules {
@@ -51,11 +35,9 @@ struct rules {
   uint64_t *active, *always;     /* a bit a rule */
   uint64_t left_out[WORDS];      /* rows that have failed */
   struct rule *rules;
-  struct column *columns;
+  struct tm_graph_column *columns;
   double chunks;
 };
-
-struct split { uint64_t yes, no; };
 
 static struct rules *own(struct tm_rules *r) { return (struct rules *)(void *)r; }
 
@@ -87,6 +69,7 @@ void tm_ffi_rules_free(struct tm_rules *p) {
   for (int32_t i = 0; r->rules != NULL && i < r->rules_n; i++) {
     free(r->rules[i].nodes);
     free(r->rules[i].needs);
+    free(r->rules[i].plain);
   }
   free(r->rules);
   free(r->columns);
@@ -101,7 +84,7 @@ void tm_ffi_rules_free(struct tm_rules *p) {
 }
 
 void tm_ffi_rules_column(struct tm_rules *p, int32_t column, const double *num, const uint8_t *known) {
-  struct column *c = &own(p)->columns[column];
+  struct tm_graph_column *c = &own(p)->columns[column];
   c->num = num;
   c->known = known;
 }
@@ -121,23 +104,24 @@ int32_t tm_ffi_rules_put(struct tm_rules *p, int32_t rule, int32_t indexed, cons
   return 0;
 }
 
-int32_t tm_ffi_rules_test(struct tm_rules *p, int32_t rule, int32_t column, int32_t op, double num, int32_t on_true, int32_t on_false) {
+int32_t tm_ffi_rules_node(struct tm_rules *p, int32_t rule, int32_t op, int32_t a, int32_t b, int32_t to, double num, int32_t on_true,
+                          int32_t on_false) {
   struct rule *x = &own(p)->rules[rule];
-  if (x->nodes_n == NODES_MAX) return -1;
-  struct node *nodes = realloc(x->nodes, sizeof *nodes * (size_t)(x->nodes_n + 1));
+  if (x->nodes_n == TM_GRAPH_NODES_MAX) return -1;
+  struct tm_graph_node *nodes = realloc(x->nodes, sizeof *nodes * (size_t)(x->nodes_n + 1));
   if (nodes == NULL) return -1;
   x->nodes = nodes;
-  x->nodes[x->nodes_n++] = (struct node){column, op, on_true, on_false, num};
+  x->nodes[x->nodes_n++] = (struct tm_graph_node){op, a, b, to, on_true, on_false, num};
   return 0;
 }
 
 /* Numbers of a field of events, where they are at hand as such; Lua is asked about the others. */
-void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double *num, uint8_t *known) {
+void tm_ffi_rules_gather(const struct tm_cell *cells, const int32_t *home, int32_t n, double below, double *num, uint8_t *known) {
   for (int32_t j = 0; j < n; j++) {
     const struct tm_cell *c = &cells[home[j]];
     int32_t kind = c->tag & 15;
     num[j] = c->num;
-    known[j] = kind == TM_KIND_ABSENT || kind == TM_KIND_NULL ? 0 : kind == TM_KIND_NUMBER && c->num - c->num == 0 ? 1 : 3;
+    known[j] = kind == TM_KIND_ABSENT || kind == TM_KIND_NULL ? 0 : kind == TM_KIND_NUMBER && c->num < below && c->num > -below ? 1 : 3;
   }
 }
 
@@ -145,157 +129,6 @@ void tm_ffi_rules_add(struct tm_rules *p, int32_t rule, int32_t row) {
   struct rules *r = own(p);
   r->rules[rule].todo[row / 64] |= UINT64_C(1) << row % 64;
   r->active[rule / 64] |= UINT64_C(1) << rule % 64;
-}
-
-/* Which of 64 codes are c. */
-static uint64_t codes_equal(const uint8_t *codes, uint8_t c) {
-  uint64_t bits = 0;
-#ifdef __SSE2__
-  const __m128i wanted = _mm_set1_epi8((char)c);
-  for (int32_t i = 0; i < 64; i += 16) {
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(codes + i));
-    bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, wanted)) << i;
-  }
-#else
-  for (int32_t i = 0; i < 64; i++) bits |= (uint64_t)(codes[i] == c) << i;
-#endif
-  return bits;
-}
-
-/* COMPARE(a, b): the rows of 64 for which it holds. */
-#ifdef __SSE2__
-#define COMPARE(compare)                                                                             \
-  for (int32_t i = 0; i < 64; i += 8) {                                                              \
-    uint32_t four = (uint32_t)_mm_movemask_pd(compare(_mm_loadu_pd(v + i), k)) |                     \
-                    (uint32_t)_mm_movemask_pd(compare(_mm_loadu_pd(v + i + 2), k)) << 2 |            \
-                    (uint32_t)_mm_movemask_pd(compare(_mm_loadu_pd(v + i + 4), k)) << 4 |            \
-                    (uint32_t)_mm_movemask_pd(compare(_mm_loadu_pd(v + i + 6), k)) << 6;             \
-    bits |= (uint64_t)four << i;                                                                     \
-  }                                                                                                  \
-  break
-#define LESS _mm_cmplt_pd
-#define LESS_EQUAL _mm_cmple_pd
-#define GREATER _mm_cmpgt_pd
-#define GREATER_EQUAL _mm_cmpge_pd
-#define EQUAL _mm_cmpeq_pd
-#else
-#define COMPARE(compare)                                                       \
-  for (int32_t i = 0; i < 64; i++) bits |= (uint64_t)(compare(v[i], k)) << i;  \
-  break
-#define LESS(a, b) ((a) < (b))
-#define LESS_EQUAL(a, b) ((a) <= (b))
-#define GREATER(a, b) ((a) > (b))
-#define GREATER_EQUAL(a, b) ((a) >= (b))
-#define EQUAL(a, b) ((a) == (b))
-#endif
-
-static uint64_t compare(const double *v, int32_t op, double num) {
-#ifdef __SSE2__
-  const __m128d k = _mm_set1_pd(num);
-#else
-  const double k = num;
-#endif
-  uint64_t bits = 0;
-  switch (op) {
-    case TM_FILTER_LT: COMPARE(LESS);
-    case TM_FILTER_LE: COMPARE(LESS_EQUAL);
-    case TM_FILTER_GT: COMPARE(GREATER);
-    case TM_FILTER_GE: COMPARE(GREATER_EQUAL);
-    default: COMPARE(EQUAL);
-  }
-  return bits;
-}
-
-/* As Lua compares: nil raises when it is ordered, and equals nothing but nil. What is neither yes nor no Lua is asked about. */
-static struct split test(const struct node *node, const struct column *c, int32_t w) {
-  const double *v = c->num + 64 * w;
-  uint64_t known = c->is_known[w], bits;
-  switch (node->op) {
-    case TM_FILTER_EQ_NIL: return (struct split){c->is_nil[w], known};
-    case TM_FILTER_TRUTH: return (struct split){known, c->is_nil[w]};
-    case TM_FILTER_EQ_TRUE:
-      bits = compare(v, TM_FILTER_EQ_NUMBER, 1) & known;
-      return (struct split){bits, (known & ~bits) | c->is_nil[w]};
-    case TM_FILTER_EQ_FALSE:
-      bits = compare(v, TM_FILTER_EQ_NUMBER, 0) & known;
-      return (struct split){bits, (known & ~bits) | c->is_nil[w]};
-    case TM_FILTER_EQ_NUMBER:
-      bits = compare(v, node->op, node->num) & known;
-      return (struct split){bits, (known & ~bits) | c->is_nil[w]};
-    default:
-      bits = compare(v, node->op, node->num) & known;
-      return (struct split){bits, known & ~bits};
-  }
-}
-
-/* One row alone: where it ends, enum tm_filter_end. */
-static int32_t walk_row(const struct rule *x, const struct rules *r, int32_t w, int32_t bit) {
-  int32_t k = 0;
-  while (k >= 0) {
-    const struct node *node = &x->nodes[k];
-    const struct column *c = &r->columns[node->column];
-    double v = c->num[w * 64 + bit];
-    int known = (int)(c->is_known[w] >> bit & 1), nil = (int)(c->is_nil[w] >> bit & 1), yes;
-    switch (node->op) {
-      case TM_FILTER_EQ_NIL: yes = nil; break;
-      case TM_FILTER_TRUTH: yes = known; break;
-      case TM_FILTER_EQ_TRUE: yes = known && v == 1; break;
-      case TM_FILTER_EQ_FALSE: yes = known && v == 0; break;
-      case TM_FILTER_EQ_NUMBER: yes = known && v == node->num; break;
-      case TM_FILTER_LT: yes = v < node->num; nil = 0; break;
-      case TM_FILTER_LE: yes = v <= node->num; nil = 0; break;
-      case TM_FILTER_GT: yes = v > node->num; nil = 0; break;
-      default: yes = v >= node->num; nil = 0; break;
-    }
-    if (!known && !nil) return TM_FILTER_KEEP;
-    k = yes ? node->on_true : node->on_false;
-  }
-  return k;
-}
-
-static void walk_few(struct rule *x, const struct rules *r, int32_t w, uint64_t rows) {
-  uint64_t hit = 0, ask = 0;
-  for (; rows != 0; rows &= rows - 1) {
-    int32_t end = walk_row(x, r, w, __builtin_ctzll(rows));
-    if (end == TM_FILTER_MATCH) hit |= rows & -rows;
-    else if (end == TM_FILTER_KEEP) ask |= rows & -rows;
-  }
-  x->hit[w] = hit;
-  x->ask[w] = ask;
-}
-
-static void walk(struct rule *x, const struct rules *r, int32_t w, uint64_t rows) {
-  uint64_t reached[NODES_MAX], hit = 0, ask = 0;
-  memset(reached, 0, sizeof *reached * (size_t)x->nodes_n);
-  reached[0] = rows;
-  for (int32_t k = 0; k < x->nodes_n; k++) {
-    const struct node *node = &x->nodes[k];
-    uint64_t here = reached[k];
-    if (here == 0) continue;
-    struct split s = test(node, &r->columns[node->column], w);
-    ask |= here & ~(s.yes | s.no);
-    s.yes &= here;
-    s.no &= here;
-    if (node->on_true >= 0) reached[node->on_true] |= s.yes;
-    else if (node->on_true == TM_FILTER_MATCH) hit |= s.yes;
-    else if (node->on_true == TM_FILTER_KEEP) ask |= s.yes;
-    if (node->on_false >= 0) reached[node->on_false] |= s.no;
-    else if (node->on_false == TM_FILTER_MATCH) hit |= s.no;
-    else if (node->on_false == TM_FILTER_KEEP) ask |= s.no;
-  }
-  x->hit[w] = hit;
-  x->ask[w] = ask;
-}
-
-static void columns_begin(struct rules *r, int32_t words) {
-  for (int32_t i = 0; i < r->columns_n; i++) {
-    struct column *c = &r->columns[i];
-    for (int32_t w = 0; w < words; w++) {
-      c->is_nil[w] = codes_equal(c->known + 64 * w, 0);
-      c->is_known[w] = codes_equal(c->known + 64 * w, 1);
-      c->is_warming[w] = codes_equal(c->known + 64 * w, 2);
-    }
-  }
 }
 
 static double now_ns(void) {
@@ -330,8 +163,8 @@ static void judge(struct rules *r, int32_t at, int32_t n) {
     stat->unknowns += count(rows & ~known);
     rows &= known;
     if (x->nodes == NULL) x->ask[w] = rows;
-    else if (is_few(rows)) walk_few(x, r, w, rows);
-    else walk(x, r, w, rows);
+    else if (is_few(rows)) tm_graph_walk_few(x->nodes, r->columns, w, rows, &x->hit[w], &x->ask[w]);
+    else tm_graph_walk(x->nodes, x->nodes_n, r->columns, w, rows, &x->hit[w], &x->ask[w]);
     any |= x->ask[w];
   }
   if (any != 0) r->pub.asking[r->pub.asking_n++] = at;
@@ -339,7 +172,7 @@ static void judge(struct rules *r, int32_t at, int32_t n) {
 
 void tm_ffi_rules_judge(struct tm_rules *p, int32_t n) {
   struct rules *r = own(p);
-  columns_begin(r, (n + 63) / 64);
+  for (int32_t i = 0; i < r->columns_n; i++) tm_graph_column_begin(&r->columns[i], (n + 63) / 64);
   p->asking_n = 0;
   p->chunk = n;
   memset(r->left_out, 0, sizeof r->left_out);
@@ -365,11 +198,30 @@ void tm_ffi_rules_clock(struct tm_rules *p, int32_t rule, int32_t ends) {
   p->stats[rule].ns += ends ? now_ns() : -now_ns();
 }
 
+int32_t tm_ffi_rules_plain(struct tm_rules *p, int32_t rule, const int32_t *columns, int32_t n) {
+  struct rule *x = &own(p)->rules[rule];
+  x->plain = malloc(sizeof *x->plain * (size_t)(n + 1));
+  if (x->plain == NULL) return -1;
+  for (int32_t i = 0; i < n; i++) x->plain[i] = columns[i];
+  x->plain_n = n;
+  return 0;
+}
+
 int32_t tm_ffi_rules_asked(struct tm_rules *p, int32_t rule) {
   struct rules *r = own(p);
+  const struct rule *x = &r->rules[rule];
+  uint64_t asked[WORDS];
   int32_t n = 0;
+  for (int32_t w = 0; w * 64 < p->chunk; w++) {
+    uint64_t plain = asked[w] = x->ask[w] & ~r->left_out[w];
+    if (x->plain == NULL) continue;
+    for (int32_t i = 0; i < x->plain_n; i++) plain &= r->columns[x->plain[i]].is_known[w];
+    asked[w] &= ~plain;
+    for (; plain != 0; plain &= plain - 1) p->rows[n++] = w * 64 + __builtin_ctzll(plain);
+  }
+  p->plain_n = n;
   for (int32_t w = 0; w * 64 < p->chunk; w++)
-    for (uint64_t bits = r->rules[rule].ask[w] & ~r->left_out[w]; bits != 0; bits &= bits - 1) p->rows[n++] = w * 64 + __builtin_ctzll(bits);
+    for (; asked[w] != 0; asked[w] &= asked[w] - 1) p->rows[n++] = w * 64 + __builtin_ctzll(asked[w]);
   return n;
 }
 

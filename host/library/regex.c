@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "../base/buf.h"
+#include "../base/owned.h"
 
 enum {
   PATTERN_MAX = 65536,
@@ -40,10 +41,12 @@ struct tm_re {
   const char **names;       /* of groups, by number; NULL: none */
   int64_t budget;           /* steps left to `counted` */
   size_t last;              /* where its last step was */
+  struct tm_re *next;       /* of all there are */
   int32_t pattern_len;
   char pattern[];
 };
 
+static struct tm_re *made;
 static pcre2_jit_stack *stack;
 static pcre2_compile_context *compile_context;
 
@@ -142,6 +145,14 @@ static uint32_t options_of(int32_t flags) {
   return options;
 }
 
+static void forget(void) {
+  while (made != NULL) {
+    struct tm_re *re = made;
+    made = re->next;
+    re_free(re);
+  }
+}
+
 struct tm_re *tm_ffi_re_new(const char *pattern, int32_t len, int32_t flags, struct tm_buf *why) {
   struct tm_re *re = len <= PATTERN_MAX ? calloc(1, sizeof *re + (size_t)len + 1) : NULL;
   why->len = 0;
@@ -167,6 +178,9 @@ struct tm_re *tm_ffi_re_new(const char *pattern, int32_t len, int32_t flags, str
     re->ascii = compile(re, (re->options & ~(PCRE2_UTF | PCRE2_MATCH_INVALID_UTF)) | PCRE2_NEVER_UTF, why);
     why->len = 0;
   }
+  tm_owned_ending(forget);
+  re->next = made;
+  made = re;
   return re;
 }
 

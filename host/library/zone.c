@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/owned.h"
 #include "date.h"
 
 enum { CHANGES_MAX = 10000, TYPES_MAX = 256, RULE_YEARS = 3, DAY_S = 86400, HEAD = 44 };
@@ -279,8 +280,8 @@ static int types_read(struct tm_zone *z, const char *p, const struct head *h) {
 static int changes_read(struct tm_zone *z, const char *p, const struct head *h, int time_bytes) {
   const char *index = p + h->time * time_bytes;
   z->n = (int32_t)h->time;
-  z->at = calloc((size_t)z->n + 1, sizeof *z->at);
-  z->type = calloc((size_t)z->n + 1, 1);
+  z->at = tm_owned_calloc((size_t)z->n + 1, sizeof *z->at);
+  z->type = tm_owned_calloc((size_t)z->n + 1, 1);
   if (z->at == NULL || z->type == NULL) return -1;
   for (int32_t i = 0; i < z->n; i++) {
     z->at[i] = big_endian(p + (size_t)i * (size_t)time_bytes, time_bytes);
@@ -316,7 +317,7 @@ static int file_read(struct tm_zone *z, const char *p, int64_t len) {
 }
 
 static struct tm_zone *zone_new(void) {
-  struct tm_zone *z = calloc(1, sizeof *z);
+  struct tm_zone *z = tm_owned_calloc(1, sizeof *z);
   if (z == NULL) return NULL;
   z->utc.to = z->local.to = INT64_MIN;
   return z;
@@ -324,9 +325,9 @@ static struct tm_zone *zone_new(void) {
 
 void tm_zone_free(struct tm_zone *z) {
   if (z == NULL) return;
-  free(z->at);
-  free(z->type);
-  free(z);
+  tm_owned_free(z->at);
+  tm_owned_free(z->type);
+  tm_owned_free(z);
 }
 
 struct tm_zone *tm_ffi_zone_new(const char *file, int32_t len) {

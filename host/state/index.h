@@ -55,8 +55,9 @@ static inline uint32_t tm_index_home(const struct tm_index *x, uint32_t hash) {
   return (uint32_t)(((uint64_t)hash * (hash < x->bound ? x->low : x->high)) >> 32);
 }
 
-/* asks for the slots among which a hash is looked for */
-static inline void tm_index_ask(const struct tm_index *x, uint32_t hash) {
+/* Asks for the slots among which a hash is looked for. Inlined, as gcc takes a function that only fetches for one that does nothing,
+ * and leaves its calls out. */
+static inline __attribute__((always_inline)) void tm_index_ask(const struct tm_index *x, uint32_t hash) {
   const struct tm_index_slot *home = x->slots + tm_index_home(x, hash);
   __builtin_prefetch(home, 1);
   __builtin_prefetch(home + 4, 1);

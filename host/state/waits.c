@@ -42,13 +42,13 @@ int32_t tm_ffi_waits_put_row(struct tm_state *s, const struct tm_batch *b, const
 }
 
 int32_t tm_ffi_waits_first(struct tm_state *s, struct tm_state *records, double upto, struct tm_waiting *out) {
-  struct tm_table *t = tm_table_of(s), *of = tm_table_of(records);
+  struct tm_table *t = tm_table_of(s), *of = records != NULL ? tm_table_of(records) : NULL;
   for (int32_t n = 0; n < PASS_SLICE; n++) {
     const struct tm_queued *e = tm_queue_first(t, upto);
     if (e == NULL) return s->code;
     struct tm_value v;
     tm_queued_value(e, MARK, &v);
-    if (v.num == 0) {
+    if (v.num == 0 && of != NULL) {
       struct tm_seek k = tm_queued_key(e);
       if (records->keys == 0 || tm_table_find(of, &k) == 0) {
         tm_queue_take(t);

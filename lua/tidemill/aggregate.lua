@@ -314,18 +314,8 @@ local function tests_text(list, arg, all)
   return table.concat(text, ' ') .. ' '
 end
 
-local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 1 ' }
-
---- What compiling needs, for others that do it (slide.lua): parts by kind, what their texts call, an empty layout, and
---- prepare(a, n, typ_of, options), final_text(a, layout, text).
-function M.pieces()
-  if not parts then load_parts() end
-  return { parts = parts, shared = shared, layout = setmetatable({ numbers = {}, refs = {}, index = {} }, Layout), prepare = prepare,
-    final_text = final_text }
-end
-
 local UNTOLD = { name = true, place = true, kind = true, field = true, n = true, scale = true, timed = true, merges = true, retracts = true,
-  test = true, can_retract = true }
+  test = true, can_retract = true, over = true, slides = true, window = true, cell = true, low = true, at = true }
 
 --- What the script says of an aggregate, and with which others it is kept together: "sum of 'amount' (places 2)".
 local function declared_text(a)
@@ -341,6 +331,16 @@ local function declared_text(a)
   table.sort(more)
   return a.kind .. (type(a.field) == 'string' and " of '" .. a.field .. "'" or '') ..
     (more[1] and ' (' .. table.concat(more, ', ') .. ')' or '')
+end
+
+local BEGIN = { time = 'if t ~= t then t = -1e308 end ', arrival = 'seq = seq + 1 ' }
+
+--- What compiling needs, for others that do it (slide.lua): parts by kind, what their texts call, an empty layout, and
+--- prepare(a, n, typ_of, options), final_text(a, layout, text).
+function M.pieces()
+  if not parts then load_parts() end
+  return { parts = parts, shared = shared, layout = setmetatable({ numbers = {}, refs = {}, index = {} }, Layout), prepare = prepare,
+    final_text = final_text, declared_text = declared_text }
 end
 
 --- Which cells are whose, for state_layout.lua.

@@ -234,7 +234,7 @@ function M.read(paths, pack, id)
   local self = setmetatable({ pack = pack, id = id or 'id', n = 0, fraud = 0, legit = 0, twice = 0, files = paths, case_n = 0, case_names = {},
     case_numbers = {}, is_fraud = {}, case = {}, matched = {}, places = {}, by_id = {}, ranges = {}, keys = {} }, Labels)
   for _, path in ipairs(paths) do
-    local text, why = lib.host.read(path, BYTES_MAX)
+    local text, why = lib.host.read_data(path, BYTES_MAX)
     if not text then lib.raise('usage', '--labels: ' .. path .. ': ' .. why) end
     each_row(path, text, function(row, place)
       local one = given(row.id)

@@ -35,7 +35,14 @@ local known = {
   { 'MOV', 'function(e) local f = e end', 1 }, { 'KSTR', "function() return 'a' end", 1 },
   { 'KPRI', 'function() return true end', 1 },
   { 'KNIL', 'function() local a, b end', 1 }, { 'LEN', 'function(e) return #e end', 1 },
-  { 'ADDVN', 'function(e) return e + 1 end', 1 },
+  { 'ADDVN', 'function(e) return e + 1 end', 1 }, { 'ADDNV', 'function(e) return 1 + e end', 1 },
+  { 'ADDVV', 'function(a, b) return a + b end', 1 }, { 'SUBVN', 'function(e) return e - 1 end', 1 },
+  { 'SUBNV', 'function(e) return 1 - e end', 1 }, { 'SUBVV', 'function(a, b) return a - b end', 1 },
+  { 'MULVN', 'function(e) return e * 2 end', 1 }, { 'MULNV', 'function(e) return 2 * e end', 1 },
+  { 'MULVV', 'function(a, b) return a * b end', 1 }, { 'DIVVN', 'function(e) return e / 2 end', 1 },
+  { 'DIVNV', 'function(e) return 2 / e end', 1 }, { 'DIVVV', 'function(a, b) return a / b end', 1 },
+  { 'MODVN', 'function(e) return e % 2 end', 1 }, { 'MODNV', 'function(e) return 2 % e end', 1 },
+  { 'MODVV', 'function(a, b) return a % b end', 1 }, { 'UNM', 'function(e) return -e end', 1 },
   { 'TSETB', 'function(e) e[1] = e end', 1 }, { 'CAT', 'function(a, b) return a .. b end', 3 },
   { 'FNEW', 'function(e) return function() return e end end', 1 },
   { 'UCLO', 'function(e) return function() return e end end', 2 },
@@ -130,6 +137,34 @@ function M.fields_of(f, param)
     end
   end
   return reads, writes
+end
+
+-- what an operand of an instruction is, as jit.util says it (lj_bc.h, BCMode)
+local DST, RBASE = 1, 4
+local function is_register(mode) return mode >= DST and mode <= RBASE end
+
+--- Names that function f reads from a parameter (0: the first), if that is all it does with it; nil: it is handed on, written to, or
+--- asked for what stands in no constant.
+function M.only_named(f, param)
+  local names, info = {}, jutil.funcinfo(f)
+  if info.isvararg then return nil end
+  if info.params <= param then return names end
+  for pc = 1, info.bytecodes - 1 do
+    local ins, mode = jutil.funcbc(f, pc)
+    local op, a, b, c, d = decode(ins)
+    local of_a, of_b, of_c = band(mode, 7), band(rshift(mode, 3), 15), band(rshift(mode, 7), 15)
+    if op == OP.FNEW then return nil end
+    if is_register(of_a) and a == param then return nil end
+    if op == OP.KNIL and a <= param and param <= d then return nil end
+    if op == OP.TGETS and b == param then
+      names[jutil.funck(f, -c - 1)] = true
+    elseif of_b == 0 then
+      if is_register(of_c) and d == param then return nil end
+    elseif is_register(of_b) and b == param or is_register(of_c) and c == param then
+      return nil
+    end
+  end
+  return names
 end
 
 --- The functions written inside f, in the order of its constants.

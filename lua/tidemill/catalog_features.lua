@@ -47,7 +47,8 @@ M.functions = {
       { 'ttl', 'any', 'a key that no event came to for so long is forgotten', default = 'the longest over' },
       { 'max', 'number', 'events of a key held at most', default = '10000' },
       { 'max_keys', 'number', 'keys kept at most', default = 'what --memory allows' },
-      { 'on_full', 'string', 'what one more event or key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' } },
+      { 'on_full', 'string', 'what one more event or key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
+      require('tidemill.catalog_shared').MIGRATE },
     example = [[stream:event_time { field = 'ts' }
   :features('card', tm.features { key = 'card', n = tm.f.count { over = '1m' },
     spent = tm.f.sum('amount', { over = '1h', current = false }) })]],

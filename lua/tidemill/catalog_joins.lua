@@ -7,6 +7,7 @@ local M = {}
 local ON = { 'on', 'any', "a field of both sides, { left = 'right' }, or a list of such", required = true }
 local KIND = { 'kind', 'string', 'which events are sent without a partner: none, those of a side, or of both',
   one_of = { 'inner', 'left', 'right', 'full' }, default = 'inner' }
+local MIGRATE = require('tidemill.catalog_shared').MIGRATE
 local AS = { 'as', 'string', 'the field of the row that holds the right event', default = 'right' }
 local WHERE = { 'where', 'any', 'function(left, right) … end, true where the two are partners' }
 
@@ -24,7 +25,7 @@ M.operators = {
       { 'unbounded', 'boolean', 'true: events are kept for ever' },
       { 'max_keys', 'number', 'keys kept at most' }, { 'max', 'number', 'events of a key and side kept at most' },
       { 'on_full', 'string', 'what one more does; an event that goes is sent no more, with or without a partner',
-        one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' } },
+        one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' }, MIGRATE },
     example = [[local s = stream:event_time { field = 'ts' }
 local auths, captures = s:filter(function(e) return e.limit end), s:filter(function(e) return e.paid end)
 return auths:join('settle', captures, { on = { id = 'auth' }, within = { after = '15m' }, kind = 'left', as = 'capture' })]],
@@ -36,7 +37,7 @@ return auths:join('settle', captures, { on = { id = 'auth' }, within = { after =
     more = { 'Windows are tumbling, hopping, or sessions, which events of both sides make together. A row is the left event with the right',
       'one in `as`, window_start and window_end; its time is window_end - 1. Rows come by window, of fixed ones in order of the keys\'',
       "first arrival, then by the left event's time, then the right one's. Events all of whose windows are complete go to late_to." },
-    options = { ON, KIND, AS, WHERE },
+    options = { ON, KIND, AS, WHERE, MIGRATE },
     example = [[local s = stream:event_time { field = 'ts' }
 local buys, sales = s:filter(function(e) return e.buy end), s:filter(function(e) return e.sell end)
 return buys:window_join('both', sales, tm.window.tumbling '5m', { on = 'id', where = function(l, r) return l.buy >= r.sell end })]],

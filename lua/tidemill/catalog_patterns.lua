@@ -4,6 +4,8 @@ catalog_patterns.lua - the catalog's entries of patterns: tm.pattern and the ope
 
 local M = {}
 
+local MIGRATE = require('tidemill.catalog_shared').MIGRATE
+
 M.operators = {
   { name = 'match', signature = ':match(pattern [, { timeouts =, max_partial =, on_full =, order_by = }])', cost_ns = 1000, state = true,
     bounds = { 'within', 'unbounded' },
@@ -18,7 +20,7 @@ M.operators = {
       { 'on_full', 'string', 'what one more does: the oldest goes, or no further one begins, or the run ends; what goes is counted',
         one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
       { 'order_by', 'string', 'a field that orders events of one time; those without it come first' },
-      { 'unbounded', 'boolean', 'true: what has begun may go on for ever; a pattern has within otherwise' } },
+      { 'unbounded', 'boolean', 'true: what has begun may go on for ever; a pattern has within otherwise' }, MIGRATE },
     example = [[local probing = tm.pattern 'card_testing'
   :start('probe', function(e) return e.amount < 2 end):times(2)
   :followed_by('hit', function(e, m) return e.amount > 50 * m.probe[1].amount end)

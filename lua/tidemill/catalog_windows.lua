@@ -7,6 +7,8 @@ local OFFSET = { 'offset', 'any', "shifts where windows begin, from 1970-01-01T0
 
 local ZONE = { 'zone', 'string', "the time zone on whose clocks windows begin and end, such as 'Europe/Berlin'", default = 'UTC' }
 
+local MIGRATE = require('tidemill.catalog_shared').MIGRATE
+
 local M = {}
 
 M.operators = {
@@ -14,7 +16,7 @@ M.operators = {
     about = 'Puts events into windows; aggregate, apply or reduce, behind it, says what becomes of them.',
     more = { 'Each key has windows of its own. A window is complete when the watermark has reached its end; an event all of whose windows',
       'were complete lateness ago goes to late_to.' },
-    options = { { 'lateness', 'any', 'how long a complete window still takes events', default = 'nothing' } },
+    options = { { 'lateness', 'any', 'how long a complete window still takes events', default = 'nothing' }, MIGRATE },
     example = [[stream:event_time { field = 'ts' }:key_by 'card'
   :window('spend', tm.window.tumbling '1m'):aggregate { n = tm.agg.count() }]],
     input = { '{"ts":1000,"card":"a"}', '{"ts":59000,"card":"a"}', '{"ts":61000,"card":"a"}' },
@@ -70,7 +72,7 @@ M.operators = {
     options = { { 'max', 'number', 'events of a key held at most', default = 'what --memory allows' },
       { 'max_keys', 'number', 'keys kept at most', default = 'what --memory allows' },
       { 'on_full', 'string', 'what one more event or key does', one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'unbounded', 'boolean', 'accepted; the durations bound what is kept' } },
+      { 'unbounded', 'boolean', 'accepted; the durations bound what is kept' }, MIGRATE },
     example = [[stream:event_time { field = 'ts' }:key_by 'card'
   :over('rate', { n_1m = tm.agg.count { over = '1m' }, spent = tm.agg.sum('amount', { over = '1h' }) })]],
     input = { '{"ts":0,"card":"a","amount":5}', '{"ts":30000,"card":"a","amount":7}', '{"ts":60000,"card":"a","amount":1}' },

@@ -13,6 +13,7 @@ exist once, whichever side the event at hand is of.
 
 local lib = require 'tidemill.lib'
 local joins = require 'tidemill.joins'
+local settings = require 'tidemill.state_settings'
 local value = require 'tidemill.value'
 local windows = require 'tidemill.windows'
 local C, ffi = lib.C, lib.ffi
@@ -175,9 +176,14 @@ return function(emit, Gen)
   function Gen:open_join(rec, P, cells)
     local numbers = { unpack(joins.numbers) }
     for _, name in ipairs(cells or {}) do numbers[#numbers + 1] = name end
-    local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind }, numbers, joins.refs, P.key)
+    local state = self:open_state({ rec = rec, place = rec.place, kind = rec.kind }, numbers, joins.refs, P.key,
+      { set = settings.of_join(rec) })
     state.view, state.shown = P.view, { { name = 'left_events' }, { name = 'right_events' } }
     function state.results(r) return r.left_times.n, r.right_times.n end
+    function state.detail(r, ptr)
+      P.detail_text = P.detail_text or self:kept_text(P)
+      return joins.detail(r, ptr, P.detail_text)
+    end
     P.state = state
     return state
   end

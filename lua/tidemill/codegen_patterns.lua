@@ -6,6 +6,8 @@ other conditions are asked, and matches that it ends leave as rows.
 
 local lib = require 'tidemill.lib'
 local match = require 'tidemill.patterns_match'
+local graphs = require 'tidemill.patterns_graph'
+local settings = require 'tidemill.state_settings'
 local value = require 'tidemill.value'
 local C = lib.C
 
@@ -63,7 +65,7 @@ return function(emit, Gen)
 
   function emit.match(g, step, view)
     local rec, n, clock, key, graph = step.rec, view.level, g.clock, g.key, step.rec.graph
-    local state = g:open_state(step, match.numbers, match.refs)
+    local state = g:open_state(step, match.numbers, match.refs, nil, { set = settings.of_pattern(graph, graphs.shape_of(graph)) })
     local P = { source = g.kept_source(g, rec, '') }
     P.batch, P.view = g:const(P.source.batch), g:new_view(P.source)
     P.view.inherit(view)
@@ -76,6 +78,7 @@ return function(emit, Gen)
     }
     state.view, state.shown = view, { { name = 'partial' }, { name = 'held_back' } }
     function state.results(r) return X.counts(r) end
+    function state.detail(r) return X.detail(r) end
     g.anchors[#g.anchors + 1] = X
     local Xn, at = g:const(X), g:fires_in_turn(X)
     clock.timed[#clock.timed + 1] = { at = at, W = Xn }

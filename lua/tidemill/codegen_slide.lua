@@ -11,6 +11,7 @@ events that took turns in between was more than one trace can hold.
 
 local lib = require 'tidemill.lib'
 local slide = require 'tidemill.slide'
+local settings = require 'tidemill.state_settings'
 local C, ffi = lib.C, lib.ffi
 
 return function(emit, Gen)
@@ -22,8 +23,9 @@ return function(emit, Gen)
       return node and node.rule or nil
     end, options)
     g:called_by(compiled, view)
-    local state = g:open_state(step, compiled.numbers, compiled.refs)
-    state.shown, state.view = step.rec.aggregates, view
+    local state = g:open_state(step, compiled.numbers, compiled.refs, nil,
+      { set = settings.of_sliding(step.rec.aggregates, compiled.declared) })
+    state.shown, state.view, state.bound_here = step.rec.aggregates, view, bound == nil
     function state.results(r, ptr)
       local rc = compiled.moving and 0 or C.tm_ffi_slide_look(compiled.plan, ptr, r)
       if rc < 0 then compiled.refuse(ptr, rc) end

@@ -199,6 +199,7 @@ return function(emit, Gen, node_list)
     local key = own or self.key
     words = words or {}
     words.kind, words.key = step.kind, key and key.names or {}
+    words.migrate = words.migrate or step.rec.options.migrate
     local state = require('tidemill.state').open(name, numbers, refs, step.rec.options, words)
     state.owner, state.step, state.names, state.composite = self.pipeline, step, key and key.names or {}, key and key.composite or false
     state.clock = self.clock and self.clock.ptr

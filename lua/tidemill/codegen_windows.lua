@@ -12,6 +12,7 @@ codegen_due.lua).
 local lib = require 'tidemill.lib'
 local aggregate = require 'tidemill.aggregate'
 local panes = require 'tidemill.panes'
+local settings = require 'tidemill.state_settings'
 local windows = require 'tidemill.windows'
 local stream = require 'tidemill.stream'
 local C, ffi = lib.C, lib.ffi
@@ -209,12 +210,19 @@ return function(emit, Gen)
     g:put('%s', behind)
   end
 
+  --- Text: did the step get an aggregate while window w was open? Of the windows that are records, r is w.
+  local function partial_text(rec)
+    local kind = rec.window.window.kind
+    return (kind == 'session' or kind == 'count') and 'w.partial ~= 0' or 'w.partial'
+  end
+
   --- Text that sends what is shown in the middle of an event, which is as it was behind it.
   local function send(g, view, rec, compiled, behind, marks)
+    marks = { { 'partial', 'true', partial_text(rec) }, unpack(marks or {}) }
     g:put('do local record, window, state = r, w, S')
     g:save(view)
     g:put('do local r, w, S = record, window, state')
-    put_shown(g, view, rec, compiled, nil, marks or {}, behind)
+    put_shown(g, view, rec, compiled, nil, marks, behind)
     g:put('end')
     -- the row wrote in generations of its own: where the event has no writes nothing of it is covered, and undoing is a loop
     local n = view.level
@@ -376,7 +384,8 @@ return function(emit, Gen)
     if key then g.key = { names = key.names, composite = key.composite, nodes = key.nodes } end
     g:put('%s', how.begins)
     if e.mode == 'updates' then g:put('if false then') end   -- each event has given its row
-    local marks = { { 'partial', 'true', 'flow.firing == 2' } }
+    local partial = 'flow.firing == 2 or ' .. partial_text(rec)
+    local marks = { { 'partial', 'true', partial } }
     if e.mode == 'retract' then marks[2] = { 'op', "'+'" } end
     marks[#marks + 1] = how.mark
     local function put_all()
@@ -385,7 +394,7 @@ return function(emit, Gen)
     end
     if plain then
       g:put_result(step, view, rec.aggregates, state, 'S', lib.EMPTY_ROW, rec.window.window.kind ~= 'global' and 'w.from, w.to' or nil,
-        put_all, 'flow.firing == 2')
+        put_all, partial)
     else
       put_all()
     end
@@ -429,7 +438,8 @@ return function(emit, Gen)
     for _, name in ipairs(g.cells[kind] or {}) do numbers[#numbers + 1] = name end
     if paned then numbers[#numbers + 1] = 'first' end
     for i = #compiled.counted + 1, #numbers do compiled.of[numbers[i]] = { '', nil, numbers[i] } end
-    local state = g:open_state(step, numbers, compiled.refs, nil, { of = compiled.of, declared = compiled.declared })
+    local state = g:open_state(step, numbers, compiled.refs, nil, { of = compiled.of, declared = compiled.declared,
+      reshape = true, set = settings.of_window(rec.window.window, paned) })
     g.keep_arrivals(state, compiled)
     state.results, state.shown, state.view = compiled.results, rec.aggregates, view
     local clock = g.clock

@@ -7,12 +7,14 @@ is its open window; else its own record is the head, which only counts, and each
 (siblings.lua): at most `most` at once, number 2 + i % most that of window i.
 
   seen    events of the key so far; with slide >= n since its window began      number   of a record; 0: it is the head
+  partial   1: it was open when the step got an aggregate, which has seen a part of its events
 A window is full, and gives its row, with the event that is its n-th.
 ]]
 
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
 local keep = require 'tidemill.keep'
+local places = require 'tidemill.state_places'
 local siblings = require 'tidemill.siblings'
 local windows = require 'tidemill.windows'
 local C = lib.C
@@ -21,7 +23,7 @@ local ceil, floor, huge = math.ceil, math.floor, math.huge
 local M = {}
 
 --- Number cells of a record, beside those of what is kept of its events.
-M.cells = { 'seen', 'number' }
+M.cells = { 'seen', 'number', 'partial' }
 
 ---@param rec table the step's: window, emit
 ---@param opened table of state.open
@@ -67,7 +69,10 @@ function M.new(rec, opened, clock, forget)
 
   function W.close(r)
     -- in the gap behind it the key is still counted
-    if slide > n then return forget(r, ptr) end
+    if slide > n then
+      r.partial = 0
+      return forget(r, ptr)
+    end
     checked(C.tm_ffi_state_remove(ptr, r))
   end
 
@@ -108,6 +113,18 @@ function M.new(rec, opened, clock, forget)
   end
 
   function W.judge_due() return tick end
+
+  --- Is a record no window, but only where a key's are counted?
+  function W.is_head(r) return r.number == 0 and (most > 1 or r.seen >= n) end
+
+  --- For state_places.lua: when the next early row comes.
+  function W.tick() return tick end
+
+  function W.take_tick(at)
+    if at < tick then tick = at end
+    if clock and tick < clock.due then windows.set_due(clock, tick) end
+  end
+  places.of_siblings(opened, W)
 
   keep.add(opened.name .. '/windows', 'windows of a number of events', function() return { tick = tick } end,
     function(data) tick = data.tick end)

@@ -163,7 +163,7 @@ end
 
 -- Groups ---------------------------------------------------------------------------------
 
-local OPTIONS = { 'key', 'max_keys', 'ttl', 'max', 'on_full' }
+local OPTIONS = { 'key', 'max_keys', 'ttl', 'max', 'on_full', 'migrate' }
 local OPTION = {}
 for _, name in ipairs(OPTIONS) do OPTION[name] = true end
 
@@ -286,7 +286,10 @@ function M.group(name, def, fields)
   if d.on_full ~= nil and d.on_full ~= 'oldest' and d.on_full ~= 'refuse' and d.on_full ~= 'stop' then
     stream.fault(d.place, "tm.features: 'on_full' is one of 'oldest', 'refuse', 'stop', got " .. stream.describe(d.on_full))
   end
-  local group = { name = name, key = key_of(d), features = list, place = d.place, on_full = d.on_full or 'oldest',
+  if d.migrate ~= nil and d.migrate ~= 'drop' then
+    stream.fault(d.place, "tm.features: 'migrate' is 'drop', got " .. stream.describe(d.migrate))
+  end
+  local group = { name = name, key = key_of(d), features = list, place = d.place, on_full = d.on_full or 'oldest', migrate = d.migrate,
     max_keys = option_whole(d, 'max_keys', 1e9), max = option_whole(d, 'max', EVENTS_MAX) or EVENTS, ttl = ttl_of(d, list) }
   local outputs = {}
   for _, key in ipairs(group.key) do outputs[key] = 'a field of the key' end

@@ -12,6 +12,7 @@ step(e, row, t, w) does all of it; in a loop (codegen_features.lua) C reads valu
 local lib = require 'tidemill.lib'
 local features_plan = require 'tidemill.features_plan'
 local kept = require 'tidemill.aggregates.kept'
+local settings = require 'tidemill.state_settings'
 local state_of = require 'tidemill.state'
 local types = require 'tidemill.types'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
@@ -141,7 +142,13 @@ local function open(plan, name)
   for i, r in ipairs(plan.rings) do
     refs[i] = { name = 'ring' .. i, kind = 'series', cells = r.width, room = r.room > 0 and r.room or nil }
   end
-  return state_of.open(name, numbers, refs, { max_keys = plan.group.max_keys, on_full = plan.group.on_full })
+  local opened = state_of.open(name, numbers, refs, { max_keys = plan.group.max_keys, on_full = plan.group.on_full },
+    { kind = 'features', key = plan.group.key, migrate = plan.group.migrate, set = settings.of_features(plan.group) })
+  for _, r in ipairs(plan.rings) do
+    -- hashes go by a seed of the folder, so another one cannot read them
+    for _, c in ipairs(r.cells) do opened.bound_here = opened.bound_here or c.hashed end
+  end
+  return opened
 end
 
 -- Groups -------------------------------------------------------------------------------------
@@ -154,6 +161,29 @@ local function refuse(plan, p, s, rc)
       group.name, group.max))
   end
   state_of.failed(s, rc)
+end
+
+--- A function (e, row): the event's flags, of the conditions that C has told (known[i][row], of group i), and of those it could not,
+--- which are asked.
+local function flags_function(set, others, known)
+  local ask, to, wheres, plans = {}, {}, {}, {}
+  for n, i in ipairs(others) do
+    wheres[n] = set.asked.conditions[i]
+    ask[n] = ('local c%d = W[%d](e) and 1 or 0'):format(n, n)
+  end
+  for k, g in ipairs(set.groups) do
+    plans[k] = g.p
+    local parts = { ('F[%d][row]'):format(k) }
+    for n, i in ipairs(others) do
+      local bit = set.flag_of(g, i)
+      if bit then parts[#parts + 1] = ('c%d * %.0f'):format(n, bit) end
+    end
+    to[k] = ('P[%d].flags = %s'):format(k, table.concat(parts, ' + '))
+  end
+  local fn = assert(loadstring(('local W, P, F = ... return function(e, row) %s %s end'):format(table.concat(ask, ' '),
+    table.concat(to, ' ')), '=tidemill.features'))(wheres, plans, known)
+  set.functions[#set.functions + 1] = fn
+  return fn
 end
 
 --- The generated functions.
@@ -377,6 +407,9 @@ function M.compile(groups, schema, ctx)
   grow(set, ROWS)
   for _, g in ipairs(set.groups) do group_functions(set, g) end
   set.step = step_of(set)
+  set.flags_function = flags_function
+  --- The bit of the i-th condition in the flags of a group; nil: it does not ask for it.
+  function set.flag_of(g, i) return g.plan.flags[asked.condition(asked.conditions[i])] end
   function set.look(g, record) return look_at(set, asked, values, g, record) end
   function set.keeper(g)
     return function(e, row, t, w) keep_key(g, e, row, t, w) end

@@ -225,6 +225,32 @@ function M.tests(f)
   return drops and list or nil
 end
 
+--- A condition for C as a filter that ends in MATCH where it surely holds (tm_ffi_filter_flags); nil where it is no graph of comparisons
+--- from beginning to end, and C could not tell of most rows.
+---@param f function of an event
+---@param node_of function (name): the node of that field, or nil where its column does not read as C has it
+---@param fields ffi.cdata* struct tm_fields *
+---@return ffi.cdata*? struct tm_filter *, table? the nodes of what it reads
+function M.condition(f, node_of, fields)
+  local tests, nodes = M.graph(f, { [0] = event_field }, C.TM_FILTER_MATCH), {}
+  if not tests then return nil end
+  for i, t in ipairs(tests) do
+    nodes[i] = node_of(t.field)
+    if not nodes[i] or t.on_true == KEEP or t.on_false == KEEP then return nil end
+  end
+  local filter = C.tm_ffi_filter_new(fields)
+  if filter == nil then lib.raise('memory', 'no memory for a filter') end
+  for i, t in ipairs(tests) do
+    local k = t.constant
+    if type(k) == 'number' then C.tm_ffi_fields_want_number(fields, nodes[i].id) end
+    local text = type(k) == 'string' and k or ''
+    if C.tm_ffi_filter_add(filter, nodes[i].id, t.op, type(k) == 'number' and k or 0, text, #text, t.on_true, t.on_false) ~= 0 then
+      return nil
+    end
+  end
+  return filter, nodes
+end
+
 --- The kinds of values that a declared field surely may have; nil where that is not for the kind alone to say.
 local function sure_kinds(node)
   local rule = node.rule

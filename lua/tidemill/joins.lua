@@ -55,13 +55,21 @@ function M.new(rec, main, outer, spans, clock)
   local J = { seq = 0, at = 0, base = LEFT, text = false, len = 0, working = false }
   local waiting, wait_ptr
   if outer[M.LEFT] or outer[M.RIGHT] then
-    waiting = state.open(main.name .. '/waiting', { 'base', 'at' }, { { name = 'key', kind = 'text' } }, { timed = true })
+    waiting = state.open(main.name .. '/waiting', { 'base', 'at' }, { { name = 'key', kind = 'text' } }, { timed = true },
+      { kind = 'join_waiting', key = { 'mark' } })
+    waiting.clock = clock
     wait_ptr = waiting.ptr
     J.waiting = wait_ptr
   end
 
   keep.add(main.name .. '/marks', 'marks of a join', function() return J.seq > 0 and { J.seq } or nil end,
     function(data) J.seq = data[1] end)
+  if waiting then
+    function main.arrivals(n)
+      if n then J.seq = n end
+      return J.seq
+    end
+  end
 
   --- The record at hand can go at this time; a new one.
   function J.arm(record, at)
@@ -208,6 +216,24 @@ function M.new(rec, main, outer, spans, clock)
   end
 
   return J
+end
+
+--- The events that a record holds, as members of an object: for `state get`.
+---@param text function (text, len): one as a text of the library (lib.text)
+---@return string
+function M.detail(r, ptr, text)
+  local sides = {}
+  for i, side in ipairs { 'left', 'right' } do
+    local list, base = {}, i == 1 and M.LEFT or M.RIGHT
+    for n = 1, tonumber(r[side .. '_times'].n) do
+      C.tm_ffi_list_get(ptr, r, base + TIMES, n, val)
+      local time = val.num
+      C.tm_ffi_list_get(ptr, r, base + EVENTS, n, val)
+      list[n] = ('{"time":%s,"event":%s}'):format(time == time and ('%.0f'):format(time) or 'null', text(val.text, val.len).text)
+    end
+    sides[i] = ('"%s_events":%d,"%s":[%s]'):format(side, #list, side, table.concat(list, ','))
+  end
+  return table.concat(sides, ',')
 end
 
 -- Joins of windows --------------------------------------------------------------

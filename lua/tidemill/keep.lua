@@ -16,6 +16,7 @@ Both are called between two batches, when M.resting() says that nothing is under
 
 local lib = require 'tidemill.lib'
 local buffer = require 'string.buffer'
+local removed = require 'tidemill.keep_removed'
 local state = require 'tidemill.state'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
@@ -25,12 +26,15 @@ local M = {}
 
 local VERSION = 1
 
-local parts, by_name, tests = {}, {}, {}
+local parts, by_name, tests, clocks = {}, {}, {}, {}
+
+M.looks = false   -- there are no scripts: all that is kept is looked at
 
 --- A plan begins: what was registered by the one before is forgotten.
 function M.begin()
-  parts, by_name, tests = {}, {}, {}
+  parts, by_name, tests, clocks = {}, {}, {}, {}
   state.begin()
+  removed.begin()
 end
 
 --- Registers what a step remembers.
@@ -46,6 +50,39 @@ function M.add(name, kind, save, load)
   end
   local part = { name = name, kind = kind, save = save, load = load }
   parts[#parts + 1], by_name[name] = part, part
+end
+
+--- Registers a clock beside its part.
+---@param name string of M.add
+---@param k ffi.cdata* struct tm_clock *
+---@param set_due function (k, due)
+function M.add_clock(name, k, set_due)
+  clocks[#clocks + 1] = { name = name, k = k, set_due = set_due }
+  clocks[name] = clocks[name] or clocks[#clocks]
+end
+
+--- How far clocks are, as lines of state_export.lua: watermark, that of now; passed: what steps have seen of it.
+function M.clock_lines()
+  local lines = {}
+  for _, c in ipairs(clocks) do
+    local k = c.k
+    local w = math.max(k.low, math.min(k.highest - k.distance, k.cap))
+    if w > -math.huge and w < math.huge and clocks[c.name] == c then
+      lines[#lines + 1] = ('{"clock":%s,"watermark":%.0f,"passed":%.0f}'):format(require('tidemill.value').json(c.name), w,
+        k.w > -math.huge and k.w or w)
+    end
+  end
+  return lines
+end
+
+--- A clock of another run was so far: its watermark is never behind that.
+function M.take_clock(name, watermark, passed)
+  local c = clocks[name]
+  if not c then return false end
+  if watermark > c.k.low then c.k.low = watermark end
+  if passed > c.k.w then c.k.w = passed end
+  c.set_due(c.k, c.k.due)
+  return true
 end
 
 --- Registers a test: is nothing of it under way?
@@ -64,7 +101,10 @@ end
 function M.address(ptr) return tonumber(ffi.cast('uintptr_t', ptr)) end
 
 --- The state at an address that was saved: struct tm_state *. had: one that this step has already.
-function M.state(address, had)
+---@param opened table|nil of state.open: whose it is. Where the step has changed, it is the one that takes its place (state_reshape.lua)
+---@param sections table|nil of state_reshape.also
+function M.state(address, had, opened, sections)
+  if opened and opened.change then return state.reshape.also(opened, address, had, sections) end
   if had ~= nil and M.address(had) == address then return had end
   local ptr = C.tm_ffi_state_adopt(state.changes, address)
   if ptr == nil then raise('state', ('a state that was saved at address %.0f is not there'):format(address)) end
@@ -87,11 +127,14 @@ end
 ---@return string
 function M.save()
   local out, words = {}, random_words()
+  removed.pass()
+  for name, part in pairs(removed.parts) do out[name] = part end
   for i = 1, #parts do
     local p = parts[i]
     out[p.name] = { p.kind, p.save() }
   end
-  return buffer.encode { version = VERSION, random = words and ffi.string(words, RANDOM_BYTES), parts = out }
+  return buffer.encode { version = VERSION, random = words and ffi.string(words, RANDOM_BYTES), parts = out,
+    removed = removed.since }
 end
 jit.off(M.save)   -- machine code made of it crashes in buffer.encode (LuaJIT of 2022-03)
 
@@ -99,8 +142,9 @@ local function by_text(a, b) return a.name < b.name end
 
 --- Loads what M.save gave, in a process that has loaded the scripts and has not begun with events.
 ---@param text string
----@return table list of { name, what, why }, in order of names; what: 'gone' it was saved, and no step has it now; 'new' a step has
----   nothing to go on from; 'changed' what was saved is of another kind, or cannot be (why). A state of C that nobody has is 'gone' too.
+---@return table list of { name, what, why }, in order of names; what: 'gone' it was saved, and no step has it now: it is kept for some days
+---   more (known: it was gone before); 'old' it was kept for so long, and goes; 'new' a step has nothing to go on from; 'changed' what was saved is of another kind,
+---   or cannot be (why). A state of C that nobody has is 'gone' too.
 function M.restore(text)
   local ok, saved = pcall(buffer.decode, text)
   if not ok or type(saved) ~= 'table' or type(saved.parts) ~= 'table' then
@@ -110,9 +154,10 @@ function M.restore(text)
     raise('state', ('what the library saved is of version %s, this program reads %d'):format(tostring(saved.version), VERSION))
   end
   local told = {}
+  local dropped = next(state.dropped) and require('tidemill.state_dropped').is_dropped or function() return false end
   for i = 1, #parts do
     local p = parts[i]
-    local found = saved.parts[p.name]
+    local found = not dropped(p.name) and saved.parts[p.name]
     if not found then
       told[#told + 1] = { name = p.name, what = 'new' }
     elseif found[1] ~= p.kind then
@@ -124,11 +169,19 @@ function M.restore(text)
   end
   local changed = false
   for _, t in ipairs(told) do changed = changed or t.what == 'changed' end
-  if not changed then state.change_kept() end
-  for name in pairs(saved.parts) do
-    if not by_name[name] then told[#told + 1] = { name = name, what = 'gone' } end
+  if not changed then
+    state.change_kept()
+    local old, back = removed.take(saved, function(name) return by_name[name] or dropped(name) end)
+    for _, name in ipairs(old) do told[#told + 1] = { name = name, what = 'old' } end
+    for name in pairs(removed.since) do
+      told[#told + 1] = { name = name, what = 'gone', known = (saved.removed or {})[name] ~= nil }
+    end
+    if back then
+      for _, c in ipairs(clocks) do
+        if c.k.w < c.k.due then c.set_due(c.k, c.k.w) end   -- it looks at all that may be due
+      end
+    end
   end
-  for _, name in ipairs(state.left()) do told[#told + 1] = { name = name, what = 'gone', why = 'its state' } end
   local words = random_words()
   if words and saved.random then ffi.copy(words, saved.random, RANDOM_BYTES) end
   table.sort(told, by_text)
@@ -137,16 +190,29 @@ end
 
 local GO_ON = "give the step another name, to begin with nothing, put the script back, or start anew with --reset"
 
+local function list_of(names) return "'" .. table.concat(names, "', '") .. "'" end
+
 --- The same for the start of a run: what is new begins with nothing, what is gone is told, what cannot be loaded refuses.
 ---@return string|nil why the run cannot go on with these scripts
 function M.restore_told(text)
-  local changed, gone = {}, {}
+  local changed, gone, old = {}, {}, {}
   for _, t in ipairs(M.restore(text)) do
     if t.what == 'changed' then changed[#changed + 1] = ("'%s': %s"):format(t.name, t.why) end
-    if t.what == 'gone' then gone[#gone + 1] = "'" .. t.name .. "'" end
+    if t.what == 'gone' then gone[#gone + 1] = t.name end
+    if t.what == 'old' then old[#old + 1] = t.name end
   end
   if changed[1] then return 'steps have changed whose state is kept: ' .. table.concat(changed, '; ') .. '. ' .. GO_ON end
-  if gone[1] then lib.host.warn('the data folder keeps state that no step has any more: ' .. table.concat(gone, ', ')) end
+  if gone[1] and not M.looks then
+    local last = gone[1]
+    for _, name in ipairs(gone) do
+      if removed.since[name] > removed.since[last] then last = name end
+    end
+    lib.host.warn(('the data folder keeps state that no step has any more: %s. It is taken up again by a script that declares it, until %s')
+      :format(list_of(gone), removed.until_text(last)))
+  end
+  if old[1] then
+    lib.host.warn(('no step has declared %s for %d days: what was kept of it is given up'):format(list_of(old), removed.DAYS))
+  end
   return nil
 end
 

@@ -98,7 +98,7 @@ M.time_units = { s = C.TM_TIME_S, ms = C.TM_TIME_MS, us = C.TM_TIME_US, ns = C.T
 --- A growing buffer of C.
 function M.buf(max)
   local b = ffi.new 'struct tm_buf'
-  b.cap_max = max or BUF_MAX
+  b.cap_max, b.fixed = max or BUF_MAX, C.TM_BUF_OWNED   -- given back with this library, when scripts are loaded anew
   C.tm_ffi_buf_put(b, '', 0)
   return b
 end

@@ -106,8 +106,14 @@ function M.new(rec, opened, clock, compiled)
   end
 
   function P.load(list, data)
-    keep.state(data.state, shared)
-    for _, e in ipairs(list) do e.ptr = shared end
+    local ids = {}
+    for i = 2, #data.panes, 3 do ids[#ids + 1] = data.panes[i] end
+    for i = 3, #data.nodes, 3 do ids[#ids + 1] = data.nodes[i] or nil end
+    for _, e in ipairs(list) do
+      e.ptr = shared
+      if e.id >= 0 then ids[#ids + 1] = e.id end
+    end
+    keep.state(data.state, shared, opened, ids)
     for i = 1, #data.panes, 3 do
       local k = data.panes[i]
       panes[k] = { k = k, from = edge(k, 0), to = edge(k, unit), over = data.panes[i + 2], ptr = shared, id = data.panes[i + 1] }
@@ -123,6 +129,52 @@ function M.new(rec, opened, clock, compiled)
   end
 
   function P.begin(e) e.ptr, e.id = shared, -1 end
+
+  --- For state_places.lua: the panes, by their starts.
+  function P.list()
+    local list = {}
+    for _, e in pairs(panes) do list[#list + 1] = e end
+    table.sort(list, function(a, b) return a.k < b.k end)
+    return list
+  end
+
+  --- A pane of another run, made if it is new; nil: no open window has it.
+  function P.take_in(from)
+    local k = number(from)
+    local window = W.of(floor(k / stride))
+    if edge(k, 0) ~= from or not window and not panes[k] then return nil end
+    panes[k] = panes[k] or { k = k, from = from, to = edge(k, unit), over = window.over, ptr = shared, id = section() }
+    return panes[k]
+  end
+
+  --- The section of a window's own records.
+  function P.section_of(e)
+    if e.id < 0 then e.id = section() end
+    return e.id
+  end
+
+  --- A record of another run lies in a pane.
+  function P.imported(p)
+    local r = ffi.cast(typ, p)
+    if r.first > P.records then P.records = r.first end
+    for _, n in ipairs(P.ranked) do
+      local kind = r['k' .. n]
+      if kind ~= 0 then P.kinds[n] = (P.kinds[n] == 0 or P.kinds[n] == kind) and kind or -1 end
+    end
+  end
+
+  --- Places that show what each window holds, as merging makes it: for a look into what is kept, which nothing is written back of.
+  function P.looks(list)
+    local looks = {}
+    for _, e in ipairs(list) do
+      repeat
+        local id = P.shown(e)
+        if id then looks[#looks + 1] = { ptr = shared, section = id, window = e } end
+      until id
+      result = nil   -- its section stays, as it is looked at later
+    end
+    return looks
+  end
 
   -- Events ----------------------------------------------------------------
 

@@ -30,8 +30,9 @@ local CACHED_MAX = 4000   -- matches and events in Lua's form kept for the next 
 function M.new(name, graph, copy)
   local B = { events = 0, nodes = 0, now = 0, at = 0 }
   local key = state.key
-  local nodes = state.open(name .. '/nodes', { 'event', 'stage', 'parent', 'refs' }, {}, {})
-  local events = state.open(name .. '/events', { 'time', 'refs' }, { { name = 'bytes', kind = 'text' } }, {})
+  local nodes = state.open(name .. '/nodes', { 'event', 'stage', 'parent', 'refs' }, {}, {}, { kind = 'match_nodes', key = { 'node' } })
+  local events = state.open(name .. '/events', { 'time', 'refs' }, { { name = 'bytes', kind = 'text' } }, {},
+    { kind = 'match_events', key = { 'event' } })
   local node_ptr, event_ptr, node_type, event_type = nodes.ptr, events.ptr, nodes.type, events.type
   local text, len = nil, 0
 
@@ -41,6 +42,15 @@ function M.new(name, graph, copy)
   local function check(ptr, rc)
     if rc < 0 then state.failed(ptr, rc) end
   end
+
+  local parts, key_len = ffi.new 'struct tm_value[16]', ffi.new 'int32_t[1]'
+  --- The number that is the key of a record of another run.
+  local function number_of(ptr, record)
+    C.tm_ffi_key_parts(C.tm_ffi_state_key(ptr, record, key_len), key_len[0], parts)
+    return parts[0].num
+  end
+  function nodes.imported(record) B.nodes = math.max(B.nodes, number_of(node_ptr, record)) end
+  function events.imported(record) B.events = math.max(B.events, number_of(event_ptr, record)) end
 
   --- The record of a number, announced.
   local function record(ptr, typ, n)

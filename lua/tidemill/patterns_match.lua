@@ -106,7 +106,7 @@ function M.new(o)
   local env = compile_conditions(graph, calls)
   local event_seen, run_seen = env.event_seen, env.run_seen
 
-  local W = waits.new(o.name, rec, ptr)
+  local W = waits.new(o.name, rec, ptr, o)
   X.waits = W
   local B = buffer.new(o.name, graph, o.copy)
   local shape = graphs.shape_of(graph)
@@ -560,6 +560,21 @@ function M.new(o)
   --- How many matches of a key have begun, and how many are held back.
   function X.counts(r)
     return math.max(r.runs.n, 0) / (8 * RUN), math.max(r.done.n, 0) / (8 * DONE)
+  end
+
+  --- The matches of a record that go on, and those held back, as members of an object: for `state get`.
+  function X.detail(r)
+    load(r)
+    local going, back = {}, {}
+    for i = 0, runs_n - 1 do
+      local at = i * RUN
+      going[i + 1] = ('{"began":%.0f,"last":%.0f%s}'):format(runs[at + 3], runs[at + 4], lists_of(runs[at + 1]))
+    end
+    for i = 1, done_n, DONE do
+      back[#back + 1] = ('{"last":%.0f%s}'):format(done[i + 2], lists_of(done[i]))
+    end
+    return ('"partial":%d,"held_back":%d,"matches":[%s],"held":[%s]'):format(#going, #back, table.concat(going, ','),
+      table.concat(back, ','))
   end
 
   --- What was at work, for a dead letter.

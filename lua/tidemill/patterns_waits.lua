@@ -9,9 +9,15 @@ out at once, as texts, and sorted; that lasts no longer than the turns that foll
 local lib = require 'tidemill.lib'
 local keep = require 'tidemill.keep'
 local state = require 'tidemill.state'
+local windows = require 'tidemill.windows'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local huge = math.huge
 
 local M = {}
+
+-- what writes and reads lines is loaded where it is asked for
+local function export_of() return require 'tidemill.state_export' end
+local function exact_of() return require 'tidemill.state_exact' end
 
 local NEW, MORE = C.TM_STATE_NEW, C.TM_STATE_MORE
 local OF_USE, BEGINS = 1, 2   -- marks of events with order_by
@@ -28,11 +34,12 @@ end
 ---@param name string "pipeline/step"
 ---@param rec table the step's: name, place, order_by
 ---@param records ffi.cdata* struct tm_state * of keys
+---@param o table key: { names } or nil; clock: struct tm_clock *
 ---@return table ptr: struct tm_state *; put: struct tm_waiting * to be filled for one more, put_order(v) its field, marks: what its mark is
 ---   when it can begin a match and when not; peek(to): the time of the next event up to `to`, or nil; take(to): it has its turn: text, len,
 ---   at; false: it can mean nothing; find(): its key's record, announced; judge_due()
-function M.new(name, rec, records)
-  local opened = state.open(name .. '/waiting', {}, {}, {})
+function M.new(name, rec, records, o)
+  local opened = state.open(name .. '/waiting', {}, {}, {}, { kind = 'match_waiting', key = o.key and o.key.names or {} })
   local ptr, ordered = opened.ptr, rec.order_by ~= nil
   local rc = C.tm_ffi_waits_new(ptr, ordered and 1 or 0)
   if rc == C.TM_STATE_TYPE then
@@ -115,6 +122,35 @@ function M.new(name, rec, records)
       raise('type', ("match: order_by '%s' takes numbers or texts, but the field holds %s"):format(rec.order_by,
         v ~= v and 'NaN' or 'a ' .. type(v)))
     end
+  end
+
+  -- For state_export.lua ------------------------------------------------------------
+
+  --- The events that wait, as lines, in their order. It takes them out: for a look into what is kept, which nothing is written back of.
+  function opened.waiting_lines()
+    local lines, code = {}
+    local out, key_text = lib.buf(), state.key
+    while true do
+      repeat code = C.tm_ffi_waits_first(ptr, nil, huge, turn) until code ~= MORE
+      if code ~= NEW then return lines end
+      C.tm_ffi_turns_key(ptr, key_text)
+      out.len = 0
+      export_of().put_waiting(out, opened.name, key_text, turn, ordered)
+      lines[#lines + 1] = ffi.string(out.data, out.len)
+      C.tm_ffi_waits_take(ptr)
+    end
+  end
+
+  --- An event that waited in another run; its key is the key at hand.
+  function opened.take_waiting(line)
+    if type(line.time) ~= 'number' or type(line.mark) ~= 'number' then raise('import', '"time" and "mark" of an event are numbers') end
+    local text = exact_of().text_of(line.event, '"event"')
+    put.text, put.len, put.time, put.mark = text, #text, line.time, line.mark
+    if ordered then W.put_order(line.order) end
+    local failed = C.tm_ffi_waits_put(ptr, state.key, put)
+    if failed < 0 then state.failed(ptr, failed) end
+    C.tm_ffi_changes_commit(state.changes)
+    if line.time < o.clock.due then windows.set_due(o.clock, line.time) end
   end
 
   function W.judge_due()

@@ -3,65 +3,38 @@ rules.lua - a pack's rules at work on a chunk of events, rule by rule.
 
   take     once an event: the columns of its fields, the rules that its `only` leaves (rules_index.lua)
   judge    C walks what conditions it knows over the whole chunk (host/event/rules.c); each rule of which C cannot tell some rows has a
-           loop of its own over these, loaded for it alone. A rule that raises is `error` for that row, and the loop goes on behind it
+           loop of its own over these (rules_loops.lua). A rule that raises is `error` for that row, and the loop goes on behind it
   collect  what matched, by row, in order of rules
 
 A chunk is as many events as the caller took in, one or many: nothing here depends on how many. What the functions see of an event is the
-view,
-which is put at the row (st.row) where events are many; where the event was changed before the pack, chunks are of one.
+view, which is put at the row (st.row) where events are many; where the event was changed before the pack, chunks are of one.
 
 The deadline may end a function in the middle of a chunk. Then the event at the marker fails alone (M.fail of boot.lua), and `judge` goes on
 behind it when it is called again.
 ]]
 
 local cards = require 'tidemill.pack_cards'
-local compare = require 'tidemill.rules_compare'
+local condition = require 'tidemill.rules_condition'
 local given = require 'tidemill.rules_given'
 local index = require 'tidemill.rules_index'
 local lib = require 'tidemill.lib'
 local lists = require 'tidemill.pack_lists'
+local loops = require 'tidemill.rules_loops'
+local rules_columns = require 'tidemill.rules_columns'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
 local M = { ROWS = C.TM_RULES_ROWS }
 
 local MANY = 200        -- rules whose loops need more traces than a pipeline without them
-local KNOWN_ROOM = 64   -- bytes behind a column that are read with its last rows
-
--- One loop a rule: shared by several it would be compiled for the first one alone. It ends with the loop of the next rule that is asked, so
--- that all of them are one chain of traces: a return to what called them could be no part of one.
-local LOOP = [[
-local when, tx, f, p, lists, R, rule, rows, at, st, home, mk, answer, asked, all = ...
-return function(from)
-  local n = asked(R, rule)
-  for i = from, n - 1 do
-    local j = rows[i]
-    at[0], at[1] = j, i
-    PLACE
-    if when(tx, f, p, lists) then answer(R, rule, j, 0) end
-  end
-  local k = at[2] + 1
-  at[1], at[2] = -1, k
-  if k < at[3] then
-    local next = all[R.asking[k] + 1]
-    return next(0)
-  end
-end
-]]
-local PLACE = 'local row = home[j] st.row, st.home, mk.row = row, row, row'
-
-local function column()
-  local num, known = ffi.new('double[?]', M.ROWS), ffi.new('uint8_t[?]', M.ROWS + KNOWN_ROOM)
-  return { num = ffi.cast('double *', num), known = ffi.cast('uint8_t *', known), anchor = { num, known } }
-end
 
 --- Which columns a rule needs, and which it reads beside them, by number from 0.
-local function columns_of(rule, number_of)
+local function columns_of(rule, columns)
   local needs, reads, seen = {}, {}, {}
   for _, name in ipairs(rule.needs) do
-    needs[#needs + 1], seen[name] = number_of['f.' .. name], true
+    needs[#needs + 1], seen[name] = columns.by_name['f.' .. name].at, true
   end
   for name in pairs(rule.reads[2]) do
-    if not seen[name] then reads[#reads + 1] = number_of['f.' .. name] end
+    if not seen[name] then reads[#reads + 1] = columns.by_name['f.' .. name].at end
   end
   return needs, reads
 end
@@ -80,6 +53,27 @@ local function told(e)
   return type(e) == 'string' and e or 'a value that is no text'
 end
 
+--- Gives C a rule: what it needs, its condition, what makes a row plain.
+local function put(R, number, rule, graph, reads, columns)
+  local function operand(of)
+    if type(of) == 'number' then return -1 - of end
+    return of and of ~= 'constant' and columns.by_name[of].at or C.TM_RULE_CONSTANT
+  end
+  local needs, others = columns_of(rule, columns)
+  if C.tm_ffi_rules_put(R, number, rule.only[1] and 1 or 0, int32s(needs), #needs, int32s(others), #others) ~= 0 then no_memory() end
+  for _, node in ipairs(graph) do
+    local num = node.text and columns.text_number(columns.by_name[node.a], node.text) or node.num or 0
+    local a, b = operand(node.a), operand(node.b)
+    if C.tm_ffi_rules_node(R, number, C[node.op], a, b, node.to or 0, num, node.on_true, node.on_false) ~= 0 then no_memory() end
+  end
+  if reads then
+    local plain = {}
+    for k, read in ipairs(reads) do plain[k] = columns.by_name[read.column].at end
+    if C.tm_ffi_rules_plain(R, number, int32s(plain), #plain) ~= 0 then no_memory() end
+  end
+  rule.native = graph[1] ~= nil
+end
+
 --- The rules of a pack, ready for events.
 ---@param pack table of pack.lua
 ---@param set table of features.compile
@@ -89,61 +83,39 @@ end
 function M.new(pack, set, view, many)
   local J = { list = {}, working = false, pack = pack }
   for _, rule in ipairs(pack.rules) do if rule.mode ~= 'off' then J.list[#J.list + 1] = rule end end
-  local list, types, number_of = J.list, {}, {}
+  local list = J.list
   set:batch(M.ROWS)
-  for i, c in ipairs(set.columns) do types[c.name], number_of['f.' .. c.name] = c.type, i - 1 end
-  local wanted, tests = { number = {}, text = {} }, {}
-  --- Can C read the numbers of a field off the events of a batch?
-  local function is_plain(name)
-    local node = many and view.field(name)
-    return node and node.col and not (node.rule and node.rule.special)
+  local columns, graphs, reads = rules_columns.new(pack, set, view, many), {}, {}
+  for i, rule in ipairs(list) do
+    graphs[i] = condition.graph(rule.when, columns:of_rule(rule.values)) or false
+    for _, node in ipairs(graphs[i] or {}) do
+      for _, of in ipairs { node.a or false, node.b or false } do
+        if type(of) == 'string' and of ~= 'constant' then columns:want(of) end
+      end
+    end
+    reads[i] = loops.prepare(rule, columns) or false
   end
-  for i, rule in ipairs(list) do tests[i] = compare.tests(rule, types, wanted, is_plain) or false end
-  local columns, n, gathered = { number = {}, text = {} }, #set.columns, {}
-  for name in pairs(wanted.number) do
-    columns.number[name], number_of['x.' .. name], n = column(), n, n + 1
-    local node = view.field(name)
-    C.tm_ffi_fields_want_number(view.source.fields, node.id)
-    columns.number[name].cells = node.col
-    gathered[#gathered + 1] = columns.number[name]
-  end
-  for name, ids in pairs(wanted.text) do
-    columns.text[name], number_of['t.' .. name], n = column(), n, n + 1
-    columns.text[name].ids = ids.of
-  end
-  local R = C.tm_ffi_rules_new(#list, n)
+  local R = C.tm_ffi_rules_new(#list, #columns.list)
   if R == nil then no_memory() end
   ffi.gc(R, C.tm_ffi_rules_free)
-  for i in ipairs(set.columns) do C.tm_ffi_rules_column(R, i - 1, set.number[i], set.known[i]) end
-  for kind, of in pairs { x = columns.number, t = columns.text } do
-    for name, c in pairs(of) do C.tm_ffi_rules_column(R, number_of[kind .. '.' .. name], c.num, c.known) end
-  end
-  local anchor = { ffi.new 'int32_t[4]', ffi.new('int32_t[?]', M.ROWS), columns }
+  for _, c in ipairs(columns.list) do C.tm_ffi_rules_column(R, c.at, c.num, c.known) end
+  local anchor = { ffi.new 'int32_t[5]', ffi.new('int32_t[?]', M.ROWS), columns }
   local at, home, rows = ffi.cast('int32_t *', anchor[1]), ffi.cast('int32_t *', anchor[2]), R.rows
   local f, readers = given.features(set.columns, set, at)
   local tx, all, views = given.event(view.event), {}, {}
   for name, l in pairs(pack.lists) do views[name] = lists.view(l) end
   views = given.named('list', views)
-  for i, rule in ipairs(list) do
-    local needs, reads = columns_of(rule, number_of)
-    local indexed = rule.only[1] ~= nil
-    if C.tm_ffi_rules_put(R, i - 1, indexed and 1 or 0, int32s(needs), #needs, int32s(reads), #reads) ~= 0 then no_memory() end
-    for _, t in ipairs(tests[i] or {}) do
-      if C.tm_ffi_rules_test(R, i - 1, number_of[t.column], t.op, t.num, t.on_true, t.on_false) ~= 0 then no_memory() end
-    end
-    rule.native = tests[i] and true or false
-  end
+  for i, rule in ipairs(list) do put(R, i - 1, rule, graphs[i] or {}, reads[i], columns) end
   -- loops are made when C asks for them first
   setmetatable(all, { __index = function(_, i)
     local rule = list[i]
-    local run = assert(loadstring(LOOP:gsub('PLACE', many and PLACE or ''), '=(rule ' .. rule.id .. ')'))(rule.when, tx, f,
-      given.named('param', rule.values), views, R, i - 1, rows, at, view.st, home, lib.flow.marker, C.tm_ffi_rules_answer,
-      C.tm_ffi_rules_asked, all)
+    local run = loops.make({ when = rule.when, tx = tx, f = f, p = given.named('param', rule.values), lists = views, R = R, rule = i - 1,
+      rows = rows, at = at, st = view.st, home = home, mk = lib.flow.marker, all = all }, rule.id, reads[i] or nil, columns, anchor)
     rawset(all, i, run)
     return run
   end })
-  local interpreted = 0
-  for i in ipairs(list) do if not tests[i] then interpreted = interpreted + 1 end end
+  local interpreted, gathered = 0, columns.gathered
+  for i in ipairs(list) do if not graphs[i] then interpreted = interpreted + 1 end end
   if interpreted > MANY then jit.opt.start('maxtrace=60000', 'maxmcode=131072') end
   J.take = index.compile(list, R, columns)
   J.R, J.at, J.home, J.readers, J.tx, J.f, J.event, J.lists, J.anchor = R, at, home, readers, tx, f, view.event, views,
@@ -153,8 +125,15 @@ function M.new(pack, set, view, many)
   for j = 0, M.ROWS - 1 do left_out[j] = false end
   function J.left_out(j) return left_out[j] end
 
+  --- The row at work, where a loop knows only which of the rows asked for it is.
+  local function row_at_work()
+    if at[1] >= 0 then at[0] = rows[at[1]] end
+    return at[0]
+  end
+
   --- The row at work has failed.
   function J.leave_out(why)
+    row_at_work()
     left_out[at[0]] = ("the rule '%s': %s"):format(list[R.asking[at[2]] + 1].id, why)
   end
 
@@ -171,7 +150,7 @@ function M.new(pack, set, view, many)
       local rule = R.asking[at[2]]
       local of = list[rule + 1]
       if at[1] < from then error(why, 0) end   -- it was not the function
-      C.tm_ffi_rules_answer(R, rule, at[0], 1)
+      C.tm_ffi_rules_answer(R, rule, row_at_work(), 1)
       of.raised = of.raised or told(why)
       from = at[1] + 1
     end
@@ -192,7 +171,7 @@ function M.new(pack, set, view, many)
   --- Judges the n events that were taken in; called again, goes on where a function was ended by the deadline.
   function J.judge(count)
     if J.working then
-      C.tm_ffi_rules_leave_out(R, at[0])
+      C.tm_ffi_rules_leave_out(R, row_at_work())
       left_any = true
       ask(at[2])
     else
@@ -202,7 +181,7 @@ function M.new(pack, set, view, many)
       end
       for i = 1, #gathered do
         local c = gathered[i]
-        C.tm_ffi_rules_gather(c.cells, home, count, c.num, c.known)
+        C.tm_ffi_rules_gather(c.cells, home, count, c.below, c.num, c.known)
       end
       C.tm_ffi_rules_judge(R, count)
       J.working = true

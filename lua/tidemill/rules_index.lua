@@ -1,6 +1,6 @@
 --[[
-rules_index.lua - what is done once an event before rules look at it: texts that conditions compare become numbers in columns, and the
-index over `only` gives the rules that may apply.
+rules_index.lua - what is done once an event before rules look at it: columns that C does not read by itself are filled
+(rules_columns.lua), and the index over `only` gives the rules that may apply.
 
 A rule with `only` is found by one of its conditions, the one that fewest events are likely to meet: by the value of a field (a table from
 value to rules), or by bounds (a segment tree over the bounds of all rules of that field). Its other conditions are looked at for what
@@ -85,8 +85,6 @@ end
 
 -- The text -------------------------------------------------------------------------------------------
 
-local TEXT = "if type(v) == 'string' then NUM[j] = IDS[v] or 0 KNOWN[j] = 1 elseif v == nil then KNOWN[j] = 0 else KNOWN[j] = 3 end"
-
 --- What holds of the other conditions of rules that were found.
 local function holds(rest, V)
   for i = 1, #rest do
@@ -104,7 +102,7 @@ end
 --- Compiles what takes an event in.
 ---@param list table rules, those at work, in order
 ---@param R ffi.cdata* struct tm_rules *
----@param columns table text: name -> { num, known, ids }
+---@param columns table of rules_columns
 ---@return function (e, j): the event e is row j of the chunk
 function M.compile(list, R, columns)
   local values, seen, fields, at = {}, {}, {}, {}
@@ -117,7 +115,7 @@ function M.compile(list, R, columns)
       end
     end
   end
-  for name in pairs(columns.text) do fields[name] = true end
+  for name in pairs(columns.taken) do fields[name] = true end
   local names = sorted(fields)
   local V, rests, by_value, by_bounds = {}, {}, {}, {}
   for i, name in ipairs(names) do at[name], V[i] = i, false end
@@ -148,14 +146,16 @@ function M.compile(list, R, columns)
   end
   local K, text = { V = V, visit = visit, type = type }, {}
   local function const(v)
+    if v == nil then return nil end
     K[#K + 1] = v
     return 'K[' .. #K .. ']'
   end
   for i, name in ipairs(names) do
     local parts = {}
-    local column = columns.text[name]
-    if column then
-      parts[#parts + 1] = TEXT:gsub('NUM', const(column.num)):gsub('KNOWN', const(column.known)):gsub('IDS', const(column.ids))
+    for _, taken in ipairs(columns.taken[name] or {}) do
+      local column = taken.column
+      local names = { NUM = const(column.num), KNOWN = const(column.known), GIVEN = const(column.given) }
+      parts[#parts + 1] = (taken.text:gsub('%u%u%u+', names))
     end
     local keep = by_value[name] or by_bounds[name]
     for _, rest in pairs(rests) do

@@ -7,6 +7,7 @@ they lie in one order, and are records (siblings.lua) linked from the latest to 
   first   (heads) the number of the latest session; 0: there is none      open   (heads) how many there are
   top     (heads) the last number given to a record                       live   (heads) 1: the head is itself a session
   older, newer   the numbers of the sessions before and behind it; 0: none      number   of a record; 1 is the head, which has 0 there
+  partial   1: it was open when the step got an aggregate, which has seen a part of its events
   from, to   its bounds           fired   1: its row was sent, and nothing came since
   sent    how many rows were sent as final ones; with `retract` 1: a row stands      more   events since an early row
 
@@ -20,6 +21,7 @@ Taking one ends in a commit, before its row is made: failing, that must not find
 local lib = require 'tidemill.lib'
 local state = require 'tidemill.state'
 local keep = require 'tidemill.keep'
+local places = require 'tidemill.state_places'
 local siblings = require 'tidemill.siblings'
 local windows = require 'tidemill.windows'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
@@ -28,7 +30,7 @@ local cast, huge = ffi.cast, math.huge
 local M = {}
 
 --- Number cells of a record, beside those of what is kept of its events.
-M.cells = { 'from', 'to', 'fired', 'older', 'newer', 'number', 'first', 'open', 'top', 'live' }
+M.cells = { 'from', 'to', 'fired', 'older', 'newer', 'number', 'first', 'open', 'top', 'live', 'partial' }
 
 local LATEST = 2 ^ 53   -- no watermark is beyond it
 
@@ -77,7 +79,7 @@ function M.new(rec, opened, clock, merge, forget)
   local function leave_head(h)
     forget(h, ptr)
     checked(C.tm_ffi_due_cancel(ptr, h))
-    h.live, h.fired, h.sent, h.more, h.older, h.newer = 0, 0, 0, 0, 0, 0
+    h.live, h.fired, h.sent, h.more, h.older, h.newer, h.partial = 0, 0, 0, 0, 0, 0, 0
   end
 
   --- Session number `older` (0: none) is the next one before number `newer` (0: none).
@@ -108,7 +110,7 @@ function M.new(rec, opened, clock, merge, forget)
     end
     local r, n = h, 1
     if h.live == 0 then
-      h.live = 1
+      h.live, h.partial = 1, 0
       if h.top == 0 then h.top = 1 end
     else
       n = h.top + 1
@@ -132,6 +134,7 @@ function M.new(rec, opened, clock, merge, forget)
       merge(r, ptr, other, ptr)
       if other.sent > r.sent then r.sent = other.sent end
       r.more = r.more + other.more
+      if other.partial ~= 0 then r.partial = 1 end
       if run[j] == 1 then leave_head(h) else checked(C.tm_ffi_state_remove(ptr, other)) end
     end
     h.open = h.open - (n - 1)
@@ -308,6 +311,18 @@ function M.new(rec, opened, clock, merge, forget)
   end
 
   function W.judge_due() return ptr.due < tick and ptr.due or tick end
+
+  --- Is a record no session, but only where a key's others are found?
+  function W.is_head(r) return r.number == 0 and r.live == 0 end
+
+  --- For state_places.lua: when the next early row comes.
+  function W.tick() return tick end
+
+  function W.take_tick(at)
+    if at < tick then tick = at end
+    if clock and tick < clock.due then windows.set_due(clock, tick) end
+  end
+  places.of_siblings(opened, W)
 
   keep.add(opened.name .. '/windows', 'sessions', function() return { tick = tick } end, function(data) tick = data.tick end)
 

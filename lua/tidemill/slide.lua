@@ -167,7 +167,7 @@ end
 ---@param options table max, on_full; turns: events wait, and all aggregates are over one size; else at_once: results are asked for behind
 ---   update or tm_ffi_slide_look alone
 ---@return table compiled
----   numbers, refs: for state.open; plan: struct tm_slide *
+---   numbers, refs: for state.open; plan: struct tm_slide *; declared: what the script says of each of the list
 ---   update(e, r, s, t, w): the event at t goes into record r of state s, which is announced, w is the watermark before it; results as
 ---     below, over its own windows; hold(e, s, t, key), hold_row(e, s, t, batch, cols, row): it waits for its turn, its key in C's form
 ---   results(r, s): one value for each of the list, after tm_ffi_turns_next or tm_ffi_slide_look; refuse(s, rc): raises what a code means
@@ -210,6 +210,8 @@ function M.compile(list, typ_of, options)
     raise('script', ('%s: the aggregates of one step take %d different values of an event, at most %d can be; use several steps')
       :format(list[1].place, cells.n, CELLS_MAX - 1))
   end
+  local declared = {}
+  for i, a in ipairs(list) do declared[i] = pieces.declared_text(a) end
   local at, moving, entry = #layout.numbers, moves(list, options.turns), cells.n + 1
   for i = 1, moving and 2 or math.ceil((3 + #sizes + (extremes and 1 or 0)) / 2) do layout:number('slide' .. i) end
   if not moving then
@@ -242,7 +244,8 @@ function M.compile(list, typ_of, options)
   local chunk = 'local ' .. table.concat(names, ', ') .. ' = ... return ' .. body
   local update, hold, hold_row, show = assert(loadstring(chunk, '=tidemill.slide'))(unpack(args))
   for _, fn in ipairs { update, hold, hold_row } do functions[#functions + 1] = fn end
-  return { numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, hold_row = hold_row, results = show,
+  return { declared = declared,
+    numbers = layout.numbers, refs = layout.refs, update = update, hold = hold, hold_row = hold_row, results = show,
     cells = cells, moving = moving, refuse = failed, plan = args[6],
     anchor = anchor, functions = functions, adders = {} }
 end

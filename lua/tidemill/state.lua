@@ -16,7 +16,8 @@ local M = {}
 
 local changes = ffi.cast('struct tm_changes *', lib.host.changes)
 M.changes = changes
-M.opened = {}   -- the states of a plan, in the order in which they were opened
+M.opened = {}    -- the states of a plan, in the order in which they were opened
+M.dropped = {}   -- names of kept states that were given up while scripts loaded, which the library forgets with them
 
 local key = ffi.new 'struct tm_key'
 M.key = ffi.cast('struct tm_key *', key)
@@ -88,7 +89,7 @@ end
 ---@param refs table list of { name, kind, key, of, max, on_full; of a series cells and room } of what hangs off the record
 ---@param options table max_keys, on_full; timed, or a ttl: its records can be due
 ---@param words table|nil of state_layout.text; what its fields are. reshape: one that is kept otherwise can be changed into this one
----   (state_reshape.lua); migrate: the option of that name
+---   (state_reshape.lua); migrate: the option of that name; set: of state_settings.lua
 ---@return table { ptr: struct tm_state *, type: the record's pointer type, record: its type, index: cell name -> index of its reference,
 ---   cleared: records that went otherwise than by max_keys, layout: its words }
 function M.open(name, numbers, refs, options, words)
@@ -145,7 +146,7 @@ function M.changing() return M.reshape and M.reshape.place() end
 
 --- A plan begins: the states of the one before are forgotten, and what of them was kept otherwise.
 function M.begin()
-  M.opened = {}
+  M.opened, M.dropped = {}, {}
   if M.reshape then M.reshape.forget() end
 end
 
@@ -161,8 +162,9 @@ function M.again(opened)
   return ptr
 end
 
---- A state of sections beside it, whose records are as those of `opened`, with the same fields in the same places.
-function M.with_sections(opened)
+--- The options of a state of sections, whose records are as those of `opened`, with the same fields in the same places; and what has to
+--- live as long as they.
+function M.options_with_sections(opened)
   local a, o = opened.made_of, ffi.new 'struct tm_state_options'
   local fields = ffi.new('struct tm_state_field[?]', a.fields_n + 1)
   ffi.copy(o, a, ffi.sizeof(o))
@@ -170,8 +172,14 @@ function M.with_sections(opened)
   local order = fields[a.fields_n]
   order.off, order.kind, order.of = a.record_size, C.TM_FIELD_LIST, C.TM_VALUE_STRING
   o.fields, o.fields_n, o.record_size, o.sections = fields, a.fields_n + 1, a.record_size + 8, 1
+  return o, fields
+end
+
+--- A state of sections beside it.
+function M.with_sections(opened)
+  local o, anchor = M.options_with_sections(opened)
   local ptr = C.tm_ffi_state_new(changes, o)
-  if ptr == nil then raise('memory', "no memory for the state '" .. opened.name .. "' (--memory)") end
+  if ptr == nil or not anchor then raise('memory', "no memory for the state '" .. opened.name .. "' (--memory)") end
   return ptr
 end
 

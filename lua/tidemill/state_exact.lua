@@ -1,11 +1,13 @@
 --[[
 state_exact.lua - cells of records as JSON that reads back bit by bit: what `tidemill state export` writes and `state import` reads.
 
-  number integer boolean   as they are; nil is null; {"$number":"inf"}, {"$number":"-inf"}, {"$number":"-0"}
+  number integer boolean   as they are; nil is null; {"$number":"inf"}, {"$number":"-inf"}, {"$number":"-0"}; {"$bits":"16 digits"} of
+                           what is no number
   texts                    a string; what is no UTF-8 {"$bytes":"base64"}; nil is null, "" is ""
   any                      its JSON, if that becomes the same bytes again, else {"$msgpack":"base64"}
   lists, sets              arrays;  maps: arrays of [key, value], in their order
   marks                    arrays of [number, bits], by number
+  series                   arrays of entries, each an array of its cells
 
 A part of a key that is an integer beyond 2^53 is {"$integer":"digits"}.
 ]]
@@ -88,8 +90,22 @@ local function put_base64(buf, name, p, len)
   put(buf, '"}')
 end
 
-local function put_number(buf, v)
-  if v ~= v then return put(buf, 'null') end
+local bits = ffi.new 'union { double number; uint32_t half[2]; }'
+bits.number = NIL
+local NIL_LOW, NIL_HIGH = bits.half[0], bits.half[1]
+
+--- The bits of what is no number, at v, as 16 digits; nil: it is the one that stands for nil.
+local function bits_of(v)
+  bits.half[0], bits.half[1] = v[0], v[1]
+  if bits.half[0] == NIL_LOW and bits.half[1] == NIL_HIGH then return nil end
+  return ('%08x%08x'):format(bits.half[1], bits.half[0])
+end
+
+local function put_number(buf, v, cell)
+  if v ~= v then
+    local digits = cell and bits_of(ffi.cast('uint32_t *', cell))
+    return put(buf, digits and '{"$bits":"' .. digits .. '"}' or 'null')
+  end
   if v == 0 and 1 / v < 0 then return put(buf, '{"$number":"-0"}') end
   if v == huge or v == -huge then return put(buf, v > 0 and '{"$number":"inf"}' or '{"$number":"-inf"}') end
   check(C.tm_ffi_json_number(buf, v))
@@ -101,6 +117,8 @@ local function put_text(buf, p, len)
   buf.len = from
   put_base64(buf, 'bytes', p, len)
 end
+
+M.put_text = put_text
 
 --- JSON of bytes of type any from which the same bytes come; nil: there is none.
 local function any_json(p, len)
@@ -131,6 +149,15 @@ local function put_value(buf, v)
 end
 M.put_value = put_value
 
+local entry = ffi.new 'struct tm_value'
+
+--- A text of JSON in a cell of a series.
+local function put_json(buf, v)
+  put(buf, '{"$json":')
+  put_text(buf, v.text, v.len)
+  put(buf, '}')
+end
+
 local pair = ffi.new 'double[2]'
 
 local function put_marks(buf, ptr, record, cell)
@@ -147,12 +174,25 @@ local function put_marks(buf, ptr, record, cell)
   end
 end
 
+local function put_series(buf, ptr, record, cell)
+  for i = 0, tonumber(cells.ref_at(record, cell).n) - 1 do
+    put(buf, i > 0 and ',[' or '[')
+    for c = 0, cell.cells - 1 do
+      if c > 0 then put(buf, ',') end
+      C.tm_ffi_series_get(ptr, record, cell.index, i, c, entry)
+      if entry.kind == C.TM_VALUE_ANY then put_json(buf, entry) else put_value(buf, entry) end
+    end
+    put(buf, ']')
+  end
+end
+
 --- Appends what a cell holds.
 function M.put_cell(buf, ptr, record, cell)
   if cell.number then
-    local v = cells.number_at(record, cell)[0]
+    local p = cells.number_at(record, cell)
+    local v = p[0]
     if cell.type == 'boolean' and v == v then return put(buf, v == 1 and 'true' or 'false') end
-    return put_number(buf, v)
+    return put_number(buf, v, p)
   end
   if cell.kind == 'text' then
     local ref = cells.ref_at(record, cell)
@@ -170,6 +210,8 @@ function M.put_cell(buf, ptr, record, cell)
     end
   elseif cell.kind == 'marks' then
     put_marks(buf, ptr, record, cell)
+  elseif cell.kind == 'series' then
+    put_series(buf, ptr, record, cell)
   else
     local comma
     for k, v in cells.each_entry(ptr, record, cell, nil, true) do
@@ -197,6 +239,13 @@ local function bytes_of(v, name)
   scratch.len = 0
   if not text or C.tm_ffi_base64_decode(text, #text, scratch) ~= 0 then return nil end
   return ffi_string(scratch.data, scratch.len)
+end
+
+--- The bytes of a text as put_text wrote it.
+function M.text_of(v, what)
+  local text = type(v) == 'string' and v or bytes_of(v, '$bytes')
+  if not text then wrong(what, 'a text') end
+  return text
 end
 
 local NUMBERS = { inf = huge, ['-inf'] = -huge, ['-0'] = -0.0 }
@@ -245,8 +294,34 @@ end
 
 local function is_list(v) return type(v) == 'table' and v ~= lib.NULL and getmetatable(v) == 'array' end
 
+local entries = ffi.new 'struct tm_value[64]'
+
+--- One cell of an entry of a series; returns what must stay alive.
+local function read_entry_cell(out, v, what)
+  local json = only(v, '$json')
+  if json then
+    out.kind, out.text, out.len = C.TM_VALUE_ANY, json, #json
+    return json
+  end
+  if v == lib.NULL then
+    out.kind = C.TM_VALUE_NIL
+    return nil
+  end
+  return value_of(out, v, '*', what)
+end
+
+local function read_series(ptr, record, cell, v, what)
+  for i, item in ipairs(v) do
+    local place = ('%s, entry %d'):format(what, i)
+    if not is_list(item) or #item ~= cell.cells then wrong(place, ('an array of %d cells'):format(cell.cells)) end
+    for c = 1, cell.cells do M.held[c] = read_entry_cell(entries[c - 1], item[c], place) end
+    done(ptr, C.tm_ffi_series_push(ptr, record, cell.index, entries))
+  end
+end
+
 local function read_container(ptr, record, cell, v, what)
   if not is_list(v) then wrong(what, 'an array') end
+  if cell.kind == 'series' then return read_series(ptr, record, cell, v, what) end
   for i, item in ipairs(v) do
     local place = ('%s, element %d'):format(what, i)
     local k, x = item, nil
@@ -272,7 +347,13 @@ end
 --- A cell, which is empty, takes what put_cell wrote.
 function M.read_cell(ptr, record, cell, v, what)
   if cell.number then
-    local n = number_of(v)
+    local n, digits = number_of(v), only(v, '$bits')
+    if digits then
+      if not digits:find '^%x+$' or #digits ~= 16 then wrong(what, '16 digits of base 16') end
+      local half = ffi.cast('uint32_t *', cells.number_at(record, cell))
+      half[0], half[1] = tonumber(digits:sub(9), 16), tonumber(digits:sub(1, 8), 16)
+      return
+    end
     if v == lib.NULL then n = NIL
     elseif cell.type == 'boolean' then n = type(v) == 'boolean' and (v and 1 or 0) or nil end
     if n == nil then wrong(what, cell.type == 'boolean' and 'true, false or null' or 'a number or null') end

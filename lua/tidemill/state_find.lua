@@ -27,9 +27,9 @@ local function json_of(parts)
   return value.json(#parts == 1 and parts[1] or value.array { unpack(parts) })
 end
 
---- The key of a record as a list of parts.
-local function parts_of(state, record)
-  local key, parts = state_of.key_of(state.ptr, record, state.names, state.composite), {}
+--- The key of a record as a list of parts. ptr: the state it is of, where there are several
+local function parts_of(state, record, ptr)
+  local key, parts = state_of.key_of(ptr or state.ptr, record, state.names, state.composite), {}
   for i, name in ipairs(state.names) do
     local k
     if state.composite then k = key[name] else k = key end
@@ -39,7 +39,7 @@ local function parts_of(state, record)
 end
 
 --- The key of a record, for a message.
-function M.key_text(state, record) return shown(json_of(parts_of(state, record))) end
+function M.key_text(state, record, ptr) return shown(json_of(parts_of(state, record, ptr))) end
 
 --- The state that NAME means, "pipeline/step" or the step alone.
 function M.state(states, name)
@@ -155,6 +155,13 @@ function M.record(state, parts)
   if state_of.set_key(form_of(state, parts), state.names) ~= 0 then return nil end
   local p = C.tm_ffi_state_find(state.ptr, state_of.key)
   return p ~= nil and ffi.cast('void *', p) or nil
+end
+
+--- The bytes of a key in C's form; it is the key at hand then.
+function M.key_bytes(state, parts)
+  local rc = state_of.set_key(form_of(state, parts), state.names)
+  if rc ~= 0 then state_of.key_failed(rc) end
+  return ffi_string(state_of.key.bytes, state_of.key.len)
 end
 
 --- The same text as a value of another type: 42 and "42", true and "true".

@@ -5,6 +5,7 @@ that the state a later script opens under that name can be compared with it, and
   kind process              the step's
   version 2                 its option; left out where it has none
   key "card"                a line for each field of the key
+  set "size" 1m             what all of it goes by besides its cells (state_settings.lua)
   declared "total" sum …    what the script says of a field, where its cells do not tell all of it
   number "n"                then a line a cell, as they lie in the record: type, field, which part of it (none: the field itself)
   aged-set_string "seen"
@@ -39,8 +40,8 @@ end
 
 ---@param numbers table names of number cells
 ---@param refs table of state.open
----@param words table|nil kind; version; key: names of its fields; declared: list of { name, text }; of: cell -> { field, type, part }, type
----   and part may be nil. A cell that is not in it is a field of its name
+---@param words table|nil kind; version; key: names of its fields; set, declared: lists of { name, text }; of: cell -> { field, type,
+---   part }, type and part may be nil. A cell that is not in it is a field of its name
 ---@return string
 function M.text(numbers, refs, words)
   words = words or {}
@@ -48,6 +49,7 @@ function M.text(numbers, refs, words)
   local function add(...) lines[#lines + 1] = table.concat({ ... }, ' ') end
   if words.version then add('version', ('%.0f'):format(words.version)) end
   for _, name in ipairs(words.key or {}) do add('key', quoted(name)) end
+  for _, s in ipairs(words.set or {}) do add('set', quoted(s[1]), (s[2]:gsub('[%c\\"]', '.'))) end
   for _, d in ipairs(words.declared or {}) do add('declared', quoted(d[1]), (d[2]:gsub('[%c\\"]', '.'))) end
   local function cell(name, typ)
     local w = of[name]
@@ -72,7 +74,10 @@ local function parse_cell(layout, typ, field, part)
     elseif kind == 'map' then c.key, c.of = a, b
     elseif kind == 'set' then c.key, c.set = a, true
     elseif kind == 'aged-set' then c.kind, c.key, c.of, c.set = 'map', a, 'number', true
-    elseif kind == 'series' then layout.size = layout.size + 8 * tonumber(a) * tonumber(b) end
+    elseif kind == 'series' then
+      c.cells = tonumber(a)
+      layout.size = layout.size + 8 * c.cells * tonumber(b)
+    end
   end
   layout.cells[#layout.cells + 1] = c
   local f = layout.fields[field]
@@ -86,16 +91,21 @@ local function parse_cell(layout, typ, field, part)
 end
 
 ---@param text string of M.text
----@return table { kind, version, key: names, size, refs: how many; cells: list of { field, part, type, kind, key, of, set, number, off,
----   index }; fields: list and by name of { name, main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
+---@return table { kind, version, key: names, set: list of { name, text }, by name its text; size, refs: how many; cells: list of { field,
+---   part, type, kind, key, of, set, number, off, index; cells of an entry of a series }; fields: list and by name of { name, main: a cell,
+---   parts: by name, declared, and its cells }; [''] are those of no field }
 function M.parse(text)
-  local layout = { key = {}, cells = {}, fields = {}, refs = 0, size = 0 }
+  local layout = { key = {}, set = {}, cells = {}, fields = {}, refs = 0, size = 0 }
   local declared = {}
   for line in text:gmatch '[^\n]+' do
     local word, rest = line:match '^(%S+) (.*)$'
     if word == 'kind' then layout.kind = rest
     elseif word == 'version' then layout.version = tonumber(rest)
     elseif word == 'key' then layout.key[#layout.key + 1] = unquoted(rest:sub(2, -2))
+    elseif word == 'set' then
+      local name, what = rest:match '^"([^"]*)" (.*)$'
+      name = unquoted(name)
+      layout.set[#layout.set + 1], layout.set[name] = { name, what }, what
     elseif word == 'declared' then
       local name, what = rest:match '^"([^"]*)" (.*)$'
       declared[unquoted(name)] = what

@@ -9,12 +9,14 @@ cannot be written is told and left out, as with any event. Records are walked wh
 local lib = require 'tidemill.lib'
 local printable = require 'tidemill.printable'
 local state_find = require 'tidemill.state_find'
+local state_get = require 'tidemill.state_get'
 local state_of = require 'tidemill.state'
-local tables = require 'tidemill.tables'
 local value = require 'tidemill.value'
-local C, ffi, raise = lib.C, lib.ffi, lib.raise
+local C = lib.C
 
 local M = {}
+
+local thousands = state_get.thousands
 
 local function nothing() end
 
@@ -49,23 +51,32 @@ local function size_of(s)
   return size.keys, size.bytes
 end
 
+--- The fields that a script names.
+local function fields_of(state)
+  local names = value.array {}
+  for i, f in ipairs(state.shown or state.step.rec.fields or {}) do names[i] = f.name end
+  return names
+end
+
 --- What `ls` tells of a state.
 local function row_of(state)
   local options, ptr = state.step.rec.options, state.ptr
   local keys, bytes = size_of(state)
   local bounded = options.max_keys ~= nil
   return {
-    name = state.name, kind = state.step.kind, place = state.step.place, keys = keys, bytes = bytes,
+    name = state.name, kind = state.step.kind, place = state.step.place, keys = keys, bytes = bytes, fields = fields_of(state),
     bytes_per_key = keys > 0 and math.floor(bytes / keys * 10 + 0.5) / 10 or lib.NULL, evicted = ptr.evicted,
     max_keys = options.max_keys or lib.NULL, on_full = bounded and (options.on_full or 'oldest') or lib.NULL,
   }
 end
 
---- 1234567 as 1,234,567.
-local function thousands(n)
-  local text = ('%.0f'):format(n)
-  local head = (#text - 1) % 3 + 1
-  return text:sub(1, head) .. text:sub(head + 1):gsub('...', ',%0')
+--- The same of one that no step declares.
+local function orphan_row(o)
+  local fields = value.array {}
+  for i, name in ipairs(o.fields) do fields[i] = name end
+  return { name = o.name, kind = o.kind, place = lib.NULL, keys = o.keys, bytes = o.bytes, fields = fields, orphan = o.until_text ~= nil,
+    ['until'] = o.until_text or lib.NULL, bytes_per_key = o.keys > 0 and math.floor(o.bytes / o.keys * 10 + 0.5) / 10 or lib.NULL,
+    evicted = o.evicted, max_keys = lib.NULL, on_full = lib.NULL }
 end
 
 local function bound_text(state, row)
@@ -78,18 +89,24 @@ local function bound_text(state, row)
   return #state.names == 0 and 'one key' or ttl and 'ttl ' .. ttl or 'unbounded'
 end
 
-local HEAD = { 'state', 'kind', 'keys', 'bytes', 'bytes/key', 'evicted', 'bound' }
+local HEAD = { 'state', 'kind', 'keys', 'bytes', 'bytes/key', 'evicted', 'bound', 'fields' }
 local RIGHT = { [3] = true, [4] = true, [5] = true, [6] = true }
+local FIELDS_MAX = 60   -- characters of their names
 
 --- The list as lines of a table.
-local function table_lines(states)
+local function table_lines(states, orphans)
   local rows, widths, lines = { HEAD }, {}, {}
+  local function add(row, bound)
+    local each = row.bytes_per_key ~= lib.NULL and ('%.1f'):format(row.bytes_per_key) or '-'
+    local fields = printable.cut(printable.line(table.concat(row.fields, ', ')), FIELDS_MAX)
+    rows[#rows + 1] = { printable.line(row.name), row.kind, thousands(row.keys), thousands(row.bytes), each, thousands(row.evicted), bound,
+      fields == '' and '-' or fields }
+  end
   for _, state in ipairs(states) do
     local row = row_of(state)
-    local each = row.bytes_per_key ~= lib.NULL and ('%.1f'):format(row.bytes_per_key) or '-'
-    rows[#rows + 1] = { printable.line(row.name), row.kind, thousands(row.keys), thousands(row.bytes), each, thousands(row.evicted),
-      bound_text(state, row) }
+    add(row, bound_text(state, row))
   end
+  for _, o in ipairs(orphans) do add(orphan_row(o), o.until_text and 'orphan until ' .. o.until_text or '-') end
   for _, row in ipairs(rows) do
     for i, text in ipairs(row) do widths[i] = math.max(widths[i] or 0, printable.width(text)) end
   end
@@ -105,7 +122,7 @@ local function table_lines(states)
 end
 
 --- next(out, row): writes the next of the lines that a function gives when it is first asked, or returns false.
-function M.line_writer(make)
+local function line_writer(make)
   local lines, at = nil, 0
   return function(out)
     lines = lines or make()
@@ -119,220 +136,40 @@ end
 
 --- The same of `ls`.
 local function lister(states, o)
-  return M.line_writer(function()
+  return line_writer(function()
+    local orphans = require('tidemill.state_orphans').list()
     if o.json then
       local rows = value.array {}
       for i, state in ipairs(states) do rows[i] = row_of(state) end
+      for _, one in ipairs(orphans) do rows[#rows + 1] = orphan_row(one) end
       return { value.json(rows) }
     end
-    if #states > 0 then return table_lines(states) end
+    if #states + #orphans > 0 then return table_lines(states, orphans) end
     lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
     return {}
   end)
 end
 
--- Values as JSON --------------------------------------------------------------------------
-
-local function check(rc)
-  if rc ~= 0 then raise('row-too-large', 'it is larger than 16 MiB') end
-end
-
-local function put(buf, s) check(C.tm_ffi_buf_put(buf, s, #s)) end
-
---- What a field of `process` holds: everything there is can be shown, texts that are no UTF-8 with U+FFFD.
-local function put_value(buf, v)
-  local t = type(v)
-  if t == 'number' then
-    if v - v ~= 0 then return put(buf, v > 0 and '"inf"' or v < 0 and '"-inf"' or '"nan"') end
-    check(C.tm_ffi_json_number(buf, v))
-  elseif t == 'string' then
-    check(C.tm_ffi_json_lossy(buf, v, #v))
-  elseif t == 'boolean' then
-    put(buf, v and 'true' or 'false')
-  elseif t == 'nil' or v == lib.NULL then
-    put(buf, 'null')
-  elseif t ~= 'table' then
-    value.encode(buf, v)
-  elseif value.is_array(v) then
-    put(buf, '[')
-    for i = 1, #v do
-      if i > 1 then put(buf, ',') end
-      put_value(buf, v[i])
-    end
-    put(buf, ']')
-  else
-    put(buf, '{')
-    for i, k in ipairs((value.sorted_keys(v))) do
-      if i > 1 then put(buf, ',') end
-      put_value(buf, k)
-      put(buf, ':')
-      put_value(buf, v[k])
-    end
-    put(buf, '}')
-  end
-end
-
-local put_container = {}
-
-function put_container.list(buf, list)
-  put(buf, '[')
-  for i, v in list:each() do
-    if i > 1 then put(buf, ',') end
-    put_value(buf, v)
-  end
-  put(buf, ']')
-end
-
-function put_container.set(buf, set)
-  local comma = '['
-  for v in set:each() do
-    put(buf, comma)
-    put_value(buf, v)
-    comma = ','
-  end
-  put(buf, comma == ',' and ']' or '[]')
-end
-
-function put_container.map(buf, map)
-  local comma = '['
-  for k, v in map:each() do
-    put(buf, comma)
-    put(buf, '[')
-    put_value(buf, k)
-    put(buf, ',')
-    put_value(buf, v)
-    put(buf, ']')
-    comma = ','
-  end
-  put(buf, comma == ',' and ']' or '[]')
-end
-
--- Records ---------------------------------------------------------------------------------
-
---- The key of a record in Lua's form.
-local function key_of(state, record) return state_of.key_of(state.ptr, record, state.names, state.composite) end
-
---- Begins a row in the step's own view with the key's fields, so that they are written as its rows are.
-local function begin_row(state, record, nodes)
-  local V, key = state.view, key_of(state, record)
-  V.begin()
-  V.fresh_ordered()
-  for i, name in ipairs(state.names) do
-    local k
-    if state.composite then k = key[name] else k = key end
-    V.put_key(nodes[i], k == nil and lib.NULL or k)
-  end
-  return V
-end
-
---- write(out, row, record) of a state whose step says what a row shows (state.shown, a list of { name }; state.results): the row of
---- `running`, cells of the smaller steps.
-local function row_writer(state, nodes)
-  local V, writers, list = state.view, {}, state.shown
-  for i, a in ipairs(list) do
-    V.field(a.name)
-    writers[i] = V.root.writers[a.name]
-  end
-  return function(out, row, record)
-    begin_row(state, record, nodes)
-    local values = { state.results(ffi.cast(state.type, record), state.ptr) }
-    for i = 1, #list do writers[i](values[i]) end
-    V.st.home = row
-    V.emit(out)
-  end
-end
-
---- The same of `process`: the key's fields, then those declared.
-local function process_writer(state, nodes)
-  local box, fields, names = state.box, state.step.rec.fields, {}
-  local of_key, taken = {}, {}
-  for _, name in ipairs(state.names) do of_key[name], taken[name] = true, true end
-  for _, field in ipairs(fields) do taken[field.name] = true end
-  for i, field in ipairs(fields) do
-    local name = field.name
-    if of_key[name] then
-      repeat name = 'state.' .. name until not taken[name]
-      taken[name] = true
-    end
-    names[i] = value.json(name) .. ':'
-  end
-  return function(out, _, record)
-    local buf = out.buf
-    begin_row(state, record, nodes).encode(buf)
-    buf.len = buf.len - 1   -- the brace
-    box.at.r = ffi.cast(state.type, record)
-    for i, field in ipairs(fields) do
-      if i > 1 or #nodes > 0 then put(buf, ',') end
-      put(buf, names[i])
-      local v = box.view[field.name]
-      if field.container then put_container[field.type](buf, v) else put_value(buf, v) end
-    end
-    box.abandon()
-    put(buf, '}')
-    local rc = C.tm_ffi_out_end(out, lib.flow)
-    if rc ~= 0 then check(rc) end
-  end
-end
-
---- The same of a table: the key's fields, then its row, or all versions that are kept.
-local function table_writer(state, nodes)
-  local name = state.index.row and ',"row":' or ',"versions":'
-  return function(out, _, record)
-    local buf = out.buf
-    begin_row(state, record, nodes).encode(buf)
-    buf.len = buf.len - 1   -- the brace
-    put(buf, name)
-    put(buf, tables.json(state, record) or 'null')
-    put(buf, '}')
-    local rc = C.tm_ffi_out_end(out, lib.flow)
-    if rc ~= 0 then check(rc) end
-  end
-end
-
--- get ---------------------------------------------------------------------------------------
-
---- next(out, row): writes the next record, or returns false; and the state.
-local function getter(states, o)
-  local state = state_find.state(states, o.state_name)
-  local parts = o.state_key and state_find.parse(state, o.state_key)
-  local nodes = {}
-  for i, name in ipairs(state.names) do nodes[i] = state.view.field(name) end
-  local writer = state.table and table_writer or state.shown and row_writer or process_writer
-  local write = writer(state, nodes)
-  local n, cursor, over = 0, nil, false
-  local function one(out, row)
-    over = true
-    local record = state_find.record(state, parts)
-    if record then
-      state.at = record
-      write(out, row, record)
-      return true
-    end
-    lib.host.fail_run(("state '%s' has no key %s (%s key%s)%s"):format(state.name, state_find.shown(parts), thousands(state.ptr.keys),
-      state.ptr.keys == 1 and '' or 's', state_find.near(state, parts)))
-    return false
-  end
-  return function(out, row)
-    if over or (o.limit > 0 and n >= o.limit) then return false end
-    if parts then return one(out, row) end
-    cursor = cursor or C.tm_ffi_cursor_new(state.ptr)
-    if cursor == nil then
-      over = true
-      lib.host.fail_run("state '" .. state.name .. "': no memory to walk it (--memory)")
-      return false
-    end
-    while cursor.done == 0 do
-      local record = C.tm_ffi_cursor_next(cursor)
-      if record ~= nil then
-        n = n + 1
-        state.at = record
-        write(out, row, record)
-        return true
+--- get of a state of a folder, without a script; found when what the library remembers was loaded.
+local function orphan_getter(o)
+  local step
+  return function(out)
+    if not step then
+      local orphans = require 'tidemill.state_orphans'
+      local found, names = nil, {}
+      for i, one in ipairs(orphans.list()) do
+        names[i] = one.name
+        if one.name == o.state_name or not found and one.name:sub(-#o.state_name - 1) == '/' .. o.state_name then found = one end
       end
+      if not found then
+        lib.host.fail_run(("the folder keeps no state '%s'; there are: %s"):format(printable.line(o.state_name),
+          printable.line(table.concat(names, ', '))))
+        return false
+      end
+      step = orphans.getter(found, o.state_key and state_find.parse(found, o.state_key), o.limit)
     end
-    over = true
-    return false
-  end, state
+    return step(out)
+  end
 end
 
 --- Makes the pipeline that prints: its loop, and what becomes of a record that cannot be written.
@@ -346,10 +183,11 @@ function M.compile(p, plan, o)
   local states = all_of(plan)
   local write, state
   local at_work
-  if again then write = M.line_writer(require(again).lines)
+  if again then write = line_writer(require(again).lines)
   elseif lines then write = lister(states, o)
   elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
-  else write, state = getter(states, o) end
+  elseif not o.scripts[1] and not o.code then write = orphan_getter(o)
+  else write, state = state_get.getter(states, o) end
   local failed, ended = 0, false
   function p.loop(first, last)
     if flow.firing == 0 then return last + 1 end
@@ -375,15 +213,15 @@ function M.compile(p, plan, o)
     failed = failed + 1
     if at_work then
       if failed > 1 then return end
-      local opened, record = at_work()
-      return lib.host.fail_run(("state '%s': the record%s cannot be written: %s"):format(opened.name,
-        record and opened.names and #opened.names > 0 and ' of key ' .. state_find.key_text(opened, record) or '', e.message))
+      local opened, ptr, record = at_work()
+      local key = record and opened.names and #opened.names > 0 and ' of key ' .. state_find.key_text(opened, record, ptr) or ''
+      return lib.host.fail_run(("state '%s': the record%s cannot be written: %s"):format(opened and opened.name or '', key, e.message))
     end
     if not state then return end
     if state.box then state.box.abandon() end
     state.view.abandon()
     if failed > 1 then return end
-    local key = state.at ~= nil and #state.names > 0 and ' of key ' .. state_find.key_text(state, state.at) or ''
+    local key = state.at ~= nil and #state.names > 0 and ' of key ' .. state_find.key_text(state, state.at, state.at_ptr) or ''
     lib.host.fail_run(("state '%s': the record%s cannot be printed: %s"):format(state.name, key, e.message))
   end
 end

@@ -7,6 +7,9 @@ the kept one, and when the library has back what it remembered (keep.lua), so th
 other's place (run_all). Until then nothing that is kept has changed, and nothing is written: the changed state is part of the first epoch
 that is cut, and a process that dies before that epoch is durable begins again from what was kept.
 
+Windows have several states under one name, with sections or without; who loads what is remembered of them asks for each by its address
+(also). A state that cannot go on, and whose step says migrate = 'drop', is given up while scripts load (state_dropped.lua).
+
 Keys keep their order of arrival and of last writing, what is due stays due in its order, elements keep their order and age.
 ]]
 
@@ -27,6 +30,7 @@ local EXACT = 2 ^ 53      -- beyond it nothing can be due
 local SHOWN_MAX = 80      -- characters of a key in a message
 
 -- how a state can go on
+local ALL = "Write migrate = 'drop' in the options of %s, to begin with nothing; "
 local FUNCTION = "Write migrate = function(old) … return new end in the step's options, which makes the fields of a key from those it " ..
   "had, or migrate = 'drop', to lose what has gone; "
 local DROP = "Write migrate = 'drop' in the step's options, to lose what has gone; "
@@ -36,9 +40,12 @@ local at                  -- the change whose function is at work, and the key i
 
 -- Judging -----------------------------------------------------------------------------
 
-local function refuse(opened, diffs)
+--- whole: nothing of the state can go on.
+local function refuse(opened, diffs, whole)
   local words = opened.words
-  local how = words.reshape and (words.kind == 'process' and FUNCTION or DROP) .. state.GO_ON or state.GO_ON:gsub('^%l', string.upper)
+  local step = words.kind == 'aggregate' and 'window' or words.kind or 'the step'
+  local how = (whole and ALL:format(step) or words.kind == 'process' and FUNCTION or DROP) ..
+    state.GO_ON
   raise('state-changed', ("state '%s' is not the one that the data folder keeps: %s. %s"):format(opened.name, table.concat(diffs, '; '),
     how))
 end
@@ -67,6 +74,21 @@ local function differences(was, now)
   return diffs, false
 end
 
+--- What the whole state goes by and is another than it was, in words.
+local function settings(was, now)
+  local diffs = {}
+  if was.kind ~= now.kind then return diffs end
+  for _, s in ipairs(was.set) do
+    if not now.set[s[1]] then diffs[#diffs + 1] = ('it had the %s %s'):format(s[1], s[2])
+    elseif now.set[s[1]] ~= s[2] and s[2]:sub(1, 1) == '#' then diffs[#diffs + 1] = ('its %s has changed'):format(s[1])
+    elseif now.set[s[1]] ~= s[2] then diffs[#diffs + 1] = ('its %s was %s and is %s'):format(s[1], s[2], now.set[s[1]]) end
+  end
+  for _, s in ipairs(now.set) do
+    if not was.set[s[1]] then diffs[#diffs + 1] = ('it has the %s %s now'):format(s[1], s[2]) end
+  end
+  return diffs
+end
+
 local function added_words(was, now)
   local diffs = {}
   for _, f in ipairs(now.fields) do
@@ -87,6 +109,28 @@ local function pairs_of(was, now)
   return list
 end
 
+--- Has a field that the kept records do not have, or not as it is now?
+local function begun(was, now)
+  for _, f in ipairs(now.fields) do
+    local old = was.fields[f.name]
+    if not old or not layout.same_field(f, old) then return true end
+  end
+  return false
+end
+
+--- A new state beside a kept one, with the options it was made with; its bounds are for what comes, and begin when it takes the place.
+local function beside(made_of, kept)
+  local o, fields = ffi.new 'struct tm_state_options', ffi.new('struct tm_state_field[?]', math.max(made_of.fields_n, 1))
+  ffi.copy(o, made_of, ffi.sizeof(o))
+  ffi.copy(fields, made_of.fields, made_of.fields_n * ffi.sizeof 'struct tm_state_field')
+  for i = 0, o.fields_n - 1 do
+    if fields[i].kind ~= C.TM_FIELD_SERIES then fields[i].max = 0 end
+  end
+  o.fields, o.beside = fields, 1
+  if o.max_keys > 0 then o.max_keys = math.max(o.max_keys, kept.keys) end
+  return (C.tm_ffi_state_new(state.changes, o))
+end
+
 --- A kept state does not fit: judges it, and makes one beside it.
 ---@param opened table of state.open, without its ptr
 ---@param kept ffi.cdata* struct tm_state *
@@ -95,27 +139,49 @@ function M.begin(opened, kept)
   local words = opened.words
   local was, now = layout.parse(ffi.string(kept.layout, kept.layout_len)), layout.parse(opened.layout)
   local diffs, fatal = differences(was, now)
-  local migrate = words.migrate
-  if not words.reshape or fatal then
-    if not fatal then for _, text in ipairs(added_words(was, now)) do diffs[#diffs + 1] = text end end
-    if diffs[1] then refuse(opened, diffs) end
+  local migrate, whole = words.migrate, settings(was, now)
+  local renamed = table.concat(was.key, '\0') ~= table.concat(now.key, '\0')
+  local added = added_words(was, now)
+  if whole[1] or fatal or not words.reshape or renamed and migrate == 'drop' then
+    for _, text in ipairs(diffs) do whole[#whole + 1] = text end
+    if not fatal then for _, text in ipairs(added) do whole[#whole + 1] = text end end
+    if migrate == 'drop' then
+      require('tidemill.state_dropped').drop(opened.name, whole)
+      return (C.tm_ffi_state_new(state.changes, opened.made_of))
+    end
+    if whole[1] then refuse(opened, whole, true) end
     return nil
   end
   if diffs[1] and not migrate then refuse(opened, diffs) end
-  if diffs[1] and migrate == 'drop' and table.concat(was.key, '\0') ~= table.concat(now.key, '\0') then refuse(opened, diffs) end
-  local o, fields = ffi.new 'struct tm_state_options', ffi.new('struct tm_state_field[?]', math.max(opened.made_of.fields_n, 1))
-  ffi.copy(o, opened.made_of, ffi.sizeof(o))
-  ffi.copy(fields, opened.made_of.fields, opened.made_of.fields_n * ffi.sizeof 'struct tm_state_field')
-  for i = 0, o.fields_n - 1 do
-    if fields[i].kind ~= C.TM_FIELD_SERIES then fields[i].max = 0 end   -- bounds are for what comes
-  end
-  o.fields, o.beside = fields, 1
-  if o.max_keys > 0 then o.max_keys = math.max(o.max_keys, kept.keys) end
-  local ptr = C.tm_ffi_state_new(state.changes, o)
+  local ptr = beside(opened.made_of, kept)
   if ptr == nil then return nil end
-  waiting[#waiting + 1] = { opened = opened, kept = kept, was = was, now = now, copied = pairs_of(was, now),
-    migrate = type(migrate) == 'function' and migrate or nil }
+  local change = { opened = opened, made = ptr, made_of = opened.made_of, kept = kept, was = was, now = now, copied = pairs_of(was, now),
+    migrate = type(migrate) == 'function' and migrate or nil, begun = begun(was, now) }
+  waiting[#waiting + 1], opened.change = change, change
+  opened.made_of.beside = 1   -- further ones of this name are new: those that are kept are asked for by their address
   return ptr
+end
+
+--- A state beside the one at an address, which belongs to a step that has changed, and takes its place.
+---@param opened table of state.open, with change
+---@param address number of keep.address
+---@param made ffi.cdata*|nil struct tm_state *: the one that takes its place, if it is made
+---@param sections table|nil the numbers of its sections: it has such
+---@return ffi.cdata* struct tm_state *
+function M.also(opened, address, made, sections)
+  local first = opened.change
+  if C.tm_ffi_state_address(first.kept) == address then return first.made end
+  local kept = C.tm_ffi_state_adopt(state.changes, address)
+  if kept == nil then raise('state', ("a state of '%s' that was saved at address %.0f is not there"):format(opened.name, address)) end
+  local change = {}
+  for k, v in pairs(first) do change[k] = v end
+  change.made_of = opened.made_of
+  if sections then change.made_of, change.anchor = state.options_with_sections(opened) end
+  if not made then made = beside(change.made_of, kept) end
+  if made == nil then raise('memory', "no memory for the state '" .. opened.name .. "' (--memory)") end
+  change.kept, change.made, change.sections = kept, made, sections
+  waiting[#waiting + 1] = change
+  return made
 end
 
 --- A plan begins: what was judged for the one before is forgotten.
@@ -159,7 +225,7 @@ end
 
 --- Fills a container of a new record, and what it knows of the times of its elements.
 local function fill_container(change, record, old, f, t, what)
-  local ptr, max = change.opened.ptr, change.max[f.main.index]
+  local ptr, max = change.made, change.max[f.main.index]
   local times, keys = times_of(change, old, change.was.fields[f.name])
   if not f.parts.least then return cells.fill(ptr, record, f.main, t, what, max, keys) end
   local least, top, slack = huge, -huge, 0
@@ -193,23 +259,26 @@ local function migrate(change, record, old)
     if v ~= nil then
       local kind = f.main.kind
       if kind == 'list' or kind == 'map' or kind == 'set' then fill_container(change, record, old, f, v, what)
-      else cells.write(change.opened.ptr, record, f.main, v, what) end
+      else cells.write(change.made, record, f.main, v, what) end
     end
   end
 end
 
 --- A record of the new state for one of the kept one's.
-local function fill_record(change, old)
-  local opened = change.opened
+---@param section number|nil the one in which it is
+local function fill_record(change, old, section)
+  local opened, ptr = change.opened, change.made
   take_key(change.kept, old)
-  local p = C.tm_ffi_state_write(opened.ptr, state.key)
-  if p == nil then state.failed(opened.ptr, opened.ptr.code) end
+  local p
+  if section then p = C.tm_ffi_section_write(ptr, section, state.key) else p = C.tm_ffi_state_write(ptr, state.key) end
+  if p == nil then state.failed(ptr, ptr.code) end
   if opened.box then opened.box.init(cast(opened.type, p)) end
   for i = 1, #change.copied do
     local c = change.copied[i]
-    if not change.migrate or c.to.field == '' then cells.copy(opened.ptr, p, c.to, change.kept, old, c.from) end
+    if not change.migrate or c.to.field == '' then cells.copy(ptr, p, c.to, change.kept, old, c.from) end
   end
   if change.undated then cells.number_at(p, change.undated)[0] = change.time end
+  if change.partial then cells.number_at(p, change.partial)[0] = 1 end
   if change.migrate then
     at = { change = change, record = old }
     migrate(change, p, old)
@@ -219,7 +288,7 @@ end
 
 --- What is due stays so, in its order.
 local function copy_due(change)
-  local from, to = change.kept, change.opened.ptr
+  local from, to = change.kept, change.made
   while true do
     local p = C.tm_ffi_due_pop(from, huge)
     if p ~= nil then
@@ -240,7 +309,7 @@ end
 
 --- What goes by age is looked at when the first of it may go.
 local function arm(change, record)
-  local ptr, first = change.opened.ptr, huge
+  local ptr, first = change.made, huge
   for _, a in ipairs(change.ages) do first = math.min(first, cells.number_at(record, a.cell)[0] + a.ttl) end
   local due = C.tm_ffi_due_time(ptr, record)
   if first > EXACT or due <= first then return end
@@ -278,6 +347,19 @@ local function ages_of(change)
   return list
 end
 
+--- One unit for each record of a section.
+local function each_of_section(change, section)
+  local i = 1
+  local old = C.tm_ffi_section_at(change.kept, section, i)
+  while old ~= nil do
+    fill_record(change, old, section)
+    C.tm_ffi_changes_commit(state.changes)
+    lib.flow.marker.sub = lib.flow.marker.sub + 1
+    i = i + 1
+    old = C.tm_ffi_section_at(change.kept, section, i)
+  end
+end
+
 local function run(change)
   local opened, kept = change.opened, change.kept
   local clock = opened.clock
@@ -285,10 +367,16 @@ local function run(change)
   change.max = {}
   for i, ref in ipairs(opened.refs) do change.max[i - 1] = ref.max end
   change.ages = ages_of(change)
-  each(kept, function(old) fill_record(change, old) end)
+  local none = change.now.fields['']
+  change.partial = change.begun and none and none.parts.partial or nil
+  if change.sections then
+    for _, section in ipairs(change.sections) do each_of_section(change, section) end
+  else
+    each(kept, function(old) fill_record(change, old) end)
+  end
   if kept.due < huge and opened.made_of.timed ~= 0 then copy_due(change) end
-  if change.ages[1] then each(opened.ptr, function(record) arm(change, record) end) end
-  C.tm_ffi_state_replace(opened.ptr, kept, opened.made_of)
+  if change.ages[1] then each(change.made, function(record) arm(change, record) end) end
+  C.tm_ffi_state_replace(change.made, kept, change.made_of)
 end
 
 --- Makes all changes that were judged.

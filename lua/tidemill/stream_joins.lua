@@ -76,7 +76,7 @@ return function(methods, step, stream)
     return { name = name, on = on, kind_of = o.kind or 'inner', as = as, where = o.where,
       timed = one_clock or two and timed ~= nil and other_timed ~= nil, left_timed = timed, right_timed = other_timed, fields = on.left,
       place = where,
-      options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded,
+      options = { max_keys = o.max_keys, max = o.max, on_full = o.on_full, within = o.within, unbounded = o.unbounded, migrate = o.migrate,
         timed = o.within ~= nil } }, other
   end
 

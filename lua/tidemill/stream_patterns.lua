@@ -50,6 +50,6 @@ return function(methods, step, stream)
     return step(self, 'match', { name = rec.name, place = where, pattern = rec, graph = graph, timeouts = o.timeouts or false,
       max_partial = max, on_full = o.on_full or 'oldest', order_by = o.order_by, fns = graph.conditions,
       after_place = rec.after and rec.after.stage and place_of_stage(graph, rec.after.stage) or nil, late_rows = sends_late(rec),
-      options = { within = rec.within or rec.between, unbounded = o.unbounded, timed = true } })
+      options = { within = rec.within or rec.between, unbounded = o.unbounded, timed = true, migrate = o.migrate } })
   end
 end

@@ -163,7 +163,8 @@ return function(methods, step, stream)
         "event_time longer")
     end
     check_open(where, 'window', w, lateness, timed)
-    return step(self, 'window', { name = name, window = w, lateness = lateness, open_max = stream.open_max(w.kind) })
+    return step(self, 'window', { name = name, window = w, lateness = lateness, migrate = o.migrate,
+      open_max = stream.open_max(w.kind) })
   end
 
   --- The fields of the key that holds for a step.
@@ -204,7 +205,7 @@ return function(methods, step, stream)
   --- What becomes of the events of a window: the step 'aggregate'.
   local function ends(s, rec, fields)
     fields.name, fields.window, fields.emit = rec.name, rec, { mode = 'final', accumulate = true }
-    fields.options = { timed = rec.window.kind == 'session' or nil }
+    fields.options = { timed = rec.window.kind == 'session' or nil, migrate = rec.migrate }
     return step(s, 'aggregate', fields)
   end
 

@@ -44,7 +44,7 @@ local function ids_of(o, pack)
   end
   for _, id in ipairs(o.ids) do add(id, '') end
   if not o.ids_file then return list end
-  local text, why = lib.host.read(o.ids_file, BYTES_MAX)
+  local text, why = lib.host.read_data(o.ids_file, BYTES_MAX)
   if not text then refuse('--ids: %s: %s', o.ids_file, why) end
   local line = 0
   for one in text:gmatch '([^\n]*)\n?' do

@@ -7,7 +7,8 @@ lookup more for a new key, and little for a window. A window that no event fell 
 may lie in panes instead (panes.lua); then a window is shown by what it gets of those.
 
   entry   { k, from, to, over, fired, ptr, id }   k: its number (bounds.lua), from and to: its bounds; over: when nothing more can
-          come, to - 1 + lateness; fired: its rows were sent; ptr: its state, id: its section there, OWN: it is the whole state
+          come, to - 1 + lateness; fired: its rows were sent; ptr: its state, id: its section there, OWN: it is the whole state;
+          partial: it was open when the step got an aggregate, which has seen a part of its events
   job     what is being done with a window: 'tick' an early row, 'final' its row, 'over' it goes. One record at a time (next), so it
           can rest where an output is full. `next` has no loop of its own where it can be helped: it is part of a trace.
 In order of time, then of the windows' starts; at the same time early rows come before final ones. Ends, and so all times, ascend with k:
@@ -19,6 +20,7 @@ local bounds = require 'tidemill.bounds'
 local duration = require 'tidemill.duration'
 local heap = require 'tidemill.heap'
 local keep = require 'tidemill.keep'
+local places = require 'tidemill.state_places'
 local state = require 'tidemill.state'
 local C, raise = lib.C, lib.raise
 local floor, huge = math.floor, math.huge
@@ -142,6 +144,7 @@ function M.keep(name, at)
     for _, field in ipairs { 'part', 'highest', 'seen', 'bounded', 'over', 'unbegun', 'told', 'told_from' } do at[field] = data[field] end
     M.set_due(k, k.due)
   end)
+  keep.add_clock(name, k, M.set_due)
 end
 
 --- The first multiple of `every` that the watermark will pass; from: where the first window begins.
@@ -192,11 +195,16 @@ local function holdings(opened)
 
   --- list: the windows, with address and id; data: what H.save gave.
   function H.load(list, data)
-    own, crowd, sections = 0, data.crowd and keep.state(data.crowd), data.sections
-    idle[1] = nil
-    for i, address in ipairs(data.idle) do idle[i] = keep.state(address, opened.ptr) end
+    local crowded = {}
     for _, e in ipairs(list) do
-      if e.id == OWN then e.ptr, own = keep.state(e.address, opened.ptr), own + 1 else e.ptr = crowd end
+      if e.id ~= OWN then crowded[#crowded + 1] = e.id end
+    end
+    own, crowd, sections = 0, data.crowd and keep.state(data.crowd, nil, opened, crowded), data.sections
+    idle[1] = nil
+    local first = not opened.change and opened.ptr or nil   -- one that has changed is asked for by its old address
+    for i, address in ipairs(data.idle) do idle[i] = keep.state(address, first, opened) end
+    for _, e in ipairs(list) do
+      if e.id == OWN then e.ptr, own = keep.state(e.address, first, opened), own + 1 else e.ptr = crowd end
     end
   end
 
@@ -433,7 +441,14 @@ function M.new(rec, opened, clock, panes)
       list[n + 3], list[n + 4] = held.saved_of(e)
       n = n + 4
     end
-    return { tick = tick, list = list, held = held.save(), size, w.slide, w.offset, w.zone }
+    local partial
+    for k, e in pairs(by) do
+      if e.partial then
+        partial = partial or {}
+        partial[#partial + 1] = k
+      end
+    end
+    return { tick = tick, list = list, held = held.save(), size, w.slide, w.offset, w.zone, partial = partial }
   end, function(data)
     if data[1] ~= size or data[2] ~= w.slide or data[3] ~= w.offset or data[4] ~= w.zone then
       return 'its windows have another size, slide, offset or zone'
@@ -449,10 +464,50 @@ function M.new(rec, opened, clock, panes)
       heap.push(e.fired and fired or waiting, e)
     end
     count = #list
+    for _, k in ipairs(data.partial or {}) do by[k].partial = true end
+    if opened.change and opened.change.begun then
+      for _, e in ipairs(list) do e.partial = true end
+    end
     local why = held.load(list, data.held)
     judge_due()
     return why
   end)
+
+  --- For state_places.lua: the windows that are open, by their starts; and when the next early row comes.
+  function W.list()
+    local list = {}
+    for _, e in pairs(by) do list[#list + 1] = e end
+    table.sort(list, function(a, b) return a.k < b.k end)
+    return list, tick
+  end
+
+  --- A window of another run, made if it is new. from: its start, nil of the one for all time
+  function W.take_in(from, sent, partial)
+    local k = from and number(from) or 0
+    local e = by[k]
+    if not e then
+      e = { k = k, from = size and edge(k, 0) or -huge, to = size and edge(k, size) or huge, fired = sent }
+      if from and e.from ~= from then return nil end
+      e.over = e.to - 1 + lateness
+      held.begin(e)
+      by[k], count = e, count + 1
+      heap.push(sent and fired or waiting, e)
+      if sent then held.sent(e) end
+    end
+    e.partial = e.partial or partial
+    judge_due()
+    if clock and W.due < clock.due then M.set_due(clock, W.due) end
+    return e
+  end
+
+  --- The next early row comes at that time.
+  function W.take_tick(at)
+    if at < tick then tick = at end
+    judge_due()
+    if clock and W.due < clock.due then M.set_due(clock, W.due) end
+  end
+  W.panes = panes
+  places.of_windows(opened, W)
 
   --- Its key and bounds.
   function W.unit()

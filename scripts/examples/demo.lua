@@ -1,5 +1,5 @@
 --[[
-demo.lua - what `make demo` runs: card transactions are made up, filtered, enriched, compared with what each card did
+demo.lua - a whole job: card transactions are made up, filtered, enriched, compared with what each card did
 before, and routed by risk; the risky ones are printed as alerts, each with the reasons.
 
   build/tidemill run scripts/examples/demo.lua

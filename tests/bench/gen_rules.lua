@@ -1,12 +1,11 @@
 --[[
 gen_rules.lua - task R: a rule pack of many synthetic rules, and events of 20 numbers.
 
-  luajit tests/bench/gen_rules.lua DIR RULES KIND EVENTS      KIND: compare, function, only
+  luajit tests/bench/gen_rules.lua DIR RULES KIND EVENTS      KIND: compare, arithmetic, function, only
 
 Each of the 20 numbers is uniform in [0, 1). A rule has one to three comparisons, with thresholds of its own such that it is true on 2 % of
-the events, at random; `function`: the same with a little arithmetic, which only Lua can do; `only`: and each rule holds for one of RULES
-/ 2
-merchants, so that two rules may apply to an event. Writes DIR/pack and DIR/events.ndjson.
+the events, at random; `arithmetic`: of twice the number; `function`: of what a function gives that lies in a table, which only Lua can call;
+`only`: and each rule holds for one of RULES / 2 merchants, so that two rules may apply to an event. Writes DIR/pack and DIR/events.ndjson.
 ]]
 
 local dir, rules, kind, events = arg[1], tonumber(arg[2]), arg[3], tonumber(arg[4])
@@ -37,8 +36,8 @@ for i = 1, rules do
   local n, parts = math.floor(unit() * 3) + 1, {}
   for k = 1, n do
     local field, share = math.floor(unit() * FIELDS) + 1, TRUE ^ (1 / n)
-    local text = kind == 'function' and ('tx.f%d * 2'):format(field) or ('tx.f%d'):format(field)
-    local scale = kind == 'function' and 2 or 1
+    local text = (kind == 'function' and 'scale.double(tx.f%d)' or kind == 'arithmetic' and 'tx.f%d * 2' or 'tx.f%d'):format(field)
+    local scale = (kind == 'function' or kind == 'arithmetic') and 2 or 1
     -- a band of that share, at the top, at the bottom
     parts[k] = unit() < 0.5 and ('%s > %.6f'):format(text, (1 - share) * scale) or ('%s < %.6f'):format(text, share * scale)
   end
@@ -46,7 +45,7 @@ for i = 1, rules do
     kind == 'only' and ("only = { merchant = 'm%d' },"):format(i % math.max(1, math.floor(rules / 2))) or '', table.concat(parts, ' and '))
 end
 for from = 1, rules, 500 do
-  write(('pack/rules/%05d.lua'):format(from), 'return {\n' .. table.concat(list, ',\n', from, math.min(from + 499, rules)) .. '\n}')
+  write(('pack/rules/%05d.lua'):format(from), 'local scale = { double = function(x) return x * 2 end }\nreturn {\n' .. table.concat(list, ',\n', from, math.min(from + 499, rules)) .. '\n}')
 end
 
 local out = assert(io.open(dir .. '/events.ndjson', 'wb'))

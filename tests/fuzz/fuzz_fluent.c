@@ -12,15 +12,9 @@
 #include "../../host/codec/fluent.h"
 #include "../../host/codec/json.h"
 #include "../unit/msgpack_slow.h"
+#include "need.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define NEED(cond) ((cond) ? (void)0 : die(#cond, __LINE__))
-
-static void die(const char *cond, int line) {
-  fprintf(stderr, "fuzz_fluent: line %d: not so: %s\n", line, cond);
-  abort();
-}
 
 enum { MAX_EVENT = 2000, ROOM = MAX_EVENT + TM_FLUENT_ROOM, INPUT = 1 << 18, FIELDS = 5 };
 

@@ -11,15 +11,9 @@
 #include <string.h>
 
 #include "../../host/codec/json.h"
+#include "need.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define NEED(cond) ((cond) ? (void)0 : die(#cond, __LINE__))
-
-static void die(const char *cond, int line) {
-  fprintf(stderr, "fuzz_json_read: line %d: not so: %s\n", line, cond);
-  abort();
-}
 
 static const char *const names[] = {"a", "b", "id", "amount", "geo", ""};
 enum { NAMES = 6, NESTED = 3, FIELDS = NAMES + NESTED, MAX_EVENT = 1 << 16 };

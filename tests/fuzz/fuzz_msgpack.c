@@ -16,15 +16,9 @@
 #include "../../host/codec/msgpack_json.h"
 #include "../../host/codec/note.h"
 #include "../unit/msgpack_slow.h"
+#include "need.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define NEED(cond) ((cond) ? (void)0 : die(#cond, __LINE__))
-
-static void die(const char *cond, int line) {
-  fprintf(stderr, "fuzz_msgpack: line %d: not so: %s\n", line, cond);
-  abort();
-}
 
 static const char *const names[] = {"a", "b", "id", "amount", "geo", ""};
 enum { NAMES = 6, NESTED = 3, FIELDS = NAMES + NESTED, MAX_EVENT = 1 << 16 };

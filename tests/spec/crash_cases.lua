@@ -3,23 +3,13 @@ crash_cases.lua - random pipelines and inputs for crash_spec.lua, with every kin
 undisturbed, and with t:crash() in between. It is loaded by specs that `tidemill test` runs.
 
   case   { name, build(tm, r) -> streams, events(r) -> actions, watermark }
-  r      a source of random numbers of its own, as math.random is part of what is tested: r(n) from 1 to n, r.pick(list), r.chance(p)
+  r      a source of random numbers (random.lua)
   action { method of t, its arguments … }
 ]]
 
 local M = {}
 
-local function random(seed)
-  local state = (seed * 2654435761 + 12345) % 2147483647
-  if state == 0 then state = 1 end
-  local r = setmetatable({}, { __call = function(_, n)
-    state = state * 16807 % 2147483647
-    return state % n + 1
-  end })
-  function r.pick(list) return list[r(#list)] end
-  function r.chance(p) return r(1000) <= p * 1000 end
-  return r
-end
+local random = require 'spec.random'
 
 -- Inputs ---------------------------------------------------------------------------
 

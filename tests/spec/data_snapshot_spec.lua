@@ -2,18 +2,9 @@
 
 local h = require 'spec.helper'
 local r = require 'spec.running'
+local sums = require 'spec.sums'
 
-local script = [[
-local tm = require 'tidemill'
-return tm.pipeline 'sums':event_time { field = 'ts', unit = 'ms' }:key_by 'k':window('w', tm.window.tumbling '1s')
-  :aggregate { n = tm.agg.count(), s = tm.agg.sum 'v' }:to(tm.sink.file(tm.setting 'out'))
-]]
-
-local function events(from, to)
-  local list = {}
-  for i = from, to do list[#list + 1] = ('{"ts":%d,"k":"k%d","v":%d}\n'):format(i * 10, i % 7, i) end
-  return table.concat(list)
-end
+local script, events = sums.script, sums.events
 
 describe('a run that goes on from a snapshot', function()
   after_each(r.stop_all)

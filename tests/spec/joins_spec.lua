@@ -413,7 +413,8 @@ create table e as select t->>'s' as s, t->>'k' as k, t->>'ts' as ts, t->>'i' as 
     assert.same({ 'e/j', 'join' }, { row.name, row.kind })
     assert.is_true(row.keys <= 12, r.out)   -- of ten seconds, one a second
     r = h.run({ 'state', 'get', 'e/j', '1000', '-e', code }, input)
-    assert.same({ id = 1000, left_events = 1, right_events = 1 }, h.decode(r.out))
+    local event = { time = 1000000, event = { id = 1000, ts = 1000000, r = 1 } }
+    assert.same({ id = 1000, left_events = 1, right_events = 1, left = { event }, right = { event } }, h.decode(r.out))
     -- sessions are gone at the end of input, whatever became of their records
     code = code:gsub("join%('j', (.*), { on = 'id', [^\n]* }%)", "window_join('j', %1, tm.window.session '10s', { on = 'id' })")
     row = h.decode(h.run({ 'state', 'ls', '--json', '-e', code }, input).out)[1]

@@ -249,7 +249,7 @@ describe('a run that is kept', function()
     assert.equal(0, p:wait())
     local r = h.run { 'run', '--data', dir .. '/data', '--set', 'dir=' .. dir, '--set', 'second=c', dir .. '/s.lua' }
     assert.equal(6, r.code, r.err)
-    assert.matches("'x/p/shape': the pattern has other stages than the matches that have begun", r.err)
+    assert.matches("state 'x/p' is not the one that the data folder keeps: its list of stages was a, b and is a, c", r.err)
     h.write(h.read(dir .. '/in') .. '{"t":5,"v":"b"}\n{"t":9,"v":"x"}\n', dir .. '/in')
     p = running.start(args)
     running.wait_until('the match', function() return running.size(dir .. '/out') > 0 end)

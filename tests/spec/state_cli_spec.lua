@@ -26,11 +26,11 @@ describe('state ls', function()
     assert.equal(0, got.code)
     assert.equal('', got.err)
     assert.equal([[
-state   kind     keys B B evicted  bound
-p/all   running  1 B B 0  one key
-p/some  process  2 B B 2  2 keys, on_full oldest
-p/most  running  3 B B 0  1,234,567 keys, on_full stop
-q/each  running  4 B B 0  unbounded
+state   kind     keys B B evicted  bound                         fields
+p/all   running  1 B B 0  one key                       n
+p/some  process  2 B B 2  2 keys, on_full oldest        -
+p/most  running  3 B B 0  1,234,567 keys, on_full stop  n
+q/each  running  4 B B 0  unbounded                     n
 ]], (got.out:gsub('keys +bytes +bytes/key +', 'keys B B '):gsub(' +(%d) +[%d,]+ +[%d,.]+ +', '  %1 B B ')))
     local width = #h.lines(got.out)[1]:match '^.*evicted'
     for _, line in ipairs(h.lines(got.out)) do assert.truthy(line:sub(1, width):find '[%dd]$', line) end   -- columns stand in line

@@ -8,17 +8,7 @@ holds behind them is compared with the same done to plain Lua tables. It is load
 
 local M = {}
 
-local function random(seed)
-  local state = (seed * 2654435761 + 777) % 2147483647
-  if state == 0 then state = 1 end
-  local r = setmetatable({}, { __call = function(_, n)
-    state = state * 16807 % 2147483647
-    return state % n + 1
-  end })
-  function r.pick(list) return list[r(#list)] end
-  function r.chance(p) return r(1000) <= p * 1000 end
-  return r
-end
+local random = require 'spec.random'
 
 local SCALARS = { 'number', 'integer', 'boolean', 'string', 'any' }
 local CONTAINERS = { 'list:number', 'list:string', 'list:any', 'map:string:number', 'map:number:any', 'map:string:boolean', 'set:string',

@@ -17,7 +17,7 @@ local per_ms = { s = 1000, ms = 1, us = 1e-3, ns = 1e-6 }
 
 --- The names that the system has, for "did you mean".
 local function names()
-  local list, text = {}, host.read(ZONES .. 'tzdata.zi')
+  local list, text = {}, host.read(ZONES .. 'tzdata.zi', true)
   for name in (text or ''):gmatch '\nZ (%S+)' do list[#list + 1] = name end
   for name in (text or ''):gmatch '\nL %S+ (%S+)' do list[#list + 1] = name end
   return list
@@ -35,7 +35,7 @@ local function open(name)
   local offset, text = offset_of(name)
   if offset then return C.tm_ffi_zone_fixed(offset, text, #text) end
   local file, why
-  if #name <= NAME_MAX and name:find '^%w[%w_+/-]*$' and not name:find('//', 1, true) then file, why = host.read(ZONES .. name) end
+  if #name <= NAME_MAX and name:find '^%w[%w_+/-]*$' and not name:find('//', 1, true) then file, why = host.read(ZONES .. name, true) end
   if not file then
     local hint = require 'tidemill.suggest'.hint(name, names())
     return nil, 'no time zone is called ' .. shown(name) .. (hint ~= '' and hint or
