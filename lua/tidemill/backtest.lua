@@ -1,5 +1,6 @@
 --[[
-backtest.lua - `tidemill backtest`: a run over history whose pack is watched, and what came of it is counted beside what is known to be true.
+backtest.lua - `tidemill backtest`: a run over history whose pack is watched; what came of it is counted beside what is known to be
+true.
 
   prepare   changes the plan (history.lua), reads labels, hangs the watcher on the step of the pack
   watcher   is told each decision (decisions.lua), and only counts: nothing it does reaches an event, so decisions are those of a run
@@ -60,6 +61,11 @@ local function totals(pack)
     T.rules[rule] = of
   end
   return T
+end
+
+--- A rule found an event that no other counting rule did.
+local function add_alone(of, truth)
+  if truth == FRAUD then of.alone = of.alone + 1 elseif truth == LEGIT then of.alone_false = of.alone_false + 1 end
 end
 
 --- Rules that matched the same event.
@@ -159,9 +165,7 @@ local function watcher(T, o)
         if case ~= 0 and not of.cases[case] then of.cases[case], of.case_n = true, of.case_n + 1 end
       end
     end
-    if counting == 1 then
-      if truth == FRAUD then only.alone = only.alone + 1 elseif truth == LEGIT then only.alone_false = only.alone_false + 1 end
-    end
+    if counting == 1 then add_alone(only, truth) end
     if m > 1 then add_pairs(T, matched, m, truth) end
   end
 

@@ -55,7 +55,9 @@ function M.prepare(plan, o, input)
   local pack = step.rec.pack
   if input.format ~= 'json' then refuse('--label-event is for a history of JSON lines; this one is %s', input.format) end
   for _, path in ipairs(input.paths) do
-    if path:find '%.gz$' or path:find '%.zst$' then refuse('--label-event: %s is compressed, and cannot take turns by time; unpack it', path) end
+    if path:find '%.gz$' or path:find '%.zst$' then
+      refuse('--label-event: %s is compressed, and cannot take turns by time; unpack it', path)
+    end
   end
   local field, v = M.event(o.label_event, pack)
   local labels = labels_of.read(o.labels, pack, o.event_id)

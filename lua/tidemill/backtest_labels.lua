@@ -7,8 +7,8 @@ backtest_labels.lua - what events were in truth: files of labels, read and check
   label    fraud true 1 yes | legit false 0 no; without the column, which may be called `fraud` too, fraud
   times    ms since 1970, or ISO 8601
 
-A file is ndjson, or csv with a header (*.csv, *.tsv). What cannot be read is told with file:line; an event that is labelled twice in two ways,
-too. A label takes some 200 bytes; there are at most a million, in files of at most 64 MiB each.
+A file is ndjson, or csv with a header (*.csv, *.tsv). What cannot be read is told with file:line; an event that is labelled in two
+ways, too. A label takes some 200 bytes; there are at most a million, in files of at most 64 MiB each.
 
   labels   { n, fraud, legit, files, case_n, finder() -> find(event, t) -> number of a label or nil,
              is_fraud[i], case[i] (number or 0), matched[i] (events), case_names[number] }
@@ -134,7 +134,8 @@ function Labels:add_id(row, place, id)
     local before = self.is_fraud[other]
     local i = self:add(row, place)
     if self.is_fraud[i] ~= before then
-      fault(place, '%s is labelled %s here, and %s in a row before', shown(key), before and 'legit' or 'fraud', before and 'fraud' or 'legit')
+      fault(place, '%s is labelled %s here, and %s in a row before', shown(key), before and 'legit' or 'fraud',
+        before and 'fraud' or 'legit')
     end
     self.n, self.twice = i - 1, self.twice + 1
     if before then self.fraud = self.fraud - 1 else self.legit = self.legit - 1 end
@@ -151,7 +152,8 @@ function Labels:add_range(row, place)
   end
   local field = row.key
   if type(field) ~= 'string' or not self.pack.fields[field] then
-    fault(place, "'key' is a field of %s, got %s%s", self.pack.schema_path, shown(field), suggest.among(tostring(field), fields_of(self.pack)))
+    fault(place, "'key' is a field of %s, got %s%s", self.pack.schema_path, shown(field),
+      suggest.among(tostring(field), fields_of(self.pack)))
   end
   local from, to = time_of(place, 'from', row.from), time_of(place, 'to', row.to)
   if from > to then fault(place, "'from' lies behind 'to'") end
@@ -231,7 +233,8 @@ end
 ---@param id? string the field by which labels name events
 ---@return table labels
 function M.read(paths, pack, id)
-  local self = setmetatable({ pack = pack, id = id or 'id', n = 0, fraud = 0, legit = 0, twice = 0, files = paths, case_n = 0, case_names = {},
+  local self = setmetatable({ pack = pack, id = id or 'id', n = 0, fraud = 0, legit = 0, twice = 0, files = paths, case_n = 0,
+    case_names = {},
     case_numbers = {}, is_fraud = {}, case = {}, matched = {}, places = {}, by_id = {}, ranges = {}, keys = {} }, Labels)
   for _, path in ipairs(paths) do
     local text, why = lib.host.read_data(path, BYTES_MAX)
@@ -241,8 +244,8 @@ function M.read(paths, pack, id)
       if one == nil and self.id ~= 'id' then one = given(row[self.id]) end
       if one ~= nil then
         if not pack.fields[self.id] then
-          fault(place, "labels name events by their field '%s', which is no field of %s%s; give another: --id FIELD", self.id, pack.schema_path,
-            suggest.among(self.id, fields_of(pack)))
+          fault(place, "labels name events by their field '%s', which is no field of %s%s; give another: --id FIELD", self.id,
+            pack.schema_path, suggest.among(self.id, fields_of(pack)))
         end
         self.id_given = true
         self:add_id(row, place, one)

@@ -57,7 +57,8 @@ local function cases_of(run)
     end
   end
   table.sort(times)
-  return { labelled = given, seen = T.case_n, found = found, recall = share(found, T.case_n), before = before / scale, missed = lost / scale,
+  return { labelled = given, seen = T.case_n, found = found, recall = share(found, T.case_n), before = before / scale,
+    missed = lost / scale,
     first_alert_ms = { p50 = quantile(times, 0.5), p90 = quantile(times, 0.9), max = times[#times] or NULL } }
 end
 

@@ -171,7 +171,8 @@ function M.new(J, set, o)
   local with_reasons = want.reasons or o.watch and o.watch.reasons or false
   local detailed = with_reasons or want.rules
   local features = {}
-  local D = { event = J.event, J = J, set = set, place = o.place, rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
+  local D = { event = J.event, J = J, set = set, place = o.place, rank = 0, alert = false, events = 0,
+    by_decision = { [pack.approve] = 0 } }
   for _, d in ipairs(decisions) do D.by_decision[d.name] = 0 end
   for _, rule in ipairs(list) do
     rule.plain, rule.excepted_n, rule.held_n = not rule.excepted[1] and not rule.rollout, 0, 0

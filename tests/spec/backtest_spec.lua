@@ -1,6 +1,6 @@
 --[[
-backtest_spec.lua - `tidemill backtest`: decisions are those of a live run, byte for byte; figures are those that Python counts from the rows of
-that run and the labels (backtest_reference.py); what is wrong with labels is told with its line.
+backtest_spec.lua - `tidemill backtest`: decisions are those of a live run, byte for byte; figures are those that Python counts from the
+rows of that run and the labels (backtest_reference.py); what is wrong with labels is told with its line.
 ]]
 
 local h = require 'spec.helper'
@@ -14,7 +14,9 @@ end
 
 local function text_of(events)
   local lines = {}
-  for i, e in ipairs(events) do lines[i] = dkjson.encode(e, { keyorder = { 'id', 'ts', 'card', 'amount', 'country', 'channel', 'note' } }) end
+  for i, e in ipairs(events) do
+    lines[i] = dkjson.encode(e, { keyorder = { 'id', 'ts', 'card', 'amount', 'country', 'channel', 'note' } })
+  end
   return table.concat(lines, '\n') .. '\n'
 end
 
@@ -37,8 +39,8 @@ local function labels(seed, events)
       rows[#rows + 1] = ('%s,%d,"a, ""b""",%s'):format(r.chance(0.7) and 'k' .. r.to(30) or '', e.id, r.one { 'fraud', 'legit', '1', 'no' })
     end
     if r.chance(0.02) then
-      ranges[#ranges + 1] = ('{"key":"card","value":"%s","from":%d,"to":%d,"label":%s,"case":"r%d"}'):format(e.card, e.ts, e.ts + r.to(60000),
-        r.one { 'true', 'false' }, #ranges)
+      ranges[#ranges + 1] = ('{"key":"card","value":"%s","from":%d,"to":%d,"label":%s,"case":"r%d"}'):format(e.card, e.ts,
+        e.ts + r.to(60000), r.one { 'true', 'false' }, #ranges)
     end
   end
   rows[#rows + 1] = ',999999,,fraud'
@@ -52,8 +54,8 @@ describe('a backtest', function()
       local by_id, by_range = labels(seed, x.events)
       local live = ok(h.run { 'run', '--quiet', '-e', x.code, '--from', x.input }).out
       local rows, report, out = h.write(live), h.path 'report', h.path 'decisions'
-      local r = ok(h.run { 'backtest', '-e', x.code, '--from', x.input, '--labels', by_id, '--labels', by_range, '--json', '--decisions', out,
-        seed % 2 == 0 and '--no-jit' or '--strict' })
+      local r = ok(h.run { 'backtest', '-e', x.code, '--from', x.input, '--labels', by_id, '--labels', by_range, '--json',
+        '--decisions', out, seed % 2 == 0 and '--no-jit' or '--strict' })
       h.write(r.out, report)
       h.compare(live, h.read(out), 'seed ' .. seed)
       assert.equal('', h.sh('%s tests/spec/backtest_reference.py %s %s %s %s', h.python, rows, report, by_id, by_range))
@@ -63,8 +65,8 @@ describe('a backtest', function()
       local few = ok(h.run { 'run', '--quiet', '-e', alerts, '--from', x.input }).out
       assert.is_true(#few > 0 and #few <= #live)
       out = h.path 'decisions'
-      local again = ok(h.run { 'backtest', '-e', alerts, '--from', x.input, '--labels', by_id, '--labels', by_range, '--json', '--decisions',
-        out })
+      local again = ok(h.run { 'backtest', '-e', alerts, '--from', x.input, '--labels', by_id, '--labels', by_range, '--json',
+        '--decisions', out })
       h.compare(few, h.read(out), 'alerts, seed ' .. seed)
       local a, b = h.decode(r.out), h.decode(again.out)
       a.latency_ns, b.latency_ns = nil, nil
@@ -75,8 +77,10 @@ describe('a backtest', function()
   it('reads an event log as well as a file, with the decisions of a run that reads the log', function()
     local x, dir = random(27, 600), h.path 'data'
     ok(h.run { 'run', '--quiet', '--logs', dir, '--from', x.input, '-e', "stream:to(tm.sink.log 'history')" })
-    local function script(source) return h.write((x.code:gsub('^stream', "local tm = require 'tidemill' return tm.pipeline 's':from(" .. source .. ')')),
-      h.path 'script.lua') end
+    local function script(source)
+      local begin = "local tm = require 'tidemill' return tm.pipeline 's':from(" .. source .. ')'
+      return h.write((x.code:gsub('^stream', begin)), h.path 'script.lua')
+    end
     local live = ok(h.run { 'run', '--quiet', '--logs', dir, script "tm.source.log { name = 'history', follow = false }" }).out
     local out = h.path 'decisions'
     local r = ok(h.run { 'backtest', '-e', x.code, '--from', 'log:history', '--data', dir, '--decisions', out, '--json' })
@@ -127,7 +131,8 @@ end)
 
 describe('what is confirmed late', function()
   local PACK = {
-    ['pack.lua'] = "return { name = 'late', version = '1.0.0', stream = 's', time = { field = 'ts', unit = 'UNIT' }, decisions = { review = 1 } }",
+    ['pack.lua'] = "return { name = 'late', version = '1.0.0', stream = 's', time = { field = 'ts', unit = 'UNIT' }, " ..
+      "decisions = { review = 1 } }",
     ['schema/s.lua'] = "return { id = 'string', ts = 'time_UNIT', terminal = 'string', kind = 'string', amount = 'decimal(2)' }",
     ['features/terminal.lua'] = "return tm.features { key = 'terminal', max_keys = 100, " ..
       "frauds = tm.f.count { over = '28d', where = function(tx) return tx.kind == 'chargeback' end } }",
@@ -143,7 +148,7 @@ describe('what is confirmed late', function()
 
   for unit, scale in pairs { ms = 1, s = 0.001 } do
     it('is seen by features when it was known, as in a live run whose stream has it, time in ' .. unit, function()
-      local files, r, all, history, labels = {}, reference.generator(77), {}, {}, {}
+      local files, r, all, history, known = {}, reference.generator(77), {}, {}, {}
       for name, text in pairs(PACK) do files[name] = text:gsub('UNIT', unit) end
       local dir = h.folder(files)
       for i = 1, EVENTS do
@@ -151,10 +156,10 @@ describe('what is confirmed late', function()
         history[i] = event(i, terminal, 'payment', t, scale)
         all[#all + 1] = { t, 0, history[i] }
         if r.chance(0.02) then
-          labels[#labels + 1] = ('{"id":"e%d","fraud":true,"case":%d}'):format(i, i)
+          known[#known + 1] = ('{"id":"e%d","fraud":true,"case":%d}'):format(i, i)
           all[#all + 1] = { t + 7 * DAY + 1000, 1, event(i, terminal, 'chargeback', t + 7 * DAY + 1000, scale) }
         elseif r.chance(0.1) then
-          labels[#labels + 1] = ('{"id":"e%d","fraud":false}'):format(i)
+          known[#known + 1] = ('{"id":"e%d","fraud":false}'):format(i)
         end
       end
       table.sort(all, function(a, b)
@@ -165,8 +170,9 @@ describe('what is confirmed late', function()
       assert.is_true(#all > EVENTS + 40)
       local live = h.rows(ok(h.run({ 'run', '--quiet', dir }, table.concat(all, '\n') .. '\n')).out)
       local out = h.path 'decisions'
-      local report = h.decode(ok(h.run { 'backtest', dir, '--from', h.write(table.concat(history, '\n') .. '\n', h.path 'in.ndjson'), '--labels',
-        h.write(table.concat(labels, '\n'), h.path 'l.ndjson'), '--label-event', 'kind=chargeback', '--label-delay', '7d1s', '--json',
+      local input = h.write(table.concat(history, '\n') .. '\n', h.path 'in.ndjson')
+      local report = h.decode(ok(h.run { 'backtest', dir, '--from', input,
+        '--labels', h.write(table.concat(known, '\n'), h.path 'l.ndjson'), '--label-event', 'kind=chargeback', '--label-delay', '7d1s', '--json',
         '--decisions', out }).out)
       local got, found = h.rows(h.read(out)), 0
       assert.equal(#live, #got)
@@ -181,9 +187,9 @@ describe('what is confirmed late', function()
   end
 
   it('is refused where it cannot be', function()
-    local SAMPLE, labels = 'scripts/packs/limits/sample.ndjson', h.write('{"id":"e1"}', h.path 'l.ndjson')
+    local SAMPLE, known = 'scripts/packs/limits/sample.ndjson', h.write('{"id":"e1"}', h.path 'l.ndjson')
     local function refused(text, ...)
-      local r = h.run({ 'backtest', 'scripts/packs/limits', '--labels', labels, '--label-event', ... }, '')
+      local r = h.run({ 'backtest', 'scripts/packs/limits', '--labels', known, '--label-event', ... }, '')
       assert.equal(2, r.code, r.err)
       assert.truthy(r.err:find(text, 1, true), r.err)
     end
@@ -206,7 +212,8 @@ describe('labels that are wrong are told with their line:', function()
     ['an event labelled in two ways'] = { 'l.ndjson', '{"id":"p-1"}\n{"id":"p-1","label":"legit"}\n', ':2: ',
       "'p-1' is labelled legit here, and fraud in a row before" },
     ['a range without an end'] = { 'l.ndjson', '{"key":"card","value":"a","from":1}\n', ':1: ', "'to' is missing" },
-    ['a range that ends before it begins'] = { 'l.ndjson', '{"key":"card","value":"a","from":2,"to":1}\n', ':1: ', "'from' lies behind 'to'" },
+    ['a range that ends before it begins'] = { 'l.ndjson', '{"key":"card","value":"a","from":2,"to":1}\n', ':1: ',
+      "'from' lies behind 'to'" },
     ['a range of a field that is not there'] = { 'l.ndjson', '{"key":"cart","value":"a","from":1,"to":2}\n', ':1: ',
       "got 'cart' (did you mean 'card'?)" },
     ['a time that is none'] = { 'l.ndjson', '{"key":"card","value":"a","from":"soon","to":2}\n', ':1: ', "got 'soon'" },
@@ -235,7 +242,8 @@ describe('a backtest is refused', function()
     refused(2, 'is there already; name a new file', PACK, '--decisions', h.write '')
     refused(2, 'legit or unknown', PACK, '--labels', 'x', '--unlabelled', 'fraud')
     refused(2, 'give --labels FILE too', PACK, '--unlabelled', 'legit')
-    refused(2, "--amount 'amuont' is no field of scripts/packs/limits/schema/payment.lua (did you mean 'amount'?)", PACK, '--amount', 'amuont')
+    refused(2, "--amount 'amuont' is no field of scripts/packs/limits/schema/payment.lua (did you mean 'amount'?)", PACK,
+      '--amount', 'amuont')
     refused(2, 'nolabels.csv: No such file', PACK, '--labels', 'nolabels.csv')
     refused(2, 'which data folder is the log', PACK, '--from', 'log:x')
     refused(2, 'stands alone', PACK, '--from', 'log:x', '--from', 'y', '--data', 'd')
@@ -243,8 +251,10 @@ describe('a backtest is refused', function()
     refused(2, 'is a file for the one output of a script', '-e', ("local d = stream:pack('%s') return { d:to(tm.sink.file 'a'), " ..
       "d:to(tm.sink.file 'b') }"):format(PACK), '--decisions', h.path 'out')
     refused(3, "labels name events by their field 'id', which is no field", '-e', ("stream:pack('%s')"):format(h.folder {
-      ['pack.lua'] = "return { name = 'p', version = '1.0.0', stream = 's', time = { field = 'ts', unit = 'ms' }, decisions = { review = 1 } }",
-      ['schema/s.lua'] = "return { ts = 'time_ms', number = 'string' }", ['rules/r.lua'] = "return { id = 'r', score = 1, when = function() end }",
+      ['pack.lua'] = "return { name = 'p', version = '1.0.0', stream = 's', time = { field = 'ts', unit = 'ms' }, " ..
+        "decisions = { review = 1 } }",
+      ['schema/s.lua'] = "return { ts = 'time_ms', number = 'string' }",
+      ['rules/r.lua'] = "return { id = 'r', score = 1, when = function() end }",
     }), '--labels', h.write('id\n1\n', h.path 'l.csv'))
   end)
 end)

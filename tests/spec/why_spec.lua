@@ -204,8 +204,8 @@ describe('why', function()
     local got = h.rows(ok(h.run { 'why', rows[10].id, rows[2].id, PACK, '--from', a, '--from', b, '--json' }).out)
     assert.same({ rows[10].features, rows[2].features }, { got[1].features, got[2].features })
     ok(h.run { 'run', '--quiet', '--logs', dir, '--from', INPUT, '-e', "stream:to(tm.sink.log 'history')" })
-    local script = h.write(("return require 'tidemill'.pipeline 's':from(require 'tidemill'.source.log { name = 'history', follow = false })" ..
-      ":pack '%s'"):format(PACK))
+    local script = h.write(("local tm = require 'tidemill' return tm.pipeline 's'" ..
+      ":from(tm.source.log { name = 'history', follow = false }):pack '%s'"):format(PACK))
     rows = h.rows(ok(h.run { 'run', '--quiet', '--logs', dir, script }).out)
     got = h.rows(ok(h.run { 'why', rows[6].id, PACK, '--from', 'log:history', '--data', dir, '--json' }).out)
     assert.same({ rows[6].features, rows[6].at }, { got[1].features, got[1].at })
@@ -249,8 +249,8 @@ describe('why', function()
       lines[i] = ('{"id":"p-%d","ts":%d,"card":"c%d","amount":%d,"country":"XA"}'):format(i, i * 100, i % 7, i % 900)
     end
     ok(h.run({ 'run', '--quiet', '--logs', logs, '-e', "stream:to(tm.sink.log 'history')" }, table.concat(lines, '\n') .. '\n'))
-    local script = h.write(("local tm = require 'tidemill' return tm.pipeline 's':from(tm.source.log { name = 'history', follow = false }" ..
-      "):pack '%s':to(tm.sink.file '%s')"):format(PACK, out))
+    local script = h.write(("local tm = require 'tidemill' return tm.pipeline 's'" ..
+      ":from(tm.source.log { name = 'history', follow = false }):pack '%s':to(tm.sink.file '%s')"):format(PACK, out))
     ok(h.run { 'run', '--quiet', '--data', data, '--logs', logs, '--epoch', '10ms', '--rate', '8000/s', script })
     local row = h.rows(h.read(out))[3210]
     local got = ok(h.run { 'why', row.id, script, '--from', 'log:history', '--data', data, '--logs', logs, '--json' })
@@ -276,8 +276,8 @@ describe('why', function()
       assert.equal(code, r.code, r.err)
       assert.truthy(r.err:find(text, 1, true), r.err)
     end
-    refused(1, 'why: no decision of this history is limits-d369724a@x:9, nor are 1 others; is it the input of that run', 'limits-d369724a@x:9',
-      'limits-d369724a@x:10', PACK, '--from', INPUT)
+    refused(1, 'why: no decision of this history is limits-d369724a@x:9, nor are 1 others; is it the input of that run',
+      'limits-d369724a@x:9', 'limits-d369724a@x:10', PACK, '--from', INPUT)
     refused(2, 'why takes the id of a decision, such as', PACK, '--from', INPUT)
     refused(2, "is of the pack 'other', and this one is 'limits'", 'other-d369724a@x:9', PACK, '--from', INPUT)
     refused(2, "'no id' is no id of a decision", PACK, '--from', INPUT, '--ids', h.write 'no id\n')
