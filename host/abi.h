@@ -183,6 +183,7 @@ struct tm_rule_stat {
   double hits;
   double errors;
   double unknowns;
+  double called;            /* rows for which its function was asked */
   double ns;                /* processor time of some chunks, which had `timed` rows */
   double timed;
 };
@@ -477,7 +478,7 @@ struct tm_flow {
   int32_t due;              /* 1: the loop returned, or the event before `next` failed, before all that follows it was done */
   int32_t taken;            /* a loop takes events in before it passes them on: 1 + the first row that it holds; 0: none */
   int32_t careful;          /* 1: a worker died while it did: they go one by one */
-  int32_t pad;
+  int32_t watched;          /* 1: decisions of packs are noted (tm_ffi_decided) */
 };
 
 /* All emitters: 0, -1 the row or the event's rows are too large, -2 a value cannot be written, -3 the row does not fit the
@@ -1240,6 +1241,23 @@ void tm_ffi_features_write(const struct tm_features *p, struct tm_view *v, struc
                            int32_t n, int32_t row);
 /* The results as they stand at the newest event of a record, which is only read; `in` is NIL throughout. */
 void tm_ffi_features_look(struct tm_features *p, struct tm_state *s, const void *record, int32_t row);
+
+/* ---- decisions of packs, side by side (engine/feed.c) ------------------ */
+/* What a pack has decided about an event, for comparing two packs: `rules_n` numbers of rules that matched (int32_t, padded to a whole
+ * double) lie behind it. */
+enum { TM_DECIDED_RULES = 64 };
+struct tm_decided {
+  double score;
+  double amount;            /* of a candidate: what the event is about, in money; 0 where that is not known */
+  int32_t root;             /* the source, by index */
+  int32_t step;             /* which pack, by number from 0 in the order of the plan */
+  int32_t slot;             /* the event's, in the batch of the source */
+  int32_t rank;             /* of the decision; 0: the lowest */
+  int32_t rules_n;          /* noted: the first TM_DECIDED_RULES at most */
+  int32_t matched;          /* all */
+};
+/* Notes a decision about the event at the marker; entries: 2 * the number of a rule, + 1 where it raised. */
+void tm_ffi_decided(int32_t step, int32_t rank, double score, double amount, const int32_t *entries, int32_t n);
 
 /* ---- string patterns (library/pattern.c) ----------------------------- */
 

@@ -50,7 +50,15 @@ const struct tm_command tm_commands_list[] = {
     "How a running host stands: its sources, sinks, states, rules, watermarks and counters.", tm_command_status },
   { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
     tm_command_drain },
+  { "rules", "shadow PACK_OR_SCRIPT | diff | promote | discard | stats  [--data DIR | --control PATH]  [OPTIONS]",
+    "The rules of a running host: what each did and cost; a candidate beside it, fed with the same events and writing nothing outward, and what it "
+    "decides otherwise.",
+    tm_command_rules },
   { "test", "[PATH...]  [--json]", "Run the specs of scripts: files and folders, *_spec.lua in the current one by default.", tm_command_test },
+  { "repl", "[SCRIPT | PACK]",
+    "Type events and expressions, and see what comes of them: rows, decisions of a rule pack with their reasons, features. Lines come from "
+    "a pipe, too.",
+    tm_command_repl },
   { "new", "pipeline | pack  DIR",
     "Write a small project to start from. pipeline: a pipeline, its spec, a sample, and what editors need; pack: a rule pack, its "
     "tests and a sample. Overwrites nothing.",
@@ -66,7 +74,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "rules", "tap", "top", "demo", "bench", "completion", "repl",
+  "tap", "top", "demo", "bench", "completion",
 };
 
 static int is_later(const char *name) {
@@ -208,7 +216,9 @@ static void print_state(void) {
          "input is at its end, or after TERM or INT, the states are printed. Should the\n"
          "worker die, its states are gone, and the exit code is 1.\n"
          "\nls   name, kind, keys, bytes, bytes a key, evicted (keys dropped to make room),\n"
-         "     and the bound of each state.\n"
+         "     the bound and the fields of each state. With --data also those of steps\n"
+         "     that no script has any more (orphans): they are kept for 7 days, and a\n"
+         "     script that declares them again goes on with them.\n"
          "get  one JSON object a record, in order of the keys' first arrival: the fields\n"
          "     of the key, then those of the state. NAME is PIPELINE/STEP, or STEP where\n"
          "     only one state has it. Lists and sets are arrays, maps arrays of\n"
@@ -216,13 +226,18 @@ static void print_state(void) {
          "     of `process` with the name of one of the key is written as \"state.NAME\".\n"
          "     KEY is a string, or JSON: 42 a number, '\"42\"' a string, null a missing key,\n"
          "     '[\"DE\",\"c1\"]' or '{\"country\":\"DE\",\"card\":\"c1\"}' a key of several fields.\n"
-         "     What ends in .lua is a script, and so is all behind --.\n"
-         "export  one JSON object a key of every state but those of windows and joins:\n"
+         "     What ends in .lua is a script, and so is all behind --. With KEY all\n"
+         "     windows of the key are told, the events of a join, matches that have\n"
+         "     begun, its timers. Without a script, ls and get show what the folder of\n"
+         "     --data keeps; get in the form of export.\n"
+         "export  one JSON object a key of every state, windows with their bounds:\n"
          "     {\"state\":\"spend/idle\",\"key\":[\"c1\"],\"value\":{\"n\":3},\"more\":{…},\"due\":17}\n"
          "     `more` is what is kept of a field beside its value, or for a step itself;\n"
-         "     `due` when it is looked at. Maps are arrays of [key, value]. What has no\n"
-         "     form in JSON is {\"$bytes\":\"base64\"}, {\"$msgpack\":\"base64\"},\n"
-         "     {\"$number\":\"inf\"}, {\"$integer\":\"digits\"}: it reads back bit by bit.\n"
+         "     `due` when it is looked at; then how far clocks are. Left out are aggregates\n"
+         "     of sliding windows and features of different values. Maps are arrays of\n"
+         "     [key, value]. What has no form in JSON is {\"$bytes\":\"base64\"},\n"
+         "     {\"$msgpack\":\"base64\"}, {\"$number\":\"inf\"}, {\"$integer\":\"digits\"}: it\n"
+         "     reads back bit by bit.\n"
          "import  reads such lines from standard input into the run that is kept in the\n"
          "     folder of --data, made if it is missing. Keys of the lines are replaced,\n"
          "     others stay; all lines are taken, or none. Give the options of 'tidemill\n"
@@ -376,6 +391,26 @@ static void print_reload(void) {
          "rejected, 4 tests failed, 5 no such run, 6 state does not fit them.\n");
 }
 
+static void print_rules(void) {
+  print_remote(TM_OPTIONS_SHADOW);
+  printf("\nshadow   begins a candidate: a folder with pack.lua, in the place of the run's\n"
+         "         pack of that name, or a script in the place of all. It has the run's state\n"
+         "         as it is then, a process of its own with a lower priority, and the memory\n"
+         "         of --memory. What a reload would refuse is refused. A ring of 64 MiB\n"
+         "         holds batches that it has not taken; where it is too slow, batches are\n"
+         "         left out and counted: the run never waits for it. It ends with the run,\n"
+         "         with a worker that dies, and when scripts are loaded anew.\n"
+         "diff     decisions of the run and of the candidate, event by event: how many, how\n"
+         "         much money (--amount), the rules that make the difference (+ they match in\n"
+         "         the candidate alone, - in the run alone, ~ in both, with another score or\n"
+         "         mode), and examples. Also when the candidate has ended, and why it has.\n"
+         "promote  the candidate becomes the run's, by a reload, with the run's state.\n"
+         "discard  ends it.\n"
+         "stats    matches, cost and coverage of each rule of the run.\n"
+         "Exit codes: 0 done, 1 refused, 2 usage, 3 the candidate was rejected, 5 no such\n"
+         "run, 6 state does not fit it.\n");
+}
+
 static void print_counters(void) {
   char sentence[512];
   int i;
@@ -450,6 +485,7 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_dev) print_dev();
   else if (c->run == tm_command_reload) print_reload();
   else if (c->run == tm_command_status || c->run == tm_command_drain) print_remote(TM_OPTIONS_REMOTE);
+  else if (c->run == tm_command_rules) print_rules();
   else if (c->run == tm_command_test) print_test();
   return tm_help_flush();
 }

@@ -40,7 +40,7 @@ static const char *command_name(unsigned commands) {
 /* What help calls it. */
 static const char *help_name(unsigned commands) {
   const unsigned own = TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH | TM_OPTIONS_REPLAY | TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE |
-                       TM_OPTIONS_BACKTEST | TM_OPTIONS_WHY;
+                       TM_OPTIONS_SHADOW | TM_OPTIONS_BACKTEST | TM_OPTIONS_WHY;
   return commands & own ? command_name(commands) : "state";
 }
 
@@ -530,7 +530,7 @@ int tm_options_parse(struct tm_options *o, enum tm_options_command command, int 
   if (o->scripts_n > 0 && o->code != NULL)
     return tm_err_set(err, USAGE, "script-and-code", "both a script (%.200s) and -e are given; write one of them",
                       o->scripts[0]);
-  if (command == TM_OPTIONS_RELOAD || command == TM_OPTIONS_REMOTE) return remote_operands(o, err);
+  if (command == TM_OPTIONS_RELOAD || command == TM_OPTIONS_REMOTE || command == TM_OPTIONS_SHADOW) return remote_operands(o, err);
   int looks = (command == TM_OPTIONS_STATE_LS || command == TM_OPTIONS_STATE_GET) && o->data != NULL;  /* at what a folder keeps */
   if (o->scripts_n == 0 && o->code == NULL && !looks)
     return tm_err_set(err, USAGE, "no-script",

@@ -11,7 +11,7 @@
 #include "../base/err.h"
 #include "../base/io.h"
 
-enum { TM_OPT_LIST_MAX = 256 };
+enum { TM_OPT_LIST_MAX = 256, TM_OPT_INSTEAD_MAX = 32 };
 
 struct tm_options {
   const char *scripts[TM_OPT_LIST_MAX];  /* SCRIPT...; with -e, none */
@@ -53,10 +53,13 @@ struct tm_options {
   const char *label_event;               /* backtest --label-event FIELD=VALUE; NULL: labels make no events */
   int64_t label_delay_ms;                /* backtest --label-delay 7d */
   const char *event_id;                  /* backtest --id FIELD; NULL: id */
-  const char *amount;                    /* backtest --amount FIELD; NULL: amount, where the schema has it */
   const char *decisions;                 /* backtest --decisions FILE; NULL: they are thrown away */
   int32_t limit;                         /* state get --limit N, records; 0: all */
   const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
+  const char *instead[TM_OPT_INSTEAD_MAX];  /* no option: folders of packs, each in the place of the run's pack of its name (engine/shadow.h) */
+  int instead_n;
+  const char *amount;                    /* rules shadow, backtest --amount FIELD: whose values are added up by decision; NULL: amount */
+  int shadow;                            /* no option: the scripts are a candidate's, whose sinks write nothing outward but files in `out` */
   int follow;                            /* --follow: the files of --from are read on as they grow */
   const char *rate;                      /* --rate 1000/s: events of each source that has no rate of its own; NULL none */
   int strict;                            /* --strict */
@@ -80,7 +83,7 @@ struct tm_options {
 /* The commands that take options: bits. */
 enum tm_options_command {
   TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32,
-  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256, TM_OPTIONS_BACKTEST = 1024,
+  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256, TM_OPTIONS_SHADOW = 512, TM_OPTIONS_BACKTEST = 1024,
   TM_OPTIONS_WHY = 2048
 };
 

@@ -16,7 +16,8 @@
 
 enum {
   RUN = TM_OPTIONS_RUN | TM_OPTIONS_STATE_IMPORT, CHECK = TM_OPTIONS_CHECK, GRAPH = TM_OPTIONS_GRAPH, LS = TM_OPTIONS_STATE_LS, GET = TM_OPTIONS_STATE_GET,
-  REPLAY = TM_OPTIONS_REPLAY, RELOAD = TM_OPTIONS_RELOAD, REMOTE = TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE,
+  REPLAY = TM_OPTIONS_REPLAY, RELOAD = TM_OPTIONS_RELOAD, SHADOW = TM_OPTIONS_SHADOW,
+  REMOTE = TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE | TM_OPTIONS_SHADOW,
   BACKTEST = TM_OPTIONS_BACKTEST, WHY = TM_OPTIONS_WHY, AGAIN = BACKTEST | WHY,
   BOTH = RUN | CHECK, STATE = LS | GET, ALL = BOTH | GRAPH | STATE
 };
@@ -116,6 +117,12 @@ const struct tm_option tm_options_table[] = {
     "The run whose socket this is." },
   { "back", NULL, TM_OPTION_FLAG, RELOAD, AT(back), 0, 0, 0, 0,
     "Load the scripts, packs and lists as they were before the last change, from what the run has kept of them; the files stay as they are." },
+  { "amount", "FIELD", TM_OPTION_TEXT, SHADOW, AT(amount), 0, 0, 0, 0,
+    "The field of events whose values 'rules diff' adds up by decision. Without it amount." },
+  { "memory", "SIZE", TM_OPTION_SIZE, SHADOW, AT(memory), 0, GIB, 16 * MIB, 1024 * GIB,
+    "Memory of its own that the candidate may have: its keyed state, and all pages that it does not share with the run. Beyond it the candidate ends." },
+  { "out", "DIR", TM_OPTION_TEXT, SHADOW, AT(out), 0, 0, 0, 0,
+    "A folder for what the candidate would have written: each sink becomes a file in it, as in a replay. Without it rows are counted alone." },
   { "logs", "DIR", TM_OPTION_TEXT, BOTH | GRAPH | STATE | AGAIN, AT(logs), 0, 0, 0, 0,
     "A data folder for event logs alone (tm.sink.log, tm.source.log in DIR/logs): that of another run, or of several. The run itself is "
     "not kept there." },

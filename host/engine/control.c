@@ -268,6 +268,7 @@ static void watchers_start(struct control *c) {
   ev_timer_start(c->loop, &c->look);
   handler_set(SIGPIPE, SIG_IGN);
   tm_control_reload_begin(c);
+  tm_control_shadow_begin(c);
   tm_control_admin_begin(c);
   tm_control_dev_begin(c);
 }
@@ -279,6 +280,7 @@ static void watchers_stop(struct control *c) {
   ev_timer_stop(c->loop, &c->look);
   ev_timer_stop(c->loop, &c->progress);
   tm_control_dev_end(c);
+  tm_control_shadow_end(c);
   tm_control_admin_end(c);
   tm_control_reload_end(c);
   if (c->progress_shown) tm_log_text(CLEAR_LINE, sizeof CLEAR_LINE - 1);
@@ -318,6 +320,7 @@ static int control_main(struct control *c) {
     tm_log_error("%s", err.detail);
     return err.exit_code;
   }
+  if (c->entry == tm_worker_main && c->o->state == NULL) c->shared->shadow = tm_shadow_new();
   if (kept && (c->shared->input = tm_input_ring_new()) == NULL) {
     tm_log_error("no address space for what is read of standard input: %s (see ulimit -v)", strerror(errno));
     return 1;

@@ -3,6 +3,10 @@
  *   GET  /status            how the run stands: sources, watermarks, sinks, states, rules, counters, deaths, memory, epochs, generation;
  *                           /status?text: the same in lines, for people
  *   POST /reload            {"back":true} or nothing: the scripts are loaded anew; answered when that has ended, 200 or 409
+ *   GET  /rules/stats       cost, matches and coverage of each rule of the packs; ?text
+ *   POST /rules/shadow      lines NAME=VALUE: candidate (whole path), memory (bytes), amount, out; answered when it runs, or cannot
+ *   GET  /rules/diff        decisions of the run and of the candidate, compared; ?text
+ *   POST /rules/promote     the candidate becomes the run's, as a reload; /rules/discard: it is ended
  *   POST /drain             no more is read, what was read is finished; answered when the run has ended
  *
  * The socket is there from when a worker runs until the run ends: DIR/control.sock of a run that is kept, else --control PATH, else
@@ -20,6 +24,7 @@
 #include "../base/log.h"
 #include "../net/runs.h"
 #include "control_own.h"
+#include "rules_stats.h"
 #include "status.h"
 #include "worker.h"
 
@@ -33,9 +38,10 @@ static void answer_status(struct control *c, int told) {
                         .told = told, .reloading = c->reload.stage != TM_RELOAD_NONE};
   struct tm_buf json;
   for (int i = 0; i < c->admin.asked.n; i++) {
-    int text = strcmp(tm_visit_request(c->admin.asked.visits[i])->query, "text") == 0;
+    const struct tm_http_request *r = tm_visit_request(c->admin.asked.visits[i]);
+    int text = strcmp(r->query, "text") == 0, rules = strcmp(r->path, "/rules/stats") == 0;
     tm_buf_init(&json, 8 << 20);
-    int bad = (text ? tm_status_text : tm_status_json)(&s, &json) != 0;
+    int bad = (rules ? text ? tm_rules_text : tm_rules_json : text ? tm_status_text : tm_status_json)(&s, &json) != 0;
     tm_visit_answer(c->admin.asked.visits[i], bad ? 500 : 200, json.data, bad ? 0 : (size_t)json.len);
     tm_buf_fini(&json);
   }
@@ -92,6 +98,11 @@ static const struct {
   {"GET", "/status", serve_status},
   {"POST", "/reload", serve_reload},
   {"POST", "/drain", serve_drain},
+  {"POST", "/rules/shadow", tm_serve_rules_shadow},
+  {"GET", "/rules/diff", tm_serve_rules_diff},
+  {"POST", "/rules/promote", tm_serve_rules_promote},
+  {"POST", "/rules/discard", tm_serve_rules_discard},
+  {"GET", "/rules/stats", serve_status},
 };
 
 static void serve(void *ctx, struct tm_visit *v) {
@@ -105,7 +116,7 @@ static void serve(void *ctx, struct tm_visit *v) {
     return;
   }
   if (known) serve_error(v, 405, "this path has another method");
-  else serve_error(v, 404, "no such path: there are GET /status, POST /reload, POST /drain");
+  else serve_error(v, 404, "no such path: there are GET /status, POST /reload, POST /drain, and /rules/");
 }
 
 /* ---- the socket ---- */

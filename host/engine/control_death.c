@@ -124,6 +124,7 @@ void tm_control_death(struct control *c, int sig) {
 
   c->deaths++;
   tm_control_reload_died(c);
+  tm_control_shadow_died(c);
   if (c->overdue) c->shared->counters.worker_kills_deadline++;
   if (!c->ran && c->shared->phase == TM_PHASE_LOADING) {
     tm_log_error("worker ended by signal %d (%s) while it loaded %s; most likely the script makes it crash or use "

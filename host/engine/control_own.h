@@ -13,6 +13,7 @@
 #include "../base/io.h"
 #include "../command/options.h"
 #include "../net/server.h"
+#include "shadow.h"
 #include "shared.h"
 #include "texts.h"
 
@@ -84,6 +85,16 @@ struct control {
     ev_timer asking;
     uint64_t asked_ns;
   } admin;
+  /* control_shadow.c */
+  struct {
+    ev_timer watch;                 /* a candidate begins, or is at work */
+    struct tm_visitors waiting;     /* for its beginning */
+    uint64_t turns, cpu_ns;         /* what it had done when it was last seen to move, and its processor time then */
+    uint64_t weighed_ns;            /* when its memory was looked at */
+    int32_t promoting;              /* a candidate takes the run's place, if the reload at work succeeds */
+    int reloading;                  /* scripts are being loaded anew */
+    struct tm_adopted *kept;        /* by generation: what was promoted until then (control_shadow.c) */
+  } shadow;
 };
 
 /* ---- control.c ---- */
@@ -123,6 +134,20 @@ void tm_control_dev_watch(struct control *c);
 /* ---- control_admin.c ---- */
 void tm_control_admin_begin(struct control *c);
 void tm_control_admin_end(struct control *c);
+
+/* ---- control_shadow.c ---- */
+void tm_control_shadow_begin(struct control *c);
+void tm_control_shadow_end(struct control *c);
+/* The worker has ended, and the candidate with it. */
+void tm_control_shadow_died(struct control *c);
+/* Scripts are about to be loaded anew; back: as they were in that generation, 0 as they are now: what was promoted since goes too. */
+void tm_control_shadow_reloading(struct control *c, int32_t back);
+/* And that has ended: with the candidate that was to be promoted, or not. */
+void tm_control_shadow_reloaded(struct control *c, int ok);
+void tm_serve_rules_shadow(struct control *c, struct tm_visit *v);
+void tm_serve_rules_diff(struct control *c, struct tm_visit *v);
+void tm_serve_rules_promote(struct control *c, struct tm_visit *v);
+void tm_serve_rules_discard(struct control *c, struct tm_visit *v);
 
 /* ---- visits that wait ---- */
 static inline void tm_visitors_add(struct tm_visitors *w, struct tm_visit *v) {

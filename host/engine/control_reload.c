@@ -44,6 +44,7 @@ static void answer(struct control *c, int code, const char *error) {
 static void over(struct control *c, int code, const char *error) {
   if (code != 0) tm_log_warning("%s", goes_on);
   tm_control_dev_watch(c);
+  tm_control_shadow_reloaded(c, code == 0);
   answer(c, code, error);
   c->reload.stage = TM_RELOAD_NONE;
   ev_timer_stop(c->loop, &c->reload.watch);
@@ -154,6 +155,7 @@ _Noreturn static void trial(struct control *c, int said, int32_t back) {
   tm_log_plain();
   struct tm_shared *own = tm_shared_new(NULL, &err);  /* what the run has is not touched */
   if (own == NULL) exit(FAILED);
+  own->shadow = c->shared->shadow;
   struct tm_texts *t = own->texts = c->shared->candidate;
   own->compiled = c->shared->compiled;
   if (back > 0) load_before(c, t, back);
@@ -220,6 +222,7 @@ static void begin_trial(struct control *c, int back) {
     over(c, FAILED, why);
     return;
   }
+  tm_control_shadow_reloading(c, back && c->shared->texts != NULL ? c->shared->texts->before : 0);
   if (pipe2(said, O_CLOEXEC | O_NONBLOCK) != 0) {
     snprintf(why, sizeof why, "the scripts cannot be tried: no pipe: %s", strerror(errno));
     tm_log_error("%s", why);

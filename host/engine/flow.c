@@ -12,6 +12,7 @@
 #include "../codec/format.h"
 #include "../codec/out.h"
 #include "../io/turns.h"
+#include "feed.h"
 #include "script.h"
 
 /* Something has been done that no death takes back. */
@@ -56,7 +57,7 @@ static void partition(const struct tm_flows *f, const struct tm_source *s) {
   struct tm_batch *b = s->batch;
   const struct tm_source *root = tm_flow_root(f, s);
   b->part = root->index << 16 | tm_source_part(root);
-  b->live = (root->live && !root->paced) || root->follow != NULL;
+  b->live = root->seen != NULL ? root->seen->live : (root->live && !root->paced) || root->follow != NULL;
   b->unbegun = tm_source_unbegun(root, 1);
   b->parts_over = 0;
   for (int32_t i = 0; i < f->sources_n; i++) {
@@ -82,7 +83,8 @@ static void at_work(struct tm_flows *f, const struct tm_source *s) {
  * batch is at hand, but for what is kept here. */
 static void begin(struct tm_flows *f, struct tm_source *s, int root) {
   struct tm_shared *sh = f->shared;
-  s->batch->received_ms = root ? (double)f->io->real_ms(f->io) : tm_flow_root(f, s)->batch->received_ms;
+  double now = f->fed != NULL ? f->fed->now_ms : (double)f->io->real_ms(f->io);
+  s->batch->received_ms = root ? now : tm_flow_root(f, s)->batch->received_ms;
   for (int32_t i = 0; i < f->pipelines_n; i++) {
     struct tm_pipeline *p = f->pipelines[i];
     if (p->source != s) continue;

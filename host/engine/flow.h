@@ -87,6 +87,7 @@ struct tm_epochs;
 struct tm_plan;
 struct tm_budget;
 struct tm_changes;
+struct tm_feed_entry;
 
 struct tm_flows {
   const struct tm_io *io;
@@ -118,6 +119,8 @@ struct tm_flows {
   struct tm_texts *compiled; /* modules of the library as bytecode, for those who load it again; NULL: there is no place for them */
   int compiles;              /* this process leaves them there */
   int restored;              /* regions hold what another process left, maybe long ago (tm_flow_fresh) */
+  const struct tm_feed_entry *fed;  /* batches come from another worker (feed.h): the one at hand; sources are not opened then */
+  int is_fed;
 };
 
 /* Building (flow_build.c), called by the library while a script loads; NULL and err when refused. What an earlier

@@ -484,6 +484,7 @@ static int find_files(struct tm_flows *f, struct tm_source *s, struct tm_err *er
   free(s->paths);
   s->paths = paths;
   s->paths_n = files;
+  s->paths_shared = 1;
   return 0;
 }
 
@@ -496,13 +497,16 @@ static void head_plan(struct tm_outlet *o) {
   o->headed = once && o->writers_n > 1;
 }
 
-int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
-  if (tm_plan_check(f, err) != 0) return -1;
+static int open_sources(struct tm_flows *f, struct tm_err *err) {
   for (int32_t i = 0; i < f->sources_n; i++)
     if (f->sources[i]->kind == TM_SOURCE_FILE && f->sources[i]->follow_state == NULL && find_files(f, f->sources[i], err) != 0) return -1;
   for (int32_t i = 0; i < f->sources_n; i++)
     if (tm_source_open(f->sources[i], err) != 0) return -1;
-  if (begin_turns(f, err) != 0) return -1;
+  return begin_turns(f, err);
+}
+
+int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
+  if (!f->is_fed && (tm_plan_check(f, err) != 0 || open_sources(f, err) != 0)) return -1;
   for (int32_t i = 0; i < f->outlets_n; i++) {
     struct tm_outlet *o = f->outlets[i];
     if (o->sink.kind == TM_SINK_DISCARD) continue;
@@ -523,7 +527,7 @@ int tm_flow_open(struct tm_flows *f, struct tm_err *err) {
     link_side(o);
   }
   tm_flow_islands(f);
-  return tm_plan_kept(f, err);
+  return f->is_fed ? 0 : tm_plan_kept(f, err);
 }
 
 /* ---- the end of a plan, for a process that makes several ---- */
@@ -532,7 +536,7 @@ static void source_free(struct tm_source *s) {
   tm_fields_free(s->fields);
   tm_csv_free(s->batch->csv);
   tm_turns_free(s->turns);
-  for (int32_t i = 0; i < s->paths_n; i++) free(s->paths[i]);
+  for (int32_t i = 0; i < s->paths_n && !s->paths_shared; i++) free(s->paths[i]);
   free(s->paths);
   free(s);
 }

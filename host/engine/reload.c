@@ -1,7 +1,6 @@
 /* reload.c - a child with new scripts takes the worker's place (reload.h). */
 #include "reload.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,80 +17,17 @@
 #include "../base/owned.h"
 #include "../io/log_sink.h"
 #include "epochs.h"
+#include "feed.h"
 #include "flow_plan.h"
+#include "fork.h"
 #include "script.h"
+#include "shadow.h"
 #include "texts.h"
 #include "worker_own.h"
 
 enum { YIELD_SECONDS = 10, LOAD_MS = 30000, TEXT_MAX = 128 << 20, KEPT_FDS = 16, FAILED = 1, REJECTED = 3, RETIRED_NS = 200000000 };
 
-/* ---- what the child may change of shared memory, for a worker that goes on ---- */
-
-struct saved {
-  const void *at;
-  size_t n;
-  void *copy;
-};
-
-struct savings {
-  struct tm_keeper keeper;  /* first, as pieces find the rest from it */
-  struct saved *list;
-  int32_t n, cap;
-  int failed;
-};
-
-static void save_piece(struct tm_keeper *k, const void *at, size_t n) {
-  struct savings *s = (struct savings *)(void *)k;
-  if (s->n == s->cap) {
-    int32_t cap = 2 * s->cap + 64;
-    struct saved *more = realloc(s->list, (size_t)cap * sizeof *more);
-    if (more == NULL) {
-      s->failed = 1;
-      return;
-    }
-    s->list = more;
-    s->cap = cap;
-  }
-  struct saved *to = &s->list[s->n];
-  *to = (struct saved){at, n, malloc(n)};
-  if (to->copy != NULL) memcpy(to->copy, at, n);
-  s->failed |= to->copy == NULL;
-  s->n += to->copy != NULL;
-}
-
-static void save_all(struct savings *s, struct tm_worker *w) {
-  *s = (struct savings){.keeper = {save_piece}};
-  tm_flow_keep(&w->flows, &s->keeper);
-  tm_shared_keep(w->shared, &s->keeper);
-  tm_keep(&s->keeper, &w->shared->plan, sizeof w->shared->plan);
-  for (int32_t i = 0; i < w->flows.sources_n; i++) tm_keep(&s->keeper, w->flows.sources[i]->batch, sizeof *w->flows.sources[i]->batch);
-}
-
-/* back: as it was when it was saved */
-static void savings_end(struct savings *s, int back) {
-  for (int32_t i = 0; i < s->n; i++) {
-    if (back) memcpy((void *)(uintptr_t)s->list[i].at, s->list[i].copy, s->list[i].n);
-    free(s->list[i].copy);
-  }
-  free(s->list);
-}
-
 /* ---- the child ---- */
-
-/* Everything else was opened for the scripts that go. */
-static void close_others(const int *kept, int n) {
-  DIR *dir = opendir("/proc/self/fd");
-  struct dirent *e;
-  if (dir == NULL) return;
-  while ((e = readdir(dir)) != NULL) {
-    char *end;
-    long fd = strtol(e->d_name, &end, 10);
-    int keep = end == e->d_name || *end != '\0' || fd <= STDERR_FILENO || fd == dirfd(dir);
-    for (int i = 0; i < n; i++) keep |= fd == kept[i];
-    if (!keep) close((int)fd);
-  }
-  closedir(dir);
-}
 
 /* Rows that a sink holds itself are told apart from those that wait for it: nobody would write them when it is gone. */
 struct holder { uint64_t key; char name[256]; };
@@ -134,7 +70,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   if (w->retired != NULL) tm_script_free(w->retired);
   tm_script_retire(retired);
   tm_worker_loop_end(w);
-  close_others(kept, n);
+  tm_fork_close_others(kept, n);
   tm_flow_clear(&w->flows);
   tm_owned_end();
   tm_ffi_states_orphan(changes);
@@ -203,6 +139,7 @@ static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pi
     _exit(err.exit_code > 0 ? err.exit_code : REJECTED);
   }
   take_over(w, told_fd, before, control);
+  tm_feed_end(&w->flows);
   tm_worker_name_pipelines(w);
   w->shared->counters.reloads++;
   tell(w, 0);
@@ -211,18 +148,6 @@ static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pi
 }
 
 /* ---- the worker ---- */
-
-static int sinks_rest(struct tm_flows *f, struct tm_err *err) {
-  for (int32_t i = 0; i < f->outlets_n; i++)
-    if (tm_sink_rest(&f->outlets[i]->sink, err) != 0) return -1;
-  return 0;
-}
-
-static int sinks_wake(struct tm_flows *f, struct tm_err *err) {
-  for (int32_t i = 0; i < f->outlets_n; i++)
-    if (tm_sink_wake(&f->outlets[i]->sink, err) != 0) return -1;
-  return 0;
-}
 
 /* 0: the child has taken over; else the exit code that says why not. */
 static int wait_for_child(struct tm_worker *w, pid_t pid, int fd) {
@@ -253,15 +178,15 @@ static void refused(struct tm_worker *w, const char *why) {
 }
 
 static int hand_over(struct tm_worker *w, struct tm_err *err) {
-  struct savings savings;
+  struct tm_savings savings;
   struct tm_buf text;
   struct tm_epochs *e = w->flows.epochs;
   pid_t before = getpid(), control = getppid(), pid = -1;
   int fds[2] = {-1, -1};
   tm_buf_init(&text, TEXT_MAX);
   int rc = tm_script_save(w->script, &text, err);
-  save_all(&savings, w);
-  if (rc == 0) rc = sinks_rest(&w->flows, err);
+  tm_savings_take(&savings, w);
+  if (rc == 0) rc = tm_fork_sinks_rest(&w->flows, err);
   int rests = rc == 0 && e != NULL;
   if (rests) tm_epochs_rest(e);
   if (rc == 0 && !savings.failed && pipe(fds) == 0) {
@@ -269,7 +194,7 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
     pid = fork();
     if (pid == 0) {
       close(fds[0]);
-      savings_end(&savings, 0);
+      tm_savings_end(&savings, 0);
       int taken = child(w, &text, fds[1], before, control, err);
       tm_buf_fini(&text);
       return taken == 0 ? 1 : -1;
@@ -277,16 +202,19 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
     close(fds[1]);
   }
   int code = FAILED, generation = w->shared->generation;
-  if (pid > 0 && (code = wait_for_child(w, pid, fds[0])) == 0) _exit(0);
+  if (pid > 0 && (code = wait_for_child(w, pid, fds[0])) == 0) {
+    tm_shadow_leave(w, "the run's scripts were loaded anew");
+    _exit(0);
+  }
   w->shared->generation = generation;
   w->shared->texts = w->texts;
   if (fds[0] >= 0) close(fds[0]);
   if (pid < 0) refused(w, rc != 0 ? err->detail : savings.failed ? "no memory" : strerror(errno));
-  savings_end(&savings, pid > 0 && !savings.failed);
+  tm_savings_end(&savings, pid > 0 && !savings.failed);
   tm_buf_fini(&text);
   tell(w, code);
   if (rests && tm_epochs_wake(e, err) != 0) return -1;
-  return sinks_wake(&w->flows, err);
+  return tm_fork_sinks_wake(&w->flows, err);
 }
 
 /* Rows wait for a sink. */
@@ -301,6 +229,8 @@ static const char *waits_for(const struct tm_flows *f) {
 static int given_up(struct tm_worker *w, const char *why) {
   w->yielding = w->holding = 0;
   w->yield_until_ns = 0;
+  if (tm_shadow_is_asked(w)) tm_shadow_refuse(w, why);
+  if (w->shared->reload == w->reloads) return 0;
   w->reloads = w->shared->reload;
   refused(w, why);
   tell(w, FAILED);
@@ -310,7 +240,7 @@ static int given_up(struct tm_worker *w, const char *why) {
 int tm_reload(struct tm_worker *w, struct tm_err *err) {
   const struct timespec moment = {0, 1000 * 1000};
   char why[320];
-  if (w->shared->reload == w->reloads || w->ended) return 0;
+  if ((w->shared->reload == w->reloads && !tm_shadow_is_asked(w)) || w->ended) return 0;
   if (w->ending) return given_up(w, "the run is about to end");
   uint64_t now = w->io->mono_ns(w->io);
   if (w->yield_until_ns == 0) w->yield_until_ns = now + YIELD_SECONDS * UINT64_C(1000000000);
@@ -340,6 +270,7 @@ int tm_reload(struct tm_worker *w, struct tm_err *err) {
   }
   w->yielding = w->holding = 0;
   w->yield_until_ns = 0;
+  if (w->shared->reload == w->reloads) return tm_shadow_fork(w, err) < 0 ? -1 : 1;
   w->reloads = w->shared->reload;
   return hand_over(w, err) < 0 ? -1 : 1;
 }

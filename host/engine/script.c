@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/buf.h"
 #include "../base/log.h"
@@ -96,7 +97,7 @@ static int boot(struct tm_script *s, struct tm_err *err) {
     {"struct tm_ranked", sizeof(struct tm_ranked)}, {"struct tm_marks", sizeof(struct tm_marks)}, {"struct tm_slide", sizeof(struct tm_slide)},
     {"struct tm_slide_part", sizeof(struct tm_slide_part)}, {"struct tm_rules", sizeof(struct tm_rules)},
     {"struct tm_rule_stat", sizeof(struct tm_rule_stat)},
-    {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
+    {"struct tm_decided", sizeof(struct tm_decided)}, {"struct tm_features", sizeof(struct tm_features)}, {"struct tm_feature_show", sizeof(struct tm_feature_show)},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     lua_pushinteger(L, (lua_Integer)sizes[i].size);
@@ -190,6 +191,12 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_newtable(L);
   push_list(L, o->scripts, o->scripts_n);
   lua_setfield(L, -2, "scripts");
+  push_list(L, o->instead, o->instead_n);
+  lua_setfield(L, -2, "instead");
+  lua_pushboolean(L, o->shadow);
+  lua_setfield(L, -2, "shadow");
+  lua_pushstring(L, o->amount);
+  lua_setfield(L, -2, "amount");
   push_list(L, o->from, o->from_n);
   lua_setfield(L, -2, "from");
   push_list(L, o->set, o->set_n);
@@ -252,8 +259,6 @@ int tm_script_load(struct tm_script *s, const struct tm_options *o, int checked,
   lua_setfield(L, -2, "label_delay");
   lua_pushstring(L, o->event_id);
   lua_setfield(L, -2, "event_id");
-  lua_pushstring(L, o->amount);
-  lua_setfield(L, -2, "amount");
   lua_pushstring(L, o->decisions);
   lua_setfield(L, -2, "decisions");
   push_list(L, o->ids, o->ids_n);
@@ -305,16 +310,18 @@ int tm_script_watch_end(struct tm_script *s) {
   return overdue;
 }
 
-int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err) {
+int tm_script_test(struct tm_script *s, const char *function, const struct tm_options *o, struct tm_testing *t, struct tm_err *err) {
   lua_State *L = s->L;
   int top = lua_gettop(L);
   tm_script_push_handler(s);
-  push_function(s, "test");
+  push_function(s, function);
   lua_newtable(L);
   push_list(L, o->scripts, o->scripts_n);
   lua_setfield(L, -2, "paths");
   lua_pushboolean(L, o->json);
   lua_setfield(L, -2, "json");
+  lua_pushboolean(L, isatty(STDIN_FILENO));
+  lua_setfield(L, -2, "terminal");
   tm_testing_push(L, t);
   int rc = lua_pcall(L, 2, 1, top + 1);
   if (rc != 0) {

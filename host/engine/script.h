@@ -27,8 +27,9 @@ void tm_script_take_loops(struct tm_script *s);
 /* Code of a script that is called between these has the deadline of one event. end: 1 it was overdue. */
 void tm_script_watch_begin(struct tm_script *s);
 int tm_script_watch_end(struct tm_script *s);
-/* `tidemill test`: runs the specs that o names (scripts: files and folders), which make plans by themselves. The exit code; -1 and err. */
-int tm_script_test(struct tm_script *s, const struct tm_options *o, struct tm_testing *t, struct tm_err *err);
+/* `tidemill test` and `repl`, by the name of the function in boot.lua: the specs that o names (scripts: files and folders), or lines of the
+ * input, make plans by themselves. The exit code; -1 and err. */
+int tm_script_test(struct tm_script *s, const char *function, const struct tm_options *o, struct tm_testing *t, struct tm_err *err);
 /* Reads the bytecode of what was loaded: problems and warnings told on stderr, the number of problems returned; -1 and
  * err. */
 int tm_script_lint(struct tm_script *s, int *warnings, struct tm_err *err);

@@ -244,7 +244,7 @@ static int host_guarantee(lua_State *L) {
   return 0;
 }
 
-/* rule_done(name, mode, matches, counted, errors, unknowns, ns, note): for the summary */
+/* rule_done(name, mode, matches, counted, errors, unknowns, ns, note, called): for the summary */
 static int host_rule_done(lua_State *L) {
   struct tm_shared *sh = self_of(L)->flows->shared;
   if (sh->rules_n >= TM_SHARED_RULES) {
@@ -260,6 +260,7 @@ static int host_rule_done(lua_State *L) {
   r->unknowns = luaL_checknumber(L, 6);
   r->ns = luaL_checknumber(L, 7);
   snprintf(r->note, sizeof r->note, "%s", luaL_checkstring(L, 8));
+  r->called = luaL_checknumber(L, 9);
   sh->rules_n++;
   return 0;
 }

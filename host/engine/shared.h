@@ -76,9 +76,11 @@ struct tm_rule_done {
   char mode[12];
   double matches, counted, errors, unknowns, ns;   /* ns: processor time of one event, measured now and then */
   char note[180];        /* why it never decided anything, or what it raised first; empty: nothing to say */
+  double called;         /* events for which its function was called, as C could not tell */
 };
 
 struct tm_texts;
+struct tm_shadow;
 
 struct tm_shared {
   struct tm_flow flow;               /* marker and stop flag, seen by the generated loops */
@@ -102,6 +104,7 @@ struct tm_shared {
   struct tm_undo undo;               /* what the worker is just changing */
   int relay[2];                      /* standard output's (io/sink.h); -1 none */
   struct tm_input_ring *input;       /* of a run that is kept: what was read of standard input (io/input_ring.h); NULL: there is none */
+  struct tm_shadow *shadow;          /* a candidate beside the worker (shadow.h); NULL: there can be none */
   /* deaths: filled by control when a worker ended by a signal while marker.serial was not 0 */
   struct tm_marker death;            /* where it died; the worker that has mended it sets serial to 0 */
   double death_event;                /* which event it was: so many of that pipeline's source came before it; -1 not known */

@@ -12,6 +12,7 @@
 
 #include "../base/err.h"
 #include "../base/log.h"
+#include "shadow.h"
 #include "summary.h"
 
 static void put(struct tm_buf *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -89,6 +90,20 @@ static void put_places(const struct tm_shared *s, struct tm_buf *out) {
   put(out, "]");
 }
 
+/* A candidate beside the run; null: there was none. */
+static void put_candidate(const struct tm_shadow *s, struct tm_buf *out) {
+  put(out, ",\"candidate\":");
+  if (s == NULL || s->phase == TM_SHADOW_NONE) {
+    put(out, "null");
+    return;
+  }
+  put(out, "{\"path\":");
+  put_text(out, s->candidate.path, sizeof s->candidate.path);
+  put(out, ",\"phase\":\"%s\",\"pid\":%d,\"why\":", tm_shadow_phase_name(s->phase), s->pid);
+  put_text(out, (const char *)s->why, sizeof s->why);
+  put(out, "}");
+}
+
 int tm_status_json(const struct tm_status *s, struct tm_buf *out) {
   static const char *const phases[] = {"loading", "running", "draining", "done"};
   const struct tm_shared *sh = s->shared;
@@ -97,6 +112,7 @@ int tm_status_json(const struct tm_status *s, struct tm_buf *out) {
       s->reloading ? "true" : "false", s->told ? "true" : "false", s->deaths, (double)s->wall_ns / 1e9, resident(s->worker), sh->epoch);
   put_scripts(s->options, out);
   put_places(sh, out);
+  put_candidate(sh->shadow, out);
   put(out, ",");
   tm_summary_json_parts(sh, out);
   put(out, "}\n");
@@ -141,6 +157,16 @@ static void put_sink_lines(const struct tm_shared *s, struct tm_buf *out) {
   }
 }
 
+static void put_candidate_lines(const struct tm_shadow *s, struct tm_buf *out) {
+  if (s == NULL || s->phase == TM_SHADOW_NONE) return;
+  put(out, "candidate\n  ");
+  put_clean(out, s->candidate.path, sizeof s->candidate.path);
+  put(out, ": %s", tm_shadow_phase_name(s->phase));
+  if (s->phase == TM_SHADOW_ENDED) put(out, ", ");
+  put_clean(out, (const char *)s->why, sizeof s->why);
+  put(out, "\n");
+}
+
 int tm_status_text(const struct tm_status *s, struct tm_buf *out) {
   const struct tm_shared *sh = s->shared;
   put(out, "process %d, worker %d, generation %d%s, %.1f s", (int)getpid(), s->worker, sh->generation, s->reloading ? " (another is being loaded)" : "",
@@ -151,6 +177,7 @@ int tm_status_text(const struct tm_status *s, struct tm_buf *out) {
   if (!s->told) put(out, "  the worker has not answered: what follows is as it told last\n");
   put_source_lines(sh, out);
   put_sink_lines(sh, out);
+  put_candidate_lines(sh->shadow, out);
   tm_summary_text_parts(sh, out);
   return out->cap_max < 0 ? -1 : 0;
 }

@@ -320,8 +320,8 @@ static void put_json_lists(const struct tm_shared *s, struct tm_buf *out) {
     put_json_name(out, "name", r->name, sizeof r->name);
     put(out, ",");
     put_json_name(out, "mode", r->mode, sizeof r->mode);
-    put(out, ",\"matches\":%.0f,\"counted\":%.0f,\"errors\":%.0f,\"unknowns\":%.0f,\"ns\":%.1f,", r->matches, r->counted, r->errors,
-        r->unknowns, r->ns);
+    put(out, ",\"matches\":%.0f,\"counted\":%.0f,\"errors\":%.0f,\"unknowns\":%.0f,\"ns\":%.1f,\"called\":%.0f,", r->matches, r->counted,
+        r->errors, r->unknowns, r->ns, r->called);
     put_json_name(out, "note", r->note, sizeof r->note);
     put(out, "}");
   }

@@ -224,13 +224,12 @@ void tm_testing_push(lua_State *L, struct tm_testing *t) {
   }
 }
 
-int tm_testing_main(const struct tm_options *o) { return tm_testing_of(o, NULL); }
-
-int tm_testing_of(const struct tm_options *o, struct tm_texts *texts) {
+/* Runs the function of boot.lua of that name; texts may be NULL. */
+static int run_function(const struct tm_options *o, const char *function, struct tm_texts *texts) {
   struct tm_err err = {0};
   struct tm_testing *t = calloc(1, sizeof *t);
   if (t == NULL) {
-    tm_log_error("no memory for the specs");
+    tm_log_error("no memory for %s", function);
     return 1;
   }
   int code = -1;
@@ -247,7 +246,7 @@ int tm_testing_of(const struct tm_options *o, struct tm_texts *texts) {
     t->flows.max_event = o->max_event;
     t->flows.max_rows = o->max_rows;
     t->flows.script = tm_script_new(o, t->shared, &t->flows, &err);
-    if (t->flows.script != NULL) code = tm_script_test(t->flows.script, o, t, &err);
+    if (t->flows.script != NULL) code = tm_script_test(t->flows.script, function, o, t, &err);
   }
   if (code < 0) {
     tm_log_error("%s", err.detail);
@@ -258,3 +257,9 @@ int tm_testing_of(const struct tm_options *o, struct tm_texts *texts) {
   free(t);
   return code;
 }
+
+int tm_testing_main(const struct tm_options *o) { return run_function(o, "test", NULL); }
+
+int tm_testing_of(const struct tm_options *o, struct tm_texts *texts) { return run_function(o, "test", texts); }
+
+int tm_testing_repl(const struct tm_options *o) { return run_function(o, "repl", NULL); }

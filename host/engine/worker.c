@@ -16,10 +16,12 @@
 #include "../base/log.h"
 #include "../io/turns.h"
 #include "epochs.h"
+#include "feed.h"
 #include "flow.h"
 #include "guard.h"
 #include "reload.h"
 #include "script.h"
+#include "shadow.h"
 #include "texts.h"
 #include "worker_own.h"
 
@@ -250,6 +252,7 @@ static enum turn move_batch(struct tm_worker *w, int32_t island, struct tm_err *
   if (flush(w, island, small, err) != 0) return TURN_FAILED;
   if (small) w->flushed_ns[island] = now;
   w->current[island] = NULL;
+  if (tm_feed_is_on() && !s->state->firing) tm_feed_batch(&w->flows, s, w->settled_ms[s->index]);
   if (s->state->settling) {
     tm_flow_settled(s);
     return TURN_AGAIN;
@@ -265,9 +268,11 @@ static int settle_idle(struct tm_worker *w) {
   int32_t part;
   w->idle_due_ms = INFINITY;
   if (w->ending) return 0;
-  int source = tm_script_idle(w->script, (double)w->io->real_ms(w->io), &part, &w->idle_due_ms);
+  double now = (double)w->io->real_ms(w->io);
+  int source = tm_script_idle(w->script, now, &part, &w->idle_due_ms);
   if (source < 0) return 0;
   struct tm_source *s = w->flows.sources[source];
+  w->settled_ms[source] = now;
   w->current[tm_flow_island(&w->flows, s)] = s;
   tm_flow_settle(&w->flows, s, part);
   return 1;
@@ -368,6 +373,7 @@ static enum turn turn(struct tm_worker *w, struct tm_err *err) {
   }
   if (w->shared->ask != w->shared->told) tm_worker_tell(w);
   if (w->before != 0 || w->retired != NULL) tm_reload_settle(w);
+  tm_shadow_look(w);
   int kept = keep(w, err), yields = kept < 0 ? 0 : tm_reload(w, err);
   if (kept < 0 || yields < 0) return TURN_FAILED;
   enum turn t = turn_all(w, &asked, err);
@@ -410,7 +416,7 @@ int tm_worker_run(struct tm_worker *w, struct tm_err *err) {
 }
 
 int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err) {
-  const struct tm_options *o = w->options;
+  const struct tm_options *o = w->options->shadow ? w->options : tm_shadow_options(w->options, w->shared->shadow, 0);
   w->flows.io = w->io;
   w->flows.shared = w->shared;
   w->flows.max_event = o->max_event;
@@ -502,6 +508,8 @@ struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared 
   worker.shared = shared;
   worker.reloads = shared->reload;
   worker.texts = shared->texts;
+  shared->flow.watched = tm_feed_is_on();  /* one that died may have been watched */
+  worker.shadows = shared->shadow != NULL && shared->shadow->phase != TM_SHADOW_ASKED ? shared->shadow->asked : 0;
   worker.replays = o->replay != NULL;
   tm_worker_loop_begin(&worker);
   return &worker;

@@ -41,6 +41,7 @@ int tm_worker_trial(const struct tm_options *o, struct tm_shared *shared) {
   struct tm_err err = {0};
   int warnings = 0, problems = tm_worker_load(w, 1, &err) == 0 ? tm_script_lint(w->script, &warnings, &err) : -1;
   if (problems < 0) return tm_worker_told(&err, 3);
+  tm_script_free(w->script);  /* one guarded Lua state a process, and its children */
   return problems > 0 ? 3 : tm_trial_tests(o, w->texts);
 }
 

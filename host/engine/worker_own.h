@@ -39,6 +39,7 @@ struct tm_worker {
   int cutting;                              /* no batch is begun, as an epoch is to be cut */
   uint64_t cut_from_ns;                     /* not before: a sink kept a batch from being drained */
   double idle_due_ms;                       /* when the next input may have been silent for too long; of the calendar; +inf none */
+  double settled_ms[TM_SOURCES_MAX];        /* by source: the clock at which what was due by it was last done */
   uint64_t flushed_ns[TM_SOURCES_MAX];        /* by island: when small pieces were last written */
   uint64_t events_at_flush;
   struct tm_texts *texts;                   /* where its scripts are loaded from (texts.h); NULL: from the disk */
@@ -49,6 +50,10 @@ struct tm_worker {
   int yielding;                             /* no batch is begun, as a child is to take over (reload.h) */
   int32_t reloads;                          /* shared->reload, as far as it was followed */
   uint64_t yield_until_ns;                  /* then it is given up */
+  int32_t shadows;                          /* shared->shadow->asked, as far as it was followed */
+  int shadow_pid;                           /* the candidate beside it, a child (shadow.h); 0 none */
+  ev_child shadow;                          /* tells that it has ended */
+  int shadow_gone, shadow_status;           /* it was waited for, and how it ended */
 };
 
 /* The one of this process, with its loop set up and signals ignored; nothing is loaded. */

@@ -7,6 +7,7 @@
 #include "epochs.h"
 #include "reload.h"
 #include "script.h"
+#include "shadow.h"
 #include "worker_own.h"
 
 enum { LOOK_EVERY_NS = 1000000, YIELD_LOOK_NS = 50000000, ADOPT_LOOK_NS = 2000000 };
@@ -135,7 +136,8 @@ int tm_worker_wait(struct tm_worker *w, struct tm_err *err) {
   if (check_refused(w, err) != 0) return -1;
   wait_for_sinks(w);
   wait_for_sources(w);
-  if ((w->shared->drain && !w->ending) || w->shared->ask != w->shared->told || (w->shared->reload != w->reloads && !w->yielding && !w->holding)) return 0;
+  if ((w->shared->drain && !w->ending) || w->shared->ask != w->shared->told) return 0;
+  if ((w->shared->reload != w->reloads || tm_shadow_is_asked(w)) && !w->yielding && !w->holding) return 0;
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
   if (w->retired != NULL) tm_reload_settle(w);

@@ -165,6 +165,7 @@ static void judge(struct rules *r, int32_t at, int32_t n) {
     if (x->nodes == NULL) x->ask[w] = rows;
     else if (is_few(rows)) tm_graph_walk_few(x->nodes, r->columns, w, rows, &x->hit[w], &x->ask[w]);
     else tm_graph_walk(x->nodes, x->nodes_n, r->columns, w, rows, &x->hit[w], &x->ask[w]);
+    stat->called += count(x->ask[w]);
     any |= x->ask[w];
   }
   if (any != 0) r->pub.asking[r->pub.asking_n++] = at;

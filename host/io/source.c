@@ -547,15 +547,20 @@ void tm_source_resume(struct tm_source *s) {
   if (st->active) tm_source_cut_again(s);
 }
 
-int32_t tm_source_part(const struct tm_source *s) { return s->follow != NULL ? s->follow_state->at : s->state->file; }
+int32_t tm_source_part(const struct tm_source *s) {
+  if (s->seen != NULL) return s->seen->part;
+  return s->follow != NULL ? s->follow_state->at : s->state->file;
+}
 
 const char *tm_source_origin(const struct tm_source *s) {
+  if (s->seen != NULL) return s->seen_name != NULL ? s->seen_name : s->name;
   if (s->follow != NULL) return tm_follow_name(s->follow) != NULL ? tm_follow_name(s->follow) : s->name;
   if (s->kind == TM_SOURCE_FILE && s->state->file < s->paths_n) return s->paths[s->state->file];
   return s->name;
 }
 
 const char *tm_source_part_name(const struct tm_source *s, int32_t part) {
+  if (s->seen != NULL) return s->seen->part == part ? tm_source_origin(s) : s->name;
   if (s->follow != NULL) return part > 0 ? s->follow_state->files[part - 1].path : s->name;
   return s->kind == TM_SOURCE_FILE && part < s->paths_n ? s->paths[part] : s->name;
 }

@@ -79,6 +79,16 @@ struct tm_source_state {
 struct tm_turns;
 struct tm_log_source;
 
+/* Of an input that another process reads: what that knew of it when a batch began. */
+struct tm_source_seen {
+  uint64_t key;              /* the source's */
+  double unbegun[2];         /* tm_source_unbegun, without and with `begins` */
+  int32_t part;              /* tm_source_part */
+  int32_t over;              /* tm_source_parts_over */
+  int32_t live;              /* its batches are of one that is taken as it comes */
+  int32_t pad;
+};
+
 struct tm_source {
   int32_t index;
   uint64_t key;              /* its own, from its name: the same in every process that keeps a run */
@@ -86,6 +96,7 @@ struct tm_source {
   char name[256];
   char **paths;              /* in name order; patterns and folders until the source is opened (paths.h) */
   int32_t paths_n;
+  int paths_shared;          /* their texts lie in shared memory */
   int found;                 /* some were found by a pattern or in a folder: paths[i][-1] tells (TM_PATH_FOUND) */
   int live;                  /* taken as it comes: a pipe, terminal or socket; asked whether it has something before a read */
   int fd;                    /* -1: not open */
@@ -135,6 +146,8 @@ struct tm_source {
   int32_t files_empty;
   int32_t files_gone;        /* found when the run began, not there any more when it was their turn */
   int empty_told;
+  const struct tm_source_seen *seen;  /* it is read by another process, and is not open here; NULL: it is read here */
+  const char *seen_name;     /* where the batch at hand came from, then */
 };
 
 /* What reading brought. */

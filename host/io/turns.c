@@ -188,6 +188,7 @@ int tm_turns_head(struct tm_source *s, struct tm_err *err) {
 double tm_source_unbegun(const struct tm_source *s, int begins) {
   const struct tm_turns *t = s->turns;
   double least = INFINITY;
+  if (s->seen != NULL) return s->seen->unbegun[begins != 0];
   if (s->state->done || s->kind == TM_SOURCE_LINK || s->follow_state != NULL) return INFINITY;
   if (t != NULL && t->files != NULL) {
     for (int32_t i = 0; i < s->paths_n; i++) {
@@ -208,6 +209,7 @@ int tm_source_part_over(const struct tm_source *s, int32_t part) {
 }
 
 int32_t tm_source_parts_over(const struct tm_source *s) {
+  if (s->seen != NULL) return s->seen->over;
   if (s->state->done || s->follow_state != NULL || s->kind != TM_SOURCE_FILE) return s->state->done;
   return s->turns != NULL && s->turns->files != NULL ? s->state->over : s->state->file;
 }

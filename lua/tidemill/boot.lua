@@ -47,6 +47,7 @@ local logs = require 'tidemill.logs'
 local formats = require 'tidemill.formats'
 local guarantee = require 'tidemill.guarantee'
 local suggest = require 'tidemill.suggest'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local state_query = require 'tidemill.state_query'
 local windows = require 'tidemill.windows'
@@ -54,7 +55,7 @@ local ffi, C, raise = lib.ffi, lib.C, lib.raise
 local value = lib.value
 
 local M = { handle = errors.handle, save = keep.save, resting = keep.resting, restore = keep.restore_told,
-  restoring = state.changing }
+  restoring = state.changing, shadow = shadow }
 local CARE = 4096   -- elements of keyed state looked at between two batches
 local plan, checked, kept
 local learner, learned_from   -- check --sample: the module that learns a schema, and the source whose batches it sees
@@ -233,6 +234,7 @@ end
 
 local function bind(o)
   keep.begin()
+  shadow.begin_plan()
   for _, d in ipairs(plan.sinks) do
     local kind, path, name = describe_sink(d, o)
     local of = d.source and d.source.index or -1
@@ -314,6 +316,7 @@ local function make_plan(o)
   end
   local tm = api.make(settings)
   local results = {}
+  shadow.begin(o)
   for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
   if o.code then run_code(o.code, tm, results) end
   local ends = canonical(o)
@@ -322,6 +325,7 @@ local function make_plan(o)
   if again then require(again).prepare(plan, o, ends.source { kind = 'input' }) end
   if o.state then state_query.extend(plan, o) end
   if o.replay and not again then require 'tidemill.replay'.change(plan, o) end
+  shadow.change(plan, o)
 end
 
 --- Loads scripts, plans, opens what they name, compiles. Returns the loops in the order of pipelines.
@@ -419,6 +423,16 @@ function M.test(o, engine)
   local testing = require 'tidemill.testing'
   local function save() return keep.resting() and keep.save() or nil end
   return testing.main(o, engine, begin_test, save, globals, function(parts) modules.tidemill = api.make({}, parts) end)
+end
+
+--- `tidemill repl`: reads lines of the input until it ends; the exit code.
+---@param o table paths: the script or pack to begin with, if any; terminal: somebody types
+---@param engine table the functions of host/engine/testing.c
+function M.repl(o, engine)
+  errors.quiet = true
+  local testing = require 'tidemill.testing'
+  testing.prepare(engine, begin_test, function() return keep.resting() and keep.save() or nil end)
+  return require 'tidemill.repl'(o, testing, engine.guarded)
 end
 
 --- After a sample: the schema that its events have, as text; nil if there were none.

@@ -7,18 +7,22 @@ local M = {}
 local MIGRATE = require('tidemill.catalog_shared').MIGRATE
 
 M.operators = {
-  { name = 'match', signature = ':match(pattern [, { timeouts =, max_partial =, on_full =, order_by = }])', cost_ns = 1000, state = true,
+  { name = 'match', signature = ':match(pattern [, { timeouts =, max_partial =, on_full =, order_by =, emit =, lateness =, max_late = }])', cost_ns = 1000, state = true,
     bounds = { 'within', 'unbounded' },
     about = 'Sequences of events of a key that fit a pattern: a row each.',
     more = { 'Events are matched in order of time when the watermark has passed them, those of one time as they arrived, or by the field',
       '`order_by`. A row has `key`, `time` (of the last event), and for each stage the list of the events it took, empty if it took none.',
       'A function of a stage sees the event and what the match has taken so far: function(e, m) … m.probe[1].amount. With a skip strategy',
-      'a match is held back while one that began earlier goes on. Events behind the watermark go to late_to. The step is called as its',
-      'pattern.' },
+      'a match is held back while one that began earlier goes on. Events behind the watermark go to late_to, but under',
+      "emit 'retract' those within the lateness correct what was sent: rows with `op` '-' take back what no longer matches, rows with `op`",
+      "'+' are matches, also those sent at first. The step is called as its pattern." },
     options = { { 'timeouts', 'boolean', 'true: a match whose time is over is a row too, with `timed_out` true', default = 'false' },
       { 'max_partial', 'number', 'matches of a key that may have begun', default = '10000' },
       { 'on_full', 'string', 'what one more does: the oldest goes, or no further one begins, or the run ends; what goes is counted',
         one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
+      { 'emit', 'string', "'final': a match is sent once; 'retract': late events correct it", one_of = { 'final', 'retract' }, default = 'final' },
+      { 'lateness', 'any', "how far behind the watermark an event may be under emit 'retract'" },
+      { 'max_late', 'number', 'events of a key that are kept for it; with more, those before the newer half are final', default = '10000' },
       { 'order_by', 'string', 'a field that orders events of one time; those without it come first' },
       { 'unbounded', 'boolean', 'true: what has begun may go on for ever; a pattern has within otherwise' }, MIGRATE },
     example = [[local probing = tm.pattern 'card_testing'

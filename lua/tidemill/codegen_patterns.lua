@@ -12,9 +12,10 @@ local value = require 'tidemill.value'
 local C = lib.C
 
 return function(emit, Gen)
-  --- Text: is the event at hand one that a match may begin with?
-  local function start_text(g, graph, view)
-    if graph.start == true then return 'true' end
+  --- Text: is the event at hand one that a match may begin with? Where late ones may come before it, each is of use.
+  local function start_text(g, rec, view)
+    local graph = rec.graph
+    if graph.start == true or rec.lateness then return 'true' end
     local nothing = g:const(setmetatable({}, { __index = function() return {} end }))
     local list = {}
     for i, cond in ipairs(graph.start) do
@@ -38,6 +39,56 @@ return function(emit, Gen)
       st.row = 0
       return value.copy(past.event)
     end
+  end
+
+  --- A function that makes an event of earlier turns the one that conditions see, in the place of that at hand.
+  local function showing(P)
+    local st, begin, batch = P.view.st, P.view.begin, P.source.batch
+    return function(t, text, len)
+      local row = st.home
+      if C.tm_ffi_kept_put(batch, batch, row, text, len) < 0 then lib.raise('row-too-large', 'an event is larger than a row may be') end
+      begin()
+      st.row, st.time = row, t
+    end
+  end
+
+  --- Text: the event at hand waits in `queue` of patterns_waits.
+  local function put_wait(g, key, n, queue, mark)
+    local W, put = g:const(queue.ptr), g:const(queue.put)
+    g:put('%s.text, %s.len, %s.time, %s.mark = text, len, t, %s', put, put, put, put, mark)
+    g:put('local rc')
+    if key and key.cols then
+      g:put('if v%d.key == ROW_KEY then rc = C.tm_ffi_waits_put_row(%s, batch, %s, st0.home, %s) else', n, W, g:const(key.cols), put)
+    else
+      g:put('do')
+    end
+    g:put('rc = set_key(%s, %s) if rc ~= 0 then failed(%s, rc) end', key and ('v%d.key'):format(n) or 'nil',
+      g:const(key and key.names or {}), W)
+    g:put('rc = C.tm_ffi_waits_put(%s, key_buf, %s) end if rc ~= 0 then failed(%s, rc) end', W, put, W)
+  end
+
+  --- Text for an event behind the watermark: it may correct what was sent, or it is late.
+  local function put_behind(g, view, P, X, clock, key)
+    local rec, n = X.rec, view.level
+    if not rec.lateness then return g:put_late(view) end
+    g:put('local is_late = t <= %s.w - %.0f', clock.name, rec.lateness)
+    g:put('if not is_late then local rc')
+    if key and key.cols then
+      g:put('if v%d.key == ROW_KEY then rc = C.tm_ffi_key_row(key_buf, batch, %s, st0.home) else', n, g:const(key.cols))
+    else
+      g:put('do')
+    end
+    g:put('rc = set_key(%s, %s) end if rc ~= 0 then failed(%s, rc) end', key and ('v%d.key'):format(n) or 'nil',
+      g:const(key and key.names or {}), g:const(X.late.ptr))
+    g:put('is_late = %s(t) end', g:const(X.is_final))
+    g:put('if is_late then')
+    g:put_late(view)
+    g:put('else')
+    g:put_taken()
+    g:sync(view)
+    g.put_bytes(g, P, view)
+    put_wait(g, key, n, X.late, '1')
+    g:put('if t < %s.due then set_due(%s, t) end end', clock.name, clock.name)
   end
 
   --- The function that gives the next event its turn, or ends what time is over.
@@ -65,7 +116,8 @@ return function(emit, Gen)
 
   function emit.match(g, step, view)
     local rec, n, clock, key, graph = step.rec, view.level, g.clock, g.key, step.rec.graph
-    local state = g:open_state(step, match.numbers, match.refs, nil, { set = settings.of_pattern(graph, graphs.shape_of(graph)) })
+    local numbers, refs = match.layout(rec)
+    local state = g:open_state(step, numbers, refs, nil, { set = settings.of_pattern(graph, graphs.shape_of(graph), rec.lateness) })
     local P = { source = g.kept_source(g, rec, '') }
     P.batch, P.view = g:const(P.source.batch), g:new_view(P.source)
     P.view.inherit(view)
@@ -74,7 +126,7 @@ return function(emit, Gen)
     local X = match.new {
       name = state.name, rec = rec, main = state, clock = clock.ptr, copy = copies(g, rec, view), tally = g.tally_of(g.pipeline),
       key = key and { names = key.names, composite = key.composite } or nil, hold = g:value_of(hold),
-      json = function(text, len) return show(text, len).text end,
+      json = function(text, len) return show(text, len).text end, show = showing(P),
     }
     state.view, state.shown = view, { { name = 'partial' }, { name = 'held_back' } }
     function state.results(r) return X.counts(r) end
@@ -88,7 +140,7 @@ return function(emit, Gen)
       table.concat(calls, ', '), Xn)
     -- what stands behind is reached by what is due alone
     local behind = clock
-    if Gen.is_delayed(step) then behind, P.before = g:delay_clock(step, view, clock, rec.pattern.within or math.huge) end
+    if Gen.is_delayed(step) then behind, P.before = g:delay_clock(step, view, clock, (rec.pattern.within or math.huge) + (rec.lateness or 0)) end
     g.key = key and { names = key.names, composite = key.composite, nodes = g:field_nodes(inner, key.names), made = true } or nil
     g.clock = behind
     put_fire(g, step, P, X, inner, hold)
@@ -96,14 +148,13 @@ return function(emit, Gen)
     g.key, g.clock = key, clock
     -- the event as it comes
     local waits = X.waits
-    local W, put = g:const(waits.ptr), g:const(waits.put)
     g:at(step)
     if P.before then g:put('%s()', P.before) end
     g:put('do local t = st%d.time if t <= %s.w then', n, clock.name)
-    g:put_late(view)
+    put_behind(g, view, P, X, clock, key)
     g:put('else')
     g:put_taken()
-    g:put('local begins = %s', start_text(g, graph, view))
+    g:put('local begins = %s', start_text(g, rec, view))
     g:sync(view)
     if rec.order_by then
       view.field(rec.order_by)
@@ -111,16 +162,7 @@ return function(emit, Gen)
       g:put('%s(%s)', g:const(waits.put_order), g:call(read, view))
     end
     g.put_bytes(g, P, view)
-    g:put('%s.text, %s.len, %s.time, %s.mark = text, len, t, begins and %d or %d', put, put, put, put, unpack(waits.marks))
-    g:put('local rc')
-    if key and key.cols then
-      g:put('if v%d.key == ROW_KEY then rc = C.tm_ffi_waits_put_row(%s, batch, %s, st0.home, %s) else', n, W, g:const(key.cols), put)
-    else
-      g:put('do')
-    end
-    g:put('rc = set_key(%s, %s) if rc ~= 0 then failed(%s, rc) end', key and ('v%d.key'):format(n) or 'nil',
-      g:const(key and key.names or {}), W)
-    g:put('rc = C.tm_ffi_waits_put(%s, key_buf, %s) end if rc ~= 0 then failed(%s, rc) end', W, put, W)
+    put_wait(g, key, n, waits, ('begins and %d or %d'):format(unpack(waits.marks)))
     g:put('if t < %s.due then set_due(%s, t) end end end', clock.name, clock.name)
   end
 end

@@ -11,6 +11,7 @@ events that took turns in between was more than one trace can hold.
 
 local lib = require 'tidemill.lib'
 local slide = require 'tidemill.slide'
+local replay = require 'tidemill.state_replay'
 local settings = require 'tidemill.state_settings'
 local C, ffi = lib.C, lib.ffi
 
@@ -23,20 +24,22 @@ return function(emit, Gen)
       return node and node.rule or nil
     end, options)
     g:called_by(compiled, view)
-    local state = g:open_state(step, compiled.numbers, compiled.refs, nil,
-      { set = settings.of_sliding(step.rec.aggregates, compiled.declared) })
+    local again = bound and replay.new(step.rec.aggregates, compiled)
+    local state = g:open_state(step, compiled.numbers, compiled.refs, nil, { set = settings.of_sliding(step.rec.aggregates,
+      compiled.declared), replay = again, entry = bound and replay.words(compiled) })
+    if again then replay.keep(state.name, again) end
     state.shown, state.view, state.bound_here = step.rec.aggregates, view, bound == nil
     function state.results(r, ptr)
       local rc = compiled.moving and 0 or C.tm_ffi_slide_look(compiled.plan, ptr, r)
       if rc < 0 then compiled.refuse(ptr, rc) end
       return compiled.results(r, ptr)
     end
-    return compiled, state
+    return compiled, state, again
   end
 
   function emit.over(g, step, view)
     local rec, n = step.rec, view.level
-    local compiled, state = open(g, step, view, rec.options)
+    local compiled, state, again = open(g, step, view, rec.options)
     local values = {}
     for i = 1, #rec.aggregates do values[i] = 'x' .. i end
     g:at(step)
@@ -46,6 +49,7 @@ return function(emit, Gen)
       g:call(compiled.update, view, ('r, %s, st%d.time, %s.w'):format(g:const(state.ptr), n, g.clock.name)))
     g:sync(view)
     for i, a in ipairs(rec.aggregates) do g:put('%s(x%d)', g:writer(view, a.name), i) end
+    g:put('if st%d.time < %s[0] then %s(true) end', n, g:const(again.partial), g:writer(view, 'partial'))
     g:put('end')
     g:follow(step, view)
   end

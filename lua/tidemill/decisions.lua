@@ -24,6 +24,7 @@ local cards = require 'tidemill.pack_cards'
 local files = require 'tidemill.pack_files'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
 local C = lib.C
@@ -183,6 +184,7 @@ function M.new(J, set, o)
   D.guard = guard
   local place = (want.at or want.id) and o.place or nil
   local watch, seen, seen_as = o.watch or nil, {}, {}
+  local flow, step, amount_of = lib.flow, shadow.add(o.name, J)
   --- The decision about row j of the chunk, at time t: D.decision, D.score, D.alert (it has a reason), D.rank, and what else a row has;
   --- false: no row is sent of such events.
   function D.decide(j, t)
@@ -235,6 +237,7 @@ function M.new(J, set, o)
     D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
     D.given = reasons
     if watch then watch.decided(j, t, D, to - from, seen, seen_as) end
+    if flow.watched ~= 0 then C.tm_ffi_decided(step, D.rank, score, amount_of and amount_of() or 0, R.list + from, to - from) end
     if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
     if want.reasons then D.reasons = value.array(reasons) end
     if want.rules then D.rules = value.array(matched) end
@@ -260,14 +263,15 @@ end
 
 -- What is told at the end ----------------------------------------------------------------------------
 
---- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, ns: of one event,
+--- What rules did: list of { id, mode, looked, matches, counted, excepted, held (by its rollout), errors, unknowns, called: how
+--- often its function was, ns: of one event,
 --- native: C knows its condition, raised: the first error }, in order of rules.
 function M.stats(J)
   local out = {}
   for i, rule in ipairs(J.list) do
     local s = J.R.stats[i - 1]
     out[i] = { id = rule.id, mode = rule.mode, looked = s.looked, matches = s.hits, errors = s.errors, unknowns = s.unknowns,
-      counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
+      called = s.called, counted = s.hits - rule.excepted_n - rule.held_n, excepted = rule.excepted_n, held = rule.held_n,
       ns = s.timed > 0 and s.ns / s.timed or 0, native = rule.native, raised = rule.raised }
   end
   return out
@@ -309,7 +313,8 @@ function M.tell(J, name)
     return a.at < b.at
   end)
   for _, s in ipairs(list) do
-    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns, (s.note:gsub('%z', ' ')))
+    lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns,
+      (s.note:gsub('%z', ' ')), s.called)
   end
 end
 

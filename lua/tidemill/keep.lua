@@ -17,6 +17,7 @@ Both are called between two batches, when M.resting() says that nothing is under
 local lib = require 'tidemill.lib'
 local buffer = require 'string.buffer'
 local removed = require 'tidemill.keep_removed'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 
@@ -143,8 +144,8 @@ local function by_text(a, b) return a.name < b.name end
 --- Loads what M.save gave, in a process that has loaded the scripts and has not begun with events.
 ---@param text string
 ---@return table list of { name, what, why }, in order of names; what: 'gone' it was saved, and no step has it now: it is kept for some days
----   more (known: it was gone before); 'old' it was kept for so long, and goes; 'new' a step has nothing to go on from; 'changed' what was saved is of another kind,
----   or cannot be (why). A state of C that nobody has is 'gone' too.
+---   more (known: it was gone before); 'old' it was kept for so long, and goes; 'new' a step has nothing to go on from; 'changed' what was
+---   saved is of another kind, or cannot be (why). A state of C that nobody has is 'gone' too.
 function M.restore(text)
   local ok, saved = pcall(buffer.decode, text)
   if not ok or type(saved) ~= 'table' or type(saved.parts) ~= 'table' then
@@ -160,11 +161,11 @@ function M.restore(text)
     local found = not dropped(p.name) and saved.parts[p.name]
     if not found then
       told[#told + 1] = { name = p.name, what = 'new' }
-    elseif found[1] ~= p.kind then
-      told[#told + 1] = { name = p.name, what = 'changed', why = ('it was %s and is %s'):format(found[1], p.kind) }
-    elseif found[2] ~= nil then
-      local why = p.load(found[2])
-      if why then told[#told + 1] = { name = p.name, what = 'changed', why = why } end
+    else
+      local why
+      if found[1] ~= p.kind then why = ('it was %s and is %s'):format(found[1], p.kind)
+      elseif found[2] ~= nil then why = p.load(found[2]) end
+      if why then told[#told + 1] = { name = p.name, what = shadow.begins_anew(p.name, { why }) and 'new' or 'changed', why = why } end
     end
   end
   local changed = false
@@ -201,6 +202,7 @@ function M.restore_told(text)
     if t.what == 'gone' then gone[#gone + 1] = t.name end
     if t.what == 'old' then old[#old + 1] = t.name end
   end
+  if shadow.is_candidate() then return nil end   -- what the run keeps is told by the run
   if changed[1] then return 'steps have changed whose state is kept: ' .. table.concat(changed, '; ') .. '. ' .. GO_ON end
   if gone[1] and not M.looks then
     local last = gone[1]

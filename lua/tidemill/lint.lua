@@ -168,7 +168,8 @@ end
 
 -- fields that steps add to events
 local ADDED = { dedup = { 'revision' }, top = { 'rank', 'revision', 'partial' }, suppress = { 'suppressed', 'partial' },
-  aggregate = { 'window_start', 'window_end', 'revision', 'op', 'partial' }, running = { 'partial' } }
+  aggregate = { 'window_start', 'window_end', 'revision', 'op', 'partial' }, running = { 'partial' },
+  over = { 'partial' } }
 
 --- Follows a step's readers with the fields known there; what a map or flat_map may return is anybody's guess.
 function walk(step, known, problems, seen)

@@ -3,7 +3,8 @@ patterns_buffer.lua - the events that matches of a step have taken so far, each 
 share their beginnings.
 
   node    one event taken as one stage behind another node; parent 0: it begins the match
-  event   its bytes, while a node names it
+  event   its bytes, while a node names it, or while it is kept for late events to come before it (patterns_retract.lua): such ones of a
+          key are a chain, in order of time and so of their numbers
 
         1 a1 as probe <── 2 a2 as probe <── 4 b1 as hit          what has come so far is a node: the way from it to its beginning
                       <── 3 b1 as hit
@@ -24,15 +25,16 @@ local CACHED_MAX = 4000   -- matches and events in Lua's form kept for the next 
 ---@param name string "pipeline/step"
 ---@param graph table of patterns_graph.make
 ---@param copy function(text, len): the event in Lua's form
+---@param chained boolean events may be kept
 ---@return table next_event(): the number of the event at hand; begin(t, text, len): it is another one; take(stage, parent): the node of its
 ---   being taken, refs 0; refer(node, n): n more name it, or fewer; way(node): its events from the beginning, in lists of places in
 ---   graph.stages and numbers; text(event): pointer and length; match(node): what functions see as m
-function M.new(name, graph, copy)
+function M.new(name, graph, copy, chained)
   local B = { events = 0, nodes = 0, now = 0, at = 0 }
   local key = state.key
   local nodes = state.open(name .. '/nodes', { 'event', 'stage', 'parent', 'refs' }, {}, {}, { kind = 'match_nodes', key = { 'node' } })
-  local events = state.open(name .. '/events', { 'time', 'refs' }, { { name = 'bytes', kind = 'text' } }, {},
-    { kind = 'match_events', key = { 'event' } })
+  local events = state.open(name .. '/events', chained and { 'time', 'refs', 'before', 'behind' } or { 'time', 'refs' },
+    { { name = 'bytes', kind = 'text' } }, {}, { kind = 'match_events', key = { 'event' } })
   local node_ptr, event_ptr, node_type, event_type = nodes.ptr, events.ptr, nodes.type, events.type
   local text, len = nil, 0
 
@@ -67,13 +69,25 @@ function M.new(name, graph, copy)
     B.now, B.at, text, len = B.events, t, bytes, n
   end
 
-  function B.take(stage, parent)
+  --- The record of the event at hand, which one more names.
+  local function named()
     local e = record(event_ptr, event_type, B.now)
     if event_ptr.code == C.TM_STATE_NEW then
       e.time = B.at
       check(event_ptr, C.tm_ffi_text_set(event_ptr, e, 0, text, len))
     end
     e.refs = e.refs + 1
+    return e
+  end
+
+  local function unname(event)
+    local e = record(event_ptr, event_type, event)
+    e.refs = e.refs - 1
+    if e.refs == 0 then check(event_ptr, C.tm_ffi_state_remove(event_ptr, e)) end
+  end
+
+  function B.take(stage, parent)
+    named()
     B.nodes = B.nodes + 1
     local node = B.nodes
     local r = record(node_ptr, node_type, node)
@@ -88,9 +102,7 @@ function M.new(name, graph, copy)
       if r.refs > 0 then return end
       local parent, event = r.parent, r.event
       check(node_ptr, C.tm_ffi_state_remove(node_ptr, r))
-      local e = record(event_ptr, event_type, event)
-      e.refs = e.refs - 1
-      if e.refs == 0 then check(event_ptr, C.tm_ffi_state_remove(event_ptr, e)) end
+      unname(event)
       node, n = parent, -1
     end
   end
@@ -137,6 +149,48 @@ function M.new(name, graph, copy)
       if owns[stages[i]] then first, last = first or ids[i], ids[i] end
     end
     return first, last
+  end
+
+  -- Kept events ---------------------------------------------------------------------------
+
+  local function link(a, b)
+    if a ~= 0 then record(event_ptr, event_type, a).behind = b end
+    if b ~= 0 then record(event_ptr, event_type, b).before = a end
+  end
+
+  --- Keeps the event at hand in a chain, between two others or at an end of it (0).
+  function B.keep(before, behind)
+    named()
+    link(before, B.now)
+    link(B.now, behind)
+  end
+
+  --- The event is no longer kept: the one that came behind it, which is the first of the chain now.
+  function B.unkeep(event)
+    local behind = record(event_ptr, event_type, event).behind
+    unname(event)
+    if behind ~= 0 then record(event_ptr, event_type, behind).before = 0 end
+    return behind
+  end
+
+  --- A kept event's time, and the numbers of its neighbours.
+  function B.kept(event)
+    local e = found(event_ptr, event_type, event)
+    return e.time, e.before, e.behind
+  end
+
+  --- A kept event is the one at hand again.
+  function B.again(event)
+    B.now, B.at = event, found(event_ptr, event_type, event).time
+  end
+
+  --- A kept event gets a number larger than all others, and is the one at hand. What was taken of it goes on under its old number.
+  function B.renumber(event)
+    local e = found(event_ptr, event_type, event)
+    local before, behind = e.before, e.behind
+    B.begin(e.time, B.text(event))
+    B.keep(before, behind)
+    unname(event)
   end
 
   -- What conditions see ------------------------------------------------------------------

@@ -94,13 +94,19 @@ local function until_stopped(cond, stop)
 end
 
 --- What is excluded right in front of a stage, or in front of optional ones before it: list of { stage, place }. A group begins where it
---- stands.
+--- stands; in a further round of it that is behind the round before, where what is excluded behind the group may come.
 local function excluded_before(at)
   local list, i = {}, at.i - 1
   while true do
     if i < 1 then
-      if not at.group or at.again then return list end
+      if not at.group then return list end
+      local again = at.again
       at = at.up
+      if again then
+        local f = at.following
+        if f and f.link == 'not_followed_by' then list[#list + 1] = { f, at } end
+        return list
+      end
       i = at.i - 1
     else
       local s = at.list[i]

@@ -7,6 +7,8 @@ that began earlier is still going on:
   runs   | state | node | from | from_time | last_time | state | ...      from: the number of the first event
   done   | node | from | last_time | ...                                  node: what was taken (patterns_buffer.lua)
 
+With rows that late events correct there is more in it (patterns_retract.lua).
+
 A record without either is removed. It is armed on the wheel for the first time at which a run is over. Events wait (patterns_waits.lua)
 until the watermark has passed them; what is over goes before an event of that time.
 ]]
@@ -17,20 +19,27 @@ local waits = require 'tidemill.patterns_waits'
 local keep = require 'tidemill.keep'
 local graphs = require 'tidemill.patterns_graph'
 local state = require 'tidemill.state'
-local value = require 'tidemill.value'
+local retract = require 'tidemill.patterns_retract'
+local rows = require 'tidemill.patterns_rows'
 local windows = require 'tidemill.windows'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
 local huge = math.huge
 
 local M = {}
 
-M.numbers, M.refs = {}, { { name = 'runs', kind = 'text' }, { name = 'done', kind = 'text' } }
+--- The number cells and the references of a key's record.
+function M.layout(rec)
+  local refs = { { name = 'runs', kind = 'text' }, { name = 'done', kind = 'text' } }
+  if not rec.lateness then return {}, refs end
+  for _, name in ipairs(retract.texts) do refs[#refs + 1] = { name = name, kind = 'text' } end
+  return retract.numbers, refs
+end
+
 local RUN, DONE = 5, 3                 -- doubles of each
 local RUNS_FIELD, DONE_FIELD = 0, 1
 local EXACT = 2 ^ 53                   -- beyond it nothing can be due
 local TAKE, IGNORE, FINAL, STOP, PENDING = graphs.TAKE, graphs.IGNORE, graphs.FINAL, graphs.STOP, graphs.PENDING
 local PROCEED = graphs.PROCEED
-local ROWS_BYTES = 16 * 1024 * 1024
 local MORE = C.TM_STATE_MORE
 local doubles, double_ptr = ffi.typeof 'double[?]', ffi.typeof 'double *'
 
@@ -89,10 +98,11 @@ local function clear(t) for k in pairs(t) do t[k] = nil end end
 
 ---@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by); main: of state.open;
 ---   clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its JSON;
----   hold: where rows go; tally: struct tm_out_tally * or nil
+---   hold: where rows go; tally: struct tm_out_tally * or nil; show(t, text, len): these bytes are the event that conditions see, its time t
 ---@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at:
 ---   is it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the
----   rows in hold; counts(r); working, letter(); judge_due()
+---   rows in hold; counts(r); working, letter(); judge_due(). With rec.lateness: late: where late events wait, is_final(t): is the one
+---   whose key is in state.key too late
 function M.new(o)
   local rec, main = o.rec, o.main
   local ptr, typ, graph, hold = main.ptr, main.type, rec.graph, o.hold
@@ -102,13 +112,14 @@ function M.new(o)
   local first, states = graph.first, graph.states
   local bounded = within < huge or between < huge
   local calls, times = {}, {}
-  local X = { calls = calls, times = times, event = false, at = 0, working = false, text = nil, len = 0, key = nil }
+  local X = { rec = rec, calls = calls, times = times, event = false, at = 0, working = false, text = nil, len = 0, key = nil }
   local env = compile_conditions(graph, calls)
   local event_seen, run_seen = env.event_seen, env.run_seen
 
-  local W = waits.new(o.name, rec, ptr, o)
-  X.waits = W
-  local B = buffer.new(o.name, graph, o.copy)
+  local W, late = waits.new(o.name .. '/waiting', rec, ptr, o, rec.order_by ~= nil), nil
+  if rec.lateness then late = waits.new(o.name .. '/late', rec, ptr, o, false) end
+  X.waits, X.late, X.queue = W, late, W
+  local B = buffer.new(o.name, graph, o.copy, rec.lateness ~= nil)
   local shape = graphs.shape_of(graph)
   keep.add(o.name .. '/shape', 'the stages of a pattern', function() return { shape } end, function(data)
     if data[1] ~= shape then return 'the pattern has other stages than the matches that have begun' end
@@ -120,40 +131,12 @@ function M.new(o)
     if code < 0 then state.failed(ptr, code) end
   end
 
-  -- Rows ---------------------------------------------------------------------------------
-
-  local heads, row_bytes = {}, 0
-  for i, s in ipairs(graph.stages) do heads[i] = ',' .. value.json(s.name) .. ':[' end
-
-  --- The events of a node as the members of a row, one a stage.
-  local function lists_of(node)
-    local stages, ids, n = B.way(node)
-    local parts = {}
-    for place, s in ipairs(graph.stages) do
-      local list = {}
-      for i = 1, n do
-        if s.owns[stages[i]] then list[#list + 1] = o.json(B.text(ids[i])) end
-      end
-      parts[#parts + 1] = heads[place] .. table.concat(list, ',') .. ']'
-    end
-    return table.concat(parts)
-  end
+  local R = rows.new(o, X, B)
+  local K = nil   -- what may still be corrected (patterns_retract.lua)
 
   --- A match leaves. timed_out: it is none, its time is over.
   local function send(node, time, timed_out)
-    local n = hold.n + 1
-    if n > lib.flow.max_rows then
-      raise('too-many-rows', ("pattern '%s': one event ended more than %d matches (--max-rows)"):format(rec.name, lib.flow.max_rows))
-    end
-    local text = ('{%s"time":%s%s%s%s}'):format(o.key and '"key":' .. (X.key ~= nil and value.json(X.key) or 'null') .. ',' or '',
-      value.json(time), rec.timeouts and (timed_out and ',"timed_out":true' or ',"timed_out":false') or '', lists_of(node),
-      lib.flow.firing == 2 and ',"partial":true' or '')
-    row_bytes = row_bytes + #text
-    if row_bytes > ROWS_BYTES then
-      raise('row-too-large', ("pattern '%s': the matches that one event ended exceed 16 MiB"):format(rec.name))
-    end
-    hold[n], hold.shapes[n], times[n] = lib.text(text, 9), false, time
-    hold.n = n
+    if K then K.sent(node, time, timed_out) else R.put(node, time, timed_out) end
   end
 
   -- Runs at hand -------------------------------------------------------------------------
@@ -179,24 +162,24 @@ function M.new(o)
     runs_n, out_n = out_n, 0
   end
 
-  local function load(r)
-    runs_n = r.runs.n / (8 * RUN)
-    if runs_n < 0 then runs_n = 0 end
+  --- Runs and complete matches as two texts of a record have them.
+  local function load(runs_text, done_text)
+    runs_n = math.max(runs_text.n, 0) / (8 * RUN)
     if runs_n > room then
       room = runs_n * 2
       runs = doubles(room * RUN)
     end
-    if runs_n > 0 then ffi.copy(runs, ptr.base + 8 * r.runs.at, runs_n * RUN * 8) end
+    if runs_n > 0 then ffi.copy(runs, ptr.base + 8 * runs_text.at, runs_n * RUN * 8) end
     done_n, out_n = 0, 0
-    if r.done.n > 0 then
-      local p = ffi.cast(double_ptr, ptr.base + 8 * r.done.at)
-      done_n = r.done.n / 8
+    if done_text.n > 0 then
+      local p = ffi.cast(double_ptr, ptr.base + 8 * done_text.at)
+      done_n = done_text.n / 8
       for i = 1, done_n do done[i] = p[i - 1] end
     end
   end
 
-  --- When the first run is over.
-  local function due_of()
+  --- When the first run is over; huge: no time ends one.
+  local function first_over()
     local due = huge
     for k = 0, runs_n - 1 do
       local at = k * RUN
@@ -205,22 +188,34 @@ function M.new(o)
       t = runs[at + 4] + between
       if t < due then due = t end
     end
+    return due
+  end
+
+  --- When there is something to do for a record.
+  local function due_of(r)
+    local due = first_over()
+    if K and r.open == 1 then due = math.min(due, K.settled_at(r)) end
     if due == huge and done_n > 0 or due > EXACT and due < huge then due = EXACT end
     return due
   end
 
+  --- Writes runs and complete matches to two texts of a record.
+  local function save(r, runs_field, done_field, had_done)
+    check(C.tm_ffi_text_set(ptr, r, runs_field, ffi.cast('char *', runs), runs_n * RUN * 8))
+    if done_n > 0 or had_done then
+      local held = doubles(math.max(done_n, 1))
+      for i = 1, done_n do held[i - 1] = done[i] end
+      check(C.tm_ffi_text_set(ptr, r, done_field, ffi.cast('char *', held), done_n * 8))
+    end
+  end
+
   local function store(r)
-    if runs_n == 0 and done_n == 0 then
+    if runs_n == 0 and done_n == 0 and not (K and r.open == 1) then
       check(C.tm_ffi_state_remove(ptr, r))
       return
     end
-    check(C.tm_ffi_text_set(ptr, r, RUNS_FIELD, ffi.cast('char *', runs), runs_n * RUN * 8))
-    if done_n > 0 or r.done.n > 0 then
-      local held = doubles(math.max(done_n, 1))
-      for i = 1, done_n do held[i - 1] = done[i] end
-      check(C.tm_ffi_text_set(ptr, r, DONE_FIELD, ffi.cast('char *', held), done_n * 8))
-    end
-    local due = due_of()
+    save(r, RUNS_FIELD, DONE_FIELD, r.done.n > 0)
+    local due = due_of(r)
     if due == huge then
       check(C.tm_ffi_due_cancel(ptr, r))
     else
@@ -334,7 +329,7 @@ function M.new(o)
       local over = huge
       if runs[at + 3] + within <= t then over = runs[at + 3] + within end
       if runs[at + 4] + between <= t and runs[at + 4] + between < over then over = runs[at + 4] + between end
-      if over == huge or few and (k - n >= most or row_bytes > ROWS_BYTES / 2) then
+      if over == huge or few and (k - n >= most or R.is_half_full()) then
         if n ~= k then ffi.copy(runs + n * RUN, runs + at, RUN * 8) end
         n = n + 1
       else
@@ -453,7 +448,7 @@ function M.new(o)
 
   local function drop_runs(from, n)
     for k = from, from + n - 1 do B.refer(out[k * RUN + 1], -1) end
-    if o.tally then o.tally.matches_dropped = o.tally.matches_dropped + n end
+    if o.tally and not (K and K.again) then o.tally.matches_dropped = o.tally.matches_dropped + n end
   end
 
   --- Not more runs than max_partial.
@@ -472,12 +467,8 @@ function M.new(o)
     out_n = max
   end
 
-  --- The event at hand comes to its key's record.
-  function X.step(r)
-    hold.n, row_bytes = 0, 0
-    load(r)
-    expire(X.at)
-    B.begin(X.at, X.text, X.len)
+  --- What the event at hand makes of all that is loaded.
+  local function turn()
     clear(event_seen)
     for k = 0, runs_n - 1 do
       local at = k * RUN
@@ -487,7 +478,23 @@ function M.new(o)
     bound()
     turn_over()
     settle()
+  end
+
+  --- The event at hand comes to its key's record.
+  function X.step(r)
+    R.begin()
+    if K then return K.step(r) end
+    load(r.runs, r.done)
+    expire(X.at)
+    B.begin(X.at, X.text, X.len)
+    turn()
     store(r)
+  end
+
+  if rec.lateness then
+    K = retract.new(o, { X = X, B = B, rows = R, load = load, save = save, store = store, turn = turn, expire = expire,
+      first_over = first_over, RUN = RUN, DONE = DONE })
+    X.is_final = K.is_final
   end
 
   -- Turns --------------------------------------------------------------------------------
@@ -515,23 +522,32 @@ function M.new(o)
   local function pass(p)
     local r = ffi.cast(typ, p)
     check(C.tm_ffi_state_announce(ptr, p))
-    hold.n, row_bytes = 0, 0
+    R.begin()
     X.key = key_of(p)
-    load(r)
+    load(r.runs, r.done)
     local t = ptr.due_popped
+    if K then K.pass(r, t) end
     if t >= EXACT then
       for k = 0, runs_n - 1 do B.refer(runs[k * RUN + 1], -1) end
       runs_n = 0
       settle()
-    else
+    elseif not K then
       expire(t, true)
     end
     store(r)
     C.tm_ffi_changes_commit(state.changes)
   end
 
+  --- Takes the next event of a queue.
+  local function take(queue, to)
+    if not queue.take(to) then return false end
+    X.queue, X.event, X.at, X.text, X.len, X.working = queue, true, queue.at, queue.text, queue.len, true
+    return true
+  end
+
   function X.next(to)
-    X.working = false
+    X.working, X.upto = false, to
+    if late and late.peek(to) then return take(late, to) end
     while true do
       local at = W.peek(to)
       local p = pop_due(at or to)
@@ -543,8 +559,7 @@ function M.new(o)
         end
       elseif not at then
         return false
-      elseif W.take(to) then
-        X.event, X.at, X.text, X.len, X.working = true, W.at, W.text, W.len, true
+      elseif take(W, to) then
         return true
       end
     end
@@ -552,9 +567,11 @@ function M.new(o)
 
   --- The record of the event's key, announced.
   function X.find()
-    local p = W.find()
+    local p = X.queue.find()
+    local r = ffi.cast(typ, p)
+    if K and ptr.code == C.TM_STATE_NEW then K.begin(r) end
     X.key = key_of(p)
-    return ffi.cast(typ, p)
+    return r
   end
 
   --- How many matches of a key have begun, and how many are held back.
@@ -583,7 +600,10 @@ function M.new(o)
     return hold.n > 0 and hold[1] or nil
   end
 
-  function X.judge_due() return math.min(W.judge_due(), ptr.due) end
+  function X.judge_due()
+    local due = math.min(W.judge_due(), ptr.due)
+    return late and math.min(due, late.judge_due()) or due
+  end
 
   return X
 end

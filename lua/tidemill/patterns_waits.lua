@@ -1,6 +1,7 @@
 --[[
 patterns_waits.lua - events of a pattern that wait until the watermark has passed them: a state "pipeline/step/waiting" in whose queue they
-lie (host/state/waits.c), in order of time, then of arrival, or with order_by of a field.
+lie (host/state/waits.c), in order of time, then of arrival, or with order_by of a field. Late ones that may correct what was sent have a
+queue of their own, "pipeline/step/late", which is empty again behind each.
 
 Without order_by an event that can begin no match is passed over there if its key has no record. With it all events of one time are taken
 out at once, as texts, and sorted; that lasts no longer than the turns that follow, and nothing is saved meanwhile.
@@ -22,25 +23,31 @@ local function exact_of() return require 'tidemill.state_exact' end
 local NEW, MORE = C.TM_STATE_NEW, C.TM_STATE_MORE
 local OF_USE, BEGINS = 1, 2   -- marks of events with order_by
 
---- Missing ones first, then numbers, then texts; equal ones as they arrived.
-local function before(a, b)
-  local x, y = a.order, b.order
-  if x == y then return a.n < b.n end
+--- Does a value of the field come before another one? Missing ones first, then numbers, then texts.
+function M.comes_before(x, y)
+  if x == y then return false end
   if x == nil or y == nil then return x == nil end
   if type(x) ~= type(y) then return type(x) == 'number' end
   return x < y
 end
 
----@param name string "pipeline/step"
+--- Equal ones as they arrived.
+local function before(a, b)
+  if a.order == b.order then return a.n < b.n end
+  return M.comes_before(a.order, b.order)
+end
+
+---@param name string of the state
 ---@param rec table the step's: name, place, order_by
 ---@param records ffi.cdata* struct tm_state * of keys
 ---@param o table key: { names } or nil; clock: struct tm_clock *
+---@param ordered boolean events of one time are sorted by the field order_by
 ---@return table ptr: struct tm_state *; put: struct tm_waiting * to be filled for one more, put_order(v) its field, marks: what its mark is
 ---   when it can begin a match and when not; peek(to): the time of the next event up to `to`, or nil; take(to): it has its turn: text, len,
 ---   at; false: it can mean nothing; find(): its key's record, announced; judge_due()
-function M.new(name, rec, records, o)
-  local opened = state.open(name .. '/waiting', {}, {}, {}, { kind = 'match_waiting', key = o.key and o.key.names or {} })
-  local ptr, ordered = opened.ptr, rec.order_by ~= nil
+function M.new(name, rec, records, o, ordered)
+  local opened = state.open(name, {}, {}, {}, { kind = 'match_waiting', key = o.key and o.key.names or {} })
+  local ptr = opened.ptr
   local rc = C.tm_ffi_waits_new(ptr, ordered and 1 or 0)
   if rc == C.TM_STATE_TYPE then
     raise('state-changed', ("%s: the events of '%s' that wait in the data folder were kept %s order_by. Give the pattern another name, " ..

@@ -71,7 +71,7 @@ function M.change_sources(plan, o)
 end
 
 --- The file in the folder of outputs that a sink becomes; taken: names that are.
-local function file_of(d, taken)
+function M.file_of(d, taken)
   local name = d.kind == 'stdout' and 'out.ndjson' or d.kind == 'log' and d.path .. '.ndjson' or d.path
   name = name:gsub('^%./', ''):gsub('/', '_')
   local base, n = name, 1
@@ -116,7 +116,7 @@ local function change_sinks(plan, o)
     refuse('replay: the script writes %s; give --out DIR, where each becomes a file', names_of(list))
   end
   for _, d in ipairs(list) do
-    if o.out then d.path, d.kind = o.out .. '/' .. file_of(d, taken), 'file'
+    if o.out then d.path, d.kind = o.out .. '/' .. M.file_of(d, taken), 'file'
     elseif target then d.kind, d.path, d.files = 'discard', nil, nil
     else d.kind, d.path, d.files = 'stdout', nil, nil end
   end

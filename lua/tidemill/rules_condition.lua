@@ -417,7 +417,8 @@ end
 --- The graph that a rule's function begins with.
 ---@param fn function (tx, f, p, lists)
 ---@param columns table what columns there are: functions number(field), text(field), plain(field): column, is it boolean;
----   member(list, field): names of columns, nil for none; raises(field): may reading it raise? feature(name): 'number' or 'bool'; param(name): its value
+---   member(list, field): names of columns, nil for none; raises(field): may reading it raise?
+---   feature(name): 'number' or 'bool'; param(name): its value
 ---@return table? list of nodes { op, a, b, to, num, text, on_true, on_false }: names of columns, temporaries from 0, 'constant'; text: num
 ---   is that text's number in the column a; on_true and on_false are places in the list from 0, or ends; nil: nothing can be told
 function M.graph(fn, columns)

@@ -154,8 +154,8 @@ function M.compile(list, R, columns)
     local parts = {}
     for _, taken in ipairs(columns.taken[name] or {}) do
       local column = taken.column
-      local names = { NUM = const(column.num), KNOWN = const(column.known), GIVEN = const(column.given) }
-      parts[#parts + 1] = (taken.text:gsub('%u%u%u+', names))
+      local places = { NUM = const(column.num), KNOWN = const(column.known), GIVEN = const(column.given) }
+      parts[#parts + 1] = (taken.text:gsub('%u%u%u+', places))
     end
     local keep = by_value[name] or by_bounds[name]
     for _, rest in pairs(rests) do

@@ -7,6 +7,7 @@ asks is_dropped). In the data folder they go with the first epoch that is cut; a
 
 local lib = require 'tidemill.lib'
 local printable = require 'tidemill.printable'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local C, ffi = lib.C, lib.ffi
 
@@ -46,6 +47,7 @@ end
 function M.drop(step, why)
   state.dropped[step] = true
   local keys = M.free(step)
+  if shadow.is_candidate() then return end   -- it tells by itself
   lib.host.warn(("what '%s' kept, %.0f key%s, is dropped, as migrate says: %s"):format(printable.line(step), keys, keys == 1 and '' or 's',
     table.concat(why, '; ')))
 end

@@ -6,9 +6,9 @@ state_export.lua - states as lines of JSON: `tidemill state export`, which state
   {"clock":"spend/event_time","watermark":1700000000999,"passed":1700000000999}
 
 A line a key, the states in the order of the scripts, windows by their starts (state_places.lua), keys in order of arrival. `value` has
-the fields of the script, `more` what else is kept of them, by field ("" of none) and part; left out is what there is nothing of. `due`: when
-the record is looked at. The key of a timer is its name and the key that it is for. Then {"state":…,"arrivals":n} where events are counted, and
-{"state":…,"tick":t} where rows come early; at last how far clocks are. Values: state_exact.lua.
+the fields of the script, `more` what else is kept of them, by field ("" of none) and part; left out is what there is nothing of.
+`due`: when the record is looked at. The key of a timer is its name and the key that it is for. Then {"state":…,"arrivals":n} where
+events are counted, and {"state":…,"tick":t} where rows come early; at last how far clocks are. Values: state_exact.lua.
 
 Of what sliding windows, features, joins and patterns keep, records mean something to the same step only: a line
 {"state":…,"set":{…}} says what it is (state_settings.lua). Events that wait for a pattern are lines of their own (patterns_waits.lua). What
@@ -204,8 +204,8 @@ function M.writer()
   local list, left = M.states()
   local jobs, at, next_record, record = {}, 0, nil, nil
   if left[1] then
-    lib.host.warn(("left out, as no other folder can read it: what sliding windows ('aggregate') and features of different values keep: '%s'")
-      :format(printable.line(table.concat(left, "', '"))))
+    lib.host.warn(("left out, as no other folder can read it: what sliding windows and features of different values keep: '%s'"):format(
+      printable.line(table.concat(left, "', '"))))
   end
   local function step()
     if at == 0 then jobs = jobs_of(list) end   -- not before what the library remembers was loaded

@@ -6,6 +6,7 @@ that the state a later script opens under that name can be compared with it, and
   version 2                 its option; left out where it has none
   key "card"                a line for each field of the key
   set "size" 1m             what all of it goes by besides its cells (state_settings.lua)
+  entry "1" number amount   what the entries of a series hold, by cell (state_replay.lua)
   declared "total" sum …    what the script says of a field, where its cells do not tell all of it
   number "n"                then a line a cell, as they lie in the record: type, field, which part of it (none: the field itself)
   aged-set_string "seen"
@@ -40,7 +41,7 @@ end
 
 ---@param numbers table names of number cells
 ---@param refs table of state.open
----@param words table|nil kind; version; key: names of its fields; set, declared: lists of { name, text }; of: cell -> { field, type,
+---@param words table|nil kind; version; key: names of its fields; set, declared: lists of { name, text }; entry: by cell; of: cell -> { field, type,
 ---   part }, type and part may be nil. A cell that is not in it is a field of its name
 ---@return string
 function M.text(numbers, refs, words)
@@ -50,6 +51,9 @@ function M.text(numbers, refs, words)
   if words.version then add('version', ('%.0f'):format(words.version)) end
   for _, name in ipairs(words.key or {}) do add('key', quoted(name)) end
   for _, s in ipairs(words.set or {}) do add('set', quoted(s[1]), (s[2]:gsub('[%c\\"]', '.'))) end
+  for i = 0, words.entry and #words.entry or -1 do
+    if words.entry[i] then add('entry', quoted(tostring(i)), (words.entry[i]:gsub('[%c\\"]', '.'))) end
+  end
   for _, d in ipairs(words.declared or {}) do add('declared', quoted(d[1]), (d[2]:gsub('[%c\\"]', '.'))) end
   local function cell(name, typ)
     local w = of[name]
@@ -91,11 +95,11 @@ local function parse_cell(layout, typ, field, part)
 end
 
 ---@param text string of M.text
----@return table { kind, version, key: names, set: list of { name, text }, by name its text; size, refs: how many; cells: list of { field,
+---@return table { kind, version, key: names, set: list of { name, text }, by name its text; entry: by cell; size, refs: how many; cells: list of { field,
 ---   part, type, kind, key, of, set, number, off, index; cells of an entry of a series }; fields: list and by name of { name, main: a cell,
 ---   parts: by name, declared, and its cells }; [''] are those of no field }
 function M.parse(text)
-  local layout = { key = {}, set = {}, cells = {}, fields = {}, refs = 0, size = 0 }
+  local layout = { key = {}, set = {}, entry = {}, cells = {}, fields = {}, refs = 0, size = 0 }
   local declared = {}
   for line in text:gmatch '[^\n]+' do
     local word, rest = line:match '^(%S+) (.*)$'
@@ -106,6 +110,9 @@ function M.parse(text)
       local name, what = rest:match '^"([^"]*)" (.*)$'
       name = unquoted(name)
       layout.set[#layout.set + 1], layout.set[name] = { name, what }, what
+    elseif word == 'entry' then
+      local cell, what = rest:match '^"(%d+)" (.*)$'
+      layout.entry[tonumber(cell)] = what
     elseif word == 'declared' then
       local name, what = rest:match '^"([^"]*)" (.*)$'
       declared[unquoted(name)] = what

@@ -16,7 +16,9 @@ Keys keep their order of arrival and of last writing, what is due stays due in i
 local lib = require 'tidemill.lib'
 local cells = require 'tidemill.state_cells'
 local layout = require 'tidemill.state_layout'
+local replay = require 'tidemill.state_replay'
 local printable = require 'tidemill.printable'
+local shadow = require 'tidemill.shadow'
 local state = require 'tidemill.state'
 local suggest = require 'tidemill.suggest'
 local value = require 'tidemill.value'
@@ -142,21 +144,27 @@ function M.begin(opened, kept)
   local migrate, whole = words.migrate, settings(was, now)
   local renamed = table.concat(was.key, '\0') ~= table.concat(now.key, '\0')
   local added = added_words(was, now)
-  if whole[1] or fatal or not words.reshape or renamed and migrate == 'drop' then
+  local again = words.replay and not fatal and not renamed and replay.can(was, now)
+  if not again and (whole[1] or fatal or not words.reshape or renamed and migrate == 'drop') then
     for _, text in ipairs(diffs) do whole[#whole + 1] = text end
     if not fatal then for _, text in ipairs(added) do whole[#whole + 1] = text end end
-    if migrate == 'drop' then
+    if migrate == 'drop' or whole[1] and shadow.begins_anew(opened.name, whole) then
       require('tidemill.state_dropped').drop(opened.name, whole)
       return (C.tm_ffi_state_new(state.changes, opened.made_of))
     end
     if whole[1] then refuse(opened, whole, true) end
     return nil
   end
-  if diffs[1] and not migrate then refuse(opened, diffs) end
+  if diffs[1] and not migrate and not again then
+    if not shadow.begins_anew(opened.name, diffs) then refuse(opened, diffs) end
+    require('tidemill.state_dropped').drop(opened.name, diffs)
+    return (C.tm_ffi_state_new(state.changes, opened.made_of))
+  end
   local ptr = beside(opened.made_of, kept)
   if ptr == nil then return nil end
-  local change = { opened = opened, made = ptr, made_of = opened.made_of, kept = kept, was = was, now = now, copied = pairs_of(was, now),
-    migrate = type(migrate) == 'function' and migrate or nil, begun = begun(was, now) }
+  local change = { opened = opened, made = ptr, made_of = opened.made_of, kept = kept, was = was, now = now,
+    copied = again and {} or pairs_of(was, now), migrate = type(migrate) == 'function' and migrate or nil, begun = begun(was, now) }
+  if again then replay.prepare(change) end
   waiting[#waiting + 1], opened.change = change, change
   opened.made_of.beside = 1   -- further ones of this name are new: those that are kept are asked for by their address
   return ptr
@@ -277,6 +285,7 @@ local function fill_record(change, old, section)
     local c = change.copied[i]
     if not change.migrate or c.to.field == '' then cells.copy(ptr, p, c.to, change.kept, old, c.from) end
   end
+  if change.replay then replay.fill(change, old, p) end
   if change.undated then cells.number_at(p, change.undated)[0] = change.time end
   if change.partial then cells.number_at(p, change.partial)[0] = 1 end
   if change.migrate then
@@ -376,6 +385,7 @@ local function run(change)
   end
   if kept.due < huge and opened.made_of.timed ~= 0 then copy_due(change) end
   if change.ages[1] then each(change.made, function(record) arm(change, record) end) end
+  if change.replay then replay.done(change) end
   C.tm_ffi_state_replace(change.made, kept, change.made_of)
 end
 

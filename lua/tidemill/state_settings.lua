@@ -72,12 +72,14 @@ end
 --- The same of a pattern: its stages, and how they are joined.
 ---@param graph table of patterns_graph.make
 ---@param shape string of patterns_graph.shape_of
-function M.of_pattern(graph, shape)
+---@param lateness number|nil ms, of events that correct matches
+function M.of_pattern(graph, shape, lateness)
   local names = {}
   for i, s in ipairs(graph.stages) do names[i] = s.name end
   local sum = 5381   -- the shape itself is long and says nothing to people
   for i = 1, #shape do sum = (sum * 33 + shape:byte(i)) % 2 ^ 32 end
-  return { { 'list of stages', table.concat(names, ', ') }, { 'form (quantifiers, contiguity, conditions)', ('#%.0f'):format(sum) } }
+  return { { 'list of stages', table.concat(names, ', ') }, { 'form (quantifiers, contiguity, conditions)', ('#%.0f'):format(sum) },
+    lateness and { 'lateness of corrections', span(lateness) } or nil }
 end
 
 --- The same of a join.

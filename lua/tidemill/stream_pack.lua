@@ -30,7 +30,8 @@ return function(methods, step, stream)
       describe(dir)) end
     local o = stream.options(where, 'pack', options)
     local fields = fields_of(where, o.fields)
-    local pack = require 'tidemill.pack'.load(dir, { where = where, site = o.site, tm = require 'tidemill.api'.make {} })
+    local tm = require 'tidemill.api'.make {}
+    local pack = require 'tidemill.pack'.load(require 'tidemill.shadow'.folder_of(dir, tm), { where = where, site = o.site, tm = tm })
     local s = self:schema(pack.schema)
     if not stream.before(stream.record(s), 'event_time') then s = s:event_time(pack.time) end
     return (step(s, 'pack', { name = o.name or pack.name, pack = pack, emit = o.emit or 'all', fields = fields, options = {} }))

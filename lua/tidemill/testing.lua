@@ -42,7 +42,11 @@ local function collect(run)
       if #run.rows >= ROWS_MAX then
         raise('usage', ('more than %d rows were not taken: call t:out(), t:late(), t:errors()'):format(ROWS_MAX))
       end
-      run.rows[#run.rows + 1] = { value = ends.plain(value.decode_digits(text:sub(from, to - 1))), sink = sink }
+      local v = ends.plain(value.decode_digits(text:sub(from, to - 1)))
+      run.rows[#run.rows + 1] = { value = v, sink = sink }
+      if run.texts then
+        run.texts[#run.texts + 1] = { text = text:sub(from, to - 1), value = v, role = sink.role, pipeline = sink.pipeline }
+      end
       from = to + 1
     end
   end
@@ -553,6 +557,20 @@ function M.judge(s, events, where, look)
     Run.send(run, event)
   end
   return Run.out(run), Run.errors(run), run.plan
+end
+
+--- For `tidemill repl`: the functions of runs, and a run of what it is given whose rows are kept as texts, too (texts: { text, value, role,
+--- pipeline }, which the caller empties).
+M.of = Run
+function M.open(what, options, where)
+  local run = start(what, options, where)
+  run.texts = {}
+  return run
+end
+
+--- The same: the engine it runs on, as for main.
+function M.prepare(moves, begin_run, save_run)
+  engine, begin, save = moves, begin_run, save_run
 end
 
 --- `tidemill test`: runs the specs; the exit code.

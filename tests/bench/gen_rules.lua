@@ -4,8 +4,9 @@ gen_rules.lua - task R: a rule pack of many synthetic rules, and events of 20 nu
   luajit tests/bench/gen_rules.lua DIR RULES KIND EVENTS      KIND: compare, arithmetic, function, only
 
 Each of the 20 numbers is uniform in [0, 1). A rule has one to three comparisons, with thresholds of its own such that it is true on 2 % of
-the events, at random; `arithmetic`: of twice the number; `function`: of what a function gives that lies in a table, which only Lua can call;
-`only`: and each rule holds for one of RULES / 2 merchants, so that two rules may apply to an event. Writes DIR/pack and DIR/events.ndjson.
+the events, at random; `arithmetic`: of twice the number; `function`: of what a function gives that lies in a table, which only Lua can
+call; `only`: and each rule holds for one of RULES / 2 merchants, so that two rules may apply to an event. Writes DIR/pack and
+DIR/events.ndjson.
 ]]
 
 local dir, rules, kind, events = arg[1], tonumber(arg[2]), arg[3], tonumber(arg[4])
@@ -44,8 +45,9 @@ for i = 1, rules do
   list[i] = ("{ id = 'r%05d', score = %d, %s when = function(tx) return %s end }"):format(i, math.floor(unit() * 20) + 1,
     kind == 'only' and ("only = { merchant = 'm%d' },"):format(i % math.max(1, math.floor(rules / 2))) or '', table.concat(parts, ' and '))
 end
+local HEAD = 'local scale = { double = function(x) return x * 2 end }\nreturn {\n'
 for from = 1, rules, 500 do
-  write(('pack/rules/%05d.lua'):format(from), 'local scale = { double = function(x) return x * 2 end }\nreturn {\n' .. table.concat(list, ',\n', from, math.min(from + 499, rules)) .. '\n}')
+  write(('pack/rules/%05d.lua'):format(from), HEAD .. table.concat(list, ',\n', from, math.min(from + 499, rules)) .. '\n}')
 end
 
 local out = assert(io.open(dir .. '/events.ndjson', 'wb'))

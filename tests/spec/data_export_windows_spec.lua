@@ -48,8 +48,8 @@ return {
     :after_match 'skip_past_last':within '2s', { order_by = 'v' }):to(out 'sorted'),
   s:filter(function(e) return e.v == -1 end):late_to(out 'lates'):to(out 'none') }
 ]]
-local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'over', 'plain',
-  'known', 'steps', 'sorted', 'lates' }
+local NAMES = { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'both', 'timed', 'over',
+  'plain', 'known', 'steps', 'sorted', 'lates' }
 
 local function events(seed, from, to)
   local state, list = seed * 48271 + 11, {}
@@ -114,7 +114,8 @@ describe('state export and import of windows and joins', function()
       end
       for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting',
         'both',
-        'timed', 'timed/timers', 'over', 'plain', 'known', 'steps', 'steps/nodes', 'steps/events', 'steps/waiting', 'sorted/waiting', 'clock' } do
+        'timed', 'timed/timers', 'over', 'plain', 'known', 'steps', 'steps/nodes', 'steps/events', 'steps/waiting',
+        'sorted/waiting', 'clock' } do
         assert.is_true((seen[name] or 0) > 0, name .. ' has no line')
       end
       local got = h.run(kept(path, two, 'state', 'import'), text)

@@ -147,11 +147,13 @@ describe('a run that is kept and goes on with another version of its script', fu
     assert.is_nil(p:code())
     kill_all(p)
     local before, killed = 0, 0
+    local slow = { out = k.out, data = k.data, '--from', input, '--rate', '10000/s' }   -- so that none is done before it is killed
     while killed < KILLS do
-      p = r.start(run(second, k))
-      -- every other one soon behind the begin, when keys are being migrated
-      if killed % 2 == 0 then r.wait_until('a worker', function() return p:worker() or p:code() end) end
-      local last = system.monotime() + (killed % 2 == 0 and 0.02 or 0.2) * math.random()
+      p = r.start(run(second, slow))
+      -- each second time while keys are migrated, which follows the worker's start and takes longer than that
+      local soon = killed % 2 == 0
+      if soon then r.wait_until('the worker', function() return p:worker() or p:code() end) end
+      local last = system.monotime() + math.random() * (soon and 0.03 or 0.3)
       while system.monotime() < last and not p:code() do system.sleep(0.001) end
       if p:code() then break end
       kill_all(p)

@@ -288,7 +288,8 @@ class Matcher:
         gone = {id(run) for _, run in over}
         return [run for run in runs if id(run) not in gone]
 
-    def run(self):
+    def run(self, until=INF):
+        """The matches that are sent when time has come to `until`, at the end of input without it."""
         runs = []
         start = dict(taken=[], places=self.first_places(), waits=False, path=())
         for e in self.events:
@@ -297,17 +298,21 @@ class Matcher:
             for run in runs + [start]:
                 more += self.advance(run, e)
             runs = more
-        self.expire(runs, INF if min(self.within, self.between) < INF else -INF)
-        return self.sent()
+        self.alive = self.expire(runs, until if min(self.within, self.between) < INF else -INF)
+        return self.sent([run['taken'][0][1]['i'] for run in self.alive] if until < INF else [])
 
-    def sent(self):
-        """Matches that are left when each one skips what it says, in order of their first event."""
+    def sent(self, alive):
+        """Matches that are left when each one skips what it says, in order of their first event, up to the first that is held back as
+        one that began before it, at one of the events `alive`, may still come."""
         if not self.after or self.after['kind'] == 'no_skip':
             return [m for _, _, m in self.done]
         kind, out, barriers = self.after['kind'], [], []
+        skipped = lambda start: any(start < to or too and start == to for to, too in barriers)
         for start, _, m in sorted(self.done, key=lambda d: d[:2]):
-            if any(start < to or too and start == to for to, too in barriers):
+            if skipped(start):
                 continue
+            if any(other < start and not skipped(other) for other in alive):
+                break
             out.append(m)
             ids = [e['i'] for _, e in m['taken']]
             if kind == 'skip_past_last':

@@ -230,6 +230,42 @@ describe('match', function()
   end)
 end)
 
+describe('a flood of beginnings', function()
+  local BEGINNINGS, MAX = 4000, 50
+
+  local function flood(on_full)
+    local lines = {}
+    for i = 1, BEGINNINGS do lines[i] = ('{"t":%d,"n":%d,"v":"a"}'):format(i, i) end
+    lines[#lines + 1] = ('{"t":%d,"v":"b"}'):format(BEGINNINGS + 1)
+    local dir = h.folder {}
+    local r = h.run({ 'run', '--json', '-e', ([[stream:event_time { field = 't' }:match(tm.pattern 'p':start('a', function(e) return e.v == 'a' end)
+      :followed_by('b', function(e) return e.v == 'b' end):within '1h', { max_partial = %d, on_full = '%s' })
+      :map(function(m) return { n = m.a[1].n } end):to(tm.sink.file '%s/out')]]):format(MAX, on_full, dir) }, table.concat(lines, '\n') .. '\n')
+    local numbers = {}
+    for n in h.read(dir .. '/out'):gmatch '%d+' do numbers[#numbers + 1] = tonumber(n) end
+    return r, h.decode(r.err:match '(%b{})\n$'), numbers
+  end
+
+  for on_full, first in pairs { oldest = BEGINNINGS - MAX + 1, refuse = 1 } do
+    it('leaves max_partial of a key, the others are counted: ' .. on_full, function()
+      local r, summary, numbers = flood(on_full)
+      assert.equal(0, r.code, r.err)
+      assert.equal(MAX, #numbers)
+      for i = 1, MAX do assert.equal(first + i - 1, numbers[i]) end
+      assert.equal(BEGINNINGS - MAX, summary.counters.matches_dropped)
+      for _, s in ipairs(summary.state) do assert.is_true(s.keys <= MAX + 1, s.name .. ' ' .. s.keys) end
+    end)
+  end
+
+  it('ends the run under stop', function()
+    local r, summary = flood 'stop'
+    assert.equal(1, r.code, r.err)
+    assert.matches("pattern 'p' has 50 partial matches of one key %(max_partial, on_full = 'stop'%)", r.err)
+    assert.equal(0, summary.counters.matches_dropped)
+    for _, s in ipairs(summary.state) do assert.is_true(s.name:find 'waiting' ~= nil or s.keys <= MAX + 1, s.name .. ' ' .. s.keys) end
+  end)
+end)
+
 describe('a run that is kept', function()
   after_each(running.stop_all)
 
@@ -293,6 +329,7 @@ describe('a pattern that cannot be', function()
     { P .. ":start('g', tm.pattern 'x')", "start: the pattern 'x' in 'g' has no stage; begin it with :start('first', function(e) … end)" },
     { P .. ":start('g', tm.pattern 'x':start('c'):optional())", "start: the group 'g' could take no event at all, as all of it is optional; say optional() of the group instead" },
     { P .. ":start('g', tm.pattern 'x':start('c'):not_next('d'))", "start: the group 'g' ends in not_next 'd'; write it behind the group instead" },
+    { P .. ":start('g', tm.pattern 'x':start('c'):not_followed_by('d'):next('e'):optional())", "start: the group 'g' may end in not_followed_by 'd', as what stands behind that is optional; write it behind the group, or two patterns, one with what is optional and one without" },
     { P .. ":start('g', tm.pattern 'x':start('c'):within '1s')", "start: the pattern in 'g' is a group; 'within' and 'after_match' are said of the whole pattern alone" },
     { P .. A .. ":within(5)", "within: a duration is a text with a unit, such as '5m' or '300ms'; a bare number is an error, got 5", 'within: ' },
     { P .. A .. ":within('1s', 'prevoius')", "within: the second argument is 'previous', for the time from one event to the next, got 'prevoius' (did you mean 'previous'?)" },

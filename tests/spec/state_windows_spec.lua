@@ -51,6 +51,89 @@ describe('windows whose aggregates have changed', function()
     assert.equal(0, got.code, got.out .. got.err)
   end)
 
+  it('of over see what was kept of the events before, and say partial where that is not all', function()
+    local dir = h.folder { ['x_spec.lua'] = ([[
+      local tm = require 'tidemill'
+      local agg = tm.agg
+      local first = { n = agg.count { over = '40ms' }, s = agg.sum('v', { over = '20ms' }), d = agg.distinct('w', { over = '30ms' }),
+        c = agg.count { over = '15ms', where = function(e) return e.v > 50 end } }
+      -- a: of values that are kept; m, l: of others; z: further back than is kept
+      local more = { a = agg.avg('v', { over = '10ms' }), m = agg.max('u', { over = '25ms' }), l = agg.last('u', { over = '5ms' }) }
+      local further = { z = agg.count { over = '90ms' } }
+      local function build(...)
+        local list = {}
+        for _, one in ipairs { ... } do for name, a in pairs(one) do list[name] = a end end
+        return tm.pipeline 'p':event_time { field = 'ts', out_of_order = '5ms' }:key_by 'k':over('w', list, { unbounded = true })
+          :to(tm.sink.file 'o')
+      end
+      --- What event i must have; from: events before that are not known to it
+      local function reference(events, i, size, from)
+        local e, list = events[i], {}
+        for j = from, i do
+          local o = events[j]
+          if o.k == e.k and o.ts <= e.ts and o.ts > e.ts - size then list[#list + 1] = o end
+        end
+        return list
+      end
+      it('x', function()
+        local partial = 0
+        for seed = 1, %d do
+          local state = seed * 7919 + 13
+          local function pick(m) state = state * 16807 %% 2147483647 return state %% m end
+          local events, ts = {}, 1000
+          for i = 1, 150 do
+            ts = ts + pick(4)
+            events[i] = { ts = ts - pick(6), k = 'k' .. pick(3), v = pick(100), w = pick(5), u = pick(1000), i = i }
+          end
+          local changed = 20 + pick(60)
+          local again = changed + 20
+          local t, highest = tm.testing.run(build(first)), { 0, 0 }
+          for i, e in ipairs(events) do
+            if i == changed + 1 then t:crash(build(first, more)) end
+            if i == again + 1 then t:crash(build(first, more, further)) end
+            if i == again + 7 then t:crash() end
+            t:send(e)
+            if i <= changed then highest[1] = math.max(highest[1], e.ts) end
+            if i <= again then highest[2] = math.max(highest[2], e.ts) end
+          end
+          local rows = t:out 'o'
+          assert.same({}, t:errors())
+          assert.equal(#events, #rows)
+          for i, row in ipairs(rows) do
+            local e = events[i]
+            local function over(size, from) return reference(events, i, size, from or 1) end
+            local sum, seen, different, large = 0, {}, 0, 0
+            for _, o in ipairs(over(20)) do sum = sum + o.v end
+            for _, o in ipairs(over(30)) do
+              if not seen[o.w] then seen[o.w], different = true, different + 1 end
+            end
+            for _, o in ipairs(over(15)) do if o.v > 50 then large = large + 1 end end
+            assert.same({ #over(40), sum, different, large }, { row.n, row.s, row.d, row.c }, 'seed ' .. seed .. ', event ' .. i)
+            local expected = nil
+            if i > changed then
+              local total, most, last = 0, nil, nil
+              for _, o in ipairs(over(10)) do total = total + o.v end
+              for _, o in ipairs(over(25, changed + 1)) do most = math.max(most or 0, o.u) end
+              for _, o in ipairs(over(5, changed + 1)) do
+                if not last or o.ts >= last.ts then last = o end
+              end
+              assert.equal(total / #over(10), row.a)
+              assert.same({ most, last.u }, { row.m, row.l })
+              expected = e.ts < highest[1] + 25 or i > again and e.ts < highest[2] + 90 or nil
+            else
+              assert.same({}, { row.a, row.m, row.l })
+            end
+            if expected then partial = partial + 1 end
+            assert.equal(expected, row.partial, 'seed ' .. seed .. ', event ' .. i)
+            if i > again and not row.partial then assert.equal(#over(90), row.z) end
+          end
+        end
+        assert.is_true(partial > 50)
+      end)]]):format(SEEDS) }
+    local got = h.run { 'test', dir }
+    assert.equal(0, got.code, got.out .. got.err)
+  end)
+
   it('lose what has gone only when told, go on otherwise with late rows, early ones and windows that share a state', function()
     local dir = h.folder { ['x_spec.lua'] = [[
       local tm = require 'tidemill'

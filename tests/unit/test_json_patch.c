@@ -2,6 +2,8 @@
  *
  * Cases are grown by json_oracle.py, which pastes the pieces of each object together again; every result
  * is also confirmed there by json.loads. White space and order are shown by hand below. */
+#include "../../host/base/owned.h"
+
 #include "json_oracle.h"
 
 static struct tm_patch *patch;
@@ -168,6 +170,6 @@ int main(void) {
   test_oracle();
   test_many();
   test_by_hand();
-  free(keys.cells);
+  tm_owned_free(keys.cells);
   return unit_end("json_patch");
 }

@@ -63,8 +63,8 @@ static struct tm_shared *example(void) {
   snprintf(s.states[1].name, sizeof s.states[1].name, "alerts/first seen merchants of a card, by country");
   s.rules_n = 2;
   s.rules_more = 3;
-  s.rules[0] = (struct tm_rule_done){"cards/never", "alert", 0, 0, 0, 7, 12.25, "rules/never.lua:3: it never matched"};
-  s.rules[1] = (struct tm_rule_done){"cards/burst", "enforce", 1200, 1000, 1, 3, 41.5, ""};
+  s.rules[0] = (struct tm_rule_done){"cards/never", "alert", 0, 0, 0, 7, 12.25, "rules/never.lua:3: it never matched", 0};
+  s.rules[1] = (struct tm_rule_done){"cards/burst", "enforce", 1200, 1000, 1, 3, 41.5, "", 17};
   s.watermarks_n = 2;
   snprintf(s.watermarks[0].pipeline, sizeof s.watermarks[0].pipeline, "alerts");
   s.watermarks[0].w = 1767225599999.0;
@@ -126,9 +126,9 @@ static const char json_expected[] =
   "\"rows\":[{\"flow\":\"alerts -> alerts.ndjson\",\"rows\":1000}],"
   "\"state\":[{\"name\":\"alerts/velocity\",\"keys\":100000,\"bytes\":12582912},"
   "{\"name\":\"alerts/first seen merchants of a card, by country\",\"keys\":0,\"bytes\":0}],"
-  "\"rules\":[{\"name\":\"cards/never\",\"mode\":\"alert\",\"matches\":0,\"counted\":0,\"errors\":0,\"unknowns\":7,\"ns\":12.2,"
+  "\"rules\":[{\"name\":\"cards/never\",\"mode\":\"alert\",\"matches\":0,\"counted\":0,\"errors\":0,\"unknowns\":7,\"ns\":12.2,\"called\":0,"
   "\"note\":\"rules/never.lua:3: it never matched\"},"
-  "{\"name\":\"cards/burst\",\"mode\":\"enforce\",\"matches\":1200,\"counted\":1000,\"errors\":1,\"unknowns\":3,\"ns\":41.5,"
+  "{\"name\":\"cards/burst\",\"mode\":\"enforce\",\"matches\":1200,\"counted\":1000,\"errors\":1,\"unknowns\":3,\"ns\":41.5,\"called\":17,"
   "\"note\":\"\"}],\"rules_more\":3,"
   "\"watermarks\":[{\"pipeline\":\"alerts\",\"watermark_ms\":1767225599999,\"waiting_for\":\"b.ndjson\",\"silent_ms\":40000},{\"pipeline\":\"clean\",\"watermark_ms\":null}],"
   "\"failures\":[{\"pipeline\":\"clean\",\"step\":\"map\",\"code\":\"user-error\",\"count\":4321,\"first\":\"clean.lua:3: "
