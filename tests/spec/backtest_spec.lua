@@ -171,8 +171,9 @@ describe('what is confirmed late', function()
       local live = h.rows(ok(h.run({ 'run', '--quiet', dir }, table.concat(all, '\n') .. '\n')).out)
       local out = h.path 'decisions'
       local input = h.write(table.concat(history, '\n') .. '\n', h.path 'in.ndjson')
-      local report = h.decode(ok(h.run { 'backtest', dir, '--from', input, '--labels', h.write(table.concat(known, '\n'), h.path 'l.ndjson'),
-        '--label-event', 'kind=chargeback', '--label-delay', '7d1s', '--json', '--decisions', out }).out)
+      local labelled = h.write(table.concat(known, '\n'), h.path 'l.ndjson')
+      local report = h.decode(ok(h.run { 'backtest', dir, '--from', input, '--labels', labelled, '--label-event', 'kind=chargeback',
+        '--label-delay', '7d1s', '--json', '--decisions', out }).out)
       local got, found = h.rows(h.read(out)), 0
       assert.equal(#live, #got)
       for i, want in ipairs(live) do
