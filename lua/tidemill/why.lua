@@ -234,7 +234,7 @@ function M.lines()
   for _, of in ipairs(run.ids) do if not of.seen then lost[#lost + 1] = of.id end end
   if #lost > 0 then
     lib.host.fail_run(("why: no decision of this history is %s%s; is it the input of that run, from its start?"):format(lost[1],
-      #lost > 1 and (', nor are %d others'):format(#lost - 1) or ''))
+      #lost == 2 and ', nor is another one' or #lost > 2 and (', nor are %d others'):format(#lost - 1) or ''))
   end
   return require 'tidemill.why_report'.lines(run)
 end

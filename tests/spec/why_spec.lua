@@ -276,7 +276,7 @@ describe('why', function()
       assert.equal(code, r.code, r.err)
       assert.truthy(r.err:find(text, 1, true), r.err)
     end
-    refused(1, 'why: no decision of this history is limits-d369724a@x:9, nor are 1 others; is it the input of that run',
+    refused(1, 'why: no decision of this history is limits-d369724a@x:9, nor is another one; is it the input of that run',
       'limits-d369724a@x:9', 'limits-d369724a@x:10', PACK, '--from', INPUT)
     refused(2, 'why takes the id of a decision, such as', PACK, '--from', INPUT)
     refused(2, "is of the pack 'other', and this one is 'limits'", 'other-d369724a@x:9', PACK, '--from', INPUT)
