@@ -11,6 +11,7 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "../base/owned.h"
 #include "columns.h"
 #include "json_walk.h"
 
@@ -42,11 +43,11 @@ struct tm_csv_row_out {
 
 struct tm_csv_out *tm_csv_out_new(int32_t format, char delimiter, int crlf, int header, struct tm_csv_names *given,
                                   struct tm_csv_names *shared) {
-  struct tm_csv_out *csv = calloc(1, sizeof *csv);
-  struct tm_csv_row_out *row = calloc(1, sizeof *row);
+  struct tm_csv_out *csv = tm_owned_calloc(1, sizeof *csv);
+  struct tm_csv_row_out *row = tm_owned_calloc(1, sizeof *row);
   if (csv == NULL || row == NULL) {
-    free(csv);
-    free(row);
+    tm_owned_free(csv);
+    tm_owned_free(row);
     return NULL;
   }
   csv->delimiter = format == TM_FORMAT_LINES ? TM_CSV_NO_DELIMITER : delimiter;
@@ -161,7 +162,7 @@ static struct value *values_get(struct tm_csv_out *csv) {
   int32_t n = csv->names->n;
   if (row->cap < n + 1) {
     row->cap = 2 * n + 16;
-    row->values = realloc(row->values, (size_t)row->cap * sizeof *row->values);
+    row->values = tm_owned_realloc(row->values, (size_t)row->cap * sizeof *row->values);
     TM_ASSERT(row->values != NULL);
   }
   memset(row->values, 0, (size_t)n * sizeof *row->values);
@@ -265,7 +266,7 @@ int32_t tm_csv_put_json(struct tm_out *o, const char *text, int32_t len) {
 static int32_t columns_compare(struct tm_csv_out *csv, const struct tm_csv *from) {
   struct tm_csv_row_out *row = csv->row;
   if (row->from == from && row->from_serial == from->serial && row->seen_serial == row->serial) return 0;
-  int32_t *to = realloc(row->to, ((size_t)from->names->n + 1) * sizeof *to);
+  int32_t *to = tm_owned_realloc(row->to, ((size_t)from->names->n + 1) * sizeof *to);
   if (to == NULL) return -1;
   row->to = to;
   for (int32_t i = 0; i < from->names->n; i++) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "../base/buf.h"
+#include "../base/owned.h"
 #include "json.h"
 #include "json_walk.h"
 
@@ -258,7 +259,7 @@ static inline int32_t link_get(const struct tm_cell *c) {
 int tm_tape_grow(struct tm_tape *t) {
   if (t->cap > INT32_MAX / 2 / (int32_t)sizeof *t->cells) return -1;
   int32_t cap = t->cap < 64 ? 64 : t->cap * 2;
-  struct tm_cell *cells = realloc(t->cells, (size_t)cap * sizeof *cells);
+  struct tm_cell *cells = tm_owned_realloc(t->cells, (size_t)cap * sizeof *cells);
   if (cells == NULL) return -1;
   t->cells = cells;
   t->cap = cap;

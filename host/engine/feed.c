@@ -34,6 +34,9 @@ static struct {
   int on, missing;           /* missing: entries are left out until half of the ring is free */
   double events, batches;    /* left out since the last entry */
   double told[TM_SOURCES_MAX];   /* by source: the serial of the columns that the candidate has */
+  double told_over[TM_SOURCES_MAX];  /* how many of its files had ended */
+  struct tm_source_seen idle[TM_SOURCES_MAX];  /* inputs when they were last found silent */
+  int32_t idle_n;
   char *text;                /* of columns */
 } self;
 
@@ -65,7 +68,7 @@ int tm_feed_begin(struct tm_feed *f, struct tm_flows *flows) {
   self.on = 1;
   self.missing = 0;
   self.events = self.batches = 0;
-  for (int i = 0; i < TM_SOURCES_MAX; i++) self.told[i] = -1;
+  for (int i = 0; i < TM_SOURCES_MAX; i++) self.told[i] = self.told_over[i] = -1;
   flows->shared->flow.watched = 1;
   return 0;
 }
@@ -180,10 +183,8 @@ static int put(const struct tm_feed_entry *header, const struct tm_source_seen *
   size_t size = aligned(sizeof *header + inputs_size + (size_t)header->notes_bytes + (size_t)header->text_n);
   uint64_t at;
   char *to = place(f, size, &at);
-  if (to == NULL) {
-    leave_out(events);
-    return 0;
-  }
+  if (to == NULL && (header->kind == TM_FEED_BATCH || header->kind == TM_FEED_IDLE)) leave_out(events);
+  if (to == NULL) return 0;
   struct tm_feed_entry *e = (struct tm_feed_entry *)(void *)to;
   *e = *header;
   e->size = size;
@@ -206,7 +207,7 @@ static int put_columns(const struct tm_source *s) {
   if (csv == NULL || csv->given != NULL || self.told[s->index] == csv->serial + 1) return 1;
   const struct tm_csv_names *names = csv->shared;
   size_t ends = (size_t)names->n * sizeof names->ends[0], text = names->n > 0 ? (size_t)names->ends[names->n - 1] : 0;
-  if (self.text == NULL) self.text = malloc(sizeof *names);
+  if (self.text == NULL) self.text = malloc(sizeof names->ends + sizeof names->text);
   if (self.text == NULL) return 0;
   memcpy(self.text, names->ends, ends);
   memcpy(self.text + ends, names->text, text);
@@ -225,27 +226,52 @@ static int32_t text_of(const struct tm_source *s, struct tm_feed_entry *e) {
   return s->state->batch_len;
 }
 
+static int32_t see(const struct tm_flows *flows, struct tm_source_seen *to) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < flows->sources_n; i++) {
+    const struct tm_source *q = flows->sources[i];
+    if (q->kind == TM_SOURCE_LINK) continue;
+    to[n++] = (struct tm_source_seen){.key = q->key, .part = tm_source_part(q), .over = tm_source_parts_over(q), .file = q->state->file,
+        .live = (q->live && !q->paced) || q->follow != NULL, .unbegun = {tm_source_unbegun(q, 0), tm_source_unbegun(q, 1)}, .done = q->state->done,
+        .quiet_ms = q->follow != NULL ? 0 : q->quiet_ms > 0 ? q->quiet_ms : -1};
+  }
+  return n;
+}
+
+void tm_feed_idle(const struct tm_flows *flows) {
+  if (self.on) self.idle_n = see(flows, self.idle);
+}
+
+/* Which of its files have ended, when that has changed. 1 the candidate knows. */
+static int put_over(const struct tm_source *s) {
+  double over = tm_source_parts_over(s);
+  if (s->turns == NULL || !s->turns_of_files || self.told_over[s->index] == over) return 1;
+  char *text = malloc((size_t)s->paths_n + 1);
+  if (text == NULL) return 0;
+  for (int32_t i = 0; i < s->paths_n; i++) text[i] = (char)tm_source_part_over(s, i);
+  struct tm_feed_entry e = {.kind = TM_FEED_OVER, .key = s->key, .text_n = s->paths_n};
+  int in = put(&e, NULL, NULL, text, 0);
+  free(text);
+  if (in) self.told_over[s->index] = over;
+  return in;
+}
+
 void tm_feed_batch(struct tm_flows *flows, const struct tm_source *s, double idle_ms) {
   static struct tm_source_seen inputs[TM_SOURCES_MAX];
   if (!self.on || self.feed == NULL) return;
   const struct tm_batch *b = s->batch;
-  int32_t notes = gather(s->index);
-  struct tm_feed_entry e = {.kind = s->state->settling ? TM_FEED_IDLE : TM_FEED_BATCH, .key = s->key, .format = b->format,
-                            .now_ms = s->state->settling ? idle_ms : b->received_ms, .unnoted = self.unnoted, .notes_bytes = notes, .rows = b->rows};
-  double events = s->state->settling ? 0 : b->rows - b->bad;
-  if (!s->state->settling) {
-    e.state = *s->state;
+  const struct tm_source_state *st = s->state;
+  int32_t notes = gather(s->index), idle = st->settling;
+  struct tm_feed_entry e = {.kind = idle ? TM_FEED_IDLE : TM_FEED_BATCH, .key = s->key, .format = b->format, .now_ms = idle ? idle_ms : b->received_ms,
+                            .unnoted = self.unnoted, .notes_bytes = notes, .rows = b->rows};
+  double events = idle ? 0 : b->rows - b->bad;
+  e.inputs_n = idle ? self.idle_n : see(flows, inputs);
+  if (!idle) {
+    e.state = *st;
     e.text_n = text_of(s, &e);
-    size_t n = strnlen(tm_source_origin(s), sizeof e.origin - 1);
-    memcpy(e.origin, tm_source_origin(s), n);
-    for (int32_t i = 0; i < flows->sources_n; i++) {
-      const struct tm_source *q = flows->sources[i];
-      if (q->kind == TM_SOURCE_LINK) continue;
-      inputs[e.inputs_n++] = (struct tm_source_seen){.key = q->key, .part = tm_source_part(q), .over = tm_source_parts_over(q),
-          .live = (q->live && !q->paced) || q->follow != NULL, .unbegun = {tm_source_unbegun(q, 0), tm_source_unbegun(q, 1)}};
-    }
+    memcpy(e.origin, tm_source_origin(s), strnlen(tm_source_origin(s), sizeof e.origin - 1));
   }
-  if (s->state->settling || put_columns(s)) put(&e, inputs, self.notes, s->buf.data + s->state->batch_off, events);
+  if (idle || (put_columns(s) && put_over(s))) put(&e, idle ? self.idle : inputs, self.notes, s->buf.data + st->batch_off, events);
   else leave_out(events);
   forget(notes);
 }

@@ -22,8 +22,9 @@
 
 enum { TM_FEED_BYTES = 64 << 20, TM_FEED_NOTES = 4 << 20 };   /* of the ring; of decisions of one batch */
 
-/* IDLE: at now_ms inputs were silent, and steps were given what was due; COLUMNS: those of a source of CSV from here on (text) */
-enum tm_feed_kind { TM_FEED_BATCH = 1, TM_FEED_IDLE, TM_FEED_COLUMNS, TM_FEED_TO_START };
+/* IDLE: at now_ms inputs were silent, and steps were given what was due; COLUMNS: those of a source of CSV from here on (text); OVER: which files of a
+ * source that takes them in turn have ended (a byte each, text) */
+enum tm_feed_kind { TM_FEED_BATCH = 1, TM_FEED_IDLE, TM_FEED_COLUMNS, TM_FEED_OVER, TM_FEED_TO_START };
 
 /* In front of an entry. Behind it: inputs_n struct tm_source_seen, notes_bytes of struct tm_decided, text_n bytes. */
 struct tm_feed_entry {
@@ -60,6 +61,8 @@ int tm_feed_begin(struct tm_feed *f, struct tm_flows *flows);
 void tm_feed_end(struct tm_flows *flows);
 /* 1: it has begun. */
 int tm_feed_is_on(void);
+/* Inputs are silent, and what is due by the clock begins: so they were then. */
+void tm_feed_idle(const struct tm_flows *flows);
 /* A batch of s, or what was due at idle_ms of a pseudo batch, has passed all pipelines and is still at hand. */
 void tm_feed_batch(struct tm_flows *flows, const struct tm_source *s, double idle_ms);
 /* What was noted of batches of that source, and forgets it; valid until the next is noted. unnoted: decisions without room. */

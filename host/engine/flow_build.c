@@ -11,6 +11,8 @@
 #include "../codec/format.h"
 #include "../codec/out.h"
 #include "../io/follow.h"
+#include "../io/log_sink.h"
+#include "../io/log_source.h"
 #include "../io/paths.h"
 #include "flow.h"
 #include "flow_plan.h"
@@ -536,6 +538,7 @@ static void source_free(struct tm_source *s) {
   tm_fields_free(s->fields);
   tm_csv_free(s->batch->csv);
   tm_turns_free(s->turns);
+  tm_log_source_free(s->log);
   for (int32_t i = 0; i < s->paths_n && !s->paths_shared; i++) free(s->paths[i]);
   free(s->paths);
   free(s);
@@ -544,6 +547,9 @@ static void source_free(struct tm_source *s) {
 void tm_flow_clear(struct tm_flows *f) {
   for (int32_t i = 0; i < f->sources_n; i++) source_free(f->sources[i]);
   for (int32_t i = 0; i < f->outlets_n; i++) {
+    tm_files_free(f->outlets[i]->sink.files);
+    tm_log_sink_free(f->outlets[i]->sink.log);
+    tm_sqlite_free(f->outlets[i]->sink.sqlite);
     free(f->outlets[i]->sink.path);
     free(f->outlets[i]->writers);
     free(f->outlets[i]);

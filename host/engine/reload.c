@@ -77,7 +77,7 @@ static int begin_anew(struct tm_worker **worker, const struct tm_buf *text, int 
   w = *worker = tm_worker_set_up(w->options, w->shared);
   w->texts = w->shared->candidate;
   w->retired = retired;
-  w->retired_ns = w->io->mono_ns(w->io);
+  w->retired_ns = w->io->mono_ns(w->io) + RETIRED_NS;
   w->flows.epochs = epochs;
   w->flows.changes = changes;
   w->flows.budget = budget;
@@ -114,7 +114,7 @@ void tm_reload_settle(struct tm_worker *w) {
     if (getppid() != w->control) _exit(1);
     w->before = 0;
   }
-  if (w->retired != NULL && w->io->mono_ns(w->io) - w->retired_ns > RETIRED_NS) {
+  if (w->retired != NULL && w->io->mono_ns(w->io) >= w->retired_ns) {
     tm_script_free(w->retired);
     w->retired = NULL;
   }
@@ -140,6 +140,7 @@ static int child(struct tm_worker *w, const struct tm_buf *text, int told_fd, pi
   }
   take_over(w, told_fd, before, control);
   tm_feed_end(&w->flows);
+  if (w->shared->shadow != NULL) tm_shadow_ended(w->shared->shadow, "the run's scripts were loaded anew");
   tm_worker_name_pipelines(w);
   w->shared->counters.reloads++;
   tell(w, 0);
@@ -203,7 +204,7 @@ static int hand_over(struct tm_worker *w, struct tm_err *err) {
   }
   int code = FAILED, generation = w->shared->generation;
   if (pid > 0 && (code = wait_for_child(w, pid, fds[0])) == 0) {
-    tm_shadow_leave(w, "the run's scripts were loaded anew");
+    tm_shadow_leave(w);
     _exit(0);
   }
   w->shared->generation = generation;

@@ -13,6 +13,7 @@
 #include "../base/buf.h"
 #include "../io/turns.h"
 #include "../base/log.h"
+#include "../base/owned.h"
 #include "../codec/any.h"
 #include "../command/options.h"
 #include "../eventlog/point.h"
@@ -108,7 +109,7 @@ static struct tm_record *record_arg(lua_State *L, int table) {
 
 /* A list of names on top of the stack, for its taker to keep. */
 static struct tm_csv_names *names_of(lua_State *L) {
-  struct tm_csv_names *names = calloc(1, sizeof *names);
+  struct tm_csv_names *names = tm_owned_calloc(1, sizeof *names);
   if (names == NULL) luaL_error(L, "no memory for columns");
   for (int i = 1; i <= (int)lua_objlen(L, -1); i++) {
     size_t len;
@@ -278,7 +279,9 @@ static int host_part_name(lua_State *L) {
 static int host_quiet(lua_State *L) {
   struct tm_script_host *h = self_of(L);
   const struct tm_source *s = h->flows->sources[(int32_t)luaL_checkinteger(L, 1) >> 16];
-  if (s->follow != NULL) lua_pushinteger(L, 0);
+  if (s->seen != NULL && s->seen->quiet_ms >= 0) lua_pushnumber(L, s->seen->quiet_ms);
+  else if (s->seen != NULL) lua_pushnil(L);
+  else if (s->follow != NULL) lua_pushinteger(L, 0);
   else if (s->quiet_ms > 0) lua_pushnumber(L, s->quiet_ms);
   else lua_pushnil(L);
   return 1;

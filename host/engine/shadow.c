@@ -14,6 +14,7 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../base/owned.h"
 #include "epochs.h"
 #include "feed.h"
 #include "fork.h"
@@ -32,7 +33,7 @@ struct tm_shadow *tm_shadow_new(void) {
 }
 
 void tm_shadow_ended(struct tm_shadow *s, const char *why) {
-  if (s->phase == TM_SHADOW_ENDED) return;
+  if (s->phase == TM_SHADOW_ENDED || s->phase == TM_SHADOW_NONE) return;
   snprintf(s->why, sizeof s->why, "%s", why);
   s->pid = 0;
   __atomic_store_n(&s->phase, TM_SHADOW_ENDED, __ATOMIC_RELEASE);
@@ -96,9 +97,9 @@ static int own_block(struct tm_shared *s, const struct tm_flows *f, struct tm_sa
   if (head == NULL) return -1;
   memcpy(head, s, sizeof *head);
   void *p = mmap(s, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  if (p == MAP_FAILED) return -1;
-  memcpy(s, head, sizeof *head);
+  if (p != MAP_FAILED) memcpy(s, head, sizeof *head);
   free(head);
+  if (p == MAP_FAILED) return -1;
   tm_savings_end(savings, 1);
   for (int32_t i = 0; i < f->sources_n; i++) f->sources[i]->batch->rows = f->sources[i]->batch->bad = 0;  /* their text is not here */
   s->drain = s->failed = s->strict_failed = s->heir = 0;
@@ -142,10 +143,11 @@ static int begin_anew(struct tm_worker **worker, struct tm_shadow *shadow, const
   struct tm_budget *budget = w->flows.budget;
   int32_t inputs_n = inputs_of(&w->flows, inputs);
   const struct tm_options *o = tm_shadow_options(w->options, shadow, 1);
-  tm_script_free(w->script);
+  tm_script_retire(w->script);  /* its memory stays, and is the worker's too until that writes there */
   tm_worker_loop_end(w);
   tm_fork_close_others(NULL, 0);
   tm_flow_clear(&w->flows);
+  tm_owned_end();
   tm_ffi_states_orphan(changes);
   w = *worker = tm_worker_set_up(o, w->shared);
   w->flows.changes = changes;
@@ -165,6 +167,7 @@ static int begin_anew(struct tm_worker **worker, struct tm_shadow *shadow, const
   if (rc == 0) rc = tm_script_restore(w->script, text->data, (size_t)text->len, err);
   if (rc == 0) rc = tm_script_compare_begin(w->script, packs, err);
   if (rc == 0 && tm_feed_begin(NULL, &w->flows) != 0) rc = tm_err_set(err, 1, "memory", "no memory to compare decisions");
+  if (rc == 0) tm_script_begin(w->script, w->options);
   return rc;
 }
 
@@ -292,9 +295,4 @@ void tm_shadow_look(struct tm_worker *w) {
   tm_log_info("the candidate %s has ended: %s", s->candidate.path, s->why);
 }
 
-void tm_shadow_leave(struct tm_worker *w, const char *why) {
-  struct tm_shadow *s = w->shared->shadow;
-  if (w->shadow_pid == 0) return;
-  tm_shadow_ended(s, why);
-  end_process(w);
-}
+void tm_shadow_leave(struct tm_worker *w) { end_process(w); }

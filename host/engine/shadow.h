@@ -81,8 +81,8 @@ void tm_shadow_refuse(struct tm_worker *w, const char *why);
 int tm_shadow_fork(struct tm_worker *w, struct tm_err *err);
 /* Has it ended? Then it is waited for, and no more is handed over. Cheap: once a turn. */
 void tm_shadow_look(struct tm_worker *w);
-/* The worker gives its place to another process, or ends: so does the candidate. */
-void tm_shadow_leave(struct tm_worker *w, const char *why);
+/* Another process has the worker's place, and has said that the candidate ended: its process does. */
+void tm_shadow_leave(struct tm_worker *w);
 
 /* ---- the candidate (shadow_run.c) ---- */
 

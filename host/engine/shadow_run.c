@@ -5,6 +5,7 @@
  * worker did of the clock's sake comes as an entry too. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -96,6 +97,7 @@ static const char *take_idle(struct candidate *c, const struct tm_feed_entry *e)
   const char *live = tm_feed_entry_notes(e), *why = NULL;
   int32_t live_n = e->notes_bytes, part;
   double due;
+  see(c, e);
   for (int n = 0; n < TM_PIPELINES_MAX && why == NULL; n++) {
     int source = tm_script_idle(w->script, e->now_ms, &part, &due);
     if (source < 0) break;
@@ -124,11 +126,23 @@ static const char *take_columns(struct candidate *c, const struct tm_feed_entry 
   return NULL;
 }
 
+static const char *take_over(struct candidate *c, const struct tm_feed_entry *e) {
+  struct tm_source *s = source_of(&c->w->flows, e->key);
+  if (s == NULL) return NULL;
+  char *over = realloc((void *)(uintptr_t)s->seen_over, (size_t)e->text_n + 1);
+  if (over == NULL) return "no memory for which files have ended";
+  memcpy(over, tm_feed_text(e), (size_t)e->text_n);
+  s->seen_over = over;
+  s->seen_files = e->text_n;
+  return NULL;
+}
+
 static const char *take(struct candidate *c, const struct tm_feed_entry *e) {
   switch (e->kind) {
     case TM_FEED_BATCH: return take_batch(c, e);
     case TM_FEED_IDLE: return take_idle(c, e);
     case TM_FEED_COLUMNS: return take_columns(c, e);
+    case TM_FEED_OVER: return take_over(c, e);
     default: return "a batch of no kind";
   }
 }
@@ -185,7 +199,7 @@ const char *tm_shadow_run(struct tm_worker *w, struct tm_shadow *s) {
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *source = w->flows.sources[i];
     if (source->kind == TM_SOURCE_LINK) continue;
-    c.seen[i] = (struct tm_source_seen){.key = source->key, .unbegun = {INFINITY, INFINITY}};
+    c.seen[i] = (struct tm_source_seen){.key = source->key, .unbegun = {INFINITY, INFINITY}, .quiet_ms = -1};
     source->seen = &c.seen[i];
   }
   while (why == NULL) {

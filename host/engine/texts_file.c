@@ -1,6 +1,6 @@
 /* texts_file.c - the files of a generation, in a data folder (texts.h): DIR/generation.N.
  *
- *   | "tidemill generation 1\n" | number, before, entries, used (words of this machine) | XXH3 of all behind it | entries as in the slot |
+ *   | "tidemill generation 1\n" | number, before, entries, used (words of this machine) | XXH3 of head and entries | entries as in the slot |
  *
  * A file is written whole under another name and renamed, before anything runs that it tells of. */
 #include <errno.h>
@@ -85,6 +85,11 @@ static void prune(const struct tm_texts *t, const struct tm_io *io, const char *
 
 /* ---- one of them ---- */
 
+/* Of the head, but for the hash itself, and of as many bytes of entries as it says. */
+static uint64_t hash_of(const struct head *h, const struct tm_texts *t) {
+  return XXH3_64bits_withSeed(t + 1, (size_t)h->used, XXH3_64bits(h, offsetof(struct head, hash)));
+}
+
 int tm_texts_save(const struct tm_texts *t, const struct tm_io *io, const char *dir, struct tm_err *err) {
   char name[40];
   struct head h = {.number = t->number, .before = t->before, .entries = t->entries, .used = t->used};
@@ -92,7 +97,7 @@ int tm_texts_save(const struct tm_texts *t, const struct tm_io *io, const char *
   char *all = malloc(sizeof h + (size_t)t->used);
   if (all == NULL) return tm_err_set(err, 1, "memory", "no memory to keep a generation of scripts");
   memcpy(h.magic, magic, sizeof magic);
-  h.hash = XXH3_64bits(t + 1, (size_t)t->used);
+  h.hash = hash_of(&h, t);
   memcpy(all, &h, sizeof h);
   memcpy(all + sizeof h, t + 1, (size_t)t->used);
   int rc = tm_data_file_write(io, dir, name_of(t->number, name), all, (int64_t)(sizeof h + t->used), err);
@@ -116,7 +121,7 @@ int tm_texts_load(struct tm_texts *t, int32_t number, const struct tm_io *io, co
   int whole = n == (int64_t)sizeof h && memcmp(h.magic, magic, sizeof magic) == 0 && h.number == number && h.used <= TM_TEXTS_BYTES;
   if (whole) {
     n = tm_io_pread_all(io, fd, t + 1, (size_t)h.used, sizeof h);
-    whole = n == (int64_t)h.used && XXH3_64bits(t + 1, (size_t)h.used) == h.hash;
+    whole = n == (int64_t)h.used && hash_of(&h, t) == h.hash;
   }
   io->close(io, fd);
   if (!whole) return damaged(path, err);

@@ -31,12 +31,6 @@ enum turn { TURN_AGAIN, TURN_WAIT, TURN_END, TURN_FAILED };
 
 /* ---- reading ---- */
 
-static int by_name(const void *a, const void *b) {
-  const struct tm_source *x = *(struct tm_source *const *)a, *y = *(struct tm_source *const *)b;
-  int rc = strcmp(x->name, y->name);
-  return rc != 0 ? rc : x->index - y->index;
-}
-
 static int64_t generate(struct tm_worker *w, struct tm_source *s, struct tm_err *err) {
   struct tm_source_state *st = s->state;
   if (st->eof) return 0;
@@ -273,6 +267,7 @@ static int settle_idle(struct tm_worker *w) {
   if (source < 0) return 0;
   struct tm_source *s = w->flows.sources[source];
   w->settled_ms[source] = now;
+  tm_feed_idle(&w->flows);
   w->current[tm_flow_island(&w->flows, s)] = s;
   tm_flow_settle(&w->flows, s, part);
   return 1;
@@ -333,18 +328,6 @@ static int keep(struct tm_worker *w, struct tm_err *err) {
   w->cutting = 0;
   w->cut_from_ns = w->io->mono_ns(w->io) + CUT_AGAIN_NS;
   return 0;
-}
-
-/* The last epoch: nothing is on its way any more. */
-static int keep_all(struct tm_worker *w, struct tm_err *err) {
-  struct tm_epochs *e = w->flows.epochs;
-  int rc = 0;
-  if (e == NULL || tm_epochs_looks(e)) return 0;
-  while ((rc = tm_epochs_step(e, err)) > 0) {}
-  w->shared->stopped = 1;
-  if (rc == 0) rc = tm_epochs_cut(e, !w->cut_short, err);
-  while (rc == 0 && (rc = tm_epochs_step(e, err)) > 0) rc = 0;
-  return rc == 0 ? tm_epochs_finish(e, err) : -1;
 }
 
 /* A turn of every island: what is left to be done at most. *asked: some wait, and were asked whether anything has come for them. */
@@ -413,135 +396,4 @@ int tm_worker_run(struct tm_worker *w, struct tm_err *err) {
       case TURN_FAILED: return -1;
     }
   }
-}
-
-int tm_worker_load(struct tm_worker *w, int checked, struct tm_err *err) {
-  const struct tm_options *o = w->options->shadow ? w->options : tm_shadow_options(w->options, w->shared->shadow, 0);
-  w->flows.io = w->io;
-  w->flows.shared = w->shared;
-  w->flows.max_event = o->max_event;
-  w->flows.max_rows = o->max_rows;
-  w->shared->flow.max_rows = o->max_rows;
-  tm_undo_restore(&w->shared->undo);  /* before anything is found again */
-  w->flows.compiled = w->shared->compiled;
-  w->flows.compiles = checked && w->flows.compiled != NULL && w->flows.compiled->entries == 0;
-  w->script = tm_script_new(o, w->shared, &w->flows, err);
-  if (w->script == NULL) return -1;
-  w->flows.script = w->script;
-  w->flows.texts = w->texts;
-  int rc = tm_script_load(w->script, o, checked, err);
-  if (!checked) w->flows.texts = NULL;  /* what scripts read later is not what they are made of */
-  return rc;
-}
-
-/* For control's words about a death. */
-void tm_worker_name_pipelines(struct tm_worker *w) {
-  for (int32_t i = 0; i < w->flows.pipelines_n && i < TM_SHARED_PIPELINES; i++)
-    memcpy(w->shared->pipelines[i], w->flows.pipelines[i]->name, sizeof w->shared->pipelines[i]);
-}
-
-/* Input that stopped making sense was told when it was met; a run that left some unread has failed. */
-static int all_read(const struct tm_worker *w) {
-  for (int32_t i = 0; i < w->flows.sources_n; i++)
-    if (w->flows.sources[i]->state->broken) return 0;
-  return 1;
-}
-
-/* What the data folder keeps, into a block that is as new: also when it is that of a worker that died. */
-static int open_epochs(struct tm_worker *w, const struct tm_options *o, struct tm_err *err) {
-  if (o->data == NULL) return 0;
-  w->flows.epochs = tm_epochs_open(o, w->shared, err);
-  if (w->flows.epochs == NULL) return -1;
-  tm_worker_hear(w);
-  return 0;
-}
-
-int tm_worker_told(const struct tm_err *err, int otherwise) {
-  tm_log_error("%s", err->detail);
-  return err->exit_code != 0 ? err->exit_code : otherwise;
-}
-
-int tm_worker_open(struct tm_worker *w, struct tm_err *err) {
-  if (tm_flow_open(&w->flows, err) != 0) return -1;
-  for (int32_t i = 0; i < w->flows.sources_n; i++) w->order[i] = w->flows.sources[i];
-  qsort(w->order, (size_t)w->flows.sources_n, sizeof w->order / TM_SOURCES_MAX, by_name);
-  tm_flow_recover(&w->flows);
-  for (int32_t i = 0; i < w->flows.islands_n; i++) w->current[i] = w->flows.roots[i];
-  return 0;
-}
-
-/* `tidemill state import`: what is read becomes the next epoch, whole, or nothing of it does. */
-static int import_all(struct tm_worker *w, struct tm_err *err) {
-  double keys = 0;
-  w->cut_short = !tm_epochs_ended(w->flows.epochs);  /* it is ended as it was */
-  if (tm_script_import(w->script, &keys, err) != 0 || keep_all(w, err) != 0) return tm_worker_told(err, 1);
-  tm_log_info("%.0f key%s imported", keys, keys == 1 ? "" : "s");
-  return 0;
-}
-
-/* Which generation the first scripts of this process are: of a run that is kept the one before, if nothing of them has changed. */
-static int settle_generation(struct tm_worker *w, struct tm_err *err) {
-  struct tm_shared *s = w->shared;
-  struct tm_texts *t = w->texts, *before = NULL;
-  int32_t was = tm_epochs_generation(w->flows.epochs);
-  int rc = 0;
-  if (t == NULL || s->generation != 0) return 0;
-  if (was > 0 && (before = tm_texts_new()) != NULL && tm_texts_load(before, was, w->io, w->options->data, err) == 0 && tm_texts_within(t, before)) {
-    t->number = was;
-    t->before = before->before;
-  } else {
-    t->number = was + 1;
-    t->before = was;
-    if (w->flows.epochs != NULL && !tm_epochs_looks(w->flows.epochs)) rc = tm_texts_save(t, w->io, w->options->data, err);
-  }
-  tm_texts_free(before);
-  s->generation = t->number;
-  return rc;
-}
-
-static struct tm_worker worker;
-
-struct tm_worker *tm_worker_set_up(const struct tm_options *o, struct tm_shared *shared) {
-  memset(&worker, 0, sizeof worker);
-  worker.options = o;
-  worker.io = &tm_io_real;
-  worker.shared = shared;
-  worker.reloads = shared->reload;
-  worker.texts = shared->texts;
-  shared->flow.watched = tm_feed_is_on();  /* one that died may have been watched */
-  worker.shadows = shared->shadow != NULL && shared->shadow->phase != TM_SHADOW_ASKED ? shared->shadow->asked : 0;
-  worker.replays = o->replay != NULL;
-  tm_worker_loop_begin(&worker);
-  return &worker;
-}
-
-int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
-  struct tm_worker *w = tm_worker_set_up(o, shared);
-  struct tm_err err = {0};
-  if (open_epochs(w, o, &err) != 0) return tm_worker_told(&err, 1);
-  if (tm_epochs_ended(w->flows.epochs) && !tm_epochs_looks(w->flows.epochs) && !o->import) {
-    if (tm_flow_ended(shared, w->io, &err) != 0) return tm_worker_told(&err, 1);
-    tm_log_info("%s: its run has come to the end of its input; --reset starts anew", o->data);
-    shared->phase = TM_PHASE_DONE;
-    return 0;
-  }
-  if (tm_worker_load(w, 0, &err) != 0) return tm_worker_told(&err, 1);
-  if (settle_generation(w, &err) != 0) return tm_worker_told(&err, 1);
-  if (w->flows.epochs != NULL && tm_epochs_prepare(w->flows.epochs, &w->flows, w->script, &err) != 0) return tm_worker_told(&err, 1);
-  if (tm_worker_open(w, &err) != 0) return tm_worker_told(&err, 1);
-  tm_worker_name_pipelines(w);
-  if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return tm_worker_told(&err, 1);
-  if (o->import) return import_all(w, &err);
-  if (tm_epochs_looks(w->flows.epochs) && !tm_epochs_goes_again(w->flows.epochs))
-    w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
-  shared->phase = TM_PHASE_RUNNING;
-  int rc = tm_worker_run(w, &err);
-  tm_flow_count(&w->flows);
-  tm_script_count_traces(w->script);
-  if (rc != 0 || keep_all(w, &err) != 0) return tm_worker_told(&err, 1);
-  if (o->state != NULL && w->cut_short && strcmp(o->state, "why") != 0)
-    tm_log_warning("the run ended before its input did: %s after %llu events", strcmp(o->state, "backtest") == 0 ? "this is the report" : "these are the states",
-                   (unsigned long long)shared->counters.events_in);
-  shared->phase = TM_PHASE_DONE;
-  return all_read(w) && !shared->failed ? 0 : 1;
 }

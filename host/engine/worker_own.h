@@ -44,7 +44,7 @@ struct tm_worker {
   uint64_t events_at_flush;
   struct tm_texts *texts;                   /* where its scripts are loaded from (texts.h); NULL: from the disk */
   struct tm_script *retired;                /* that of the process it was forked from, to be freed when there is time; NULL none */
-  uint64_t retired_ns;
+  uint64_t retired_ns;                      /* by then */
   pid_t before, control;                    /* the process it was forked from, until it is gone, and control; 0: it is */
   int holding;                              /* no epoch is cut, as the last one is waited for by who yields */
   int yielding;                             /* no batch is begun, as a child is to take over (reload.h) */

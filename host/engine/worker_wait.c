@@ -119,6 +119,7 @@ static void wait_for_sources(struct tm_worker *w) {
     if (due > 0 && (first == 0 || due < first)) first = due;
   }
   if (w->before != 0) first = now + ADOPT_LOOK_NS;
+  if (w->retired != NULL && (first == 0 || first > w->retired_ns)) first = w->retired_ns;
   if ((w->yielding || w->holding) && (first == 0 || first > now + YIELD_LOOK_NS)) first = now + YIELD_LOOK_NS;
   ev_timer_stop(w->loop, &w->due);
   if (w->idle_due_ms < INFINITY) {

@@ -49,14 +49,19 @@ static struct tm_batch *batch_new(int32_t format, const struct tm_csv_out *csv) 
   return NULL;
 }
 
-static struct tm_files *drop(struct tm_files *f) {
-  if (f == NULL) return NULL;
+void tm_files_free(struct tm_files *f) {
+  if (f == NULL) return;
   free(f->fds);
   free(f->slots);
   free(f->begun_path);
   batch_free(f->batch);
   batch_free(f->counted);
+  tm_path_template_free(f->template);
   free(f);
+}
+
+static struct tm_files *drop(struct tm_files *f) {
+  tm_files_free(f);
   return NULL;
 }
 

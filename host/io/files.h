@@ -51,6 +51,8 @@ size_t tm_files_packed_size(int32_t row_max);
 struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, int32_t format, const struct tm_csv_out *csv,
                               int32_t row_max, const struct tm_files_memory *memory, const struct tm_io *io, struct tm_undo *undo,
                               struct tm_err *err);
+/* Nothing is written any more. */
+void tm_files_free(struct tm_files *f);
 /* The run is kept: `begun` is where it is said which files were begun. Before it is opened. 0, or -1 no memory. */
 int tm_files_kept(struct tm_files *f, const char *begun);
 /* Finds out what can go wrong before anything is read; again after a death. 0, or -1 err. */

@@ -14,6 +14,7 @@
 
 #include "../base/buf.h"
 #include "../base/log.h"
+#include "../base/owned.h"
 #include "paths.h"
 
 enum { LAST = 16, TOLD_MAX = 20, LOOK_MS = 1000, FILES_SPARE = 200 };
@@ -214,7 +215,7 @@ static void raise_limit(void) {
 }
 
 struct tm_follow *tm_follow_open(struct tm_source *s, struct tm_follow_state *state, struct tm_err *err) {
-  struct tm_follow *f = calloc(1, sizeof *f);
+  struct tm_follow *f = tm_owned_calloc(1, sizeof *f);
   if (f == NULL) {
     tm_err_set(err, 1, "memory", "no memory for the files that are followed");
     return NULL;

@@ -86,7 +86,10 @@ struct tm_source_seen {
   int32_t part;              /* tm_source_part */
   int32_t over;              /* tm_source_parts_over */
   int32_t live;              /* its batches are of one that is taken as it comes */
+  int32_t file;              /* the one at hand: those in front of it are over */
+  int32_t done;
   int32_t pad;
+  double quiet_ms;           /* since when it has been asked and had nothing; 0: that is not known of its files; -1: it had something, or was not asked */
 };
 
 struct tm_source {
@@ -148,6 +151,8 @@ struct tm_source {
   int empty_told;
   const struct tm_source_seen *seen;  /* it is read by another process, and is not open here; NULL: it is read here */
   const char *seen_name;     /* where the batch at hand came from, then */
+  const char *seen_over;     /* by file: 1 it is read to its end; NULL: they go one after the other */
+  int32_t seen_files;
 };
 
 /* What reading brought. */

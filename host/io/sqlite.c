@@ -84,6 +84,14 @@ struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *ho
   return q;
 }
 
+void tm_sqlite_free(struct tm_sqlite *q) {
+  if (q == NULL) return;
+  tm_columns_free(q->columns);
+  free((char *)(uintptr_t)q->how.table);
+  free((char *)(uintptr_t)q->how.sink);
+  free(q);
+}
+
 struct tm_columns *tm_sqlite_columns(struct tm_sqlite *q) { return q->columns; }
 int tm_sqlite_fd(const struct tm_sqlite *q) { return q->fd; }
 const char *tm_sqlite_trouble(const struct tm_sqlite *q) { return q->trouble; }

@@ -58,6 +58,8 @@ size_t tm_sqlite_text_size(int32_t row_max);
 /* path is borrowed. NULL and err. */
 struct tm_sqlite *tm_sqlite_new(const char *path, const struct tm_sqlite_how *how, const struct tm_sqlite_memory *memory,
                                 const struct tm_io *io, struct tm_undo *undo, struct tm_err *err);
+/* One whose thread has ended, and which is closed or another process's. */
+void tm_sqlite_free(struct tm_sqlite *q);
 /* For tm_out.columns of those who write it. */
 struct tm_columns *tm_sqlite_columns(struct tm_sqlite *q);
 /* Finds out what can go wrong before anything is read, and starts the thread; a new worker only that. 0, or -1 err. */

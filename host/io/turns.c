@@ -203,6 +203,8 @@ double tm_source_unbegun(const struct tm_source *s, int begins) {
 }
 
 int tm_source_part_over(const struct tm_source *s, int32_t part) {
+  if (s->seen != NULL && s->seen_over != NULL) return s->seen->done || (part < s->seen_files && s->seen_over[part]);
+  if (s->seen != NULL) return s->seen->done || (s->kind == TM_SOURCE_FILE && s->follow_state == NULL && part < s->seen->file);
   if (s->state->done) return 1;
   if (s->follow_state != NULL || s->kind != TM_SOURCE_FILE) return 0;
   return s->turns != NULL && s->turns->files != NULL ? s->turns->files[part].over : part < s->state->file;

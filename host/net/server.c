@@ -18,9 +18,10 @@
 #include "unix_path.h"
 
 enum { BACKLOG = 64, ANSWER_MAX = 16 << 20, CLOSE_MS = 500 };
-static const double READ_S = 10, WRITE_S = 10;
+static const double READ_S = 10, WRITE_S = 10, LINGER_S = 1;
 
-enum visit_state { VISIT_FREE = 0, VISIT_READ, VISIT_SERVED, VISIT_WRITE };
+/* LINGER: it is answered; what still comes is dropped, as closing with something unread would take the answer away */
+enum visit_state { VISIT_FREE = 0, VISIT_READ, VISIT_SERVED, VISIT_WRITE, VISIT_LINGER };
 
 struct tm_visit {
   struct tm_server *server;
@@ -78,11 +79,36 @@ static int write_some(struct tm_visit *v) {
   return 1;
 }
 
+static void on_rest(struct ev_loop *loop, ev_io *w, int revents) {
+  struct tm_visit *v = w->data;
+  char waste[4096];
+  (void)loop;
+  (void)revents;
+  ssize_t n = recv(v->fd, waste, sizeof waste, 0);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) visit_end(v);
+}
+
+/* All is written. */
+static void linger(struct tm_visit *v) {
+  ev_io_stop(v->server->loop, &v->io);
+  if (v->fd < 0 || shutdown(v->fd, SHUT_WR) != 0) {
+    visit_end(v);
+    return;
+  }
+  v->state = VISIT_LINGER;
+  ev_io_init(&v->io, on_rest, v->fd, EV_READ);
+  v->io.data = v;
+  ev_io_start(v->server->loop, &v->io);
+  ev_timer_stop(v->server->loop, &v->late);
+  ev_timer_set(&v->late, LINGER_S, 0);
+  ev_timer_start(v->server->loop, &v->late);
+}
+
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents) {
   struct tm_visit *v = w->data;
   (void)loop;
   (void)revents;
-  if (write_some(v)) visit_end(v);
+  if (write_some(v)) linger(v);
 }
 
 void tm_visit_answer(struct tm_visit *v, int status, const char *json, size_t n) {
@@ -93,8 +119,12 @@ void tm_visit_answer(struct tm_visit *v, int status, const char *json, size_t n)
   int head_n = snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
                         status, tm_http_reason(status), n);
   v->state = VISIT_WRITE;
-  if (v->fd < 0 || tm_buf_put(&v->out, head, head_n) != 0 || tm_buf_put(&v->out, json, (int32_t)n) != 0 || write_some(v)) {
+  if (v->fd < 0 || tm_buf_put(&v->out, head, head_n) != 0 || tm_buf_put(&v->out, json, (int32_t)n) != 0) {
     visit_end(v);
+    return;
+  }
+  if (write_some(v)) {
+    linger(v);
     return;
   }
   ev_io_init(&v->io, on_writable, v->fd, EV_WRITE);

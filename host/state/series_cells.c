@@ -14,12 +14,15 @@ int32_t tm_ffi_series_push(struct tm_state *s, void *record, int32_t field, cons
   struct tm_table *t = tm_table_of(s);
   struct tm_series x = tm_series_of(t, record, field);
   int32_t mark = t->log->pub.used, code = 0;
+  const struct tm_state_ref before = *x.ref;  /* lies in the record, which was kept when it was announced */
   uint64_t *e = tm_series_insert(&x, x.ref->n);
   if (e == NULL) code = TM_STATE_NO_MEMORY;
   for (uint32_t c = 0; code == 0 && c < x.size / TM_CELL_BYTES; c++) {
     e[c] = 0;
     code = tm_tagged_put(t, cells + c, e + c);
   }
-  if (code != 0) tm_changes_undo(t->log, mark);
+  if (code == 0) return 0;
+  tm_changes_undo(t->log, mark);
+  *x.ref = before;
   return code;
 }

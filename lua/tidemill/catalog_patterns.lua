@@ -7,7 +7,9 @@ local M = {}
 local MIGRATE = require('tidemill.catalog_shared').MIGRATE
 
 M.operators = {
-  { name = 'match', signature = ':match(pattern [, { timeouts =, max_partial =, on_full =, order_by =, emit =, lateness =, max_late = }])', cost_ns = 1000, state = true,
+  { name = 'match',
+    signature = ':match(pattern [, { timeouts =, max_partial =, on_full =, order_by =, emit =, lateness =, max_late = }])',
+    cost_ns = 1000, state = true,
     bounds = { 'within', 'unbounded' },
     about = 'Sequences of events of a key that fit a pattern: a row each.',
     more = { 'Events are matched in order of time when the watermark has passed them, those of one time as they arrived, or by the field',
@@ -20,7 +22,8 @@ M.operators = {
       { 'max_partial', 'number', 'matches of a key that may have begun', default = '10000' },
       { 'on_full', 'string', 'what one more does: the oldest goes, or no further one begins, or the run ends; what goes is counted',
         one_of = { 'oldest', 'refuse', 'stop' }, default = 'oldest' },
-      { 'emit', 'string', "'final': a match is sent once; 'retract': late events correct it", one_of = { 'final', 'retract' }, default = 'final' },
+      { 'emit', 'string', "'final': a match is sent once; 'retract': late events correct it",
+        one_of = { 'final', 'retract' }, default = 'final' },
       { 'lateness', 'any', "how far behind the watermark an event may be under emit 'retract'" },
       { 'max_late', 'number', 'events of a key that are kept for it; with more, those before the newer half are final', default = '10000' },
       { 'order_by', 'string', 'a field that orders events of one time; those without it come first' },

@@ -41,9 +41,9 @@ return function(emit, Gen)
     return { list = takes, is_checked = is_checked }
   end
 
-  --- The conditions of features that C can tell for a whole batch (host/event/filter.c). fill(): does so for the batch at hand; flags[i]: by
-  --- row, those of group i that hold; unsure: by row, whether Lua has to be asked; nodes: what they read; rest(e, row): the event's flags
-  --- where some of its conditions only Lua can tell, else nil.
+  --- The conditions of features that C can tell for a whole batch (host/event/filter.c). fill(): does so for the batch at hand; flags[i]:
+  --- by row, those of group i that hold; unsure: by row, whether Lua has to be asked; nodes: what they read; rest(e, row): the event's
+  --- flags where some of its conditions only Lua can tell, else nil.
   local function conditions_of(g, view, set, is_checked)
     local counted = {}
     for _, slot in ipairs(set.asked.slots) do counted[slot.field] = slot.takes == 'number' or counted[slot.field] end

@@ -123,7 +123,7 @@ return function(emit, Gen)
   local function put_decide(g, view, D, set, put_suppress, w, inner)
     g:put('local send = %s.decide(j, st%d.time)', D, view.level)
     if put_suppress then put_suppress(D, w) end
-    if set.reads_decisions then g:put('%s.decided(set, j, %s.decision, %s.score)', D, D, D) end
+    if set.reads_decisions then g:put('%s.decided(j, %s.decision)', D, D) end
     g:put('if send then rows%d() end', inner.level)
   end
 
@@ -137,7 +137,7 @@ return function(emit, Gen)
     local J = rules.new(pack, set, view, many)
     local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields,
       place = ids.namer(pack, g.pipeline.source), watch = rec.watch })
-    function decide.decided(of, j, decision, score) of:decided(j, decision, score) end
+    function decide.decided(j, decision) set:decided(j, decision) end
     local P = { n = 0, pos = 0, judged = false, judging = false, taking = false, retry = false, done = -1, home = J.home, many = many,
       J = J }
     local times = ffi.new('double[?]', rules.ROWS)

@@ -140,7 +140,9 @@ return function(emit, Gen)
       table.concat(calls, ', '), Xn)
     -- what stands behind is reached by what is due alone
     local behind = clock
-    if Gen.is_delayed(step) then behind, P.before = g:delay_clock(step, view, clock, (rec.pattern.within or math.huge) + (rec.lateness or 0)) end
+    if Gen.is_delayed(step) then
+      behind, P.before = g:delay_clock(step, view, clock, (rec.pattern.within or math.huge) + (rec.lateness or 0))
+    end
     g.key = key and { names = key.names, composite = key.composite, nodes = g:field_nodes(inner, key.names), made = true } or nil
     g.clock = behind
     put_fire(g, step, P, X, inner, hold)

@@ -21,6 +21,7 @@ Who wants to see each decision as it is made gives `watch` (backtest.lua, why.lu
 ]]
 
 local cards = require 'tidemill.pack_cards'
+local duration = require 'tidemill.duration'
 local files = require 'tidemill.pack_files'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
@@ -33,10 +34,13 @@ local band, rshift = lib.bit.band, lib.bit.rshift
 
 local M = {}
 
+local TOLD = 256   -- rules that a summary has room for, TM_SHARED_RULES
+
 M.FIELDS = { 'decision', 'score', 'reasons', 'rules', 'features', 'pack', 'version', 'event', 'at', 'id' }
 
---- A value in the text of a reason: whole numbers as they are, others with two decimals at most.
-local function shown(v)
+--- A value in the text of a reason: whole numbers as they are, others with two decimals at most; format ':time': milliseconds as '9h26m'.
+local function shown(v, format)
+  if format == ':time' and type(v) == 'number' and v - v == 0 then return duration.short(v) end
   if type(v) == 'number' then
     if v == floor(v) and v < 1e15 and v > -1e15 then return ('%.0f'):format(v) end
     return (('%.2f'):format(v):gsub('0+$', ''):gsub('%.$', ''))
@@ -53,11 +57,11 @@ local function reason_text(rule, J)
     if type(part) == 'string' then
       parts[i] = part
     elseif part[1] == 'f' then
-      parts[i] = shown(J.f[part[2]])
+      parts[i] = shown(J.f[part[2]], part[3])
     elseif part[1] == 'tx' then
-      parts[i] = shown(J.tx[part[2]])
+      parts[i] = shown(J.tx[part[2]], part[3])
     else
-      parts[i] = shown(rule.values[part[2]])
+      parts[i] = shown(rule.values[part[2]], part[3])
     end
   end
   return table.concat(parts)
@@ -119,7 +123,7 @@ local function new_guard(pack, name)
       if not G.tripped then
         G.tripped, G.trips = true, G.trips + 1
         lib.host.warn(("pack %s: more than %d decisions '%s' within %s; further ones become '%s' until there are fewer (guarded)"):format(
-          pack.name, g.max, g.decision, require 'tidemill.duration'.text(g.within), g.action))
+          pack.name, g.max, g.decision, duration.text(g.within), g.action))
       end
       return g.action, true
     end
@@ -277,13 +281,13 @@ function M.stats(J)
   return out
 end
 
---- What never decided anything, as sentences with the place: rules without a match, `needs` that are always unknown, exceptions
---- that were never used.
+--- What never decided anything, as sentences with the place (for pack_files.told): rules without a match, `needs` that are always
+--- unknown, exceptions that were never used.
 function M.coverage(J)
   local out = {}
   for i, rule in ipairs(J.list) do
     local s = J.R.stats[i - 1]
-    local function say(place, text) out[#out + 1] = { rule = rule.id, place = files.told(place), text = text } end
+    local function say(place, text) out[#out + 1] = { rule = rule.id, place = place, text = text } end
     if s.looked == 0 then
       say(rule.place, rule.only[1] and 'its `only` never held' or 'no event came to it')
     elseif s.unknowns == s.looked then
@@ -301,20 +305,30 @@ end
 --- Tells the host what each rule did, for the summary: those with something to say first, then by matches.
 function M.tell(J, name)
   local notes = {}
-  for _, c in ipairs(M.coverage(J)) do notes[c.rule] = (notes[c.rule] and notes[c.rule] .. '; ' or '') .. c.place .. ': ' .. c.text end
+  for _, c in ipairs(M.coverage(J)) do
+    notes[c.rule] = notes[c.rule] or {}
+    table.insert(notes[c.rule], c)
+  end
+  --- A note as text. Places are looked for in files, which for thousands of rules takes seconds: only of what is shown.
+  local function text_of(s, shown_too)
+    if s.raised then return 'raised first: ' .. s.raised end
+    local parts = {}
+    for i, c in ipairs(shown_too and notes[s.id] or {}) do parts[i] = files.told(c.place) .. ': ' .. c.text end
+    return table.concat(parts, '; ')
+  end
   local list = M.stats(J)
   for i, s in ipairs(list) do
     s.at = i
-    s.note = s.raised and 'raised first: ' .. s.raised or notes[s.id] or ''
+    s.noted = s.raised ~= nil or notes[s.id] ~= nil
   end
   table.sort(list, function(a, b)
-    if (a.note ~= '') ~= (b.note ~= '') then return a.note ~= '' end
+    if a.noted ~= b.noted then return a.noted end
     if a.matches ~= b.matches then return a.matches > b.matches end
     return a.at < b.at
   end)
-  for _, s in ipairs(list) do
+  for i, s in ipairs(list) do
     lib.host.rule_done(name .. '/' .. s.id, s.mode, s.matches, s.counted, s.errors, s.unknowns, s.ns,
-      (s.note:gsub('%z', ' ')), s.called)
+      (text_of(s, i <= TOLD):gsub('%z', ' ')), s.called)
   end
 end
 

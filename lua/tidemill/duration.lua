@@ -39,6 +39,19 @@ function M.text(ms)
   return #parts > 0 and table.concat(parts) or '0s'
 end
 
+--- Milliseconds for people: the two largest units, '9h26m', '13m2s'.
+---@param ms number
+function M.short(ms)
+  local parts, left = {}, math.floor(math.abs(ms))
+  for _, unit in ipairs { 'd', 'h', 'm', 's', 'ms' } do
+    local n = math.floor(left / unit_ms[unit])
+    if #parts > 0 or n > 0 then parts[#parts + 1] = n > 0 and ('%.0f%s'):format(n, unit) or '' end
+    left = left - n * unit_ms[unit]
+    if #parts == 2 then break end
+  end
+  return (ms < 0 and '-' or '') .. (#parts > 0 and table.concat(parts) or '0s')
+end
+
 local per_second = { s = 1, m = 1 / 60, h = 1 / 3600 }
 
 --- '1000/s', '6/m' as events a second, or nil and why not.

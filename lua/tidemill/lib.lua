@@ -56,6 +56,9 @@ function M.tostring(v)
   return t
 end
 
+--- The library is at work that is long by itself, with many things one behind the other: the deadline counts anew.
+function M.at_work() M.flow.marker.sub = M.flow.marker.sub + 1 end
+
 local text_mt = {}
 
 --- A value as its JSON text, bytes untouched. kind: enum tm_kind; num: a number's value; typ: its declared type.

@@ -9,13 +9,15 @@ pack_rules.lua - the rules of a pack as they are written, read and checked. A fi
     rollout = { percent = 20, by = 'card' },           -- the others are in shadow
     params = { kmh = { default = 900, min = 300, max = 2000 } },
     when = function(tx, f, p, lists) return f.travel_kmh > p.kmh end,
-    reason = '{f.travel_km} km at {f.travel_kmh} km/h', why = 'text for people', false_positives = 'text for people' }
+    reason = '{f.travel_km} km at {f.travel_kmh} km/h',   -- {f.since:time}: milliseconds as '9h26m'
+    why = 'text for people', false_positives = 'text for people' }
 
 What `when` reads of its four arguments is found in its bytecode: a field, feature, param or list that is not there is a load error.
 ]]
 
 local bytecode = require 'tidemill.bytecode'
 local files = require 'tidemill.pack_files'
+local lib = require 'tidemill.lib'
 local suggest = require 'tidemill.suggest'
 local fault, shown, sorted = files.fault, files.shown, files.sorted
 
@@ -104,15 +106,15 @@ local function condition(set, pack, path, id, field, v)
   return c
 end
 
---- A reason as a list of texts and { 'f' | 'tx' | 'p', name }.
+--- A reason as a list of texts and { 'f' | 'tx' | 'p', name, format }; format: '' or ':time', for milliseconds.
 local function template(text, check)
   local parts, at = {}, 1
   while true do
-    local from, to, kind, name = text:find('{(%a+)%.([%w_]+)}', at)
+    local from, to, kind, name, format = text:find('{(%a+)%.([%w_]+)(:?%a*)}', at)
     if not from then break end
     if from > at then parts[#parts + 1] = text:sub(at, from - 1) end
-    check(kind, name)
-    parts[#parts + 1] = { kind, name }
+    check(kind, name, format)
+    parts[#parts + 1] = { kind, name, format }
     at = to + 1
   end
   if at <= #text then parts[#parts + 1] = text:sub(at) end
@@ -197,8 +199,12 @@ local function read_rule(set, pack, path, v)
   end
   check_reads(pack, rule)
   local of = { f = { 'feature', pack.features }, tx = { 'field', pack.fields }, p = { 'param', rule.params } }
-  rule.reason = template(v.reason or '', function(kind, name)
+  rule.reason = template(v.reason or '', function(kind, name, format)
     local place = set:at(path, 'reason', v.id)
+    if format ~= '' and format ~= ':time' then
+      fault(place, ("the rule '%s': a reason writes milliseconds as a time with {%s.%s:time}, and has no other form, found '%s'"):format(
+        v.id, kind, name, format))
+    end
     set:known(place, ("the rule '%s': a reason has {f.feature}, {tx.field} and {p.param}, not"):format(v.id), kind, { 'f', 'tx', 'p' })
     if of[kind][2][name] == nil then
       fault(place, ("the rule '%s': the reason names the %s '%s', which the pack does not have%s"):format(v.id, of[kind][1], name,
@@ -219,6 +225,7 @@ function M.load(set, pack)
     local v, path = set:value(name, true)
     for _, one in ipairs(v[1] ~= nil and v or { v }) do
       local rule = read_rule(set, pack, path, one)
+      lib.at_work()
       local other = by_id[rule.id]
       if other then
         fault(rule.place, ("the id '%s' is that of the rule at %s; ids are the pack's"):format(rule.id, files.told(other.place)))

@@ -90,8 +90,8 @@ local function check_group(where, what, name, group, link)
   while group.stages[at].optional or group.stages[at].link == 'not_next' do at = at - 1 end
   last = group.stages[at]
   if last.link == 'not_followed_by' then
-    fault(where, ("%s: the group '%s' may end in not_followed_by '%s', as what stands behind that is optional; write it behind the group, " ..
-      'or two patterns, one with what is optional and one without'):format(what, name, last.name))
+    fault(where, ("%s: the group '%s' may end in not_followed_by '%s', as what stands behind that is optional; write it behind the " ..
+      'group, or two patterns, one with what is optional and one without'):format(what, name, last.name))
   end
 end
 

@@ -16,6 +16,7 @@ until the watermark has passed them; what is over goes before an event of that t
 local lib = require 'tidemill.lib'
 local buffer = require 'tidemill.patterns_buffer'
 local waits = require 'tidemill.patterns_waits'
+local conditions = require 'tidemill.patterns_conditions'
 local keep = require 'tidemill.keep'
 local graphs = require 'tidemill.patterns_graph'
 local state = require 'tidemill.state'
@@ -43,62 +44,14 @@ local PROCEED = graphs.PROCEED
 local MORE = C.TM_STATE_MORE
 local doubles, double_ptr = ffi.typeof 'double[?]', ffi.typeof 'double *'
 
--- Conditions ---------------------------------------------------------------------------
-
---- Functions that say whether an edge holds for the event at hand. calls: user's functions with the view in place, f(m), by number, filled
---- in later; each is asked once an event, or once an event and run.
-local function compile_conditions(graph, calls)
-  local env = { event_seen = {}, run_seen = {}, m = false, match = false }
-  local text = { [[
-local env, calls = ...
-local event_seen, run_seen = env.event_seen, env.run_seen
-local function event(i)
-  local v = event_seen[i]
-  if v == nil then
-    v = calls[i](false) and true or false
-    event_seen[i] = v
-  end
-  return v
-end
-local function run(i)
-  local v = run_seen[i]
-  if v == nil then
-    local m = env.m
-    if not m then
-      m = env.match()
-      env.m = m
-    end
-    v = calls[i](m) and true or false
-    run_seen[i] = v
-  end
-  return v
-end
-local list = {}
-]] }
-  local numbers = {}
-  for _, s in ipairs(graph.states) do
-    for _, e in ipairs(s.edges) do
-      if type(e.cond) == 'string' and not numbers[e.cond] then
-        numbers[e.cond] = #text
-        text[#text + 1] = ('list[%d] = function() return %s end\n'):format(#text, e.cond)
-      end
-    end
-  end
-  text[#text + 1] = 'return list'
-  local list = assert(loadstring(table.concat(text), '=tidemill.patterns'))(env, calls)
-  for _, s in ipairs(graph.states) do
-    for _, e in ipairs(s.edges) do e.holds = type(e.cond) == 'string' and list[numbers[e.cond]] or nil end
-  end
-  return env
-end
-
 local function clear(t) for k in pairs(t) do t[k] = nil end end
 
 -- A step -------------------------------------------------------------------------------
 
----@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by); main: of state.open;
----   clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its JSON;
----   hold: where rows go; tally: struct tm_out_tally * or nil; show(t, text, len): these bytes are the event that conditions see, its time t
+---@param o table name: "pipeline/step"; rec: the step's (graph, pattern, timeouts, max_partial, on_full, order_by, lateness); main: of
+---   state.open; clock: struct tm_clock *; key: { names, composite } or nil; copy(text, len): an event in Lua's form; json(text, len): its
+---   JSON; hold: where rows go; tally: struct tm_out_tally * or nil; show(t, text, len): these bytes are the event that conditions
+---   see, t its time
 ---@return table waits: of patterns_waits.new; calls: see above; next(to): is there something to do until the watermark is `to`? event, at:
 ---   is it an event, its time; text, len: its bytes; find(): its key's record, its key in `key`; step(r): it comes to that; times: of the
 ---   rows in hold; counts(r); working, letter(); judge_due(). With rec.lateness: late: where late events wait, is_final(t): is the one
@@ -113,7 +66,7 @@ function M.new(o)
   local bounded = within < huge or between < huge
   local calls, times = {}, {}
   local X = { rec = rec, calls = calls, times = times, event = false, at = 0, working = false, text = nil, len = 0, key = nil }
-  local env = compile_conditions(graph, calls)
+  local env = conditions.compile(graph, calls)
   local event_seen, run_seen = env.event_seen, env.run_seen
 
   local W, late = waits.new(o.name .. '/waiting', rec, ptr, o, rec.order_by ~= nil), nil
@@ -581,14 +534,14 @@ function M.new(o)
 
   --- The matches of a record that go on, and those held back, as members of an object: for `state get`.
   function X.detail(r)
-    load(r)
+    load(r.runs, r.done)
     local going, back = {}, {}
     for i = 0, runs_n - 1 do
       local at = i * RUN
-      going[i + 1] = ('{"began":%.0f,"last":%.0f%s}'):format(runs[at + 3], runs[at + 4], lists_of(runs[at + 1]))
+      going[i + 1] = ('{"began":%.0f,"last":%.0f%s}'):format(runs[at + 3], runs[at + 4], R.lists(runs[at + 1]))
     end
     for i = 1, done_n, DONE do
-      back[#back + 1] = ('{"last":%.0f%s}'):format(done[i + 2], lists_of(done[i]))
+      back[#back + 1] = ('{"last":%.0f%s}'):format(done[i + 2], R.lists(done[i]))
     end
     return ('"partial":%d,"held_back":%d,"matches":[%s],"held":[%s]'):format(#going, #back, table.concat(going, ','),
       table.concat(back, ','))

@@ -7,9 +7,9 @@ answers go out as rows '-', new ones as rows '+'.
    │ runs, done as they were before all of them │ as they were behind one of them │ as they are (patterns_match.lua)
              └ sent matches ┘        └ sent matches ┘
 
-An event within the lateness stands behind `base`, for that is as old as the lateness, so it is matched from there, or from `mid` if it stands
-behind that. When `mid` is old enough it becomes the base and what lies before it is forgotten: so nothing is matched twice but what a late
-event makes anew. Where nothing has happened for as long as the lateness, all is settled: there is no base then, it is what is now.
+An event within the lateness stands behind `base`, for that is as old as the lateness, so it is matched from there, or from `mid` if it
+stands behind that. When `mid` is old enough it becomes the base and what lies before it is forgotten: so nothing is matched twice but what
+a late event makes anew. Where nothing has happened for as long as the lateness, all is settled: there is no base then, it is what is now.
 
 A key keeps max_late events, and about as many matches, at most: beyond that `mid` becomes the base before its time, and an event that
 is older than that is late (is_final).
@@ -34,8 +34,8 @@ local BASE_RUNS, BASE_DONE, MID_RUNS, MID_DONE = 2, 3, 4, 5   -- behind runs and
 local double_ptr = ffi.typeof 'double *'
 
 ---@param o table as of patterns_match.new; rec.lateness: ms, rec.max_late
----@param core table of patterns_match: X, B, rows; load(runs, done): two texts; save(r, runs, done, had_done): two fields; store(r); turn(): the
----   event at hand comes to what is loaded; expire(t, few); first_over(); RUN, DONE: doubles of each
+---@param core table of patterns_match: X, B, rows; load(runs, done): two texts; save(r, runs, done, had_done): two fields; store(r);
+---   turn(): the event at hand comes to what is loaded; expire(t, few); first_over(); RUN, DONE: doubles of each
 ---@return table begin(r): a new record; step(r): an event comes to its record; pass(r, t): time does; sent(node, time, timed_out): a match
 ---   is complete; settled_at(r); is_final(t); again: what is matched was matched before
 function M.new(o, core)
@@ -131,20 +131,22 @@ function M.new(o, core)
 
   -- As it was ---------------------------------------------------------------------------------
 
-  --- So many more name what a pair of texts holds, or fewer.
-  local function refer_texts(runs, done, n)
-    for _, of in ipairs { { runs, core.RUN, 1 }, { done, core.DONE, 0 } } do
-      local text, size, at = of[1], of[2], of[3]
-      local p = ffi.cast(double_ptr, ptr.base + 8 * text.at)
-      for i = 0, text.n / (8 * size) - 1 do B.refer(p[i * size + at], n) end
-    end
+  local function refer_text(text, size, at, n)
+    local p = ffi.cast(double_ptr, ptr.base + 8 * text.at)
+    for i = 0, text.n / (8 * size) - 1 do B.refer(p[i * size + at], n) end
   end
 
-  --- One text of a record becomes that of another field, or none.
-  local function copy_text(r, field, text)
+  --- So many more name what a pair of texts holds, or fewer.
+  local function refer_texts(runs, done, n)
+    if runs.n > 0 then refer_text(runs, core.RUN, 1, n) end
+    if done.n > 0 then refer_text(done, core.DONE, 0, n) end
+  end
+
+  --- One text of a record becomes that of another field, or none. had: what it was.
+  local function copy_text(r, field, had, text)
     if text and text.n > 0 then
       check(ptr, C.tm_ffi_text_set(ptr, r, field, ptr.base + 8 * text.at, text.n))
-    else
+    elseif had.n > 0 then
       check(ptr, C.tm_ffi_text_set(ptr, r, field, '', 0))
     end
   end
@@ -153,16 +155,16 @@ function M.new(o, core)
   local function open(r)
     if r.open == 1 then return end
     r.open = 1
-    copy_text(r, BASE_RUNS, r.runs)
-    copy_text(r, BASE_DONE, r.done)
+    copy_text(r, BASE_RUNS, r.base_runs, r.runs)
+    copy_text(r, BASE_DONE, r.base_done, r.done)
     refer_texts(r.base_runs, r.base_done, 1)
   end
 
   local function drop_mid(r)
     if r.mid == 0 then return end
     refer_texts(r.mid_runs, r.mid_done, -1)
-    copy_text(r, MID_RUNS, nil)
-    copy_text(r, MID_DONE, nil)
+    copy_text(r, MID_RUNS, r.mid_runs, nil)
+    copy_text(r, MID_DONE, r.mid_done, nil)
     r.mid = 0
   end
 
@@ -182,10 +184,10 @@ function M.new(o, core)
   --- What was between base and mid is final.
   local function move_base(r)
     refer_texts(r.base_runs, r.base_done, -1)
-    copy_text(r, BASE_RUNS, r.mid_runs)
-    copy_text(r, BASE_DONE, r.mid_done)
-    copy_text(r, MID_RUNS, nil)
-    copy_text(r, MID_DONE, nil)
+    copy_text(r, BASE_RUNS, r.base_runs, r.mid_runs)
+    copy_text(r, BASE_DONE, r.base_done, r.mid_done)
+    copy_text(r, MID_RUNS, r.mid_runs, nil)
+    copy_text(r, MID_DONE, r.mid_done, nil)
     unkeep(r, r.mid)
     settle_sent(r, r.mid_sent)
     r.final, r.mid = r.mid_time, 0
@@ -195,8 +197,8 @@ function M.new(o, core)
   local function close(r)
     drop_mid(r)
     refer_texts(r.base_runs, r.base_done, -1)
-    copy_text(r, BASE_RUNS, nil)
-    copy_text(r, BASE_DONE, nil)
+    copy_text(r, BASE_RUNS, r.base_runs, nil)
+    copy_text(r, BASE_DONE, r.base_done, nil)
     unkeep(r, 0)
     settle_sent(r, r.sent_last)
     r.open, r.final = 0, r.top
@@ -269,9 +271,9 @@ function M.new(o, core)
   --- What a match is, whatever numbers its events got since. was: earlier numbers by number.
   local function name_of(m, was)
     local stages, ids, n = B.way(m.node)
-    local parts = { m.timed_out and 'timed out' or '', ('%.17g'):format(m.time) }
-    for i = 1, n do parts[#parts + 1] = ('%d=%d'):format(stages[i], was[ids[i]] or ids[i]) end
-    return table.concat(parts, ' ')
+    local words = { m.timed_out and 'timed out' or '', ('%.17g'):format(m.time) }
+    for i = 1, n do words[#words + 1] = ('%d=%d'):format(stages[i], was[ids[i]] or ids[i]) end
+    return table.concat(words, ' ')
   end
 
   --- Sends what makes the answers that were the answers that are.

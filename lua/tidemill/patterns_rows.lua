@@ -14,7 +14,7 @@ local ROWS_BYTES = 16 * 1024 * 1024
 ---@param o table as of patterns_match.new
 ---@param X table what that gives: key, times
 ---@param B table of patterns_buffer.new
----@return table begin(): there are none; put(node, time, timed_out, op): one more, op: '+', '-' or nil; is_half_full(); bytes
+---@return table begin(): there are none; put(node, time, timed_out, op): one more, op: '+', '-' or nil; is_half_full(); bytes; lists(node)
 function M.new(o, X, B)
   local rec, hold, times = o.rec, o.hold, X.times
   local graph, heads = rec.graph, {}
@@ -22,7 +22,7 @@ function M.new(o, X, B)
   for i, s in ipairs(graph.stages) do heads[i] = ',' .. value.json(s.name) .. ':[' end
 
   --- The events of a node as the members of a row, one a stage.
-  local function lists_of(node)
+  function R.lists(node)
     local stages, ids, n = B.way(node)
     local parts = {}
     for place, s in ipairs(graph.stages) do
@@ -46,7 +46,7 @@ function M.new(o, X, B)
     end
     local text = ('{%s"time":%s%s%s%s%s}'):format(o.key and '"key":' .. (X.key ~= nil and value.json(X.key) or 'null') .. ',' or '',
       value.json(time), rec.timeouts and (timed_out and ',"timed_out":true' or ',"timed_out":false') or '',
-      op and ',"op":"' .. op .. '"' or '', lists_of(node), lib.flow.firing == 2 and ',"partial":true' or '')
+      op and ',"op":"' .. op .. '"' or '', R.lists(node), lib.flow.firing == 2 and ',"partial":true' or '')
     R.bytes = R.bytes + #text
     if R.bytes > ROWS_BYTES then
       raise('row-too-large', ("pattern '%s': the matches that one event ended exceed 16 MiB"):format(rec.name))

@@ -133,6 +133,7 @@ In this folder:
 tidemill check .                        # what is wrong, before anything runs
 tidemill test .                         # the tests
 tidemill run . --from sample.ndjson     # a decision about each payment
+tidemill repl .                         # type payments: decisions, features, what each rule said
 ```
 
 In a script: `tm.pipeline 'fraud':pack('FOLDER', { emit = 'alerts', site = 'site.lua' })`. What a site changes (rules that are off, params,

@@ -1,6 +1,7 @@
 --[[
-repl.lua - `tidemill repl`: lines are read one by one; each is an event, an expression, or a command that begins with a dot. A script or a pack
-that is loaded gets the events, and what comes of them is printed at once: rows, dead letters, late events, decisions with their reasons.
+repl.lua - `tidemill repl`: lines are read one by one; each is an event, an expression, or a command that begins with a dot. A script or a
+pack that is loaded gets the events, and what comes of them is printed at once: rows, dead letters, late events, decisions with their
+reasons.
 
 The engine is that of `tidemill test` (testing.lua): sources and sinks are memory, and no file of a script's sinks is opened. Expressions
 see what a script sees, under the deadline of one event; their globals stay, their locals end with the line. What they may use beside:

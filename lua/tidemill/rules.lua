@@ -94,6 +94,7 @@ function M.new(pack, set, view, many)
       end
     end
     reads[i] = loops.prepare(rule, columns) or false
+    lib.at_work()
   end
   local R = C.tm_ffi_rules_new(#list, #columns.list)
   if R == nil then no_memory() end

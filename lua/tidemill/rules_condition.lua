@@ -380,10 +380,24 @@ function Path:arithmetic(pc, op, a, b, c, d, state)
   return v and w and self:compute(of.op, v, w, state, go) or KEEP
 end
 
+--- Does a jump lead to pc? Only there ways meet again.
+function Path:is_target(fn, pc)
+  local targets = self.targets[fn]
+  if not targets then
+    targets = {}
+    for at = 1, jutil.funcinfo(fn).bytecodes - 1 do
+      local op, _, _, _, d = decode(jutil.funcbc(fn, at))
+      if op == OP.JMP then targets[at + 1 + d - JUMP_BIAS] = true end
+    end
+    self.targets[fn] = targets
+  end
+  return targets[pc]
+end
+
 --- Follows a function from pc; returns what becomes of the rows that come there.
 function Path:follow(pc, state)
-  local key = self:key_of(pc, state)
-  local known = self.known[key]
+  local key = self:is_target(state.fn, pc) and self:key_of(pc, state) or false
+  local known = key and self.known[key]
   self.steps = self.steps + 1
   if known then return known end
   if self.steps > STEPS_MAX then return KEEP end
@@ -410,7 +424,7 @@ function Path:follow(pc, state)
       result = KEEP
     end
   end
-  self.known[key] = result
+  if key then self.known[key] = result end
   return result
 end
 
@@ -425,7 +439,7 @@ function M.graph(fn, columns)
   local info = jutil.funcinfo(fn)
   if info.ffid or info.isvararg then return nil end
   local path = setmetatable({ columns = columns, nodes = {}, known = {}, steps = 0, temporaries = {}, temporaries_n = 0, functions = {},
-    functions_n = 0, upvalues = {} }, Path)
+    functions_n = 0, upvalues = {}, targets = {} }, Path)
   local regs = {}
   for param, what in pairs(OBJECTS) do
     if param < info.params then regs[param] = { is = 'object', what = what, id = what } end

@@ -21,6 +21,7 @@ local exact = require 'tidemill.state_exact'
 local keep = require 'tidemill.keep'
 local layout = require 'tidemill.state_layout'
 local printable = require 'tidemill.printable'
+local seal = require 'tidemill.state_seal'
 local state = require 'tidemill.state'
 local value = require 'tidemill.value'
 local C, ffi, raise = lib.C, lib.ffi, lib.raise
@@ -195,14 +196,25 @@ local function jobs_of(list)
     for _, line in ipairs(closing(opened)) do add { opened = opened, text = line } end
     for _, line in ipairs(opened.waiting_lines and opened.waiting_lines() or {}) do add { opened = opened, text = line } end
   end
-  for _, line in ipairs(keep.clock_lines()) do add { text = line } end
   return jobs
+end
+
+--- Lines of seals, and at last of clocks.
+local function last_lines(sums)
+  local lines = {}
+  for _, step in ipairs(sums.steps) do
+    local s = sums.of(step)
+    lines[#lines + 1] = ('{"seal":%s,"lines":%d,"sum":"%s"}'):format(value.json(step), s.lines, s.sum)
+  end
+  for _, line in ipairs(keep.clock_lines()) do lines[#lines + 1] = line end
+  return lines
 end
 
 --- next(out): writes the next line, or returns false; and a function that gives the state and record at work.
 function M.writer()
   local list, left = M.states()
   local jobs, at, next_record, record = {}, 0, nil, nil
+  local sums, sealed = seal.new(), false
   if left[1] then
     lib.host.warn(("left out, as no other folder can read it: what sliding windows and features of different values keep: '%s'"):format(
       printable.line(table.concat(left, "', '"))))
@@ -214,6 +226,11 @@ function M.writer()
       if record then return jobs[at] end
       at, next_record = at + 1, nil
       local job = jobs[at]
+      if not job and not sealed then
+        sealed = true
+        for i, line in ipairs(last_lines(sums)) do jobs[at + i - 1] = { text = line } end
+        job = jobs[at]
+      end
       if not job or job.text then return job end
       next_record = records(job.ptr, job.section)
     end
@@ -221,7 +238,10 @@ function M.writer()
   return function(out)
     local job = step()
     if not job then return false end
+    local from = out.buf.len
     if job.text then put(out.buf, job.text) else job.write(out.buf, job.ptr, record, job.head) end
+    local name = job.opened and seal.step_of(job.opened)
+    if name then sums.add(name, ffi.string(out.buf.data + from, out.buf.len - from)) end
     if C.tm_ffi_out_end(out, lib.flow) ~= 0 then raise('row-too-large', 'it is larger than 16 MiB') end
     return true
   end, function() return jobs[at] and jobs[at].opened, jobs[at] and jobs[at].ptr, record end

@@ -9,6 +9,7 @@ local export = require 'tidemill.state_export'
 local keep = require 'tidemill.keep'
 local layout = require 'tidemill.state_layout'
 local printable = require 'tidemill.printable'
+local seal = require 'tidemill.state_seal'
 local state = require 'tidemill.state'
 local suggest = require 'tidemill.suggest'
 local windows = require 'tidemill.windows'
@@ -18,7 +19,7 @@ local M = {}
 
 local SHOWN_MAX = 200     -- characters of a line in a message
 local MEMBERS = { 'state', 'key', 'value', 'more', 'due', 'arrivals', 'window', 'pane', 'tick', 'clock', 'watermark', 'passed', 'set',
-  'time', 'event', 'mark', 'order' }
+  'time', 'event', 'mark', 'order', 'seal', 'lines', 'sum' }
 
 local function refuse(message) raise('import', message) end
 
@@ -213,7 +214,27 @@ local function read_clock(line)
   if not keep.take_clock(line.clock, line.watermark, line.passed) then refuse(('the script has no clock %s'):format(quoted(line.clock))) end
 end
 
-local function read_line(text, list, left)
+--- The first line of a sealed state, whose states must hold nothing.
+local function check_empty(step, list)
+  for _, opened in ipairs(list) do
+    local keys = opened.places and #opened.places() or opened.ptr.keys
+    if seal.step_of(opened) == step and keys > 0 then
+      refuse(('what %s keeps can be imported only where it keeps nothing: give a new folder (--data)'):format(quoted(step)))
+    end
+  end
+end
+
+--- A seal: the lines before it are those that were written.
+local function read_seal(line, sums)
+  local s = type(line.seal) == 'string' and sums.of(line.seal)
+  if not s or s.lines ~= line.lines or s.sum ~= line.sum then
+    refuse(('the seal does not fit: lines of %s were changed, left out or put in; %s were read, and %s written'):format(quoted(line.seal),
+      s and s.lines or 0, is_number(line.lines) and ('%.0f'):format(line.lines) or '?'))
+  end
+  s.sealed = true
+end
+
+local function read_line(text, list, left, sums)
   local line, at = exact.decode(text)
   if line == nil then refuse(('no valid JSON at byte %d: %s'):format(at, printable.cut(printable.line(text), SHOWN_MAX))) end
   if not is_object(line) then refuse 'a line is an object {"state":…,"key":[…],"value":{…}}' end
@@ -226,7 +247,16 @@ local function read_line(text, list, left)
     read_clock(line)
     return 0
   end
+  if line.seal ~= nil then
+    read_seal(line, sums)
+    return 0
+  end
   local opened = state_of(line.state, list, left)
+  local step = seal.step_of(opened)
+  if step then
+    if not sums.of(step) then check_empty(step, list) end
+    sums.add(step, text)
+  end
   local n = read_rest(opened, line) and 0 or read_record(opened, line)
   C.tm_ffi_changes_commit(state.changes)
   return n
@@ -237,17 +267,22 @@ end
 ---@return integer how many keys came
 function M.read(lines)
   local list, left = export.states()
-  local n, keys = 0, 0
+  local n, keys, sums = 0, 0, seal.new()
   for _, opened in ipairs(list) do opened.parsed = layout.parse(opened.layout) end
   for text in lines do
     n = n + 1
     if text:find '%S' then
-      local ok, more = pcall(read_line, text, list, left)
+      local ok, more = pcall(read_line, text, list, left, sums)
       if not ok then
         raise('import', ('line %d: %s; nothing was imported'):format(n, type(more) == 'table' and more.message or tostring(more)))
       end
       keys = keys + more
       lib.flow.marker.sub = lib.flow.marker.sub + 1
+    end
+  end
+  for _, step in ipairs(sums.steps) do
+    if not sums.of(step).sealed then
+      raise('import', ("what '%s' keeps has no seal, a line behind its own: lines are missing; nothing was imported"):format(step))
     end
   end
   return keys

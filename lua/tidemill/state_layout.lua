@@ -41,8 +41,8 @@ end
 
 ---@param numbers table names of number cells
 ---@param refs table of state.open
----@param words table|nil kind; version; key: names of its fields; set, declared: lists of { name, text }; entry: by cell; of: cell -> { field, type,
----   part }, type and part may be nil. A cell that is not in it is a field of its name
+---@param words table|nil kind; version; key: names of its fields; set, declared: lists of { name, text }; entry: by cell; of: cell ->
+---   { field, type, part }, type and part may be nil. A cell that is not in it is a field of its name
 ---@return string
 function M.text(numbers, refs, words)
   words = words or {}
@@ -95,9 +95,9 @@ local function parse_cell(layout, typ, field, part)
 end
 
 ---@param text string of M.text
----@return table { kind, version, key: names, set: list of { name, text }, by name its text; entry: by cell; size, refs: how many; cells: list of { field,
----   part, type, kind, key, of, set, number, off, index; cells of an entry of a series }; fields: list and by name of { name, main: a cell,
----   parts: by name, declared, and its cells }; [''] are those of no field }
+---@return table { kind, version, key: names, set: list of { name, text }, by name its text; entry: by cell; size, refs: how many; cells: list
+---   of { field, part, type, kind, key, of, set, number, off, index; cells: of an entry of a series }; fields: list and by name of { name,
+---   main: a cell, parts: by name, declared, and its cells }; [''] are those of no field }
 function M.parse(text)
   local layout = { key = {}, set = {}, entry = {}, cells = {}, fields = {}, refs = 0, size = 0 }
   local declared = {}

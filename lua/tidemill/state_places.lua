@@ -60,7 +60,7 @@ function M.of_windows(opened, W)
       return e.ptr, e.id
     end
     local e = W.take_in(at.start, at.sent == true, at.partial == true or nil)
-    if not e or at['end'] and at['end'] ~= e.to then return nil, 'the windows of the step have other bounds' end
+    if not e or at['end'] and at['end'] ~= e.to then return nil, 'the windows of the step have other bounds, or too many are open' end
     if P then return e.ptr, line.key ~= nil and P.section_of(e) or nil end
     return e.ptr, e.id ~= OWN and e.id or nil
   end

@@ -2,9 +2,9 @@
 state_replay.lua - `over` that got aggregates: a kept record's events go through the new list once more, in their order.
 
 A record keeps of each event within the longest window its time and the values that aggregates take, a cell each. What these values are is
-kept as words of the state (state_layout.lua, entry): cell 0 has the longest window in ms, the others say which value of which field. A cell of the
-new list that takes the same value gets it; others are empty, so an aggregate that was added sees nothing of the events that came before,
-nor of what lies further back than was kept. Until its window holds none of those, rows say partial = true.
+kept as words of the state (state_layout.lua, entry): cell 0 has the longest window in ms, the others say which value of which field. A
+cell of the new list that takes the same value gets it; others are empty, so an aggregate that was added sees nothing of the events that
+came before, nor of what lies further back than was kept. Until its window holds none of those, rows say partial = true.
 ]]
 
 local lib = require 'tidemill.lib'

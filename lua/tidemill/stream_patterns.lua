@@ -1,8 +1,8 @@
 --[[
 stream_patterns.lua - the builder's operator on patterns: match. What a pattern is, patterns.lua says. stream.lua loads this.
 
-  match   { name, pattern: record of patterns.lua, graph, timeouts, max_partial, on_full, order_by, lateness, max_late, after_place, late_rows,
-            fns }
+  match   { name, pattern: record of patterns.lua, graph, timeouts, max_partial, on_full, order_by, lateness, max_late, after_place,
+            late_rows, fns }
           after_place: place in graph.stages of the stage that after_match names; late_rows: rows may come later than their time;
           lateness: ms, for emit 'retract', else nil
 ]]

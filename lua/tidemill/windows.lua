@@ -481,13 +481,14 @@ function M.new(rec, opened, clock, panes)
     return list, tick
   end
 
-  --- A window of another run, made if it is new. from: its start, nil of the one for all time
+  --- A window of another run, made if it is new; nil: it has other bounds, or no more can be open. from: its start, nil of the one for
+  --- all time
   function W.take_in(from, sent, partial)
     local k = from and number(from) or 0
     local e = by[k]
     if not e then
       e = { k = k, from = size and edge(k, 0) or -huge, to = size and edge(k, size) or huge, fired = sent }
-      if from and e.from ~= from then return nil end
+      if from and e.from ~= from or count >= open_max then return nil end
       e.over = e.to - 1 + lateness
       held.begin(e)
       by[k], count = e, count + 1

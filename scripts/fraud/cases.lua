@@ -92,40 +92,40 @@ local function sorted(set)
   return list
 end
 
-local function make(o, out, n, name, build, s, fraud)
-  local case = setmetatable({ id = n, pattern = name, r = random.new(o.seed, 5000000 + n), s = s, fraud = fraud, out = out,
-    name = ('k%d-%d'):format(o.seed, n), people_n = 0 }, Case)
+--- The events of one case, in order of time.
+local function make(o, n, planned)
+  local case = setmetatable({ id = n, pattern = planned.name, r = random.new(o.seed, 5000000 + n), s = planned.s, fraud = planned.fraud,
+    out = {}, name = ('k%d-%d'):format(o.seed, n), people_n = 0 }, Case)
   -- a morning of the last days
   case.t = o.to - case.r:whole(1, 6) * DAY + 8 * HOUR + case.r:whole(0, HOUR)
-  build(case, case.r)
-end
-
---- All that is planted, in order of time.
----@param o table seed, to (ms), cases (of each pattern and strength), strengths, look_alikes (of each kind), only: a pattern's name or ''
----@return table list of events
-function M.plan(o)
-  local out, n = {}, 0
-  for _, name in ipairs(sorted(patterns)) do
-    for _, s in ipairs(o.strengths) do
-      for _ = 1, o.cases do
-        n = n + 1
-        if o.only == '' or o.only == name then make(o, out, n, name, patterns[name], s, s >= 1) end
-      end
-    end
-  end
-  for _, name in ipairs(sorted(harmless)) do
-    for _ = 1, o.look_alikes do
-      n = n + 1
-      if o.only == '' or o.only == name then make(o, out, n, name, harmless[name], nil, false) end
-    end
-  end
-  for i, e in ipairs(out) do e.order = i end
-  table.sort(out, function(a, b)
+  planned.build(case, case.r)
+  for i, e in ipairs(case.out) do e.order = i end
+  table.sort(case.out, function(a, b)
     if a.ts ~= b.ts then return a.ts < b.ts end
     return a.order < b.order
   end)
-  for _, e in ipairs(out) do e.order = nil end
-  return out
+  for _, e in ipairs(case.out) do e.order = nil end
+  return case.out
+end
+
+--- What is planted, case by case: a function that gives the events of the next one, nil behind the last.
+---@param o table seed, to (ms), cases (of each pattern and strength), strengths, look_alikes (of each kind), only: a pattern's name or ''
+---@return function
+function M.plan(o)
+  local list, at = {}, 0
+  local function add(name, n, build, s, fraud)
+    for _ = 1, n do
+      list[#list + 1] = { name = name, build = build, s = s, fraud = fraud, left_out = o.only ~= '' and o.only ~= name }
+    end
+  end
+  for _, name in ipairs(sorted(patterns)) do
+    for _, s in ipairs(o.strengths) do add(name, o.cases, patterns[name], s, s >= 1) end
+  end
+  for _, name in ipairs(sorted(harmless)) do add(name, o.look_alikes, harmless[name], nil, false) end
+  return function()
+    repeat at = at + 1 until not list[at] or not list[at].left_out
+    return list[at] and make(o, at, list[at]) or nil
+  end
 end
 
 return M

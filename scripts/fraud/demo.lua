@@ -12,12 +12,15 @@ local cases, life, random = require 'cases', require 'life', require 'random'
 local seed, customers = tonumber(tm.setting('seed', 1)), tonumber(tm.setting('customers', 1000))
 local END_MS, DAYS, DAY = 1717200000000, 35, 86400000   -- until 2024-06-01
 
-local planned = cases.plan { seed = seed, to = END_MS, cases = tonumber(tm.setting('cases', 2)), strengths = { 0.7, 1.3 },
+local next_case = cases.plan { seed = seed, to = END_MS, cases = tonumber(tm.setting('cases', 2)), strengths = { 0.7, 1.3 },
   look_alikes = tonumber(tm.setting('look_alikes', 5)), only = '' }
 
-local decisions = tm.pipeline 'bank'
-  :from(tm.source.generate(life.stream { seed = seed, customers = customers, from = END_MS - DAYS * DAY, to = END_MS, planned = planned,
+local made = tm.pipeline 'made'
+  :from(tm.source.generate(life.stream { seed = seed, customers = customers, from = END_MS - DAYS * DAY, to = END_MS, next_case = next_case,
     random = random }, { name = 'customers' }))
+  :filter(function(e) return e.id ~= nil end)
+
+local decisions = tm.pipeline 'bank':from(made)
   :pack(tm.setting('pack', 'scripts/packs/card_fraud'), { fields = { 'decision', 'score', 'reasons', 'event' } })
 
 --- Alerts: the first of each rule, one line each.

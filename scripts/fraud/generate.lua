@@ -8,7 +8,8 @@ and harmless doings that look like fraud. Writes the events, and beside them lab
   label   { id: of the event, case, pattern, strength: of what the pattern is told by, as a share of the least that counts as
             fraud, fraud: true, or false for what only looks like it }
 
-The same settings give the same bytes. Events come in the order in which they arrive: of everyday life one in twenty up to four seconds late.
+The same settings give the same bytes. Events come in the order in which they arrive: of everyday life one in twenty is up to
+four seconds late.
 ]]
 
 local tm = require 'tidemill'
@@ -20,12 +21,13 @@ local strengths = {}
 for s in tm.setting('strengths', '0.7,1.3'):gmatch '[%d.]+' do strengths[#strengths + 1] = tonumber(s) end
 
 local END_MS = 1717200000000   -- 2024-06-01
-local planned = cases.plan { seed = seed, to = END_MS, cases = tonumber(tm.setting('cases', 3)), strengths = strengths,
+local next_case = cases.plan { seed = seed, to = END_MS, cases = tonumber(tm.setting('cases', 3)), strengths = strengths,
   look_alikes = tonumber(tm.setting('look_alikes', 5)), only = tm.setting('pattern', '') }
-local next_event = life.stream { seed = seed, customers = customers, from = END_MS - days * 86400000, to = END_MS, planned = planned,
+local next_event = life.stream { seed = seed, customers = customers, from = END_MS - days * 86400000, to = END_MS, next_case = next_case,
   random = random }
 
 local made = tm.pipeline 'made':from(tm.source.generate(next_event, { name = 'customers' }))
+  :filter(function(e) return e.id ~= nil end)
 
 return {
   tm.pipeline 'activity':from(made):drop { 'label' }:to(tm.sink.file(dir .. '/activity.ndjson')),

@@ -272,7 +272,8 @@ function M.account_takeover(k, r)
   local own = { device = thief.device, ip = thief.ip }
   k:bank(c, 0, 'reset', { ip = thief.ip })
   k:bank(c, r:within(2, 20) * MIN, 'new_device', own)
-  k:bank(c, r:within(30, 600) * MIN, 'transfer', { device = thief.device, ip = thief.ip, payee = r:pick(c.payees), amount = cents(500 * k.s) })
+  k:bank(c, r:within(30, 600) * MIN, 'transfer', { device = thief.device, ip = thief.ip, payee = r:pick(c.payees),
+    amount = cents(500 * k.s) })
 end
 
 --- More than 3,000 to a payee that was added just before.
@@ -422,7 +423,8 @@ end
 --- More than 300 in a day in a country where copies are used.
 function M.listed_country(k, r)
   local c = k:victim 'wealthy'
-  local shop = people.shop(r, { code = r:pick { 'XA', 'XB' }, lat = c.country.lat, lon = c.country.lon, zone = c.country.zone }, 'shop-' .. k.name)
+  local home = c.country
+  local shop = people.shop(r, { code = r:pick { 'XA', 'XB' }, lat = home.lat, lon = home.lon, zone = home.zone }, 'shop-' .. k.name)
   for i = 1, 2 do k:pay(c, i * r:within(1, 3) * HOUR, { shop = shop, channel = 'ecom', amount = cents(150 * k.s) }) end
 end
 

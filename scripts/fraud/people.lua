@@ -36,8 +36,8 @@ local function near(v, spread, r) return math.floor((v + r:within(-spread, sprea
 
 --- A shop near a place.
 function M.shop(r, country, name)
-  return { merchant = name, terminal = name .. '-' .. r:whole(1, 3), mcc = r:pick(MCCS), country = country.code, lat = near(country.lat, 0.4, r),
-    lon = near(country.lon, 0.4, r), zone = country.zone }
+  return { merchant = name, terminal = name .. '-' .. r:whole(1, 3), mcc = r:pick(MCCS), country = country.code,
+    lat = near(country.lat, 0.4, r), lon = near(country.lon, 0.4, r), zone = country.zone }
 end
 
 --- A customer.

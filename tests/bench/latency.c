@@ -1,8 +1,8 @@
 /* latency.c - how long an event takes through a command's stdin and stdout, at a fixed rate.
  *
- *   latency [-r EVENTS_PER_S] [-s SECONDS] [-w SECONDS] [-f FOLLOWER] COMMAND ARG...
+ *   latency [-r EVENTS_PER_S] [-s SECONDS] [-w SECONDS] [-i FILE] [-f FOLLOWER] COMMAND ARG...
  *
- * -w: how long the command takes to start; the first event is due so long after that. With -f the events come back from another command, a line of shell, which reads what COMMAND writes (an event log): it is started half a
+ * -w: how long the command takes to start; the first event is due so long after that. -i: the events are the lines of a file. With -f the events come back from another command, a line of shell, which reads what COMMAND writes (an event log): it is started half a
  * second before the first event, and stopped when all have come back or none has for 10 s.
  *
  * Open loop: event i is due at start + i / rate and is written when it is due, whether or not the ones before it have
@@ -20,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +36,8 @@ struct run {
   double rate;
   long events;
   double *latency_s; /* one entry an event that came back */
+  char *text;        /* of the file of events, mapped; NULL: they are made */
+  size_t text_len;
   long back;
 };
 
@@ -54,6 +58,17 @@ static int write_all(int fd, const char *text, size_t len) {
   return 0;
 }
 
+/* The lines of a file, in memory before the first is due; 0 or -1. */
+static int text_map(struct run *run, const char *path) {
+  struct stat st;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0) return -1;
+  run->text_len = (size_t)st.st_size;
+  run->text = mmap(NULL, run->text_len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+  close(fd);
+  return run->text == MAP_FAILED ? -1 : 0;
+}
+
 /* A card transaction above 100, so that the pipelines of the benchmark let it pass. */
 static int event_format(char *line, long i) {
   return snprintf(line, LINE_SIZE,
@@ -65,9 +80,17 @@ static int event_format(char *line, long i) {
 
 static void *writer_main(void *arg) {
   struct run *run = arg;
-  char line[LINE_SIZE];
+  char made[LINE_SIZE], *line = run->text == NULL ? made : run->text, *end = line + run->text_len;
+  long n = 0;
   for (long i = 0; i < run->events; i++) {
-    int n = event_format(line, i);
+    if (run->text == NULL) {
+      n = event_format(line, i);
+    } else {
+      line += n;
+      char *lf = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+      if (lf == NULL) break;
+      n = lf + 1 - line;
+    }
     double due = run->start + (double)i / run->rate;
     /* spinning: a sleep's own wake-up of 10 to 50 us would be charged to the command */
     while (now() < due) continue;
@@ -141,19 +164,21 @@ int main(int argc, char **argv) {
   struct run run = {.rate = 10000};
   double seconds = 10, wait_s = 0.3;
   int opt, child, follower = 0;
-  char *follow = NULL;
+  char *follow = NULL, *input = NULL;
   pthread_t writer;
-  while ((opt = getopt(argc, argv, "+r:s:w:f:")) != -1) {
+  while ((opt = getopt(argc, argv, "+r:s:w:f:i:")) != -1) {
     if (opt == 'r') run.rate = strtod(optarg, NULL);
     else if (opt == 's') seconds = strtod(optarg, NULL);
     else if (opt == 'w') wait_s = strtod(optarg, NULL);
     else if (opt == 'f') follow = optarg;
+    else if (opt == 'i') input = optarg;
     else return 2;
   }
   if (optind == argc || run.rate <= 0) return 2;
   signal(SIGPIPE, SIG_IGN);
   run.events = (long)(run.rate * (seconds + WARM_S));
   run.latency_s = calloc((size_t)run.events, sizeof *run.latency_s);
+  if (input != NULL && text_map(&run, input) != 0) goto failed;
   if (run.latency_s == NULL || (child = both_start(&run, argv + optind, follow, &follower)) < 0) goto failed;
   run.start = now() + wait_s; /* the command has started by then */
   if (pthread_create(&writer, NULL, writer_main, &run) != 0) goto failed;

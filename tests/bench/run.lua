@@ -5,7 +5,8 @@
 -- Every speed is events per cpu-second of the whole process tree, over paired rounds: in each round every contender
 -- runs once, so that a ratio compares neighbours in time; of rates and ratios the median *and* the worst are told.
 -- Environment: BENCH_EVENTS (5000000), BENCH_ROUNDS (5), BENCH_RUNS (20), BENCH_PARTS ("check rounds formats keyed nexmark keys guards
--- robust pipelines start latency durable"), BENCH_DURABLE ("speed log touched sizes"), BENCH_STATE_MB ("10 100 630 1000").
+-- robust pipelines start latency durable rules patterns features decisions"), BENCH_DURABLE ("speed log touched sizes"),
+-- BENCH_STATE_MB ("10 100 630 1000"), BENCH_CARDS (1000000).
 -- Inputs and peers lie in BUILD/bench.
 local here = arg[0]:match '^(.*)/[^/]*$' or '.'
 package.path = here .. '/?.lua;' .. package.path
@@ -16,7 +17,8 @@ local bench = build .. '/bench'
 local events = tonumber(os.getenv 'BENCH_EVENTS' or 5e6)
 local rounds = tonumber(os.getenv 'BENCH_ROUNDS' or 5)
 local runs = tonumber(os.getenv 'BENCH_RUNS' or 20)
-local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed nexmark keys guards robust pipelines start latency durable'
+local parts = os.getenv 'BENCH_PARTS' or 'check rounds formats keyed nexmark keys guards robust pipelines start latency durable ' ..
+  'rules patterns features decisions'
 local place = { build = build, bench = bench, here = here, chunk = 256 * 1024 }
 local measure, tidemill = bench .. '/measure', build .. '/tidemill'
 local contenders = require 'contenders' (place)
@@ -412,6 +414,18 @@ local function main()
     local n = math.min(events, 5000000)
     result.durable = report.durable(require 'durable'.run(place, report, math.min(rounds, 5), cards(n), n,
       os.getenv 'BENCH_DURABLE' or 'speed log touched sizes'))
+  end
+  if lib.exists(tidemill) then
+    local packs, few = require 'packs', math.min(rounds, 3)
+    if wanted 'rules' then result.rules = report.rules(packs.rules(place, report, rounds, events)) end
+    if wanted 'patterns' then
+      local n = math.min(events, 5000000)
+      result.patterns = report.patterns(packs.patterns(place, report, rounds, cards(n), n))
+    end
+    if wanted 'features' then
+      result.features = report.features(packs.features(place, report, few, tonumber(os.getenv 'BENCH_CARDS' or 1e6)))
+    end
+    if wanted 'decisions' then result.decisions = report.decisions(packs.decisions(place, report, few)) end
   end
   local file = assert(io.open(bench .. '/result.json', 'w'))
   file:write(lib.json(result), '\n')

@@ -40,7 +40,8 @@ describe('scripts/packs/card_fraud', function()
       local params = 0
       for name, p in pairs(rule.params or {}) do
         params = params + 1
-        assert.is_true(type(p.min) == 'number' and type(p.max) == 'number' and p.min <= p.default and p.default <= p.max, id .. ': ' .. name)
+        local bounded = type(p.min) == 'number' and type(p.max) == 'number'
+        assert.is_true(bounded and p.min <= p.default and p.default <= p.max, id .. ': ' .. name)
       end
       assert.is_true(params > 0, id .. ': params')
     end
@@ -74,9 +75,23 @@ describe('scripts/packs/card_fraud', function()
   end)
 
   it('passes its tests', function()
-    local r = h.run { 'test', PACK }
+    local r = h.run({ 'test', PACK }, nil, { timeout = 300 })
     assert.equal(0, r.code, r.out .. r.err)
     assert.is_true(tonumber(r.out:match '(%d+) successes / 0 failures / 0 errors') >= 5 * count)
+  end)
+
+  it('tells times in reasons as people do', function()
+    local function at(ts, kind, more) return ('{"ts":%d,"kind":"%s","account":"a"%s}'):format(ts, kind, more or '') end
+    local hour, minute = 3600000, 60000
+    local r = h.run({ 'repl', PACK }, table.concat({ at(0, 'reset'), at(minute, 'new_device'),
+      at(9 * hour + 26 * minute + 1, 'transfer', ',"payee":"p","amount":900'), 'rows[1].reasons[1].text' }, '\n') .. '\n')
+    assert.equal('"900 sent 9h26m behind a new password and 9h25m behind a new device"', h.lines(r.out)[5])
+    local dir = h.folder()
+    h.shell(('cp -r %s %s/p && sed -i s/since_reset:time/since_reset:tim/ %s/p/rules/account.lua'):format(PACK, dir, dir))
+    local bad = h.run { 'check', dir .. '/p' }
+    assert.equal(3, bad.code)
+    assert.matches("rules/account.lua:%d+: the rule 'account_takeover': a reason writes milliseconds as a time with {f.since_reset:time}",
+      bad.err)
   end)
 
   it('is checked without a word', function()
@@ -91,7 +106,7 @@ end)
 local function generate(seed, ...)
   local dir = h.folder()
   local r = h.run({ 'run', '--quiet', 'scripts/fraud/generate.lua', '--set', 'seed=' .. seed, '--set', 'dir=' .. dir, '--set',
-    'customers=100', ... })
+    'customers=100', ... }, nil, { timeout = 200 })
   assert.equal(0, r.code, r.err)
   return dir
 end
@@ -101,7 +116,7 @@ local function judge(dir, site)
   local script = h.write(([[local tm = require 'tidemill'
 return tm.pipeline 'bank':pack(%q, { emit = 'matched', fields = { 'rules', 'event' }, site = %s })]]):format(PACK,
     site and ('%q'):format(site) or 'nil'), dir .. '/judge.lua')
-  local r = h.run { 'run', '--json', script, '--from', dir .. '/activity.ndjson' }
+  local r = h.run({ 'run', '--json', script, '--from', dir .. '/activity.ndjson' }, nil, { timeout = 200 })
   assert.equal(0, r.code, r.err)
   local cases, case_of, everyday = {}, {}, 0
   for _, label in ipairs(h.rows(h.read(dir .. '/labels.ndjson'))) do
@@ -209,7 +224,9 @@ describe('the card-fraud pack on seeds it was not tuned on', function()
 end)
 
 describe('scripts/fraud/demo.lua', function()
-  local function demo(...) return h.run { 'run', '--quiet', 'scripts/fraud/demo.lua', '--set', 'customers=50', '--set', 'cases=1', ... } end
+  local function demo(...)
+    return h.run({ 'run', '--quiet', 'scripts/fraud/demo.lua', '--set', 'customers=50', '--set', 'cases=1', ... }, nil, { timeout = 200 })
+  end
 
   it('prints alerts, and at the end what was found', function()
     local r = demo()

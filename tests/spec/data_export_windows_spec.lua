@@ -109,7 +109,7 @@ describe('state export and import of windows and joins', function()
       local text = export(path, one)
       local seen = {}
       for _, row in ipairs(h.rows(text)) do
-        local name = row.clock and 'clock' or row.state:match '/(.*)'
+        local name = row.clock and 'clock' or row.seal and 'seal' or row.state:match '/(.*)'
         seen[name] = (seen[name] or 0) + 1
       end
       for _, name in ipairs { 'tumbling', 'late', 'hopping', 'panes', 'zone', 'all', 'session', 'count', 'apply', 'near', 'near/waiting',
@@ -121,6 +121,21 @@ describe('state export and import of windows and joins', function()
       local got = h.run(kept(path, two, 'state', 'import'), text)
       assert.equal(0, got.code, got.err)
       h.compare(text, export(path, two), 'seed ' .. seed)
+      -- what hangs together is taken as it was written, or not at all
+      for change, wanted in pairs { ['"state":"p/session"'] = 'p/session', ['"state":"q/steps/nodes"'] = 'q/steps',
+        ['"state":"q/over"'] = 'q/over', ['"state":"p/near/waiting"'] = 'p/near' } do
+        local less, left_out = {}, false
+        for line in text:gmatch '[^\n]+' do
+          if not left_out and line:find(change, 1, true) then left_out = true else less[#less + 1] = line end
+        end
+        assert.is_true(left_out)
+        local refused = h.run(kept(path, { out = 'x', data = h.path 'data3' }, 'state', 'import'), table.concat(less, '\n') .. '\n')
+        assert.equal(1, refused.code, change)
+        assert.truthy(refused.err:find("the seal does not fit: lines of '" .. wanted .. "' were changed", 1, true), refused.err)
+      end
+      got = h.run(kept(path, two, 'state', 'import'), text)
+      assert.equal(1, got.code)
+      assert.truthy(got.err:find('can be imported only where it keeps nothing', 1, true), got.err)
       local had, rest = {}, h.write(events(seed, 201 + seed, 500))
       for _, name in ipairs(NAMES) do had[name] = #(h.read(one.out .. '.' .. name) or '') end
       for _, o in ipairs { one, two } do
@@ -133,5 +148,54 @@ describe('state export and import of windows and joins', function()
         h.compare(whole:sub(had[name] + 1), h.read(two.out .. '.' .. name), name .. ', seed ' .. seed)
       end
     end
+  end)
+
+  it('say which line cannot be read and why', function()
+    local path = h.write([[local tm = require 'tidemill'
+      local k = tm.pipeline 'p':event_time { field = 'ts' }:key_by 'k'
+      local n = { n = tm.agg.count() }
+      return { k:window('w', tm.window.tumbling '1s'):aggregate(n):emit { early = '300ms' }:to(tm.sink.file(tm.setting 'out')),
+        k:window('h', tm.window.hopping('5s', '1s')):aggregate(n):to(tm.sink.file(tm.setting 'out' .. '.h')),
+        k:window('s', tm.window.session '1s'):aggregate(n):to(tm.sink.file(tm.setting 'out' .. '.s')),
+        k:window('l', tm.window.sliding '1s'):aggregate(n):to(tm.sink.file(tm.setting 'out' .. '.l')),
+        k:over('o', { n = tm.agg.count { over = '1s' } }, { unbounded = true }):to(tm.sink.file(tm.setting 'out' .. '.o')),
+        k:running('r', n, { unbounded = true }):to(tm.sink.file(tm.setting 'out' .. '.r')) }]], h.path 's.lua')
+    local o = { out = 'x', data = h.path 'data' }
+    local good = '{"state":"p/w","window":{"start":1000,"end":2000},"key":["a"],"more":{"n":{"n":3}}}\n'
+    local cases = {
+      ['{"state":"p/w","key":["a"]}'] = '"window" says which window, an object',
+      ['{"state":"p/w","window":7,"key":["a"]}'] = '"window" says which window, an object',
+      ['{"state":"p/w","window":{"start":"x"},"key":["a"]}'] = '"start" is a time in ms',
+      ['{"state":"p/w","window":{"start":1500,"end":2500},"key":["a"]}'] = 'the windows of the step have other bounds',
+      ['{"state":"p/w","window":{"start":1000,"end":3000},"key":["a"]}'] = 'the windows of the step have other bounds',
+      ['{"state":"p/w","window":{"start":1000,"end":2000},"key":["a","b"]}'] = '"key" has 2 parts, and that of the state has 1',
+      ['{"state":"p/w","pane":{"start":1000,"end":2000},"key":["a"]}'] = 'the step has no such pane',
+      ['{"state":"p/h","pane":{"start":1000,"end":2000},"key":["a"]}'] = 'the step has no such pane, or no open window that has it',
+      ['{"state":"p/r","window":{"start":1000,"end":2000},"key":["a"]}'] = 'the state has no windows of fixed bounds',
+      ['{"state":"p/w","tick":"soon"}'] = '"tick" is a time in ms, of windows with early rows',
+      ['{"state":"p/r","tick":5}'] = '"tick" is a time in ms, of windows with early rows',
+      ['{"clock":"p/event_time","watermark":"x","passed":1}'] = '"watermark" and "passed" of a clock are times in ms',
+      ['{"clock":"q/event_time","watermark":1,"passed":1}'] = "the script has no clock 'q/event_time'",
+      ['{"state":"p/l","key":["a"]}'] = "the state 'p/l' is one of 'aggregate' behind a sliding window",
+      ['{"state":"p/o","set":{"aggregate \'n\'":"count over 2s"}}'] =
+        "the aggregate 'n' of 'p/o' is count over 1s in the script, and count over 2s",
+      ['{"state":"p/r","key":["a"],"event":"x"}'] = "no events wait in 'p/r'",
+      ['{"seal":"p/s","lines":1,"sum":"0"}'] =
+        "the seal does not fit: lines of 'p/s' were changed, left out or put in; 0 were read, and 1 written",
+    }
+    for line, wanted in pairs(cases) do
+      local got = h.run(kept(path, o, 'state', 'import'), good .. line .. '\n' .. good)
+      assert.equal(1, got.code, line .. got.err)
+      assert.truthy(got.err:find('line 2: ' .. wanted, 1, true) and got.err:find('; nothing was imported', 1, true), line .. got.err)
+      assert.equal('', export(path, o))
+    end
+    local got = h.run(kept(path, o, 'state', 'import'), '{"state":"p/s","key":["a"],"more":{"":{"from":1}}}\n')
+    assert.equal(1, got.code)
+    assert.truthy(got.err:find("what 'p/s' keeps has no seal, a line behind its own: lines are missing; nothing was imported", 1, true),
+      got.err)
+    got = h.run(kept(path, o, 'state', 'import'), good)
+    assert.equal(0, got.code, got.err)
+    assert.same({ k = 'a', n = 3, window_start = 1000, window_end = 2000 },
+      h.decode(h.run(kept(path, o, 'state', 'get', 'p/w')).out))
   end)
 end)

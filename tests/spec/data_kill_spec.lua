@@ -56,7 +56,8 @@ local burst = tm.pattern 'burst':start('small', function(e) return e.amount < 20
   :followed_by('large', function(e, m) return e.amount > 3 * m.small[1].amount end):within '3s':after_match 'skip_past_last'
 local bursts = tx:key_by 'card':match(burst, { timeouts = true })
   :map(function(m) return { card = m.key, at = m.time, small = #m.small, large = #m.large, out = m.timed_out } end):to(to 'bursts.ndjson')
-local calm = tm.pattern 'calm':start('large', function(e) return e.amount > 60 end):not_followed_by('small', function(e) return e.amount < 20 end)
+local calm = tm.pattern 'calm':start('large', function(e) return e.amount > 60 end)
+  :not_followed_by('small', function(e) return e.amount < 20 end)
   :followed_by('next', function(e) return e.amount > 40 end):within '4s':after_match 'skip_past_last'
 local corrected = tx:key_by 'card':match(calm, { emit = 'retract', lateness = '15s' })
   :map(function(m) return { op = m.op, card = m.key, at = m.time, from = m.large[1].id, to = m.next[1].id } end):to(to 'corrected.ndjson')

@@ -87,7 +87,8 @@ function M.pattern()
   return text .. (#words > 0 and ' | ' .. table.concat(words, ' ') or ''), has, timeouts
 end
 
---- Events of some keys in order of arrival; within `disorder` of the latest time. least, most: how many (12 to 34), keys: 3, letters: a list
+--- Events of some keys in order of arrival; within `disorder` of the latest time. least, most: how many (12 to 34); keys: 3; letters: a
+--- list
 function M.stream(disorder, least, most, keys, letters)
   local list, t, top = {}, 100, 100
   for i = 1, math.random(least or 12, most or 34) do
@@ -95,7 +96,8 @@ function M.stream(disorder, least, most, keys, letters)
     local at = t - (disorder > 0 and chance(0.4) and math.random(0, disorder) or 0)
     if at < top - disorder then at = top - disorder end
     if at > top then top = at end
-    list[i] = { k = pick(letters or { 'a', 'b', 'c', 'a', 'b', 'd', 'x' }), p = math.random(0, 4), t = at, i = i, key = math.random(1, keys or 3), n = i }
+    list[i] = { k = pick(letters or { 'a', 'b', 'c', 'a', 'b', 'd', 'x' }), p = math.random(0, 4), t = at, i = i,
+      key = math.random(1, keys or 3), n = i }
   end
   return list
 end

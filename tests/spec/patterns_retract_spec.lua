@@ -1,10 +1,11 @@
 --[[
 patterns_retract_spec.lua - match with emit 'retract' against a reference that matches everything anew behind each event
-(patterns_retract_reference.py): random patterns on random streams in disorder, of which some events come later than the watermark waits. Also
-its bounds, and what becomes of it in a crash and in a run that is kept. TIDEMILL_RETRACTIONS: how many, TIDEMILL_PATTERNS_SEED: from
-where on.
+(patterns_retract_reference.py): random patterns on random streams in disorder, of which some events come later than the watermark
+waits. Also its bounds, and what becomes of it in a crash and in a run that is kept. TIDEMILL_RETRACTIONS: how many,
+TIDEMILL_PATTERNS_SEED: from where on, TM_KILLS: kills in all.
 ]]
 
+-- luacheck: no max line length
 local h = require 'spec.helper'
 local patterns = require 'spec.patterns'
 local random = require 'spec.patterns_random'

@@ -190,12 +190,7 @@ describe('scripts that are loaded anew', function()
     h.write(counter(1), script)
     local p = start(1000)
     local function held()
-      -- the one before goes when it has given back its memory
-      local fds = r.wait_until('the new worker alone', function()
-        local children = h.read(('/proc/%d/task/%d/children'):format(p.pid, p.pid))
-        local n = children:match '^%d+ *$' and #h.lines(h.shell('ls /proc/' .. children:match '%d+' .. '/fd').out) or 0
-        return n > 0 and n
-      end)
+      local fds = #h.lines(h.shell('ls /proc/' .. p:worker_alone() .. '/fd').out)
       return p:resident(), fds
     end
     local bytes, fds

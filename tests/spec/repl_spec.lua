@@ -18,7 +18,8 @@ describe('tidemill repl', function()
   end)
 
   it('gives events to a stream, as JSON and as tables, and prints rows as they are', function()
-    local r = repl { 'stream:filter(function(e) return e.n > 1 end)', '{"n":1}', '{"n":2.50,"s":"ü"}', "{ n = 3, s = 'b' }", 'e.s', '#rows' }
+    local r = repl { 'stream:filter(function(e) return e.n > 1 end)', '{"n":1}', '{"n":2.50,"s":"ü"}', "{ n = 3, s = 'b' }", 'e.s',
+      '#rows' }
     assert.equal(0, r.code, r.err)
     assert.equal('{"n":2.50,"s":"ü"}\n{"n":3,"s":"b"}\n"b"\n1\n', r.out)
   end)
@@ -30,7 +31,8 @@ local s = tm.pipeline 'clicks':event_time { field = 'ts' }
 return { s:filter(function(e) return e.n == 2 end),
   tm.pipeline 'sums':from(s):event_time { field = 'ts' }:key_by 'k':window('w', tm.window.tumbling '1m')
     :aggregate { n = tm.agg.sum 'n' }:to(tm.sink.file 'sums.ndjson') }]], dir .. '/s.lua')
-    local r = repl({ '{"ts":0,"k":"a","n":1}', '{"ts":59999,"k":"a","n":2}', '.watermark 59999', '{"ts":70000,"k":"b","n":5}', '.end' }, script)
+    local r = repl({ '{"ts":0,"k":"a","n":1}', '{"ts":59999,"k":"a","n":2}', '.watermark 59999', '{"ts":70000,"k":"b","n":5}',
+      '.end' }, script)
     assert.equal(0, r.code, r.err)
     assert.equal('clicks: {"ts":59999,"k":"a","n":2}\nsums: {"k":"a","n":3,"window_end":60000,"window_start":0}\n' ..
       'sums: {"k":"b","n":5,"window_end":120000,"window_start":60000}\n', r.out)

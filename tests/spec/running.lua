@@ -43,6 +43,15 @@ function Run:worker()
   return tonumber((h.read(('/proc/%d/task/%d/children'):format(self.pid, self.pid)):match '%d+'))
 end
 
+--- The process id of the worker, when there is no other process: neither the one before it nor one that is about to take its place.
+function Run:worker_alone()
+  local function children(pid) return h.read(('/proc/%d/task/%d/children'):format(pid, pid)) end
+  return M.wait_until('the worker alone', function()
+    local pid = tonumber(children(self.pid):match '^(%d+) *$')
+    return pid and children(pid) == '' and M.state(pid) ~= 'Z' and pid
+  end)
+end
+
 function Run:out() return h.read(self.stdout) end
 function Run:err() return h.read(self.stderr) end
 

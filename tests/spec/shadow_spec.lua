@@ -254,10 +254,10 @@ describe('a candidate beside the run', function()
     send(0, 1400)
     compared(900)
     -- what windows gave when inputs had been silent
+    local windows = folder .. '/' .. (out .. '.windows'):gsub('/', '_')
     r.wait_until('windows of silent inputs', function()
-      return #h.lines(h.read(folder .. '/' .. (out .. '.windows'):gsub('/', '_'))) > 0 and
-        h.read(folder .. '/' .. (out .. '.windows'):gsub('/', '_')) ==
-          h.read(out .. '.windows'):sub(-#h.read(folder .. '/' .. (out .. '.windows'):gsub('/', '_')))
+      local own = h.read(windows)
+      return own ~= '' and h.read(out .. '.windows'):sub(-#own) == own
     end)
     run:signal 'TERM'
     assert.equal(0, run:wait(), run:err())

@@ -41,8 +41,11 @@ local function commands(block)
 end
 
 describe('the first steps with a rule pack in scripts/README.md', function()
+  local dir = h.folder()
+  teardown(function() h.shell(('cd %s && test -e dev.pid && kill "$(cat dev.pid)"'):format(h.quote(dir))) end)
+
   it('work as they are shown', function()
-    local dir, steps = h.folder(), 0
+    local steps = 0
     local bin = h.bin:sub(1, 1) == '/' and h.bin or h.cwd .. '/' .. h.bin
     assert.equal(0, h.shell(('ln -s %s/scripts %s/scripts'):format(h.quote(h.cwd), dir)).code)
     for _, block in ipairs(blocks()) do

@@ -4,6 +4,7 @@
  *                                a frame out; little-endian; tape writes the number of cells */
 #include <string.h>
 
+#include "../../host/base/owned.h"
 #include "../../host/abi_c.h"
 #include "../../host/base/buf.h"
 #include "state_run.h"
@@ -70,7 +71,7 @@ static void check_vectors(void) {
     CHECK(tm_ffi_any_pack(&out, lua, from_hex(lua, others[i][0])) == others[i][1][0] - '0' && out.len == 3, "%s", others[i][0]);
   }
   tm_buf_fini(&out);
-  free(tape.cells);
+  tm_owned_free(tape.cells);
 }
 
 /* ---- hostile bytes ---- */

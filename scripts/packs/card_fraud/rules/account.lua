@@ -8,7 +8,7 @@ return {
     when = function(tx, f, p)
       return tx.amount > p.amount and f.since_reset < p.hours * 3600000 and f.since_new_device < f.since_reset
     end,
-    reason = '{tx.amount} sent {f.since_reset} ms behind a new password and {f.since_new_device} ms behind a new device',
+    reason = '{tx.amount} sent {f.since_reset:time} behind a new password and {f.since_new_device:time} behind a new device',
     why = 'A new password, then a new device, then money: what somebody does who took an account over.',
     false_positives = 'A lost phone: the owner does the same, and has to be called.' },
   { id = 'new_payee_large', score = 50, severity = 'medium', reason_code = 'A2', tags = { 'account' },
@@ -16,7 +16,7 @@ return {
     params = { minutes = { default = 30, min = 1, max = 1440, about = 'from the new payee to the transfer' },
       amount = { default = 3000, min = 200, max = 100000 } },
     when = function(tx, f, p) return tx.amount > p.amount and f.since_new_payee < p.minutes * 60000 end,
-    reason = '{tx.amount} to a payee that is {f.since_new_payee} ms old',
+    reason = '{tx.amount} to a payee that is {f.since_new_payee:time} old',
     why = 'Money leaves at once, before anybody notices; or somebody on the phone says where to send it.',
     false_positives = 'Deposits for a flat, the invoice of a craftsman.' },
   { id = 'guessed_password', score = 60, severity = 'high', reason_code = 'A3', tags = { 'account', 'takeover' },
@@ -34,7 +34,7 @@ return {
     when = function(tx, f, p)
       return tx.amount > p.amount and f.since_profile < p.hours * 3600000 and f.since_new_payee < f.since_profile
     end,
-    reason = '{tx.amount} to a new payee, {f.since_profile} ms behind a new phone number or address',
+    reason = '{tx.amount} to a new payee, {f.since_profile:time} behind a new phone number or address',
     why = 'The phone number is changed so that the owner gets no message about the new payee.',
     false_positives = 'Moving house: a new address, then the new landlord.' },
   { id = 'account_devices', score = 45, severity = 'medium', reason_code = 'A5', tags = { 'account', 'device' },

@@ -43,7 +43,7 @@ return {
     when = function(tx, f, p)
       return tx.kind == 'payment' and tx.amount > p.amount and f.since_payment > p.days * 86400000
     end,
-    reason = '{tx.amount} behind {f.since_payment} ms without a payment',
+    reason = '{tx.amount} behind {f.since_payment:time} without a payment',
     why = 'Nobody looks at the statements of a card that lies in a drawer.',
     false_positives = 'A card for holidays.' },
 }

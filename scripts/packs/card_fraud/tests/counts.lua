@@ -50,7 +50,9 @@ local counted = {
     return { ts = ts, kind = 'payment', card = 'c' .. i, amount = 9, result = 'approved', channel = 'ecom', device = 'd' .. i % 2,
       address = 'x' }
   end },
-  { 'account_devices', 3, D, function(i, ts) return { ts = ts, kind = 'login', account = 'a', result = 'approved', device = 'd' .. i } end },
+  { 'account_devices', 3, D, function(i, ts)
+    return { ts = ts, kind = 'login', account = 'a', result = 'approved', device = 'd' .. i }
+  end },
   { 'structuring', 3, 7 * D, function(i, ts) return { ts = ts, kind = 'transfer', account = 'a', payee = 'p' .. i, amount = 9500 } end },
   { 'mule_fan_in', 8, D, function(i, ts) return { ts = ts, kind = 'transfer', account = 'a' .. i, payee = 'p', amount = 500 } end },
 }

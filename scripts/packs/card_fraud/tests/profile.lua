@@ -4,9 +4,11 @@ local H, D = 3600000, 86400000
 local T = 40 * D + 12 * H   -- noon
 
 local function pay(ts, amount, more)
-  local e = { ts = ts, kind = 'payment', card = 'a', amount = amount, result = 'approved', channel = 'chip', merchant = 'm', country = 'DE' }
+  local e = { ts = ts, kind = 'payment', card = 'a', amount = amount, result = 'approved', channel = 'chip', merchant = 'm',
+    country = 'DE' }
   if more then
-    e.merchant, e.country, e.channel, e.result = more.merchant or 'm', more.country or 'DE', more.channel or 'chip', more.result or 'approved'
+    e.merchant, e.country, e.channel = more.merchant or 'm', more.country or 'DE', more.channel or 'chip'
+    e.result = more.result or 'approved'
     e.lat, e.lon, e.utc_offset = more.lat, more.lon, more.utc_offset
   end
   return e

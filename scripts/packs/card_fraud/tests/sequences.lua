@@ -57,7 +57,8 @@ return {
   { 'new_payee_large: boundary, half an hour later', not_fires = { 'new_payee_large' },
     events = { bank(0, 'new_payee'), bank(30 * MIN, 'transfer', 4000, { payee = 'p' }) } },
   { 'new_payee_large: late event, the new payee came behind others', fires = { 'new_payee_large' },
-    events = { bank(4000, 'login', nil, { result = 'approved' }), bank(1000, 'new_payee'), bank(5000, 'transfer', 4000, { payee = 'p' }) } },
+    events = { bank(4000, 'login', nil, { result = 'approved' }), bank(1000, 'new_payee'),
+      bank(5000, 'transfer', 4000, { payee = 'p' }) } },
   { 'new_payee_large: warm-up, unknown without a new payee', unknown = { 'new_payee_large' },
     events = { bank(0, 'transfer', 4000, { payee = 'p' }) } },
 
@@ -96,7 +97,8 @@ return {
   { 'deposit_structuring: late event, counts at its time', fires = { 'deposit_structuring' },
     events = { bank(0, 'deposit', 1000), bank(5000, 'deposit', 3000), bank(2000, 'deposit', 4000),
       bank(5001, 'deposit', 3000) } },
-  { 'deposit_structuring: warm-up, the first deposit of all', not_fires = { 'deposit_structuring' }, events = { bank(0, 'deposit', 9999) } },
+  { 'deposit_structuring: warm-up, the first deposit of all', not_fires = { 'deposit_structuring' },
+    events = { bank(0, 'deposit', 9999) } },
 
   { 'mule_fan_out: fires at seven new payees', fires = { 'mule_fan_out' }, events = spread(7) },
   { 'mule_fan_out: boundary, six are usual', not_fires = { 'mule_fan_out' }, events = spread(6) },
@@ -118,7 +120,8 @@ return {
   { 'mule_pass_through: unknown where what came in is over', unknown = { 'mule_pass_through' },
     events = { bank(0, 'credit', 5000), bank(6 * H, 'transfer', 5000, { payee = 'p' }) } },
   { 'mule_pass_through: late event, the credit came behind', fires = { 'mule_pass_through' },
-    events = { bank(5000, 'login', nil, { result = 'approved' }), bank(2000, 'credit', 5000), bank(6000, 'transfer', 4500, { payee = 'p' }) } },
+    events = { bank(5000, 'login', nil, { result = 'approved' }), bank(2000, 'credit', 5000),
+      bank(6000, 'transfer', 4500, { payee = 'p' }) } },
   { 'mule_pass_through: warm-up, unknown before anything came in', unknown = { 'mule_pass_through' },
     events = { bank(0, 'transfer', 5000, { payee = 'p' }) } },
 }
