@@ -43,10 +43,11 @@ void *tm_owned_realloc(void *p, size_t n) {
   if (o == NULL) return tm_owned_malloc(n);
   o--;
   if (n > SIZE_MAX - sizeof *o) return NULL;
-  unlinked(o);
   struct tm_owned *moved = realloc(o, sizeof *o + n);
-  linked(moved != NULL ? moved : o);
-  return moved != NULL ? moved + 1 : NULL;
+  if (moved == NULL) return NULL;
+  moved->before->after = moved;
+  moved->after->before = moved;
+  return moved + 1;
 }
 
 void tm_owned_free(void *p) {
@@ -65,5 +66,11 @@ void tm_owned_ending(void (*call)(void)) {
 
 void tm_owned_end(void) {
   while (calls_n > 0) calls[--calls_n]();
-  while (all.after != &all) tm_owned_free(all.after + 1);
+  struct tm_owned *o = all.after;
+  all.before = all.after = &all;
+  while (o != &all) {
+    struct tm_owned *after = o->after;
+    free(o);
+    o = after;
+  }
 }

@@ -26,6 +26,8 @@ int tm_command_state(int argc, char *const *argv);
 int tm_command_journal(int argc, char *const *argv);
 int tm_command_snapshot(int argc, char *const *argv);
 int tm_command_replay(int argc, char *const *argv);
+int tm_command_backtest(int argc, char *const *argv);
+int tm_command_why(int argc, char *const *argv);
 int tm_command_log(int argc, char *const *argv);
 int tm_command_dev(int argc, char *const *argv);
 int tm_command_reload(int argc, char *const *argv);

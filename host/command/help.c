@@ -34,6 +34,11 @@ const struct tm_command tm_commands_list[] = {
   { "replay", "SCRIPT... | -e CODE  --log NAME  [OPTIONS]",
     "Run the history in an event log through scripts, new or old, into outputs of their own; or compare these with what was written.",
     tm_command_replay },
+  { "backtest", "PACK | SCRIPT | -e CODE  --from FILE|log:NAME [--labels FILE]  [OPTIONS]",
+    "Run history through a rule pack and tell what it finds, misses and raises in vain: rule by rule, in events, cases and money.",
+    tm_command_backtest },
+  { "why", "ID... PACK | SCRIPT  --from FILE|log:NAME | --data DIR  [OPTIONS]",
+    "Rebuild what was known when a decision was made, and show each rule's conditions as they stood.", tm_command_why },
   { "log", "ls [NAME] | cat NAME | verify [NAME]  --data DIR  [OPTIONS]",
     "The event logs of a data folder: list them, print events, or read all of them through and tell what is damaged.", tm_command_log },
   { "dev", "SCRIPT... | PACK  [OPTIONS]",
@@ -69,7 +74,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "backtest", "why", "tap", "top", "demo", "bench", "completion",
+  "tap", "top", "demo", "bench", "completion",
 };
 
 static int is_later(const char *name) {
@@ -284,6 +289,45 @@ static void print_replay(void) {
          "    --to 2026-03-01T12:00:00Z\n");
 }
 
+static void print_backtest(void) {
+  print_options(TM_OPTIONS_BACKTEST);
+  printf("\nThe script has one pack; its sinks are not written. Events pass as in 'tidemill\n"
+         "run', so decisions are those of a live run over the same input, byte for byte.\n"
+         "\nLabels are lines of JSON, or CSV with a header (*.csv, *.tsv). A label names\n"
+         "  id                    one event, by its field --id; or\n"
+         "  key value from to     all events whose field `key` has `value`, in that time:\n"
+         "                        ms since 1970 or ISO 8601, both ends included\n"
+         "and says\n"
+         "  label                 fraud, true, 1 or yes; legit, false, 0 or no; without\n"
+         "                        the column: fraud\n"
+         "  case                  events of one case belong together: it is found with\n"
+         "                        its first alert\n"
+         "Other columns are ignored. Labels that no event has are counted and told.\n"
+         "\nAn alert is a decision that has a reason: of a rule in mode enforce or alert, or\n"
+         "of a scorecard, suppressed or not. precision: alerts that were fraud; recall:\n"
+         "fraud that was an alert. Of a rule the same of its matches; `alone`: fraud that\n"
+         "no other rule found. caught, missed, false: money of fraud with an alert, of\n"
+         "fraud without one, of alerts that were none.\n"
+         "Exit codes: 0 ok, 1 the backtest failed, 2 usage, 3 a script or label was\n"
+         "rejected.\n"
+         "\nExample:\n"
+         "  tidemill backtest scripts/packs/limits --labels labels.csv \\\n"
+         "    --from scripts/packs/limits/sample.ndjson\n");
+}
+
+static void print_why(void) {
+  print_options(TM_OPTIONS_WHY);
+  printf("\nID is the `id` of a decision: PACK-HASH@PLACE. History is read up to its event,\n"
+         "as in 'tidemill run'; then each rule is shown: what it needs, `only`, and each\n"
+         "condition of `when` with the values that it had. A pack that has changed since is\n"
+         "told, as the decision may then be another one.\n"
+         "Exit codes: 0 ok, 1 an id was not found, or reading failed, 2 usage, 3 a script\n"
+         "was rejected.\n"
+         "\nExample:\n"
+         "  tidemill why limits-d369724a@scripts/packs/limits/sample.ndjson:7 \\\n"
+         "    scripts/packs/limits --from scripts/packs/limits/sample.ndjson\n");
+}
+
 static void print_log(void) {
   printf("\n");
   print_entry("--data DIR", "The data folder; also from TIDEMILL_DATA, and from tidemill.lua.");
@@ -436,6 +480,8 @@ int tm_help_print(const char *command) {
   else if (c->run == tm_command_journal) print_journal();
   else if (c->run == tm_command_snapshot) print_snapshot();
   else if (c->run == tm_command_replay) print_replay();
+  else if (c->run == tm_command_backtest) print_backtest();
+  else if (c->run == tm_command_why) print_why();
   else if (c->run == tm_command_log) print_log();
   else if (c->run == tm_command_dev) print_dev();
   else if (c->run == tm_command_reload) print_reload();

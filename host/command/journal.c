@@ -109,7 +109,7 @@ static int verify(const struct tm_data_dir *d, int json) {
   struct tm_journal_scan scan;
   struct tm_err err;
   int64_t bytes = 0;
-  const struct tm_data_load to = { &bytes, bytes_drop, zero_drop, NULL };
+  const struct tm_data_load to = { .ctx = &bytes, .bytes = bytes_drop, .zero = zero_drop };
   uint64_t epoch, snapshot;
 
   if (tm_data_load(d, &to, &epoch, &snapshot, &scan, &err) != 0) {

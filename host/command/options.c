@@ -18,7 +18,7 @@
 #include "quantity.h"
 #include "settings.h"
 
-enum { OPTIONS_MAX = 64, USAGE = 2, REJECTED = 3 };
+enum { OPTIONS_MAX = 128, USAGE = 2, REJECTED = 3 };
 
 struct parse {
   struct tm_options *o;
@@ -29,16 +29,19 @@ struct parse {
 
 /* The first of the commands. */
 static const char *command_name(unsigned commands) {
-  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay", "state import", "reload", "status", "rules" };
+  static const char *const names[] = { "run", "check", "graph", "state ls", "state get", "replay", "state import", "reload", "status", "rules", "backtest",
+                                       "why" };
   int i = 0;
 
-  while (i < 9 && (commands >> i & 1) == 0) i++;
+  while (i < 11 && (commands >> i & 1) == 0) i++;
   return names[i];
 }
 
 /* What help calls it. */
 static const char *help_name(unsigned commands) {
-  return commands & (TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH | TM_OPTIONS_REPLAY | TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE | TM_OPTIONS_SHADOW) ? command_name(commands) : "state";
+  const unsigned own = TM_OPTIONS_RUN | TM_OPTIONS_CHECK | TM_OPTIONS_GRAPH | TM_OPTIONS_REPLAY | TM_OPTIONS_RELOAD | TM_OPTIONS_REMOTE |
+                       TM_OPTIONS_SHADOW | TM_OPTIONS_BACKTEST | TM_OPTIONS_WHY;
+  return commands & own ? command_name(commands) : "state";
 }
 
 static void *member(struct tm_options *o, size_t at) {
@@ -265,10 +268,27 @@ static int ends_in_lua(const char *path) {
   return len > 4 && strcmp(path + len - 4, ".lua") == 0;
 }
 
-/* What is no option: a script; for `state get` first the NAME, then a KEY, which does not end in .lua. */
+/* Is this the id of a decision? PACK-8 hexadecimal digits@PLACE */
+static int is_decision(const char *arg) {
+  const char *at = strchr(arg, '@');
+
+  if (at == NULL || at - arg < 10 || at[-9] != '-' || at[1] == '\0') return 0;
+  for (const char *p = at - 8; p < at; p++) {
+    if ((*p < '0' || *p > '9') && (*p < 'a' || *p > 'f')) return 0;
+  }
+  return 1;
+}
+
+/* What is no option: a script; for `why` ids of decisions too; for `state get` first the NAME, then a KEY, which does not end in .lua. */
 static int take_operand(struct parse *p, const char *arg, int only_scripts) {
   struct tm_options *o = p->o;
 
+  if (p->command == TM_OPTIONS_WHY && !only_scripts && is_decision(arg)) {
+    if (o->ids_n == TM_OPT_LIST_MAX)
+      return tm_err_set(p->err, USAGE, "ids", "why takes at most %d ids on the command line; more of them in a file: --ids FILE", TM_OPT_LIST_MAX);
+    o->ids[o->ids_n++] = arg;
+    return 0;
+  }
   if (p->command != TM_OPTIONS_STATE_GET || only_scripts) return take_script(p, arg);
   if (o->state_name == NULL) o->state_name = arg;
   else if (o->state_key == NULL && o->scripts_n == 0 && !ends_in_lua(arg)) o->state_key = arg;
@@ -492,6 +512,7 @@ static int remote_operands(const struct tm_options *o, struct tm_err *err) {
 /* The word for what a command does to a script. */
 static const char *verb(unsigned command) {
   if (command == TM_OPTIONS_GRAPH) return "draw";
+  if (command == TM_OPTIONS_WHY) return "ask";
   if (command == TM_OPTIONS_STATE_IMPORT) return "import into";
   return command & (TM_OPTIONS_STATE_LS | TM_OPTIONS_STATE_GET) ? "look at" : command_name(command);
 }

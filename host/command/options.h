@@ -38,16 +38,27 @@ struct tm_options {
   const char *set[TM_OPT_LIST_MAX];      /* --set k=v */
   int set_n;
   const char *sample;                    /* check --sample FILE */
-  const char *state;                     /* the command state: "ls", "get" or "export"; NULL for all others */
+  const char *state;                     /* what is printed when the input has come to its end: of the command state "ls", "get" or "export",
+                                          * "backtest", its first pass "confirm", "why"; NULL for all others */
   int64_t snapshot;                      /* snapshot export: the epoch of the snapshot that is looked at, 0 the newest; -1 for all others */
   int import;                            /* state import: standard input becomes what the run in DIR keeps, and nothing else is done */
   const char *state_name;                /* state get NAME [KEY]; NULL: not given */
   const char *state_key;
+  const char *ids[TM_OPT_LIST_MAX];      /* why ID...: decisions (lua/tidemill/decision_ids.lua) */
+  int ids_n;
+  const char *ids_file;                  /* why --ids FILE; NULL: none */
+  const char *labels[TM_OPT_LIST_MAX];   /* backtest --labels FILE (may be repeated) */
+  int labels_n;
+  const char *unlabelled;                /* backtest --unlabelled legit|unknown; NULL: legit */
+  const char *label_event;               /* backtest --label-event FIELD=VALUE; NULL: labels make no events */
+  int64_t label_delay_ms;                /* backtest --label-delay 7d */
+  const char *event_id;                  /* backtest --id FIELD; NULL: id */
+  const char *decisions;                 /* backtest --decisions FILE; NULL: they are thrown away */
   int32_t limit;                         /* state get --limit N, records; 0: all */
   const char *drawing;                   /* graph --format text (the default), dot or mermaid; with --json: json */
   const char *instead[TM_OPT_INSTEAD_MAX];  /* no option: folders of packs, each in the place of the run's pack of its name (engine/shadow.h) */
   int instead_n;
-  const char *amount;                    /* rules shadow --amount FIELD: of a candidate, the field whose values are added up by decision */
+  const char *amount;                    /* rules shadow, backtest --amount FIELD: whose values are added up by decision; NULL: amount */
   int shadow;                            /* no option: the scripts are a candidate's, whose sinks write nothing outward but files in `out` */
   int follow;                            /* --follow: the files of --from are read on as they grow */
   const char *rate;                      /* --rate 1000/s: events of each source that has no rate of its own; NULL none */
@@ -72,7 +83,8 @@ struct tm_options {
 /* The commands that take options: bits. */
 enum tm_options_command {
   TM_OPTIONS_RUN = 1, TM_OPTIONS_CHECK = 2, TM_OPTIONS_GRAPH = 4, TM_OPTIONS_STATE_LS = 8, TM_OPTIONS_STATE_GET = 16, TM_OPTIONS_REPLAY = 32,
-  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256, TM_OPTIONS_SHADOW = 512
+  TM_OPTIONS_STATE_IMPORT = 64, TM_OPTIONS_RELOAD = 128, TM_OPTIONS_REMOTE = 256, TM_OPTIONS_SHADOW = 512, TM_OPTIONS_BACKTEST = 1024,
+  TM_OPTIONS_WHY = 2048
 };
 
 enum tm_options_result { TM_OPTIONS_OK = 0, TM_OPTIONS_HELP = 1 };

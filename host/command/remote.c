@@ -93,9 +93,12 @@ static void keep_those(struct found *f, const char *script) {
     int rc = tm_client_ask(f->paths[i], "GET", "/status", NULL, LOOK_MS, &status, &err);
     int mine = rc == 200 && tm_buf_put(&status, "", 1) == 0 && (script == NULL || has_script(status.data, script));
     tm_buf_fini(&status);
-    if (mine) f->paths[kept++] = f->paths[i];
-    else free(f->paths[i]);
+    if (mine) continue;
+    free(f->paths[i]);
+    f->paths[i] = NULL;
   }
+  for (int i = 0; i < f->n; i++)
+    if (f->paths[i] != NULL) f->paths[kept++] = f->paths[i];
   f->n = kept;
 }
 

@@ -75,6 +75,10 @@ struct tm_data_load {
   int (*zero)(void *ctx, uint64_t offset, uint64_t n, struct tm_err *err);
   /* the head of the last epoch, once, at the end: whole. Not called when the folder holds no epoch. */
   int (*head)(void *ctx, uint64_t epoch, const void *head, int64_t n, struct tm_err *err);
+  /* NULL, or called behind each epoch that was given whole, and behind the snapshot */
+  int (*ended)(void *ctx, uint64_t epoch, struct tm_err *err);
+  uint64_t until;                   /* no epoch behind this one is given; 0: all are */
+  int oldest;                       /* the older generation is taken, as the journal reaches back to it */
 };
 
 struct tm_journal_scan;

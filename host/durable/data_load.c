@@ -52,15 +52,17 @@ static int take_zero(void *ctx, uint64_t offset, uint64_t n, struct tm_err *err)
 static int piece(void *ctx, uint64_t epoch, const void *bytes, int64_t n, int last, struct tm_err *err) {
   struct load *l = ctx;
 
-  (void)epoch;
-  return tm_payload_read(&l->reader, bytes, n, last, err);
+  if (l->to->until != 0 && epoch > l->to->until) return 0;
+  if (tm_payload_read(&l->reader, bytes, n, last, err) != 0) return -1;
+  return last && l->to->ended != NULL ? l->to->ended(l->to->ctx, epoch, err) : 0;
 }
 
-/* The first generation that is whole: its index; list->n: none is. */
-static int whole_find(const struct tm_data_dir *d, const struct tm_snapshot_list *list, struct tm_err *err) {
+/* The first generation that is wanted and whole: its index; list->n: none is. */
+static int whole_find(const struct tm_data_dir *d, const struct tm_data_load *to, const struct tm_snapshot_list *list, struct tm_err *err) {
   static const struct tm_snapshot_visitor nobody = { 0 };
 
-  for (int i = 0; i < list->n; i++) {
+  for (int i = to->oldest && list->n > 0 ? list->n - 1 : 0; i < list->n; i++) {
+    if (to->until != 0 && list->kept[i].epoch > to->until) continue;
     if (tm_snapshot_read(d->io, d->path, d->id, &list->kept[i], &nobody, err) == 0) return i;
     tm_log_warning("%s; trying %s", err->detail, i + 1 < list->n ? "the one before it" : "the journal alone");
   }
@@ -75,11 +77,11 @@ static int snapshot_load(const struct tm_data_dir *d, struct load *l, uint64_t *
 
   *epoch = 0;
   if (tm_snapshot_list_read(d->io, d->path, d->id, &list, err) != 0) return -1;
-  i = whole_find(d, &list, err);
+  i = whole_find(d, l->to, &list, err);
   if (i == list.n) return 0;
   if (tm_snapshot_read(d->io, d->path, d->id, &list.kept[i], &to, err) != 0) return -1;
   *epoch = list.kept[i].epoch;
-  return 0;
+  return l->to->ended != NULL ? l->to->ended(l->to->ctx, *epoch, err) : 0;
 }
 
 int tm_data_load(const struct tm_data_dir *d, const struct tm_data_load *to, uint64_t *epoch, uint64_t *snapshot,
@@ -96,6 +98,7 @@ int tm_data_load(const struct tm_data_dir *d, const struct tm_data_load *to, uin
   }
   if (r == 0) {
     *epoch = scan->epoch_last > *snapshot ? scan->epoch_last : *snapshot;
+    if (to->until != 0 && *epoch > to->until) *epoch = to->until;
     if (*epoch > 0 && to->head != NULL) r = to->head(to->ctx, *epoch, l.head, l.head_n, err);
     if (r != 0) tm_journal_scan_fini(d->io, scan);
   }

@@ -223,17 +223,27 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents) {
   kill(c->pid, SIGKILL);
 }
 
-/* ---- the progress of a replay ---- */
+/* ---- the progress of a replay, a backtest ---- */
+
+static int tells_progress(const struct tm_options *o) {
+  return o->replay != NULL || (o->state != NULL && (strcmp(o->state, "backtest") == 0 || strcmp(o->state, "why") == 0));
+}
 
 static void on_progress(struct ev_loop *loop, ev_timer *w, int revents) {
   struct control *c = w->data;
+  const char *what = c->o->state != NULL ? c->o->state : "replay";
+  unsigned long long events = (unsigned long long)c->shared->counters.events_in;
   char line[128];
+  int n;
 
   (void)loop;
   (void)revents;
-  if (!c->shared->progressed) return;
-  int n = snprintf(line, sizeof line, "%sreplay: %.1f %% of the log, %llu events", CLEAR_LINE, 100 * c->shared->progress,
-                   (unsigned long long)c->shared->counters.events_in);
+  if (c->o->replay != NULL && !c->shared->progressed) return;
+  if (c->o->replay != NULL)
+    n = snprintf(line, sizeof line, "%s%s: %.1f %% of the log, %llu events", CLEAR_LINE, what, 100 * c->shared->progress, events);
+  else
+    n = snprintf(line, sizeof line, "%s%s: %llu events, %llu MiB", CLEAR_LINE, what, events,
+                 (unsigned long long)(c->shared->counters.bytes_in >> 20));
   tm_log_text(line, (size_t)n);
   c->progress_shown = 1;
 }
@@ -251,7 +261,7 @@ static void watchers_start(struct control *c) {
   c->child.data = c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->look.data = c;
   ev_timer_init(&c->progress, on_progress, PROGRESS_AFTER_S, PROGRESS_EVERY_S);
   c->progress.data = c;
-  if (c->o->replay != NULL && isatty(STDERR_FILENO)) ev_timer_start(c->loop, &c->progress);
+  if (tells_progress(c->o) && isatty(STDERR_FILENO)) ev_timer_start(c->loop, &c->progress);
   ev_signal_start(c->loop, &c->sig_term);
   ev_signal_start(c->loop, &c->sig_int);
   ev_signal_start(c->loop, &c->sig_hup);
@@ -303,7 +313,8 @@ static int control_main(struct control *c) {
   c->begun_ns = c->io->mono_ns(c->io);
   standard_reserve();
   prctl(PR_SET_CHILD_SUBREAPER, 1);  /* a worker's child may take its place */
-  int kept = c->o->data != NULL && c->entry == tm_worker_main && c->o->state == NULL;
+  int again = c->o->state != NULL && strcmp(c->o->state, "why") == 0;
+  int kept = c->o->data != NULL && c->entry == tm_worker_main && (c->o->state == NULL || again);
   c->shared = tm_shared_new(kept ? tm_epochs_shared_at() : NULL, &err);
   if (c->shared == NULL) {
     tm_log_error("%s", err.detail);

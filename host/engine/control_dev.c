@@ -3,6 +3,7 @@
  * Which files there are the generation says (texts.h): that which runs, and the last that was tried, so that a file which is wrong or missing is
  * watched too. Folders are watched, not files, as editors put a new file in the old one's place. Changes that come together are one. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,33 @@ static void on_changed(struct ev_loop *loop, ev_io *w, int revents) {
   ev_timer_start(loop, &d->debounce);
 }
 
+/* 1: the file is not as it was read, or cannot be read now. */
+static int differs(const struct tm_text *was) {
+  char part[16384];
+  size_t at = 0;
+  ssize_t n;
+  int fd = open(was->path, O_RDONLY | O_CLOEXEC), same = fd >= 0;
+  while (same && (n = read(fd, part, sizeof part)) != 0) {
+    same = n > 0 && (size_t)n <= was->n - at && memcmp(part, was->text + at, (size_t)n) == 0;
+    at += n > 0 ? (size_t)n : 0;
+  }
+  if (fd >= 0) close(fd);
+  return !same || at != was->n;
+}
+
+/* What was changed between reading and watching nobody tells. */
+static void look_once(struct tm_control_dev *d, const struct tm_texts *t) {
+  struct tm_text file;
+  uint64_t at = 0;
+  while (t != NULL && tm_texts_next(t, &at, &file)) {
+    if (file.kind != TM_TEXTS_FILE || file.error != 0 || !differs(&file)) continue;
+    ev_timer_stop(d->control->loop, &d->debounce);
+    ev_timer_set(&d->debounce, DEBOUNCE_S, 0);
+    ev_timer_start(d->control->loop, &d->debounce);
+    return;
+  }
+}
+
 /* ---- the line ---- */
 
 static int terminal_width(void) {
@@ -170,6 +198,7 @@ void tm_control_dev_watch(struct control *c) {
   if (c->dev == NULL) return;
   watch_all(c->dev, c->shared->texts);
   watch_all(c->dev, c->shared->candidate);
+  if (!c->reload.back) look_once(c->dev, c->shared->candidate != NULL ? c->shared->candidate : c->shared->texts);
 }
 
 void tm_control_dev_begin(struct control *c) {

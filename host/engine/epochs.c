@@ -89,8 +89,9 @@ static void streams(struct tm_epochs *e) {
 int tm_epochs_prepare(struct tm_epochs *e, struct tm_flows *f, struct tm_script *script, struct tm_err *err) {
   e->flows = f;
   e->script = script;
-  if (e->look) return 0;
+  if (e->look && !e->again) return 0;
   if (e->found) tm_flow_fresh(f);
+  if (e->look) return 0;
   streams(e);
   return begun_files(e, err);
 }
@@ -107,7 +108,7 @@ static void tell_loss(const struct tm_epochs *e) {
 }
 
 int tm_epochs_begin(struct tm_epochs *e, struct tm_err *err) {
-  int rc = e->found && !e->look ? tm_flow_ends_back(e->flows, err) : 0;
+  int rc = e->found && (!e->look || e->again) ? tm_flow_ends_back(e->flows, err) : 0;
   if (rc == 0 && e->library != NULL) rc = tm_script_restore(e->script, e->library, e->library_n, err);
   free(e->head);
   e->head = NULL;

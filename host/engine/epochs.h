@@ -24,6 +24,8 @@ void *tm_epochs_shared_at(void);
 struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *shared, struct tm_err *err);
 /* 1: the folder is only looked into (`tidemill state`): keyed state and what the library keeps are put back, nothing is read or written. */
 int tm_epochs_looks(const struct tm_epochs *e);
+/* 1: it is looked into, and the run goes on from before the decisions that are asked about (`tidemill why`), with sinks of its own. */
+int tm_epochs_goes_again(const struct tm_epochs *e);
 /* 1: something was put back. */
 int tm_epochs_found(const struct tm_epochs *e);
 /* 1: the run that was put back had come to the end of its input. */

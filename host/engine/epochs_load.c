@@ -17,6 +17,7 @@ struct caller { uint64_t reserve, shared_at; };
 
 void *tm_epochs_shared_at(void) { return TM_EPOCHS_SHARED_AT; }
 int tm_epochs_looks(const struct tm_epochs *e) { return e != NULL && e->look; }
+int tm_epochs_goes_again(const struct tm_epochs *e) { return e != NULL && e->again; }
 int tm_epochs_found(const struct tm_epochs *e) { return e != NULL && e->found; }
 int tm_epochs_ended(const struct tm_epochs *e) { return e != NULL && e->ended; }
 int32_t tm_epochs_generation(const struct tm_epochs *e) { return e != NULL ? e->generation : 0; }
@@ -25,7 +26,7 @@ int32_t tm_epochs_generation(const struct tm_epochs *e) { return e != NULL ? e->
 
 static int put_bytes(void *ctx, uint64_t offset, const void *bytes, int64_t n, struct tm_err *err) {
   struct tm_epochs *e = ctx;
-  if (offset >= TM_EPOCHS_SHARED && e->look) return 0;
+  if (offset >= TM_EPOCHS_SHARED && e->look && !e->again) return 0;
   if (offset >= TM_EPOCHS_SHARED) {
     size_t size = e->shared_size, at = (size_t)(offset - TM_EPOCHS_SHARED);
     if (at > size || (size_t)n > size - at) return tm_err_set(err, 1, "data", "%s: an epoch has bytes outside of the run's memory", e->dir.path);
@@ -75,7 +76,7 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   if (e->dir.has_meta) {
     if (e->dir.caller_n != sizeof c) return tm_err_set(err, 1, "data", "%s: its meta is not that of this program", e->dir.path);
     memcpy(&c, e->dir.caller, sizeof c);
-    if (!e->look && c.shared_at != (uint64_t)(uintptr_t)e->shared)
+    if ((!e->look || e->again) && c.shared_at != (uint64_t)(uintptr_t)e->shared)
       return tm_err_set(err, 1, "data", "%s: was written by a program that lies elsewhere in memory; use that version", e->dir.path);
     e->arena = tm_arena_new((const void *)(uintptr_t)e->dir.address, (size_t)c.reserve, err);
     return e->arena != NULL ? 0 : -1;
@@ -138,7 +139,7 @@ int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err) {
 
 /* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
 static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
-  const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
+  const struct tm_data_load to = {.ctx = e, .bytes = put_bytes, .zero = put_zero, .head = put_head};
   if (snapshot_of >= 0) return tm_data_load_snapshot(&e->dir, &to, (uint64_t)snapshot_of, err);
   struct tm_journal_scan scan;
   uint64_t snapshot;
@@ -163,6 +164,26 @@ static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   tm_journal_scan_fini(e->io, &scan);
   if (e->journal == NULL || tm_snapshot_list_read(e->io, e->dir.path, e->dir.id, &e->snapshots, err) != 0) return -1;
   return tm_journal_start(e->journal, err);
+}
+
+/* The same of an epoch that is over, with the places of sources. */
+static int load_back(struct tm_epochs *e, const struct tm_options *o, struct tm_err *err) {
+  struct tm_data_load to = {.ctx = e, .bytes = put_bytes, .zero = put_zero, .head = put_head};
+  struct tm_journal_scan scan;
+  uint64_t snapshot;
+  if (tm_epochs_back_find(e, o, &to.until, err) != 0) return -1;
+  if (to.until == 0) return 0;
+  struct tm_shared *was = malloc(sizeof *was);
+  if (was == NULL) return tm_err_set(err, 1, "memory", "no memory to put back what %s keeps", e->dir.path);
+  memcpy(was, e->shared, sizeof *was);
+  int rc = tm_data_load(&e->dir, &to, &e->last, &snapshot, &scan, err);
+  if (rc == 0) {
+    tm_journal_scan_fini(e->io, &scan);
+    merge_shared(e->shared, was);
+    tm_epochs_back_settle(e);
+  }
+  free(was);
+  return rc;
 }
 
 /* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
@@ -192,9 +213,10 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   clear_shared(shared);
   int reset = o->reset && restarts == 0;
   e->look = o->state != NULL;
+  e->again = e->look && strcmp(o->state, "why") == 0;
   if (open_dir(e, o->data, err) != 0) return NULL;
   if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
-  if (make_arena(e, err) != 0 || load(e, e->look ? o->snapshot : -1, err) != 0) return NULL;
+  if (make_arena(e, err) != 0 || (e->again ? load_back(e, o, err) : load(e, e->look ? o->snapshot : -1, err)) != 0) return NULL;
   e->noted = e->last;
   shared->counters.worker_restarts = restarts;
   shared->counters.worker_kills_deadline = kills;

@@ -39,6 +39,7 @@ struct tm_epochs {
   pid_t snapshot;                  /* the process that makes the next one; 0 none */
   uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
+  int again;                       /* besides, the run goes on from an epoch that is over (epochs_back.c) */
   int found, ended;
   int32_t generation;              /* of the run that was put back; 0: not known */
   int begun;                       /* the folder says that an epoch has become durable */
@@ -67,6 +68,10 @@ struct tm_epochs {
 void tm_epochs_piece(struct tm_keeper *k, const void *at, size_t n);
 /* The journal's, before it syncs: files that were written. */
 int tm_epochs_sync_files(void *ctx, uint64_t epoch, struct tm_err *err);
+/* epochs_back.c: the last epoch that lies before the first of the decisions that are asked about: *until, 0 none is there. 0, or -1 err. */
+int tm_epochs_back_find(struct tm_epochs *e, const struct tm_options *o, uint64_t *until, struct tm_err *err);
+/* Of what was put back only places of sources and keyed state are left. */
+void tm_epochs_back_settle(struct tm_epochs *e);
 /* epochs_load.c: the folder says from now on that an epoch has become durable. 0, or -1 err. */
 int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err);
 

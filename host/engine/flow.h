@@ -203,6 +203,9 @@ void tm_flow_lists_keep(struct tm_flows *f, struct tm_keeper *k);
 /* What was kept lies in the regions again, in another process: clocks begin anew, and files that sinks wrote since are cut to what they
  * were. When all is added, before it is opened. */
 void tm_flow_fresh(struct tm_flows *f);
+/* Up to where the one source of a block that was kept has been taken: the number of its next event's line (msgpack: byte; a log: its
+ * sequence). -1: it has several sources, or files that it follows. */
+double tm_flow_place(struct tm_shared *s);
 /* When it is open: event logs go back to where they were. 0, or -1 err. */
 int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err);
 /* 1: rows were handed to a database that are not in it yet. */

@@ -167,6 +167,43 @@ int tm_flow_ends_back(struct tm_flows *f, struct tm_err *err) {
   return 0;
 }
 
+struct place { int sources; double number; };
+
+static int place_of_source(void *ctx, void *region, struct tm_err *err) {
+  const struct tm_source_state *st = region;
+  struct place *p = ctx;
+  (void)err;
+  if (st->bytes == 0) return 0;
+  p->sources++;
+  p->number = st->line;
+  return 0;
+}
+
+static int place_of_log(void *ctx, void *region, struct tm_err *err) {
+  const struct end *end = region;
+  struct place *p = ctx;
+  (void)err;
+  p->number = (double)end->position.sequence;
+  return 0;
+}
+
+static int place_of_follow(void *ctx, void *region, struct tm_err *err) {
+  struct place *p = ctx;
+  (void)region;
+  (void)err;
+  p->sources = 2;
+  return 0;
+}
+
+double tm_flow_place(struct tm_shared *s) {
+  struct place p = {0, 0};
+  struct tm_err err;
+  tm_shared_each(s, "source.", sizeof(struct tm_source_state), place_of_source, &p, &err);
+  tm_shared_each(s, "source-end.", sizeof(struct end), place_of_log, &p, &err);
+  tm_shared_each(s, "follow.", 0, place_of_follow, &p, &err);
+  return p.sources > 1 ? -1 : p.number;
+}
+
 void tm_flow_fresh(struct tm_flows *f) {
   f->restored = 1;
   for (int32_t i = 0; i < f->sources_n; i++) tm_source_fresh(f->sources[i]);

@@ -470,6 +470,21 @@ static int host_warn(lua_State *L) {
   return 0;
 }
 
+/* end_run(): nothing more is read, and the run ends as after TERM */
+static int host_end_run(lua_State *L) {
+  self_of(L)->shared->drain = 1;
+  return 0;
+}
+
+/* latency(): how many events have passed from source to sink, and how long it took them: p50, p99, p99.9, ns */
+static int host_latency(lua_State *L) {
+  static const double quantiles[] = {0.5, 0.99, 0.999};
+  const struct tm_hist *h = &self_of(L)->shared->latency;
+  lua_pushnumber(L, (lua_Number)h->count);
+  for (int i = 0; i < 3; i++) lua_pushnumber(L, (lua_Number)tm_hist_quantile(h, quantiles[i]));
+  return 4;
+}
+
 /* stop_run(why): the run ends in order, with exit code 1 */
 static int host_stop_run(lua_State *L) {
   struct tm_script_host *h = self_of(L);
@@ -503,7 +518,7 @@ static int host_failed_again(lua_State *L) {
 
 void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
   static const struct { const char *name; lua_CFunction fn; } functions[] = {
-    {"text", host_text}, {"read", tm_script_read}, {"compiled", tm_script_compiled}, {"print", host_print}, {"failure", host_failure},
+    {"text", host_text}, {"read", tm_script_read}, {"read_data", tm_script_read_data}, {"compiled", tm_script_compiled}, {"print", host_print}, {"failure", host_failure},
     {"files", host_files}, {"folder", tm_script_folder}, {"add_source", host_add_source}, {"add_sink", host_add_sink}, {"add_pipeline", host_add_pipeline},
     {"source_how", host_source_how}, {"source_time", host_source_time}, {"source_waits", host_source_waits}, {"source_one", host_source_one},
     {"source_shares", host_source_shares}, {"at_work", host_at_work}, {"part_over", host_part_over}, {"part_name", host_part_name},
@@ -511,7 +526,8 @@ void tm_script_host_push(lua_State *L, struct tm_script_host *h) {
     {"source_log", host_source_log}, {"log_point", host_log_point}, {"sink_compare", host_sink_compare}, {"sink_log", host_sink_log},
     {"sink_sqlite", host_sink_sqlite},
     {"add_out", host_add_out}, {"show", host_show}, {"position", host_position}, {"origin", host_origin}, {"rollback", host_rollback},
-    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"warn", host_warn}, {"inform", host_inform},
+    {"failed_again", host_failed_again}, {"fires", host_fires}, {"stop_run", host_stop_run}, {"end_run", host_end_run}, {"latency", host_latency},
+    {"warn", host_warn}, {"inform", host_inform},
     {"fail_run", host_fail_run}, {"wall_ms", host_wall_ms}, {"table_packer", tm_lua_table_packer},
   };
   lua_newtable(L);

@@ -13,7 +13,7 @@
 #include "script_host.h"
 #include "texts.h"
 
-enum { FILE_BYTES_MAX = 4 * 1024 * 1024, NAMES_MAX = 10000, NAMES_BYTES_MAX = 4 * 1024 * 1024 };
+enum { FILE_BYTES_MAX = 4 * 1024 * 1024, DATA_BYTES_MAX = 256 * 1024 * 1024, NAMES_MAX = 10000, NAMES_BYTES_MAX = 4 * 1024 * 1024 };
 
 static struct tm_script_host *self_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
@@ -26,12 +26,12 @@ static int push_error(lua_State *L, int error) {
 /* ---- the disk ---- */
 
 /* All of a file into out: 0 or errno. */
-static int read_file(const struct tm_io *io, const char *path, struct tm_buf *out) {
+static int read_file(const struct tm_io *io, const char *path, int64_t max, struct tm_buf *out) {
   int fd = io->open(io, path, O_RDONLY, 0);
   if (fd < 0) return -fd;
   int64_t size = io->size(io, fd), n = -EFBIG;
   if (size < 0) size = FILE_BYTES_MAX;
-  if (size <= FILE_BYTES_MAX) n = tm_buf_reserve(out, (int32_t)size + 1) == 0 ? tm_io_read_all(io, fd, out->data, (size_t)size) : -ENOMEM;
+  if (size <= max) n = tm_buf_reserve(out, (int32_t)size + 1) == 0 ? tm_io_read_all(io, fd, out->data, (size_t)size) : -ENOMEM;
   io->close(io, fd);
   if (n < 0) return (int)-n;
   out->len = (int32_t)n;
@@ -89,7 +89,7 @@ static int serve(lua_State *L, enum tm_texts_kind kind) {
   struct tm_buf *b = &h->read;  /* the host's: an error of Lua's leaves nothing behind */
   if (b->cap_max == 0) tm_buf_init(b, FILE_BYTES_MAX + NAMES_BYTES_MAX);
   b->len = 0;
-  t.error = kind == TM_TEXTS_FILE ? read_file(h->flows->io, t.path, b) : read_folder(t.path, b);
+  t.error = kind == TM_TEXTS_FILE ? read_file(h->flows->io, t.path, FILE_BYTES_MAX, b) : read_folder(t.path, b);
   t.text = b->data;
   t.n = t.error == 0 ? (size_t)b->len : 0;
   if (texts != NULL) tm_texts_put(texts, &t);
@@ -110,6 +110,22 @@ int tm_script_compiled(lua_State *L) {
   if (!tm_texts_find(h->flows->compiled, TM_TEXTS_COMPILED, t.path, &t)) return 0;
   lua_pushlstring(L, t.text, t.n);
   return 1;
+}
+
+int tm_script_read_data(lua_State *L) {
+  struct tm_script_host *h = self_of(L);
+  struct tm_text t = {.kind = TM_TEXTS_FILE, .path = luaL_checkstring(L, 1)};
+  struct tm_buf *b = &h->read;
+  int64_t max = luaL_checkinteger(L, 2);
+  tm_buf_fini(b);
+  tm_buf_init(b, DATA_BYTES_MAX);
+  t.error = read_file(h->flows->io, t.path, max < DATA_BYTES_MAX ? max : DATA_BYTES_MAX - 1, b);
+  t.text = b->data;
+  t.n = t.error == 0 ? (size_t)b->len : 0;
+  int n = push_text(L, &t);
+  tm_buf_fini(b);
+  tm_buf_init(b, FILE_BYTES_MAX + NAMES_BYTES_MAX);
+  return n;
 }
 
 int tm_script_read(lua_State *L) { return serve(L, TM_TEXTS_FILE); }

@@ -96,6 +96,18 @@ int tm_shared_each(struct tm_shared *s, const char *prefix, size_t size, int (*v
   return rc;
 }
 
+void tm_shared_forget(struct tm_shared *s, const char *const *kinds, int n) {
+  struct region *table = (struct region *)(void *)s->arena;
+
+  for (int i = 0; i < REGIONS_MAX && table[i].name[0] != '\0'; i++) {
+    size_t len = strcspn(table[i].name, ".");
+    int wanted = 0;
+
+    for (int k = 0; k < n; k++) wanted |= strlen(kinds[k]) == len && memcmp(kinds[k], table[i].name, len) == 0;
+    if (!wanted) table[i].name[0] = '~';
+  }
+}
+
 void tm_shared_clear(struct tm_shared *s) {
   size_t used = page_up(s->arena_used), from = offsetof(struct tm_shared, counters), to = offsetof(struct tm_shared, arena);
 

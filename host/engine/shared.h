@@ -158,6 +158,8 @@ void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k);
 void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found);
 /* That of that name, if it was made and is no smaller. */
 void *tm_shared_find(struct tm_shared *s, const char *name, size_t size);
+/* Regions of none of these n kinds (what stands in their names before the dot) are as if they had never been made. */
+void tm_shared_forget(struct tm_shared *s, const char *const *kinds, int n);
 /* Calls visit for each region whose name begins so and that is at least that large, until it returns other than 0: that, else 0. */
 int tm_shared_each(struct tm_shared *s, const char *prefix, size_t size, int (*visit)(void *ctx, void *region, struct tm_err *err), void *ctx,
                    struct tm_err *err);

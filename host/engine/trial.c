@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -16,21 +15,23 @@
 #include "testing.h"
 #include "texts.h"
 
-enum { TESTS_SECONDS = 60, PATH_BYTES = 4096, FAILED = 1 };
+enum { TESTS_SECONDS = 60, PATH_BYTES = 4096, TEXT_BYTES = 128 << 10, FAILED = 1 };
 
 struct tests {
   struct tm_options options;   /* scripts: what is to be run */
-  char *paths[TM_OPT_LIST_MAX];
+  char text[TEXT_BYTES];       /* their paths */
+  size_t used;
 };
 
-static void add(struct tests *t, char *path) {
-  if (path == NULL) return;
-  if (t->options.scripts_n == TM_OPT_LIST_MAX) {
-    free(path);
+static void add(struct tests *t, const char *path) {
+  size_t n = strlen(path) + 1;
+  if (t->options.scripts_n == TM_OPT_LIST_MAX || n > sizeof t->text - t->used) {
+    tm_log_warning("%s: there are too many tests: it is not run", path);
     return;
   }
-  t->paths[t->options.scripts_n] = path;
-  t->options.scripts[t->options.scripts_n++] = path;
+  memcpy(t->text + t->used, path, n);
+  t->options.scripts[t->options.scripts_n++] = t->text + t->used;
+  t->used += n;
 }
 
 static int is_there(const char *path, int folder) {
@@ -44,7 +45,7 @@ static void add_spec(struct tests *t, const char *script) {
   size_t n = strlen(script);
   if (n < 5 || strcmp(script + n - 4, ".lua") != 0 || n + 8 >= sizeof path) return;
   snprintf(path, sizeof path, "%.*s_spec.lua", (int)n - 4, script);
-  if (is_there(path, 0)) add(t, strdup(path));
+  if (is_there(path, 0)) add(t, path);
 }
 
 /* DIR/pack.lua, where DIR/tests is there */
@@ -54,7 +55,7 @@ static void add_pack(struct tests *t, const struct tm_text *file) {
   size_t n = strlen(file->path), m = sizeof manifest - 1;
   if (file->kind != TM_TEXTS_FILE || file->error != 0 || n <= m || n + 8 >= sizeof path || strcmp(file->path + n - m, manifest) != 0) return;
   snprintf(path, sizeof path, "%.*s/tests", (int)(n - m), file->path);
-  if (is_there(path, 1)) add(t, strdup(file->path));
+  if (is_there(path, 1)) add(t, file->path);
 }
 
 /* In a child: what busted prints goes where all else is said. */
@@ -89,6 +90,7 @@ int tm_trial_tests(const struct tm_options *o, struct tm_texts *texts) {
   struct tm_text file;
   uint64_t at = 0;
   int code = 0;
+  t.used = 0;
   tm_options_defaults(&t.options);
   for (int i = 0; i < o->scripts_n; i++) add_spec(&t, o->scripts[i]);
   while (texts != NULL && tm_texts_next(texts, &at, &file)) add_pack(&t, &file);
@@ -104,6 +106,5 @@ int tm_trial_tests(const struct tm_options *o, struct tm_texts *texts) {
     }
     if (code == 4) tm_log_error("tests of the scripts failed: they are not taken");
   }
-  for (int i = 0; i < t.options.scripts_n; i++) free(t.paths[i]);
   return code;
 }

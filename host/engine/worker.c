@@ -295,7 +295,7 @@ static int all_done(const struct tm_worker *w) {
 
 /* Nothing of this island is read any more: but what a worker before had read of a stream ends with this process. */
 static int rests_of(const struct tm_worker *w, int32_t island) {
-  if (tm_epochs_looks(w->flows.epochs)) return 1;
+  if (tm_epochs_looks(w->flows.epochs) && !tm_epochs_goes_again(w->flows.epochs)) return 1;
   if (!rests(w)) return 0;
   for (int32_t i = 0; i < w->flows.sources_n; i++) {
     struct tm_source *s = w->flows.sources[i];

@@ -87,14 +87,15 @@ int tm_worker_main(const struct tm_options *o, struct tm_shared *shared) {
   tm_worker_name_pipelines(w);
   if (w->flows.epochs != NULL && tm_epochs_begin(w->flows.epochs, &err) != 0) return tm_worker_told(&err, 1);
   if (o->import) return import_all(w, &err);
-  if (tm_epochs_looks(w->flows.epochs)) w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
+  if (tm_epochs_looks(w->flows.epochs) && !tm_epochs_goes_again(w->flows.epochs))
+    w->fire_at = w->flows.pipelines_n - 1;  /* the pipeline that prints; no other one comes to an end */
   shared->phase = TM_PHASE_RUNNING;
   int rc = tm_worker_run(w, &err);
   tm_flow_count(&w->flows);
   tm_script_count_traces(w->script);
   if (rc != 0 || keep_all(w, &err) != 0) return tm_worker_told(&err, 1);
-  if (o->state != NULL && w->cut_short)
-    tm_log_warning("the run ended before its input did: these are the states after %llu events",
+  if (o->state != NULL && w->cut_short && strcmp(o->state, "why") != 0)
+    tm_log_warning("the run ended before its input did: %s after %llu events", strcmp(o->state, "backtest") == 0 ? "this is the report" : "these are the states",
                    (unsigned long long)shared->counters.events_in);
   shared->phase = TM_PHASE_DONE;
   return all_read(w) && !shared->failed ? 0 : 1;

@@ -320,9 +320,12 @@ local function make_plan(o)
   shadow.begin(o)
   for _, path in ipairs(o.scripts) do run_script(path, tm, results) end
   if o.code then run_code(o.code, tm, results) end
-  plan = plan_module.make(results, canonical(o))
+  local ends = canonical(o)
+  plan = plan_module.make(results, ends)
+  local again = o.state and require 'tidemill.history'.commands[o.state]
+  if again then require(again).prepare(plan, o, ends.source { kind = 'input' }) end
   if o.state then state_query.extend(plan, o) end
-  if o.replay then require 'tidemill.replay'.change(plan, o) end
+  if o.replay and not again then require 'tidemill.replay'.change(plan, o) end
   shadow.change(plan, o)
 end
 

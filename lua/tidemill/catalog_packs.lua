@@ -11,9 +11,10 @@ M.operators = {
     about = 'Decisions of a rule pack about each event: what its rules say of the event and of the features of its keys.',
     more = { 'A pack is a folder: pack.lua, schema/, features/, lists/, rules/, scorecards/, tests/; `tidemill new pack DIR` writes one.',
       'A row has decision, score, reasons (of rules that count, the highest score first), rules (all that matched, with their mode),',
-      'features, pack, version and event; errors, suppressed and guarded where there is something to say. Below all thresholds the',
-      'decision is approve. Rules are enforce, alert (a reason, no score), shadow (recorded) or off; a rule that raises is an error for',
-      'that event, one whose `needs` are nil or warming is unknown, and the others decide. Taking an event in stands, whatever becomes of',
+      'features, pack, version, event, at (source:line of it) and id (what `tidemill why` takes); errors, suppressed and guarded where',
+      'there is something to say. Below all thresholds the decision is approve. Rules are enforce, alert (a reason, no score), shadow',
+      '(recorded) or off; a rule that raises is an error for that event, one whose `needs` are nil or warming is unknown, and the others',
+      'decide. Taking an event in stands, whatever becomes of',
       "its decision: what fails behind the pack takes back its own rows, not the features. The schema is the pack's, event time too where",
       'the stream has none. The folder may also stand for a script: tidemill run DIR --from FILE.' },
     options = {

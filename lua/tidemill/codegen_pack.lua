@@ -14,6 +14,7 @@ are: what fails there is told with the event, and takes back its rows and what s
 ]]
 
 local decisions = require 'tidemill.decisions'
+local ids = require 'tidemill.decision_ids'
 local keep = require 'tidemill.keep'
 local lib = require 'tidemill.lib'
 local rules = require 'tidemill.rules'
@@ -88,6 +89,8 @@ return function(emit, Gen)
     value('score', D .. '.score')
     value('pack', ('%q'):format(pack.name))
     value('version', ('%q'):format(pack.version))
+    value('at', D .. '.at')
+    value('id', D .. '.id')
     whole('reasons', want.reasons)
     whole('rules', want.rules)
     whole('features', want.features)
@@ -132,7 +135,8 @@ return function(emit, Gen)
     end)
     local many = takes_many(g, step, set)
     local J = rules.new(pack, set, view, many)
-    local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields })
+    local decide = decisions.new(J, set, { name = g.pipeline.name .. '/' .. rec.name, emit = rec.emit, fields = rec.fields,
+      place = ids.namer(pack, g.pipeline.source), watch = rec.watch })
     function decide.decided(j, decision) set:decided(j, decision) end
     local P = { n = 0, pos = 0, judged = false, judging = false, taking = false, retry = false, done = -1, home = J.home, many = many,
       J = J }

@@ -10,9 +10,14 @@ rate guard; and what of each rule is told at the end.
   guard     more than `max` such decisions within `within` of event time: further ones become `action`, with guarded = true, until there is
             room again; the alarm is told once for each time that it trips
 
-A row has the fields that the step asks for: decision, score, reasons, rules, features, pack, version, event; and errors, suppressed,
-guarded
-where there is something to say.
+A row has the fields that the step asks for: decision, score, reasons, rules, features, pack, version, event, at, id (decision_ids.lua);
+and errors, suppressed, guarded where there is something to say.
+
+Who wants to see each decision as it is made gives `watch` (backtest.lua, why.lua):
+  watch.decided(j, t, D, n, rules, modes)   D has decision, score, alert, guarded, event, J and set (features); of n rules that matched, in
+                                            their order, how each counted: enforce alert shadow excepted error
+                                            D.place() is `at` and `id`; D.given the reasons, where watch.reasons asks for them
+  watch.suppressed()                        the one just told was one alert too many
 ]]
 
 local cards = require 'tidemill.pack_cards'
@@ -31,7 +36,7 @@ local M = {}
 
 local TOLD = 256   -- rules that a summary has room for, TM_SHARED_RULES
 
-M.FIELDS = { 'decision', 'score', 'reasons', 'rules', 'features', 'pack', 'version', 'event' }
+M.FIELDS = { 'decision', 'score', 'reasons', 'rules', 'features', 'pack', 'version', 'event', 'at', 'id' }
 
 --- A value in the text of a reason: whole numbers as they are, others with two decimals at most; format ':time': milliseconds as '9h26m'.
 local function shown(v, format)
@@ -160,7 +165,7 @@ end
 --- What decides about events that rules have judged.
 ---@param J table of rules.new
 ---@param set table of features.compile
----@param o table name: of the step's state; emit: 'all' | 'matched' | 'alerts'; fields: list
+---@param o table name: of the step's state; emit: 'all' | 'matched' | 'alerts'; fields: list; place(): `at` and `id`; watch: above
 ---@return table D { decide(j, t), suppress() }
 function M.new(J, set, o)
   local pack, R, tx, list = J.pack, J.R, J.tx, J.list
@@ -168,9 +173,11 @@ function M.new(J, set, o)
   for _, name in ipairs(o.fields) do want[name] = true end
   local decisions, has_cards, sums = pack.decisions, #pack.cards > 0, pack.combine == 'sum'
   local columns, readers, emit = set.columns, J.readers, o.emit
-  local detailed = want.reasons or want.rules
+  local with_reasons = want.reasons or o.watch and o.watch.reasons or false
+  local detailed = with_reasons or want.rules
   local features = {}
-  local D = { rank = 0, alert = false, events = 0, by_decision = { [pack.approve] = 0 } }
+  local D = { event = J.event, J = J, set = set, place = o.place, rank = 0, alert = false, events = 0,
+    by_decision = { [pack.approve] = 0 } }
   for _, d in ipairs(decisions) do D.by_decision[d.name] = 0 end
   for _, rule in ipairs(list) do
     rule.plain, rule.excepted_n, rule.held_n = not rule.excepted[1] and not rule.rollout, 0, 0
@@ -179,6 +186,8 @@ function M.new(J, set, o)
   for _, d in ipairs(decisions) do ranks[d.name] = d.rank end
   local guard = new_guard(pack, o.name)
   D.guard = guard
+  local place = (want.at or want.id) and o.place or nil
+  local watch, seen, seen_as = o.watch or nil, {}, {}
   local flow, step, amount_of = lib.flow, shadow.add(o.name, J)
   --- The decision about row j of the chunk, at time t: D.decision, D.score, D.alert (it has a reason), D.rank, and what else a row has;
   --- false: no row is sent of such events.
@@ -192,14 +201,16 @@ function M.new(J, set, o)
       if band(entry, 1) == 1 then
         errors = errors or {}
         errors[#errors + 1] = rule.id
+        if watch then seen[k - from + 1], seen_as[k - from + 1] = rule, 'error' end
       else
         local mode = rule.plain and rule.mode or mode_of(rule, tx)
+        if watch then seen[k - from + 1], seen_as[k - from + 1] = rule, mode end
         if mode == 'enforce' then
           if sums then score = score + rule.score elseif rule.score > score then score = rule.score end
         end
         if mode == 'enforce' or mode == 'alert' then
           alert = true
-          if want.reasons then
+          if with_reasons then
             reasons[#reasons + 1] = { code = rule.code, rule = rule.id, score = rule.score, severity = rule.severity,
               text = reason_text(rule, J) }
           end
@@ -209,7 +220,7 @@ function M.new(J, set, o)
     end
     if has_cards then
       local had = reasons and #reasons or 0
-      local points = card_points(pack, J, want.reasons and reasons or nil)
+      local points = card_points(pack, J, with_reasons and reasons or nil)
       if sums then score = score + points elseif points > score then score = points end
       if reasons and #reasons > had then
         table.sort(reasons, by_score)
@@ -228,6 +239,8 @@ function M.new(J, set, o)
     D.events, D.by_decision[decision] = D.events + 1, D.by_decision[decision] + 1
     D.decision, D.score, D.alert, D.rank = decision, score, alert or score > 0 and decision ~= pack.approve, ranks[decision]
     D.errors, D.guarded, D.suppressed = errors, guarded or nil, nil
+    D.given = reasons
+    if watch then watch.decided(j, t, D, to - from, seen, seen_as) end
     if flow.watched ~= 0 then C.tm_ffi_decided(step, D.rank, score, amount_of and amount_of() or 0, R.list + from, to - from) end
     if emit ~= 'all' and not D.alert and (from == to or emit == 'alerts') then return false end
     if want.reasons then D.reasons = value.array(reasons) end
@@ -239,12 +252,14 @@ function M.new(J, set, o)
       end
       D.features = lib.text(value.encode_string(features), 9)
     end
+    if place then D.at, D.id = place() end
     return true
   end
 
   --- The alert of the decision is one too many; false: then no row is sent.
   function D.suppress()
     D.suppressed = true
+    if watch then watch.suppressed() end
     return emit ~= 'alerts'
   end
   return D

@@ -9,6 +9,7 @@ of them. Nothing of it runs here; rules.lua makes of it what judges events.
   features   name -> true, all outputs; groups: of features.lua
   rules      list of pack_rules.lua, in order of score, then of id
   cards      list of pack_cards.lua
+  hash       8 hexadecimal digits of all that was read for it, the site's files too: another text is another pack, whatever its version
 
 Unknown fields, features, lists, params, ids used twice, and what a site says of things that are not there, are load errors with
 file:line and a suggestion.
@@ -211,7 +212,7 @@ function M.load(dir, o)
   pack.rules = rules.load(set, pack)
   pack.cards = cards.load(set, pack)
   if site then site_of.apply(site, pack) end
-  pack.approve = APPROVE
+  pack.approve, pack.hash = APPROVE, set:hash(site and site.files or nil)
   return pack
 end
 

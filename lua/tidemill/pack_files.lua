@@ -102,6 +102,22 @@ end
 --- The same for `fault`, which looks for it when it is told: a search for each of ten thousand rules takes seconds.
 function Files:at(path, key, after) return { set = self, path = path, key = key, after = after } end
 
+--- What was read, as 8 hexadecimal digits: names below the folder and texts, so a pack that was moved is the same one.
+---@param more table? other files that count, a site's
+function Files:hash(more)
+  local parts, hash = {}, require 'tidemill.library.hash'.hash.xxh3
+  for _, set in ipairs { self, more } do
+    local names = {}
+    for path in pairs(set.texts) do names[#names + 1] = path end
+    table.sort(names)
+    for _, path in ipairs(names) do
+      local name = path:sub(1, #set.dir + 1) == set.dir .. '/' and path:sub(#set.dir + 2) or path
+      parts[#parts + 1] = ('%d %s %d '):format(set == self and 1 or 2, name, #set.texts[path]) .. hash(set.texts[path])
+    end
+  end
+  return hash(table.concat(parts, '\n')):sub(1, 8)
+end
+
 -- What is wrong with tables ----------------------------------------------------------------------
 
 local function shown(v)

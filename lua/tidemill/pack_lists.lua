@@ -9,6 +9,7 @@ Rules see a list as `lists.mcc`: has(key), get(key) (the row, a table of texts; 
 not in the list.
 ]]
 
+local csv_rows = require 'tidemill.csv_rows'
 local files = require 'tidemill.pack_files'
 local raise = require('tidemill.lib').raise
 local fault, shown = files.fault, files.shown
@@ -18,41 +19,10 @@ local M = {}
 local KEYS_MAX = 5000000
 local TYPES = { 'string', 'number' }
 
---- The cells of a CSV text: list of rows, each with its line.
+--- The rows of a CSV text, each with its line.
 local function rows_of(text, path)
-  local rows, row, at, line, n = {}, { line = 1 }, 1, 1, #text
-  while at <= n do
-    local cell
-    if text:byte(at) == 34 then
-      local parts, from = {}, at + 1
-      while true do
-        local to = text:find('"', from, true)
-        if not to then fault(path .. ':' .. row.line, 'a quote without its pair') end
-        parts[#parts + 1] = text:sub(from, to - 1)
-        if text:byte(to + 1) ~= 34 then at = to + 1 break end
-        parts[#parts + 1], from = '"', to + 2
-      end
-      cell = table.concat(parts)
-      local _, breaks = cell:gsub('\n', '')
-      line = line + breaks
-    else
-      local to = text:find('[,\n]', at) or n + 1
-      cell, at = text:sub(at, to - 1):gsub('\r$', ''), to
-    end
-    row[#row + 1] = cell
-    if text:sub(at, at) == '\r' then at = at + 1 end
-    local sign = text:byte(at)
-    if sign == 44 then
-      at = at + 1
-      if at > n then row[#row + 1] = '' end
-    else
-      if sign and sign ~= 10 then fault(path .. ':' .. row.line, 'text behind a closing quote') end
-      if #row > 1 or row[1] ~= '' then rows[#rows + 1] = row end
-      at, line = at + 1, line + 1
-      row = { line = line }
-    end
-  end
-  if #row > 0 then rows[#rows + 1] = row end
+  local rows = {}
+  for row in csv_rows.each(text, function(line, why) fault(path .. ':' .. line, why) end) do rows[#rows + 1] = row end
   return rows
 end
 

@@ -35,7 +35,8 @@ local function become_log(d, name, range)
   d.kind, d.log, d.name, d.format, d.range = 'log', name, 'log ' .. name, 'json', range
 end
 
-local function change_sources(plan, o)
+--- Puts the log in the place of what the script reads.
+function M.change_sources(plan, o)
   local range = logs.range(function(m) refuse('replay: %s', m) end, o.replay_from, o.replay_to, false)
   range.speed = speed_of(o.speed)
   local reads, others = {}, {}
@@ -122,7 +123,7 @@ local function change_sinks(plan, o)
 end
 
 --- Steps that follow the clock are not the same in a replay.
-local function warn_of_clocks(plan)
+function M.warn_of_clocks(plan)
   for _, p in ipairs(plan.pipelines) do
     for _, step in ipairs(p.steps) do
       if step.kind == 'event_time' and step.rec.processing then
@@ -134,9 +135,9 @@ end
 
 --- Changes a plan before it is bound; o: what the command line said.
 function M.change(plan, o)
-  change_sources(plan, o)
+  M.change_sources(plan, o)
   change_sinks(plan, o)
-  warn_of_clocks(plan)
+  M.warn_of_clocks(plan)
 end
 
 return M

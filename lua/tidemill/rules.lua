@@ -119,7 +119,8 @@ function M.new(pack, set, view, many)
   for i in ipairs(list) do if not graphs[i] then interpreted = interpreted + 1 end end
   if interpreted > MANY then jit.opt.start('maxtrace=60000', 'maxmcode=131072') end
   J.take = index.compile(list, R, columns)
-  J.R, J.at, J.home, J.readers, J.tx, J.f, J.anchor = R, at, home, readers, tx, f, { anchor, R, set }
+  J.R, J.at, J.home, J.readers, J.tx, J.f, J.event, J.lists, J.anchor = R, at, home, readers, tx, f, view.event, views,
+    { anchor, R, set }
 
   local left_out, left_any = {}, false   -- why rows of the chunk at hand have failed
   for j = 0, M.ROWS - 1 do left_out[j] = false end

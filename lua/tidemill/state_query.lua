@@ -121,30 +121,33 @@ local function table_lines(states, orphans)
   return lines
 end
 
---- next(out, row): writes the next line, or returns false.
-local function lister(states, o)
-  local lines, at
+--- next(out, row): writes the next of the lines that a function gives when it is first asked, or returns false.
+local function line_writer(make)
+  local lines, at = nil, 0
   return function(out)
-    if not lines then
-      local orphans = require('tidemill.state_orphans').list()
-      at, lines = 0, {}
-      if o.json then
-        local rows = value.array {}
-        for i, state in ipairs(states) do rows[i] = row_of(state) end
-        for _, one in ipairs(orphans) do rows[#rows + 1] = orphan_row(one) end
-        lines[1] = value.json(rows)
-      elseif #states + #orphans > 0 then
-        lines = table_lines(states, orphans)
-      else
-        lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
-      end
-    end
+    lines = lines or make()
     at = at + 1
     local line = lines[at]
     if not line then return false end
     C.tm_ffi_buf_put(out.buf, line, #line)
     return true
   end
+end
+
+--- The same of `ls`.
+local function lister(states, o)
+  return line_writer(function()
+    local orphans = require('tidemill.state_orphans').list()
+    if o.json then
+      local rows = value.array {}
+      for i, state in ipairs(states) do rows[i] = row_of(state) end
+      for _, one in ipairs(orphans) do rows[#rows + 1] = orphan_row(one) end
+      return { value.json(rows) }
+    end
+    if #states + #orphans > 0 then return table_lines(states, orphans) end
+    lib.host.warn 'no step of these scripts keeps state; running, process and tables do'
+    return {}
+  end)
 end
 
 --- get of a state of a folder, without a script; found when what the library remembers was loaded.
@@ -175,11 +178,13 @@ end
 ---@param o table state, state_name, state_key, limit, json
 function M.compile(p, plan, o)
   local out, batch, flow, mk = p.outs[1].ptr, p.source.batch, lib.flow, lib.flow.marker
-  local lines = o.state == 'ls'
+  local again = require 'tidemill.history'.commands[o.state]
+  local lines = o.state == 'ls' or again
   local states = all_of(plan)
   local write, state
   local at_work
-  if lines then write = lister(states, o)
+  if again then write = line_writer(require(again).lines)
+  elseif lines then write = lister(states, o)
   elseif o.state == 'export' then write, at_work = require 'tidemill.state_export'.writer()
   elseif not o.scripts[1] and not o.code then write = orphan_getter(o)
   else write, state = state_get.getter(states, o) end

@@ -56,7 +56,7 @@ static void put(struct tm_journal *j, const void *bytes, int64_t n) {
 }
 
 static void load(struct tm_data_dir *d, const char *what, struct tm_journal_scan *scan, uint64_t *snapshot) {
-  const struct tm_data_load to = { NULL, take_bytes, take_zero, NULL };
+  const struct tm_data_load to = { .bytes = take_bytes, .zero = take_zero };
   double began = now();
   uint64_t epoch;
 

@@ -131,7 +131,7 @@ describe('state export and import of windows and joins', function()
           if not left_out and line:find(change, 1, true) then left_out = true else less[#less + 1] = line end
         end
         assert.is_true(left_out)
-        local refused = h.run(kept(path, { out = 'x', data = h.path 'data3' }, 'state', 'import'), table.concat(less, '\n') .. '\n')
+        local refused = h.run(kept(path, { out = h.path 'out3', data = h.path 'data3' }, 'state', 'import'), table.concat(less, '\n') .. '\n')
         assert.equal(1, refused.code, change)
         assert.truthy(refused.err:find("the seal does not fit: lines of '" .. wanted .. "' were changed", 1, true), refused.err)
       end
@@ -162,7 +162,7 @@ describe('state export and import of windows and joins', function()
         k:window('l', tm.window.sliding '1s'):aggregate(n):to(tm.sink.file(tm.setting 'out' .. '.l')),
         k:over('o', { n = tm.agg.count { over = '1s' } }, { unbounded = true }):to(tm.sink.file(tm.setting 'out' .. '.o')),
         k:running('r', n, { unbounded = true }):to(tm.sink.file(tm.setting 'out' .. '.r')) }]], h.path 's.lua')
-    local o = { out = 'x', data = h.path 'data' }
+    local o = { out = h.path 'out', data = h.path 'data' }
     local good = '{"state":"p/w","window":{"start":1000,"end":2000},"key":["a"],"more":{"n":{"n":3}}}\n'
     local cases = {
       ['{"state":"p/w","key":["a"]}'] = '"window" says which window, an object',

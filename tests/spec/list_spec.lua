@@ -205,7 +205,7 @@ describe('help', function()
       assert.truthy(r.err:find(("nothing is called '%s'; did you mean '%s'?"):format(wrong, meant), 1, true), r.err)
     end
     assert.truthy(h.run({ 'help', 'qqqqqqqqqq' }).err:find("'tidemill list' tell", 1, true))
-    assert.truthy(h.run({ 'help', 'backtest' }).err:find('the command backtest is not available in this version', 1, true))
+    assert.truthy(h.run({ 'help', 'completion' }).err:find('the command completion is not available in this version', 1, true))
     assert.equal(2, h.run({ 'help', '--json' }).code)
     assert.equal(2, h.run({ 'help', 'filter', 'map' }).code)
     -- what came from outside cannot steer the terminal

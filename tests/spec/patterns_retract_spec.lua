@@ -153,16 +153,22 @@ describe('late events', function()
   it('correct them too where scripts are loaded anew', function()
     local dir = h.folder {}
     local jobs = jobs_from(SEED + 90000, BATCH, dir)
-    local p = running.start({ 'run', dir .. '/x.lua', '--rate', '400/s' }, { stdin = dir .. '/in' })
-    local function rows() return tonumber(h.sh('cat %s/out* | wc -l', dir)) end
-    for n = 1, 2 do
-      local had = rows()
-      running.wait_until('rows', function() return p:code() or rows() > had end)
-      p:signal 'HUP'
-      running.wait_until('the scripts', function() return p:code() or select(2, p:err():gsub('loaded anew', '')) == n end)
+    local fifo, lines = running.fifo(), {}
+    for line in h.read(dir .. '/in'):gmatch '[^\n]+\n' do lines[#lines + 1] = line end
+    local p = running.start({ 'run', dir .. '/x.lua' }, { stdin = fifo })
+    local pipe = assert(io.open(fifo, 'w'))
+    for n = 1, 3 do
+      pipe:write(table.concat(lines, '', math.floor((n - 1) * #lines / 3) + 1, math.floor(n * #lines / 3)))
+      pipe:flush()
+      if n == 1 then running.wait_until('rows', function() return p:code() or tonumber(h.sh('cat %s/out* | wc -l', dir)) > 0 end) end
+      if n < 3 then
+        p:signal 'HUP'
+        running.wait_until('the scripts', function() return p:code() or select(2, p:err():gsub('loaded anew', '')) == n end, 60)
+      end
     end
-    assert.is_nil(p:code(), p:err())
+    pipe:close()
     assert.equal(0, p:wait(60), p:err())
+    assert.equal(2, select(2, p:err():gsub('loaded anew', '')))
     compare(dir, jobs)
   end)
 
@@ -174,6 +180,8 @@ describe('late events', function()
 end)
 
 describe('emit retract', function()
+  after_each(running.stop_all)
+
   local SPEC = [[
     local tm = require 'tidemill'
     local function is(k) return function(e) return e.k == k end end
@@ -347,6 +355,50 @@ describe('emit retract', function()
     for _, s in ipairs(h.decode(r.err:match '(%b{})\n$').state) do assert.is_true(s.keys <= 90, s.name .. ' ' .. s.keys) end
     r = h.run { 'state', 'ls', '-e', code, '--data', dir .. '/data', '--json' }
     assert.equal(0, h.decode(r.out)[1].keys, r.out .. r.err)
+  end)
+
+  it('goes on in another folder with what was exported', function()
+    local dir = h.folder { ['s.lua'] = [[
+      local tm = require 'tidemill'
+      local p = tm.pattern 'p':start('a', function(e) return e.v == 1 end):one_or_more():next('b', function(e) return e.v == 3 end):within '60ms'
+      local s = tm.pipeline 'e':from(tm.source.file { path = tm.setting 'in', follow = true }):event_time { field = 't' }
+      return { s:key_by 'k':match(p, { emit = 'retract', lateness = '50ms' }):to(tm.sink.file(tm.setting 'out')), s:to(tm.sink.file(tm.setting 'all')) }]] }
+    local function events(from, to)
+      local lines = {}
+      for i = from, to do
+        lines[#lines + 1] = ('{"t":%d,"k":%d,"v":%d}\n'):format(i * 2 - (i % 4 == 0 and i % 37 or 0), i % 7, i % 5)
+      end
+      return table.concat(lines)
+    end
+    local function words(command, name)
+      return { command, dir .. '/s.lua', '--data', dir .. '/' .. name, '--set', 'in=' .. dir .. '/' .. name .. '.in', '--set', 'out=' .. dir ..
+        '/' .. name .. '.out', '--set', 'all=' .. dir .. '/' .. name .. '.all' }
+    end
+    local function run(name, lines)
+      local p = running.start(words('run', name))
+      running.wait_until('the events', function()
+        return p:code() or select(2, (h.read(('%s/%s.all'):format(dir, name)) or ''):gsub('\n', '')) == lines
+      end)
+      p:signal 'TERM'
+      assert.equal(0, p:wait(), p:err())
+    end
+    h.write(events(1, 1000), dir .. '/one.in')
+    run('one', 1000)
+    local before = h.read(dir .. '/one.out')
+    local export, import = words('state', 'one'), words('state', 'two')
+    table.insert(export, 2, 'export')
+    table.insert(import, 2, 'import')
+    local r = h.run(export)
+    assert.equal(0, r.code, r.err)
+    h.write(events(1001, 2000), dir .. '/two.in')
+    r = h.run(import, r.out)
+    assert.equal(0, r.code, r.err)
+    run('two', 1000)
+    h.write(events(1, 2000), dir .. '/one.in')
+    run('one', 2000)
+    local behind = h.read(dir .. '/one.out'):sub(#before + 1)
+    assert.is_true(select(2, behind:gsub('"op":"%-"', '')) > 10)
+    assert.equal(behind, h.read(dir .. '/two.out'))
   end)
 
   for _, case in ipairs {

@@ -152,7 +152,7 @@ static int taken_head(void *ctx, uint64_t epoch, const void *head, int64_t n, st
 /* Takes the folder up: 0 and it is compared with the oracle (t->wrong), or -1 with err. */
 static int image_load(struct image *m, const struct tm_data_dir *d, struct taken *t, uint64_t *snapshot, struct tm_journal_scan *scan,
                       struct tm_err *err) {
-  const struct tm_data_load to = { t, taken_bytes, taken_zero, taken_head };
+  const struct tm_data_load to = { .ctx = t, .bytes = taken_bytes, .zero = taken_zero, .head = taken_head };
   uint64_t epoch;
   char head[64];
 
