@@ -143,7 +143,7 @@ static void lock_look(struct tm_data_dir *d) {
 
 /* No process of an earlier life makes a snapshot, and what was being written is gone: 0, or -1 with err. */
 static int leftovers_remove(const struct tm_data_dir *d, struct tm_err *err) {
-  static const char *const names[] = { "version.new", "meta.new", "manifest.new", "snapshot.new", "journal.new" };
+  static const char *const names[] = { "version.new", "meta.new", "manifest.new", "snapshot.new", "journal.new", "durable.new" };
   char path[TM_DATA_PATH_MAX + 64];
   int fd = tm_io_open(d->io, tm_data_path(d->path, "snapshot.lock", path), O_RDWR, 0), r;
 

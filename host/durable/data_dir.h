@@ -5,6 +5,7 @@
  *     version         "tidemill data 1\n"
  *     meta            one record (record.h): id, address, seed and bytes of the caller; written once, by a rename
  *     journal.N       segments (frame.h)
+ *     durable         an epoch that was durable (witness.h)
  *     snapshot.E      snapshots (snapshot.h), manifest, snapshot.lock
  *     lost.N          segments that `journal repair --accept-loss` took out
  *     *.new           being written; removed when the folder is opened

@@ -14,7 +14,7 @@ struct victim {
 
 /* Names of ours end with a dot and more, or are whole. */
 static int is_kept(const char *name) {
-  static const char *const ours[] = { "journal.", "snapshot.", "lost.", "files.", "begun" };
+  static const char *const ours[] = { "journal.", "snapshot.", "lost.", "files.", "durable", "begun" };
 
   if (strcmp(name, "manifest") == 0) return 1;
   for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {

@@ -80,6 +80,7 @@ struct tm_journal {
   int last_is_mark;
   int removed;                      /* an old segment's name went, and the folder is not synced since */
   int next_fd;                      /* the segment prepared ahead, or -1 */
+  int witness_fd;                   /* of the file that tells which epoch was durable (witness.h); -1: not made yet */
   uint64_t next_number, next_salt;
   uint64_t ahead_ns;                /* LOW: not before this the next segment is tried ahead again */
   unsigned char *mark;              /* TM_FRAME_HEAD bytes */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "segment.h"
+#include "witness.h"
 
 struct scan {
   struct tm_journal_scan *s;
@@ -201,11 +202,15 @@ static void torn_count(struct tm_journal_scan *s) {
 int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, uint64_t segment, int64_t at,
                           struct tm_journal_scan *scan, struct tm_err *err) {
   struct scan c = { .s = scan, .id = id, .seen = -1, .err = err, .stop_segment = segment, .stop_at = at };
+  uint64_t witness;
   int64_t i;
   int r = -1;
 
   memset(scan, 0, sizeof *scan);
   scan->tail_segment = -1;
+  /* first: a journal in use goes on meanwhile */
+  scan->witness = tm_witness_read(io, dir, id, &witness, err);
+  if (scan->witness < 0) return -1;
   if (tm_segment_reader_init(&c.r, io, err) != 0) return -1;
   if (tm_segments_list(io, dir, scan, err) != 0) goto end;
   for (i = 0; i < scan->segments_n && (segment == 0 || scan->segments[i].number <= segment); i++) {
@@ -214,6 +219,12 @@ int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, 
   }
   scan->sequence_last = c.sequence;
   if (scan->closed && scan->epoch_last > scan->durable_upto) scan->durable_upto = scan->epoch_last;
+  if (segment == 0 && !scan->damaged && c.seen >= 0 && witness > scan->epoch_last) {
+    scan->durable_upto = witness;
+    damage(&c, scan->segments[c.seen].number, scan->segments[c.seen].end,
+           "epoch %" PRIu64 " was durable, as the file '" TM_WITNESS_NAME "' says, but the last one there is %" PRIu64
+           ": segments were removed, cut off, or come from an older copy", witness, scan->epoch_last);
+  }
   if (segment == 0 && !scan->damaged && scan->durable_upto > scan->epoch_last)
     damage(&c, c.seen >= 0 ? scan->segments[c.seen].number : 0, c.seen >= 0 ? scan->segments[c.seen].end : 0,
            "epoch %" PRIu64 " was durable and is not complete", scan->durable_upto);

@@ -8,6 +8,7 @@
 
 #include "../base/crc32c.h"
 #include "journal_core.h"
+#include "witness.h"
 
 int tm_journal_fail(struct tm_journal *j, const struct tm_err *err) {
   pthread_mutex_lock(&j->lock);
@@ -172,6 +173,16 @@ static int take(struct tm_journal *j, uint64_t *upto) {
   return some;
 }
 
+/* Tells beside the journal what is durable: 0, or -1 with err. Where there is no room for it an older epoch stays told. */
+static int witness_tell(struct tm_journal *j, struct tm_err *err) {
+  int r;
+
+  if (j->witness_fd >= 0) r = tm_witness_put(j->io, j->witness_fd, j->id, j->epoch_written);
+  else r = j->witness_fd = tm_witness_make(j->io, j->dir, j->id, j->epoch_written);
+  if (r >= 0 || tm_journal_is_no_room(r)) return 0;
+  return write_failed(j, "write what is durable beside", r, err);
+}
+
 /* Writes what was taken and syncs what ended: 0, NO_ROOM (for the rest of it) or -1 with err. *moved: synced did. */
 static int taken_write(struct tm_journal *j, uint64_t upto, int *moved, struct tm_err *err) {
   struct tm_journal_block *b = NULL;
@@ -194,7 +205,7 @@ static int taken_write(struct tm_journal *j, uint64_t upto, int *moved, struct t
   pthread_cond_broadcast(&j->moved);
   pthread_mutex_unlock(&j->lock);
   *moved = 1;
-  return room;
+  return witness_tell(j, err) == 0 ? room : -1;
 }
 
 /* The next segment, ahead: 1 made, 0 not, -1 with err. Where it has no room it is tried again some time later: until it is needed

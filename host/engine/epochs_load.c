@@ -7,6 +7,7 @@
 
 #include "../base/log.h"
 #include "../durable/journal.h"
+#include "../durable/witness.h"
 #include "../state/arena.h"
 #include "epochs_own.h"
 
@@ -117,21 +118,6 @@ static void merge_shared(struct tm_shared *s, struct tm_shared *was) {
   memcpy(s, was, sizeof *s);
 }
 
-/* A folder in which an epoch has become durable says so in a file of its own: a journal that is not there has been taken away then, and is not
- * one of a run that has not yet begun. */
-static int is_begun(const struct tm_epochs *e) {
-  char path[TM_DATA_PATH_MAX + 64];
-  struct tm_io_look found;
-  return e->io->look(e->io, tm_data_path(e->dir.path, "begun", path), &found) == 0;
-}
-
-int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err) {
-  if (e->begun || e->last == 0) return 0;
-  if (!is_begun(e) && tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err) != 0) return -1;
-  e->begun = 1;
-  return 0;
-}
-
 /* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
 static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   const struct tm_data_load to = {e, put_bytes, put_zero, put_head};
@@ -145,7 +131,7 @@ static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   if (rc == 0 && !e->look) merge_shared(e->shared, was);
   free(was);
   if (rc != 0) return -1;
-  if (!e->found && is_begun(e)) {
+  if (!e->found && scan.witness != TM_WITNESS_NONE) {  /* an epoch was durable: this is no run that has not yet begun */
     tm_journal_scan_fini(e->io, &scan);
     return tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: it cannot go on. Put back a copy of the whole folder, "
                       "or start anew with --reset", e->dir.path);

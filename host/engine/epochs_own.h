@@ -40,7 +40,6 @@ struct tm_epochs {
   uint64_t snapshot_ns;            /* none is begun before this, as the last one failed */
   int look;                        /* nothing is written */
   int found, ended;
-  int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
   size_t library_n;
@@ -66,7 +65,5 @@ struct tm_epochs {
 void tm_epochs_piece(struct tm_keeper *k, const void *at, size_t n);
 /* The journal's, before it syncs: files that were written. */
 int tm_epochs_sync_files(void *ctx, uint64_t epoch, struct tm_err *err);
-/* epochs_load.c: the folder says from now on that an epoch has become durable. 0, or -1 err. */
-int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err);
 
 #endif
