@@ -8,7 +8,6 @@
 
 #include "../base/crc32c.h"
 #include "journal_core.h"
-#include "witness.h"
 
 int tm_journal_fail(struct tm_journal *j, const struct tm_err *err) {
   pthread_mutex_lock(&j->lock);
@@ -27,7 +26,7 @@ static int write_failed(struct tm_journal *j, const char *what, int code, struct
                     "cannot %s the journal (segment %" PRIx64 " in %.300s): %s. Nothing is acknowledged any more; what was acknowledged "
                     "is safe. %s and start again with the same folder: the run goes on from the last durable epoch",
                     what, j->segments[j->segments_n - 1].number, j->dir, strerror(-code),
-                    tm_journal_is_no_room(code) ? "Make room" : "Look after the disk");
+                    tm_data_is_no_room(code) ? "Make room" : "Look after the disk");
 }
 
 /* What the disk's room allows from here on; err: why. */
@@ -74,7 +73,7 @@ static int placed_write(struct tm_journal *j, struct tm_journal_block *b, struct
   int64_t n = b->placed - b->written;
   int r = n > 0 ? tm_io_pwrite_all(j->io, j->fd, b->bytes + b->written, (size_t)n, j->at - n) : 0;
 
-  if (tm_journal_is_no_room(r)) return tm_journal_no_room(err, "write to the journal in", j->dir, r);
+  if (tm_data_is_no_room(r)) return tm_journal_no_room(err, "write to the journal in", j->dir, r);
   if (r < 0) return write_failed(j, "write", r, err);
   pthread_mutex_lock(&j->lock);
   b->written += n;
@@ -177,9 +176,9 @@ static int take(struct tm_journal *j, uint64_t *upto) {
 static int witness_tell(struct tm_journal *j, struct tm_err *err) {
   int r;
 
-  if (j->witness_fd >= 0) r = tm_witness_put(j->io, j->witness_fd, j->id, j->epoch_written);
-  else r = j->witness_fd = tm_witness_make(j->io, j->dir, j->id, j->epoch_written);
-  if (r >= 0 || tm_journal_is_no_room(r)) return 0;
+  if (j->witness.fd >= 0) r = tm_witness_put(j->io, &j->witness, j->epoch_written);
+  else r = tm_witness_make(j->io, j->dir, &j->witness, j->epoch_written);
+  if (r == 0 || tm_data_is_no_room(r)) return 0;
   return write_failed(j, "write what is durable beside", r, err);
 }
 

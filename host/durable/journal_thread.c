@@ -64,7 +64,7 @@ void tm_journal_stop(struct tm_journal *j) {
 void tm_journal_pause(struct tm_journal *j) { tm_journal_stop(j); }
 
 int tm_journal_fds(const struct tm_journal *j, int *fds, int most) {
-  const int all[] = { j->fd, j->next_fd, j->witness_fd, j->event_fd };
+  const int all[] = { j->fd, j->next_fd, j->witness.fd, j->event_fd };
   int n = 0;
 
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

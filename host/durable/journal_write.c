@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "journal_core.h"
-#include "witness.h"
 
 enum { SEGMENT_SIZE = 64 << 20, SEGMENT_SIZE_MIN = 4096, BUFFERED_MAX = 64 << 20, FRAME_ROOM_MIN = 4096 };
 
@@ -26,7 +25,7 @@ void tm_journal_abandon(struct tm_journal *j) {
   tm_journal_stop(j);
   if (j->fd >= 0) io->close(io, j->fd);
   if (j->next_fd >= 0) io->close(io, j->next_fd);
-  if (j->witness_fd >= 0) io->close(io, j->witness_fd);
+  if (j->witness.fd >= 0) io->close(io, j->witness.fd);
   if (j->event_fd >= 0) close(j->event_fd);
   blocks_free(io, j->first);
   blocks_free(io, j->spare);
@@ -66,7 +65,8 @@ static struct tm_journal *journal_new(const struct tm_journal_options *o, struct
   if (j->buffered_max < 4 * (int64_t)j->frame_max) j->buffered_max = 4 * (int64_t)j->frame_max;
   j->before_sync = o->before_sync;
   j->ctx = o->ctx;
-  j->fd = j->next_fd = j->witness_fd = j->event_fd = -1;
+  j->fd = j->next_fd = j->witness.fd = j->event_fd = -1;
+  j->witness.id = o->id;
   j->frame = -1;
   pthread_mutex_init(&j->lock, NULL);
   pthread_condattr_init(&clock);
@@ -83,11 +83,10 @@ static int witness_take_up(struct tm_journal *j, const struct tm_journal_scan *s
   int r;
 
   if (scan->epoch_last == 0) return 0;
-  r = tm_witness_make(j->io, j->dir, j->id, scan->epoch_last);
-  if (r >= 0) j->witness_fd = r;
-  else if (tm_journal_is_no_room(r)) return tm_journal_no_room(err, "write the file " TM_WITNESS_NAME " in", j->dir, r);
-  else return tm_err_set(err, 1, "journal-io", "cannot write the file " TM_WITNESS_NAME " in %.300s: %s", j->dir, strerror(-r));
-  return 0;
+  r = tm_witness_make(j->io, j->dir, &j->witness, scan->epoch_last);
+  if (r == 0) return 0;
+  if (tm_data_is_no_room(r)) return tm_journal_no_room(err, "write the file " TM_WITNESS_NAME " in", j->dir, r);
+  return tm_err_set(err, 1, "journal-io", "cannot write the file " TM_WITNESS_NAME " in %.300s: %s", j->dir, strerror(-r));
 }
 
 struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const struct tm_journal_scan *scan, uint64_t after,

@@ -45,7 +45,7 @@ int tm_eventlog_durable_make(const struct tm_io *io, const char *folder, uint64_
   if (rc == 0) rc = io->fsync_dir(io, folder);
   if (rc == 0) return fd;
   if (fd >= 0) io->close(io, fd);
-  return tm_err_set(err, 1, "log-durable", "%.400s: the mark of what is durable cannot be written: %s", folder, strerror(-rc));
+  return tm_err_set(err, 1, rc == -ENOSPC || rc == -EDQUOT ? "log-room" : "log-durable", "%.400s: the mark of what is durable cannot be written: %s", folder, strerror(-rc));
 }
 
 int tm_eventlog_durable_put(const struct tm_io *io, int fd, uint64_t sequence) {
