@@ -5,7 +5,7 @@
  *
  *   16 hexadecimal digits of XXH3 of the rest, number, bytes it had (-1: it was not there), path
  *
- * A line that is not whole is about a file to which nothing was written. When an epoch that knows all files named there is durable the
+ * A last line that is torn is about a file to which nothing was written; another one that is not whole is damage. When an epoch that knows all files named there is durable the
  * lines go. A process that takes up the run removes what was begun behind its epoch, gives files that were completed since then
  * their name of before, and cuts all others to what they had. */
 #include <errno.h>
@@ -98,18 +98,58 @@ static int begun_back(struct tm_files *f, int32_t number, int64_t had, const cha
   return had < 0 ? remove_file(f, path, err) : cut_file(f, path, had, NULL, 0, err);
 }
 
-/* The lines of the file of what was begun; one that is not whole ends them. */
-static int lines_back(struct tm_files *f, char *text, struct tm_err *err) {
-  for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-    int number, at = 0;
-    long long had;
-    uint64_t hash;
-    *end = '\0';
-    if (end - line <= HASH_DIGITS || sscanf(line, "%16" SCNx64, &hash) != 1 ||
-        XXH3_64bits(line + HASH_DIGITS, (size_t)(end - line - HASH_DIGITS)) != hash)
-      return 0;
-    if (sscanf(line + HASH_DIGITS, " %d %lld %n", &number, &had, &at) != 2 || at == 0) return 0;
-    if (begun_back(f, number, had, line + HASH_DIGITS + at, err) != 0) return -1;
+/* What a line (n bytes, its LF not among them; a zero is put behind it) says: 1, or 0 it is none. */
+static int line_get(char *line, size_t n, int32_t *number, int64_t *had, const char **path) {
+  uint64_t hash;
+  long long size;
+  int at = 0, count;
+  line[n] = '\0';
+  if (n <= HASH_DIGITS || strlen(line) != n || sscanf(line, "%16" SCNx64, &hash) != 1) return 0;
+  if (XXH3_64bits(line + HASH_DIGITS, n - HASH_DIGITS) != hash) return 0;
+  if (sscanf(line + HASH_DIGITS, " %d %lld %n", &count, &size, &at) != 2 || at == 0) return 0;
+  *number = count;
+  *had = size;
+  *path = line + HASH_DIGITS + at;
+  return 1;
+}
+
+static int damaged(const char *begun, int64_t at, struct tm_err *err) {
+  return tm_err_set(err, 1, "file-restore",
+                    "%s: is damaged at byte %lld: it says which files were begun behind the last durable epoch. Put it back, or start anew "
+                    "with --reset", begun, (long long)at);
+}
+
+/* The lines of the file of what was begun. The last one may be torn: it has no end then, or zeroes where a loss of power left out a part; any
+ * other one that is not whole is damage. */
+static int lines_back(struct tm_files *f, const char *begun, char *text, int64_t size, struct tm_err *err) {
+  int64_t next;
+  for (int64_t at = 0; at < size; at = next) {
+    char *line = text + at;
+    const char *end = memchr(line, '\n', (size_t)(size - at)), *path;
+    int torn = end == NULL || (end + 1 == text + size && memchr(line, '\0', (size_t)(end - line)) != NULL);
+    size_t n = end != NULL ? (size_t)(end - line) : (size_t)(size - at);
+    int32_t number;
+    int64_t had;
+    next = at + (int64_t)n + 1;
+    if (line_get(line, n, &number, &had, &path)) {
+      if (begun_back(f, number, had, path, err) != 0) return -1;
+    } else if (!torn || (end == NULL && line_get(line, n - 1, &number, &had, &path))) {  /* or only its LF is another byte */
+      return damaged(begun, at, err);
+    }
+  }
+  return 0;
+}
+
+/* The next number of a rolled file is nobody's: a file that has it was begun by the run, and its line is lost, or by somebody else. */
+static int next_is_free(const struct tm_files *f, const char *begun, int32_t i, struct tm_err *err) {
+  const struct tm_file *file = &f->mem.state->files[i];
+  char name[TM_FILES_NAME_ROOM];
+  for (int complete = 0; complete < 2 && file->number > 0; complete++) {
+    tm_file_rolled_name(tm_file_path(f, i), file->number + 1, complete, name);
+    if (access(name, F_OK) != 0) continue;
+    return tm_err_set(err, 1, "file-restore",
+                      "%s: is there, but the data folder knows nothing of it (%s): that file was cut off, or another run writes under this name. Put it "
+                      "back, move the file away if its rows are not this run's, or start anew with --reset", name, begun);
   }
   return 0;
 }
@@ -131,21 +171,42 @@ static int file_back(struct tm_files *f, int32_t i, struct tm_err *err) {
   return cut_file(f, then, size, &file->tail, file->size, err);
 }
 
-int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {
-  int fd = f->io->open(f->io, begun, O_RDWR | O_CREAT | O_APPEND, 0600), rc;
+static int sync_folder(const struct tm_files *f, const char *path) {
+  char dir[TM_PATH_TEMPLATE_MAX + 64];
+  const char *slash = strrchr(path, '/');
+  snprintf(dir, sizeof dir, "%.*s", slash != NULL ? (int)(slash - path) : 1, slash != NULL ? path : ".");
+  return f->io->fsync_dir(f->io, dir);
+}
+
+/* The file of what was begun, opened and read: 0 and *text, the caller's, with *n bytes; -1 err. */
+static int begun_read(struct tm_files *f, const char *begun, char **text, int64_t *n, struct tm_err *err) {
+  int noted = f->mem.state->noted, fd = f->io->open(f->io, begun, O_RDWR | O_APPEND | (noted ? 0 : O_CREAT), 0600);
+  if (fd == -ENOENT)
+    return tm_err_set(err, 1, "file-restore", "%s: is gone: it says which files of %s were begun behind the last durable epoch. Put it back, or start "
+                      "anew with --reset", begun, f->path);
   if (fd < 0) return failed(begun, fd, "cannot be opened", err);
-  int64_t n = f->io->size(f->io, fd);
-  char *text = n >= 0 && n < BEGUN_MAX ? malloc((size_t)n + 1) : NULL;
-  if (text == NULL) {
-    f->io->close(f->io, fd);
-    return tm_err_set(err, 1, "memory", "%s: no memory to read it", begun);
-  }
-  text[n] = '\0';
-  rc = tm_io_read_all(f->io, fd, text, (size_t)n) == n ? lines_back(f, text, err) : failed(begun, -EIO, "cannot be read", err);
+  f->begun_fd = fd;
+  if (!noted && sync_folder(f, begun) != 0) return failed(begun, -EIO, "its folder cannot be synced", err);
+  *n = f->io->size(f->io, fd);
+  *text = *n >= 0 && *n < BEGUN_MAX ? malloc((size_t)*n + 1) : NULL;
+  if (*text == NULL) return tm_err_set(err, 1, "memory", "%s: no memory to read it", begun);
+  return tm_io_read_all(f->io, fd, *text, (size_t)*n) == *n ? 0 : failed(begun, -EIO, "cannot be read", err);
+}
+
+int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {
+  char *text = NULL;
+  int64_t n = 0;
+  int rc = begun_read(f, begun, &text, &n, err);
+  if (rc == 0) rc = lines_back(f, begun, text, n, err);
+  for (int32_t i = 0; rc == 0 && i < f->mem.state->files_n; i++) rc = next_is_free(f, begun, i, err);
   for (int32_t i = 0; rc == 0 && i < f->mem.state->files_n; i++) rc = file_back(f, i, err);
-  if (rc == 0 && (rc = f->io->ftruncate(f->io, fd, 0)) != 0) rc = failed(begun, rc, "cannot be emptied", err);
+  if (rc == 0 && (rc = f->io->ftruncate(f->io, f->begun_fd, 0)) != 0) rc = failed(begun, rc, "cannot be emptied", err);
   free(text);
-  if (rc == 0) f->begun_fd = fd;
-  else f->io->close(f->io, fd);
+  if (rc == 0) {
+    f->mem.state->noted = 1;
+    return 0;
+  }
+  if (f->begun_fd >= 0) f->io->close(f->io, f->begun_fd);
+  f->begun_fd = -1;
   return rc;
 }

@@ -39,6 +39,8 @@ struct tm_files_state {
   int32_t piece;             /* the one at hand */
   int32_t sent;              /* bytes of it that its file has */
   int32_t packed_len;        /* bytes of it when compressed, or with the header; 0 not done yet */
+  int32_t noted;             /* what is begun is noted in the data folder, by a run that is kept (files_fresh.c) */
+  int32_t spare;
   struct tm_files_piece pieces[TM_FILES_ROWS + 1];
   struct tm_file files[];
 };
