@@ -3,11 +3,13 @@
  * What is kept of a sink says how many bytes each of its files had. Behind that come files begun since then, which it does not know.
  * So before a file is made, or the first byte goes to one that is there, a line about it is added to a file of the data folder and synced:
  *
- *   16 hexadecimal digits of XXH3 of the rest, number, bytes it had (-1: it was not there), path
+ *   head, 64 bytes   "tmFbegun" | i64 bytes of the file that are whole | i64 lines ever written, the head too | zeroes | u64 XXH3 of bytes 0-55
+ *   line             16 hexadecimal digits of XXH3 of the rest, number, bytes it had (-1: it was not there), path
  *
- * A last line that is torn is about a file to which nothing was written; another one that is not whole is damage. When an epoch that knows all files named there is durable the
- * lines go. A process that takes up the run removes what was begun behind its epoch, gives files that were completed since then
- * their name of before, and cuts all others to what they had. */
+ * A line that is not whole and not told of by the head was torn: nothing was written to its file. Everything else that is not as it should be is
+ * damage, and so is a head with fewer lines than what is kept of the sink counts. When an epoch that knows all files named there is
+ * durable the lines go. A process that takes up the run removes what was begun behind its epoch, gives files that were completed since
+ * then their name of before, and cuts all others to what they had. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,23 +24,53 @@
 #include "../base/log.h"
 #include "files_state.h"
 
-enum { LINE_ROOM = TM_PATH_TEMPLATE_MAX + 64, HASH_DIGITS = 16, BEGUN_MAX = 256 << 20 };
+enum { LINE_ROOM = TM_PATH_TEMPLATE_MAX + 64, HASH_DIGITS = 16, BEGUN_MAX = 256 << 20, HEAD = 64, HASHED = 56 };
+
+/* The head of a file of so many bytes. */
+static int head_put(const struct tm_files *f, int64_t bytes) {
+  char head[HEAD] = "tmFbegun";
+  memcpy(head + 8, &bytes, sizeof bytes);
+  memcpy(head + 16, &f->mem.state->noted, sizeof f->mem.state->noted);
+  uint64_t hash = XXH3_64bits(head, HASHED);
+  memcpy(head + HASHED, &hash, sizeof hash);
+  return tm_io_pwrite_all(f->io, f->begun_fd, head, HEAD, 0);
+}
+
+/* 1: it is whole. */
+static int head_get(const char *head, int64_t n, int64_t *bytes, int64_t *lines) {
+  uint64_t hash;
+  if (n < HEAD) return 0;
+  memcpy(bytes, head + 8, sizeof *bytes);
+  memcpy(lines, head + 16, sizeof *lines);
+  memcpy(&hash, head + HASHED, sizeof hash);
+  return memcmp(head, "tmFbegun", 8) == 0 && hash == XXH3_64bits(head, HASHED);
+}
 
 int tm_files_begun(struct tm_files *f, int32_t i, int64_t had) {
   char rest[LINE_ROOM], line[LINE_ROOM + HASH_DIGITS + 2];
   if (f->begun_fd < 0) return 0;
   int n = snprintf(rest, sizeof rest, " %d %lld %s", (int)f->mem.state->files[i].number, (long long)had, tm_file_path(f, i));
   n = snprintf(line, sizeof line, "%016" PRIx64 "%s\n", XXH3_64bits(rest, (size_t)n), rest);
-  int rc = tm_io_write_all(f->io, f->begun_fd, line, (size_t)n);
+  int rc = tm_io_pwrite_all(f->io, f->begun_fd, line, (size_t)n, f->begun_n);
   if (rc != 0) {
     /* the next line must not stand behind half of this one */
     int back = f->io->ftruncate(f->io, f->begun_fd, f->begun_n);
     return back != 0 ? back : rc;
   }
-  f->begun_n += n;
   rc = f->io->fdatasync(f->io, f->begun_fd);
   if (rc != 0) f->unsynced = -rc;
-  return rc;
+  if (rc != 0) return rc;
+  f->begun_n += n;
+  f->mem.state->noted++;
+  /* not synced: an older head is as true */
+  return head_put(f, f->begun_n);
+}
+
+/* No line is needed any more. The head says so on the disk first: one that tells of lines which are gone is damage. 0 or -errno. */
+static int lines_go(struct tm_files *f) {
+  int rc = head_put(f, HEAD);
+  if (rc == 0) rc = f->io->fdatasync(f->io, f->begun_fd);
+  return rc == 0 ? f->io->ftruncate(f->io, f->begun_fd, HEAD) : rc;
 }
 
 int32_t tm_files_written(struct tm_files *f, int *fds, int32_t most) {
@@ -46,7 +78,7 @@ int32_t tm_files_written(struct tm_files *f, int *fds, int32_t most) {
   for (int32_t i = 0; i < f->open_n && n < most; i++)
     if ((fds[n] = fcntl(f->fds[f->open[i]], F_DUPFD_CLOEXEC, 0)) >= 0) n++;
   if (f->begun_fd < 0) return n;
-  if (f->begun_n > 0 && f->begun_n == f->begun_cut && f->io->ftruncate(f->io, f->begun_fd, 0) == 0) f->begun_n = 0;
+  if (f->begun_n > HEAD && f->begun_n == f->begun_cut && lines_go(f) == 0) f->begun_n = HEAD;
   f->begun_cut = f->begun_n;
   return n;
 }
@@ -119,23 +151,21 @@ static int damaged(const char *begun, int64_t at, struct tm_err *err) {
                     "with --reset", begun, (long long)at);
 }
 
-/* The lines of the file of what was begun. The last one may be torn: it has no end then, or zeroes where a loss of power left out a part; any
- * other one that is not whole is damage. */
-static int lines_back(struct tm_files *f, const char *begun, char *text, int64_t size, struct tm_err *err) {
+/* The lines behind the head: those of its first `whole` bytes are, and of others each but a torn one, which is the last. */
+static int lines_back(struct tm_files *f, const char *begun, char *text, int64_t size, int64_t whole, struct tm_err *err) {
   int64_t next;
-  for (int64_t at = 0; at < size; at = next) {
+  for (int64_t at = HEAD; at < size; at = next) {
     char *line = text + at;
     const char *end = memchr(line, '\n', (size_t)(size - at)), *path;
-    int torn = end == NULL || (end + 1 == text + size && memchr(line, '\0', (size_t)(end - line)) != NULL);
     size_t n = end != NULL ? (size_t)(end - line) : (size_t)(size - at);
     int32_t number;
     int64_t had;
     next = at + (int64_t)n + 1;
-    if (line_get(line, n, &number, &had, &path)) {
-      if (begun_back(f, number, had, path, err) != 0) return -1;
-    } else if (!torn || (end == NULL && line_get(line, n - 1, &number, &had, &path))) {  /* or only its LF is another byte */
-      return damaged(begun, at, err);
+    if (end == NULL || !line_get(line, n, &number, &had, &path)) {
+      if (at < whole || next < size) return damaged(begun, at, err);
+      break;
     }
+    if (begun_back(f, number, had, path, err) != 0) return -1;
   }
   return 0;
 }
@@ -180,30 +210,52 @@ static int sync_folder(const struct tm_files *f, const char *path) {
 
 /* The file of what was begun, opened and read: 0 and *text, the caller's, with *n bytes; -1 err. */
 static int begun_read(struct tm_files *f, const char *begun, char **text, int64_t *n, struct tm_err *err) {
-  int noted = f->mem.state->noted, fd = f->io->open(f->io, begun, O_RDWR | O_APPEND | (noted ? 0 : O_CREAT), 0600);
+  int noted = f->mem.state->noted > 0, fd = f->io->open(f->io, begun, O_RDWR | (noted ? 0 : O_CREAT), 0600);
   if (fd == -ENOENT)
     return tm_err_set(err, 1, "file-restore", "%s: is gone: it says which files of %s were begun behind the last durable epoch. Put it back, or start "
                       "anew with --reset", begun, f->path);
   if (fd < 0) return failed(begun, fd, "cannot be opened", err);
   f->begun_fd = fd;
-  if (!noted && sync_folder(f, begun) != 0) return failed(begun, -EIO, "its folder cannot be synced", err);
   *n = f->io->size(f->io, fd);
   *text = *n >= 0 && *n < BEGUN_MAX ? malloc((size_t)*n + 1) : NULL;
   if (*text == NULL) return tm_err_set(err, 1, "memory", "%s: no memory to read it", begun);
   return tm_io_read_all(f->io, fd, *text, (size_t)*n) == *n ? 0 : failed(begun, -EIO, "cannot be read", err);
 }
 
+/* What was begun behind what is kept goes: 0, or -1 err. Of a sink that is new nothing was; what lies there is of another time. */
+static int take_back(struct tm_files *f, const char *begun, char *text, int64_t n, struct tm_err *err) {
+  struct tm_files_state *st = f->mem.state;
+  int64_t whole, lines;
+  int rc = 0;
+  if (st->noted == 0) return 0;
+  if (!head_get(text, n, &whole, &lines) || whole > n) return damaged(begun, 0, err);
+  if (lines < st->noted)
+    return tm_err_set(err, 1, "file-restore", "%s: is older than the run that is kept: it has had %lld lines, and %lld were written. Put the newer one "
+                      "back, or start anew with --reset", begun, (long long)lines, (long long)st->noted);
+  rc = lines_back(f, begun, text, n, whole, err);
+  for (int32_t i = 0; rc == 0 && i < st->files_n; i++) rc = next_is_free(f, begun, i, err);
+  for (int32_t i = 0; rc == 0 && i < st->files_n; i++) rc = file_back(f, i, err);
+  st->noted = lines;
+  return rc;
+}
+
+/* The file without lines, on the disk and under its name. */
+static int begin_anew(struct tm_files *f, const char *begun) {
+  int is_new = f->mem.state->noted == 0, rc;
+  if (is_new) f->mem.state->noted = 1;
+  rc = lines_go(f);
+  return rc == 0 && is_new ? sync_folder(f, begun) : rc;
+}
+
 int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {
   char *text = NULL;
   int64_t n = 0;
   int rc = begun_read(f, begun, &text, &n, err);
-  if (rc == 0) rc = lines_back(f, begun, text, n, err);
-  for (int32_t i = 0; rc == 0 && i < f->mem.state->files_n; i++) rc = next_is_free(f, begun, i, err);
-  for (int32_t i = 0; rc == 0 && i < f->mem.state->files_n; i++) rc = file_back(f, i, err);
-  if (rc == 0 && (rc = f->io->ftruncate(f->io, f->begun_fd, 0)) != 0) rc = failed(begun, rc, "cannot be emptied", err);
+  if (rc == 0) rc = take_back(f, begun, text, n, err);
+  if (rc == 0 && (rc = begin_anew(f, begun)) != 0) rc = failed(begun, rc, "cannot be emptied", err);
   free(text);
   if (rc == 0) {
-    f->mem.state->noted = 1;
+    f->begun_n = f->begun_cut = HEAD;
     return 0;
   }
   if (f->begun_fd >= 0) f->io->close(f->io, f->begun_fd);
