@@ -114,7 +114,7 @@ static int segment_frames(struct scan *c, int64_t index) {
     if (state != TM_FRAME_VALID) break;
     if (c->sequence != 0 && f.sequence != c->sequence + 1) {
       if (g->frames > 0) break;
-      damage(c, c->seen >= 0 ? s->segments[c->seen].number : g->number, c->seen >= 0 ? s->segments[c->seen].end : at,
+      damage(c, s->segments[c->seen].number, s->segments[c->seen].end,
              "frame %" PRIu64 " is missing; segment %" PRIx64 " begins with frame %" PRIu64, c->sequence + 1, g->number, f.sequence);
     }
     if (g->frames == 0) {
@@ -130,7 +130,7 @@ static int segment_frames(struct scan *c, int64_t index) {
     c->seen = index;
     at += TM_FRAME_HEAD + (int64_t)f.length;
     s->closed = f.type == TM_FRAME_MARK;
-    if (c->epoch_open == 0 && c->known) tail_set(c, index, at, f.sequence);
+    if (c->epoch_open == 0) tail_set(c, index, at, f.sequence);
   }
   g->end = at;
   s->bytes += at - TM_SEGMENT_HEAD;
@@ -226,8 +226,7 @@ int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, 
            ": segments were removed, cut off, or come from an older copy", witness, scan->epoch_last);
   }
   if (segment == 0 && !scan->damaged && scan->durable_upto > scan->epoch_last)
-    damage(&c, c.seen >= 0 ? scan->segments[c.seen].number : 0, c.seen >= 0 ? scan->segments[c.seen].end : 0,
-           "epoch %" PRIu64 " was durable and is not complete", scan->durable_upto);
+    damage(&c, scan->segments[c.seen].number, scan->segments[c.seen].end, "epoch %" PRIu64 " was durable and is not complete", scan->durable_upto);
   for (i = c.seen >= 0 ? c.seen : 0; i < scan->segments_n && !scan->damaged && segment == 0; i++) {
     if (search(&c, dir, i) != 0) goto end;
   }

@@ -146,7 +146,7 @@ static int frame_open(struct tm_journal *j, unsigned flags) {
   struct tm_journal_block *b = j->last;
 
   pthread_mutex_lock(&j->lock);
-  if (b != NULL && b->written == b->published && b->fill == b->published)
+  if (b != NULL && b->written == b->published)  /* nothing is added to it now, so all of it is published */
     b->fill = b->written = b->placed = b->published = b->take = 0;
   j->buffered += TM_FRAME_HEAD;
   pthread_mutex_unlock(&j->lock);
@@ -205,7 +205,7 @@ int tm_journal_put(struct tm_journal *j, const void *bytes, int64_t n) {
 
   TM_ASSERT(j->epoch != 0 && n >= 0);
   if (r != TM_JOURNAL_OK) return r;
-  if (j->frame < 0) return TM_JOURNAL_FAILED;
+  TM_ASSERT(j->frame >= 0);
   while (n > 0) {
     struct tm_journal_block *b = j->last;
     int64_t room = j->frame_max - (b->fill - j->frame - TM_FRAME_HEAD), part;
@@ -230,7 +230,7 @@ uint64_t tm_journal_end(struct tm_journal *j) {
 
   TM_ASSERT(epoch != 0);
   j->epoch = 0;
-  if (j->frame < 0 || atomic_load(&j->failed)) return 0;
+  if (atomic_load(&j->failed)) return 0;
   j->epoch = epoch;
   frame_close(j, 1);
   j->epoch = 0;

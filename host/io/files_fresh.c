@@ -7,7 +7,11 @@
  *   line             16 hexadecimal digits of XXH3 of the rest, number, bytes it had (-1: it was not there), path
  *
  * A line that is not whole and not told of by the head was torn: nothing was written to its file. Everything else that is not as it should be is
- * damage, and so is a head with fewer lines than what is kept of the sink counts. When an epoch that knows all files named there is
+ * damage. So is a file of fewer lines than what is kept of the sink counts, or than a second file does, whose name ends with .count:
+ *
+ *   u64 lines ever written, the head too | u64 XXH3 of the 8 bytes before      behind each line, without a sync: an older one is as true
+ *
+ * That one is a witness only: where it is not there, or not whole, it tells nothing. When an epoch that knows all files named there is
  * durable the lines go. A process that takes up the run removes what was begun behind its epoch, gives files that were completed since
  * then their name of before, and cuts all others to what they had. */
 #include <errno.h>
@@ -46,6 +50,24 @@ static int head_get(const char *head, int64_t n, int64_t *bytes, int64_t *lines)
   return memcmp(head, "tmFbegun", 8) == 0 && hash == XXH3_64bits(head, HASHED);
 }
 
+/* 0 or -errno. */
+static int count_put(const struct tm_files *f) {
+  uint64_t count[2] = {(uint64_t)f->mem.state->noted, 0};
+  count[1] = XXH3_64bits(count, sizeof count[0]);
+  return tm_io_pwrite_all(f->io, f->count_fd, count, sizeof count, 0);
+}
+
+/* What the second file counts; 0: it tells nothing. It is open from here on. -errno: it cannot be opened. */
+static int64_t count_open(struct tm_files *f, const char *begun) {
+  char path[TM_PATH_TEMPLATE_MAX + 64];
+  uint64_t count[2];
+  snprintf(path, sizeof path, "%s.count", begun);
+  f->count_fd = f->io->open(f->io, path, O_RDWR | O_CREAT, 0600);
+  if (f->count_fd < 0) return f->count_fd;
+  if (tm_io_pread_all(f->io, f->count_fd, count, sizeof count, 0) != (int64_t)sizeof count) return 0;
+  return count[0] <= INT64_MAX && count[1] == XXH3_64bits(count, sizeof count[0]) ? (int64_t)count[0] : 0;
+}
+
 int tm_files_begun(struct tm_files *f, int32_t i, int64_t had) {
   char rest[LINE_ROOM], line[LINE_ROOM + HASH_DIGITS + 2];
   if (f->begun_fd < 0) return 0;
@@ -63,7 +85,8 @@ int tm_files_begun(struct tm_files *f, int32_t i, int64_t had) {
   f->begun_n += n;
   f->mem.state->noted++;
   /* not synced: an older head is as true */
-  return head_put(f, f->begun_n);
+  rc = head_put(f, f->begun_n);
+  return rc == 0 ? count_put(f) : rc;
 }
 
 /* No line is needed any more. The head says so on the disk first: one that tells of lines which are gone is damage. 0 or -errno. */
@@ -151,8 +174,9 @@ static int damaged(const char *begun, int64_t at, struct tm_err *err) {
                     "with --reset", begun, (long long)at);
 }
 
-/* The lines behind the head: those of its first `whole` bytes are, and of others each but a torn one, which is the last. */
-static int lines_back(struct tm_files *f, const char *begun, char *text, int64_t size, int64_t whole, struct tm_err *err) {
+/* The lines behind the head: those of its first `whole` bytes are, and of others each but a torn one, which is the last. lines: those that the
+ * head does not know yet are added to it; NULL: what they tell of is taken back. */
+static int lines_back(struct tm_files *f, const char *begun, char *text, int64_t size, int64_t whole, int64_t *lines, struct tm_err *err) {
   int64_t next;
   for (int64_t at = HEAD; at < size; at = next) {
     char *line = text + at;
@@ -165,7 +189,9 @@ static int lines_back(struct tm_files *f, const char *begun, char *text, int64_t
       if (at < whole || next < size) return damaged(begun, at, err);
       break;
     }
-    if (begun_back(f, number, had, path, err) != 0) return -1;
+    if (lines != NULL) *lines += at >= whole;
+    else if (begun_back(f, number, had, path, err) != 0) return -1;
+    line[n] = '\n';
   }
   return 0;
 }
@@ -225,14 +251,17 @@ static int begun_read(struct tm_files *f, const char *begun, char **text, int64_
 /* What was begun behind what is kept goes: 0, or -1 err. Of a sink that is new nothing was; what lies there is of another time. */
 static int take_back(struct tm_files *f, const char *begun, char *text, int64_t n, struct tm_err *err) {
   struct tm_files_state *st = f->mem.state;
-  int64_t whole, lines;
+  int64_t whole, lines, least = count_open(f, begun);
   int rc = 0;
+  if (least < 0) return failed(begun, (int)least, "the file beside it that counts its lines cannot be opened", err);
   if (st->noted == 0) return 0;
   if (!head_get(text, n, &whole, &lines) || whole > n) return damaged(begun, 0, err);
-  if (lines < st->noted)
+  if (least < st->noted) least = st->noted;
+  rc = lines_back(f, begun, text, n, whole, &lines, err);
+  if (rc == 0 && lines < least)
     return tm_err_set(err, 1, "file-restore", "%s: is older than the run that is kept: it has had %lld lines, and %lld were written. Put the newer one "
-                      "back, or start anew with --reset", begun, (long long)lines, (long long)st->noted);
-  rc = lines_back(f, begun, text, n, whole, err);
+                      "back, or start anew with --reset", begun, (long long)lines, (long long)least);
+  if (rc == 0) rc = lines_back(f, begun, text, n, whole, NULL, err);
   for (int32_t i = 0; rc == 0 && i < st->files_n; i++) rc = next_is_free(f, begun, i, err);
   for (int32_t i = 0; rc == 0 && i < st->files_n; i++) rc = file_back(f, i, err);
   st->noted = lines;
@@ -244,6 +273,7 @@ static int begin_anew(struct tm_files *f, const char *begun) {
   int is_new = f->mem.state->noted == 0, rc;
   if (is_new) f->mem.state->noted = 1;
   rc = lines_go(f);
+  if (rc == 0) rc = count_put(f);
   return rc == 0 && is_new ? sync_folder(f, begun) : rc;
 }
 
@@ -259,6 +289,7 @@ int tm_files_fresh(struct tm_files *f, const char *begun, struct tm_err *err) {
     return 0;
   }
   if (f->begun_fd >= 0) f->io->close(f->io, f->begun_fd);
-  f->begun_fd = -1;
+  if (f->count_fd >= 0) f->io->close(f->io, f->count_fd);
+  f->begun_fd = f->count_fd = -1;
   return rc;
 }

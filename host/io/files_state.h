@@ -72,6 +72,7 @@ struct tm_files {
   int finished;              /* at the end: what has to be there is */
   char *begun_path;          /* where it is said which files were begun (files_fresh.c); NULL: the run is not kept */
   int begun_fd;              /* -1 not open */
+  int count_fd;              /* of the file that counts its lines; -1 not open */
   int unsynced;              /* errno of a sync that failed: what was written may be gone; 0 none */
   int64_t begun_n, begun_cut;  /* bytes in it; when an epoch was last cut; 0: not open */
   int32_t rows_n;
