@@ -31,6 +31,8 @@ const struct tm_command tm_commands_list[] = {
     "Look at the journal of a data folder, and give up what is behind damage so that a run can start again.", tm_command_journal },
   { "snapshot", "ls | verify | make DIR | export [N] SCRIPT --data DIR",
     "Look at the snapshots of a data folder, make the next one, or write what one holds as lines of JSON.", tm_command_snapshot },
+  { "status", "DIR  [--json]", "How the run of a data folder stands: its last epoch, sizes, sources, sinks and what they guarantee, failed and quarantined events.",
+    tm_command_status },
   { "replay", "SCRIPT... | -e CODE  --log NAME  [OPTIONS]",
     "Run the history in an event log through scripts, new or old, into outputs of their own; or compare these with what was written.",
     tm_command_replay },
@@ -52,7 +54,7 @@ const struct tm_command tm_commands_list[] = {
 
 /* decided, not in this version */
 static const char *const later[] = {
-  "dev", "backtest", "why", "reload", "rules", "tap", "top", "status",
+  "dev", "backtest", "why", "reload", "rules", "tap", "top",
   "drain", "demo", "bench", "completion", "repl",
 };
 
