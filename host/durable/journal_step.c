@@ -120,13 +120,13 @@ static struct tm_journal_block *block_next(struct tm_journal *j, const struct tm
   return next;
 }
 
-/* Blocks that are written and done with are kept for later or freed. 1 if somebody waited for room. */
+/* Blocks that are written and done with are kept for later or freed; the last one is never sealed. 1 if somebody waited for room. */
 static int blocks_done(struct tm_journal *j) {
   struct tm_journal_block *b, *gone = NULL;
   int waited;
 
   pthread_mutex_lock(&j->lock);
-  while (j->first != NULL && j->first->sealed && j->first->written == j->first->published) {
+  while (j->first->sealed && j->first->written == j->first->published) {
     b = j->first;
     j->first = b->next;
     b->next = j->spare_n < TM_JOURNAL_BLOCKS_KEPT ? j->spare : gone;

@@ -65,6 +65,19 @@ static void test_real(void) {
   CHECK(unlink(command) == 0, "meta is gone");
   refused(dir, TM_DATA_USE, "data-meta", 1, "is missing");
   refused(dir, TM_DATA_LOOK, "data-meta", 1, "is missing");
+  /* without its version it is told from a folder of another's by what else lies there */
+  snprintf(command, sizeof command, "%s/version", dir);
+  CHECK(unlink(command) == 0, "version is gone");
+  refused(dir, TM_DATA_USE, "data-not-ours", 2, "holds no state of tidemill");
+  file_put(dir, "meta", "");
+  refused(dir, TM_DATA_USE, "data-version", 1, "echo 'tidemill data 1' >");
+  refused(dir, TM_DATA_LOOK, "data-version", 1, "is missing");
+  snprintf(command, sizeof command, "cd %s && mv meta resetting", dir);
+  CHECK(system(command) == 0, "a reset was cut off");
+  refused(dir, TM_DATA_USE, "data-version", 1, "is missing");
+  snprintf(command, sizeof command, "cd %s && mv resetting meta && rm journal.*", dir);
+  CHECK(system(command) == 0, "no journal");
+  refused(dir, TM_DATA_USE, "data-not-ours", 2, "holds no state of tidemill");
   snprintf(dir, sizeof dir, "%s/other", base);
   mkdir(dir, 0755);
   file_put(dir, "letter.txt", "dear");
@@ -97,6 +110,8 @@ static void test_names(void) {
   struct tm_data_dir d, look;
 
   CHECK(mkdtemp(base) != NULL && getcwd(before, sizeof before) != NULL && chdir(base) == 0, "a folder");
+  CHECK(opens("p", TM_DATA_USE, &d), "%s", err.detail);
+  tm_data_dir_close(&d);
   CHECK(opens("plain", TM_DATA_USE, &d), "%s", err.detail);
   tm_data_dir_close(&d);
   CHECK(opens("slash//", TM_DATA_USE, &d), "%s", err.detail);

@@ -294,6 +294,72 @@ static void long_epoch(void) {
   put_list_free(&list);
 }
 
+/* The same, released when all of them are there: those of the epoch under way, and that of the last one that ended, stay. */
+static void long_epoch_released_late(void) {
+  struct disk *d = run_disk(2);
+  struct tm_journal_options o = run_options(d, 4096);
+  struct got g;
+  uint64_t x = 3;
+  static unsigned char more[3000];
+  int64_t n;
+  struct tm_journal *j = run_open(d, &o, &list, &g, &err);
+
+  rounds(j);
+  CHECK(!tm_journal_has_work(j), "nothing to do");
+  for (uint64_t e = 1; e <= 2; e++) {
+    CHECK(run_put(j, &list, &x, 2500, e) == e, "put");
+    rounds(j);
+  }
+  CHECK(tm_journal_begin(j) == TM_JOURNAL_OK, "begun");
+  for (int i = 0; i < 6; i++) {
+    CHECK(tm_journal_put(j, more, sizeof more) == TM_JOURNAL_OK, "put");
+    rounds(j);
+  }
+  CHECK(!tm_journal_has_work(j), "nothing is released");
+  for (uint64_t e = 1; e <= 2; e++) {
+    tm_journal_release(j, e);
+    tm_journal_has_work(j);
+    rounds(j);
+  }
+  tm_journal_release(j, 2);
+  CHECK(tm_journal_end(j) == 3, "ended");
+  rounds(j);
+  tm_journal_has_work(j);
+  /* somebody has removed one of those that are to go */
+  char path[TM_SEGMENT_PATH];
+  for (uint64_t e = 4; e <= 12; e++) {
+    CHECK(run_put(j, &list, &x, 2500, e) == e, "put");
+    rounds(j);
+  }
+  for (int i = 0; i < 4; i++) {
+    tm_segment_path(RUN_DIR, j->segments[i].number, path);
+    if (disk_file(d, path, &n) != NULL && i > 0) disk_file_remove(d, path);
+  }
+  tm_journal_release(j, 12);
+  CHECK(tm_journal_has_work(j), "some are to go");
+  rounds(j);
+  CHECK(!tm_journal_failed(j, &err), "%s", err.detail);
+  CHECK(tm_journal_close(j, &err) == 0, "%s", err.detail);
+  disk_free(d);
+  put_list_free(&list);
+}
+
+/* Segments that are ready, and nothing in them yet: they are made anew at a start, with a fault at each call. */
+static void ready_only(void) {
+  struct disk *d = run_disk(2);
+  struct tm_journal_options o = run_options(d, 4096);
+  struct got g;
+
+  deed_options = o;
+  deed_last = 0;
+  struct tm_journal *j = run_open(d, &o, &list, &g, &err);
+  rounds(j);
+  tm_journal_abandon(j);
+  disk_kill(d);
+  faults(d, take_up, "segments without a frame");
+  disk_free(d);
+}
+
 /* ---- folders with other things in them ------------------------------------------------------------------------ */
 
 static void put_file(struct disk *d, const char *path, const void *bytes, size_t n) {
@@ -313,7 +379,14 @@ static void names(void) {
   put_file(d, RUN_DIR "/journal.0000000000000000", "", 0);
   put_file(d, RUN_DIR "/journal.1", "", 0);
   fill(d, &o, 1, 3, 100, 1);
+  /* a copy of the witness tells nothing */
+  unsigned char bytes[64];
+  int64_t n;
+  memcpy(bytes, disk_file(d, RUN_DIR "/durable", &n), sizeof bytes);
+  disk_file_remove(d, RUN_DIR "/durable");
+  put_file(d, RUN_DIR "/durable", bytes, sizeof bytes);
   CHECK(tm_journal_scan(disk_io(d), RUN_DIR, RUN_ID, &scan, &err) == 0 && scan.segments_n <= 2 && scan.epoch_last == 3, "%" PRId64, scan.segments_n);
+  CHECK(scan.witness == TM_WITNESS_COPIED, "%d", scan.witness);
   tm_journal_scan_fini(disk_io(d), &scan);
   disk_free(d);
   put_list_free(&list);
@@ -393,6 +466,31 @@ static uint64_t starts(struct disk *d, uint64_t after) {
   return last;
 }
 
+/* Epochs behind a mark that are damaged from the first on: what is left is the mark, at the snapshot's epoch. */
+static void goes_on(struct disk *d, uint64_t after) {
+  struct tm_journal_options o = run_options(d, 4096);
+  struct tm_journal_scan scan;
+  struct tm_journal_loss loss;
+  struct got g;
+  uint64_t x = 8;
+  int64_t n;
+
+  CHECK(run_recover(d, &list, after, &g, &scan, &err) == 0, "%s", err.detail);
+  struct tm_journal *j = tm_journal_open(&o, &scan, after, &err);
+  tm_journal_scan_fini(disk_io(d), &scan);
+  for (uint64_t e = after + 1; e <= after + 6; e++) {
+    CHECK(run_put(j, &list, &x, 1500, e) == e, "put");
+    rounds(j);
+  }
+  char path[TM_SEGMENT_PATH];
+  tm_segment_path(RUN_DIR, j->segments[0].number, path);
+  tm_journal_abandon(j);
+  disk_kill(d);
+  disk_file(d, path, &n)[TM_SEGMENT_HEAD + TM_FRAME_HEAD + 100] ^= 1;  /* of the first frame behind the mark */
+  CHECK(repair(d, &loss) && loss.damaged && loss.kept == after && loss.lost >= after, "%s, %" PRIu64, loss.what, loss.kept);
+  CHECK(starts(d, after) == after, "%s", err.detail);
+}
+
 static struct disk *with_snapshots(struct tm_snapshot_list *snapshots, int n) {
   struct disk *d = run_disk(2);
   struct tm_journal_options o = run_options(d, 4096);
@@ -439,6 +537,9 @@ static void repairs(void) {
   CHECK(repair(d, &loss) && loss.damaged && loss.kept == 12, "%s", loss.what);
   CHECK(starts(d, 12) == 12, "%s", err.detail);
   /* that journal has a mark and no epoch: without the snapshot it goes on from nothing */
+  struct disk *c = disk_copy(d);
+  goes_on(c, 12);
+  disk_free(c);
   disk_file_remove(d, RUN_DIR "/manifest");
   disk_file_remove(d, RUN_DIR "/snapshot.000000000000000c");
   CHECK(starts(d, 0) == UINT64_MAX && strcmp(err.id, "journal-short") == 0, "%s", err.detail);
@@ -522,6 +623,8 @@ int main(void) {
   releases();
   recycled();
   long_epoch();
+  long_epoch_released_late();
+  ready_only();
   names();
   shorter();
   repairs();

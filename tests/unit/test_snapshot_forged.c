@@ -6,6 +6,7 @@
 #include "../../host/durable/record.h"
 #include "../../host/durable/snapshot_blocks.h"
 #include "../../host/durable/snapshot_core.h"
+#include "../../host/durable/witness.h"
 #include "state_image.h"
 
 static struct tm_err err;
@@ -289,6 +290,7 @@ static void empty_epochs(void) {
   CHECK(tm_data_load(&d, &to, &epoch, &snapshot, &scan, &err) == 0 && epoch == 0 && told == -1, "nothing yet");
   struct tm_journal *j = tm_journal_open(&o, &scan, 0, &err);
   tm_journal_scan_fini(d.io, &scan);
+  CHECK(tm_data_load_snapshot(&d, &to, 0, &err) == -1 && strstr(err.detail, "there is no snapshot yet") != NULL, "%s", err.detail);
   tm_payload_start(start, 0);
   for (uint64_t e = 1; e <= 4; e++) {
     CHECK(tm_journal_begin(j) == TM_JOURNAL_OK && tm_journal_put(j, start, sizeof start) == TM_JOURNAL_OK && tm_journal_end(j) == e, "put");
@@ -298,9 +300,14 @@ static void empty_epochs(void) {
   tm_journal_abandon(j);
   CHECK(tm_data_load(&d, &to, &epoch, &snapshot, &scan, &err) == 0 && epoch == 4 && snapshot > 0 && told == 4, "%s", err.detail);
   tm_journal_scan_fini(d.io, &scan);
+  int64_t size;
+  disk_file(disk, IMAGE_DIR "/durable", &size)[20] ^= 1;
+  CHECK(tm_data_load(&d, &to, &epoch, &snapshot, &scan, &err) == 0 && epoch == 4 && scan.witness == TM_WITNESS_BROKEN, "a witness that is broken is told");
+  tm_journal_scan_fini(d.io, &scan);
   CHECK(tm_data_load(&d, &refuses, &epoch, &snapshot, &scan, &err) == -1 && strcmp(err.id, "head") == 0, "its head is refused");
   CHECK(tm_data_load_snapshot(&d, &to, 0, &err) == 0 && told == (int64_t)made.epoch, "the newest alone");
   CHECK(tm_data_load_snapshot(&d, &refuses, 0, &err) == -1 && strcmp(err.id, "head") == 0, "its head is refused");
+  CHECK(tm_data_load_snapshot(&d, &to, made.epoch, &err) == 0 && told == (int64_t)made.epoch, "by its number");
   CHECK(tm_data_load_snapshot(&d, &to, 99, &err) == -1 && strstr(err.detail, "there are those of ") != NULL && strstr(err.detail, ", ") != NULL, "%s", err.detail);
   struct tm_snapshot_list list;
   char path[TM_SNAPSHOT_PATH], name[TM_SNAPSHOT_NAME];
@@ -399,8 +406,67 @@ static void bad_disk(void) {
                            .ftruncate = bad_ftruncate, .size = bad_size, .rename = bad_rename, .unlink = bad_unlink, .fsync_dir = bad_fsync_dir,
                            .lock = bad_lock, .look = bad_look, .list = bad_list, .memory = bad_memory };
   CHECK(tm_snapshot_merge(&bad_io, IMAGE_DIR, d.id, 0, &made, &err) == -1 && strcmp(err.id, "snapshot-damaged") == 0, "%s", err.detail);
+  struct tm_snapshot_list one = { 1, { list.kept[0] } };
+  CHECK(tm_snapshot_list_write(d.io, d.path, d.id, &one, &err) == 0, "%s", err.detail);
+  CHECK(tm_snapshot_merge(&bad_io, IMAGE_DIR, d.id, 0, &made, &err) == -1 && strcmp(err.id, "snapshot-damaged") == 0, "%s", err.detail);
+  list = one;
   CHECK(tm_snapshot_list_read(d.io, d.path, d.id, &after, &err) == 0 && memcmp(&after, &list, sizeof list) == 0, "the manifest is as it was");
   CHECK(tm_snapshot_merge(d.io, IMAGE_DIR, d.id, 0, &made, &err) == 0 && made.made && made.epoch == 9, "a good one: %s", err.detail);
+  tm_data_dir_close(&d);
+  disk_free(disk);
+}
+
+/* Merging with blocks that are untouched, changed, new, and made zero: each call and allocation of it fails once, and a journal that is damaged. */
+static void merges(void) {
+  static const struct forged old = { "", NULL, 0, { { 'P', 0, TM_SNAPSHOT_BLOCK }, { 'P', TM_SNAPSHOT_BLOCK, TM_SNAPSHOT_BLOCK },
+                                                    { 'P', 3 * TM_SNAPSHOT_BLOCK, TM_SNAPSHOT_BLOCK } }, 0 };
+  struct tm_data_dir d;
+  struct disk *disk = folder(&d), *c;
+  struct tm_journal_options o = { .io = d.io, .dir = IMAGE_DIR, .id = d.id, .segment_size = 32 << 10 };
+  struct tm_journal_scan scan;
+  struct tm_snapshot_made made;
+  unsigned char fixed[TM_PAYLOAD_ZERO];
+  int refused = 0;
+  int64_t n;
+
+  memset(block, 7, sizeof block);
+  CHECK(tm_journal_scan(d.io, IMAGE_DIR, d.id, &scan, &err) == 0, "%s", err.detail);
+  struct tm_journal *j = tm_journal_open(&o, &scan, 0, &err);
+  tm_journal_scan_fini(d.io, &scan);
+  for (uint64_t e = 1; e <= 3; e++) {
+    CHECK(tm_journal_begin(j) == TM_JOURNAL_OK, "begun");
+    tm_payload_start(fixed, 0);
+    tm_journal_put(j, fixed, TM_PAYLOAD_START);
+    tm_payload_zero(fixed, TM_SNAPSHOT_BLOCK, TM_SNAPSHOT_BLOCK);
+    tm_journal_put(j, fixed, TM_PAYLOAD_ZERO);
+    tm_payload_range(fixed, 5 * TM_SNAPSHOT_BLOCK - 10, 20);
+    tm_journal_put(j, fixed, TM_PAYLOAD_RANGE);
+    tm_journal_put(j, block, 20);
+    CHECK(tm_journal_end(j) == e, "ended");
+    while (tm_journal_step(j) > 0) {}
+  }
+  CHECK(tm_journal_close(j, &err) == 0, "%s", err.detail);
+  struct tm_snapshot_list list = { 1, { snapshot_put(&d, &old, 1) } };
+  CHECK(tm_snapshot_list_write(d.io, d.path, d.id, &list, &err) == 0, "%s", err.detail);
+  for (int memory = 0; memory < 2; memory++) {
+    for (int64_t i = 0, met = 1; met; i++) {
+      c = disk_copy(disk);
+      disk_fault_set(c, memory, i, memory ? ENOMEM : EIO);
+      memset(&err, 0, sizeof err);
+      int r = tm_snapshot_merge(disk_io(c), IMAGE_DIR, d.id, 1, &made, &err);
+      met = disk_fault_met(c);
+      CHECK(r == 0 || (err.detail[0] != '\0' && met), "call %" PRId64 ": %s", i, err.detail);
+      CHECK(disk_memory_used(c) == 0 && disk_descriptors_used(c) == 0, "call %" PRId64 " leaves something", i);
+      refused += r != 0;
+      disk_fault_clear(c);
+      CHECK(tm_snapshot_merge(disk_io(c), IMAGE_DIR, d.id, 1, &made, &err) == 0 && made.epoch == 3, "behind it: %s", err.detail);
+      disk_free(c);
+    }
+  }
+  CHECK(refused > 20, "%d refused", refused);
+  CHECK(tm_snapshot_merge(d.io, IMAGE_DIR, d.id, 1, &made, &err) == 0 && made.made && made.blocks == 4, "%" PRId64 " blocks", made.blocks);
+  disk_file(disk, IMAGE_DIR "/journal.0000000000000001", &n)[200] ^= 1;
+  CHECK(tm_snapshot_merge(d.io, IMAGE_DIR, d.id, 1, &made, &err) == -1 && strcmp(err.id, "journal-damaged") == 0, "%s", err.detail);
   tm_data_dir_close(&d);
   disk_free(disk);
 }
@@ -417,5 +483,6 @@ int main(void) {
   empty_epochs();
   many_blocks();
   bad_disk();
+  merges();
   return unit_end("test_snapshot_forged");
 }
