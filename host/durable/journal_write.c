@@ -82,7 +82,7 @@ static struct tm_journal *journal_new(const struct tm_journal_options *o, struct
 static int witness_take_up(struct tm_journal *j, const struct tm_journal_scan *scan, struct tm_err *err) {
   int r;
 
-  if (scan->epoch_last == 0) return 0;
+  if (scan->epoch_last == 0 && scan->witness == TM_WITNESS_NONE) return 0;
   r = tm_witness_make(j->io, j->dir, &j->witness, scan->epoch_last);
   if (r == 0) return 0;
   if (tm_data_is_no_room(r)) return tm_journal_no_room(err, "write the file " TM_WITNESS_NAME " in", j->dir, r);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../durable/witness.h"
 #include "../io/source.h"
 #include "epochs_own.h"
 #include "flow_plan.h"
@@ -61,7 +62,12 @@ int tm_kept_load(struct tm_kept *k, const char *path, struct tm_err *err) {
   k->journal_bytes = scan.bytes;
   k->journal_segments = scan.segments_n;
   k->closed = scan.closed;
+  int witness = scan.witness;
   tm_journal_scan_fini(k->dir.io, &scan);
+  if (k->epoch == 0 && witness != TM_WITNESS_NONE) {
+    tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: put back a copy of the whole folder", k->dir.path);
+    goto fail;
+  }
   if (tm_snapshot_list_read(k->dir.io, k->dir.path, k->dir.id, &k->snapshots, err) == 0) return 0;
 fail:
   tm_kept_close(k);
