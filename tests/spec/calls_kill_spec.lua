@@ -45,7 +45,7 @@ describe('a kept run killed at a call of the system', function()
     it('goes on when a worker is killed while it loads: ' .. name, function()
       local input = F.events(EVENTS[name])
       local want = F.wanted(name, input)
-      local new, kept, met = nil, nil, 0
+      local kept, met = nil, 0
       local function restart(place, at, more)
         local copy = h.path 'copy'
         h.sh('cp -r --sparse=always %s %s', place, copy)
@@ -57,7 +57,7 @@ describe('a kept run killed at a call of the system', function()
         h.compare(want, F.content(copy, copy .. '/data'), 'a worker died at ' .. r.told)
         F.remove(copy)
       end
-      new = F.place(name, input)
+      local new = F.place(name, input)
       for at = 1, 16, 5 do restart(new, at) end
       repeat
         if kept then F.remove(kept) end

@@ -25,13 +25,14 @@ describe('tidemill status of a data folder', function()
     local got = command(root, 'status', 'data')
     assert.equal(0, got.code, got.err)
     for _, words in ipairs { 'data: epoch ', 'it came to the end of its input', 'closed in order', 'log        kept: 100 records',
-      'in.ndjson: 100 events, 992 bytes read', 'a.ndjson (file): exactly once', 'log kept (log): exactly once', 'stdout (stdout): at most once',
+      'in.ndjson: 100 events, 992 bytes read', 'a.ndjson (file): exactly once', 'log kept (log): exactly once',
+      'stdout (stdout): at most once',
       'r.db:t (sqlite): exactly once', 'r.ndjson (files): exactly once', 'snapshot   none yet', 'tx, filter#1, lua: 10' } do
       assert.truthy(got.out:find(words, 1, true), words .. '\n' .. got.out)
     end
     assert.truthy(got.out:find '\n  quarantined +0 events\n', got.out)
-    local facts = h.shell([[jq -r '.epoch > 0, .ended, .in_use_by, .counters.events_in, .counters.events_failed, (.sinks | length), .failures[0].count,
-      .logs[0].records, .sources[0].events']], command(root, 'status', 'data', '--json').out)
+    local facts = h.shell([[jq -r '.epoch > 0, .ended, .in_use_by, .counters.events_in, .counters.events_failed, (.sinks | length),
+      .failures[0].count, .logs[0].records, .sources[0].events']], command(root, 'status', 'data', '--json').out)
     assert.equal('true\ntrue\n0\n100\n10\n5\n10\n100\n100\n', facts.out, facts.err)
     -- it looks, and changes nothing
     assert.equal(0, command(root, 'run', '--quiet', 's.lua', '--from', 'in.ndjson', '--data', 'data').code)
