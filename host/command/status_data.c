@@ -141,7 +141,7 @@ static void print_failures(const struct tm_kept *k, int json) {
 }
 
 int tm_status_data(const char *dir, int json) {
-  struct tm_kept k;
+  struct tm_kept k = { .epoch = 0 };
   struct tm_err err;
 
   if (tm_kept_load(&k, dir, &err) != 0) {

@@ -43,6 +43,7 @@ static int head_put(const struct tm_files *f, int64_t bytes) {
 /* 1: it is whole. */
 static int head_get(const char *head, int64_t n, int64_t *bytes, int64_t *lines) {
   uint64_t hash;
+  TM_ASSERT(head != NULL);
   if (n < HEAD) return 0;
   memcpy(bytes, head + 8, sizeof *bytes);
   memcpy(lines, head + 16, sizeof *lines);

@@ -568,6 +568,15 @@ static void repairs(void) {
     CHECK(repair(d, &loss) && !loss.damaged, "once is enough: %s", loss.what);
     disk_free(d);
   }
+
+  /* one segment, of which the first frame is broken: nothing of it is left */
+  struct tm_journal_options o = run_options(d = run_disk(4), 1 << 20);
+  put_list_free(&list);
+  fill(d, &o, 1, 4, 500, 0);
+  disk_kill(d);
+  disk_file(d, RUN_DIR "/journal.0000000000000001", &n)[70] ^= 1;
+  CHECK(repair(d, &loss) && loss.damaged && loss.kept == 0, "%s", loss.what);
+  disk_free(d);
   put_list_free(&list);
 }
 
