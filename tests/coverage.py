@@ -4,8 +4,9 @@
     tests/coverage.py BUILD
 
 BUILD was compiled with --coverage and its tests have run. A line a file: branches, those taken, percent, the least that is asked for, and
-the lines whose branches were not all taken. Lines of assertions do not count: their other branch ends the program. Exit code 1
-when a file is below what is asked for.
+the lines whose branches were not all taken. Lines of assertions do not count: their other branch ends the program. Of a line with a comment that
+begins with "not reached:" what was not taken does not count either: the comment says why no test can come there, and how many such branches
+there are is printed. Exit code 1 when a file is below what is asked for.
 """
 import glob
 import json
@@ -16,27 +17,16 @@ import sys
 # The least percent of branches of a file, or of each file of a folder that is not named itself: what was reached, rounded down. Whoever reaches
 # more raises it.
 LEAST = {
-    'host/durable': 90.0,
-    'host/durable/data_dir.c': 98.0,
-    'host/durable/data_file.c': 100.0,
-    'host/durable/data_reset.c': 95.0,
-    'host/durable/frame.c': 100.0,
-    'host/durable/journal_repair.c': 82.0,
-    'host/durable/journal_replay.c': 98.0,
-    'host/durable/journal_scan.c': 94.0,
-    'host/durable/journal_segments.c': 93.0,
-    'host/durable/journal_step.c': 96.0,
-    'host/durable/journal_thread.c': 75.0,
-    'host/durable/journal_write.c': 95.0,
-    'host/durable/payload.c': 96.0,
-    'host/durable/record.c': 94.0,
-    'host/durable/segment.c': 94.0,
-    'host/durable/snapshot_read.c': 92.0,
-    'host/durable/snapshot_start.c': 62.0,
-    'host/durable/snapshot_write.c': 93.0,
+    'host/durable': 98.0,
     'host/base/crc32c.c': 97.0,
-    'host/io/sqlite_db.c': 78.0,
-    'host/io/files_fresh.c': 30.0,
+    'host/engine/epochs_load.c': 81.0,
+    'host/eventlog/durable.c': 62.0,
+    'host/eventlog/first.c': 56.0,
+    'host/eventlog/mark.c': 79.0,
+    'host/eventlog/truncate.c': 66.0,
+    'host/io/files_fresh.c': 60.0,
+    'host/io/sqlite_db.c': 79.0,
+    'host/io/tail.c': 66.0,
 }
 
 
@@ -57,15 +47,21 @@ def assertion_lines(path):
     return lines
 
 
+def marked_lines(path):
+    """Numbers of the lines that say of a branch of theirs why no test can take it."""
+    with open(path, encoding='utf-8') as f:
+        return {number for number, line in enumerate(f, 1) if '/* not reached: ' in line}
+
+
 def measure(build, path):
-    """Branches, those taken, and the lines with others."""
+    """Branches, those taken, the lines with others, and how many were left out by a mark."""
     object_dir = os.path.join(build, 'obj', os.path.dirname(path))
     out = subprocess.run(['gcov', '--branch-probabilities', '--json-format', '--stdout', '--object-directory', object_dir, path],
                          check=False, capture_output=True, text=True)
     if out.returncode != 0:
         sys.exit(f'coverage: {path}: {out.stderr.strip()}')
-    skip = assertion_lines(path)
-    branches = taken = 0
+    skip, marked = assertion_lines(path), marked_lines(path)
+    branches = taken = left_out = 0
     missed = []
     for text in out.stdout.splitlines():
         for file in json.loads(text)['files']:
@@ -75,11 +71,14 @@ def measure(build, path):
                 counts = [b['count'] for b in line['branches']]
                 if line['line_number'] in skip:
                     continue
+                if line['line_number'] in marked:
+                    left_out += counts.count(0)
+                    counts = [c for c in counts if c > 0]
                 branches += len(counts)
                 taken += sum(c > 0 for c in counts)
                 if 0 in counts or (not counts and line['count'] == 0):
                     missed.append(line['line_number'])
-    return branches, taken, sorted(set(missed))
+    return branches, taken, sorted(set(missed)), left_out
 
 
 def ranges(numbers):
@@ -101,18 +100,19 @@ def main():
             paths += sorted(glob.glob(name + '/*.c'))
         elif os.path.dirname(name) not in LEAST:
             paths.append(name)
-    total = total_taken = 0
+    total = total_taken = total_left_out = 0
     bad = []
-    print(f'{"FILE":<36} {"BRANCHES":>8} {"TAKEN":>6} {"PERCENT":>8} {"LEAST":>6}  NOT ALL TAKEN IN LINES')
+    print(f'{"FILE":<36} {"BRANCHES":>8} {"TAKEN":>6} {"PERCENT":>8} {"LEAST":>6} {"MARKED":>6}  NOT ALL TAKEN IN LINES')
     for path in paths:
-        branches, taken, missed = measure(build, path)
+        branches, taken, missed, left_out = measure(build, path)
         percent = 100.0 * taken / branches if branches > 0 else 100.0
         total += branches
         total_taken += taken
+        total_left_out += left_out
         if percent < least(path):
             bad.append(path)
-        print(f'{path:<36} {branches:>8} {taken:>6} {percent:>8.2f} {least(path):>6.1f}  {ranges(missed)}')
-    print(f'{"all":<36} {total:>8} {total_taken:>6} {100.0 * total_taken / total:>8.2f}')
+        print(f'{path:<36} {branches:>8} {taken:>6} {percent:>8.2f} {least(path):>6.1f} {left_out:>6}  {ranges(missed)}')
+    print(f'{"all":<36} {total:>8} {total_taken:>6} {100.0 * total_taken / total:>8.2f} {"":>6} {total_left_out:>6}')
     if bad:
         print('coverage: below what is asked for: ' + ', '.join(bad))
     return 1 if bad else 0

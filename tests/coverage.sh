@@ -6,11 +6,11 @@
 # The numbers of the cuts, kills and losses of power are small: here it counts which branches are taken, not how often.
 set -u
 build=${1:-build/coverage}
-units='test_journal* test_snapshot* test_data_dir test_forged test_crc32c test_sqlite'
-specs='data_|sink_sqlite'
+units='test_journal* test_snapshot* test_data_dir test_forged test_crc32c test_sqlite test_log_* test_eventlog'
+specs='data_|sink_sqlite|calls_fail'
 
 set -f
-targets=all
+targets="all $build/faults/calls.so"
 for pattern in $units; do
   for source in $(set +f; echo tests/unit/$pattern.c); do targets="$targets $build/unit/$(basename "$source" .c)"; done
 done

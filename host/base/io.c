@@ -147,7 +147,7 @@ static int real_look(const struct tm_io *io, const char *path, struct tm_io_look
   (void)io;
   if (stat(path, &st) != 0) return -errno;
   *out = (struct tm_io_look){ .is_dir = S_ISDIR(st.st_mode), .is_file = S_ISREG(st.st_mode),
-                              .mine = st.st_uid == geteuid(), .size = (int64_t)st.st_size };
+                              .mine = st.st_uid == geteuid(), .size = (int64_t)st.st_size, .number = st.st_ino };
   return 0;
 }
 

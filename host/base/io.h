@@ -17,6 +17,7 @@ struct tm_io_look {
   int is_dir, is_file;
   int mine;               /* the owner is who this process acts for */
   int64_t size;
+  uint64_t number;        /* its inode: the same while it is renamed, another one in a copy */
 };
 
 struct tm_io {

@@ -25,6 +25,8 @@ int tm_command_graph(int argc, char *const *argv);
 int tm_command_state(int argc, char *const *argv);
 int tm_command_journal(int argc, char *const *argv);
 int tm_command_snapshot(int argc, char *const *argv);
+/* status_data.c: prints how the run of a data folder stands, from its files: the exit code. */
+int tm_status_data(const char *dir, int json);
 int tm_command_replay(int argc, char *const *argv);
 int tm_command_backtest(int argc, char *const *argv);
 int tm_command_why(int argc, char *const *argv);

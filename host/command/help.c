@@ -46,8 +46,9 @@ const struct tm_command tm_commands_list[] = {
   { "reload", "[SCRIPT | --data DIR | --control PATH]  [--back]",
     "Load the scripts of a running host anew while it goes on: tried first in a process of their own, switched between two events, or refused "
     "and told why.", tm_command_reload },
-  { "status", "[SCRIPT | --data DIR | --control PATH]  [--json]",
-    "How a running host stands: its sources, sinks, states, rules, watermarks and counters.", tm_command_status },
+  { "status", "[SCRIPT | DIR | --data DIR | --control PATH]  [--json]",
+    "How a running host stands: its sources, sinks, states, rules, watermarks and counters; or, where none uses the data folder DIR, how the last one "
+    "left it: epoch, sizes, sinks and what they guarantee, failed and quarantined events.", tm_command_status },
   { "drain", "[SCRIPT | --data DIR | --control PATH]", "Tell a running host to read no more, finish what was read, and end; wait for that.",
     tm_command_drain },
   { "rules", "shadow PACK_OR_SCRIPT | diff | promote | discard | stats  [--data DIR | --control PATH]  [OPTIONS]",

@@ -15,6 +15,7 @@
 
 #include "../base/log.h"
 #include "../base/suggest.h"
+#include "../eventlog/first.h"
 #include "../eventlog/folder.h"
 #include "../eventlog/point.h"
 #include "../eventlog/reader.h"
@@ -351,6 +352,10 @@ static int verify_log(const struct request *q, const char *name) {
   if (tm_eventlog_list_read(folder, &segments, &err) < 0) {
     tm_log_error("%s", err.detail);
     return 1;
+  }
+  if (tm_eventlog_first_check(&tm_io_real, folder, &segments, &err) != 0) {
+    printf("%s: damaged: %s\n", name, err.detail);
+    damaged++;
   }
   for (int32_t i = 0; i < segments.n; i++)
     damaged += verify_segment(name, folder, segments.items[i].first, i + 1 < segments.n ? segments.items[i + 1].first : 0, &records);

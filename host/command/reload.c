@@ -1,51 +1,66 @@
 /* reload.c - `tidemill reload`, `tidemill status` and `tidemill drain`: a running host is told and asked (engine/control_admin.c). */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/log.h"
 #include "commands.h"
 #include "options.h"
 #include "remote.h"
 
-enum { FAILED = 1, ANSWER_MAX = 64 << 20, SAID_MAX = 64 << 10, STATUS_MS = 10000 };
+enum { FAILED = 1, UNREACHABLE = 5, ANSWER_MAX = 64 << 20, SAID_MAX = 64 << 10, STATUS_MS = 10000 };
 
-/* Parses, asks, and gives the answer to tell: the exit code. */
-static int ask(const char *name, enum tm_options_command command, int argc, char *const *argv, const char *method, const char *target, int timeout_ms,
-               int (*tell)(const struct tm_options *o, int status, const char *json)) {
-  struct tm_options o;
+/* Options of the command: 0, or the exit code of a command that ends here, in *code. */
+static int parse(struct tm_options *o, const char *name, enum tm_options_command command, int argc, char *const *argv, int *code) {
   struct tm_err err;
-  struct tm_buf out;
-  int r = tm_options_parse(&o, command, argc, argv, &tm_io_real, &err);
-  if (r == TM_OPTIONS_HELP) return tm_help_print(name);
-  if (r != TM_OPTIONS_OK) {
-    tm_log_error("%s", err.detail);
-    return err.exit_code;
+  int r = tm_options_parse(o, command, argc, argv, &tm_io_real, &err);
+  if (r == TM_OPTIONS_OK) return 0;
+  if (r == TM_OPTIONS_HELP) {
+    *code = tm_help_print(name);
+    return -1;
   }
+  tm_log_error("%s", err.detail);
+  *code = err.exit_code;
+  return -1;
+}
+
+/* Asks, and gives the answer to tell: the exit code; -1 and err: there was none. */
+static int ask(const struct tm_options *o, const char *method, const char *target, int timeout_ms,
+               int (*tell)(int status, const char *json), struct tm_err *err) {
+  struct tm_buf out;
   tm_buf_init(&out, ANSWER_MAX);
-  if (!o.json && strcmp(target, "/status") == 0) target = "/status?text";
-  int status = tm_remote_ask(&o, method, target, o.back ? "{\"back\":true}" : NULL, timeout_ms, &out, &err);
-  int code;
-  if (status < 0) {
-    tm_log_error("%s", err.detail);
-    code = err.exit_code;
-  } else if (o.json) {
+  int status = tm_remote_ask(o, method, target, o->back ? "{\"back\":true}" : NULL, timeout_ms, &out, err), code = -1;
+  if (status >= 0 && o->json) {
     fputs(out.data, stdout);
     code = status == 200 ? 0 : (int)tm_remote_number(out.data, "exit_code", FAILED);
     if (tm_help_flush() != 0) code = FAILED;
-  } else {
-    code = tell(&o, status, out.data);
+  } else if (status >= 0) {
+    code = tell(status, out.data);
   }
   tm_buf_fini(&out);
   return code;
 }
 
+/* A command that tells a run to do something: the exit code. */
+static int order(const char *name, enum tm_options_command command, int argc, char *const *argv, const char *target,
+                 int (*tell)(int status, const char *json)) {
+  struct tm_options o;
+  struct tm_err err;
+  int code;
+  if (parse(&o, name, command, argc, argv, &code) != 0) return code;
+  code = ask(&o, "POST", target, -1, tell, &err);
+  if (code >= 0) return code;
+  tm_log_error("%s", err.detail);
+  return err.exit_code;
+}
+
 /* ---- reload ---- */
 
-static int tell_reload(const struct tm_options *o, int status, const char *json) {
+static int tell_reload(int status, const char *json) {
   int code = (int)tm_remote_number(json, "exit_code", FAILED);
   char *said = malloc(SAID_MAX), error[1024];
-  (void)o;
   if (said == NULL) return FAILED;
   tm_remote_text(json, "said", said, SAID_MAX);
   tm_remote_text(json, "error", error, sizeof error);
@@ -62,29 +77,48 @@ static int tell_reload(const struct tm_options *o, int status, const char *json)
   return code;
 }
 
-int tm_command_reload(int argc, char *const *argv) { return ask("reload", TM_OPTIONS_RELOAD, argc, argv, "POST", "/reload", -1, tell_reload); }
+int tm_command_reload(int argc, char *const *argv) { return order("reload", TM_OPTIONS_RELOAD, argc, argv, "/reload", tell_reload); }
 
 /* ---- drain ---- */
 
-static int tell_drain(const struct tm_options *o, int status, const char *json) {
+static int tell_drain(int status, const char *json) {
   int code = (int)tm_remote_number(json, "exit_code", FAILED);
-  (void)o;
   if (status == 200) printf("the run has ended with exit code %d\n", code);
   else tm_log_error("the run did not answer as expected (%d)", status);
   return tm_help_flush() != 0 || status != 200 ? FAILED : code;
 }
 
-int tm_command_drain(int argc, char *const *argv) { return ask("drain", TM_OPTIONS_REMOTE, argc, argv, "POST", "/drain", -1, tell_drain); }
+int tm_command_drain(int argc, char *const *argv) { return order("drain", TM_OPTIONS_REMOTE, argc, argv, "/drain", tell_drain); }
 
 /* ---- status ---- */
 
-static int tell_status(const struct tm_options *o, int status, const char *text) {
-  (void)o;
+static int tell_status(int status, const char *text) {
   if (status == 200) fputs(text, stdout);
   else tm_log_error("the run did not answer as expected (%d)", status);
   return tm_help_flush() != 0 || status != 200 ? FAILED : 0;
 }
 
+/* A name that is no script's and no pack's is a data folder's. */
+static int is_data_folder(const char *name) {
+  char path[PATH_MAX];
+  size_t n = strlen(name);
+  if (n > 4 && strcmp(name + n - 4, ".lua") == 0) return 0;
+  return snprintf(path, sizeof path, "%s/pack.lua", name) < (int)sizeof path && access(path, F_OK) != 0;
+}
+
+/* The run that uses a folder is asked; where none does, the folder's files tell how the last one stands. */
 int tm_command_status(int argc, char *const *argv) {
-  return ask("status", TM_OPTIONS_REMOTE, argc, argv, "GET", "/status", STATUS_MS, tell_status);
+  struct tm_options o;
+  struct tm_err err;
+  int code;
+  if (parse(&o, "status", TM_OPTIONS_REMOTE, argc, argv, &code) != 0) return code;
+  if (o.data == NULL && o.control == NULL && o.scripts_n == 1 && is_data_folder(o.scripts[0])) {
+    o.data = o.scripts[0];
+    o.scripts_n = 0;
+  }
+  code = ask(&o, "GET", o.json ? "/status" : "/status?text", STATUS_MS, tell_status, &err);
+  if (code >= 0) return code;
+  if (o.data != NULL && o.control == NULL && err.exit_code == UNREACHABLE) return tm_status_data(o.data, o.json);
+  tm_log_error("%s", err.detail);
+  return err.exit_code;
 }

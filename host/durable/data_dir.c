@@ -16,7 +16,7 @@ static const char version_prefix[] = "tidemill data ";
 
 /* What lies in the folder. */
 struct content {
-  int version, others, journal;
+  int version, others, journal, meta, resetting;
 };
 
 static int content_add(void *ctx, const char *name) {
@@ -24,6 +24,8 @@ static int content_add(void *ctx, const char *name) {
 
   if (strcmp(name, "version") == 0) c->version = 1;
   else if (strcmp(name, "lock") != 0 && strcmp(name, "version.new") != 0 && strcmp(name, "lost+found") != 0) c->others = 1;
+  if (strcmp(name, "meta") == 0) c->meta = 1;
+  if (strcmp(name, TM_DATA_RESETTING) == 0) c->resetting = 1;
   if (strncmp(name, "journal.0", 9) == 0 || strncmp(name, "snapshot.0", 10) == 0) c->journal = 1;
   return 0;
 }
@@ -45,12 +47,12 @@ static void parent_of(const char *path, char *out) {
 }
 
 /* The folder is there, or made: 0, or -1 with err. */
-static int folder_check(struct tm_data_dir *d, int how, struct tm_err *err) {
+static int folder_check(struct tm_data_dir *d, int uses, struct tm_err *err) {
   char parent[TM_DATA_PATH_MAX + 1];
   struct tm_io_look look;
   int r = d->io->look(d->io, d->path, &look);
 
-  if (r == -ENOENT && how == TM_DATA_USE) {
+  if (r == -ENOENT && uses) {
     r = d->io->mkdir(d->io, d->path, 0700);
     if (r < 0) return failed(err, USAGE, "make the data folder", d->path, r);
     parent_of(d->path, parent);
@@ -123,7 +125,7 @@ static int lock_take(struct tm_data_dir *d, struct tm_err *err) {
   snprintf(text, sizeof text, "%d\n", (int)getpid());
   if (r == 0) r = d->io->ftruncate(d->io, fd, 0);
   if (r == 0) r = tm_io_pwrite_all(d->io, fd, text, strlen(text), 0);
-  if (r < 0) {
+  if (r < 0 && !tm_data_is_no_room(r)) {  /* the number is for people only */
     d->io->close(d->io, fd);
     return failed(err, FAILED, "lock", path, r);
   }
@@ -143,7 +145,7 @@ static void lock_look(struct tm_data_dir *d) {
 
 /* No process of an earlier life makes a snapshot, and what was being written is gone: 0, or -1 with err. */
 static int leftovers_remove(const struct tm_data_dir *d, struct tm_err *err) {
-  static const char *const names[] = { "version.new", "meta.new", "manifest.new", "snapshot.new", "journal.new" };
+  static const char *const names[] = { "version.new", "meta.new", "manifest.new", "snapshot.new", "journal.new", "durable.new" };
   char path[TM_DATA_PATH_MAX + 64];
   int fd = tm_io_open(d->io, tm_data_path(d->path, "snapshot.lock", path), O_RDWR, 0), r;
 
@@ -240,8 +242,11 @@ end:
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
-static int not_ours(const struct tm_data_dir *d, int how, struct tm_err *err) {
-  if (how != TM_DATA_USE) return tm_err_set(err, USAGE, "data-not-ours", "%.400s holds no state of tidemill", d->path);
+static int not_ours(const struct tm_data_dir *d, const struct content *c, int uses, struct tm_err *err) {
+  if (c->journal && (c->meta || c->resetting))
+    return tm_err_set(err, FAILED, "data-version", "the file 'version' of the data folder %.400s is missing. Put it back, with one line: "
+                      "echo '%s%d' >%.400s/version", d->path, version_prefix, TM_DATA_VERSION, d->path);
+  if (!uses) return tm_err_set(err, USAGE, "data-not-ours", "%.400s holds no state of tidemill", d->path);
   return tm_err_set(err, USAGE, "data-not-ours", "%.400s is not empty and holds no state of tidemill: name an empty folder, or one that does not "
                     "exist yet", d->path);
 }
@@ -249,7 +254,7 @@ static int not_ours(const struct tm_data_dir *d, int how, struct tm_err *err) {
 int tm_data_dir_open(struct tm_data_dir *d, const struct tm_io *io, const char *path, int how, struct tm_err *err) {
   char text[TEXT_MAX];
   struct content content = { 0 };
-  int r;
+  int uses = how == TM_DATA_USE || how == TM_DATA_RESET, r;
 
   memset(d, 0, sizeof *d);
   d->io = io;
@@ -257,20 +262,24 @@ int tm_data_dir_open(struct tm_data_dir *d, const struct tm_io *io, const char *
   if (strlen(path) > TM_DATA_PATH_MAX - 64 || path[0] == '\0')
     return tm_err_set(err, USAGE, "data-path", "the path of the data folder has %zu bytes; it takes 1 to %d", strlen(path), TM_DATA_PATH_MAX - 64);
   snprintf(d->path, sizeof d->path, "%s", path);
-  if (folder_check(d, how, err) != 0) return -1;
+  if (folder_check(d, uses, err) != 0) return -1;
   r = io->list(io, d->path, content_add, &content);
   if (r < 0) return failed(err, USAGE, "list the data folder", d->path, r);
-  if (!content.version && (content.others || how != TM_DATA_USE)) return not_ours(d, how, err);
+  if (!content.version && (content.others || !uses)) return not_ours(d, &content, uses, err);
   if (content.version && version_check(d, err) != 0) return -1;
   if (how == TM_DATA_LOOK) lock_look(d);
   else if (lock_take(d, err) != 0) return -1;
   r = 0;
-  if (how == TM_DATA_USE) r = leftovers_remove(d, err);
+  if (uses) r = leftovers_remove(d, err);
+  if (r == 0 && (how == TM_DATA_RESET || (uses && content.resetting))) {
+    r = tm_data_dir_reset(d, err);
+    content.journal = 0;
+  }
   if (r == 0 && !content.version) {
     snprintf(text, sizeof text, "%s%d\n", version_prefix, TM_DATA_VERSION);
     r = tm_data_file_write(io, d->path, "version", text, (int64_t)strlen(text), err);
   }
-  if (r == 0) r = meta_read(d, content.journal || how != TM_DATA_USE, err);
+  if (r == 0) r = meta_read(d, content.journal || !uses, err);
   if (r != 0) tm_data_dir_close(d);
   return r;
 }

@@ -5,10 +5,12 @@
  *     version         "tidemill data 1\n"
  *     meta            one record (record.h): id, address, seed and bytes of the caller; written once, by a rename
  *     journal.N       segments (frame.h)
+ *     durable         an epoch that was durable (witness.h)
  *     snapshot.E      snapshots (snapshot.h), manifest, snapshot.lock
  *     lost.N          segments that `journal repair --accept-loss` took out
  *     generation.N    the files that scripts were loaded from (engine/texts.h)
  *     control.sock    by which the run that uses it is told things
+ *     resetting       meta, while the folder is reset
  *     *.new           being written; removed when the folder is opened
  * Other names are other owners' (folders of named logs) and are left alone.
  *
@@ -26,7 +28,8 @@ enum { TM_DATA_VERSION = 1, TM_DATA_CALLER_MAX = 64 << 10, TM_DATA_PATH_MAX = 38
 
 /* How a folder is opened. */
 enum {
-  TM_DATA_USE = 0,      /* made if missing, locked, left-overs removed */
+  TM_DATA_USE = 0,      /* made if missing, locked, left-overs removed; a reset that a death cut off is done to its end */
+  TM_DATA_RESET = 3,    /* the same, and what it keeps is forgotten, whatever is wrong with it */
   TM_DATA_LOCK = 1,     /* must be there; locked: for repair */
   TM_DATA_LOOK = 2      /* must be there; not locked, nothing changed: for commands that print */
 };
@@ -55,13 +58,18 @@ void tm_data_dir_close(struct tm_data_dir *d);
 int tm_data_dir_meta_write(struct tm_data_dir *d, uint64_t address, uint64_t seed, const void *caller, int32_t n,
                            struct tm_err *err);
 
-/* Forgets all that is kept in a folder that is locked: it is as new, without meta. Names of other owners stay. 0, or -1 with err. */
+/* Forgets all that is kept in a folder that is locked, before its meta was read: it is as new. Names of other owners stay. It begins by
+ * giving meta the name 'resetting', so that one which was cut off is known as such. 0, or -1 with err. */
+#define TM_DATA_RESETTING "resetting"
 int tm_data_dir_reset(struct tm_data_dir *d, struct tm_err *err);
 
 /* "PATH/name" into out, which has TM_DATA_PATH_MAX + 64 bytes; asserts that it fits. Returns out. */
 char *tm_data_path(const char *dir, const char *name, char *out);
 
-/* Writes a small file whole: DIR/name.new, synced, renamed to DIR/name, the folder synced. 0, or -1 with err. */
+/* 1: this negative errno says that there is no room on the disk. */
+int tm_data_is_no_room(int64_t code);
+/* Writes a small file whole: DIR/name.new, synced, renamed to DIR/name, the folder synced. 0, or -1 with err, whose id is "data-room" when
+ * the disk has no room for it: it may be tried again. */
 int tm_data_file_write(const struct tm_io *io, const char *dir, const char *name, const void *bytes, int64_t n,
                        struct tm_err *err);
 

@@ -1,4 +1,5 @@
 /* data_file.c - paths in a data folder, and small files of it written whole. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,12 @@ char *tm_data_path(const char *dir, const char *name, char *out) {
   return out;
 }
 
+int tm_data_is_no_room(int64_t code) {
+  return code == -ENOSPC || code == -EDQUOT;
+}
+
 static int failed(struct tm_err *err, const char *what, const char *path, int code) {
+  if (tm_data_is_no_room(code)) return tm_err_set(err, 1, "data-room", "cannot %s %.400s: %s. Make room on the disk", what, path, strerror(-code));
   return tm_err_set(err, 1, "data-io", "cannot %s %.400s: %s", what, path, strerror(-code));
 }
 

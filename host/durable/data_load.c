@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "payload.h"
 #include "snapshot.h"
+#include "witness.h"
 
 struct load {
   const struct tm_io *io;
@@ -96,6 +97,8 @@ int tm_data_load(const struct tm_data_dir *d, const struct tm_data_load *to, uin
     r = tm_journal_recover(d->io, d->path, d->id, *snapshot, piece, &l, scan, err);
     tm_payload_reader_fini(&l.reader);
   }
+  if (r == 0 && scan->witness == TM_WITNESS_BROKEN)
+    tm_log_warning("%s/" TM_WITNESS_NAME ": is damaged; nothing tells whether the last epochs of the journal are there. It is made anew", d->path);
   if (r == 0) {
     *epoch = scan->epoch_last > *snapshot ? scan->epoch_last : *snapshot;
     if (to->until != 0 && *epoch > to->until) *epoch = to->until;

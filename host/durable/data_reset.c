@@ -14,7 +14,7 @@ struct victim {
 
 /* Names of ours end with a dot and more, or are whole. */
 static int is_kept(const char *name) {
-  static const char *const ours[] = { "journal.", "snapshot.", "lost.", "files.", "begun", "generation." };
+  static const char *const ours[] = { "journal.", "snapshot.", "lost.", "files.", "durable", "begun", "generation." };
 
   if (strcmp(name, "manifest") == 0) return 1;
   for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
@@ -36,12 +36,13 @@ static int failed(struct tm_err *err, const char *path, int code) {
 }
 
 int tm_data_dir_reset(struct tm_data_dir *d, struct tm_err *err) {
-  char path[TM_DATA_PATH_MAX + 64];
+  char path[TM_DATA_PATH_MAX + 64], resetting[TM_DATA_PATH_MAX + 64];
   struct victim victim;
   int r;
 
   /* without its meta the folder holds nothing that could be taken up, whatever else of it is still there */
-  r = d->io->unlink(d->io, tm_data_path(d->path, "meta", path));
+  tm_data_path(d->path, TM_DATA_RESETTING, resetting);
+  r = d->io->rename(d->io, tm_data_path(d->path, "meta", path), resetting);
   if (r == 0) r = d->io->fsync_dir(d->io, d->path);
   if (r < 0 && r != -ENOENT) return failed(err, path, r);
   /* one by one, as a folder whose names go while it is listed may leave some out */
@@ -49,9 +50,9 @@ int tm_data_dir_reset(struct tm_data_dir *d, struct tm_err *err) {
     r = d->io->unlink(d->io, tm_data_path(d->path, victim.name, path));
     if (r < 0) return failed(err, path, r);
   }
+  if (r == 0) r = d->io->fsync_dir(d->io, d->path);
   if (r < 0) return failed(err, d->path, r);
-  d->io->memory(d->io, d->caller, 0);
-  d->caller = NULL;
-  d->has_meta = 0;
-  return 0;
+  r = d->io->unlink(d->io, resetting);
+  if (r == 0) r = d->io->fsync_dir(d->io, d->path);
+  return r < 0 && r != -ENOENT ? failed(err, resetting, r) : 0;
 }

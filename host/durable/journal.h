@@ -86,6 +86,7 @@ struct tm_journal_scan {
   int64_t torn_bytes;               /* behind tail_end in valid frames or recognisable parts of them: cut off */
   int64_t bytes;                    /* of valid frames */
   int closed;                       /* 1: the last frame is a mark; the journal was closed in order */
+  int witness;                      /* what the file 'durable' is (witness.h) */
   int damaged;                      /* 1: what lies there is less than was durable; damage says where and what to do */
   uint64_t damage_segment;
   int64_t damage_at;

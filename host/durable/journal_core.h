@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "segment.h"
+#include "witness.h"
 
 enum { TM_JOURNAL_BLOCKS_KEPT = 4, TM_JOURNAL_RETRY_MS = 1000 };
 /* Beside 0 and -1: the disk has no room (err says where); what was tried may be tried again. */
@@ -80,6 +81,7 @@ struct tm_journal {
   int last_is_mark;
   int removed;                      /* an old segment's name went, and the folder is not synced since */
   int next_fd;                      /* the segment prepared ahead, or -1 */
+  struct tm_witness witness;        /* tells beside the journal which epoch is durable */
   uint64_t next_number, next_salt;
   uint64_t ahead_ns;                /* LOW: not before this the next segment is tried ahead again */
   unsigned char *mark;              /* TM_FRAME_HEAD bytes */
@@ -103,8 +105,6 @@ void tm_journal_stop(struct tm_journal *j);
 
 /* Room for one more entry in j->segments: 0, or -1 with err. */
 int tm_journal_segments_reserve(struct tm_journal *j, struct tm_err *err);
-/* 1: the errno says that there is no room on the disk. */
-int tm_journal_is_no_room(int64_t code);
 /* "cannot WHAT PATH: reason": NO_ROOM with err. */
 int tm_journal_no_room(struct tm_err *err, const char *what, const char *path, int64_t code);
 /* Makes the next segment ready, if none is: 1 made, 0 there is one, NO_ROOM or -1 with err. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "segment.h"
+#include "witness.h"
 
 struct scan {
   struct tm_journal_scan *s;
@@ -113,7 +114,7 @@ static int segment_frames(struct scan *c, int64_t index) {
     if (state != TM_FRAME_VALID) break;
     if (c->sequence != 0 && f.sequence != c->sequence + 1) {
       if (g->frames > 0) break;
-      damage(c, c->seen >= 0 ? s->segments[c->seen].number : g->number, c->seen >= 0 ? s->segments[c->seen].end : at,
+      damage(c, s->segments[c->seen].number, s->segments[c->seen].end,
              "frame %" PRIu64 " is missing; segment %" PRIx64 " begins with frame %" PRIu64, c->sequence + 1, g->number, f.sequence);
     }
     if (g->frames == 0) {
@@ -129,7 +130,7 @@ static int segment_frames(struct scan *c, int64_t index) {
     c->seen = index;
     at += TM_FRAME_HEAD + (int64_t)f.length;
     s->closed = f.type == TM_FRAME_MARK;
-    if (c->epoch_open == 0 && c->known) tail_set(c, index, at, f.sequence);
+    if (c->epoch_open == 0) tail_set(c, index, at, f.sequence);
   }
   g->end = at;
   s->bytes += at - TM_SEGMENT_HEAD;
@@ -201,11 +202,15 @@ static void torn_count(struct tm_journal_scan *s) {
 int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, uint64_t segment, int64_t at,
                           struct tm_journal_scan *scan, struct tm_err *err) {
   struct scan c = { .s = scan, .id = id, .seen = -1, .err = err, .stop_segment = segment, .stop_at = at };
+  uint64_t witness;
   int64_t i;
   int r = -1;
 
   memset(scan, 0, sizeof *scan);
   scan->tail_segment = -1;
+  /* first: a journal in use goes on meanwhile */
+  scan->witness = tm_witness_read(io, dir, id, &witness, err);
+  if (scan->witness < 0) return -1;
   if (tm_segment_reader_init(&c.r, io, err) != 0) return -1;
   if (tm_segments_list(io, dir, scan, err) != 0) goto end;
   for (i = 0; i < scan->segments_n && (segment == 0 || scan->segments[i].number <= segment); i++) {
@@ -214,9 +219,14 @@ int tm_journal_scan_until(const struct tm_io *io, const char *dir, uint64_t id, 
   }
   scan->sequence_last = c.sequence;
   if (scan->closed && scan->epoch_last > scan->durable_upto) scan->durable_upto = scan->epoch_last;
+  if (segment == 0 && !scan->damaged && c.seen >= 0 && witness > scan->epoch_last) {
+    scan->durable_upto = witness;
+    damage(&c, scan->segments[c.seen].number, scan->segments[c.seen].end,
+           "epoch %" PRIu64 " was durable, as the file '" TM_WITNESS_NAME "' says, but the last one there is %" PRIu64
+           ": segments were removed, cut off, or come from an older copy", witness, scan->epoch_last);
+  }
   if (segment == 0 && !scan->damaged && scan->durable_upto > scan->epoch_last)
-    damage(&c, c.seen >= 0 ? scan->segments[c.seen].number : 0, c.seen >= 0 ? scan->segments[c.seen].end : 0,
-           "epoch %" PRIu64 " was durable and is not complete", scan->durable_upto);
+    damage(&c, scan->segments[c.seen].number, scan->segments[c.seen].end, "epoch %" PRIu64 " was durable and is not complete", scan->durable_upto);
   for (i = c.seen >= 0 ? c.seen : 0; i < scan->segments_n && !scan->damaged && segment == 0; i++) {
     if (search(&c, dir, i) != 0) goto end;
   }

@@ -9,10 +9,6 @@
 
 #include "journal_core.h"
 
-int tm_journal_is_no_room(int64_t code) {
-  return code == -ENOSPC || code == -EDQUOT;
-}
-
 int tm_journal_no_room(struct tm_err *err, const char *what, const char *path, int64_t code) {
   tm_err_set(err, 1, "journal-room", "cannot %s %.300s: %s. What was acknowledged is safe; make room on the disk", what, path,
              strerror((int)-code));
@@ -23,12 +19,12 @@ static int failed(struct tm_err *err, const char *what, const char *path, int64_
   return tm_err_set(err, 1, "journal-io",
                     "cannot %s %.300s: %s. Nothing is acknowledged any more; what was acknowledged is safe. %s and start again with the "
                     "same folder: the run goes on from the last durable epoch",
-                    what, path, strerror((int)-code), tm_journal_is_no_room(code) ? "Make room" : "Look after the disk");
+                    what, path, strerror((int)-code), tm_data_is_no_room(code) ? "Make room" : "Look after the disk");
 }
 
 /* The same for what may be tried again: nothing counts on it yet. */
 static int failed_ahead(struct tm_err *err, const char *what, const char *path, int64_t code) {
-  return tm_journal_is_no_room(code) ? tm_journal_no_room(err, what, path, code) : failed(err, what, path, code);
+  return tm_data_is_no_room(code) ? tm_journal_no_room(err, what, path, code) : failed(err, what, path, code);
 }
 
 int tm_journal_segments_reserve(struct tm_journal *j, struct tm_err *err) {
@@ -124,7 +120,7 @@ static int new_open(struct tm_journal *j, char *path, int64_t size, int recycle,
   }
   if (r == 0) return fd;
   j->io->close(j->io, fd);
-  if (tm_journal_is_no_room(r)) j->io->unlink(j->io, path);
+  if (tm_data_is_no_room(r)) j->io->unlink(j->io, path);
   return failed_ahead(err, what, path, r);
 }
 

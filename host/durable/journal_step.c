@@ -26,7 +26,7 @@ static int write_failed(struct tm_journal *j, const char *what, int code, struct
                     "cannot %s the journal (segment %" PRIx64 " in %.300s): %s. Nothing is acknowledged any more; what was acknowledged "
                     "is safe. %s and start again with the same folder: the run goes on from the last durable epoch",
                     what, j->segments[j->segments_n - 1].number, j->dir, strerror(-code),
-                    tm_journal_is_no_room(code) ? "Make room" : "Look after the disk");
+                    tm_data_is_no_room(code) ? "Make room" : "Look after the disk");
 }
 
 /* What the disk's room allows from here on; err: why. */
@@ -73,7 +73,7 @@ static int placed_write(struct tm_journal *j, struct tm_journal_block *b, struct
   int64_t n = b->placed - b->written;
   int r = n > 0 ? tm_io_pwrite_all(j->io, j->fd, b->bytes + b->written, (size_t)n, j->at - n) : 0;
 
-  if (tm_journal_is_no_room(r)) return tm_journal_no_room(err, "write to the journal in", j->dir, r);
+  if (tm_data_is_no_room(r)) return tm_journal_no_room(err, "write to the journal in", j->dir, r);
   if (r < 0) return write_failed(j, "write", r, err);
   pthread_mutex_lock(&j->lock);
   b->written += n;
@@ -120,13 +120,13 @@ static struct tm_journal_block *block_next(struct tm_journal *j, const struct tm
   return next;
 }
 
-/* Blocks that are written and done with are kept for later or freed. 1 if somebody waited for room. */
+/* Blocks that are written and done with are kept for later or freed; the last one is never sealed. 1 if somebody waited for room. */
 static int blocks_done(struct tm_journal *j) {
   struct tm_journal_block *b, *gone = NULL;
   int waited;
 
   pthread_mutex_lock(&j->lock);
-  while (j->first != NULL && j->first->sealed && j->first->written == j->first->published) {
+  while (j->first->sealed && j->first->written == j->first->published) {
     b = j->first;
     j->first = b->next;
     b->next = j->spare_n < TM_JOURNAL_BLOCKS_KEPT ? j->spare : gone;
@@ -172,6 +172,16 @@ static int take(struct tm_journal *j, uint64_t *upto) {
   return some;
 }
 
+/* Tells beside the journal what is durable: 0, or -1 with err. Where there is no room for it an older epoch stays told. */
+static int witness_tell(struct tm_journal *j, struct tm_err *err) {
+  int r;
+
+  if (j->witness.fd >= 0) r = tm_witness_put(j->io, &j->witness, j->epoch_written);
+  else r = tm_witness_make(j->io, j->dir, &j->witness, j->epoch_written);
+  if (r == 0 || tm_data_is_no_room(r)) return 0;
+  return write_failed(j, "write what is durable beside", r, err);
+}
+
 /* Writes what was taken and syncs what ended: 0, NO_ROOM (for the rest of it) or -1 with err. *moved: synced did. */
 static int taken_write(struct tm_journal *j, uint64_t upto, int *moved, struct tm_err *err) {
   struct tm_journal_block *b = NULL;
@@ -194,7 +204,7 @@ static int taken_write(struct tm_journal *j, uint64_t upto, int *moved, struct t
   pthread_cond_broadcast(&j->moved);
   pthread_mutex_unlock(&j->lock);
   *moved = 1;
-  return room;
+  return witness_tell(j, err) == 0 ? room : -1;
 }
 
 /* The next segment, ahead: 1 made, 0 not, -1 with err. Where it has no room it is tried again some time later: until it is needed

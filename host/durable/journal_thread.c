@@ -16,7 +16,7 @@ static void room_wait(struct tm_journal *j) {
 
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += TM_JOURNAL_RETRY_MS / 1000;
-  while (!j->stop && pthread_cond_timedwait(&j->work, &j->lock, &until) != ETIMEDOUT) {}
+  while (!j->stop && pthread_cond_timedwait(&j->work, &j->lock, &until) != ETIMEDOUT) {}  /* not reached: asked to stop before it waits, a race */
 }
 
 static void *run(void *arg) {
@@ -64,10 +64,10 @@ void tm_journal_stop(struct tm_journal *j) {
 void tm_journal_pause(struct tm_journal *j) { tm_journal_stop(j); }
 
 int tm_journal_fds(const struct tm_journal *j, int *fds, int most) {
-  const int all[] = { j->fd, j->next_fd, j->event_fd };
+  const int all[] = { j->fd, j->next_fd, j->witness.fd, j->event_fd };
   int n = 0;
 
-  for (int i = 0; i < 3; i++)
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     if (all[i] >= 0 && n < most) fds[n++] = all[i];
   return n;
 }

@@ -25,6 +25,7 @@ void tm_journal_abandon(struct tm_journal *j) {
   tm_journal_stop(j);
   if (j->fd >= 0) io->close(io, j->fd);
   if (j->next_fd >= 0) io->close(io, j->next_fd);
+  if (j->witness.fd >= 0) io->close(io, j->witness.fd);
   if (j->event_fd >= 0) close(j->event_fd);
   blocks_free(io, j->first);
   blocks_free(io, j->spare);
@@ -64,7 +65,8 @@ static struct tm_journal *journal_new(const struct tm_journal_options *o, struct
   if (j->buffered_max < 4 * (int64_t)j->frame_max) j->buffered_max = 4 * (int64_t)j->frame_max;
   j->before_sync = o->before_sync;
   j->ctx = o->ctx;
-  j->fd = j->next_fd = j->event_fd = -1;
+  j->fd = j->next_fd = j->witness.fd = j->event_fd = -1;
+  j->witness.id = o->id;
   j->frame = -1;
   pthread_mutex_init(&j->lock, NULL);
   pthread_condattr_init(&clock);
@@ -73,6 +75,18 @@ static struct tm_journal *journal_new(const struct tm_journal_options *o, struct
   pthread_condattr_destroy(&clock);
   pthread_cond_init(&j->moved, NULL);
   return j;
+}
+
+/* The file that tells which epoch was durable is made anew where it is not as it should be, and where a repair has given up what it tells
+ * of; synced, as a loss of power must not bring that back. 0, NO_ROOM or -1 with err. */
+static int witness_take_up(struct tm_journal *j, const struct tm_journal_scan *scan, struct tm_err *err) {
+  int r;
+
+  if (scan->epoch_last == 0 && scan->witness == TM_WITNESS_NONE) return 0;
+  r = tm_witness_make(j->io, j->dir, &j->witness, scan->epoch_last);
+  if (r == 0) return 0;
+  if (tm_data_is_no_room(r)) return tm_journal_no_room(err, "write the file " TM_WITNESS_NAME " in", j->dir, r);
+  return tm_err_set(err, 1, "journal-io", "cannot write the file " TM_WITNESS_NAME " in %.300s: %s", j->dir, strerror(-r));
 }
 
 struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const struct tm_journal_scan *scan, uint64_t after,
@@ -86,7 +100,7 @@ struct tm_journal *tm_journal_open(const struct tm_journal_options *o, const str
   j->epoch_next = last + 1;
   j->ended = j->epoch_written = j->epoch_asked = last;
   atomic_store(&j->synced, last);
-  if (tm_journal_take_up(j, scan, err) != 0) {
+  if (tm_journal_take_up(j, scan, err) != 0 || witness_take_up(j, scan, err) != 0) {
     tm_journal_abandon(j);
     return NULL;
   }
@@ -132,7 +146,7 @@ static int frame_open(struct tm_journal *j, unsigned flags) {
   struct tm_journal_block *b = j->last;
 
   pthread_mutex_lock(&j->lock);
-  if (b != NULL && b->written == b->published && b->fill == b->published)
+  if (b != NULL && b->written == b->published)  /* nothing is added to it now, so all of it is published */
     b->fill = b->written = b->placed = b->published = b->take = 0;
   j->buffered += TM_FRAME_HEAD;
   pthread_mutex_unlock(&j->lock);
@@ -191,7 +205,7 @@ int tm_journal_put(struct tm_journal *j, const void *bytes, int64_t n) {
 
   TM_ASSERT(j->epoch != 0 && n >= 0);
   if (r != TM_JOURNAL_OK) return r;
-  if (j->frame < 0) return TM_JOURNAL_FAILED;
+  TM_ASSERT(j->frame >= 0);
   while (n > 0) {
     struct tm_journal_block *b = j->last;
     int64_t room = j->frame_max - (b->fill - j->frame - TM_FRAME_HEAD), part;
@@ -216,7 +230,7 @@ uint64_t tm_journal_end(struct tm_journal *j) {
 
   TM_ASSERT(epoch != 0);
   j->epoch = 0;
-  if (j->frame < 0 || atomic_load(&j->failed)) return 0;
+  if (atomic_load(&j->failed)) return 0;
   j->epoch = epoch;
   frame_close(j, 1);
   j->epoch = 0;

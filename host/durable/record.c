@@ -139,7 +139,9 @@ int tm_map_get_number(const unsigned char *bytes, int64_t n, const char *key, ui
   struct tm_msgpack_head h;
   int negative;
 
-  if (p == NULL || !tm_msgpack_head_read(p, (const char *)bytes + n - p, &h) || h.type != TM_MSGPACK_INT) return 0;
+  if (p == NULL) return 0;
+  TM_ASSERT(tm_msgpack_head_read(p, (const char *)bytes + n - p, &h));  /* all of the value was passed over */
+  if (h.type != TM_MSGPACK_INT) return 0;
   *v = tm_msgpack_int_read(p, &negative);
   return !negative;
 }
@@ -148,7 +150,8 @@ int tm_map_get_bytes(const unsigned char *bytes, int64_t n, const char *key, con
   const char *q = (const char *)tm_map_find(bytes, n, key);
   struct tm_msgpack_head h;
 
-  if (q == NULL || !tm_msgpack_head_read(q, (const char *)bytes + n - q, &h)) return 0;
+  if (q == NULL) return 0;
+  TM_ASSERT(tm_msgpack_head_read(q, (const char *)bytes + n - q, &h));
   if (h.type != TM_MSGPACK_BIN && h.type != TM_MSGPACK_STR) return 0;
   *p = (const unsigned char *)q + h.len;
   *length = h.count;

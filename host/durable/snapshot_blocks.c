@@ -65,7 +65,7 @@ void tm_window_apply(struct tm_window *w, uint64_t offset, const unsigned char *
   uint64_t end = offset + n;
   int64_t i, last = w->first + w->n;
 
-  if (w->n == 0 || offset / TM_SNAPSHOT_BLOCK > list[last - 1] || end <= list[w->first] * TM_SNAPSHOT_BLOCK) return;
+  if (offset / TM_SNAPSHOT_BLOCK > list[last - 1] || end <= list[w->first] * TM_SNAPSHOT_BLOCK) return;
   i = tm_blocks_find(w->blocks, offset / TM_SNAPSHOT_BLOCK);
   for (i = i < w->first ? w->first : i; i < last; i++) {
     uint64_t block = list[i] * TM_SNAPSHOT_BLOCK, from = offset > block ? offset : block;

@@ -29,10 +29,12 @@ static const char *numbers(const char *p, const char *end, uint64_t *out, uint32
   struct tm_msgpack_head h;
   int negative;
 
-  if (!tm_msgpack_head_read(p, end - p, &h) || h.type != TM_MSGPACK_ARRAY || h.count != n) return NULL;
+  TM_ASSERT(tm_msgpack_head_read(p, end - p, &h));  /* it lies in a value that was passed over as a whole */
+  if (h.type != TM_MSGPACK_ARRAY || h.count != n) return NULL;
   p += h.len;
   for (uint32_t i = 0; i < n; i++, p += h.len) {
-    if (!tm_msgpack_head_read(p, end - p, &h) || h.type != TM_MSGPACK_INT) return NULL;
+    TM_ASSERT(tm_msgpack_head_read(p, end - p, &h));
+    if (h.type != TM_MSGPACK_INT) return NULL;
     out[i] = tm_msgpack_int_read(p, &negative);
     if (negative) return NULL;
   }
@@ -48,7 +50,9 @@ static int take(const unsigned char *body, int64_t n, uint64_t id, struct tm_sna
   if (!tm_map_has_text(body, n, "format", "tidemill manifest") || !tm_map_get_number(body, n, "version", &version) ||
       version != TM_SNAPSHOT_VERSION || !tm_map_get_number(body, n, "id", &folder) || folder != id)
     return 0;
-  if (p == NULL || !tm_msgpack_head_read(p, end - p, &h) || h.type != TM_MSGPACK_ARRAY || h.count > TM_SNAPSHOT_KEPT) return 0;
+  if (p == NULL) return 0;
+  TM_ASSERT(tm_msgpack_head_read(p, end - p, &h));
+  if (h.type != TM_MSGPACK_ARRAY || h.count > TM_SNAPSHOT_KEPT) return 0;
   p += h.len;
   for (uint32_t i = 0; i < h.count; i++) {
     p = numbers(p, end, v, 3);

@@ -276,7 +276,7 @@ static int merge(struct merge *m, int64_t memory_max, struct tm_err *err) {
   if (before_read(m, err) != 0 || pass(m, &learn, err) != 0) return -1;
   if (memory_max <= 0) {
     memory_max = m->list.n > 0 ? m->list.kept[0].size / MEMORY_PART : 0;
-    if (memory_max < MEMORY_MIN) memory_max = MEMORY_MIN;
+    if (memory_max < MEMORY_MIN) memory_max = MEMORY_MIN;  /* not reached: otherwise, a snapshot of 1 GiB; tests/bench has them */
   }
   if (tm_snapshot_writer_open(&m->writer, m->io, m->dir, m->id, m->upto, m->head_n, err) != 0) return -1;
   if (blocks_write(m, memory_max, err) != 0 || head_write(m, err) != 0 || tm_snapshot_writer_end(&m->writer, &s, err) != 0) return -1;

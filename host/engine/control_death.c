@@ -8,6 +8,7 @@
 #include "../base/log.h"
 #include "control.h"
 #include "control_own.h"
+#include "worker.h"
 
 enum { KILLS_MAX = 5,
        DEATHS_KEPT_MAX = 20 };  /* where the run is kept, what a worker did before its death may be done again */
@@ -118,6 +119,12 @@ static int death_is_hopeless(struct control *c) {
   return c->deaths_stuck >= most;
 }
 
+/* A run that is kept, of which no worker has read anything yet: one that was killed from outside while it took up the folder or loaded scripts is
+ * followed by another, which does the same, --reset too. A script that makes each of them die ends the run nevertheless. */
+static int loads_again(const struct control *c, int sig) {
+  return c->o->data != NULL && c->o->state == NULL && c->entry == tm_worker_main && sig == SIGKILL && c->deaths < TM_CONTROL_DEATHS_MAX;
+}
+
 void tm_control_death(struct control *c, int sig) {
   const struct tm_options *o = c->o;
   struct tm_marker marker = c->shared->flow.marker;
@@ -126,6 +133,11 @@ void tm_control_death(struct control *c, int sig) {
   tm_control_reload_died(c);
   tm_control_shadow_died(c);
   if (c->overdue) c->shared->counters.worker_kills_deadline++;
+  if (!c->ran && c->shared->phase == TM_PHASE_LOADING && loads_again(c, sig)) {
+    tm_log_error("worker ended by signal %d (%s), perhaps for lack of memory, while it loaded: the next worker begins anew", sig, strsignal(sig));
+    if (tm_control_worker_start(c) != 0) tm_control_finish(c, 1);
+    return;
+  }
   if (!c->ran && c->shared->phase == TM_PHASE_LOADING) {
     tm_log_error("worker ended by signal %d (%s) while it loaded %s; most likely the script makes it crash or use "
                  "more memory than there is", sig, strsignal(sig), o->scripts_n > 0 ? o->scripts[0] : "the code of -e");

@@ -341,7 +341,7 @@ void tm_epochs_hear(struct tm_epochs *e) {
 
 int tm_epochs_cut(struct tm_epochs *e, int ended, struct tm_err *err) {
   TM_ASSERT(!e->copying && e->shared->undo.used == 0);
-  if (wait_synced(e, err) != 0 || note_durable(e, err) != 0 || tm_epochs_note_begun(e, err) != 0) return -1;
+  if (wait_synced(e, err) != 0 || note_durable(e, err) != 0) return -1;
   struct work work = work_begin(e);
   if (tm_journal_begin(e->journal) != TM_JOURNAL_OK) return failed(e, err);
   e->shared->counters.epochs++;

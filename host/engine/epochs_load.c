@@ -7,10 +7,11 @@
 
 #include "../base/log.h"
 #include "../durable/journal.h"
+#include "../durable/witness.h"
 #include "../state/arena.h"
 #include "epochs_own.h"
 
-enum { LIBRARY_MAX = 128 << 20, IN_USE_TRIES = 100 };
+enum { LIBRARY_MAX = 128 << 20, IN_USE_TRIES = 100, ROOM_AGAIN_MS = 200 };
 
 /* What the folder's meta remembers beside the arena's address. */
 struct caller { uint64_t reserve, shared_at; };
@@ -70,6 +71,25 @@ static int put_head(void *ctx, uint64_t epoch, const void *head, int64_t n, stru
   return 0;
 }
 
+/* ---- a disk that is full at the start ---- */
+
+/* err: what could not be done. Where that is for a lack of room on the disk it waits a moment, and 1: try again, as whoever starts the run
+ * wants it to go on when there is room; it is told once. 0: it has to end. */
+static int wait_room(struct tm_epochs *e, struct tm_err *err) {
+  const struct timespec a_moment = {0, ROOM_AGAIN_MS * 1000 * 1000};
+  if (strcmp(err->id, "data-room") != 0 && strcmp(err->id, "journal-room") != 0) return 0;
+  if (e->shared->drain) return 0;
+  if (e->room != TM_JOURNAL_ROOM_NONE) tm_log_warning("%s: %s. The run begins when there is room", e->dir.path, err->detail);
+  e->room = TM_JOURNAL_ROOM_NONE;
+  nanosleep(&a_moment, NULL);
+  return 1;
+}
+
+static void tell_room_again(struct tm_epochs *e) {
+  if (e->room == TM_JOURNAL_ROOM_NONE) tm_log_warning("%s: there is room again; the run goes on", e->dir.path);
+  e->room = TM_JOURNAL_ROOM_GOOD;
+}
+
 /* A folder that is new gets its meta; of another one it says where the arena lies. */
 static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   struct caller c = {0, (uint64_t)(uintptr_t)e->shared};
@@ -86,7 +106,10 @@ static int make_arena(struct tm_epochs *e, struct tm_err *err) {
   e->arena = tm_arena_new(NULL, 0, err);
   if (e->arena == NULL) return -1;
   c.reserve = tm_arena_reserve(e->arena);
-  return tm_data_dir_meta_write(&e->dir, (uint64_t)(uintptr_t)tm_arena_base(e->arena), seed, &c, sizeof c, err);
+  int rc;
+  do rc = tm_data_dir_meta_write(&e->dir, (uint64_t)(uintptr_t)tm_arena_base(e->arena), seed, &c, sizeof c, err);
+  while (rc != 0 && wait_room(e, err));
+  return rc;
 }
 
 /* The block as it is when a run begins, but for what control has to know of this one. */
@@ -122,21 +145,6 @@ static void merge_shared(struct tm_shared *s, struct tm_shared *was) {
   memcpy(s, was, sizeof *s);
 }
 
-/* A folder in which an epoch has become durable says so in a file of its own: a journal that is not there has been taken away then, and is not
- * one of a run that has not yet begun. */
-static int is_begun(const struct tm_epochs *e) {
-  char path[TM_DATA_PATH_MAX + 64];
-  struct tm_io_look found;
-  return e->io->look(e->io, tm_data_path(e->dir.path, "begun", path), &found) == 0;
-}
-
-int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err) {
-  if (e->begun || e->last == 0) return 0;
-  if (!is_begun(e) && tm_data_file_write(e->io, e->dir.path, "begun", "", 0, err) != 0) return -1;
-  e->begun = 1;
-  return 0;
-}
-
 /* snapshot_of: the epoch of the one that is looked at, 0 the newest; below 0: the last durable epoch is. */
 static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   const struct tm_data_load to = {.ctx = e, .bytes = put_bytes, .zero = put_zero, .head = put_head};
@@ -150,7 +158,7 @@ static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
   if (rc == 0 && !e->look) merge_shared(e->shared, was);
   free(was);
   if (rc != 0) return -1;
-  if (!e->found && is_begun(e)) {
+  if (!e->found && scan.witness != TM_WITNESS_NONE) {  /* an epoch was durable: this is no run that has not yet begun */
     tm_journal_scan_fini(e->io, &scan);
     return tm_err_set(err, 1, "data-gone", "%s: a run was kept there, and its journal is gone: it cannot go on. Put back a copy of the whole folder, "
                       "or start anew with --reset", e->dir.path);
@@ -160,7 +168,9 @@ static int load(struct tm_epochs *e, int64_t snapshot_of, struct tm_err *err) {
     return e->found ? 0 : tm_err_set(err, 1, "data", "%s: nothing is kept there yet", e->dir.path);
   }
   const struct tm_journal_options o = {.io = e->io, .dir = e->dir.path, .id = e->dir.id, .before_sync = tm_epochs_sync_files, .ctx = e};
-  e->journal = tm_journal_open(&o, &scan, snapshot, err);
+  do e->journal = tm_journal_open(&o, &scan, snapshot, err);
+  while (e->journal == NULL && wait_room(e, err));
+  tell_room_again(e);
   tm_journal_scan_fini(e->io, &scan);
   if (e->journal == NULL || tm_snapshot_list_read(e->io, e->dir.path, e->dir.id, &e->snapshots, err) != 0) return -1;
   return tm_journal_start(e->journal, err);
@@ -187,10 +197,11 @@ static int load_back(struct tm_epochs *e, const struct tm_options *o, struct tm_
 }
 
 /* A process that was killed a moment ago may still hold the folder: whoever starts the run again at once waits for it. */
-static int open_dir(struct tm_epochs *e, const char *path, struct tm_err *err) {
+static int open_dir(struct tm_epochs *e, const char *path, int how, struct tm_err *err) {
   const struct timespec while_it_ends = {0, 20 * 1000 * 1000};
-  for (int i = 0; tm_data_dir_open(&e->dir, e->io, path, e->look ? TM_DATA_LOOK : TM_DATA_USE, err) != 0; i++) {
-    if (strcmp(err->id, "data-in-use") != 0 || i == IN_USE_TRIES) return -1;
+  for (int i = 0; tm_data_dir_open(&e->dir, e->io, path, how, err) != 0; i++) {
+    if (wait_room(e, err)) continue;
+    if (strcmp(err->id, "data-in-use") != 0 || i >= IN_USE_TRIES) return -1;
     nanosleep(&while_it_ends, NULL);
   }
   return 0;
@@ -211,11 +222,10 @@ struct tm_epochs *tm_epochs_open(const struct tm_options *o, struct tm_shared *s
   e->epoch_min_ns = (uint64_t)o->epoch_min_ms * 1000000U;
   tm_buf_init(&e->text, LIBRARY_MAX);
   clear_shared(shared);
-  int reset = o->reset && restarts == 0;
   e->look = o->state != NULL;
   e->again = e->look && strcmp(o->state, "why") == 0;
-  if (open_dir(e, o->data, err) != 0) return NULL;
-  if (reset && tm_data_dir_reset(&e->dir, err) != 0) return NULL;
+  /* what a worker of this run has kept is not forgotten by the next one */
+  if (open_dir(e, o->data, e->look ? TM_DATA_LOOK : o->reset && restarts == 0 ? TM_DATA_RESET : TM_DATA_USE, err) != 0) return NULL;
   if (make_arena(e, err) != 0 || (e->again ? load_back(e, o, err) : load(e, e->look ? o->snapshot : -1, err)) != 0) return NULL;
   e->noted = e->last;
   shared->counters.worker_restarts = restarts;

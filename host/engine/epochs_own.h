@@ -42,7 +42,6 @@ struct tm_epochs {
   int again;                       /* besides, the run goes on from an epoch that is over (epochs_back.c) */
   int found, ended;
   int32_t generation;              /* of the run that was put back; 0: not known */
-  int begun;                       /* the folder says that an epoch has become durable */
   char *head;                      /* of the epoch that was put back */
   const char *library;             /* in it */
   size_t library_n;
@@ -72,7 +71,5 @@ int tm_epochs_sync_files(void *ctx, uint64_t epoch, struct tm_err *err);
 int tm_epochs_back_find(struct tm_epochs *e, const struct tm_options *o, uint64_t *until, struct tm_err *err);
 /* Of what was put back only places of sources and keyed state are left. */
 void tm_epochs_back_settle(struct tm_epochs *e);
-/* epochs_load.c: the folder says from now on that an epoch has become durable. 0, or -1 err. */
-int tm_epochs_note_begun(struct tm_epochs *e, struct tm_err *err);
 
 #endif

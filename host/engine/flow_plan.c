@@ -227,3 +227,13 @@ void tm_plan_keep(struct tm_flows *f, struct tm_keeper *k) {
   const struct tm_plan *p = tm_flow_region_found(f, "plan", 0, sizeof *p);
   if (p != NULL) tm_keep(k, p, offsetof(struct tm_plan, entries) + (size_t)p->n * sizeof p->entries[0]);
 }
+
+const char *tm_plan_place(struct tm_shared *s, int32_t i, int *is_sink, uint64_t *key) {
+  char name[64];
+  const struct tm_plan *p = tm_shared_find(s, region_name(name, "plan", 0, 0), sizeof *p);
+  if (p == NULL || i < 0 || i >= p->n || i >= ENTRIES_MAX) return NULL;
+  const struct tm_plan_entry *e = &p->entries[i];
+  *is_sink = e->kind == SINK;
+  *key = e->key;
+  return e->kind == PIPELINE ? "" : e->name;
+}

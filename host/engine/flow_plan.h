@@ -24,6 +24,9 @@ int tm_plan_kept(struct tm_flows *f, struct tm_err *err);
 /* Its pieces. */
 void tm_plan_keep(struct tm_flows *f, struct tm_keeper *k);
 
+/* Of the plan that a block keeps: the name of entry i, empty if it is no source and no sink; NULL: there is none. Borrowed from the block. */
+const char *tm_plan_place(struct tm_shared *s, int32_t i, int *is_sink, uint64_t *key);
+
 /* The region of tm_flow_region, if it was made. */
 void *tm_flow_region_found(struct tm_flows *f, const char *what, uint64_t key, size_t size);
 

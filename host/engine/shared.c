@@ -56,6 +56,10 @@ struct tm_shared *tm_shared_new(void *at, struct tm_err *err) {
   return NULL;
 }
 
+void tm_shared_free(struct tm_shared *s, size_t arena_size) {
+  munmap(s, page_up(sizeof *s) + arena_size);
+}
+
 void *tm_shared_region(struct tm_shared *s, const char *name, size_t size, int *found) {
   struct region *table = (struct region *)(void *)s->arena;
   size_t need = page_up(size);

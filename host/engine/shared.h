@@ -150,6 +150,8 @@ struct tm_shared {
 /* Maps the block (control, once); at: where it must lie, as what is put back into it points there; NULL: anywhere. NULL and err on failure. */
 struct tm_err;
 struct tm_shared *tm_shared_new(void *at, struct tm_err *err);
+/* Gives it back; arena_size: as it was made. */
+void tm_shared_free(struct tm_shared *s, size_t arena_size);
 /* What of the block and its regions' names must be kept for a later process; not what lies in the regions. */
 void tm_shared_keep(const struct tm_shared *s, struct tm_keeper *k);
 /* The region of that name (< 64 bytes), made zeroed if new; its address never changes; NULL: arena full, or

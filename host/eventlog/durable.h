@@ -5,7 +5,7 @@
  * and without a sync: an older mark, which is what a loss of power may leave, is as true as the newest. A log without a mark
  * is read to its end.
  *
- *   FOLDER/durable   0 "TMEVDUR\n"   8 sequence u64: records below it stay   16 zeros   28 CRC of the 28 bytes before u32 */
+ * FOLDER/durable is a mark (mark.h) that begins with "TMEVDUR\n": records below its number stay. */
 #ifndef TM_EVENTLOG_DURABLE_H
 #define TM_EVENTLOG_DURABLE_H
 
@@ -13,8 +13,6 @@
 
 #include "../base/err.h"
 #include "../base/io.h"
-
-enum { TM_EVENTLOG_DURABLE = 32 };   /* bytes of the mark */
 
 /* Makes the mark, whole and under its name before anything is appended behind it: its descriptor, the caller's; -1 err. */
 int tm_eventlog_durable_make(const struct tm_io *io, const char *folder, uint64_t sequence, struct tm_err *err);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "../base/log.h"
+#include "first.h"
 #include "folder.h"
 #include "format.h"
 #include "rewrite.h"
@@ -65,16 +66,18 @@ int tm_eventlog_retain(const struct tm_io *io, const char *folder, const struct 
   int rc = tm_eventlog_list_read(folder, &list, err);
   if (rc != 0) return rc < 0 ? -1 : 0;
   for (int32_t i = 0; i < list.n; i++) all += bytes_of(folder, &list.items[i]);
-  for (int32_t i = 0; i + 1 < list.n; i++) {
-    int64_t sealed = options->retain_ms > 0 ? made_ms(io, folder, &list.items[i + 1]) : INT64_MAX;
+  for (; gone + 1 < list.n; gone++) {
+    int64_t sealed = options->retain_ms > 0 ? made_ms(io, folder, &list.items[gone + 1]) : INT64_MAX;
     int old = sealed != INT64_MAX && now - sealed > options->retain_ms, large = options->retain_bytes > 0 && all > options->retain_bytes;
     if (!old && !large) break;
-    all -= bytes_of(folder, &list.items[i]);
+    all -= bytes_of(folder, &list.items[gone]);
+  }
+  if (gone > 0 && tm_eventlog_first_move(io, folder, list.items[gone].first, err) != 0) gone = -1;
+  for (int32_t i = 0; i < gone; i++) {
     tm_eventlog_path(path, folder, list.items[i].first, ".packed");
     io->unlink(io, path);
     tm_eventlog_path(path, folder, list.items[i].first, ".events");
     io->unlink(io, path);
-    gone++;
   }
   tm_eventlog_list_fini(&list);
   return gone;

@@ -12,6 +12,7 @@
 #include "../base/buf.h"
 #include "../base/crc32c.h"
 #include "durable.h"
+#include "first.h"
 #include "folder.h"
 
 enum { WINDOW = 256 * 1024 };
@@ -459,6 +460,10 @@ int tm_eventlog_extent_read(const struct tm_io *io, const char *folder, struct t
   *extent = (struct tm_eventlog_extent){.first = 1, .end = 1, .durable = 1};
   int rc = tm_eventlog_list_read(folder, &list, err);
   if (rc != 0 || list.n == 0) return rc;
+  if (tm_eventlog_first_check(io, folder, &list, err) != 0) {
+    tm_eventlog_list_fini(&list);
+    return -1;
+  }
   extent->first = list.items[0].first;
   extent->segments = list.n;
   for (int32_t i = 0; i < list.n; i++) {

@@ -15,6 +15,7 @@
 #include "../base/buf.h"
 #include "../base/crc32c.h"
 #include "../base/log.h"
+#include "first.h"
 #include "folder.h"
 #include "format.h"
 #include "keeper.h"
@@ -204,7 +205,9 @@ struct tm_eventlog_writer *tm_eventlog_writer_open(const struct tm_io *io, const
   w->fd = w->lock = -1;
   pthread_mutex_init(&w->sealing, NULL);
   tm_buf_init(&w->block, TM_EVENTLOG_RAW_MAX + 4 * TM_EVENTLOG_BLOCK);
-  if (make_folder(io, w->folder, err) == 0 && lock_folder(w, err) == 0 && tm_eventlog_writer_find_end(w, 1, err) == 0) return w;
+  if (make_folder(io, w->folder, err) == 0 && lock_folder(w, err) == 0 && tm_eventlog_writer_find_end(w, 1, err) == 0 &&
+      tm_eventlog_first_open(io, w->folder, w->next, err) == 0)
+    return w;
   tm_eventlog_writer_close(w, 0, NULL);
   return NULL;
 }

@@ -99,7 +99,7 @@ struct tm_files *tm_files_new(const char *path, const struct tm_files_how *how, 
   f->mem = *memory;
   f->mem.stage += TM_PAD;
   f->row_max = row_max;
-  f->begun_fd = -1;
+  f->begun_fd = f->count_fd = -1;
   set_csv(f, csv);
   for (int32_t i = 0; i < how->max_files; i++) f->fds[i] = -1;
   if (how->template && (f->template = tm_path_template_new(path, f->batch->fields, err)) == NULL) return drop(f);

@@ -39,6 +39,7 @@ struct tm_files_state {
   int32_t piece;             /* the one at hand */
   int32_t sent;              /* bytes of it that its file has */
   int32_t packed_len;        /* bytes of it when compressed, or with the header; 0 not done yet */
+  int64_t noted;             /* lines of files_fresh.c, with the head, that a run which is kept has written; 0: it has not begun to */
   struct tm_files_piece pieces[TM_FILES_ROWS + 1];
   struct tm_file files[];
 };
@@ -71,8 +72,9 @@ struct tm_files {
   int finished;              /* at the end: what has to be there is */
   char *begun_path;          /* where it is said which files were begun (files_fresh.c); NULL: the run is not kept */
   int begun_fd;              /* -1 not open */
+  int count_fd;              /* of the file that counts its lines; -1 not open */
   int unsynced;              /* errno of a sync that failed: what was written may be gone; 0 none */
-  int64_t begun_n, begun_cut;  /* bytes in it; when an epoch was last cut */
+  int64_t begun_n, begun_cut;  /* bytes in it; when an epoch was last cut; 0: not open */
   int32_t rows_n;
   struct tm_files_row rows[TM_FILES_ROWS];
   struct tm_files_chain firsts[TM_FILES_ROWS];

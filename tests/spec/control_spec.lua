@@ -77,7 +77,8 @@ describe('the control socket', function()
   it('is found by --data and by the script, is for its user alone, and goes with the run', function()
     local data = h.path 'data'
     local p = r.start { 'run', script, '--data', data, '--quiet' }
-    r.wait_until('its socket', function() return h.run({ 'status', '--data', data }).code == 0 end)
+    r.wait_until('its socket', function() return h.shell('ls ' .. h.quote(data .. '/control.sock')).code == 0 end)
+    assert.truthy(h.run({ 'status', '--data', data }).out:find('generation', 1, true))
     assert.equal('600', h.sh('stat -c %%a %s', h.quote(data .. '/control.sock')):match '%d+')
     assert.equal(0, h.run({ 'status', script }).code)
     local got = h.run { 'drain', script }
@@ -85,7 +86,10 @@ describe('the control socket', function()
     assert.equal('the run has ended with exit code 0\n', got.out)
     assert.equal(0, p:wait())
     assert.equal(0, #h.shell('ls ' .. h.quote(data .. '/control.sock')).out)
-    local gone = h.run { 'status', '--data', data }
+    local gone = h.run { 'status', '--data', data }   -- its files tell
+    assert.equal(0, gone.code, gone.err)
+    assert.truthy(gone.out:find('closed in order', 1, true), gone.out)
+    gone = h.run { 'drain', '--data', data }
     assert.equal(5, gone.code)
     assert.truthy(gone.err:find('control.sock: nothing is there', 1, true), gone.err)
     assert.equal(5, h.run({ 'status', script }).code)

@@ -15,9 +15,19 @@ local CASES = {
     { 'truncate -s 50 data/meta', 1, "the file 'meta' of the data folder data is damaged", 'Put back a copy' },
     { 'rm data/meta', 1, "the file 'meta' of the data folder data is missing", 'Put back a copy' },
     { 'mv data/meta x; mv data/version data/meta; mv x data/version', 1, "the file 'version' of the data folder data is", 'Put back' },
-    { 'rm data/version', 2, 'data is not empty and holds no state of tidemill' },
+    { 'rm data/version', 1, "the file 'version' of the data folder data is missing", "echo 'tidemill data 1' >data/version" },
     { 'cd data; mv journal.0000000000000001 x; mv journal.0000000000000002 journal.0000000000000001; mv x journal.0000000000000002',
       1, 'the journal is damaged', 'tidemill journal repair --accept-loss data' },
+    { 'truncate -s 30000 data/journal.0000000000000001', 1,
+      "was durable, as the file 'durable' says, but the last one there is ",
+      'tidemill journal repair --accept-loss data' },
+    { 'rm data/files.????????????????', 1,
+      'is gone: it says which files of out/hops/{shop}.csv were begun behind the last durable epoch', RESET },
+    { 'for f in data/files.????????????????; do printf x | dd of=$f bs=1 seek=20 conv=notrunc 2>/dev/null; done',
+      1, 'is damaged at byte 0', RESET },
+    { 'rm data/files.*.count', whole = true },
+    { 'rm data/durable', whole = true },
+    { 'truncate -s 10 data/durable', whole = true },
     { 'head -c 1000 in.ndjson >x; cp x in.ndjson', 1, 'in.ndjson: has 1000 bytes, but ', RESET },
     { "sed -i '1s/card/CARD/' in.ndjson", 1, 'in.ndjson: begins otherwise than the file that was read' },
     { 'rm in.ndjson', 3, 'in.ndjson: cannot be read: No such file' },
@@ -39,6 +49,9 @@ local CASES = {
   },
   logs = {
     { 'rm -r data/logs/idle', 1, 'data/logs/idle ends before record 1, and was durable up to record', "Put the log's folder back", RESET },
+    { 'rm data/logs/idle/00000000000000000001.*', 1, 'data/logs/idle begins with record ', 'were not removed by its retention',
+      'remove the file data/logs/idle/first' },
+    { 'rm data/logs/*/first', whole = true },
     { 'mv data/logs/idle x; mv data/logs/once data/logs/idle; mv x data/logs/once', 1, 'ends before record ', RESET },
   },
 }
@@ -73,6 +86,7 @@ describe('a kept run that was killed and damaged by hand', function()
       for _, case in ipairs(CASES[name]) do
         local copy = h.path 'copy'
         h.sh('cp -r --sparse=always %s %s', root, copy)
+        h.sh('ln -f %s/data/durable %s/data/durable', root, copy)  -- a copy of it would tell nothing
         h.sh('cd %s && %s', copy, case[1])
         local r = F.run(copy, nil, KEPT)
         local where = name .. ': ' .. case[1] .. ': ' .. r.err

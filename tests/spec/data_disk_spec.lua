@@ -126,14 +126,60 @@ describe('a data folder on a full disk', function()
     assert.equal(1, p:wait(), p:err())
     assert.truthy(p:err():find('the run ends without its last epoch', 1, true), p:err())
     assert.truthy(p:err():find('start again with the same folder', 1, true), p:err())
-    -- still no room: refused, and nothing is damaged by that
-    local got = h.run(run(o))
-    assert.equal(1, got.code)
-    assert.truthy(got.err:find('No space left on device', 1, true), got.err)
+    -- still no room: it waits for it, may be ended, and nothing is damaged by that
+    local size = r.size(o.out)
+    for _ = 1, 2 do
+      p = r.start(run(o))
+      r.wait_until('waiting', function()
+        assert.is_nil(p:code(), p:err())
+        return p:err():find('The run begins when there is room', 1, true)
+      end)
+      p:signal 'TERM'
+      assert.equal(1, p:wait(), p:err())
+      assert.truthy(p:err():find('No space left on device. What was acknowledged is safe; make room on the disk', 1, true), p:err())
+    end
+    p = r.start(run(o))
+    r.wait_until('waiting', function() return p:err():find('The run begins when there is room', 1, true) end)
+    assert.equal(size, r.size(o.out))
     remount(dir, 'size=600M')
-    got = h.run(run(o))
-    assert.equal(0, got.code, got.err)
+    assert.equal(0, p:wait(60), p:err())
+    assert.equal(1, count(p:err(), 'begins when there is room'), p:err())
+    assert.equal(1, count(p:err(), 'there is room again; the run goes on'), p:err())
     h.compare(wanted(n), h.read(o.out), 'rows')
+  end)
+
+  it('is waited for by a worker that follows one that was killed', function()
+    local p, o, dir = full()
+    if not p then return end
+    local before = p:worker()
+    p:signal('KILL', before)
+    r.wait_until('the next worker to wait', function()
+      assert.is_nil(p:code(), p:err())
+      return p:err():find('The run begins when there is room', 1, true)
+    end)
+    assert.not_equal(before, p:worker())
+    remount(dir, 'size=600M')
+    assert.equal(0, p:wait(60), p:err())
+    h.compare(wanted(n), h.read(o.out), 'rows')
+  end)
+
+  it('is waited for by a run that is new', function()
+    for _, left in ipairs { 0, 4, 8, 30 * 1024 } do  -- KiB: for no name, for some small files, for half of a segment
+      local dir, why = disk(100)
+      if not dir then return pending('nobody may mount here: ' .. why) end
+      local o = { out = h.path 'out', data = dir .. '/data', '--from', h.write(events(1, 2000), h.path 'in.ndjson') }
+      assert(os.execute('mkdir ' .. h.quote(o.data)) == 0)
+      h.sh('head -c %d /dev/zero >%s/filler 2>/dev/null || :', (100 * 1024 - left) * 1024, dir)
+      local p = r.start(run(o))
+      r.wait_until('waiting', function()
+        assert.is_nil(p:code(), p:err())
+        return p:err():find('The run begins when there is room', 1, true)
+      end)
+      h.sh('rm %s/filler; mount -o remount,size=600M %s', dir, dir)
+      assert.equal(0, p:wait(60), p:err())
+      assert.equal(1, count(p:err(), 'there is room again; the run goes on'), p:err())
+      h.compare(wanted(2000), h.read(o.out), 'rows')
+    end
   end)
 
   it('loses and doubles nothing when the run is killed meanwhile', function()

@@ -105,14 +105,14 @@ cd %s/out
 for f in $(find . -type f | LC_ALL=C sort); do
   case $f in
   ./timed-*.ndjson) ;;
-  *.db) echo "== $f"; sqlite3 $f "PRAGMA integrity_check; SELECT * FROM $(basename $f .db) ORDER BY id";;
-  *.gz) echo "== $f"; gzip -dc $f;;
-  *.zst) echo "== $f"; zstd -dcq $f;;
-  *) echo "== $f"; cat $f;;
+  *.db) echo; echo "== $f"; sqlite3 $f "PRAGMA integrity_check; SELECT * FROM $(basename $f .db) ORDER BY id";;
+  *.gz) echo; echo "== $f"; gzip -dc $f;;
+  *.zst) echo; echo "== $f"; zstd -dcq $f;;
+  *) echo; echo "== $f"; cat $f;;
   esac
 done
-echo "== timed"; cat /dev/null $(ls timed-*.ndjson 2>/dev/null)
-for l in $(ls %s/logs 2>/dev/null); do echo "== log $l"; %s log cat $l --data %s; done]]
+echo; echo "== timed"; cat /dev/null $(ls timed-*.ndjson 2>/dev/null)
+for l in $(ls %s/logs 2>/dev/null); do echo; echo "== log $l"; %s log cat $l --data %s; done]]
 
 --- All that was written, as one text.
 function M.content(root, data)

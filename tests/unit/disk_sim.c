@@ -14,6 +14,7 @@ enum { SECTOR = 512, FD_FIRST = 1000, PATH = 256, PREFIX = 16 };
 
 struct node {
   int is_dir;
+  uint64_t number;                  /* each another one; in a copy of the disk the same */
   unsigned char *now, *safe;        /* what a reader sees; what a power loss leaves */
   int64_t now_n, safe_n, now_cap, safe_cap;
   unsigned char *dirty;             /* a byte a sector of `now` */
@@ -51,7 +52,7 @@ struct disk {
   int64_t changes_n, changes_cap;
   struct descriptor *fds;
   int64_t fds_n, fds_bytes;
-  uint64_t random, trace, clock;
+  uint64_t random, trace, clock, numbers;
   int64_t calls, memory_calls, of[DISK_CALLS];
   int64_t fault_at, short_calls;    /* fault_at -1: none */
   int fault_memory, fault_code, fault_met;
@@ -221,6 +222,7 @@ static struct node *node_new(struct disk *d, int is_dir) {
 
   TM_ASSERT(f != NULL);
   f->is_dir = is_dir;
+  f->number = ++d->numbers;
   f->next = d->nodes;
   d->nodes = f;
   return f;
@@ -463,7 +465,8 @@ static int sim_look(const struct tm_io *io, const char *path, struct tm_io_look 
 
   if (r < 0) return (int)done(d, r);
   if (e == NULL) return (int)done(d, -ENOENT);
-  *out = (struct tm_io_look){ .is_dir = e->node->is_dir, .is_file = !e->node->is_dir, .mine = 1, .size = e->node->now_n };
+  *out = (struct tm_io_look){ .is_dir = e->node->is_dir, .is_file = !e->node->is_dir, .mine = 1, .size = e->node->now_n,
+                              .number = e->node->number };
   return (int)done(d, 0);
 }
 
@@ -659,11 +662,13 @@ struct disk *disk_copy(const struct disk *d) {
     const struct node *from = d->now.list[i].node;
     struct node *f = node_new(c, from->is_dir);
 
+    f->number = from->number;
     now_resize(f, from->now_n);
     if (from->now_n > 0) memcpy(f->now, from->now, (size_t)from->now_n);
     name_put(&c->now, d->now.list[i].path, f);
     name_put(&c->safe, d->now.list[i].path, f);
   }
+  c->numbers = d->numbers;
   disk_sync_all(c);
   return c;
 }

@@ -64,6 +64,20 @@ static void test_real(void) {
   snprintf(command, sizeof command, "%s/meta", dir);
   CHECK(unlink(command) == 0, "meta is gone");
   refused(dir, TM_DATA_USE, "data-meta", 1, "is missing");
+  refused(dir, TM_DATA_LOOK, "data-meta", 1, "is missing");
+  /* without its version it is told from a folder of another's by what else lies there */
+  snprintf(command, sizeof command, "%s/version", dir);
+  CHECK(unlink(command) == 0, "version is gone");
+  refused(dir, TM_DATA_USE, "data-not-ours", 2, "holds no state of tidemill");
+  file_put(dir, "meta", "");
+  refused(dir, TM_DATA_USE, "data-version", 1, "echo 'tidemill data 1' >");
+  refused(dir, TM_DATA_LOOK, "data-version", 1, "is missing");
+  snprintf(command, sizeof command, "cd %s && mv meta resetting", dir);
+  CHECK(system(command) == 0, "a reset was cut off");
+  refused(dir, TM_DATA_USE, "data-version", 1, "is missing");
+  snprintf(command, sizeof command, "cd %s && mv resetting meta && rm journal.*", dir);
+  CHECK(system(command) == 0, "no journal");
+  refused(dir, TM_DATA_USE, "data-not-ours", 2, "holds no state of tidemill");
   snprintf(dir, sizeof dir, "%s/other", base);
   mkdir(dir, 0755);
   file_put(dir, "letter.txt", "dear");
@@ -96,6 +110,8 @@ static void test_names(void) {
   struct tm_data_dir d, look;
 
   CHECK(mkdtemp(base) != NULL && getcwd(before, sizeof before) != NULL && chdir(base) == 0, "a folder");
+  CHECK(opens("p", TM_DATA_USE, &d), "%s", err.detail);
+  tm_data_dir_close(&d);
   CHECK(opens("plain", TM_DATA_USE, &d), "%s", err.detail);
   tm_data_dir_close(&d);
   CHECK(opens("slash//", TM_DATA_USE, &d), "%s", err.detail);
@@ -256,13 +272,11 @@ static int deed_repair(struct disk *disk) {
 
 static int deed_reset(struct disk *disk) {
   struct tm_data_dir d;
-  int r;
 
-  if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_USE, &err) != 0) return 0;
-  r = tm_data_dir_reset(&d, &err);
-  CHECK(r != 0 || !d.has_meta, "without meta");
+  if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_RESET, &err) != 0) return 0;
+  CHECK(!d.has_meta, "without meta");
   tm_data_dir_close(&d);
-  return r == 0;
+  return 1;
 }
 
 static int deed_make(struct disk *disk) {
@@ -279,6 +293,33 @@ static int deed_look(struct disk *disk) {
   if (tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_LOOK, &err) != 0) return 0;
   tm_data_dir_close(&d);
   return 1;
+}
+
+/* Killed at each of its calls, and started again without being asked to reset: the folder is as it was, or new. */
+static void resets_cut_off(const struct disk *whole, uint64_t last) {
+  int were = 0, are_new = 0;
+
+  for (int64_t at = 0;; at++) {
+    struct disk *disk = disk_copy(whole);
+    struct tm_data_dir d;
+    uint64_t epoch;
+    int done;
+
+    disk_power_off_after(disk, at);
+    deed_reset(disk);
+    done = !disk_is_off(disk);
+    if (done) disk_power_off_after(disk, -1);
+    else disk_power_on(disk);
+    CHECK(tm_data_dir_open(&d, disk_io(disk), IMAGE_DIR, TM_DATA_USE, &err) == 0, "after call %" PRId64 ": %s", at, err.detail);
+    if (d.has_meta) were++;
+    else are_new++;
+    CHECK(d.has_meta || tm_data_dir_meta_write(&d, 1 << 20, 7, "", 0, &err) == 0, "%s", err.detail);
+    tm_data_dir_close(&d);
+    CHECK(takes_up(disk, &epoch) && (epoch == 0 || epoch == last), "epoch %" PRIu64 ": %s", epoch, err.detail);
+    disk_free(disk);
+    if (done) break;
+  }
+  CHECK(were > 3 && are_new > 3, "%d %d", were, are_new);
 }
 
 /* Every call and every allocation of it fails once: it is refused with words or done, nothing is left open, and a second attempt, behind a
@@ -337,6 +378,7 @@ static void test_faults(void) {
   faults(disk, deed_repair, "repair of all");
   disk_free(disk);
   faults(whole, deed_reset, "reset");
+  resets_cut_off(whole, last);
   disk = disk_copy(whole);
   CHECK(deed_reset(disk), "%s", err.detail);
   for (int64_t i = 0; disk_name(disk, i) != NULL; i++) {

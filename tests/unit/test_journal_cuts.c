@@ -1,10 +1,12 @@
 /* test_journal_cuts.c - a journal of more than 64 KiB in several segments, cut at every byte, and with every bit flipped.
  *
  * Where an epoch ends is known from outside: after each one's sync the last byte on the disk that is not zero is its last (epochs
- * are made so). A cut must give exactly the epochs that end before it. A flipped bit must be refused where it is in something
+ * are made so). A cut must give exactly the epochs that end before it, where nothing beside the journal tells of more (as after a loss of
+ * power), and must be refused where the file 'durable' does. A flipped bit must be refused where it is in something
  * that was acknowledged and more lies behind, and must not matter where nothing was written. */
 #include <malloc.h>
 
+#include "../../host/durable/witness.h"
 #include "journal_run.h"
 
 #if defined(__has_feature)
@@ -109,6 +111,7 @@ static void go_on(const struct disk *cut, uint64_t last) {
 
 static void test_cuts(void) {
   struct disk *d = journal_make(0);
+  disk_file_remove(d, RUN_DIR "/durable");
   int64_t cuts = 0, wrong = 0, n = 0;
   uint64_t last = size.epochs;
   struct tm_journal_scan scan;
@@ -133,6 +136,74 @@ static void test_cuts(void) {
     disk_file_remove(d, paths[s]);
   }
   CHECK(wrong == 0 && cuts > (size.epochs == small.epochs ? 20000 : 65536) && last == 0, "%" PRId64 " of %" PRId64 " cuts wrong", wrong, cuts);
+  disk_free(d);
+  put_list_free(&list);
+}
+
+/* Everything was durable, and the file beside the journal says so: no part of the end can go without a word. */
+static void test_witness(void) {
+  struct disk *d = journal_make(0), *old = NULL;
+  int64_t cuts = 0, wrong = 0, n = 0;
+  struct tm_journal_scan scan;
+  struct tm_err err;
+  struct got g;
+
+  for (int s = segments_n - 1; s >= 0; s--) {
+    disk_file(d, paths[s], &n);
+    for (int64_t at = n; at >= 0; at -= 7) {
+      int whole = s > ends[size.epochs].segment || (s == ends[size.epochs].segment && at >= ends[size.epochs].at), r;
+
+      disk_file_cut(d, paths[s], at);
+      r = run_recover(d, &list, 0, &g, &scan, &err);
+      if (r == 0) tm_journal_scan_fini(disk_io(d), &scan);
+      /* of a journal of which nothing is left whoever takes it up says so */
+      if ((r == 0 && g.last > 0) != whole || (r != 0 && strcmp(err.id, "journal-damaged") != 0)) wrong++;
+      cuts++;
+    }
+    if (s == segments_n / 2) old = disk_copy(d);
+    disk_file_remove(d, paths[s]);
+  }
+  CHECK(wrong == 0 && cuts > 1000, "%" PRId64 " of %" PRId64 " cuts were not seen", wrong, cuts);
+
+  /* given up by a repair, it goes on, and a loss of power does not bring back what was told before */
+  struct tm_journal_loss loss;
+  CHECK(tm_journal_repair(disk_io(old), RUN_DIR, RUN_ID, 1, &loss, &err) == 0 && loss.damaged && loss.lost == size.epochs, "repaired: %s", loss.what);
+  disk_power_off_after(old, 0);
+  disk_io(old)->mkdir(disk_io(old), "/x", 0700);
+  disk_power_on(old);
+  CHECK(run_recover(old, &list, 0, &g, &scan, &err) == 0 && g.wrong == 0 && g.last == loss.kept && loss.kept < size.epochs, "%s", err.detail);
+  CHECK(scan.witness == TM_WITNESS_WHOLE, "there is one again");
+  tm_journal_scan_fini(disk_io(old), &scan);
+  disk_free(old);
+  disk_free(d);
+  put_list_free(&list);
+}
+
+/* Whatever bit of it is wrong, or byte missing: it tells nothing, and does no harm; the next run makes it anew. */
+static void test_witness_flips(void) {
+  struct disk *d = journal_make(0);
+  struct tm_journal_scan scan;
+  struct tm_err err;
+  struct got g;
+  int64_t n = 0, wrong = 0;
+  unsigned char *p = disk_file(d, RUN_DIR "/durable", &n);
+
+  CHECK(n == 64, "%" PRId64 " bytes", n);
+  for (int64_t bit = 0; bit < n * 8; bit++) {
+    p[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    if (run_recover(d, &list, 0, &g, &scan, &err) != 0 || g.last != size.epochs || scan.witness != TM_WITNESS_BROKEN) wrong++;
+    tm_journal_scan_fini(disk_io(d), &scan);
+    p[bit / 8] ^= (unsigned char)(1 << bit % 8);
+  }
+  disk_file_cut(d, RUN_DIR "/durable", 63);
+  if (run_recover(d, &list, 0, &g, &scan, &err) != 0 || scan.witness != TM_WITNESS_BROKEN) wrong++;
+  struct tm_journal_options o = run_options(d, size.segment);
+  struct tm_journal *j = tm_journal_open(&o, &scan, 0, &err);
+  tm_journal_scan_fini(disk_io(d), &scan);
+  CHECK(j != NULL && wrong == 0, "%" PRId64 " wrong", wrong);
+  tm_journal_abandon(j);
+  CHECK(run_recover(d, &list, 0, &g, &scan, &err) == 0 && scan.witness == TM_WITNESS_WHOLE, "made anew");
+  tm_journal_scan_fini(disk_io(d), &scan);
   disk_free(d);
   put_list_free(&list);
 }
@@ -212,6 +283,8 @@ int main(void) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   size = strcmp(wanted, "large") == 0 ? large : strcmp(wanted, "small") == 0 ? small : usual;
   test_cuts();
+  test_witness();
+  test_witness_flips();
   test_holes();
   if (FLIPS_SMALL && strcmp(wanted, "large") != 0) size = small;
   test_flips();

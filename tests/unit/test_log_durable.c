@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../../host/eventlog/durable.h"
+#include "../../host/eventlog/mark.h"
 #include "../../host/eventlog/reader.h"
 #include "../../host/eventlog/writer.h"
 #include "unit.h"
@@ -98,20 +99,20 @@ static void test_places(int finish) {
 /* Each bit changed, and each shorter length: an error that names the file, never a record. */
 static void test_damage(void) {
   struct tm_err err;
-  char path[300], bytes[TM_EVENTLOG_DURABLE];
+  char path[300], bytes[TM_EVENTLOG_MARK];
   int code;
   int fd = tm_eventlog_durable_make(&tm_io_real, folder, 5, &err);
   snprintf(path, sizeof path, "%s/durable", folder);
-  CHECK(pread(fd, bytes, sizeof bytes, 0) == TM_EVENTLOG_DURABLE, "its size");
-  for (int i = 0; i < TM_EVENTLOG_DURABLE * 8; i++) {
+  CHECK(pread(fd, bytes, sizeof bytes, 0) == TM_EVENTLOG_MARK, "its size");
+  for (int i = 0; i < TM_EVENTLOG_MARK * 8; i++) {
     uint64_t sequence = 0;
     bytes[i / 8] ^= (char)(1 << i % 8);
-    CHECK(pwrite(fd, bytes, sizeof bytes, 0) == TM_EVENTLOG_DURABLE, "write");
+    CHECK(pwrite(fd, bytes, sizeof bytes, 0) == TM_EVENTLOG_MARK, "write");
     bytes[i / 8] ^= (char)(1 << i % 8);
     CHECK(tm_eventlog_durable_read(&tm_io_real, folder, &sequence, &err) == -1 && strstr(err.detail, path) != NULL, "bit %d: %s", i, err.detail);
     CHECK(read_all(1, &code) == 1 && code == -1, "bit %d", i);
   }
-  for (int n = TM_EVENTLOG_DURABLE - 1; n >= 0; n--) {
+  for (int n = TM_EVENTLOG_MARK - 1; n >= 0; n--) {
     uint64_t sequence;
     CHECK(ftruncate(fd, n) == 0 && tm_eventlog_durable_read(&tm_io_real, folder, &sequence, &err) == -1, "length %d", n);
   }

@@ -176,6 +176,7 @@ static void test_payloads(void) {
     { "half a range", { 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0 }, 14 },
     { "a range without its bytes", { 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 'x' }, 17 },
     { "a range beyond the space", { 0, 0, 0, 0, 255, 255, 255, 255, 255, 63, 0, 0, 2, 0, 0, 0, 'x', 'y' }, 18 },
+    { "a range that begins beyond the space", { 0, 0, 0, 0, 1, 0, 0, 0, 0, 64, 0, 0, 2, 0, 0, 0, 'x', 'y' }, 18 },
     { "zeros of no length", { 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, 24 },
     { "zeros beyond the space", { 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0 }, 24 },
     { "a head that is too long", { 1, 0, 0, 16, 0 }, 5 },
@@ -195,6 +196,11 @@ static void test_payloads(void) {
       tm_payload_reader_fini(&r);
     }
   }
+  /* nobody wants to know of zeros: they are passed over */
+  static const unsigned char zeros[] = { 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
+  tm_payload_reader_init(&r, &tm_io_real, &nobody);
+  CHECK(tm_payload_read(&r, zeros, sizeof zeros, 1, &err) == 0, "%s", err.detail);
+  tm_payload_reader_fini(&r);
 }
 
 /* Python's msgpack reads a snapshot and the manifest as rows of arrays. */
