@@ -1,6 +1,8 @@
 /* test_json_text.c - members, escapes and flattened values found in text (json_text.c).
  *
  * Cases are grown by json_oracle.py; nesting, many members and failing memory bounds are built here. */
+#include "../../host/base/owned.h"
+
 #include "json_oracle.h"
 
 static uint64_t bits_of(double v) {
@@ -38,7 +40,7 @@ static void test_tape(void) {
   }
   CHECK(bad == 0, "%d cells differ", bad);
   oracle_close(&o, 3000);
-  free(t.cells);
+  tm_owned_free(t.cells);
 }
 
 static void test_find(void) {
@@ -124,7 +126,7 @@ static void test_depth(void) {
     if (rc == 0) CHECK(t.n == depth + (depth + 1) / 2 + 1, "depth %d: %d cells", depth, t.n);
   }
   free(text);
-  free(t.cells);
+  tm_owned_free(t.cells);
 }
 
 /* 200,000 members of which half repeat: only the last of each name stays, in linear time */
@@ -144,7 +146,7 @@ static void test_many(void) {
   tm_ffi_json_find(text, n, "k7", 2, &c);
   CHECK((int)c.num == N / 2 + 7, "the last of the name");
   free(text);
-  free(t.cells);
+  tm_owned_free(t.cells);
 }
 
 int main(void) {
