@@ -131,7 +131,8 @@ describe('state export and import of windows and joins', function()
           if not left_out and line:find(change, 1, true) then left_out = true else less[#less + 1] = line end
         end
         assert.is_true(left_out)
-        local refused = h.run(kept(path, { out = h.path 'out3', data = h.path 'data3' }, 'state', 'import'), table.concat(less, '\n') .. '\n')
+        local refused = h.run(kept(path, { out = h.path 'out3', data = h.path 'data3' }, 'state', 'import'),
+          table.concat(less, '\n') .. '\n')
         assert.equal(1, refused.code, change)
         assert.truthy(refused.err:find("the seal does not fit: lines of '" .. wanted .. "' were changed", 1, true), refused.err)
       end
