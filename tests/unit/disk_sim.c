@@ -314,6 +314,7 @@ static int64_t sim_pwrite(const struct tm_io *io, int fd, const void *data, size
 
   if (r < 0) return done(d, r);
   if (x == NULL || !x->writable) return done(d, -EBADF);
+  if (n == 0) return done(d, 0);
   if (r == DISK_SHORT && n > 1) n /= 2;
   if (d->room_anew && (int64_t)n > room_left(d)) return done(d, -ENOSPC);
   if (at + (int64_t)n > x->node->now_n) {
