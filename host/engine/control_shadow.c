@@ -156,6 +156,8 @@ void tm_control_shadow_begin(struct control *c) {
 void tm_control_shadow_end(struct control *c) {
   struct tm_shadow *s = shadow_of(c);
   ev_timer_stop(c->loop, &c->shadow.watch);
+  free(c->shadow.kept);
+  c->shadow.kept = NULL;
   if (s == NULL || !is_at_work(s)) return;
   pid_t pid = s->pid;
   tm_shadow_ended(s, "the run ended");

@@ -357,7 +357,9 @@ describe('a candidate beside the run', function()
       end, 40)
       assert.truthy(d.why:find(want), d.why)
       send(1500)
-      assert.equal('', h.sh('ps -o pid= --ppid %d | grep -v "^ *$" || true', run:worker()))   -- nothing is left of it
+      r.wait_until('the end of its process', function()
+        return h.sh('ps -o pid= --ppid %d | grep -v "^ *$" || true', run:worker()) == ''
+      end)
       finish()
       assert.equal(plain, h.read(out))
       return d
